@@ -1,0 +1,275 @@
+//! What is known beyond identity and route: verified claims, a trust score, headers.
+//!
+//! Evidence is gathered before a decision and only read by it. What is missing stays missing: a requirement that needs it
+//! does not hold (law 4).
+
+use core::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::time::Timestamp;
+
+/// The claims of a verified token (RFC 7519). Cheap to clone. Has no `Debug` of its content: claims are personal data.
+#[derive(Clone)]
+pub struct Claims(Arc<Verified>);
+
+struct Verified {
+    claims: Map<String, Value>,
+    expires_at: Timestamp,
+    reason: &'static str,
+}
+
+impl Claims {
+    /// States that these claims were verified: signature, issuer, audience and time. **Whoever calls this vouches for it**;
+    /// `expires_at` is the token's own expiry (`exp`).
+    ///
+    /// A token verifier, the C door and test helpers call it; the workspace's `clippy.toml` bans it everywhere else.
+    #[must_use]
+    pub fn assertion(
+        claims: Map<String, Value>,
+        expires_at: Timestamp,
+        reason: &'static str,
+    ) -> Self {
+        Self(Arc::new(Verified {
+            claims,
+            expires_at,
+            reason,
+        }))
+    }
+
+    /// One claim.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.claims.get(name)
+    }
+
+    /// All claims.
+    #[must_use]
+    pub fn as_map(&self) -> &Map<String, Value> {
+        &self.0.claims
+    }
+
+    /// Who issued the token: `iss`.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.get("iss").and_then(Value::as_str)
+    }
+
+    /// Whom the token speaks of: `sub`. An identity is the pair of issuer and subject (T16).
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.get("sub").and_then(Value::as_str)
+    }
+
+    /// Whether `aud`, a text or a list of texts, names this audience (RFC 7519 §4.1.3).
+    #[must_use]
+    pub fn has_audience(&self, audience: &str) -> bool {
+        self.get("aud").is_some_and(|aud| names(aud, audience))
+    }
+
+    /// Whether `scope` (RFC 8693 §4.2: a text, separated by spaces; or a list) or `scp` (a list or a text) holds this scope.
+    #[must_use]
+    pub fn has_scope(&self, scope: &str) -> bool {
+        ["scope", "scp"]
+            .into_iter()
+            .filter_map(|name| self.get(name))
+            .any(|value| match value {
+                Value::String(text) => text.split(' ').any(|one| one == scope),
+                list => names(list, scope),
+            })
+    }
+
+    /// Whether `amr` (RFC 8176) holds this method.
+    #[must_use]
+    pub fn has_amr(&self, method: &str) -> bool {
+        matches!(self.get("amr"), Some(list @ Value::Array(_)) if names(list, method))
+    }
+
+    /// When the token expires.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        self.0.expires_at
+    }
+
+    /// How the claims were verified, in the words of whoever vouched for them.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        self.0.reason
+    }
+}
+
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claims")
+            .field("expires_at", &self.0.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a text is this text, or a list holds it.
+fn names(value: &Value, wanted: &str) -> bool {
+    match value {
+        Value::String(text) => text == wanted,
+        Value::Array(list) => list.iter().any(|one| one.as_str() == Some(wanted)),
+        _ => false,
+    }
+}
+
+/// How far a caller is trusted, 0 to 100, and how long that was worth saying.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrustScore {
+    value: u8,
+    observed_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+impl TrustScore {
+    /// A score of 0 to 100; what is above 100 is no score.
+    #[must_use]
+    pub const fn new(value: u8, observed_at: Timestamp, expires_at: Timestamp) -> Option<Self> {
+        if value > 100 {
+            None
+        } else {
+            Some(Self {
+                value,
+                observed_at,
+                expires_at,
+            })
+        }
+    }
+
+    /// The score, 0 to 100.
+    #[must_use]
+    pub const fn value(&self) -> u8 {
+        self.value
+    }
+
+    /// When it was computed.
+    #[must_use]
+    pub const fn observed_at(&self) -> Timestamp {
+        self.observed_at
+    }
+
+    /// From when on it is stale.
+    #[must_use]
+    pub const fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+}
+
+/// The header fields of a request, for rules that require some. Implemented by whoever holds them, so that none is copied.
+pub trait Headers {
+    /// Calls `each` with every value of the field `name` (lower case) in order; a field sent twice has two values.
+    fn for_each(&self, name: &str, each: &mut dyn FnMut(&[u8]));
+}
+
+/// Header fields as pairs of a lower-case name and a value.
+#[derive(Clone, Copy, Default)]
+pub struct HeaderPairs<'a>(pub &'a [(&'a str, &'a [u8])]);
+
+impl Headers for HeaderPairs<'_> {
+    fn for_each(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        for (_, value) in self.0.iter().filter(|(key, _)| *key == name) {
+            each(value);
+        }
+    }
+}
+
+impl fmt::Debug for HeaderPairs<'_> {
+    /// Names only: a value may be a credential.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.0.iter().map(|(name, _)| name))
+            .finish()
+    }
+}
+
+/// All that a decision may read beyond identity and route. The default is to know nothing.
+#[derive(Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct Evidence<'a> {
+    /// The claims of the caller's verified token.
+    pub claims: Option<&'a Claims>,
+    /// The caller's trust score.
+    pub trust_score: Option<TrustScore>,
+    /// The request's header fields.
+    pub headers: Option<&'a dyn Headers>,
+}
+
+impl<'a> Evidence<'a> {
+    /// Nothing known.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Adds verified claims.
+    #[must_use]
+    pub fn with_claims(mut self, claims: &'a Claims) -> Self {
+        self.claims = Some(claims);
+        self
+    }
+
+    /// Adds a trust score.
+    #[must_use]
+    pub fn with_trust_score(mut self, score: TrustScore) -> Self {
+        self.trust_score = Some(score);
+        self
+    }
+
+    /// Adds the request's header fields.
+    #[must_use]
+    pub fn with_headers(mut self, headers: &'a dyn Headers) -> Self {
+        self.headers = Some(headers);
+        self
+    }
+}
+
+impl fmt::Debug for Evidence<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Evidence")
+            .field("claims", &self.claims)
+            .field("trust_score", &self.trust_score)
+            .field("headers", &self.headers.is_some())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests vouch for their own claims"
+)]
+mod tests {
+    use super::*;
+
+    fn claims(json: &str) -> Claims {
+        Claims::assertion(
+            serde_json::from_str(json).expect("json"),
+            Timestamp::MAX,
+            "test",
+        )
+    }
+
+    #[test]
+    fn lists_and_texts_are_read_as_the_rfcs_say() {
+        let token =
+            claims(r#"{"aud":["a","b"],"scope":"infer read","scp":["write"],"amr":["mfa"]}"#);
+        assert!(token.has_audience("b") && !token.has_audience("a b"));
+        assert!(token.has_scope("infer") && token.has_scope("write") && !token.has_scope("inf"));
+        assert!(token.has_amr("mfa") && !token.has_amr("otp"));
+        let odd = claims(r#"{"aud":{"a":1},"scope":7,"amr":"mfa"}"#);
+        assert!(!odd.has_audience("a") && !odd.has_scope("7") && !odd.has_amr("mfa"));
+    }
+
+    #[test]
+    fn debug_shows_no_claim() {
+        assert!(!format!("{:?}", claims(r#"{"sub":"alice"}"#)).contains("alice"));
+    }
+
+    #[test]
+    fn a_score_above_100_is_none() {
+        assert!(TrustScore::new(101, Timestamp::EPOCH, Timestamp::MAX).is_none());
+    }
+}

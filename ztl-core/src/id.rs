@@ -1,0 +1,431 @@
+//! SPIFFE IDs, trust domains, and the patterns a policy names them with.
+//!
+//! The grammar is that of the SPIFFE-ID standard, section 2, in its strict reading: nothing is folded, decoded or trimmed,
+//! so two texts that differ are two identities.
+
+use core::fmt;
+use core::str::FromStr;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+/// Longest SPIFFE ID in bytes (SPIFFE-ID §2.3).
+pub const MAX_ID_BYTES: usize = 2048;
+/// Longest trust domain name in bytes (SPIFFE-ID §2.1).
+pub const MAX_TRUST_DOMAIN_BYTES: usize = 255;
+
+const SCHEME: &str = "spiffe://";
+
+/// Why a text is no SPIFFE ID, trust domain or pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum IdError {
+    /// The text is empty.
+    #[error("is empty")]
+    Empty,
+    /// The text is longer than [`MAX_ID_BYTES`].
+    #[error("is longer than 2048 bytes (SPIFFE-ID §2.3)")]
+    TooLong,
+    /// The text does not begin with `spiffe://` in lower case.
+    #[error("does not begin with `spiffe://` (SPIFFE-ID §2)")]
+    Scheme,
+    /// No trust domain follows the scheme.
+    #[error("has no trust domain (SPIFFE-ID §2.1)")]
+    NoTrustDomain,
+    /// The trust domain is longer than [`MAX_TRUST_DOMAIN_BYTES`].
+    #[error("has a trust domain of more than 255 bytes (SPIFFE-ID §2.1)")]
+    TrustDomainTooLong,
+    /// The trust domain holds another character than `a-z 0-9 . - _`: an upper-case letter, a port, user information.
+    #[error(
+        "has a trust domain with a character other than `a-z`, `0-9`, `.`, `-`, `_` (SPIFFE-ID §2.1)"
+    )]
+    TrustDomainChar,
+    /// The path ends with a slash.
+    #[error("ends with `/` (SPIFFE-ID §2.2)")]
+    TrailingSlash,
+    /// Two slashes follow each other.
+    #[error("has an empty path segment (SPIFFE-ID §2.2)")]
+    EmptySegment,
+    /// A segment is `.` or `..`.
+    #[error("has a path segment `.` or `..` (SPIFFE-ID §2.2)")]
+    DotSegment,
+    /// The path holds another character than `A-Z a-z 0-9 . - _`: a query, a fragment, an escape.
+    #[error(
+        "has a path with a character other than letters, digits, `.`, `-`, `_` (SPIFFE-ID §2.2)"
+    )]
+    PathChar,
+    /// A workload's id needs a path: the bare trust domain is no workload.
+    #[error("has no path: the id of a trust domain is not the id of a workload (X509-SVID §2)")]
+    NoPath,
+}
+
+impl IdError {
+    /// A stable code for programs: `empty`, `too_long`, `scheme` and so on.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::TooLong => "too_long",
+            Self::Scheme => "scheme",
+            Self::NoTrustDomain => "no_trust_domain",
+            Self::TrustDomainTooLong => "trust_domain_too_long",
+            Self::TrustDomainChar => "trust_domain_char",
+            Self::TrailingSlash => "trailing_slash",
+            Self::EmptySegment => "empty_segment",
+            Self::DotSegment => "dot_segment",
+            Self::PathChar => "path_char",
+            Self::NoPath => "no_path",
+        }
+    }
+}
+
+/// The name of a trust domain: 1 to 255 bytes of `a-z 0-9 . - _` (SPIFFE-ID §2.1).
+///
+/// ```
+/// use ztl_core::TrustDomain;
+///
+/// assert_eq!(TrustDomain::parse("prod.example")?.as_str(), "prod.example");
+/// assert!(TrustDomain::parse("Prod.example").is_err());
+/// # Ok::<(), ztl_core::IdError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrustDomain(Arc<str>);
+
+impl TrustDomain {
+    /// Reads a bare trust domain name, without scheme.
+    ///
+    /// # Errors
+    /// [`IdError`] says which rule of SPIFFE-ID §2.1 the text breaks.
+    pub fn parse(name: &str) -> Result<Self, IdError> {
+        check_trust_domain(name)?;
+        Ok(Self(name.into()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TrustDomain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for TrustDomain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TrustDomain({})", self.0)
+    }
+}
+
+impl FromStr for TrustDomain {
+    type Err = IdError;
+
+    fn from_str(name: &str) -> Result<Self, IdError> {
+        Self::parse(name)
+    }
+}
+
+/// A SPIFFE ID: `spiffe://trust-domain/path`, or the id of a trust domain without a path (SPIFFE-ID §2).
+///
+/// Comparison is by bytes; the path is case-sensitive (rule 18).
+///
+/// ```
+/// use ztl_core::SpiffeId;
+///
+/// let id = SpiffeId::parse("spiffe://prod.example/ns/models/sa/model-server")?;
+/// assert_eq!(id.trust_domain_name(), "prod.example");
+/// assert_eq!(id.path(), "/ns/models/sa/model-server");
+/// assert!(SpiffeId::parse("spiffe://prod.example/a/../b").is_err());
+/// # Ok::<(), ztl_core::IdError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SpiffeId {
+    text: Arc<str>,
+    // The path begins here; equals the length of the text where there is none. Bounded by MAX_ID_BYTES.
+    path_at: u16,
+}
+
+impl SpiffeId {
+    /// Reads an id, strictly: nothing is repaired.
+    ///
+    /// # Errors
+    /// [`IdError`] says which rule of SPIFFE-ID §2 the text breaks.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        if text.is_empty() {
+            return Err(IdError::Empty);
+        }
+        if text.len() > MAX_ID_BYTES {
+            return Err(IdError::TooLong);
+        }
+        let rest = text.strip_prefix(SCHEME).ok_or(IdError::Scheme)?;
+        let (domain, path) = match rest.split_once('/') {
+            Some((domain, path)) => (domain, Some(path)),
+            None => (rest, None),
+        };
+        check_trust_domain(domain)?;
+        if let Some(path) = path {
+            check_path(path)?;
+        }
+        let path_at = u16::try_from(SCHEME.len() + domain.len()).map_err(|_| IdError::TooLong)?;
+        Ok(Self {
+            text: text.into(),
+            path_at,
+        })
+    }
+
+    /// Reads the id of a workload, which has a path (X509-SVID §2; rule 18).
+    ///
+    /// # Errors
+    /// [`IdError`]; [`IdError::NoPath`] where only a trust domain is named.
+    pub fn parse_workload(text: &str) -> Result<Self, IdError> {
+        let id = Self::parse(text)?;
+        if id.path().is_empty() {
+            Err(IdError::NoPath)
+        } else {
+            Ok(id)
+        }
+    }
+
+    /// The whole id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The name of its trust domain.
+    #[must_use]
+    pub fn trust_domain_name(&self) -> &str {
+        self.text
+            .get(SCHEME.len()..usize::from(self.path_at))
+            .unwrap_or_default()
+    }
+
+    /// Its trust domain.
+    #[must_use]
+    pub fn trust_domain(&self) -> TrustDomain {
+        TrustDomain(self.trust_domain_name().into())
+    }
+
+    /// Its path with the leading slash; empty for the id of a trust domain.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.text
+            .get(usize::from(self.path_at)..)
+            .unwrap_or_default()
+    }
+
+    /// The same path in another trust domain.
+    ///
+    /// # Errors
+    /// [`IdError::TooLong`] where the result would be.
+    pub fn with_trust_domain(&self, domain: &TrustDomain) -> Result<Self, IdError> {
+        Self::parse(&format!("{SCHEME}{domain}{}", self.path()))
+    }
+}
+
+impl fmt::Display for SpiffeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for SpiffeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SpiffeId({})", self.text)
+    }
+}
+
+impl FromStr for SpiffeId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        Self::parse(text)
+    }
+}
+
+impl AsRef<str> for SpiffeId {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+/// Which ids a rule speaks of. Compared by segments, never by a regular expression (law 5).
+///
+/// ```
+/// use ztl_core::{IdPattern, SpiffeId};
+///
+/// let agents = IdPattern::parse("spiffe://prod.example/ns/agents/**")?;
+/// assert!(agents.matches(&SpiffeId::parse("spiffe://prod.example/ns/agents/sa/router")?));
+/// assert!(!agents.matches(&SpiffeId::parse("spiffe://prod.example/ns/agents")?));
+/// assert!(!agents.matches(&SpiffeId::parse("spiffe://prod.example/ns/agents-2/sa/x")?));
+/// # Ok::<(), ztl_core::IdError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum IdPattern {
+    /// This id and no other.
+    Exact(SpiffeId),
+    /// Every id with one or more segments below this one: `spiffe://td/path/**`.
+    Below(SpiffeId),
+    /// Every workload of a trust domain.
+    TrustDomain(TrustDomain),
+}
+
+impl IdPattern {
+    /// Reads `spiffe://td/path`, `spiffe://td/path/**` or `trust-domain:td`.
+    ///
+    /// # Errors
+    /// [`IdError`] for anything else; an exact id must have a path.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        if let Some(domain) = text.strip_prefix("trust-domain:") {
+            return TrustDomain::parse(domain).map(Self::TrustDomain);
+        }
+        match text.strip_suffix("/**") {
+            Some(above) => SpiffeId::parse(above).map(Self::Below),
+            None => SpiffeId::parse_workload(text).map(Self::Exact),
+        }
+    }
+
+    /// Whether the id is one of those.
+    #[must_use]
+    pub fn matches(&self, id: &SpiffeId) -> bool {
+        match self {
+            Self::Exact(exact) => exact == id,
+            Self::Below(above) => id
+                .as_str()
+                .strip_prefix(above.as_str())
+                .is_some_and(|rest| rest.len() > 1 && rest.starts_with('/')),
+            Self::TrustDomain(domain) => id.trust_domain_name() == domain.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for IdPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(id) => write!(f, "{id}"),
+            Self::Below(id) => write!(f, "{id}/**"),
+            Self::TrustDomain(domain) => write!(f, "trust-domain:{domain}"),
+        }
+    }
+}
+
+fn check_trust_domain(name: &str) -> Result<(), IdError> {
+    if name.is_empty() {
+        return Err(IdError::NoTrustDomain);
+    }
+    // SPIFFE-ID §2.1: lower case, digits, dot, dash, underscore; so neither port nor user information nor an escape.
+    if !name
+        .bytes()
+        .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_'))
+    {
+        return Err(IdError::TrustDomainChar);
+    }
+    if name.len() > MAX_TRUST_DOMAIN_BYTES {
+        return Err(IdError::TrustDomainTooLong);
+    }
+    Ok(())
+}
+
+/// Checks a path without its leading slash.
+fn check_path(path: &str) -> Result<(), IdError> {
+    // SPIFFE-ID §2.2: no trailing slash, no empty or relative segment, no escape.
+    if path.is_empty() || path.ends_with('/') {
+        return Err(IdError::TrailingSlash);
+    }
+    for segment in path.split('/') {
+        match segment {
+            "" => return Err(IdError::EmptySegment),
+            "." | ".." => return Err(IdError::DotSegment),
+            _ if segment.bytes().all(
+                |b| matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_'),
+            ) => {}
+            _ => return Err(IdError::PathChar),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_17_and_18_of_semantics() {
+        let ok = [
+            "spiffe://td/a",
+            "spiffe://td",
+            "spiffe://a.b-c_d9/X/y.z/-",
+            "spiffe://td/...",
+        ];
+        for text in ok {
+            assert_eq!(
+                SpiffeId::parse(text).map(|id| id.to_string()),
+                Ok(text.to_owned())
+            );
+        }
+        let bad = [
+            ("", IdError::Empty),
+            ("SPIFFE://td/a", IdError::Scheme),
+            ("https://td/a", IdError::Scheme),
+            ("spiffe:///a", IdError::NoTrustDomain),
+            ("spiffe://TD/a", IdError::TrustDomainChar),
+            ("spiffe://td:443/a", IdError::TrustDomainChar),
+            ("spiffe://u@td/a", IdError::TrustDomainChar),
+            ("spiffe://td/", IdError::TrailingSlash),
+            ("spiffe://td/a/", IdError::TrailingSlash),
+            ("spiffe://td//a", IdError::EmptySegment),
+            ("spiffe://td/./a", IdError::DotSegment),
+            ("spiffe://td/a/..", IdError::DotSegment),
+            ("spiffe://td/a%2fb", IdError::PathChar),
+            ("spiffe://td/a?b", IdError::PathChar),
+            ("spiffe://td/a#b", IdError::PathChar),
+            ("spiffe://td/é", IdError::PathChar),
+            ("spiffe://td?x", IdError::TrustDomainChar),
+        ];
+        for (text, error) in bad {
+            assert_eq!(SpiffeId::parse(text), Err(error), "{text}");
+        }
+        assert_eq!(
+            SpiffeId::parse_workload("spiffe://td"),
+            Err(IdError::NoPath)
+        );
+    }
+
+    #[test]
+    fn bounds_are_exact() {
+        let domain = "d".repeat(MAX_TRUST_DOMAIN_BYTES);
+        assert!(TrustDomain::parse(&domain).is_ok());
+        assert_eq!(
+            TrustDomain::parse(&format!("{domain}d")),
+            Err(IdError::TrustDomainTooLong)
+        );
+        let long = format!(
+            "spiffe://td/{}",
+            "p".repeat(MAX_ID_BYTES - "spiffe://td/".len())
+        );
+        assert!(SpiffeId::parse(&long).is_ok());
+        assert_eq!(SpiffeId::parse(&format!("{long}p")), Err(IdError::TooLong));
+    }
+
+    #[test]
+    fn patterns_compare_whole_segments() {
+        let id = |text| SpiffeId::parse(text).expect("id");
+        let below = IdPattern::parse("spiffe://td/ns/a/**").expect("pattern");
+        assert!(below.matches(&id("spiffe://td/ns/a/x")));
+        assert!(below.matches(&id("spiffe://td/ns/a/x/y")));
+        assert!(!below.matches(&id("spiffe://td/ns/a")));
+        assert!(!below.matches(&id("spiffe://td/ns/ab/x")));
+        assert!(!below.matches(&id("spiffe://td2/ns/a/x")));
+        let domain = IdPattern::parse("spiffe://td/**").expect("pattern");
+        assert!(domain.matches(&id("spiffe://td/x")));
+        assert!(!domain.matches(&id("spiffe://td")));
+        assert!(!domain.matches(&id("spiffe://td.evil/x")));
+        assert!(IdPattern::parse("spiffe://td/a*").is_err());
+        assert!(IdPattern::parse("spiffe://td/**/b").is_err());
+        assert!(IdPattern::parse("trust-domain:*").is_err());
+    }
+}

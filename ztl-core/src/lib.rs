@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+mod action;
+mod evidence;
+mod id;
+mod path;
+mod peer;
+pub mod policy;
+mod reason;
+mod time;
+mod zone;
+
+pub use action::{Action, Method, Resource, Upgrade};
+pub use evidence::{Claims, Evidence, HeaderPairs, Headers, TrustScore};
+pub use id::{IdError, IdPattern, MAX_ID_BYTES, MAX_TRUST_DOMAIN_BYTES, SpiffeId, TrustDomain};
+pub use path::{CanonicalPath, MAX_TARGET_BYTES, PathError, Segment};
+pub use peer::{Peer, Proof};
+pub use reason::{Reason, Stage, Verdict};
+pub use time::Timestamp;
+pub use zone::{Arrival, Zone, ZoneMap};

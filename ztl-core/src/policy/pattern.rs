@@ -1,0 +1,464 @@
+//! Which actions a rule speaks of: a method and a path template, a gRPC method, an upgrade, raw bytes.
+
+use core::fmt;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::action::{Action, Method, Upgrade};
+use crate::path::{CanonicalPath, PathError, Segment};
+
+/// Why a text is no action pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PatternError {
+    /// None of the forms.
+    #[error(
+        "is no action; write `METHOD /path`, `grpc pkg.Service/Method`, `websocket /path`, `upgrade:token /path`, `connect` or `any`"
+    )]
+    Form,
+    /// A method that no rule can name.
+    #[error("names the method `{0}`; a rule can name {known}", known = named_methods())]
+    Method(String),
+    /// The method `CONNECT`, which is always denied.
+    #[error("names the method CONNECT, which is always denied; for raw bytes write `connect`")]
+    ConnectMethod,
+    /// A path that no request could have.
+    #[error("has a path that no request can have: {0}")]
+    Path(#[from] PathError),
+    /// A segment that mixes text and parameter, or has an empty or repeated parameter name.
+    #[error(
+        "has the segment `{0}`: a segment is all text or one parameter `{{name}}`, `{{name:uuid}}`, `{{name:int}}` or, at the end, `{{*name}}`"
+    )]
+    Segment(String),
+    /// Two parameters with one name.
+    #[error("has two parameters called `{0}`")]
+    Repeated(String),
+    /// A gRPC service or method that is none.
+    #[error("has no gRPC method `pkg.Service/Method` or `pkg.Service/*`")]
+    Grpc,
+    /// An upgrade token that RFC 9110 does not allow.
+    #[error("has no upgrade token that RFC 9110 §7.8 allows")]
+    Token,
+}
+
+fn named_methods() -> String {
+    Method::NAMED.map(Method::as_str).join(", ")
+}
+
+/// One action, or one family of actions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ActionPattern {
+    /// `METHOD[,METHOD] /path`
+    Http {
+        /// The named methods, in the order they were written.
+        methods: Vec<Method>,
+        /// The path.
+        path: Template,
+    },
+    /// `grpc pkg.Service/Method`; without a method: `grpc pkg.Service/*`
+    Grpc {
+        /// `pkg.Service`
+        service: Arc<str>,
+        /// The method; `None` for all of them.
+        method: Option<Arc<str>>,
+    },
+    /// `websocket /path`
+    WebSocket(Template),
+    /// `upgrade:token /path`
+    Upgrade {
+        /// The protocol, lower case.
+        token: Arc<str>,
+        /// The path.
+        path: Template,
+    },
+    /// `connect`
+    Connect,
+    /// `any`: every request that asks for no upgrade; `HEAD` has to be named beside it.
+    Any,
+}
+
+impl ActionPattern {
+    /// Reads a pattern as a policy writes it.
+    ///
+    /// # Errors
+    /// [`PatternError`] says what is wrong with the text.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        match text {
+            "connect" => return Ok(Self::Connect),
+            "any" => return Ok(Self::Any),
+            _ => {}
+        }
+        let (verb, rest) = text.split_once(' ').ok_or(PatternError::Form)?;
+        if let Some(token) = verb.strip_prefix("upgrade:") {
+            if token.is_empty() || !token.bytes().all(is_token_byte) {
+                return Err(PatternError::Token);
+            }
+            return Ok(Self::Upgrade {
+                token: token.to_ascii_lowercase().into(),
+                path: Template::parse(rest)?,
+            });
+        }
+        match verb {
+            "grpc" => parse_grpc(rest),
+            "websocket" => Template::parse(rest).map(Self::WebSocket),
+            _ => Ok(Self::Http {
+                methods: parse_methods(verb)?,
+                path: Template::parse(rest)?,
+            }),
+        }
+    }
+
+    /// Whether a permit with this pattern covers the action: only what is named (rule 45).
+    #[must_use]
+    pub fn permits(&self, action: &Action<'_>) -> bool {
+        let Action::Request(resource) = action else {
+            return matches!(self, Self::Connect);
+        };
+        match (self, resource.upgrade()) {
+            (Self::Http { methods, path }, None) => {
+                methods.contains(&resource.method()) && path.matches(resource.path())
+            }
+            (Self::Grpc { service, method }, None) => {
+                resource.method() == Method::Post
+                    && grpc_covers(service, method.as_deref(), resource.path())
+            }
+            (Self::Any, None) => !matches!(resource.method(), Method::Head | Method::Other),
+            (Self::WebSocket(path), Some(Upgrade::WebSocket)) => {
+                resource.method() == Method::Get && path.matches(resource.path())
+            }
+            (Self::Upgrade { token, path }, Some(Upgrade::Other(asked))) => {
+                resource.method() == Method::Get
+                    && token.eq_ignore_ascii_case(asked)
+                    && path.matches(resource.path())
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a forbid with this pattern covers the action. Wider than [`permits`](Self::permits): `GET` covers `HEAD`
+    /// (rule 45), a plain method covers the request that asks for an upgrade, `grpc` covers its path under any method
+    /// (T20), and every pattern covers raw bytes, in which anything could be asked.
+    #[must_use]
+    pub fn forbids(&self, action: &Action<'_>) -> bool {
+        let Action::Request(resource) = action else {
+            return true;
+        };
+        match self {
+            Self::Http { methods, path } => {
+                let method = resource.method();
+                let named = methods.contains(&method)
+                    || (method == Method::Head && methods.contains(&Method::Get))
+                    || method == Method::Other;
+                named && path.forbids(resource.path())
+            }
+            Self::Grpc { service, method } => {
+                grpc_covers(service, method.as_deref(), resource.path())
+            }
+            Self::WebSocket(path) => resource.upgrade().is_some() && path.forbids(resource.path()),
+            Self::Upgrade { path, .. } => {
+                resource.upgrade().is_some() && path.forbids(resource.path())
+            }
+            Self::Connect => false,
+            Self::Any => true,
+        }
+    }
+
+    /// The path template, where it has one.
+    #[must_use]
+    pub const fn template(&self) -> Option<&Template> {
+        match self {
+            Self::Http { path, .. } | Self::WebSocket(path) | Self::Upgrade { path, .. } => {
+                Some(path)
+            }
+            Self::Grpc { .. } | Self::Connect | Self::Any => None,
+        }
+    }
+}
+
+impl fmt::Display for ActionPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http { methods, path } => {
+                for (at, method) in methods.iter().enumerate() {
+                    write!(f, "{}{method}", if at == 0 { "" } else { "," })?;
+                }
+                write!(f, " {path}")
+            }
+            Self::Grpc { service, method } => {
+                write!(f, "grpc {service}/{}", method.as_deref().unwrap_or("*"))
+            }
+            Self::WebSocket(path) => write!(f, "websocket {path}"),
+            Self::Upgrade { token, path } => write!(f, "upgrade:{token} {path}"),
+            Self::Connect => f.write_str("connect"),
+            Self::Any => f.write_str("any"),
+        }
+    }
+}
+
+/// A path with parameters, in the syntax of axum and OpenAPI: `/v1/models/{model}/infer`, `/files/{*rest}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    segments: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// This text, compared with the decoded segment. Empty only at the end: a trailing slash.
+    Text(Arc<str>),
+    /// One segment that is not empty.
+    Param(Arc<str>, ParamKind),
+    /// One or more segments, the first of them not empty. Only at the end.
+    Rest(Arc<str>),
+}
+
+/// What a parameter's value must look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ParamKind {
+    /// Anything but nothing.
+    Text,
+    /// RFC 9562 in its text form, either case.
+    Uuid,
+    /// Decimal digits with an optional `-`.
+    Int,
+}
+
+impl Template {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// [`PatternError`] where no request could match, or a segment is no parameter and no text.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        let rest = text.strip_prefix('/').ok_or(PathError::NoLeadingSlash)?;
+        let mut segments = Vec::new();
+        let mut names: Vec<Arc<str>> = Vec::new();
+        let mut pieces = rest.split('/').peekable();
+        while let Some(piece) = pieces.next() {
+            let last = pieces.peek().is_none();
+            let part = parse_part(piece, last)?;
+            if let Part::Param(name, _) | Part::Rest(name) = &part {
+                if names.contains(name) {
+                    return Err(PatternError::Repeated(name.to_string()));
+                }
+                names.push(Arc::clone(name));
+            }
+            segments.push(part);
+        }
+        Ok(Self { segments })
+    }
+
+    /// Whether the path is one of those.
+    #[must_use]
+    pub fn matches(&self, path: CanonicalPath<'_>) -> bool {
+        let mut segments = path.segments();
+        for part in &self.segments {
+            let Some(segment) = segments.next() else {
+                return false;
+            };
+            match part {
+                Part::Text(text) if !segment.means(text) => return false,
+                Part::Param(_, kind) if !kind.accepts(segment) => return false,
+                Part::Rest(_) => return !segment.is_empty(),
+                Part::Text(_) | Part::Param(..) => {}
+            }
+        }
+        segments.next().is_none()
+    }
+
+    /// Whether a forbid on this template covers the path: also with a slash more or less at the end, and without regard to
+    /// what a parameter must look like, since another router may be less exact.
+    pub(crate) fn forbids(&self, path: CanonicalPath<'_>) -> bool {
+        let mut segments = path.segments().filter(|segment| !segment.is_empty());
+        for part in self
+            .segments
+            .iter()
+            .filter(|part| !matches!(part, Part::Text(text) if text.is_empty()))
+        {
+            let Some(segment) = segments.next() else {
+                return false;
+            };
+            match part {
+                Part::Text(text) if !segment.means(text) => return false,
+                Part::Rest(_) => return true,
+                Part::Text(_) | Part::Param(..) => {}
+            }
+        }
+        segments.next().is_none()
+    }
+
+    pub(crate) fn parts(&self) -> &[Part] {
+        &self.segments
+    }
+
+    /// The parameters of a path that matches, by name and decoded. Allocates.
+    #[must_use]
+    pub fn params(&self, path: CanonicalPath<'_>) -> Option<Vec<(Arc<str>, String)>> {
+        if !self.matches(path) {
+            return None;
+        }
+        let mut segments = path.segments();
+        let mut params = Vec::new();
+        for part in &self.segments {
+            let segment = segments.next()?;
+            match part {
+                Part::Text(_) => {}
+                Part::Param(name, _) => params.push((Arc::clone(name), segment.decoded())),
+                Part::Rest(name) => {
+                    let rest = segments.by_ref().map(|segment| segment.decoded());
+                    let all: Vec<_> = core::iter::once(segment.decoded()).chain(rest).collect();
+                    params.push((Arc::clone(name), all.join("/")));
+                }
+            }
+        }
+        Some(params)
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in &self.segments {
+            match part {
+                Part::Text(text) => write!(f, "/{text}")?,
+                Part::Param(name, ParamKind::Text) => write!(f, "/{{{name}}}")?,
+                Part::Param(name, ParamKind::Uuid) => write!(f, "/{{{name}:uuid}}")?,
+                Part::Param(name, ParamKind::Int) => write!(f, "/{{{name}:int}}")?,
+                Part::Rest(name) => write!(f, "/{{*{name}}}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ParamKind {
+    pub(crate) fn accepts(self, segment: Segment<'_>) -> bool {
+        let raw = segment.raw();
+        match self {
+            Self::Text => !raw.is_empty(),
+            Self::Uuid => {
+                raw.len() == 36
+                    && raw.bytes().enumerate().all(|(at, byte)| match at {
+                        8 | 13 | 18 | 23 => byte == b'-',
+                        _ => byte.is_ascii_hexdigit(),
+                    })
+            }
+            Self::Int => {
+                let digits = raw.strip_prefix('-').unwrap_or(raw);
+                !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+            }
+        }
+    }
+}
+
+fn parse_methods(list: &str) -> Result<Vec<Method>, PatternError> {
+    let mut methods = Vec::new();
+    for name in list.split(',') {
+        match Method::parse(name) {
+            Method::Other if name == "CONNECT" => return Err(PatternError::ConnectMethod),
+            Method::Other if name.is_empty() || !name.bytes().all(is_token_byte) => {
+                return Err(PatternError::Form);
+            }
+            Method::Other => return Err(PatternError::Method(name.to_owned())),
+            method if methods.contains(&method) => {}
+            method => methods.push(method),
+        }
+    }
+    Ok(methods)
+}
+
+fn parse_part(piece: &str, last: bool) -> Result<Part, PatternError> {
+    let bad = || PatternError::Segment(piece.to_owned());
+    let Some(inside) = piece
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
+    else {
+        if piece.contains(['{', '}']) {
+            return Err(bad());
+        }
+        if piece.is_empty() && !last {
+            return Err(PathError::EmptySegment.into());
+        }
+        // A template's text obeys the rules of a request's path, escapes included, and is kept decoded.
+        let target = format!("/{piece}");
+        let path = CanonicalPath::parse(&target)?;
+        if piece.contains('?') {
+            return Err(bad());
+        }
+        let text: String = path.segments().map(|segment| segment.decoded()).collect();
+        return Ok(Part::Text(text.into()));
+    };
+    if let Some(name) = inside.strip_prefix('*') {
+        return if last && is_name(name) {
+            Ok(Part::Rest(name.into()))
+        } else {
+            Err(bad())
+        };
+    }
+    let (name, kind) = match inside.split_once(':') {
+        None => (inside, ParamKind::Text),
+        Some((name, "uuid")) => (name, ParamKind::Uuid),
+        Some((name, "int")) => (name, ParamKind::Int),
+        Some(_) => return Err(bad()),
+    };
+    if is_name(name) {
+        Ok(Part::Param(name.into(), kind))
+    } else {
+        Err(bad())
+    }
+}
+
+fn parse_grpc(text: &str) -> Result<ActionPattern, PatternError> {
+    let (service, method) = text.split_once('/').ok_or(PatternError::Grpc)?;
+    let dotted = !service.is_empty() && service.split('.').all(is_name);
+    match method {
+        "*" if dotted => Ok(ActionPattern::Grpc {
+            service: service.into(),
+            method: None,
+        }),
+        _ if dotted && is_name(method) => Ok(ActionPattern::Grpc {
+            service: service.into(),
+            method: Some(method.into()),
+        }),
+        _ => Err(PatternError::Grpc),
+    }
+}
+
+fn grpc_covers(service: &str, method: Option<&str>, path: CanonicalPath<'_>) -> bool {
+    let mut segments = path.segments();
+    let (Some(first), Some(second), None) = (segments.next(), segments.next(), segments.next())
+    else {
+        return false;
+    };
+    first.means(service) && method.map_or(!second.is_empty(), |method| second.means(method))
+}
+
+fn is_name(text: &str) -> bool {
+    text.bytes()
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// RFC 9110 §5.6.2
+const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
