@@ -1,1 +1,8 @@
-//! ztl
+#![cfg_attr(feature = "dev-issuer", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "dev-issuer"),
+    doc = "Evidence and authorizers of ztl, one folder a subject, each behind a feature."
+)]
+
+#[cfg(feature = "jwt")]
+pub mod jwt;

@@ -1,7 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 mod action;
+pub mod audit;
+pub mod authorizer;
+mod decision;
+mod engine;
 mod evidence;
+mod flow;
 mod id;
 mod path;
 mod peer;
@@ -11,7 +16,10 @@ mod time;
 mod zone;
 
 pub use action::{Action, Method, Resource, Upgrade};
+pub use decision::{Decision, DecisionId, Denial, Lack, ShadowOutcome};
+pub use engine::{CLOCK_SKEW, Engine, EngineError};
 pub use evidence::{Claims, Evidence, HeaderPairs, Headers, TrustScore};
+pub use flow::{ActionPermit, Direction, Flow, FlowPermit};
 pub use id::{IdError, IdPattern, MAX_ID_BYTES, MAX_TRUST_DOMAIN_BYTES, SpiffeId, TrustDomain};
 pub use path::{CanonicalPath, MAX_TARGET_BYTES, PathError, Segment};
 pub use peer::{Peer, Proof};

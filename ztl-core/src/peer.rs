@@ -97,6 +97,21 @@ impl Peer {
         }))
     }
 
+    /// A peer that would have this id, to foresee what a decision would be; never handed out.
+    pub(crate) fn foreseen(id: SpiffeId) -> Self {
+        let proof = Proof::X509 {
+            id,
+            leaf_sha256: [0; 32],
+            serial: Box::new([]),
+            not_after: Timestamp::MAX,
+        };
+        Self(Arc::new(Inner {
+            proof,
+            reason: "foreseen",
+            test_only: true,
+        }))
+    }
+
     /// Who it is.
     #[must_use]
     pub fn id(&self) -> &SpiffeId {

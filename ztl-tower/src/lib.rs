@@ -1,1 +1,28 @@
-//! ztl
+#![doc = include_str!("../README.md")]
+
+mod audit;
+mod authorize;
+#[cfg(feature = "client")]
+mod egress;
+mod guard;
+mod name;
+mod peer;
+mod refresh;
+#[cfg(feature = "serve")]
+mod serve;
+#[cfg(feature = "jwt")]
+mod token;
+
+pub use audit::TracingSink;
+pub use authorize::{Authorize, AuthorizeLayer, Refused, ResponseBody, ResponseFuture};
+#[cfg(feature = "client")]
+pub use egress::{Client, EgressError};
+pub use guard::{BuildError, Guard, GuardBuilder};
+pub use name::Ambiguity;
+pub use peer::Peer;
+pub use refresh::FileError;
+#[cfg(feature = "serve")]
+pub use serve::{PublicTls, ServeError};
+
+pub use ztl_core as core;
+pub use ztl_mtls as mtls;

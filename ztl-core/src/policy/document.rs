@@ -206,11 +206,21 @@ pub struct Require {
     /// `mfa`
     pub mfa: Option<Spanned<Mfa>>,
     /// `headers`: lower-case field name to the values it may have.
-    pub headers: Vec<(Spanned<Arc<str>>, Vec<Arc<str>>)>,
+    pub headers: Vec<HeaderRequire>,
     /// `when`: a condition.
     pub when: Option<Spanned<Arc<str>>>,
     /// `authorizer`: names of registered authorizers, each of which may object.
     pub authorizer: Vec<Spanned<Arc<str>>>,
+}
+
+/// One entry of `headers`: a field, and the values it may have (rule 43).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HeaderRequire {
+    /// The field's name, lower case.
+    pub name: Spanned<Arc<str>>,
+    /// What each of its values must be one of.
+    pub values: Vec<Arc<str>>,
 }
 
 /// `token = { issuer, audience, scopes, claims }`

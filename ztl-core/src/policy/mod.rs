@@ -1,10 +1,186 @@
 //! The policy: its document, what it means, and the decision.
 
-mod document;
-mod pattern;
+use core::fmt;
+use std::collections::HashMap;
+use std::sync::Arc;
 
+mod canonical;
+mod decide;
+mod diagnostic;
+mod document;
+mod limits;
+mod load;
+mod never;
+mod pattern;
+mod read;
+mod requirement;
+mod resolve;
+mod rule;
+mod tree;
+mod workload;
+
+pub use decide::{Input, decide};
+pub use diagnostic::{Diagnostic, LoadError};
 pub use document::{
-    Document, Effect, ExternalDecl, IssuerDecl, Mfa, Mode, NeverDecl, PortRange, Principal,
-    Require, RuleDecl, Span, Spanned, Target, TestDecl, TokenRequire, WorkloadDecl, ZoneDecl,
+    Document, Effect, ExternalDecl, HeaderRequire, IssuerDecl, Mfa, Mode, NeverDecl, PortRange,
+    Principal, Require, RuleDecl, Span, Spanned, Target, TestDecl, TokenRequire, WorkloadDecl,
+    ZoneDecl,
 };
+pub use limits::MAX_DOCUMENT_BYTES;
+pub use load::Loader;
 pub use pattern::{ActionPattern, PatternError, Template};
+pub use read::Format;
+pub use workload::Workload;
+
+pub(crate) use decide::{Edge, Outcome};
+use rule::{Rule, RuleIdx};
+use workload::WorkloadIdx;
+
+use crate::id::{SpiffeId, TrustDomain};
+use crate::zone::ZoneMap;
+
+/// Which document decided: SHA-256 over its canonical form, the same for TOML and JSON with the same content.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Revision([u8; 32]);
+
+impl Revision {
+    /// The digest.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Revision {
+    /// 64 hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Revision({self})")
+    }
+}
+
+/// A policy that was read, resolved and proved. Immutable; a change is another policy.
+#[derive(Debug)]
+pub struct Policy {
+    revision: Revision,
+    document: Document,
+    zones: ZoneMap,
+    workloads: Vec<Workload>,
+    by_name: HashMap<Arc<str>, WorkloadIdx>,
+    by_id: HashMap<SpiffeId, WorkloadIdx>,
+    rules: Vec<Rule>,
+    has_shadow: bool,
+}
+
+impl Policy {
+    /// Reads a TOML document that needs neither a condition compiler nor an authorizer.
+    ///
+    /// # Errors
+    /// [`LoadError`] with file, line, column and a suggestion. Nothing of a bad document is used.
+    pub fn from_toml(text: &str) -> Result<Self, LoadError> {
+        Loader::new().load(text, Format::Toml)
+    }
+
+    /// The same in JSON.
+    ///
+    /// # Errors
+    /// As [`from_toml`](Self::from_toml).
+    pub fn from_json(text: &str) -> Result<Self, LoadError> {
+        Loader::new().load(text, Format::Json)
+    }
+
+    /// Which document this is.
+    #[must_use]
+    pub const fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// The document as it was read.
+    #[must_use]
+    pub const fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// Its `serial`.
+    #[must_use]
+    pub const fn serial(&self) -> Option<u64> {
+        self.document.serial
+    }
+
+    /// Its primary trust domain.
+    #[must_use]
+    pub const fn trust_domain(&self) -> &TrustDomain {
+        &self.document.trust_domain.value
+    }
+
+    /// Its zones.
+    #[must_use]
+    pub const fn zones(&self) -> &ZoneMap {
+        &self.zones
+    }
+
+    /// Its workloads, in document order.
+    #[must_use]
+    pub fn workloads(&self) -> &[Workload] {
+        &self.workloads
+    }
+
+    /// The workload of this name.
+    #[must_use]
+    pub fn workload_by_name(&self, name: &str) -> Option<&Workload> {
+        self.workload_named(name).map(|(_, workload)| workload)
+    }
+
+    /// The workload of this SPIFFE ID, in the primary trust domain or an alias of it.
+    #[must_use]
+    pub fn workload_by_id(&self, id: &SpiffeId) -> Option<&Workload> {
+        self.workload_with_id(&self.primary_id(id))
+            .map(|(_, workload)| workload)
+    }
+
+    /// Whether an enforced rule about this workload as target could read a caller's token.
+    #[must_use]
+    pub fn workload_reads_token(&self, name: &str) -> bool {
+        self.workload_named(name).is_some_and(|(_, workload)| {
+            let rules = workload
+                .rules
+                .iter()
+                .filter_map(|entry| self.rule(entry.rule));
+            rules.into_iter().any(Rule::reads_token)
+        })
+    }
+
+    pub(crate) fn is_alias(&self, domain: &str) -> bool {
+        self.document
+            .aliases
+            .iter()
+            .any(|alias| alias.value.as_str() == domain)
+    }
+
+    pub(crate) fn has_shadow(&self) -> bool {
+        self.has_shadow
+    }
+
+    pub(crate) fn rule(&self, index: RuleIdx) -> Option<&Rule> {
+        self.rules.get(usize::try_from(index.0).ok()?)
+    }
+
+    pub(crate) fn workload(&self, index: WorkloadIdx) -> Option<&Workload> {
+        self.workloads.get(usize::try_from(index.0).ok()?)
+    }
+
+    pub(crate) fn workload_named(&self, name: &str) -> Option<(WorkloadIdx, &Workload)> {
+        let index = *self.by_name.get(name)?;
+        self.workload(index).map(|workload| (index, workload))
+    }
+
+    pub(crate) fn workload_with_id(&self, id: &SpiffeId) -> Option<(WorkloadIdx, &Workload)> {
+        let index = *self.by_id.get(id)?;
+        self.workload(index).map(|workload| (index, workload))
+    }
+}

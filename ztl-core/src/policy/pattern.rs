@@ -287,10 +287,6 @@ impl Template {
         segments.next().is_none()
     }
 
-    pub(crate) fn parts(&self) -> &[Part] {
-        &self.segments
-    }
-
     /// The parameters of a path that matches, by name and decoded. Allocates.
     #[must_use]
     pub fn params(&self, path: CanonicalPath<'_>) -> Option<Vec<(Arc<str>, String)>> {
@@ -461,4 +457,81 @@ const fn is_token_byte(byte: u8) -> bool {
                 | b'|'
                 | b'~'
         )
+}
+
+impl ActionPattern {
+    /// Whether some action could be covered by both. Errs towards yes where templates differ only in what a parameter must
+    /// look like.
+    pub(crate) fn may_overlap(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Connect, Self::Connect) => true,
+            (Self::Connect, _) | (_, Self::Connect) => false,
+            (Self::Any, Self::Http { methods, .. }) | (Self::Http { methods, .. }, Self::Any) => {
+                methods.iter().any(|method| *method != Method::Head)
+            }
+            (Self::Any, Self::Any | Self::Grpc { .. }) | (Self::Grpc { .. }, Self::Any) => true,
+            (Self::Any, _) | (_, Self::Any) => false,
+            (
+                Self::Http { methods, path },
+                Self::Http {
+                    methods: others,
+                    path: other,
+                },
+            ) => methods.iter().any(|method| others.contains(method)) && path.may_overlap(other),
+            (
+                Self::Grpc { service, method },
+                Self::Grpc {
+                    service: other,
+                    method: others,
+                },
+            ) => service == other && (method.is_none() || others.is_none() || method == others),
+            (Self::Http { methods, path }, Self::Grpc { service, method })
+            | (Self::Grpc { service, method }, Self::Http { methods, path }) => {
+                methods.contains(&Method::Post)
+                    && path.may_overlap(&Template::of_grpc(service, method.as_ref()))
+            }
+            (Self::WebSocket(path), Self::WebSocket(other)) => path.may_overlap(other),
+            (
+                Self::Upgrade { token, path },
+                Self::Upgrade {
+                    token: tokens,
+                    path: other,
+                },
+            ) => token == tokens && path.may_overlap(other),
+            _ => false,
+        }
+    }
+}
+
+impl Template {
+    fn of_grpc(service: &Arc<str>, method: Option<&Arc<str>>) -> Self {
+        let method = method.map_or_else(
+            || Part::Param("method".into(), ParamKind::Text),
+            |method| Part::Text(Arc::clone(method)),
+        );
+        Self {
+            segments: vec![Part::Text(Arc::clone(service)), method],
+        }
+    }
+
+    fn may_overlap(&self, other: &Self) -> bool {
+        let (mut one, mut two) = (self.segments.iter(), other.segments.iter());
+        loop {
+            match (one.next(), two.next()) {
+                (None, None) => return true,
+                (Some(Part::Rest(_)), Some(Part::Text(text)))
+                | (Some(Part::Text(text)), Some(Part::Rest(_))) => return !text.is_empty(),
+                (Some(Part::Rest(_)), Some(_)) | (Some(_), Some(Part::Rest(_))) => return true,
+                (None, Some(_)) | (Some(_), None) => return false,
+                (Some(Part::Text(one)), Some(Part::Text(two))) if one != two => return false,
+                (Some(Part::Text(text)), Some(Part::Param(..)))
+                | (Some(Part::Param(..)), Some(Part::Text(text)))
+                    if text.is_empty() =>
+                {
+                    return false;
+                }
+                _ => {}
+            }
+        }
+    }
 }

@@ -1,0 +1,171 @@
+//! One key of a set, with the one algorithm that it is for.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
+use jsonwebtoken::{Algorithm, DecodingKey};
+use serde_json::{Map, Value};
+
+use super::rsa;
+
+/// Why a key refuses its whole set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// It is not an object.
+    #[error("it is not a JSON object")]
+    NotAnObject,
+    /// A member is missing or malformed.
+    #[error("`{0}` is missing or malformed (RFC 7517, RFC 7518 §6)")]
+    Member(&'static str),
+    /// It has a private part.
+    #[error(
+        "it holds a private key: whoever read this set can sign; withdraw the key and publish public parts only"
+    )]
+    Private,
+    /// RFC 7518 §3.3.
+    #[error("its RSA modulus has {bits} bits; at least 2048 are needed")]
+    RsaTooShort {
+        /// The length found.
+        bits: usize,
+    },
+    /// Costly without being of use.
+    #[error("its RSA modulus has {bits} bits; at most 8192 are read")]
+    RsaTooLong {
+        /// The length found.
+        bits: usize,
+    },
+    /// RFC 8017 §3.1.
+    #[error("its RSA exponent is not an odd number of 2 to 33 bits")]
+    RsaExponent,
+    /// Even, or made by the library of CVE-2017-15361.
+    #[error("its RSA modulus can be factored (CVE-2017-15361); make a new key")]
+    RsaWeak,
+}
+
+/// A public key. Has no `Debug`.
+#[derive(Clone)]
+pub(super) struct Key {
+    kid: Option<Box<str>>,
+    alg: &'static str,
+    algorithm: Algorithm,
+    key: DecodingKey,
+}
+
+impl Key {
+    /// Reads a JWK (RFC 7517). `None` where it is not a key that a token could be verified with: a symmetric one, one for
+    /// encryption, or one of an unknown kind, curve or algorithm.
+    pub(super) fn from_jwk(jwk: &Value) -> Result<Option<Self>, KeyError> {
+        let jwk = jwk.as_object().ok_or(KeyError::NotAnObject)?;
+        let kty = text(jwk, "kty")?.ok_or(KeyError::Member("kty"))?;
+        if !matches!(kty, "RSA" | "EC" | "OKP") {
+            return Ok(None);
+        }
+        if jwk.contains_key("d") {
+            return Err(KeyError::Private);
+        }
+        let crv = text(jwk, "crv")?.unwrap_or_default();
+        let stated = text(jwk, "alg")?;
+        let Some((alg, algorithm)) = algorithm(kty, crv, stated) else {
+            return Ok(None);
+        };
+        if text(jwk, "use")?.is_some_and(|usage| usage != "sig") || !may_verify(jwk)? {
+            return Ok(None);
+        }
+        let key = match algorithm {
+            Algorithm::ES256 => DecodingKey::from_ec_der(&point(jwk, 32)?),
+            Algorithm::ES384 => DecodingKey::from_ec_der(&point(jwk, 48)?),
+            Algorithm::EdDSA => DecodingKey::from_ed_der(&octets_of(jwk, "x", 32)?),
+            _ => {
+                let (modulus, exponent) = (octets(jwk, "n")?, octets(jwk, "e")?);
+                rsa::check(&modulus, &exponent)?;
+                DecodingKey::from_rsa_raw_components(&modulus, &exponent)
+            }
+        };
+        Ok(Some(Self {
+            kid: text(jwk, "kid")?.map(Into::into),
+            alg,
+            algorithm,
+            key,
+        }))
+    }
+
+    pub(super) fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// What the `alg` of a token must be.
+    pub(super) fn alg(&self) -> &'static str {
+        self.alg
+    }
+
+    /// Whether this key made this signature.
+    ///
+    /// The provider is named: the process-wide one of `jsonwebtoken` panics where another crate turned on its other
+    /// backend too.
+    pub(super) fn verifies(&self, message: &[u8], signature: &Vec<u8>) -> bool {
+        (DEFAULT_PROVIDER.verifier_factory)(&self.algorithm, &self.key)
+            .is_ok_and(|verifier| verifier.verify(message, signature).is_ok())
+    }
+}
+
+/// The one algorithm of a key (RFC 8725 §3.1): what it is decides, `alg` can only narrow. An RSA key that does not say is
+/// for RS256, as every issuer's is. An Ed25519 key goes by `EdDSA` (RFC 8037 §3.1) unless it says `Ed25519` (RFC 9864 §2.2).
+fn algorithm(kty: &str, crv: &str, stated: Option<&str>) -> Option<(&'static str, Algorithm)> {
+    match (kty, crv, stated) {
+        ("EC", "P-256", None | Some("ES256")) => Some(("ES256", Algorithm::ES256)),
+        ("EC", "P-384", None | Some("ES384")) => Some(("ES384", Algorithm::ES384)),
+        ("OKP", "Ed25519", None | Some("EdDSA")) => Some(("EdDSA", Algorithm::EdDSA)),
+        ("OKP", "Ed25519", Some("Ed25519")) => Some(("Ed25519", Algorithm::EdDSA)),
+        ("RSA", _, None | Some("RS256")) => Some(("RS256", Algorithm::RS256)),
+        ("RSA", _, Some("RS384")) => Some(("RS384", Algorithm::RS384)),
+        ("RSA", _, Some("RS512")) => Some(("RS512", Algorithm::RS512)),
+        ("RSA", _, Some("PS256")) => Some(("PS256", Algorithm::PS256)),
+        ("RSA", _, Some("PS384")) => Some(("PS384", Algorithm::PS384)),
+        ("RSA", _, Some("PS512")) => Some(("PS512", Algorithm::PS512)),
+        _ => None,
+    }
+}
+
+/// Whether `key_ops` (RFC 7517 §4.3), where there is one, holds `verify`.
+fn may_verify(jwk: &Map<String, Value>) -> Result<bool, KeyError> {
+    match jwk.get("key_ops") {
+        None => Ok(true),
+        Some(Value::Array(ops)) => Ok(ops.iter().any(|op| op == "verify")),
+        Some(_) => Err(KeyError::Member("key_ops")),
+    }
+}
+
+/// An uncompressed point (RFC 7518 §6.2.1, SEC 1 §2.3.3). Whether it is on the curve is seen at each verification.
+fn point(jwk: &Map<String, Value>, len: usize) -> Result<Vec<u8>, KeyError> {
+    let (x, y) = (octets_of(jwk, "x", len)?, octets_of(jwk, "y", len)?);
+    Ok([&[4], x.as_slice(), y.as_slice()].concat())
+}
+
+fn octets_of(
+    jwk: &Map<String, Value>,
+    name: &'static str,
+    len: usize,
+) -> Result<Vec<u8>, KeyError> {
+    octets(jwk, name).and_then(|octets| {
+        if octets.len() == len {
+            Ok(octets)
+        } else {
+            Err(KeyError::Member(name))
+        }
+    })
+}
+
+fn octets(jwk: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, KeyError> {
+    text(jwk, name)?
+        .and_then(|text| URL_SAFE_NO_PAD.decode(text).ok())
+        .ok_or(KeyError::Member(name))
+}
+
+fn text<'a>(jwk: &'a Map<String, Value>, name: &'static str) -> Result<Option<&'a str>, KeyError> {
+    match jwk.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(KeyError::Member(name)),
+    }
+}

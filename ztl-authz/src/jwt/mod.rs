@@ -1,0 +1,42 @@
+//! Bearer tokens: a JSON Web Token (RFC 7519), verified, becomes [`Claims`](ztl_core::Claims).
+//!
+//! 1. The token is one compact JWS (RFC 7515 §7.1): three parts, at most [`MAX_TOKEN_BYTES`], base64url without padding.
+//!    An encrypted (RFC 7516) or nested one, `crit` and `b64` are refused.
+//! 2. JSON has no member name twice at any depth, and is at most 16 deep.
+//! 3. `iss` is exactly that of a configured [`Issuer`]; before the signature is checked it does no more than find the keys.
+//! 4. `kid` finds the key and the key decides the algorithm (RFC 8725 §3.1): `alg` must say the same. A token without `kid`
+//!    is taken only where the issuer has a single key. Keys and addresses inside a token (`jwk`, `jku`, `x5c`, `x5u`) are
+//!    never read, and there are no symmetric keys, so neither `none` nor a MAC keyed with a public key can pass (rule 62).
+//! 5. Then `sub`, `aud` and `exp` must be there. `aud` names a configured audience. The token is over the moment `now`
+//!    reaches `exp`; `nbf` and `iat` may lie ahead of `now` by the leeway.
+//! 6. `typ` and the claims must fit the kind of token that the issuer is configured for (T16).
+//! 7. A token with `cnf` (RFC 7800) passes only where its `x5t#S256` (RFC 8705 §3.1) is the peer's certificate. A `cnf` that
+//!    cannot be checked refuses the token.
+//!
+//! Nothing here reads a clock, a file or a socket: bytes and `now` come in. Key sets are fixed; a new one is a new
+//! [`TokenVerifier`], which is cheap to put in place of the old.
+//!
+//! What a rule of the policy asks of the claims (`token = { issuer = "corp", scopes = ["infer"] }`) is judged by `ztl-core`.
+
+mod bearer;
+mod claims;
+mod compact;
+#[cfg(feature = "dev-issuer")]
+mod dev_issuer;
+mod error;
+mod issuer;
+mod jwks;
+mod key;
+mod rsa;
+mod strict;
+mod verifier;
+
+pub use bearer::{BearerError, bearer_token};
+pub use compact::MAX_TOKEN_BYTES;
+#[cfg(feature = "dev-issuer")]
+pub use dev_issuer::{DevIssuer, DevIssuerError};
+pub use error::{Part, TokenError, TokenErrorKind};
+pub use issuer::{DEFAULT_LEEWAY, Issuer, MAX_LEEWAY};
+pub use jwks::{Jwks, JwksError, MAX_JWKS_BYTES, MAX_KEYS};
+pub use key::KeyError;
+pub use verifier::{BuildError, TokenVerifier, TokenVerifierBuilder};

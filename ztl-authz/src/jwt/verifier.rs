@@ -1,0 +1,203 @@
+//! From a token to claims.
+
+use core::fmt;
+use core::time::Duration;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ztl_core::{Claims, Timestamp};
+
+use super::claims::{self, Facts};
+use super::compact::Compact;
+use super::error::TokenError;
+use super::issuer::{Issuer, MAX_LEEWAY};
+
+/// Verifies tokens of the configured issuers. Cheap to clone, and to share between threads.
+///
+/// The rules are those of the [module](super). It holds no state: the same token and `now` give the same answer for ever.
+#[derive(Clone)]
+pub struct TokenVerifier {
+    /// By `iss`.
+    issuers: Arc<HashMap<Box<str>, Issuer>>,
+}
+
+impl TokenVerifier {
+    /// Starts with no issuer.
+    #[must_use]
+    pub fn builder() -> TokenVerifierBuilder {
+        TokenVerifierBuilder::default()
+    }
+
+    /// Verifies a token whose bearer proved no certificate: one that is bound to a certificate (`cnf`) is refused.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the token; see the [module](super) for the rules.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+        self.verify_bound(token, now, None)
+    }
+
+    /// Verifies a token from a peer whose certificate has this SHA-256: one that is bound to another is refused
+    /// (RFC 8705 §3).
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the token; see the [module](super) for the rules.
+    pub fn verify_bound(
+        &self,
+        token: &str,
+        now: Timestamp,
+        peer_leaf_sha256: Option<[u8; 32]>,
+    ) -> Result<Claims, TokenError> {
+        let token = Compact::parse(token)?;
+        let members = token.claims()?;
+        // Not believed before the signature is checked: it only finds the keys (RFC 8725 §3.8).
+        let iss = claims::text(&members, "iss")?;
+        let issuer = self.issuers.get(iss).ok_or(TokenError::WrongIssuer)?;
+        let typ = token.header.typ.as_deref();
+        if !issuer.takes_typ(typ) {
+            return Err(TokenError::WrongType);
+        }
+        let key = issuer.jwks.key(token.header.kid.as_deref())?;
+        // The key decides, not the token (RFC 8725 §3.1).
+        if token.header.alg != key.alg() {
+            return Err(TokenError::WrongAlgorithm);
+        }
+        if !key.verifies(token.signed, &token.signature) {
+            return Err(TokenError::BadSignature);
+        }
+        let expires_at = claims::check(
+            &members,
+            &Facts {
+                issuer,
+                typ,
+                now,
+                leaf_sha256: peer_leaf_sha256,
+            },
+        )?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place of this crate that vouches for claims: every check stands above"
+        )]
+        let claims = Claims::assertion(members, expires_at, "JWT verified with its issuer's key");
+        Ok(claims)
+    }
+
+    /// The configured issuers, in no order.
+    pub fn issuers(&self) -> impl Iterator<Item = &Issuer> {
+        self.issuers.values()
+    }
+}
+
+impl fmt::Debug for TokenVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.issuers.values()).finish()
+    }
+}
+
+/// Builds a [`TokenVerifier`].
+#[derive(Clone, Debug, Default)]
+pub struct TokenVerifierBuilder {
+    issuers: Vec<Issuer>,
+}
+
+impl TokenVerifierBuilder {
+    /// Adds an issuer.
+    #[must_use]
+    pub fn issuer(mut self, issuer: Issuer) -> Self {
+        self.issuers.push(issuer);
+        self
+    }
+
+    /// Checks the issuers against one another.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none, a name or an `iss` stands twice, a text is empty, [`Issuer::only_typ`] was given nothing, or a
+    /// leeway is above [`MAX_LEEWAY`].
+    pub fn build(self) -> Result<TokenVerifier, BuildError> {
+        if self.issuers.is_empty() {
+            return Err(BuildError::NoIssuer);
+        }
+        let mut issuers: HashMap<Box<str>, Issuer> = HashMap::new();
+        for issuer in self.issuers {
+            check(&issuer)?;
+            let name = String::from(issuer.name());
+            if issuers.values().any(|other| other.name() == name) {
+                return Err(BuildError::DuplicateName { name });
+            }
+            if issuers.insert(issuer.iss.clone(), issuer).is_some() {
+                return Err(BuildError::DuplicateIss { name });
+            }
+        }
+        Ok(TokenVerifier {
+            issuers: Arc::new(issuers),
+        })
+    }
+}
+
+fn check(issuer: &Issuer) -> Result<(), BuildError> {
+    let name = || String::from(issuer.name());
+    let texts = [
+        ("name", issuer.name().is_empty()),
+        ("iss", issuer.iss().is_empty()),
+        (
+            "audience",
+            issuer.audiences.iter().any(|one| one.is_empty()),
+        ),
+        (
+            "typ",
+            issuer
+                .typ
+                .as_ref()
+                .is_some_and(|typ| typ.is_empty() || typ.iter().any(|one| one.is_empty())),
+        ),
+    ];
+    if let Some((what, _)) = texts.into_iter().find(|(_, empty)| *empty) {
+        return Err(BuildError::Empty { name: name(), what });
+    }
+    if issuer.leeway > MAX_LEEWAY {
+        return Err(BuildError::Leeway {
+            name: name(),
+            leeway: issuer.leeway,
+        });
+    }
+    Ok(())
+}
+
+/// Why no verifier was built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Without an issuer, no token could ever be verified.
+    #[error("no issuer is configured; add one with `issuer`")]
+    NoIssuer,
+    /// Two issuers go by one name.
+    #[error("two issuers are called `{name}`")]
+    DuplicateName {
+        /// That name.
+        name: String,
+    },
+    /// Two issuers have one `iss`, so a token could be meant for either.
+    #[error("issuer `{name}` has the `iss` of another; give one issuer all the audiences")]
+    DuplicateIss {
+        /// The name of the second.
+        name: String,
+    },
+    /// A text is empty, or there is none.
+    #[error("issuer `{name}` has an empty {what}")]
+    Empty {
+        /// The issuer's name.
+        name: String,
+        /// What is empty.
+        what: &'static str,
+    },
+    /// A leeway above [`MAX_LEEWAY`].
+    #[error("issuer `{name}` has a leeway of {leeway:?}; at most {MAX_LEEWAY:?} is taken")]
+    Leeway {
+        /// The issuer's name.
+        name: String,
+        /// The leeway asked for.
+        leeway: Duration,
+    },
+}

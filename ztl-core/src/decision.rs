@@ -1,0 +1,189 @@
+//! A decision, a denial, and the id that ties them to their audit record.
+
+use core::fmt;
+use core::hash::Hasher;
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+use crate::reason::{Reason, Stage, Verdict};
+
+/// What a decision came to, with what decided it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Decision {
+    /// Permit or deny.
+    pub verdict: Verdict,
+    /// The last stage that was reached.
+    pub stage: Stage,
+    /// Why.
+    pub reason: Reason,
+    /// The first rule in document order that decided; none where no rule came near.
+    pub rule: Option<Arc<str>>,
+    /// What rules in shadow mode would have said.
+    pub shadow: Vec<ShadowOutcome>,
+    /// What was lacking, where something was.
+    pub lack: Option<Lack>,
+}
+
+/// What a rule in shadow mode would have said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShadowOutcome {
+    /// The rule.
+    pub rule: Arc<str>,
+    /// What it would have said.
+    pub would: Verdict,
+}
+
+/// Which requirement did not hold, so that an enforcement point can ask for what is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Lack {
+    /// No token, or one that is expired, or from another issuer or for another audience.
+    Token,
+    /// The token lacks a scope.
+    Scope,
+    /// The token lacks a claim.
+    Claim,
+    /// The user proved themselves with too little.
+    Mfa,
+    /// The trust score is missing, stale or too low.
+    TrustScore,
+    /// The zone the caller came from is unknown or trusted too little.
+    ZoneTrust,
+    /// A header field is missing or has another value.
+    Header,
+    /// The condition of the rule.
+    Condition,
+    /// An authorizer of the rule.
+    Authorizer,
+}
+
+/// The id of one decision: 128 bits that tell nothing (T30) and are found again in the audit log.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DecisionId(u128);
+
+impl DecisionId {
+    /// The bits.
+    #[must_use]
+    pub const fn as_u128(self) -> u128 {
+        self.0
+    }
+}
+
+impl fmt::Display for DecisionId {
+    /// 32 hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for DecisionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DecisionId({self})")
+    }
+}
+
+/// Makes decision ids: a keyed pseudo-random function (SipHash-1-3 with 128 bits of output) of a counter, its key drawn once
+/// from the operating system. Without the key, ids can be neither predicted nor put in order.
+pub(crate) struct IdSource {
+    key: (u64, u64),
+    next: AtomicU64,
+}
+
+impl IdSource {
+    pub(crate) fn new() -> Result<Self, getrandom::Error> {
+        Ok(Self {
+            key: (getrandom::u64()?, getrandom::u64()?),
+            next: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn next(&self) -> DecisionId {
+        let mut hasher = SipHasher13::new_with_keys(self.key.0, self.key.1);
+        hasher.write_u64(self.next.fetch_add(1, Ordering::Relaxed));
+        DecisionId(hasher.finish128().as_u128())
+    }
+}
+
+impl fmt::Debug for IdSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IdSource")
+    }
+}
+
+/// A refusal, already recorded. Tell the caller its [`id`](Denial::id) and no more (law 7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    pub(crate) id: DecisionId,
+    pub(crate) decision: Decision,
+}
+
+impl Denial {
+    /// The id under which the audit log has the whole story.
+    #[must_use]
+    pub const fn id(&self) -> DecisionId {
+        self.id
+    }
+
+    /// The last stage that was reached.
+    #[must_use]
+    pub const fn stage(&self) -> Stage {
+        self.decision.stage
+    }
+
+    /// Why.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        self.decision.reason
+    }
+
+    /// The rule that decided, if one did.
+    #[must_use]
+    pub fn rule(&self) -> Option<&str> {
+        self.decision.rule.as_deref()
+    }
+
+    /// Which requirement did not hold, if that was why.
+    #[must_use]
+    pub const fn lack(&self) -> Option<Lack> {
+        self.decision.lack
+    }
+
+    /// The whole decision.
+    #[must_use]
+    pub const fn decision(&self) -> &Decision {
+        &self.decision
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "denied at the {} stage: {}", self.stage(), self.reason())?;
+        if let Some(rule) = self.rule() {
+            write!(f, " by rule `{rule}`")?;
+        }
+        write!(f, " (decision {})", self.id)
+    }
+}
+
+impl core::error::Error for Denial {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn t30_ids_repeat_neither_within_nor_between_sources() {
+        let (one, two) = (
+            IdSource::new().expect("random"),
+            IdSource::new().expect("random"),
+        );
+        let ids: HashSet<_> = (0..1000).flat_map(|_| [one.next(), two.next()]).collect();
+        assert_eq!(ids.len(), 2000);
+        assert_eq!(one.next().to_string().len(), 32);
+    }
+}

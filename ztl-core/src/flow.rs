@@ -1,0 +1,189 @@
+//! A flow between two workloads, and the proof that the policy permits it.
+
+use core::fmt;
+use std::sync::Arc;
+
+use crate::peer::Peer;
+use crate::policy::{Edge, Policy};
+use crate::time::Timestamp;
+use crate::zone::Arrival;
+
+/// Which end of a flow judges it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a flow has two ends")]
+pub enum Direction {
+    /// The target: somebody connects to me.
+    Ingress,
+    /// The caller: I connect to somebody.
+    Egress,
+}
+
+impl Direction {
+    /// `ingress` or `egress`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+        }
+    }
+}
+
+/// A flow to be judged: who, to whom, where.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow<'a> {
+    pub(crate) direction: Direction,
+    pub(crate) me: &'a str,
+    pub(crate) peer: Option<&'a Peer>,
+    pub(crate) arrival: Arrival,
+    pub(crate) port: u16,
+}
+
+impl<'a> Flow<'a> {
+    /// A connection that `peer` makes to the workload `me` on its port `port`. `peer` is `None` on a public port, where
+    /// callers prove nothing.
+    #[must_use]
+    pub const fn ingress(me: &'a str, port: u16, arrival: Arrival, peer: Option<&'a Peer>) -> Self {
+        Self {
+            direction: Direction::Ingress,
+            me,
+            peer,
+            arrival,
+            port,
+        }
+    }
+
+    /// A connection that the workload `me` makes to `peer` on its port `port`.
+    #[must_use]
+    pub const fn egress(me: &'a str, port: u16, peer: &'a Peer) -> Self {
+        Self {
+            direction: Direction::Egress,
+            me,
+            peer: Some(peer),
+            arrival: Arrival::unknown(),
+            port,
+        }
+    }
+}
+
+/// The proof that a flow is permitted. Made by [`Engine::permit_flow`](crate::Engine::permit_flow) and nowhere else, and
+/// good only at the engine that made it (law 2, T5). Cheap to clone.
+#[derive(Clone)]
+#[must_use = "a permit is what the next step takes; dropping it permits nothing"]
+pub struct FlowPermit(pub(crate) Arc<Permitted>);
+
+pub(crate) struct Permitted {
+    pub(crate) engine: u64,
+    pub(crate) direction: Direction,
+    pub(crate) me: Arc<str>,
+    pub(crate) peer: Option<Peer>,
+    pub(crate) arrival: Arrival,
+    pub(crate) port: u16,
+    pub(crate) epoch: u64,
+    pub(crate) trust_generation: u64,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) edge: Edge,
+}
+
+impl Permitted {
+    pub(crate) fn flow(&self) -> Flow<'_> {
+        Flow {
+            direction: self.direction,
+            me: &self.me,
+            peer: self.peer.as_ref(),
+            arrival: self.arrival,
+            port: self.port,
+        }
+    }
+}
+
+impl FlowPermit {
+    /// The proved peer; `None` for a caller without SVID on a public port.
+    #[must_use]
+    pub fn peer(&self) -> Option<&Peer> {
+        self.0.peer.as_ref()
+    }
+
+    /// Which end judged.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        self.0.direction
+    }
+
+    /// The workload that judged.
+    #[must_use]
+    pub fn me(&self) -> &str {
+        &self.0.me
+    }
+
+    /// The target's port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.0.port
+    }
+
+    /// Where the connection arrived from.
+    #[must_use]
+    pub fn arrival(&self) -> Arrival {
+        self.0.arrival
+    }
+
+    /// From when on the peer's proof no longer holds, and with it this permit.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        self.0
+            .peer
+            .as_ref()
+            .map_or(Timestamp::MAX, Peer::expires_at)
+    }
+
+    /// Whether any rule on this flow could ask for a token, so that one is worth verifying (T34).
+    #[must_use]
+    pub fn reads_token(&self) -> bool {
+        self.0.policy.edge_reads_token(&self.0.edge)
+    }
+}
+
+impl fmt::Debug for FlowPermit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FlowPermit")
+            .field("direction", &self.0.direction)
+            .field("me", &self.0.me)
+            .field("peer", &self.0.peer)
+            .field("port", &self.0.port)
+            .field("epoch", &self.0.epoch)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The proof that an action is authorized. Made by [`Engine::authorize`](crate::Engine::authorize) from a [`FlowPermit`] and
+/// nowhere else (law 2).
+#[derive(Clone, Debug)]
+#[must_use = "a permit is what the next step takes; dropping it permits nothing"]
+pub struct ActionPermit {
+    pub(crate) engine: u64,
+    pub(crate) epoch: u64,
+    pub(crate) id: crate::decision::DecisionId,
+    pub(crate) rule: Arc<str>,
+    pub(crate) expires_at: Timestamp,
+}
+
+impl ActionPermit {
+    /// The id under which the audit log has this decision.
+    #[must_use]
+    pub const fn id(&self) -> crate::decision::DecisionId {
+        self.id
+    }
+
+    /// The rule that permits it.
+    #[must_use]
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+
+    /// When the first thing it rests on expires: the peer's proof, the token, the score (T15).
+    #[must_use]
+    pub const fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+}

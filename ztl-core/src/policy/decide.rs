@@ -1,0 +1,506 @@
+//! The decision: a pure function of the policy, the facts and the time (law 3).
+//!
+//! 1. *Identity*: the caller proved who it is and the proof has not expired; or it proved nothing and the port is public.
+//! 2. *Flow*: it comes from where its workload stands; no forbid without actions and condition matches; an enforced permit
+//!    matches caller, target and port.
+//! 3. *Action*: the path has one reading; no forbid covers the action; a permit of this flow names the action and all it
+//!    requires holds.
+//!
+//! Whatever no rule names is denied.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::action::Action;
+use crate::authorizer::Facts;
+use crate::decision::{Decision, Lack, ShadowOutcome};
+use crate::evidence::Evidence;
+use crate::flow::{Direction, Flow};
+use crate::id::SpiffeId;
+use crate::path::PathError;
+use crate::peer::{Peer, Proof};
+use crate::reason::{Reason, Stage, Verdict};
+use crate::time::Timestamp;
+use crate::zone::ZoneIdx;
+
+use super::Policy;
+use super::document::{Effect, Mode};
+use super::requirement::{Given, Unmet, reads_are_fresh, with_facts};
+use super::rule::{Caller, Place, Rule, RuleIdx};
+use super::workload::{Workload, WorkloadIdx};
+
+/// The rules that speak of one flow, in document order, and the facts they share.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Edge {
+    rules: Vec<RuleIdx>,
+    zone: Option<ZoneIdx>,
+    target: Option<WorkloadIdx>,
+}
+
+/// How a step ended, and by which rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) stage: Stage,
+    pub(crate) reason: Reason,
+    pub(crate) rule: Option<RuleIdx>,
+    pub(crate) lack: Option<Lack>,
+    /// Until when what the outcome rests on is good.
+    pub(crate) until: Timestamp,
+}
+
+impl Outcome {
+    const fn new(stage: Stage, reason: Reason, rule: Option<RuleIdx>) -> Self {
+        Self {
+            stage,
+            reason,
+            rule,
+            lack: None,
+            until: Timestamp::MAX,
+        }
+    }
+
+    /// A denial that no rule made.
+    pub(crate) const fn denied(stage: Stage, reason: Reason) -> Self {
+        Self::new(stage, reason, None)
+    }
+
+    pub(crate) fn is_permit(&self) -> bool {
+        self.reason == Reason::Permitted
+    }
+}
+
+/// What a decision is asked about, for [`decide`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Input<'a> {
+    /// The flow.
+    pub flow: Flow<'a>,
+    /// What is asked for on it; `None` asks for the flow alone. A target with two readings is an `Err`.
+    pub action: Option<Result<Action<'a>, PathError>>,
+    /// What else is known.
+    pub evidence: Evidence<'a>,
+}
+
+impl<'a> Input<'a> {
+    /// Asks for the flow alone.
+    #[must_use]
+    pub fn new(flow: Flow<'a>) -> Self {
+        Self {
+            flow,
+            action: None,
+            evidence: Evidence::none(),
+        }
+    }
+
+    /// Asks for an action on the flow.
+    #[must_use]
+    pub fn with_action(mut self, action: Result<Action<'a>, PathError>) -> Self {
+        self.action = Some(action);
+        self
+    }
+
+    /// Adds evidence.
+    #[must_use]
+    pub fn with_evidence(mut self, evidence: Evidence<'a>) -> Self {
+        self.evidence = evidence;
+        self
+    }
+}
+
+/// Decides. The same inputs give the same decision for ever; [`Engine`](crate::Engine) adds the snapshot and the record.
+///
+/// ```
+/// use ztl_core::policy::{Input, Policy, decide};
+/// use ztl_core::{Arrival, Flow, Reason, Timestamp};
+///
+/// let policy = Policy::from_toml("schema = 1\ntrust_domain = 'prod.example'\n\
+///     [workloads.db]\nid = 'spiffe://prod.example/db'\nports = [5432]\n")?;
+/// let flow = Flow::ingress("db", 5432, Arrival::unknown(), None);
+/// let decision = decide(&policy, &Input::new(flow), Timestamp::from_unix_secs(1_790_000_000));
+/// assert_eq!(decision.reason, Reason::IdentityUnproven);
+/// # Ok::<(), ztl_core::policy::LoadError>(())
+/// ```
+#[must_use]
+pub fn decide(policy: &Policy, input: &Input<'_>, now: Timestamp) -> Decision {
+    let (mut edge, mut outcome) = policy.judge_flow(&input.flow, now);
+    let action = match &input.action {
+        None => None,
+        Some(Ok(action)) => Some(action),
+        Some(Err(_)) => {
+            if outcome.is_permit() {
+                outcome = Outcome::new(Stage::Action, Reason::PathAmbiguous, None);
+            }
+            edge.rules.clear();
+            None
+        }
+    };
+    if let (Some(action), true) = (action, outcome.is_permit()) {
+        outcome = policy.judge_action(&edge, &input.flow, action, &input.evidence, now);
+    }
+    let shadow = policy.shadows(&edge, &input.flow, action, &input.evidence, now);
+    policy.decision(outcome, shadow)
+}
+
+impl Policy {
+    pub(crate) fn decision(&self, outcome: Outcome, shadow: Vec<ShadowOutcome>) -> Decision {
+        Decision {
+            verdict: if outcome.is_permit() {
+                Verdict::Permit
+            } else {
+                Verdict::Deny
+            },
+            stage: outcome.stage,
+            reason: outcome.reason,
+            rule: outcome
+                .rule
+                .and_then(|index| self.rule(index))
+                .map(|rule| Arc::clone(&rule.name)),
+            shadow,
+            lack: outcome.lack,
+        }
+    }
+
+    /// Stages identity and flow. The edge holds what speaks of this flow even where it is denied, for shadow rules.
+    pub(crate) fn judge_flow(&self, flow: &Flow<'_>, now: Timestamp) -> (Edge, Outcome) {
+        let unpermitted = |reason| (Edge::default(), Outcome::new(Stage::Flow, reason, None));
+        let identity = |reason| (Edge::default(), Outcome::new(Stage::Identity, reason, None));
+        let Some(me) = self.workload_named(flow.me) else {
+            return unpermitted(Reason::NoFlowPermitted);
+        };
+        if flow.peer.is_some_and(|peer| now >= peer.expires_at()) {
+            return identity(Reason::IdentityExpired);
+        }
+        let mapped = flow.peer.map(|peer| self.primary_id(peer.id()));
+        let peer_id = mapped.as_deref();
+        let declared = peer_id.and_then(|id| self.workload_with_id(id));
+        let (target, caller) = match flow.direction {
+            Direction::Ingress => {
+                if !proves_enough(flow.peer, me.1, flow.port) {
+                    return identity(Reason::IdentityUnproven);
+                }
+                (
+                    me,
+                    Caller {
+                        id: peer_id,
+                        workload: declared,
+                        place: Place::Arrival(flow.arrival),
+                    },
+                )
+            }
+            Direction::Egress => {
+                // Whom I speak to has to be a workload of the policy that proved itself with its own certificate.
+                let Some(target) = declared else {
+                    return unpermitted(Reason::NoFlowPermitted);
+                };
+                if !matches!(flow.peer.map(Peer::proof), Some(Proof::X509 { .. })) {
+                    return identity(Reason::IdentityUnproven);
+                }
+                (
+                    target,
+                    Caller {
+                        id: Some(&me.1.id),
+                        workload: Some(me),
+                        place: Place::Declared(me.1.zone),
+                    },
+                )
+            }
+        };
+        self.judge_edge(target, &caller, flow)
+    }
+
+    fn judge_edge(
+        &self,
+        (index, target): (WorkloadIdx, &Workload),
+        caller: &Caller<'_>,
+        flow: &Flow<'_>,
+    ) -> (Edge, Outcome) {
+        let mut edge = Edge {
+            rules: Vec::new(),
+            zone: caller.place.zone(self.zones()),
+            target: Some(index),
+        };
+        let (mut permit, mut forbid) = (None, None);
+        for entry in target
+            .rules
+            .iter()
+            .filter(|entry| entry.covers_port(flow.port))
+        {
+            let Some(rule) = self.rule(entry.rule) else {
+                continue;
+            };
+            let spoken_of = rule.from.iter().any(|who| {
+                who.speaks_of(caller, rule.effect, self.zones())
+                    .counts_for(rule.effect)
+            });
+            if !spoken_of {
+                continue;
+            }
+            edge.rules.push(entry.rule);
+            if rule.mode == Mode::Enforce {
+                match rule.effect {
+                    Effect::Permit => permit = permit.or(Some(entry.rule)),
+                    Effect::Forbid if rule.forbids_flow() => forbid = forbid.or(Some(entry.rule)),
+                    Effect::Forbid => {}
+                }
+            }
+        }
+        let misplaced = match caller.place {
+            Place::Arrival(_) => misplacement(caller, target, edge.zone),
+            Place::Declared(_) => None,
+        };
+        let outcome = match (misplaced, forbid, permit) {
+            (Some(reason), _, _) => Outcome::new(Stage::Flow, reason, None),
+            (None, Some(rule), _) => Outcome::new(Stage::Flow, Reason::Forbidden, Some(rule)),
+            (None, None, Some(rule)) => Outcome::new(Stage::Flow, Reason::Permitted, Some(rule)),
+            (None, None, None) => Outcome::new(Stage::Flow, Reason::NoFlowPermitted, None),
+        };
+        (edge, outcome)
+    }
+
+    /// Stage action, on an edge whose flow is permitted.
+    pub(crate) fn judge_action(
+        &self,
+        edge: &Edge,
+        flow: &Flow<'_>,
+        action: &Action<'_>,
+        evidence: &Evidence<'_>,
+        now: Timestamp,
+    ) -> Outcome {
+        let asked = Asked {
+            policy: self,
+            edge,
+            flow,
+            action,
+            evidence,
+            now,
+        };
+        for (index, rule) in self.edge_rules(edge, Mode::Enforce, Effect::Forbid) {
+            if asked.forbid_fires(rule) {
+                return Outcome::new(Stage::Action, Reason::Forbidden, Some(index));
+            }
+        }
+        let mut nearest: Option<(RuleIdx, Unmet)> = None;
+        for (index, rule) in self.edge_rules(edge, Mode::Enforce, Effect::Permit) {
+            match asked.permit_holds(rule) {
+                None => {}
+                Some(Ok(until)) => {
+                    return Outcome {
+                        until,
+                        ..Outcome::new(Stage::Action, Reason::Permitted, Some(index))
+                    };
+                }
+                Some(Err(unmet)) => nearest = nearest.or(Some((index, unmet))),
+            }
+        }
+        match nearest {
+            Some((index, unmet)) => Outcome {
+                lack: Some(unmet.lack),
+                ..Outcome::new(Stage::Action, unmet.reason, Some(index))
+            },
+            None => Outcome::new(Stage::Action, Reason::NoActionPermitted, None),
+        }
+    }
+
+    /// What the shadow rules of an edge would have said: of the action where one is given, else of the flow.
+    pub(crate) fn shadows(
+        &self,
+        edge: &Edge,
+        flow: &Flow<'_>,
+        action: Option<&Action<'_>>,
+        evidence: &Evidence<'_>,
+        now: Timestamp,
+    ) -> Vec<ShadowOutcome> {
+        let mut shadow = Vec::new();
+        if !self.has_shadow() {
+            return shadow;
+        }
+        for index in &edge.rules {
+            let Some(rule) = self.rule(*index).filter(|rule| rule.mode == Mode::Shadow) else {
+                continue;
+            };
+            let would = match (action, rule.effect) {
+                (None, Effect::Permit) => Some(Verdict::Permit),
+                (None, Effect::Forbid) => rule.forbids_flow().then_some(Verdict::Deny),
+                (Some(action), effect) => {
+                    let asked = Asked {
+                        policy: self,
+                        edge,
+                        flow,
+                        action,
+                        evidence,
+                        now,
+                    };
+                    match effect {
+                        Effect::Permit => matches!(asked.permit_holds(rule), Some(Ok(_)))
+                            .then_some(Verdict::Permit),
+                        Effect::Forbid => asked.forbid_fires(rule).then_some(Verdict::Deny),
+                    }
+                }
+            };
+            shadow.extend(would.map(|would| ShadowOutcome {
+                rule: Arc::clone(&rule.name),
+                would,
+            }));
+        }
+        shadow
+    }
+
+    /// Whether any rule of the edge could read a token.
+    pub(crate) fn edge_reads_token(&self, edge: &Edge) -> bool {
+        edge.rules
+            .iter()
+            .filter_map(|index| self.rule(*index))
+            .any(Rule::reads_token)
+    }
+
+    pub(crate) fn edge_zone(&self, edge: &Edge) -> Option<&str> {
+        edge.zone
+            .and_then(|zone| self.zones().get(zone))
+            .map(crate::zone::Zone::name)
+    }
+
+    fn edge_rules<'a>(
+        &'a self,
+        edge: &'a Edge,
+        mode: Mode,
+        effect: Effect,
+    ) -> impl Iterator<Item = (RuleIdx, &'a Rule)> {
+        edge.rules
+            .iter()
+            .filter_map(|index| self.rule(*index).map(|rule| (*index, rule)))
+            .filter(move |(_, rule)| rule.mode == mode && rule.effect == effect)
+    }
+
+    /// The id in the primary trust domain, where it was shown in an alias of it (rule 28, T13).
+    pub(crate) fn primary_id<'a>(&self, id: &'a SpiffeId) -> Cow<'a, SpiffeId> {
+        let aliased = self.is_alias(id.trust_domain_name());
+        let primary = aliased
+            .then(|| id.with_trust_domain(self.trust_domain()).ok())
+            .flatten();
+        primary.map_or(Cow::Borrowed(id), Cow::Owned)
+    }
+}
+
+/// Whether what the caller showed is enough on this port.
+fn proves_enough(peer: Option<&Peer>, target: &Workload, port: u16) -> bool {
+    match peer.map(Peer::proof) {
+        Some(Proof::X509 { .. }) => true,
+        Some(Proof::Asserted { by, .. }) => target.is_asserted_by(by),
+        None => target.public_ports.contains(&port),
+    }
+}
+
+/// A workload with a zone calls only from there, and takes calls only from places that are known.
+fn misplacement(caller: &Caller<'_>, target: &Workload, zone: Option<ZoneIdx>) -> Option<Reason> {
+    let bound = caller.workload.and_then(|(_, workload)| workload.zone);
+    match (bound, target.zone, zone) {
+        (Some(_), _, None) | (None, Some(_), None) => Some(Reason::ZoneUnknown),
+        (Some(bound), _, Some(zone)) if bound != zone => Some(Reason::ZoneMismatch),
+        _ => None,
+    }
+}
+
+/// An action on an edge, as one rule after the other is asked about it.
+struct Asked<'a> {
+    policy: &'a Policy,
+    edge: &'a Edge,
+    flow: &'a Flow<'a>,
+    action: &'a Action<'a>,
+    evidence: &'a Evidence<'a>,
+    now: Timestamp,
+}
+
+impl Asked<'_> {
+    /// Whether a forbid covers the action. What cannot be told is forbidden (rule 7).
+    fn forbid_fires(&self, rule: &Rule) -> bool {
+        let covered = rule.actions.is_empty()
+            || rule
+                .actions
+                .iter()
+                .any(|pattern| pattern.forbids(self.action));
+        if !covered {
+            return false;
+        }
+        match &rule.when {
+            None => true,
+            // On a raw stream nothing that a condition asks about is known.
+            Some(_) if matches!(self.action, Action::Connect) => true,
+            // Egress has not the facts; the target judges it again with them.
+            Some(_) if self.flow.direction == Direction::Egress => false,
+            Some(condition) => self.given(rule, |given| {
+                reads_are_fresh(condition.reads(), given).is_err()
+                    || !matches!(
+                        with_facts(given, |facts| condition.holds(facts)),
+                        Some(Ok(false))
+                    )
+            }),
+        }
+    }
+
+    /// Whether a permit names the action, and if so whether all it requires holds.
+    fn permit_holds(&self, rule: &Rule) -> Option<Result<Timestamp, Unmet>> {
+        if !rule
+            .actions
+            .iter()
+            .any(|pattern| pattern.permits(self.action))
+        {
+            return None;
+        }
+        // Requirements are judged where the facts are: at the target.
+        if self.flow.direction == Direction::Egress || rule.require.is_empty() {
+            return Some(Ok(Timestamp::MAX));
+        }
+        Some(self.given(rule, |given| {
+            rule.require
+                .iter()
+                .try_fold(Timestamp::MAX, |until, requirement| {
+                    requirement.check(given).map(|more| until.min(more))
+                })
+        }))
+    }
+
+    fn given<T>(&self, rule: &Rule, judge: impl Fn(&Given<'_>) -> T) -> T {
+        let zone = self
+            .edge
+            .zone
+            .and_then(|zone| self.policy.zones().get(zone));
+        let facts = |ask: &mut dyn FnMut(&Facts<'_>)| {
+            let params = self.params(rule);
+            ask(&Facts {
+                peer: self.flow.peer,
+                zone: zone.map(crate::zone::Zone::name),
+                target: self
+                    .edge
+                    .target
+                    .and_then(|index| self.policy.workload(index))
+                    .map_or("", |workload| workload.name()),
+                action: self.action,
+                params: &params,
+                claims: self.evidence.claims,
+                trust_score: self.evidence.trust_score,
+                now: self.now,
+            });
+        };
+        judge(&Given {
+            evidence: self.evidence,
+            zone_trust: zone.map(crate::zone::Zone::trust),
+            facts: &facts,
+            now: self.now,
+        })
+    }
+
+    fn params(&self, rule: &Rule) -> Vec<(Arc<str>, String)> {
+        let Some(resource) = self.action.resource() else {
+            return Vec::new();
+        };
+        rule.actions
+            .iter()
+            .filter(|pattern| pattern.permits(self.action) || pattern.forbids(self.action))
+            .find_map(|pattern| {
+                pattern
+                    .template()
+                    .and_then(|template| template.params(resource.path()))
+            })
+            .unwrap_or_default()
+    }
+}

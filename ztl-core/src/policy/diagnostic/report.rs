@@ -1,0 +1,121 @@
+//! Errors gathered over the passes of a load, so that an author sees more than the first.
+
+use super::excerpt::{Excerpt, push_escaped};
+use super::{Diagnostic, LoadError};
+use crate::policy::document::Span;
+use crate::policy::limits::{MAX_DIAGNOSTICS, MAX_MESSAGE_CHARS};
+use crate::policy::tree::SyntaxError;
+
+/// The errors found so far. Past [`MAX_DIAGNOSTICS`] it only remembers that there are more.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    found: Vec<Found>,
+    omitted: bool,
+}
+
+#[derive(Debug)]
+struct Found {
+    span: Option<Span>,
+    message: String,
+    help: Option<String>,
+}
+
+impl Report {
+    /// Something at this place is wrong.
+    pub(crate) fn error(&mut self, span: Span, message: impl Into<String>) {
+        self.push(Some(span), message.into(), None);
+    }
+
+    /// Something at this place is wrong, and this mends it.
+    pub(crate) fn error_with_help(
+        &mut self,
+        span: Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.push(Some(span), message.into(), Some(help.into()));
+    }
+
+    /// Nothing is wrong so far.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// No more errors are kept: a pass over many things may stop.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.found.len() >= MAX_DIAGNOSTICS
+    }
+
+    /// The errors as they are shown to the author of `text`; `source` is its name, mostly a file's.
+    pub(crate) fn into_error(mut self, source: Option<&str>, text: &str) -> LoadError {
+        if self.found.is_empty() {
+            self.push(None, "the document was refused".to_owned(), None);
+        }
+        let omitted = self.omitted;
+        self.found.sort_by_key(|found| found.span);
+        LoadError {
+            source: source.map(shown),
+            diagnostics: self
+                .found
+                .into_iter()
+                .map(|found| found.place(text))
+                .collect(),
+            omitted,
+        }
+    }
+
+    fn push(&mut self, span: Option<Span>, message: String, help: Option<String>) {
+        if self.is_full() {
+            self.omitted = true;
+        } else {
+            self.found.push(Found {
+                span,
+                message,
+                help,
+            });
+        }
+    }
+}
+
+impl From<SyntaxError> for Report {
+    fn from(error: SyntaxError) -> Self {
+        let mut report = Self::default();
+        report.push(error.span, error.message, error.help.map(str::to_owned));
+        report
+    }
+}
+
+impl Found {
+    fn place(self, text: &str) -> Diagnostic {
+        let excerpt = self.span.map(|span| Excerpt::new(text, span));
+        let (line, column) = excerpt
+            .as_ref()
+            .map_or((1, 1), |excerpt| (excerpt.line, excerpt.column));
+        let (source_line, caret_at, caret_width) = excerpt
+            .map_or_else(Default::default, |excerpt| {
+                (excerpt.shown, excerpt.caret_at, excerpt.caret_width)
+            });
+        Diagnostic {
+            span: self.span,
+            line,
+            column,
+            message: shown(&self.message),
+            help: self.help.as_deref().map(shown),
+            source_line,
+            caret_at,
+            caret_width,
+        }
+    }
+}
+
+fn shown(message: &str) -> String {
+    let mut shown = String::new();
+    for (at, character) in message.chars().enumerate() {
+        if at == MAX_MESSAGE_CHARS {
+            shown.push('…');
+            break;
+        }
+        push_escaped(character, &mut shown);
+    }
+    shown
+}

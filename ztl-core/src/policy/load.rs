@@ -1,0 +1,81 @@
+//! Loading: text to document, document to policy. All or nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::authorizer::{Authorizer, ConditionCompiler};
+
+use super::diagnostic::{LoadError, Report};
+use super::read::{Format, parse};
+use super::{Policy, canonical, never, resolve};
+
+/// Loads policies, with the condition language and the authorizers that their rules may ask for.
+///
+/// A document that needs one which is not registered does not load: a condition that nobody can judge must not be skipped.
+///
+/// ```
+/// use ztl_core::policy::{Format, Loader};
+///
+/// let text = "schema = 1\ntrust_domain = \"prod.example\"\nfrom = \"x\"\n";
+/// let error = Loader::new().source("policy.toml").load(text, Format::Toml).unwrap_err();
+/// assert!(error.to_string().contains("policy.toml:3:1: unknown key `from`"));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Loader {
+    source: Option<Box<str>>,
+    pub(super) conditions: Option<Arc<dyn ConditionCompiler>>,
+    pub(super) authorizers: HashMap<Box<str>, Arc<dyn Authorizer>>,
+}
+
+impl Loader {
+    /// Knows neither conditions nor authorizers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What errors call the text: its file's name.
+    #[must_use]
+    pub fn source(mut self, name: &str) -> Self {
+        self.source = Some(name.into());
+        self
+    }
+
+    /// Registers the language of `when`.
+    #[must_use]
+    pub fn with_conditions(mut self, compiler: Arc<dyn ConditionCompiler>) -> Self {
+        self.conditions = Some(compiler);
+        self
+    }
+
+    /// Registers an authorizer under the name that rules call it by.
+    #[must_use]
+    pub fn with_authorizer(mut self, name: &str, authorizer: Arc<dyn Authorizer>) -> Self {
+        self.authorizers.insert(name.into(), authorizer);
+        self
+    }
+
+    /// Reads, resolves and proves a document.
+    ///
+    /// # Errors
+    /// [`LoadError`] with file, line, column and a suggestion for everything that was found wrong.
+    pub fn load(&self, text: &str, format: Format) -> Result<Policy, LoadError> {
+        let load = || {
+            let (root, document) = parse(text, format)?;
+            let mut report = Report::default();
+            let policy = resolve::resolve(self, document, canonical::digest(&root), &mut report);
+            match policy {
+                Some(policy) if report.is_empty() => {
+                    never::prove(&policy, &mut report);
+                    if report.is_empty() {
+                        Ok(policy)
+                    } else {
+                        Err(report)
+                    }
+                }
+                _ => Err(report),
+            }
+        };
+        load().map_err(|report: Report| report.into_error(self.source.as_deref(), text))
+    }
+}

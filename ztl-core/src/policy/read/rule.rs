@@ -1,0 +1,177 @@
+//! `[[permit]]`, `[[forbid]]` and `[[never]]`.
+
+use std::sync::Arc;
+
+use super::require::{self, REQUIREMENTS};
+use super::table::{LATER, Place, Reader};
+use super::{name, port, principal, value};
+use crate::policy::diagnostic::Report;
+use crate::policy::document::{Effect, Mode, NeverDecl, Principal, RuleDecl, Spanned};
+use crate::policy::limits::MAX_ENTRIES;
+use crate::policy::tree::Node;
+
+/// The keys of a rule itself, which TOML lets fall into `[permit.require]`.
+pub(super) const RULE_KEYS: [&str; 11] = [
+    "name",
+    "mode",
+    "from",
+    "to",
+    "ports",
+    "actions",
+    "anonymous",
+    "why",
+    "controls",
+    "require",
+    "oblige",
+];
+
+const MODES: [(&str, Mode); 3] = [
+    ("enforce", Mode::Enforce),
+    ("shadow", Mode::Shadow),
+    ("off", Mode::Off),
+];
+
+/// `[[permit]]` or `[[forbid]]`. `name` is stated or made; a stated one is checked here.
+pub(super) fn rule(
+    effect: Effect,
+    name: Spanned<Arc<str>>,
+    node: &Node,
+    report: &mut Report,
+) -> Option<RuleDecl> {
+    let place = match effect {
+        Effect::Permit => "[[permit]]",
+        Effect::Forbid => "[[forbid]]",
+    };
+    let mut table = Reader::open(node, Place::Fixed(place), report)?;
+    let flow = flow(&mut table);
+    let mode = table.one("mode", |key, node, report| {
+        value::choice(key, node, &MODES, report)
+    });
+    let why = table.text("why");
+    let controls = table.each("controls", MAX_ENTRIES, value::shared);
+    let mut rule = RuleDecl {
+        effect,
+        name,
+        mode: mode.unwrap_or_default(),
+        from: flow.from,
+        to: flow.to,
+        ports: flow.ports,
+        actions: flow.actions,
+        anonymous: false,
+        require: require::Require::default(),
+        when: None,
+        why: why.map(|why| why.value),
+        controls: controls.into_iter().map(|control| control.value).collect(),
+        span: node.extent(),
+    };
+    match effect {
+        Effect::Permit => {
+            let help = "name what may be asked; for every request write `actions = \"any\"`, for raw bytes `\"connect\"`";
+            let _ = table.required("actions", help);
+            rule.anonymous = table.one("anonymous", value::boolean).unwrap_or_default();
+            rule.require = table.one("require", require::require).unwrap_or_default();
+            check_public(&rule, &mut table);
+        }
+        Effect::Forbid => rule.when = table.text("when"),
+    }
+    table.finish(|key| misplaced(effect, key));
+    Some(rule)
+}
+
+/// `[[never]]`
+pub(super) fn never(
+    name: Spanned<Arc<str>>,
+    node: &Node,
+    report: &mut Report,
+) -> Option<NeverDecl> {
+    let mut table = Reader::open(node, Place::Fixed("[[never]]"), report)?;
+    let flow = flow(&mut table);
+    let _ = table.text("why");
+    table.finish(|key| {
+        (RULE_KEYS.contains(&key) || REQUIREMENTS.contains(&key))
+            .then_some("a `[[never]]` speaks of the whole document: it takes `from`, `to`, `ports` and `actions`, whatever else is asked")
+    });
+    Some(NeverDecl {
+        name,
+        from: flow.from,
+        to: flow.to,
+        ports: flow.ports,
+        actions: flow.actions,
+        span: node.extent(),
+    })
+}
+
+/// What permits, forbids and nevers have in common.
+struct Flow {
+    from: Vec<Spanned<Principal>>,
+    to: Vec<Spanned<crate::policy::document::Target>>,
+    ports: Vec<Spanned<crate::policy::document::PortRange>>,
+    actions: Vec<Spanned<crate::policy::pattern::ActionPattern>>,
+}
+
+fn flow(table: &mut Reader<'_, '_>) -> Flow {
+    // Read by whoever made the rule's name; here it is only checked.
+    let _ = table.one("name", name::name);
+    let _ = table.required(
+        "from",
+        "write who asks; for every proved peer write `from = \"any\"`",
+    );
+    let _ = table.required(
+        "to",
+        "write who is asked; for every workload write `to = \"any\"`",
+    );
+    Flow {
+        from: table.each("from", MAX_ENTRIES, principal::principal),
+        to: table.each("to", MAX_ENTRIES, principal::target),
+        ports: table.each("ports", MAX_ENTRIES, port::range),
+        actions: table.each("actions", MAX_ENTRIES, value::action),
+    }
+}
+
+/// A caller without an SVID is named by a token, or the rule says that it needs no name.
+fn check_public(rule: &RuleDecl, table: &mut Reader<'_, '_>) {
+    let public = rule
+        .from
+        .iter()
+        .find(|from| from.value == Principal::Public);
+    let token = rule.require.token.as_ref();
+    match (public, rule.anonymous, token) {
+        (Some(public), false, None) => table.report.error_with_help(
+            public.span,
+            "a permit from `public` neither requires a token nor says that it is anonymous",
+            "write `token = {}` under `[permit.require]`, or `anonymous = true`",
+        ),
+        (None, true, _) if !rule.from.is_empty() => {
+            if let Some(node) = table.take("anonymous") {
+                let message =
+                    "only a permit from `public` can be anonymous: every other caller is proved";
+                table
+                    .report
+                    .error_with_help(node.span, message, "remove `anonymous`");
+            }
+        }
+        (_, true, Some(token)) => table.report.error_with_help(
+            token.span,
+            "an anonymous permit does not require a token",
+            "remove `token`, or `anonymous = true`",
+        ),
+        _ => {}
+    }
+}
+
+fn misplaced(effect: Effect, key: &str) -> Option<&'static str> {
+    match (effect, key) {
+        (Effect::Permit, _) if REQUIREMENTS.contains(&key) => {
+            Some("put it under `[permit.require]`")
+        }
+        (Effect::Forbid, "require" | "oblige") => {
+            Some("a forbid takes `when`, and neither requirements nor obligations")
+        }
+        (Effect::Forbid, "anonymous") => Some("only a permit from `public` can be anonymous"),
+        (Effect::Forbid, _) if REQUIREMENTS.contains(&key) => {
+            Some("requirements belong to a permit; a forbid takes `when`")
+        }
+        (Effect::Permit, "oblige") | (_, "subject" | "actors") => Some(LATER),
+        _ => None,
+    }
+}

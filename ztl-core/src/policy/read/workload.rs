@@ -1,0 +1,98 @@
+//! `[workloads.NAME]`
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::table::Reader;
+use super::{host, name, place, port, principal, value};
+use crate::id::SpiffeId;
+use crate::policy::diagnostic::{Report, quoted};
+use crate::policy::document::{Spanned, WorkloadDecl};
+use crate::policy::limits::{MAX_ENTRIES, MAX_WORKLOADS};
+use crate::policy::tree::{Node, Tree};
+
+/// `[workloads.NAME]`
+pub(super) fn workloads(root: &mut Reader<'_, '_>) -> Vec<WorkloadDecl> {
+    let declared = place::read_all(root, "workloads", MAX_WORKLOADS, |name, table, _| {
+        let help = "write its SPIFFE ID, as in `id = \"spiffe://example.org/ns/shop/sa/cart\"`";
+        let _ = table.required("id", help);
+        let id = table.one("id", id);
+        let zone = table.one("zone", name::name);
+        let labels = table.one("labels", labels);
+        let ports = table.each("ports", MAX_ENTRIES, port::port);
+        let public_ports = table.each("public_ports", MAX_ENTRIES, port::port);
+        let hosts = table.each("hosts", MAX_ENTRIES, host::of_workload);
+        let asserted_by = table.each("asserted_by", MAX_ENTRIES, value::issuer);
+        port::refuse_doubles("ports", &ports, table.report);
+        port::refuse_doubles("public_ports", &public_ports, table.report);
+        Some(WorkloadDecl {
+            name: name?,
+            id: id?,
+            zone,
+            labels: labels.unwrap_or_default(),
+            ports,
+            public_ports,
+            hosts,
+            asserted_by,
+        })
+    });
+    refuse_double_ids(&declared, root.report);
+    declared
+}
+
+fn id(key: &str, node: &Node, report: &mut Report) -> Option<Spanned<SpiffeId>> {
+    let text = value::text(key, node, report)?;
+    match SpiffeId::parse_workload(text) {
+        Ok(id) => Some(Spanned::new(id, node.span)),
+        Err(error) => {
+            report.error(node.span, format!("{} {error}", quoted(text)));
+            None
+        }
+    }
+}
+
+fn labels(key: &str, node: &Node, report: &mut Report) -> Option<BTreeMap<Arc<str>, Arc<str>>> {
+    let Tree::Table(entries) = &node.value else {
+        value::wrong_kind(key, "a table of texts", node, report);
+        return None;
+    };
+    if entries.is_empty() || entries.len() > MAX_ENTRIES {
+        let message = format!(
+            "`{key}` has {} entries; it has 1 to {MAX_ENTRIES}",
+            entries.len()
+        );
+        report.error(node.span, message);
+        return None;
+    }
+    let mut labels = BTreeMap::new();
+    for (label, item) in entries {
+        if let Err(fault) = principal::check_label_key(&label.value) {
+            report.error(label.span, format!("{} {fault}", quoted(&label.value)));
+        }
+        let Some(text) = value::text(&label.value, item, report) else {
+            continue;
+        };
+        if let Err(fault) = principal::check_label_value(text) {
+            report.error(item.span, format!("{} {fault}", quoted(text)));
+        }
+        labels.insert(label.value.as_str().into(), text.into());
+    }
+    Some(labels)
+}
+
+/// One id is one workload; otherwise two names would have two sets of rights for one caller.
+fn refuse_double_ids(declared: &[WorkloadDecl], report: &mut Report) {
+    let mut owners = HashMap::new();
+    for workload in declared {
+        if let Some(owner) = owners.insert(&workload.id.value, &workload.name.value) {
+            report.error_with_help(
+                workload.id.span,
+                format!(
+                    "the workloads `{owner}` and `{}` have one id",
+                    workload.name.value
+                ),
+                "an id is one workload's; give one of them its own, or declare it once",
+            );
+        }
+    }
+}

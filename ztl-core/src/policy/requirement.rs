@@ -1,0 +1,214 @@
+//! Whether a requirement holds: the native ones first, then conditions and authorizers (T34).
+
+use core::time::Duration;
+
+use serde_json::Value;
+
+use crate::authorizer::{Facts, Reads};
+use crate::decision::Lack;
+use crate::evidence::{Claims, Evidence, TrustScore};
+use crate::reason::Reason;
+use crate::time::Timestamp;
+
+use super::document::Mfa;
+use super::rule::{Requirement, TokenClause};
+
+/// How far ahead of `now` an observation may lie before it counts as made up (T23).
+pub(crate) const OBSERVATION_SKEW: Duration = Duration::from_secs(60);
+
+/// Why a requirement does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unmet {
+    pub(crate) reason: Reason,
+    pub(crate) lack: Lack,
+}
+
+impl Unmet {
+    const fn new(reason: Reason, lack: Lack) -> Self {
+        Self { reason, lack }
+    }
+}
+
+/// Lends the facts to whoever asks; they are put together only then.
+pub(crate) type Lend<'a> = dyn Fn(&mut dyn FnMut(&Facts<'_>)) + 'a;
+
+/// What requirements are judged by.
+pub(crate) struct Given<'a> {
+    pub(crate) evidence: &'a Evidence<'a>,
+    /// The trust of the arrival's zone.
+    pub(crate) zone_trust: Option<u8>,
+    pub(crate) facts: &'a Lend<'a>,
+    pub(crate) now: Timestamp,
+}
+
+impl Requirement {
+    /// Whether it holds; if so, until when what it read is good.
+    pub(crate) fn check(&self, given: &Given<'_>) -> Result<Timestamp, Unmet> {
+        match self {
+            Self::TrustScore(least) => {
+                let score = fresh_score(given)?;
+                if score.value() >= *least {
+                    Ok(score.expires_at())
+                } else {
+                    Err(Unmet::new(Reason::RequirementUnmet, Lack::TrustScore))
+                }
+            }
+            Self::ZoneTrust(least) => match given.zone_trust {
+                None => Err(Unmet::new(Reason::EvidenceMissing, Lack::ZoneTrust)),
+                Some(trust) if trust >= *least => Ok(Timestamp::MAX),
+                Some(_) => Err(Unmet::new(Reason::RequirementUnmet, Lack::ZoneTrust)),
+            },
+            Self::Token(clause) => {
+                let claims = fresh_claims(given, Lack::Token)?;
+                clause.check(claims).map(|()| claims.expires_at())
+            }
+            Self::Mfa(kind) => {
+                let claims = fresh_claims(given, Lack::Token)?;
+                if mfa_holds(*kind, claims) {
+                    Ok(claims.expires_at())
+                } else {
+                    Err(Unmet::new(Reason::RequirementUnmet, Lack::Mfa))
+                }
+            }
+            Self::Header { name, values } => check_header(name, values, given.evidence),
+            Self::When(condition) => {
+                let until = reads_are_fresh(condition.reads(), given)?;
+                match with_facts(given, |facts| condition.holds(facts)) {
+                    Some(Ok(true)) => Ok(until),
+                    Some(Ok(false)) => Err(Unmet::new(Reason::Objected, Lack::Condition)),
+                    Some(Err(_)) | None => {
+                        Err(Unmet::new(Reason::AuthorizerFailed, Lack::Condition))
+                    }
+                }
+            }
+            Self::Authorizer(authorizer) => {
+                let until = reads_are_fresh(authorizer.reads(), given)?;
+                match with_facts(given, |facts| authorizer.objects(facts)) {
+                    Some(Ok(false)) => Ok(until),
+                    Some(Ok(true)) => Err(Unmet::new(Reason::Objected, Lack::Authorizer)),
+                    Some(Err(_)) | None => {
+                        Err(Unmet::new(Reason::AuthorizerFailed, Lack::Authorizer))
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn reads_token(&self) -> bool {
+        match self {
+            Self::Token(_) | Self::Mfa(_) => true,
+            Self::When(condition) => condition.reads().token,
+            Self::Authorizer(authorizer) => authorizer.reads().token,
+            Self::TrustScore(_) | Self::ZoneTrust(_) | Self::Header { .. } => false,
+        }
+    }
+}
+
+/// Hands the facts to `ask` once and returns its answer.
+pub(crate) fn with_facts<T>(given: &Given<'_>, ask: impl Fn(&Facts<'_>) -> T) -> Option<T> {
+    let mut answer = None;
+    (given.facts)(&mut |facts| answer = Some(ask(facts)));
+    answer
+}
+
+/// Whether all that a condition reads is there and fresh; if so, until when.
+pub(crate) fn reads_are_fresh(reads: Reads, given: &Given<'_>) -> Result<Timestamp, Unmet> {
+    let mut until = Timestamp::MAX;
+    if reads.token {
+        until = until.min(fresh_claims(given, Lack::Token)?.expires_at());
+    }
+    if reads.trust_score {
+        until = until.min(fresh_score(given)?.expires_at());
+    }
+    Ok(until)
+}
+
+fn fresh_score(given: &Given<'_>) -> Result<TrustScore, Unmet> {
+    match given.evidence.trust_score {
+        Some(score) if score.observed_at() > given.now.saturating_add(OBSERVATION_SKEW) => {
+            Err(Unmet::new(Reason::EvidenceMissing, Lack::TrustScore))
+        }
+        Some(score) if score.expires_at() <= given.now => {
+            Err(Unmet::new(Reason::EvidenceStale, Lack::TrustScore))
+        }
+        Some(score) => Ok(score),
+        None => Err(Unmet::new(Reason::EvidenceMissing, Lack::TrustScore)),
+    }
+}
+
+fn fresh_claims<'a>(given: &Given<'a>, lack: Lack) -> Result<&'a Claims, Unmet> {
+    match given.evidence.claims {
+        Some(claims) if claims.expires_at() <= given.now => {
+            Err(Unmet::new(Reason::EvidenceStale, lack))
+        }
+        Some(claims) => Ok(claims),
+        None => Err(Unmet::new(Reason::EvidenceMissing, lack)),
+    }
+}
+
+impl TokenClause {
+    fn check(&self, claims: &Claims) -> Result<(), Unmet> {
+        let unmet = |lack| Err(Unmet::new(Reason::RequirementUnmet, lack));
+        if self
+            .issuer
+            .as_deref()
+            .is_some_and(|issuer| claims.issuer() != Some(issuer))
+        {
+            return unmet(Lack::Token);
+        }
+        if self
+            .audience
+            .as_deref()
+            .is_some_and(|audience| !claims.has_audience(audience))
+        {
+            return unmet(Lack::Token);
+        }
+        if !self.scopes.iter().all(|scope| claims.has_scope(scope)) {
+            return unmet(Lack::Scope);
+        }
+        let holds = |(name, wanted): &(std::sync::Arc<str>, Value)| match claims.get(name) {
+            Some(Value::Array(list)) if !wanted.is_array() => list.contains(wanted),
+            Some(value) => value == wanted,
+            None => false,
+        };
+        if self.claims.iter().all(holds) {
+            Ok(())
+        } else {
+            unmet(Lack::Claim)
+        }
+    }
+}
+
+/// `mfa = true`: `amr` (RFC 8176 §2) holds `mfa`, or the login was phishing-resistant. `mfa = "phishing-resistant"`: `acr` is
+/// `phr` or `phrh` (OpenID Connect EAP ACR Values 1.0 §2).
+fn mfa_holds(kind: Mfa, claims: &Claims) -> bool {
+    let resistant = claims
+        .get("acr")
+        .and_then(Value::as_str)
+        .is_some_and(|acr| matches!(acr, "phr" | "phrh"));
+    match kind {
+        Mfa::PhishingResistant => resistant,
+        Mfa::Any => resistant || claims.has_amr("mfa"),
+    }
+}
+
+/// Rule 43: every value of a repeated field must be one of those named, and there must be one.
+fn check_header(
+    name: &str,
+    values: &[std::sync::Arc<str>],
+    evidence: &Evidence<'_>,
+) -> Result<Timestamp, Unmet> {
+    let Some(headers) = evidence.headers else {
+        return Err(Unmet::new(Reason::EvidenceMissing, Lack::Header));
+    };
+    let (mut seen, mut all) = (false, true);
+    headers.for_each(name, &mut |value| {
+        seen = true;
+        all &= values.iter().any(|wanted| wanted.as_bytes() == value);
+    });
+    match (seen, all) {
+        (true, true) => Ok(Timestamp::MAX),
+        (true, false) => Err(Unmet::new(Reason::RequirementUnmet, Lack::Header)),
+        (false, _) => Err(Unmet::new(Reason::EvidenceMissing, Lack::Header)),
+    }
+}

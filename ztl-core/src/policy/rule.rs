@@ -1,0 +1,174 @@
+//! A rule with every name resolved, and whom it speaks of.
+
+use std::sync::Arc;
+
+use crate::authorizer::{Authorizer, Condition};
+use crate::id::{IdPattern, SpiffeId};
+use crate::zone::{Arrival, ZoneIdx, ZoneMap};
+
+use super::document::{Effect, Mfa, Mode, PortRange};
+use super::pattern::ActionPattern;
+use super::workload::{Workload, WorkloadIdx};
+
+/// A rule's place in the document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct RuleIdx(pub(crate) u32);
+
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) name: Arc<str>,
+    pub(crate) effect: Effect,
+    pub(crate) mode: Mode,
+    pub(crate) from: Vec<Who>,
+    pub(crate) actions: Vec<ActionPattern>,
+    pub(crate) require: Vec<Requirement>,
+    pub(crate) when: Option<Arc<dyn Condition>>,
+}
+
+impl Rule {
+    /// A forbid that forbids the flow itself: neither action nor condition narrows it.
+    pub(crate) fn forbids_flow(&self) -> bool {
+        self.effect == Effect::Forbid && self.actions.is_empty() && self.when.is_none()
+    }
+}
+
+impl Rule {
+    /// Whether judging it could read a token.
+    pub(crate) fn reads_token(&self) -> bool {
+        self.mode != Mode::Off
+            && (self.require.iter().any(Requirement::reads_token)
+                || self.when.as_ref().is_some_and(|when| when.reads().token))
+    }
+}
+
+/// One clause of `require`, with what it needs at hand.
+#[derive(Debug)]
+pub(crate) enum Requirement {
+    TrustScore(u8),
+    ZoneTrust(u8),
+    Token(TokenClause),
+    Mfa(Mfa),
+    Header {
+        name: Arc<str>,
+        values: Vec<Arc<str>>,
+    },
+    When(Arc<dyn Condition>),
+    Authorizer(Arc<dyn Authorizer>),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct TokenClause {
+    /// The exact `iss`.
+    pub(crate) issuer: Option<Arc<str>>,
+    pub(crate) audience: Option<Arc<str>>,
+    pub(crate) scopes: Vec<Arc<str>>,
+    pub(crate) claims: Vec<(Arc<str>, serde_json::Value)>,
+}
+
+/// Whom a rule speaks of, resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Workload(WorkloadIdx),
+    Id(IdPattern),
+    Label { key: Arc<str>, value: Arc<str> },
+    Zone(ZoneIdx),
+    Public,
+    Any,
+}
+
+/// Whether a rule speaks of a caller. A permit needs `Yes`; a forbid fires on `Unknown` as well (rule 8, T2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Match {
+    Yes,
+    No,
+    Unknown,
+}
+
+impl Match {
+    const fn from_bool(yes: bool) -> Self {
+        if yes { Self::Yes } else { Self::No }
+    }
+
+    pub(crate) const fn counts_for(self, effect: Effect) -> bool {
+        match effect {
+            Effect::Permit => matches!(self, Self::Yes),
+            Effect::Forbid => matches!(self, Self::Yes | Self::Unknown),
+        }
+    }
+}
+
+/// A caller as rules see it.
+#[derive(Debug)]
+pub(crate) struct Caller<'a> {
+    /// In the primary trust domain where an alias was shown; `None` for a caller without SVID.
+    pub(crate) id: Option<&'a SpiffeId>,
+    pub(crate) workload: Option<(WorkloadIdx, &'a Workload)>,
+    pub(crate) place: Place,
+}
+
+/// Where a caller stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    /// Seen from the target: where the connection arrives from.
+    Arrival(Arrival),
+    /// Seen from the caller itself: where its workload is declared.
+    Declared(Option<ZoneIdx>),
+}
+
+impl Place {
+    /// The one zone that a permit goes by.
+    pub(crate) fn zone(self, zones: &ZoneMap) -> Option<ZoneIdx> {
+        match self {
+            Self::Arrival(arrival) => zones.index_of(&arrival),
+            Self::Declared(zone) => zone,
+        }
+    }
+
+    fn is_in(self, zone: ZoneIdx, effect: Effect, zones: &ZoneMap) -> Match {
+        let known = match (self, effect) {
+            (Self::Arrival(arrival), Effect::Forbid) => zones.any_holds(zone, &arrival),
+            (place, _) => place.zone(zones).map(|place| place == zone),
+        };
+        known.map_or(Match::Unknown, Match::from_bool)
+    }
+}
+
+impl Who {
+    pub(crate) fn speaks_of(&self, caller: &Caller<'_>, effect: Effect, zones: &ZoneMap) -> Match {
+        let proved = caller.id.is_some();
+        match self {
+            Self::Workload(index) => Match::from_bool(
+                caller
+                    .workload
+                    .is_some_and(|(declared, _)| declared == *index),
+            ),
+            Self::Id(pattern) => Match::from_bool(caller.id.is_some_and(|id| pattern.matches(id))),
+            Self::Label { key, value } => match caller.workload {
+                Some((_, workload)) => workload
+                    .labels
+                    .get(key)
+                    .map_or(Match::Unknown, |have| Match::from_bool(have == value)),
+                None => Match::Unknown,
+            },
+            // In a permit only `public` matches a caller that proved nothing (T3).
+            Self::Zone(_) if !proved && effect == Effect::Permit => Match::No,
+            Self::Zone(zone) => caller.place.is_in(*zone, effect, zones),
+            Self::Public => Match::from_bool(!proved),
+            Self::Any => Match::from_bool(proved),
+        }
+    }
+}
+
+/// The rules that speak of one target workload, each with the target's ports it speaks of.
+#[derive(Debug)]
+pub(crate) struct TargetRule {
+    pub(crate) rule: RuleIdx,
+    /// Empty: every port (only in a forbid).
+    pub(crate) ports: Vec<PortRange>,
+}
+
+impl TargetRule {
+    pub(crate) fn covers_port(&self, port: u16) -> bool {
+        self.ports.is_empty() || self.ports.iter().any(|range| range.contains(port))
+    }
+}

@@ -1,0 +1,95 @@
+//! A declared workload.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::id::SpiffeId;
+use crate::zone::ZoneIdx;
+
+use super::rule::TargetRule;
+
+/// A workload's place in the document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct WorkloadIdx(pub(crate) u32);
+
+/// A workload of the policy: who it is, where it stands, what it listens on.
+#[derive(Debug)]
+pub struct Workload {
+    pub(crate) name: Arc<str>,
+    pub(crate) id: SpiffeId,
+    pub(crate) zone: Option<ZoneIdx>,
+    pub(crate) labels: BTreeMap<Arc<str>, Arc<str>>,
+    pub(crate) ports: Vec<u16>,
+    pub(crate) public_ports: Vec<u16>,
+    pub(crate) hosts: Vec<Arc<str>>,
+    pub(crate) asserted_by: Vec<Arc<str>>,
+    pub(crate) rules: Vec<TargetRule>,
+}
+
+impl Workload {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its SPIFFE ID, in the primary trust domain.
+    #[must_use]
+    pub const fn id(&self) -> &SpiffeId {
+        &self.id
+    }
+
+    /// The ports on which it takes mutual TLS.
+    #[must_use]
+    pub fn ports(&self) -> &[u16] {
+        &self.ports
+    }
+
+    /// The ports on which it takes callers without an SVID.
+    #[must_use]
+    pub fn public_ports(&self) -> &[u16] {
+        &self.public_ports
+    }
+
+    /// The host names it answers to; empty for any.
+    #[must_use]
+    pub fn hosts(&self) -> &[Arc<str>] {
+        &self.hosts
+    }
+
+    /// The port that a rule or a request means which names none: the only one that takes mutual TLS.
+    #[must_use]
+    pub fn default_port(&self) -> Option<u16> {
+        only(
+            self.ports
+                .iter()
+                .filter(|port| !self.public_ports.contains(port)),
+        )
+        .or_else(|| only(self.ports.iter()))
+    }
+
+    /// The same for a caller without an SVID: the only public port.
+    #[must_use]
+    pub fn default_public_port(&self) -> Option<u16> {
+        only(self.public_ports.iter())
+    }
+
+    /// Whether it declares the port, for mutual TLS or for the public.
+    #[must_use]
+    pub fn listens_on(&self, port: u16) -> bool {
+        self.ports.contains(&port) || self.public_ports.contains(&port)
+    }
+
+    pub(crate) fn is_asserted_by(&self, party: &str) -> bool {
+        self.asserted_by.iter().any(|name| **name == *party)
+    }
+}
+
+fn only<'a>(mut ports: impl Iterator<Item = &'a u16>) -> Option<u16> {
+    let port = ports.next()?;
+    if ports.next().is_none() {
+        Some(*port)
+    } else {
+        None
+    }
+}

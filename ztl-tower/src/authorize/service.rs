@@ -1,0 +1,211 @@
+//! The service: judge, then call or answer.
+
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use http::request::Parts;
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+use ztl_core::{ActionPermit, Claims, Evidence, Flow, FlowPermit, Headers, Reason, Stage};
+
+use super::response::{Credential, Refused, ResponseBody, refusal};
+use crate::guard::Guard;
+use crate::name::{self, WireTarget};
+use crate::peer::Peer;
+
+/// Judges every request before the inner service sees it. Made by [`AuthorizeLayer`](super::AuthorizeLayer).
+#[derive(Clone, Debug)]
+pub struct Authorize<S> {
+    inner: S,
+    guard: Guard,
+}
+
+impl<S> Authorize<S> {
+    pub(crate) const fn new(inner: S, guard: Guard) -> Self {
+        Self { inner, guard }
+    }
+
+    /// The service inside.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The service inside, unguarded.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Authorize<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (mut parts, body) = request.into_parts();
+        match judge(&self.guard, &mut parts) {
+            Ok(()) => ResponseFuture::Service {
+                future: self.inner.call(Request::from_parts(parts, body)),
+            },
+            Err((refused, credential)) => {
+                let response = refusal(*refused, credential, name::is_grpc(&parts.headers));
+                ResponseFuture::Refusal {
+                    response: Some(response),
+                }
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// The answer of the inner service, or a refusal.
+    #[project = Projected]
+    #[derive(Debug)]
+    #[expect(missing_docs, reason = "the two cases say what they are")]
+    #[non_exhaustive]
+    pub enum ResponseFuture<F, R> {
+        Service { #[pin] future: F },
+        Refusal { response: Option<Response<ResponseBody<R>>> },
+    }
+}
+
+impl<F, R, E> Future for ResponseFuture<F, R>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+{
+    type Output = Result<Response<ResponseBody<R>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            Projected::Service { future } => {
+                let response = ready!(future.poll(cx))?;
+                Poll::Ready(Ok(response.map(|body| ResponseBody::Service { body })))
+            }
+            // A future is not polled again once it is ready.
+            Projected::Refusal { response } => response
+                .take()
+                .map_or(Poll::Pending, |response| Poll::Ready(Ok(response))),
+        }
+    }
+}
+
+/// A request that was judged: the permit, and what exactly it was given for.
+#[derive(Clone)]
+struct Judged {
+    permit: ActionPermit,
+    wire: WireTarget,
+}
+
+/// The headers of a request, as a rule reads them.
+struct Fields<'a>(&'a http::HeaderMap);
+
+impl Headers for Fields<'_> {
+    fn for_each(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        for value in self.0.get_all(name) {
+            each(value.as_bytes());
+        }
+    }
+}
+
+type Refusal = (Box<Refused>, Credential);
+
+/// Judges a request. Permitted, it carries an [`ActionPermit`], its [`Peer`] and its [`Claims`] in its extensions.
+fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
+    let now = guard.now();
+    let engine = guard.engine();
+    let wire = WireTarget::of(&parts.method, &parts.uri);
+    if let Some(judged) = parts.extensions.get::<Judged>() {
+        if judged.wire == wire && engine.is_current(&judged.permit, now) {
+            return Ok(());
+        }
+        if judged.wire != wire {
+            // T19: what reaches the service is not what was judged.
+            return Err(plain(guard, parts, Reason::NotJudged, None));
+        }
+    }
+    let Some(flow) = parts.extensions.get::<FlowPermit>().cloned() else {
+        return Err(plain(guard, parts, Reason::NotJudged, None));
+    };
+    let (claims, credential, detail) = evidence(guard, &flow, parts);
+    let permitted = {
+        let action = name::action(parts).map_err(|ambiguity| {
+            let denial = engine.refuse_on(&flow, None, Reason::PathAmbiguous, now);
+            (
+                Box::new(Refused {
+                    denial,
+                    detail: Some(ambiguity.to_string()),
+                }),
+                credential,
+            )
+        })?;
+        let fields = Fields(&parts.headers);
+        let mut evidence = Evidence::none().with_headers(&fields);
+        if let Some(claims) = &claims {
+            evidence = evidence.with_claims(claims);
+        }
+        engine.authorize(&flow, &action, &evidence, now)
+    };
+    let permit = permitted.map_err(|denial| (Box::new(Refused { denial, detail }), credential))?;
+    match flow.peer() {
+        Some(peer) => drop(parts.extensions.insert(Peer(peer.clone()))),
+        None => drop(parts.extensions.remove::<Peer>()),
+    }
+    match claims {
+        Some(claims) => drop(parts.extensions.insert(claims)),
+        None => drop(parts.extensions.remove::<Claims>()),
+    }
+    parts.extensions.insert(permit.clone());
+    parts.extensions.insert(Judged { permit, wire });
+    Ok(())
+}
+
+/// A refusal of a request that came past the door.
+fn plain(guard: &Guard, parts: &Parts, reason: Reason, detail: Option<String>) -> Refusal {
+    let now = guard.now();
+    let engine = guard.engine();
+    let denial = match parts.extensions.get::<FlowPermit>() {
+        Some(flow) => engine.refuse_on(flow, name::action(parts).ok().as_ref(), reason, now),
+        None => {
+            let flow = Flow::ingress(guard.name(), 0, ztl_core::Arrival::unknown(), None);
+            engine.refuse(
+                &flow,
+                name::action(parts).ok().as_ref(),
+                Stage::Action,
+                reason,
+                now,
+            )
+        }
+    };
+    (Box::new(Refused { denial, detail }), Credential::Absent)
+}
+
+/// The claims of the caller's token, where a rule of this flow could read them (T34).
+#[cfg(feature = "jwt")]
+fn evidence(
+    guard: &Guard,
+    flow: &FlowPermit,
+    parts: &Parts,
+) -> (Option<Claims>, Credential, Option<String>) {
+    let Some(verifier) = guard.tokens().filter(|_| flow.reads_token()) else {
+        return (None, Credential::Absent, None);
+    };
+    crate::token::claims(verifier, flow, &parts.headers, guard.now())
+}
+
+#[cfg(not(feature = "jwt"))]
+fn evidence(
+    _guard: &Guard,
+    _flow: &FlowPermit,
+    _parts: &Parts,
+) -> (Option<Claims>, Credential, Option<String>) {
+    (None, Credential::Absent, None)
+}

@@ -1,0 +1,233 @@
+//! The client.
+
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{HOST, HeaderValue};
+use http::uri::{Authority, Scheme};
+use http::{Request, Response, Uri};
+use http_body::Body;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::Incoming;
+use tower_service::Service;
+use ztl_core::{Evidence, Flow, Reason, SpiffeId, Stage};
+
+use super::dial::{Destination, broken, dial};
+use super::error::EgressError;
+use super::pool::Key;
+use super::sender::boxed;
+use crate::guard::Guard;
+use crate::name;
+use crate::peer::Peer;
+
+/// The body of a request on its way out.
+pub(super) type EgressBody = UnsyncBoxBody<Bytes, Box<dyn core::error::Error + Send + Sync>>;
+
+/// Sends requests to other workloads, as this one. A tower service; cheap to clone. Made by [`Guard::client`].
+///
+/// ```no_run
+/// # async fn example(guard: ztl_tower::Guard) -> Result<(), Box<dyn std::error::Error>> {
+/// let request = http::Request::post("https://retriever/v1/search").body(String::from("{}"))?;
+/// let response = guard.client().request(request).await?;
+/// assert!(response.status().is_success());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    guard: Guard,
+}
+
+impl Guard {
+    /// A client that speaks to other workloads as this one.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client {
+            guard: self.clone(),
+        }
+    }
+}
+
+impl Client {
+    /// Sends a request to `https://workload[:port]/path`.
+    ///
+    /// The response carries the proved [`Peer`] in its extensions.
+    ///
+    /// # Errors
+    /// [`EgressError`]; one that is [`Denied`](EgressError::Denied) has cost no connection where the policy alone could tell.
+    pub async fn request<B>(&self, request: Request<B>) -> Result<Response<Incoming>, EgressError>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
+    {
+        let guard = &self.guard;
+        let policy = guard.engine().policy();
+        let (workload, port) = target(request.uri())?;
+        let (id, port) = match policy.workload_by_name(workload) {
+            Some(declared) => {
+                let port = port.or_else(|| declared.default_port());
+                (
+                    Some(declared.id().clone()),
+                    port.ok_or_else(|| EgressError::Port {
+                        workload: workload.to_owned(),
+                    })?,
+                )
+            }
+            // Not in the policy: denied and recorded below, whatever the port.
+            None => (None, port.unwrap_or(0)),
+        };
+        let workload = workload.to_owned();
+        let (mut parts, body) = request.into_parts();
+        {
+            let action = name::action(&parts).map_err(|ambiguity| {
+                let flow = Flow::ingress(guard.name(), port, ztl_core::Arrival::unknown(), None);
+                let denial = guard.engine().refuse(
+                    &flow,
+                    None,
+                    Stage::Action,
+                    Reason::PathAmbiguous,
+                    guard.now(),
+                );
+                EgressError::Ambiguous { ambiguity, denial }
+            })?;
+            guard
+                .engine()
+                .foresee_egress(guard.name(), &workload, port, &action, guard.now())?;
+        }
+        let id: SpiffeId = id.ok_or_else(|| EgressError::Port {
+            workload: workload.clone(),
+        })?;
+        let key = Key {
+            workload: workload.as_str().into(),
+            port,
+            identity: guard.identity().generation(),
+        };
+        let mut sender = match guard.pool().take(&key, guard) {
+            Some(sender) => sender,
+            None => {
+                dial(
+                    guard,
+                    &Destination {
+                        workload: &workload,
+                        id: &id,
+                        port,
+                    },
+                )
+                .await?
+            }
+        };
+        {
+            let action = name::action(&parts).map_err(|ambiguity| {
+                let denial = guard.engine().refuse_on(
+                    &sender.permit,
+                    None,
+                    Reason::PathAmbiguous,
+                    guard.now(),
+                );
+                EgressError::Ambiguous { ambiguity, denial }
+            })?;
+            // The permit is spent on this one request, which is sent at once.
+            let _permit = guard.engine().authorize(
+                &sender.permit,
+                &action,
+                &Evidence::none(),
+                guard.now(),
+            )?;
+        }
+        if let Some(host) = parts
+            .uri
+            .authority()
+            .and_then(|authority| HeaderValue::from_str(authority.as_str()).ok())
+        {
+            parts.headers.insert(HOST, host);
+        }
+        // What was judged here must not be taken as judged there.
+        parts.extensions.clear();
+        let sent = sender.send(Request::from_parts(parts, boxed(body))).await;
+        let mut response = sent.map_err(|error| broken(&workload, error))?;
+        if let Some(peer) = sender.permit.peer() {
+            response.extensions_mut().insert(Peer(peer.clone()));
+        }
+        guard.pool().put(key, sender);
+        Ok(response)
+    }
+}
+
+impl<B> Service<Request<B>> for Client
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
+{
+    type Response = Response<Incoming>;
+    type Error = EgressError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Incoming>, EgressError>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), EgressError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let client = self.clone();
+        Box::pin(async move { client.request(request).await })
+    }
+}
+
+/// The workload and port that a URI names.
+fn target(uri: &Uri) -> Result<(&str, Option<u16>), EgressError> {
+    let refused = |why| EgressError::Target {
+        uri: uri.to_string(),
+        why,
+    };
+    if uri.scheme() != Some(&Scheme::HTTPS) {
+        return Err(refused("its scheme is not `https`"));
+    }
+    let authority: &Authority = uri.authority().ok_or_else(|| refused("it has no host"))?;
+    if authority.as_str().contains('@') {
+        return Err(refused("it holds user information"));
+    }
+    let host = authority.host();
+    // A workload's name has no dot, an external host has one (T27).
+    if host.is_empty()
+        || !host
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+    {
+        return Err(refused(
+            "its host is not the name of a workload (`a-z`, `0-9`, `-`)",
+        ));
+    }
+    match (authority.port_u16(), authority.as_str().len() > host.len()) {
+        (None, true) => Err(refused("its port is not a number from 1 to 65535")),
+        (port, _) => Ok((host, port)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t27_only_a_workload_over_https_is_a_target() {
+        let of = |text: &str| {
+            target(&text.parse().expect("uri"))
+                .map(|(host, port)| (host.to_owned(), port))
+                .ok()
+        };
+        assert_eq!(of("https://db/x"), Some(("db".to_owned(), None)));
+        assert_eq!(of("https://db:5432/x"), Some(("db".to_owned(), Some(5432))));
+        for bad in [
+            "http://db/x",
+            "/x",
+            "https://u@db/x",
+            "https://db.example/x",
+            "https://127.0.0.1/x",
+            "https://DB/x",
+            "https://db:/x",
+            "https://[::1]/x",
+        ] {
+            assert_eq!(of(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Why a request was not answered.
+
+use thiserror::Error;
+use ztl_core::Denial;
+
+use crate::name::Ambiguity;
+
+/// Why a request to another workload failed. A refusal of our own policy is an error, never a response.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EgressError {
+    /// Our policy does not permit it. Nothing was sent.
+    #[error(transparent)]
+    Denied(#[from] Denial),
+    /// The request has more than one reading. Nothing was sent.
+    #[error("the request has more than one reading: {ambiguity}")]
+    Ambiguous {
+        /// Why.
+        ambiguity: Ambiguity,
+        /// The recorded denial.
+        denial: Denial,
+    },
+    /// The URI names no workload: it is not `https://workload/path`.
+    #[error("`{uri}` names no workload: {why}; write `https://workload-name/path`")]
+    Target {
+        /// The URI.
+        uri: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The workload listens on several ports, and the URI names none.
+    #[error("`{workload}` declares not exactly one port; write `https://{workload}:PORT/path`")]
+    Port {
+        /// The workload.
+        workload: String,
+    },
+    /// The target could not be reached.
+    #[error("`{workload}` could not be reached at {address}: {error}")]
+    Connect {
+        /// The workload.
+        workload: String,
+        /// Its address.
+        address: String,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// The target did not answer in time.
+    #[error("`{workload}` at {address} did not answer in time")]
+    TimedOut {
+        /// The workload.
+        workload: String,
+        /// Its address.
+        address: String,
+    },
+    /// Whoever answered did not prove that it is the named workload.
+    #[error("whoever answers at {address} did not prove that it is `{workload}`: {why}")]
+    Unproven {
+        /// The workload.
+        workload: String,
+        /// The address.
+        address: String,
+        /// Why.
+        why: String,
+    },
+    /// The target refused the flow at its own door. Not retried.
+    #[error("`{workload}` refused the flow (flow_refused); its audit log says why")]
+    FlowRefused {
+        /// The workload.
+        workload: String,
+    },
+    /// The connection broke.
+    #[error("the connection to `{workload}` broke")]
+    Broken {
+        /// The workload.
+        workload: String,
+        /// Why.
+        #[source]
+        error: Box<dyn core::error::Error + Send + Sync>,
+    },
+}
+
+impl EgressError {
+    /// The denial of our own policy, where that was it.
+    #[must_use]
+    pub const fn denial(&self) -> Option<&Denial> {
+        match self {
+            Self::Denied(denial) | Self::Ambiguous { denial, .. } => Some(denial),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a target closed the handshake with the alert `access_denied`: in TLS 1.3 a client learns it at its first read.
+pub(super) fn is_access_denied(error: &(dyn core::error::Error + 'static)) -> bool {
+    let mut error = Some(error);
+    while let Some(current) = error {
+        if let Some(rustls::Error::AlertReceived(alert)) = current.downcast_ref::<rustls::Error>() {
+            return *alert == rustls::AlertDescription::AccessDenied;
+        }
+        // An io::Error hides what it holds from `source`.
+        let held = current
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        error = held
+            .map(|held| held as &(dyn core::error::Error + 'static))
+            .or_else(|| current.source());
+    }
+    false
+}

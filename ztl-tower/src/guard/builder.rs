@@ -1,0 +1,368 @@
+//! Building a guard: what is required is checked here, once.
+
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use tokio::sync::watch;
+#[cfg(feature = "test-util")]
+use ztl_core::Timestamp;
+use ztl_core::audit::{JsonLinesSink, MemorySink, Sink};
+use ztl_core::policy::Policy;
+use ztl_core::{Engine, TrustDomain};
+use ztl_mtls::source::{PemBundle, PemIdentity};
+use ztl_mtls::{BundleSet, Bundles, IdentitySource, Prover, TrustBundle, X509Svid};
+
+use super::{BuildError, Clock, Guard, Inner, Limits, wall_clock};
+use crate::audit::TracingSink;
+use crate::refresh::{PolicyFile, Refresh};
+
+/// Gathers what a guard needs. Policy, identity and at least one bundle are required; nothing else is.
+#[must_use = "a builder guards nothing; call `build`"]
+pub struct GuardBuilder {
+    name: Box<str>,
+    policy: Option<PolicyFrom>,
+    identity: Option<IdentityFrom>,
+    bundles: Vec<TrustBundle>,
+    bundle_files: Vec<(Box<str>, PathBuf)>,
+    audit: Option<AuditTo>,
+    provider: Option<Arc<CryptoProvider>>,
+    endpoints: HashMap<Box<str>, SocketAddr>,
+    source_addr: Option<IpAddr>,
+    #[cfg(feature = "jwt")]
+    tokens: Option<ztl_authz::jwt::TokenVerifier>,
+    #[cfg(feature = "dev-ca")]
+    dev_authority: bool,
+    limits: Limits,
+    reload_every: Duration,
+    clock: Clock,
+}
+
+enum PolicyFrom {
+    File(PathBuf),
+    Memory(Box<Policy>),
+}
+
+enum IdentityFrom {
+    Files(PathBuf, PathBuf),
+    Memory(Box<X509Svid>),
+}
+
+enum AuditTo {
+    File(PathBuf),
+    Sink(Box<dyn Sink>),
+}
+
+impl GuardBuilder {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            policy: None,
+            identity: None,
+            bundles: Vec::new(),
+            bundle_files: Vec::new(),
+            audit: None,
+            provider: None,
+            endpoints: HashMap::new(),
+            source_addr: None,
+            #[cfg(feature = "jwt")]
+            tokens: None,
+            #[cfg(feature = "dev-ca")]
+            dev_authority: false,
+            limits: Limits::default(),
+            reload_every: Duration::from_secs(1),
+            clock: Arc::new(wall_clock),
+        }
+    }
+
+    /// What we permit, from a file that is read again when it changes. A file that group or others may write is refused.
+    pub fn policy_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.policy = Some(PolicyFrom::File(path.into()));
+        self
+    }
+
+    /// What we permit, from memory; [`Guard::swap_policy`] changes it.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = Some(PolicyFrom::Memory(Box::new(policy)));
+        self
+    }
+
+    /// Who we are: a certificate chain and its key as PEM, read again when they rotate.
+    pub fn identity_files(
+        mut self,
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        self.identity = Some(IdentityFrom::Files(certificate.into(), key.into()));
+        self
+    }
+
+    /// Who we are, from memory; [`Guard::swap_identity`] changes it.
+    pub fn identity(mut self, svid: X509Svid) -> Self {
+        self.identity = Some(IdentityFrom::Memory(Box::new(svid)));
+        self
+    }
+
+    /// Whom we can prove: the authorities of one trust domain as PEM, read again when they change. Call it once a domain.
+    pub fn bundle_file(mut self, trust_domain: &str, path: impl Into<PathBuf>) -> Self {
+        self.bundle_files.push((trust_domain.into(), path.into()));
+        self
+    }
+
+    /// Whom we can prove, from memory; [`Guard::swap_bundles`] changes it.
+    pub fn bundle(mut self, bundle: TrustBundle) -> Self {
+        self.bundles.push(bundle);
+        self
+    }
+
+    /// Where audit records go. Without this they become `tracing` events of target `ztl::audit`, and the last 1024 are kept.
+    pub fn audit(mut self, sink: impl Sink + 'static) -> Self {
+        self.audit = Some(AuditTo::Sink(Box::new(sink)));
+        self
+    }
+
+    /// Appends audit records to a file as JSON lines.
+    pub fn audit_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.audit = Some(AuditTo::File(path.into()));
+        self
+    }
+
+    /// The crypto provider, by value. Without this it is the one that is compiled in, `aws-lc-rs` before `ring`; a process-wide
+    /// default is neither read nor set.
+    pub fn crypto_provider(mut self, provider: Arc<CryptoProvider>) -> Self {
+        self.provider = Some(provider);
+        self
+    }
+
+    /// Where a workload is reached. The address proves nothing; without this its name is looked up in the DNS.
+    pub fn endpoint(mut self, workload: &str, address: SocketAddr) -> Self {
+        self.endpoints.insert(workload.into(), address);
+        self
+    }
+
+    /// The address that egress connections come from.
+    pub const fn source_addr(mut self, address: IpAddr) -> Self {
+        self.source_addr = Some(address);
+        self
+    }
+
+    /// Verifies callers' bearer tokens.
+    #[cfg(feature = "jwt")]
+    pub fn token_verifier(mut self, verifier: ztl_authz::jwt::TokenVerifier) -> Self {
+        self.tokens = Some(verifier);
+        self
+    }
+
+    /// Accepts SVIDs of a development authority. Never in production: its key lies about in somebody's work folder (T28).
+    #[cfg(feature = "dev-ca")]
+    pub const fn allow_dev_authority(mut self) -> Self {
+        self.dev_authority = true;
+        self
+    }
+
+    /// How long a handshake may take, from the accepted connection on. 10 seconds where not set.
+    pub const fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.handshake = timeout;
+        self
+    }
+
+    /// How long the header section of a request may take. 10 seconds where not set.
+    pub const fn header_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.header = timeout;
+        self
+    }
+
+    /// How long an egress connection may take to be made and proved. 10 seconds where not set.
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.connect = timeout;
+        self
+    }
+
+    /// How long running requests may take after [`Guard::shutdown`]. 10 seconds where not set.
+    pub const fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.drain = timeout;
+        self
+    }
+
+    /// How many handshakes may compute at once. 256 where not set; at least one.
+    pub const fn max_handshakes(mut self, count: usize) -> Self {
+        self.limits.handshakes = if count == 0 { 1 } else { count };
+        self
+    }
+
+    /// How many connections one listener holds. 16 384 where not set; at least one.
+    pub const fn max_connections(mut self, count: usize) -> Self {
+        self.limits.connections = if count == 0 { 1 } else { count };
+        self
+    }
+
+    /// How often files are looked at. Every second where not set.
+    pub const fn reload_every(mut self, interval: Duration) -> Self {
+        self.reload_every = interval;
+        self
+    }
+
+    /// Another clock, for tests.
+    #[cfg(feature = "test-util")]
+    pub fn clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Reads and checks everything, and begins to watch the files.
+    ///
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`BuildError`]: whatever is missing or does not fit. A guard that is built enforces.
+    pub async fn build(self) -> Result<Guard, BuildError> {
+        let missing = |part, call| BuildError::Missing { part, call };
+        let provider = self
+            .provider
+            .or_else(default_provider)
+            .ok_or(BuildError::NoProvider)?;
+        let (policy, policy_file) = match self
+            .policy
+            .ok_or_else(|| missing("policy", "`policy_file` or `policy`"))?
+        {
+            PolicyFrom::Memory(policy) => (*policy, None),
+            PolicyFrom::File(path) => {
+                let mut file = PolicyFile::new(path);
+                (file.load().await?, Some(file))
+            }
+        };
+        let (svid, identity_files) = match self
+            .identity
+            .ok_or_else(|| missing("identity", "`identity_files` or `identity`"))?
+        {
+            IdentityFrom::Memory(svid) => (*svid, None),
+            IdentityFrom::Files(certificate, key) => {
+                let mut files = PemIdentity::new(certificate, key, Arc::clone(&provider));
+                (
+                    files
+                        .load()
+                        .map_err(|error| BuildError::Identity(error.into()))?,
+                    Some(files),
+                )
+            }
+        };
+        check_identity(&self.name, &policy, &svid)?;
+        check_endpoints(&policy, &self.endpoints)?;
+        #[cfg(feature = "jwt")]
+        let verifies_tokens = self.tokens.is_some();
+        #[cfg(not(feature = "jwt"))]
+        let verifies_tokens = false;
+        if !verifies_tokens && policy.workload_reads_token(&self.name) {
+            return Err(BuildError::NoTokenVerifier(self.name.into()));
+        }
+        let mut bundles = self.bundles;
+        let mut bundle_files = Vec::new();
+        for (domain, path) in self.bundle_files {
+            let domain = TrustDomain::parse(&domain).map_err(|error| {
+                BuildError::Bundle(format!("the trust domain `{domain}` {error}").into())
+            })?;
+            let mut file = PemBundle::new(domain, path);
+            bundles.push(
+                file.load()
+                    .map_err(|error| BuildError::Bundle(error.into()))?,
+            );
+            bundle_files.push(file);
+        }
+        if bundles.is_empty() {
+            return Err(missing("trust bundle", "`bundle_file` or `bundle`"));
+        }
+        let set =
+            BundleSet::new(bundles.clone()).map_err(|error| BuildError::Bundle(error.into()))?;
+        let bundles_in_use = Bundles::new(set);
+        let prover = Prover::new(bundles_in_use.clone(), &provider);
+        #[cfg(feature = "dev-ca")]
+        let prover = if self.dev_authority {
+            prover.allow_dev_authority()
+        } else {
+            prover
+        };
+        let sink: Box<dyn Sink> = match self.audit {
+            Some(AuditTo::Sink(sink)) => sink,
+            Some(AuditTo::File(path)) => Box::new(
+                JsonLinesSink::append(&path).map_err(|error| BuildError::Audit { path, error })?,
+            ),
+            None => Box::new((MemorySink::new(1024), TracingSink)),
+        };
+        let guard = Guard(Arc::new(Inner {
+            name: self.name.into(),
+            engine: Arc::new(Engine::new(policy, sink)?),
+            prover,
+            bundles: bundles_in_use,
+            identity: Arc::new(IdentitySource::new(svid)),
+            provider,
+            endpoints: self.endpoints,
+            source_addr: self.source_addr,
+            #[cfg(feature = "jwt")]
+            tokens: self.tokens,
+            limits: self.limits,
+            clock: self.clock,
+            changes: watch::Sender::new(0),
+            shutdown: watch::Sender::new(false),
+            #[cfg(feature = "client")]
+            pool: crate::egress::Pool::default(),
+        }));
+        Refresh {
+            policy: policy_file,
+            identity: identity_files,
+            bundle_files,
+            bundles,
+        }
+        .spawn(&guard.0, self.reload_every);
+        Ok(guard)
+    }
+}
+
+/// T22: a guard acts for the workload whose SVID it holds, and for no other.
+fn check_identity(name: &str, policy: &Policy, svid: &X509Svid) -> Result<(), BuildError> {
+    let me = policy
+        .workload_by_name(name)
+        .ok_or_else(|| BuildError::UnknownWorkload(name.to_owned()))?;
+    if policy
+        .workload_by_id(svid.id())
+        .is_some_and(|workload| workload.name() == me.name())
+    {
+        return Ok(());
+    }
+    Err(BuildError::NotMySvid {
+        workload: name.to_owned(),
+        expected: me.id().to_string(),
+        svid: svid.id().to_string(),
+    })
+}
+
+fn default_provider() -> Option<Arc<CryptoProvider>> {
+    #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+    return Some(ztl_mtls::provider());
+    #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
+    None
+}
+
+fn check_endpoints(
+    policy: &Policy,
+    endpoints: &HashMap<Box<str>, SocketAddr>,
+) -> Result<(), BuildError> {
+    match endpoints
+        .keys()
+        .find(|name| policy.workload_by_name(name).is_none())
+    {
+        Some(name) => Err(BuildError::UnknownEndpoint(name.to_string())),
+        None => Ok(()),
+    }
+}
+
+impl fmt::Debug for GuardBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardBuilder")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,73 @@
+//! Why a guard could not be built: never at run time, and never with a guard that lets something through.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+use ztl_core::policy::LoadError;
+
+/// Why a guard could not be built.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A required part was not given.
+    #[error("the guard has no {part}; call {call} on its builder")]
+    Missing {
+        /// The part.
+        part: &'static str,
+        /// What to call.
+        call: &'static str,
+    },
+    /// The policy was refused.
+    #[error(transparent)]
+    Policy(#[from] LoadError),
+    /// The policy's file could not be read, or others may write it.
+    #[error(transparent)]
+    PolicyFile(#[from] crate::refresh::FileError),
+    /// The policy does not declare this workload.
+    #[error(
+        "the policy declares no workload `{0}`; give the builder a name that stands under [workloads]"
+    )]
+    UnknownWorkload(String),
+    /// The SVID is another workload's (T22).
+    #[error(
+        "the SVID is that of `{svid}`, but the workload `{workload}` is `{expected}` in the policy"
+    )]
+    NotMySvid {
+        /// This workload.
+        workload: String,
+        /// Its id in the policy.
+        expected: String,
+        /// The SVID's id.
+        svid: String,
+    },
+    /// Certificate and key could not be used.
+    #[error("the identity could not be used: {0}")]
+    Identity(#[source] Box<dyn core::error::Error + Send + Sync>),
+    /// A trust bundle could not be used.
+    #[error("the trust bundle could not be used: {0}")]
+    Bundle(#[source] Box<dyn core::error::Error + Send + Sync>),
+    /// The audit sink could not be opened.
+    #[error("`{path}`: {error}")]
+    Audit {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: ztl_core::audit::AuditError,
+    },
+    /// An endpoint names no workload of the policy.
+    #[error("the endpoint `{0}` names no workload of the policy")]
+    UnknownEndpoint(String),
+    /// A rule of this workload asks for a token, and no verifier was given.
+    #[error(
+        "the policy asks for a token from callers of `{0}`, and the guard has no token verifier; call `token_verifier`, with the feature `jwt`"
+    )]
+    NoTokenVerifier(String),
+    /// The engine could not be made.
+    #[error(transparent)]
+    Engine(#[from] ztl_core::EngineError),
+    /// No crypto provider is compiled in and none was given.
+    #[error(
+        "no crypto provider: enable the feature `aws-lc-rs` or `ring`, or call `crypto_provider`"
+    )]
+    NoProvider,
+}

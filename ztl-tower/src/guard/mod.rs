@@ -1,0 +1,243 @@
+//! The guard: everything one service needs to prove, permit and authorize, wired once.
+
+mod builder;
+mod error;
+
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use tokio::sync::watch;
+use ztl_core::policy::Policy;
+use ztl_core::{Engine, EngineError, Timestamp};
+use ztl_mtls::{BundleSet, Bundles, IdentitySource, Prover, X509Svid};
+
+pub use builder::GuardBuilder;
+pub use error::BuildError;
+
+use crate::authorize::AuthorizeLayer;
+
+/// Reads the wall clock. Tests put their own in its place.
+pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// One service's guard. Cheap to clone; every clone is the same guard.
+///
+/// ```no_run
+/// # #[cfg(all(feature = "serve", feature = "axum-core"))]
+/// # async fn example(app: axum::Router) -> Result<(), Box<dyn std::error::Error>> {
+/// use ztl_tower::Guard;
+///
+/// let guard = Guard::builder("model-server")
+///     .policy_file("policy.toml")
+///     .identity_files("svid.pem", "svid.key")
+///     .bundle_file("prod.example", "bundle.pem")
+///     .build()
+///     .await?;
+/// guard.serve("0.0.0.0:8443", app).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Guard(Arc<Inner>);
+
+pub(crate) struct Inner {
+    name: Arc<str>,
+    engine: Arc<Engine>,
+    prover: Prover,
+    bundles: Bundles,
+    identity: Arc<IdentitySource>,
+    provider: Arc<CryptoProvider>,
+    endpoints: HashMap<Box<str>, SocketAddr>,
+    source_addr: Option<IpAddr>,
+    #[cfg(feature = "jwt")]
+    tokens: Option<ztl_authz::jwt::TokenVerifier>,
+    limits: Limits,
+    clock: Clock,
+    changes: watch::Sender<u64>,
+    shutdown: watch::Sender<bool>,
+    #[cfg(feature = "client")]
+    pool: crate::egress::Pool,
+}
+
+/// The protocols we speak within TLS, the preferred one first.
+pub(crate) const ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
+
+/// Bounds on what a peer can take up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// From the accepted connection to the end of its handshake.
+    pub(crate) handshake: Duration,
+    /// From the first byte of a request to the end of its header section.
+    pub(crate) header: Duration,
+    /// From the request to end to the last connection cut.
+    pub(crate) drain: Duration,
+    /// From the first packet of an egress connection to the end of its handshake.
+    pub(crate) connect: Duration,
+    /// Handshakes that compute at once; a slot is taken when a whole ClientHello is there (T35).
+    pub(crate) handshakes: usize,
+    /// Open connections of one listener.
+    pub(crate) connections: usize,
+    /// Requests at once on one HTTP/2 connection.
+    pub(crate) streams: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            header: Duration::from_secs(10),
+            drain: Duration::from_secs(10),
+            connect: Duration::from_secs(10),
+            handshakes: 256,
+            connections: 16_384,
+            streams: 256,
+        }
+    }
+}
+
+impl Guard {
+    /// Begins a guard for the workload of this name in the policy.
+    #[must_use]
+    pub fn builder(name: &str) -> GuardBuilder {
+        GuardBuilder::new(name)
+    }
+
+    /// The workload's name in the policy.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The decision point.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// A tower layer that judges every request, for hosts with a server of their own. [`serve`](Self::serve) needs none.
+    ///
+    /// The requests it gets must carry a [`FlowPermit`](ztl_core::FlowPermit) in their extensions; one without is denied.
+    #[must_use]
+    pub fn authorize(&self) -> AuthorizeLayer {
+        AuthorizeLayer::new(self.clone())
+    }
+
+    /// Puts another policy in force, at once. Live connections are judged again.
+    ///
+    /// # Errors
+    /// [`EngineError`]; the policy in force stays.
+    pub fn swap_policy(&self, policy: Policy) -> Result<(), EngineError> {
+        if policy.workload_by_name(self.name()).is_none_or(|me| {
+            policy
+                .workload_by_id(self.0.identity.id())
+                .is_none_or(|other| other.name() != me.name())
+        }) {
+            tracing::error!(target: "ztl", workload = self.name(), "the new policy does not know this workload by its SPIFFE ID: everything will be denied");
+        }
+        self.0.engine.swap_policy(policy)?;
+        self.changed();
+        Ok(())
+    }
+
+    /// Takes another certificate and key of the same SPIFFE ID, for every handshake from now on.
+    ///
+    /// # Errors
+    /// [`ztl_mtls::IdentityError`] where the id is another; the identity in use stays (T22).
+    pub fn swap_identity(&self, svid: X509Svid) -> Result<(), ztl_mtls::IdentityError> {
+        self.0.identity.swap(svid)
+    }
+
+    /// Takes other trust bundles. What was proved under the earlier ones has to be proved again: open connections end.
+    pub fn swap_bundles(&self, bundles: BundleSet) {
+        self.0.bundles.swap(bundles);
+        self.0.engine.withdraw_flows();
+        self.changed();
+    }
+
+    /// Ends every listener of this guard: no new connection, running requests finish, what is open at the deadline is cut.
+    pub fn shutdown(&self) {
+        self.0.shutdown.send_replace(true);
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.0.clock)()
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.0.limits
+    }
+
+    pub(crate) fn prover(&self) -> Prover {
+        self.0.prover.clone()
+    }
+
+    pub(crate) fn identity(&self) -> Arc<IdentitySource> {
+        Arc::clone(&self.0.identity)
+    }
+
+    pub(crate) fn provider(&self) -> Arc<CryptoProvider> {
+        Arc::clone(&self.0.provider)
+    }
+
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    pub(crate) fn shutdown_signal(&self) -> watch::Receiver<bool> {
+        self.0.shutdown.subscribe()
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn endpoint(&self, workload: &str) -> Option<SocketAddr> {
+        self.0.endpoints.get(workload).copied()
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn source_addr(&self) -> Option<IpAddr> {
+        self.0.source_addr
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn pool(&self) -> &crate::egress::Pool {
+        &self.0.pool
+    }
+
+    #[cfg(feature = "jwt")]
+    pub(crate) fn tokens(&self) -> Option<&ztl_authz::jwt::TokenVerifier> {
+        self.0.tokens.as_ref()
+    }
+
+    pub(crate) fn from_inner(inner: Arc<Inner>) -> Self {
+        Self(inner)
+    }
+
+    fn changed(&self) {
+        self.0
+            .changes
+            .send_modify(|generation| *generation = generation.wrapping_add(1));
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("name", &self.0.name)
+            .field("engine", &self.0.engine)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The wall clock.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the guard is the enforcement point that tells a decision the time"
+)]
+pub(crate) fn wall_clock() -> Timestamp {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_unix_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

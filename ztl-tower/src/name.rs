@@ -1,0 +1,196 @@
+//! A request's action: what the service will really perform, or a refusal.
+
+use core::fmt;
+
+use http::header::{CONTENT_TYPE, HOST, UPGRADE};
+use http::request::Parts;
+use http::{HeaderMap, Method, Uri};
+use ztl_core::{Action, PathError};
+
+/// Fields by which a client asks a framework to act under another method than the request's own.
+const METHOD_OVERRIDES: [&str; 3] = [
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+];
+
+/// Why a request cannot be named: it has more than one reading. Answered with 400.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ambiguity {
+    /// The target has more than one reading.
+    Path(PathError),
+    /// `:authority` (or the target's own) and `Host` differ, or `Host` is repeated (RFC 9113 §8.3.1, RFC 9112 §3.2).
+    Authority,
+    /// The authority holds user information (RFC 9110 §4.2.4).
+    UserInfo,
+    /// A field asks for another method than the request's.
+    MethodOverride,
+    /// The method is not in upper case (rule 44).
+    MethodCase,
+    /// `Upgrade` is repeated, or is not text.
+    Upgrade,
+}
+
+impl fmt::Display for Ambiguity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(error) => error.fmt(f),
+            Self::Authority => f.write_str("the request's authority and its Host field differ"),
+            Self::UserInfo => f.write_str("the request's authority holds user information"),
+            Self::MethodOverride => {
+                f.write_str("a header field asks for another method than the request's")
+            }
+            Self::MethodCase => f.write_str("the request's method is not in upper case"),
+            Self::Upgrade => f.write_str("the request's Upgrade field is repeated or is not text"),
+        }
+    }
+}
+
+/// Names the action of a request as it came off the wire.
+pub(crate) fn action(parts: &Parts) -> Result<Action<'_>, Ambiguity> {
+    check_authority(&parts.uri, &parts.headers)?;
+    if METHOD_OVERRIDES
+        .iter()
+        .any(|name| parts.headers.contains_key(*name))
+    {
+        return Err(Ambiguity::MethodOverride);
+    }
+    if parts
+        .method
+        .as_str()
+        .bytes()
+        .any(|byte| byte.is_ascii_lowercase())
+    {
+        return Err(Ambiguity::MethodCase);
+    }
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("", http::uri::PathAndQuery::as_str);
+    // RFC 8441: an extended CONNECT opens what an Upgrade opens in HTTP/1.1, and is judged as that.
+    if let Some(protocol) = parts.extensions.get::<hyper::ext::Protocol>() {
+        return Action::request("GET", target)
+            .map(|action| action.with_upgrade(protocol.as_str()))
+            .map_err(Ambiguity::Path);
+    }
+    let action = Action::request(parts.method.as_str(), target).map_err(Ambiguity::Path)?;
+    let mut upgrades = parts.headers.get_all(UPGRADE).iter();
+    match (upgrades.next(), upgrades.next()) {
+        (None, _) => Ok(action),
+        (Some(token), None) => token
+            .to_str()
+            .map(|token| action.with_upgrade(token))
+            .map_err(|_| Ambiguity::Upgrade),
+        (Some(_), Some(_)) => Err(Ambiguity::Upgrade),
+    }
+}
+
+/// Whether the caller speaks gRPC and wants its refusals as gRPC status.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// What a request was judged as, to notice one that was rewritten afterwards (T19).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WireTarget {
+    method: Method,
+    target: Option<http::uri::PathAndQuery>,
+}
+
+impl WireTarget {
+    pub(crate) fn of(method: &Method, uri: &Uri) -> Self {
+        Self {
+            method: method.clone(),
+            target: uri.path_and_query().cloned(),
+        }
+    }
+}
+
+fn check_authority(uri: &Uri, headers: &HeaderMap) -> Result<(), Ambiguity> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let (host, more) = (hosts.next(), hosts.next());
+    if more.is_some() {
+        return Err(Ambiguity::Authority);
+    }
+    let authority = uri.authority().map(http::uri::Authority::as_str);
+    if authority.is_some_and(|authority| authority.contains('@'))
+        || host.is_some_and(|host| host.as_bytes().contains(&b'@'))
+    {
+        return Err(Ambiguity::UserInfo);
+    }
+    match (authority, host) {
+        (Some(authority), Some(host))
+            if !authority.as_bytes().eq_ignore_ascii_case(host.as_bytes()) =>
+        {
+            Err(Ambiguity::Authority)
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn named(request: http::request::Builder) -> Result<String, Ambiguity> {
+        let (parts, ()) = request.body(()).expect("request").into_parts();
+        action(&parts).map(|action| action.to_string())
+    }
+
+    #[test]
+    fn rules_44_to_48_a_request_has_one_reading_or_is_refused() {
+        assert_eq!(named(Request::get("/v1/x?q=1")), Ok("GET /v1/x".to_owned()));
+        assert_eq!(
+            named(Request::get("https://a/v1/x").header("host", "A")),
+            Ok("GET /v1/x".to_owned())
+        );
+        assert_eq!(
+            named(Request::get("https://a/x").header("host", "b")),
+            Err(Ambiguity::Authority)
+        );
+        assert_eq!(
+            named(Request::get("/x").header("host", "a").header("host", "a")),
+            Err(Ambiguity::Authority)
+        );
+        assert_eq!(
+            named(Request::get("https://u@a/x")),
+            Err(Ambiguity::UserInfo)
+        );
+        assert_eq!(
+            named(Request::get("/a/../b")),
+            Err(Ambiguity::Path(PathError::DotSegment))
+        );
+        assert_eq!(
+            named(Request::get("/a/%2e%2e/b")),
+            Err(Ambiguity::Path(PathError::EscapedUnreserved))
+        );
+        assert_eq!(
+            named(Request::post("/x").header("x-http-method-override", "DELETE")),
+            Err(Ambiguity::MethodOverride)
+        );
+        assert_eq!(
+            named(Request::builder().method("get").uri("/x")),
+            Err(Ambiguity::MethodCase)
+        );
+        assert_eq!(
+            named(Request::builder().method("CONNECT").uri("a:443")),
+            Err(Ambiguity::Path(PathError::NoLeadingSlash))
+        );
+    }
+
+    #[test]
+    fn an_upgrade_is_an_action_of_its_own() {
+        assert_eq!(
+            named(Request::get("/chat").header("upgrade", "websocket")),
+            Ok("websocket /chat".to_owned())
+        );
+        let twice = Request::get("/chat")
+            .header("upgrade", "a")
+            .header("upgrade", "websocket");
+        assert_eq!(named(twice), Err(Ambiguity::Upgrade));
+    }
+}

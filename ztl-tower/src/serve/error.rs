@@ -1,0 +1,40 @@
+//! Why a listener could not serve.
+
+use core::net::SocketAddr;
+
+use thiserror::Error;
+
+/// Why a listener could not serve.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The address is not `host:port`, or could not be bound.
+    #[error("cannot listen on `{address}`: {error}")]
+    Bind {
+        /// The address.
+        address: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The policy does not list the port for this workload (T22).
+    #[error("the workload `{workload}` does not list port {} under `{key}` in the policy, so every flow to {address} would be denied", address.port())]
+    UnlistedPort {
+        /// The workload.
+        workload: String,
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// The key of the policy.
+        key: &'static str,
+    },
+    /// The certificate or key of a public listener could not be used.
+    #[error("the public listener's certificate could not be used: {0}")]
+    Certificate(#[source] Box<dyn core::error::Error + Send + Sync>),
+    /// The listener broke.
+    #[error("the listener on {address} broke: {error}")]
+    Accept {
+        /// The listener.
+        address: SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
+}

@@ -1,0 +1,158 @@
+//! From an accepted stream to a permitted flow.
+
+use std::sync::{Arc, OnceLock};
+
+use rustls::ServerConfig;
+use rustls::server::Acceptor;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+use ztl_core::{Arrival, Denial, Flow, FlowPermit, Reason, Stage};
+use ztl_mtls::{ClientVerifier, Refused};
+
+use super::error::ServeError;
+use super::listener::Knock;
+use super::public::PublicTls;
+use crate::guard::{ALPN, Guard};
+
+/// What a connection has to pass.
+pub(super) struct Door {
+    pub(super) guard: Guard,
+    port: u16,
+    kind: Kind,
+    computing: Semaphore,
+}
+
+enum Kind {
+    /// The caller proves itself.
+    Mutual,
+    /// Only we do.
+    Public(Arc<ServerConfig>),
+}
+
+/// How the flow was judged within the handshake.
+type Judged = Arc<OnceLock<Result<FlowPermit, Denial>>>;
+
+impl Door {
+    pub(super) fn mutual(guard: &Guard, port: u16) -> Self {
+        Self {
+            guard: guard.clone(),
+            port,
+            kind: Kind::Mutual,
+            computing: Semaphore::new(guard.limits().handshakes),
+        }
+    }
+
+    pub(super) fn public(guard: &Guard, port: u16, tls: &PublicTls) -> Result<Self, ServeError> {
+        let config =
+            ztl_mtls::public_server_config(guard.provider(), tls.identity(guard)?, None, ALPN)
+                .map_err(|error| ServeError::Certificate(error.into()))?;
+        let kind = Kind::Public(Arc::new(config));
+        Ok(Self {
+            guard: guard.clone(),
+            port,
+            kind,
+            computing: Semaphore::new(guard.limits().handshakes),
+        })
+    }
+
+    /// Lets a connection in, or not. A refusal has been recorded.
+    pub(super) async fn admit(&self, knock: Knock) -> Option<(TlsStream<TcpStream>, FlowPermit)> {
+        let arrival = Arrival::from_addr(knock.remote.ip());
+        let deadline = self.guard.limits().handshake;
+        let judged = Judged::default();
+        let public = match &self.kind {
+            Kind::Mutual => None,
+            Kind::Public(config) => {
+                // Who proves nothing is judged before a byte is answered (rule 39).
+                let flow = Flow::ingress(self.guard.name(), self.port, arrival, None);
+                let permit = self
+                    .guard
+                    .engine()
+                    .permit_flow(&flow, self.guard.now())
+                    .ok()?;
+                let _ = judged.set(Ok(permit));
+                Some(Arc::clone(config))
+            }
+        };
+        let shaken =
+            tokio::time::timeout(deadline, self.shake(knock.stream, arrival, public, &judged))
+                .await;
+        let permit = match judged.get() {
+            Some(Ok(permit)) => permit.clone(),
+            Some(Err(_)) => return None,
+            None => {
+                self.unproven(arrival, shaken.ok().and_then(Result::err).flatten());
+                return None;
+            }
+        };
+        match shaken {
+            Ok(Ok(stream)) => Some((stream, permit)),
+            Ok(Err(_)) | Err(_) => None,
+        }
+    }
+
+    /// The handshake. An error holds why the verifier refused the peer, where it did.
+    async fn shake(
+        &self,
+        stream: TcpStream,
+        arrival: Arrival,
+        public: Option<Arc<ServerConfig>>,
+        judged: &Judged,
+    ) -> Result<TlsStream<TcpStream>, Option<ztl_mtls::ProveError>> {
+        let start = LazyConfigAcceptor::new(Acceptor::default(), stream)
+            .await
+            .map_err(|_| None)?;
+        // T35: only a whole ClientHello takes a slot, so that silent clients hold none.
+        let _slot = self.computing.acquire().await.map_err(|_| None)?;
+        let Some(config) = public else {
+            let verifier = self.verifier(arrival, judged);
+            let config = ztl_mtls::server_config(
+                self.guard.provider(),
+                self.guard.identity(),
+                Arc::clone(&verifier),
+                ALPN,
+            )
+            .map_err(|_| None)?;
+            return start
+                .into_stream(Arc::new(config))
+                .await
+                .map_err(|_| verifier.error());
+        };
+        start.into_stream(config).await.map_err(|_| None)
+    }
+
+    /// A verifier for one connection: it proves the peer, and permits its flow before the handshake ends.
+    fn verifier(&self, arrival: Arrival, judged: &Judged) -> Arc<ClientVerifier> {
+        let (guard, judged, port) = (self.guard.clone(), Arc::clone(judged), self.port);
+        let hook = move |peer: ztl_core::Peer| {
+            let flow = Flow::ingress(guard.name(), port, arrival, Some(&peer));
+            let judgement = guard.engine().permit_flow(&flow, guard.now());
+            let permitted = judgement.is_ok();
+            // The hook is called once a handshake; were it called again, the first judgement stands.
+            let first = judged.set(judgement).is_ok();
+            if permitted && first {
+                Ok(())
+            } else {
+                Err(Refused)
+            }
+        };
+        ClientVerifier::new(self.guard.prover(), Arc::new(hook))
+    }
+
+    fn unproven(&self, arrival: Arrival, error: Option<ztl_mtls::ProveError>) {
+        let reason = match error {
+            Some(ztl_mtls::ProveError::Expired { .. }) => Reason::IdentityExpired,
+            _ => Reason::IdentityUnproven,
+        };
+        let flow = Flow::ingress(self.guard.name(), self.port, arrival, None);
+        let denial =
+            self.guard
+                .engine()
+                .refuse(&flow, None, Stage::Identity, reason, self.guard.now());
+        if let Some(error) = error {
+            tracing::info!(target: "ztl", workload = self.guard.name(), decision = %denial.id(), %error, "peer not proved");
+        }
+    }
+}

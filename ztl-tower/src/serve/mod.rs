@@ -1,0 +1,18 @@
+//! Listeners: every connection proved and permitted, every request judged outside the router.
+//!
+//! 1. The address a connection arrives from is taken, and a slot of the listener.
+//! 2. Its TLS handshake runs in a task of its own, under a deadline, so that a slow client stalls nobody. Within it the client
+//!    is proved and its flow permitted; a refusal is the alert `access_denied`.
+//! 3. Each request is judged by [`Authorize`](crate::Authorize) before the service sees it: routes that are added later and
+//!    fallbacks are covered, and a layer that was forgotten cannot be (T1).
+//! 4. When the policy or what proofs rest on changes, and every second for expiry, an open connection is judged again, and
+//!    cut if its flow would no longer be permitted (law 8).
+
+mod connection;
+mod error;
+mod handshake;
+mod listener;
+mod public;
+
+pub use error::ServeError;
+pub use public::PublicTls;
