@@ -84,15 +84,26 @@ pub(crate) enum Credential {
     Good,
 }
 
+/// How the caller wants to be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dress {
+    /// As a problem document (RFC 9457).
+    Problem,
+    /// With the header section alone: the answer to HEAD has no content (RFC 9110 §9.3.2).
+    Head,
+    /// As a gRPC status.
+    Grpc,
+}
+
 /// The response to a denial.
 pub(crate) fn refusal<B>(
     refused: Refused,
     credential: Credential,
-    grpc: bool,
+    dress: Dress,
 ) -> Response<ResponseBody<B>> {
     let (status, grpc_status, challenge) = answer(&refused.denial, credential);
     let id = refused.denial.id();
-    let mut response = if grpc {
+    let mut response = if dress == Dress::Grpc {
         // A gRPC refusal is a response of trailers only (gRPC over HTTP/2, Responses).
         let mut response = Response::new(ResponseBody::Refusal {
             body: Full::default(),
@@ -111,9 +122,12 @@ pub(crate) fn refusal<B>(
         let body = format!(
             "{{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{code},\"decision\":\"{id}\"}}"
         );
-        let mut response = Response::new(ResponseBody::Refusal {
-            body: Full::new(body.into()),
-        });
+        let body = if dress == Dress::Head {
+            Full::default()
+        } else {
+            Full::new(body.into())
+        };
+        let mut response = Response::new(ResponseBody::Refusal { body });
         *response.status_mut() = status;
         response.headers_mut().insert(
             CONTENT_TYPE,

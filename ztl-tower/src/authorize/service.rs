@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 use ztl_core::{ActionPermit, Claims, Evidence, Flow, FlowPermit, Headers, Reason, Stage};
 
-use super::response::{Credential, Refused, ResponseBody, refusal};
+use super::response::{Credential, Dress, Refused, ResponseBody, refusal};
 use crate::guard::Guard;
 use crate::name::{self, WireTarget};
 use crate::peer::Peer;
@@ -57,7 +57,7 @@ where
                 future: self.inner.call(Request::from_parts(parts, body)),
             },
             Err((refused, credential)) => {
-                let response = refusal(*refused, credential, name::is_grpc(&parts.headers));
+                let response = refusal(*refused, credential, dress(&parts));
                 ResponseFuture::Refusal {
                     response: Some(response),
                 }
@@ -95,6 +95,16 @@ where
                 .take()
                 .map_or(Poll::Pending, |response| Poll::Ready(Ok(response))),
         }
+    }
+}
+
+fn dress(parts: &Parts) -> Dress {
+    if name::is_grpc(&parts.headers) {
+        Dress::Grpc
+    } else if parts.method == http::Method::HEAD {
+        Dress::Head
+    } else {
+        Dress::Problem
     }
 }
 

@@ -96,8 +96,9 @@ impl Client {
                 .engine()
                 .foresee_egress(guard.name(), &workload, port, &action, guard.now())?;
         }
-        let id: SpiffeId = id.ok_or_else(|| EgressError::Port {
-            workload: workload.clone(),
+        let id: SpiffeId = id.ok_or_else(|| EgressError::Target {
+            uri: parts.uri.to_string(),
+            why: "the policy declares no such workload",
         })?;
         let key = Key {
             workload: workload.as_str().into(),

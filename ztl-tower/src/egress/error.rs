@@ -93,10 +93,15 @@ impl EgressError {
 
 /// Whether a target closed the handshake with the alert `access_denied`: in TLS 1.3 a client learns it at its first read.
 pub(super) fn is_access_denied(error: &(dyn core::error::Error + 'static)) -> bool {
+    let alert = rustls::Error::AlertReceived(rustls::AlertDescription::AccessDenied);
     let mut error = Some(error);
     while let Some(current) = error {
-        if let Some(rustls::Error::AlertReceived(alert)) = current.downcast_ref::<rustls::Error>() {
-            return *alert == rustls::AlertDescription::AccessDenied;
+        if let Some(error) = current.downcast_ref::<rustls::Error>() {
+            return *error == alert;
+        }
+        // HTTP/2 keeps of an io::Error only its kind and its text.
+        if current.is::<std::io::Error>() && current.to_string() == alert.to_string() {
+            return true;
         }
         // An io::Error hides what it holds from `source`.
         let held = current
