@@ -1,1 +1,73 @@
-fn main() {}
+//! `ztl`, the operator's tool: checks a policy, tests it, asks it, and makes throwaway identities for development.
+//!
+//! Exit codes, the same for every verb: 0 all is well, 1 a denial or a finding, 2 wrong use, 3 an invalid policy.
+
+mod canonical_path;
+mod check;
+mod clock;
+mod decide;
+mod dev_pki;
+mod exit;
+mod json;
+mod lines;
+mod output;
+mod policy_file;
+mod spiffe_id;
+mod stream;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+
+/// The operator's tool of ztl: check, test and ask a zero-trust policy
+///
+/// Exit codes: 0 all is well, 1 a denial or a finding, 2 wrong use, 3 an invalid policy.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Check(check::Args),
+    Test(test::Args),
+    Decide(Box<decide::Args>),
+    DevPki(dev_pki::Args),
+    CanonicalPath(canonical_path::Args),
+    SpiffeId(spiffe_id::Args),
+}
+
+fn main() -> ExitCode {
+    // Wrong use ends here with code 2, `--help` and `--version` with code 0.
+    let verb = Cli::parse().verb;
+    let mut out = Output::stdout();
+    let outcome = run(&verb, &mut out).and_then(|exit| {
+        out.finish()?;
+        Ok(exit)
+    });
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            // What was found before the failure is still worth showing; a second failure adds nothing.
+            let _ = out.finish();
+            failure.report().into()
+        }
+    }
+}
+
+fn run(verb: &Verb, out: &mut Output) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Check(args) => check::run(args, out),
+        Verb::Test(args) => test::run(args, out),
+        Verb::Decide(args) => decide::run(args, out),
+        Verb::DevPki(args) => dev_pki::run(args, out),
+        Verb::CanonicalPath(_) => canonical_path::run(out),
+        Verb::SpiffeId(_) => spiffe_id::run(out),
+    }
+}

@@ -334,6 +334,8 @@ pub struct NeverDecl {
     pub ports: Vec<Spanned<PortRange>>,
     /// `actions`: any of these; every action where absent.
     pub actions: Vec<Spanned<ActionPattern>>,
+    /// `why`
+    pub why: Option<Arc<str>>,
     /// The whole assertion.
     pub span: Span,
 }

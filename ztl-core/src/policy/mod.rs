@@ -12,6 +12,7 @@ mod limits;
 mod load;
 mod never;
 mod pattern;
+mod query;
 mod read;
 mod requirement;
 mod resolve;
@@ -29,6 +30,7 @@ pub use document::{
 pub use limits::MAX_DOCUMENT_BYTES;
 pub use load::Loader;
 pub use pattern::{ActionPattern, PatternError, Template};
+pub use query::{MAX_QUERY_BYTES, Query, QueryError, decision_json};
 pub use read::Format;
 pub use workload::Workload;
 

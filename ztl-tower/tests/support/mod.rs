@@ -24,35 +24,35 @@ use ztl_mtls::{DevCa, X509Svid};
 use ztl_tower::{Guard, GuardBuilder, Peer};
 
 /// How long anything here may take.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-pub fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("clock");
     Timestamp::from_unix_millis(u64::try_from(since.as_millis()).expect("millis"))
 }
 
-pub fn id(path: &str) -> SpiffeId {
+pub(crate) fn id(path: &str) -> SpiffeId {
     SpiffeId::parse(&format!("spiffe://prod.example{path}")).expect("id")
 }
 
 /// A free address on 127.0.0.1, and the listener that holds it.
-pub async fn listener() -> (TcpListener, SocketAddr) {
+pub(crate) async fn listener() -> (TcpListener, SocketAddr) {
     listener_at(Ipv4Addr::LOCALHOST.into()).await
 }
 
-pub async fn listener_at(ip: IpAddr) -> (TcpListener, SocketAddr) {
+pub(crate) async fn listener_at(ip: IpAddr) -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind((ip, 0)).await.expect("bind");
     let address = listener.local_addr().expect("address");
     (listener, address)
 }
 
-pub struct Mesh {
-    pub authority: DevCa,
-    pub policy: String,
+pub(crate) struct Mesh {
+    pub(crate) authority: DevCa,
+    pub(crate) policy: String,
 }
 
 impl Mesh {
-    pub fn new(policy: &str) -> Self {
+    pub(crate) fn new(policy: &str) -> Self {
         let domain = TrustDomain::parse("prod.example").expect("domain");
         Self {
             authority: DevCa::new(domain, now()).expect("authority"),
@@ -60,12 +60,12 @@ impl Mesh {
         }
     }
 
-    pub fn svid(&self, path: &str) -> X509Svid {
+    pub(crate) fn svid(&self, path: &str) -> X509Svid {
         self.svid_at(path, now())
     }
 
     /// An SVID that was issued at another time, good for an hour.
-    pub fn svid_at(&self, path: &str, at: Timestamp) -> X509Svid {
+    pub(crate) fn svid_at(&self, path: &str, at: Timestamp) -> X509Svid {
         self.authority
             .issue(
                 &id(path),
@@ -77,11 +77,11 @@ impl Mesh {
             .svid
     }
 
-    pub fn load(&self) -> Policy {
+    pub(crate) fn load(&self) -> Policy {
         Policy::from_toml(&self.policy).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    pub fn builder(&self, name: &str, path: &str, audit: &Arc<MemorySink>) -> GuardBuilder {
+    pub(crate) fn builder(&self, name: &str, path: &str, audit: &Arc<MemorySink>) -> GuardBuilder {
         Guard::builder(name)
             .policy(self.load())
             .identity(self.svid(path))
@@ -90,7 +90,7 @@ impl Mesh {
             .audit(Arc::clone(audit))
     }
 
-    pub async fn guard(&self, name: &str, path: &str) -> (Guard, Arc<MemorySink>) {
+    pub(crate) async fn guard(&self, name: &str, path: &str) -> (Guard, Arc<MemorySink>) {
         let audit = Arc::new(MemorySink::new(1000));
         let guard = self
             .builder(name, path, &audit)
@@ -103,14 +103,14 @@ impl Mesh {
 
 /// A service that counts its calls and says who called, and the path that it saw.
 #[derive(Clone, Default)]
-pub struct Marker(Arc<AtomicUsize>);
+pub(crate) struct Marker(Arc<AtomicUsize>);
 
 impl Marker {
-    pub fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
 
-    pub fn app(&self) -> Router {
+    pub(crate) fn app(&self) -> Router {
         let marker = self.clone();
         Router::new().fallback(any(
             move |peer: Option<PeerOrNobody>, request: axum::extract::Request| {
@@ -128,7 +128,7 @@ impl Marker {
     }
 }
 
-pub struct PeerOrNobody(pub Peer);
+pub(crate) struct PeerOrNobody(pub(crate) Peer);
 
 impl<S: Sync> axum::extract::OptionalFromRequestParts<S> for PeerOrNobody {
     type Rejection = std::convert::Infallible;
@@ -142,7 +142,7 @@ impl<S: Sync> axum::extract::OptionalFromRequestParts<S> for PeerOrNobody {
 }
 
 /// Runs a mesh listener in the background.
-pub fn serve(guard: &Guard, listener: TcpListener, app: Router) {
+pub(crate) fn serve(guard: &Guard, listener: TcpListener, app: Router) {
     let guard = guard.clone();
     tokio::spawn(async move {
         guard
@@ -191,7 +191,7 @@ impl ServerCertVerifier for Gullible {
     }
 }
 
-pub fn raw_config(svid: Option<&X509Svid>, alpn: &[u8]) -> ClientConfig {
+pub(crate) fn raw_config(svid: Option<&X509Svid>, alpn: &[u8]) -> ClientConfig {
     let provider = ztl_mtls::provider();
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -208,10 +208,10 @@ pub fn raw_config(svid: Option<&X509Svid>, alpn: &[u8]) -> ClientConfig {
     config
 }
 
-pub type RawStream = tokio_rustls::client::TlsStream<TcpStream>;
+pub(crate) type RawStream = tokio_rustls::client::TlsStream<TcpStream>;
 
 /// Connects from an address and shakes hands. In TLS 1.3 this returns before the server has judged the client.
-pub async fn raw_connect(
+pub(crate) async fn raw_connect(
     to: SocketAddr,
     from: Option<IpAddr>,
     svid: Option<&X509Svid>,
@@ -232,7 +232,7 @@ pub async fn raw_connect(
 }
 
 /// One request over a stream, as HTTP/1.1 or HTTP/2, whichever was agreed on.
-pub async fn raw_request<B>(
+pub(crate) async fn raw_request<B>(
     stream: RawStream,
     request: Request<B>,
 ) -> hyper::Result<Response<Bytes>>
@@ -258,7 +258,7 @@ where
 }
 
 /// What an attacker gets: a status, or how the connection ended.
-pub async fn knock(
+pub(crate) async fn knock(
     to: SocketAddr,
     from: Option<IpAddr>,
     svid: Option<&X509Svid>,
@@ -280,7 +280,7 @@ pub async fn knock(
 }
 
 /// An error and all its causes.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -291,16 +291,16 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 /// For `http/1.1` a request needs a Host field and the origin form.
-pub fn get1(path: &str) -> http::request::Builder {
+pub(crate) fn get1(path: &str) -> http::request::Builder {
     Request::get(path).header("host", "target")
 }
 
-pub fn get2(path: &str) -> http::request::Builder {
+pub(crate) fn get2(path: &str) -> http::request::Builder {
     Request::get(format!("https://target{path}"))
 }
 
 /// The reasons in an audit log, oldest first.
-pub fn reasons(audit: &MemorySink) -> Vec<String> {
+pub(crate) fn reasons(audit: &MemorySink) -> Vec<String> {
     audit
         .lines()
         .iter()
@@ -312,7 +312,7 @@ pub fn reasons(audit: &MemorySink) -> Vec<String> {
 }
 
 /// Waits until a condition holds, in bounded time.
-pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while !holds() {
         assert!(tokio::time::Instant::now() < deadline, "{what}");

@@ -42,7 +42,7 @@ impl LoadError {
         self.source.as_deref()
     }
 
-    /// Whether there is more wrong than the diagnostics say.
+    /// Whether more may be wrong than the diagnostics say: only the first 20 are kept.
     #[must_use]
     pub const fn has_more(&self) -> bool {
         self.omitted
@@ -64,7 +64,7 @@ impl fmt::Display for LoadError {
             write!(f, "{diagnostic}")?;
         }
         if self.omitted {
-            f.write_str("\n\nerror: there are more; mend these first")?;
+            f.write_str("\n\nerror: there may be more; mend these first")?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::policy::document::Span;
 use crate::policy::limits::{MAX_DIAGNOSTICS, MAX_MESSAGE_CHARS};
 use crate::policy::tree::SyntaxError;
 
-/// The errors found so far. Past [`MAX_DIAGNOSTICS`] it only remembers that there are more.
+/// The errors found so far. Past [`MAX_DIAGNOSTICS`] it only remembers that there may be more.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     found: Vec<Found>,
@@ -41,9 +41,11 @@ impl Report {
         self.found.is_empty()
     }
 
-    /// No more errors are kept: a pass over many things may stop.
-    pub(crate) const fn is_full(&self) -> bool {
-        self.found.len() >= MAX_DIAGNOSTICS
+    /// No more errors are kept, so that a pass over many things may stop before the next of them.
+    pub(crate) const fn enough(&mut self) -> bool {
+        let full = self.found.len() >= MAX_DIAGNOSTICS;
+        self.omitted |= full;
+        full
     }
 
     /// The errors as they are shown to the author of `text`; `source` is its name, mostly a file's.
@@ -65,9 +67,7 @@ impl Report {
     }
 
     fn push(&mut self, span: Option<Span>, message: String, help: Option<String>) {
-        if self.is_full() {
-            self.omitted = true;
-        } else {
+        if !self.enough() {
             self.found.push(Found {
                 span,
                 message,

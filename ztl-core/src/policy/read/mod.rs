@@ -133,7 +133,7 @@ fn read_sections(table: &mut Reader<'_, '_>) -> Option<Document> {
     let mut rules = Vec::new();
     for (effect, nodes) in [(Effect::Permit, permits), (Effect::Forbid, forbids)] {
         for (at, node) in nodes.iter().enumerate() {
-            if table.report.is_full() {
+            if table.report.enough() {
                 break;
             }
             let name = names.take(effect.as_str(), at, node);
@@ -143,7 +143,7 @@ fn read_sections(table: &mut Reader<'_, '_>) -> Option<Document> {
     rules.sort_by_key(|rule| rule.span.start);
     let mut read_nevers = Vec::new();
     for (at, node) in nevers.iter().enumerate() {
-        if table.report.is_full() {
+        if table.report.enough() {
             break;
         }
         let name = names.take("never", at, node);

@@ -67,7 +67,7 @@ pub(super) fn read_all<'a, T>(
 ) -> Vec<T> {
     let mut declared = Vec::new();
     for (key, node) in root.named(section, max) {
-        if root.report.is_full() {
+        if root.report.enough() {
             break;
         }
         declared.extend(read_one(section, key, node, root.report, &mut read));

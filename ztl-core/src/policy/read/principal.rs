@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::table::{NO_NEGATION, is_negative};
 use super::{name, network, value};
-use crate::id::IdPattern;
+use crate::id::{IdError, IdPattern};
 use crate::policy::diagnostic::{Report, quoted, suggest};
 use crate::policy::document::{Principal, Spanned, Target};
 use crate::policy::limits::MAX_LABEL_BYTES;
@@ -126,9 +126,16 @@ fn parse(text: &str) -> Result<Word, Fault> {
     }
     if text.starts_with("spiffe:") || text.contains("://") || text.starts_with("trust-domain:") {
         return IdPattern::parse(text).map(Word::Id).map_err(|error| {
-            let help = text.contains('*').then(|| {
-                "the ids below a path are written `spiffe://trust-domain/path/**`".to_owned()
-            });
+            let help = match error {
+                _ if text.contains('*') => Some(
+                    "the ids below a path are written `spiffe://trust-domain/path/**`".to_owned(),
+                ),
+                IdError::NoPath => {
+                    let domain = text.strip_prefix("spiffe://").unwrap_or_default();
+                    Some(format!("for every id of it write `trust-domain:{domain}`"))
+                }
+                _ => None,
+            };
             Fault(error.to_string(), help)
         });
     }

@@ -70,7 +70,13 @@ pub(super) fn rule(
             let _ = table.required("actions", help);
             rule.anonymous = table.one("anonymous", value::boolean).unwrap_or_default();
             rule.require = table.one("require", require::require).unwrap_or_default();
-            check_public(&rule, &mut table);
+            if let (true, Some(token)) = (rule.anonymous, &rule.require.token) {
+                table.report.error_with_help(
+                    token.span,
+                    "an anonymous permit does not require a token",
+                    "remove `token`, or `anonymous = true`",
+                );
+            }
         }
         Effect::Forbid => rule.when = table.text("when"),
     }
@@ -86,7 +92,7 @@ pub(super) fn never(
 ) -> Option<NeverDecl> {
     let mut table = Reader::open(node, Place::Fixed("[[never]]"), report)?;
     let flow = flow(&mut table);
-    let _ = table.text("why");
+    let why = table.text("why");
     table.finish(|key| {
         (RULE_KEYS.contains(&key) || REQUIREMENTS.contains(&key))
             .then_some("a `[[never]]` speaks of the whole document: it takes `from`, `to`, `ports` and `actions`, whatever else is asked")
@@ -97,6 +103,7 @@ pub(super) fn never(
         to: flow.to,
         ports: flow.ports,
         actions: flow.actions,
+        why: why.map(|why| why.value),
         span: node.extent(),
     })
 }
@@ -125,37 +132,6 @@ fn flow(table: &mut Reader<'_, '_>) -> Flow {
         to: table.each("to", MAX_ENTRIES, principal::target),
         ports: table.each("ports", MAX_ENTRIES, port::range),
         actions: table.each("actions", MAX_ENTRIES, value::action),
-    }
-}
-
-/// A caller without an SVID is named by a token, or the rule says that it needs no name.
-fn check_public(rule: &RuleDecl, table: &mut Reader<'_, '_>) {
-    let public = rule
-        .from
-        .iter()
-        .find(|from| from.value == Principal::Public);
-    let token = rule.require.token.as_ref();
-    match (public, rule.anonymous, token) {
-        (Some(public), false, None) => table.report.error_with_help(
-            public.span,
-            "a permit from `public` neither requires a token nor says that it is anonymous",
-            "write `token = {}` under `[permit.require]`, or `anonymous = true`",
-        ),
-        (None, true, _) if !rule.from.is_empty() => {
-            if let Some(node) = table.take("anonymous") {
-                let message =
-                    "only a permit from `public` can be anonymous: every other caller is proved";
-                table
-                    .report
-                    .error_with_help(node.span, message, "remove `anonymous`");
-            }
-        }
-        (_, true, Some(token)) => table.report.error_with_help(
-            token.span,
-            "an anonymous permit does not require a token",
-            "remove `token`, or `anonymous = true`",
-        ),
-        _ => {}
     }
 }
 

@@ -84,10 +84,11 @@ impl<'a, 'r> Reader<'a, 'r> {
         if !self.asked.contains(&key) {
             self.asked.push(key);
         }
-        let at = self
-            .entries
-            .iter()
-            .position(|(name, _)| name.value == key)?;
+        let at = self.entries.iter().position(|(name, _)| {
+            #[cfg(test)]
+            STEPS.set(STEPS.get() + 1);
+            name.value == key
+        })?;
         if let Some(taken) = self.taken.get_mut(at) {
             *taken = true;
         }
@@ -199,9 +200,7 @@ impl<'a, 'r> Reader<'a, 'r> {
             .zip(&self.taken)
             .filter(|(_, taken)| !**taken);
         for ((key, _), _) in unknown {
-            if self.report.is_full() {
-                // One more says that there are more.
-                self.report.error(key.span, String::new());
+            if self.report.enough() {
                 return;
             }
             let message = format!("unknown key {} in {}", quoted(&key.value), self.place);
@@ -240,4 +239,15 @@ pub(super) fn is_negative(key: &str) -> bool {
         || ["not_", "not-", "except_", "exclude_"]
             .iter()
             .any(|prefix| key.starts_with(prefix))
+}
+
+#[cfg(test)]
+std::thread_local! {
+    static STEPS: core::cell::Cell<usize> = const { core::cell::Cell::new(0) };
+}
+
+/// How many entries of tables this thread has looked at.
+#[cfg(test)]
+pub(super) fn steps() -> usize {
+    STEPS.get()
 }

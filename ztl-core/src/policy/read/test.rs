@@ -42,7 +42,7 @@ pub(super) fn tests(root: &mut Reader<'_, '_>) -> Vec<TestDecl> {
     let mut names = Given::default();
     let mut tests = Vec::new();
     for (at, node) in root.tables("test", MAX_TESTS).iter().enumerate() {
-        if root.report.is_full() {
+        if root.report.enough() {
             break;
         }
         let name = names.take("test", at, node);

@@ -14,6 +14,10 @@ fn on_a_small_stack(run: impl FnOnce() + Send + 'static) {
         .expect("it neither panics nor overflows");
 }
 
+fn at(text: &str, span: Span) -> &str {
+    text.get(span.start..span.end).expect("a place in the text")
+}
+
 fn spanned(error: &SyntaxError) -> (usize, usize) {
     let span = error.span.expect("a place");
     (span.start, span.end)
@@ -29,11 +33,11 @@ fn toml_keeps_places_and_the_order_of_the_text() {
     let keys: Vec<_> = entries.iter().map(|(key, _)| key.value.as_str()).collect();
     assert_eq!(keys, ["z", "a", "t", "b"]);
     let (key, node) = &entries[1];
-    assert_eq!(&text[key.span.start..key.span.end], "a");
-    assert_eq!(&text[node.span.start..node.span.end], "'x'");
+    assert_eq!(at(text, key.span), "a");
+    assert_eq!(at(text, node.span), "'x'");
     let (_, node) = &entries[2];
     let extent = node.extent();
-    assert_eq!(&text[extent.start..extent.end], "t.u]\nk = [true, 2.5]");
+    assert_eq!(at(text, extent), "t.u]\nk = [true, 2.5]");
     assert_eq!(
         root.to_json(),
         serde_json::json!({ "z": 1, "a": "x", "t": { "u": { "k": [true, 2.5] } }, "b": {} })
@@ -48,8 +52,8 @@ fn json_keeps_places_and_the_order_of_the_text() {
         panic!("a table")
     };
     let (key, node) = &entries[1];
-    assert_eq!(&text[key.span.start..key.span.end], "\"a\"");
-    assert!(text[node.span.start..node.span.end].starts_with("[ -1"));
+    assert_eq!(at(text, key.span), "\"a\"");
+    assert!(at(text, node.span).starts_with("[ -1"));
     assert_eq!(
         root.to_json(),
         serde_json::json!({ "z": null, "a": [-1, 0.5, "é😀"] })
@@ -291,7 +295,7 @@ fn bombs_neither_overflow_the_stack_nor_take_long() {
 #[test]
 fn what_a_parser_may_build_fits_a_small_stack() {
     on_a_small_stack(|| {
-        let key = vec!["a"; MAX_KEY_PARTS].join(".");
+        let key = ["a"; MAX_KEY_PARTS].join(".");
         // The deepest tree that the first look lets through: every header one level more, then brackets in keys.
         let mut text = String::new();
         for parts in 1..=MAX_KEY_PARTS {
@@ -372,7 +376,7 @@ proptest! {
     #[test]
     fn json_agrees_with_serde(text in text_of(JSON_WORDS)) {
         // serde_json reads the integer `-0` as a fraction.
-        prop_assume!(!text.contains("-0"));
+        let text = text.replace("-0", "-1");
         let theirs = serde_json::from_str::<serde_json::Value>(&text);
         match (parse_json(&text), theirs) {
             (Ok(ours), Ok(theirs)) => prop_assert_eq!(ours.to_json(), theirs),

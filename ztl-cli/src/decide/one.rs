@@ -1,0 +1,105 @@
+//! One question, by options of the command line. It means the same as the JSON object with these keys.
+
+use serde_json::{Map, Value};
+use ztl_core::policy::Query;
+
+use crate::exit::Failure;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct One {
+    /// The called workload: its name or its SPIFFE ID
+    #[arg(long, value_name = "WORKLOAD")]
+    to: Option<String>,
+    /// The proved caller: a SPIFFE ID or a workload's name; left out, the caller proved nothing
+    #[arg(long, value_name = "WORKLOAD", conflicts_with = "requests")]
+    from: Option<String>,
+    /// The IP address it arrives from
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "requests")]
+    from_addr: Option<String>,
+    /// The port; left out, the only one that can be meant
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "requests")]
+    port: Option<u16>,
+    /// The request's method; with `--path`
+    #[arg(long, requires = "path", conflicts_with = "requests")]
+    method: Option<String>,
+    /// The request's raw target; with `--method`
+    #[arg(
+        long,
+        value_name = "TARGET",
+        requires = "method",
+        conflicts_with = "requests"
+    )]
+    path: Option<String>,
+    /// Ask for raw bytes
+    #[arg(long, conflicts_with_all = ["method", "path", "requests"])]
+    connect: bool,
+    /// A header field of the request; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value, conflicts_with = "requests")]
+    header: Vec<(String, String)>,
+    /// The claims of a verified token, as a JSON object
+    #[arg(long, value_name = "JSON", conflicts_with = "requests")]
+    claims: Option<String>,
+    /// How far the caller is trusted, 0 to 100
+    #[arg(long, value_name = "SCORE", value_parser = clap::value_parser!(u8).range(0..=100), conflicts_with = "requests")]
+    trust_score: Option<u8>,
+}
+
+impl One {
+    pub(crate) fn query(&self) -> Result<Query, Failure> {
+        let mut json = Value::Object(self.keys()).to_string();
+        if let Some(claims) = &self.claims {
+            // That it is one object makes it safe to put into the text, where the query's own reader finds what is doubled.
+            serde_json::from_str::<Map<String, Value>>(claims).map_err(|error| {
+                Failure::Usage(format!("`--claims` is no JSON object: {error}"))
+            })?;
+            json.pop();
+            json.push_str(&format!(r#","claims":{claims}}}"#));
+        }
+        Query::from_json(&json).map_err(|error| Failure::Usage(error.to_string()))
+    }
+
+    /// All but the claims.
+    fn keys(&self) -> Map<String, Value> {
+        let mut keys = Map::new();
+        let texts = [
+            ("to", &self.to),
+            ("from", &self.from),
+            ("from_addr", &self.from_addr),
+            ("method", &self.method),
+            ("path", &self.path),
+        ];
+        for (key, text) in texts {
+            keys.extend(
+                text.as_ref()
+                    .map(|text| (key.to_owned(), text.as_str().into())),
+            );
+        }
+        keys.extend(self.port.map(|port| ("port".to_owned(), port.into())));
+        keys.extend(
+            self.trust_score
+                .map(|score| ("trust_score".to_owned(), score.into())),
+        );
+        keys.extend(
+            self.connect
+                .then(|| ("action".to_owned(), "connect".into())),
+        );
+        let mut headers: Map<String, Value> = Map::new();
+        for (name, value) in &self.header {
+            let values = headers
+                .entry(name.to_ascii_lowercase())
+                .or_insert_with(|| Value::Array(Vec::new()));
+            if let Value::Array(values) = values {
+                values.push(value.as_str().into());
+            }
+        }
+        if !headers.is_empty() {
+            keys.insert("headers".to_owned(), headers.into());
+        }
+        keys
+    }
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("it has to be `NAME=VALUE`")?;
+    Ok((name.to_owned(), value.to_owned()))
+}

@@ -1,0 +1,123 @@
+//! A policy file: read whole, within the bound, and loaded.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use ztl_core::policy::{Format, Loader, MAX_DOCUMENT_BYTES, Policy};
+
+use crate::exit::{Failure, Refusal};
+
+/// What stands for standard input where a file is asked for.
+pub(crate) const STDIN: &str = "-";
+
+/// A policy and the text it was read from.
+#[derive(Debug)]
+pub(crate) struct PolicyFile {
+    /// What messages call it.
+    pub(crate) name: String,
+    pub(crate) text: String,
+    pub(crate) policy: Policy,
+    /// Others than its owner may write it.
+    pub(crate) open_to_others: bool,
+}
+
+impl PolicyFile {
+    /// Reads and loads a file, or standard input for `-`. There a document that begins with `{` is JSON.
+    pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
+        let (name, bytes, open_to_others) = if path.as_os_str() == STDIN {
+            (
+                "<stdin>".to_owned(),
+                read(io::stdin().lock(), "standard input")?,
+                false,
+            )
+        } else {
+            let name = path.display().to_string();
+            let file = open(path)?;
+            let open_to_others = writable_by_others(&file);
+            (
+                name.clone(),
+                read(file, &format!("`{name}`"))?,
+                open_to_others,
+            )
+        };
+        let text = text(bytes, &name).map_err(Failure::Policy)?;
+        let format = match path.as_os_str() == STDIN && text.trim_start().starts_with('{') {
+            true => Format::Json,
+            false => Format::of_path(path),
+        };
+        let policy = Loader::new()
+            .source(&name)
+            .load(&text, format)
+            .map_err(|error| Failure::Policy(Refusal::Load(error)))?;
+        Ok(Self {
+            name,
+            text,
+            policy,
+            open_to_others,
+        })
+    }
+}
+
+/// Opens a file that was named on the command line.
+pub(crate) fn open(path: &Path) -> Result<File, Failure> {
+    File::open(path)
+        .map_err(|error| Failure::Usage(format!("cannot open `{}`: {error}", path.display())))
+}
+
+/// Reads a little more than the longest document, so that one that is too long is seen to be.
+fn read(input: impl Read, name: &str) -> Result<Vec<u8>, Failure> {
+    let most = u64::try_from(MAX_DOCUMENT_BYTES)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
+    let mut bytes = Vec::new();
+    match input.take(most).read_to_end(&mut bytes) {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(Failure::Usage(format!("cannot read {name}: {error}"))),
+    }
+}
+
+fn text(bytes: Vec<u8>, name: &str) -> Result<String, Refusal> {
+    let refused = |line, column, message| Refusal::Unreadable {
+        line,
+        column,
+        message,
+        name: name.to_owned(),
+    };
+    if bytes.len() > MAX_DOCUMENT_BYTES {
+        let message = format!("the document has more than {MAX_DOCUMENT_BYTES} bytes");
+        return Err(refused(1, 1, message));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let before =
+            String::from_utf8_lossy(error.as_bytes().get(..good).unwrap_or_default()).into_owned();
+        let (line, column) = place(&before, before.len());
+        refused(line, column, "the document is not UTF-8 here".to_owned())
+    })
+}
+
+/// Line and column, counted from 1 and in characters, of a byte of the text.
+pub(crate) fn place(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..text.floor_char_boundary(byte)).unwrap_or(text);
+    let line = 1 + before.bytes().filter(|byte| *byte == b'\n').count();
+    let column = 1 + before
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count();
+    (line, column)
+}
+
+#[cfg(unix)]
+fn writable_by_others(file: &File) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o022 != 0)
+}
+
+#[cfg(not(unix))]
+fn writable_by_others(_: &File) -> bool {
+    false
+}

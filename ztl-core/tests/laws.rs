@@ -1,0 +1,222 @@
+//! The laws, as properties of random documents and random questions.
+
+mod support;
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use support::{NOW, Question, document, forbid, load, permit, question, try_load};
+use ztl_core::audit::MemorySink;
+use ztl_core::{Engine, Evidence, Flow, HeaderPairs, Verdict};
+
+fn rules() -> impl Strategy<Value = (Vec<serde_json::Value>, Vec<serde_json::Value>)> {
+    // Often one permit is generous, so that forbids and requirements have something to take away.
+    let generous = || {
+        let rule = serde_json::json!({ "from": "any", "to": "any", "actions": ["any", "GET /v1/{id}"], "ports": "1-65535" });
+        prop::option::weighted(0.7, Just(rule))
+    };
+    (
+        generous(),
+        prop::collection::vec(permit(), 0..6),
+        prop::collection::vec(forbid(), 0..3),
+    )
+        .prop_map(|(generous, mut permits, forbids)| {
+            permits.extend(generous);
+            (permits, forbids)
+        })
+}
+
+/// Most random questions are denied; these come from a declared caller at home to a place that listens.
+fn likely() -> impl Strategy<Value = Question> {
+    prop_oneof![
+        question(),
+        question().prop_map(|mut question| {
+            question.from = Some(support::ROUTER);
+            question.addr = Some("10.10.0.5");
+            (question.to, question.port) = ("gateway", 8443);
+            let target = if question.score.is_some_and(|score| score > 50) {
+                "/v1/7"
+            } else {
+                "/v1/a"
+            };
+            question.action = Some(Some(("GET", target)));
+            question.upgrade = None;
+            question
+        })
+    ]
+}
+
+fn permitted(question: &Question, policy: &ztl_core::policy::Policy) -> bool {
+    question.ask(policy).verdict == Verdict::Permit
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    /// Law 1, rule 2: a policy without rules denies everything.
+    #[test]
+    fn law_1_an_empty_policy_denies(question in question()) {
+        prop_assert!(!permitted(&question, &load(&document(&[], &[]))));
+    }
+
+    /// Law 3: the same inputs, the same decision.
+    #[test]
+    fn law_3_a_decision_depends_on_its_inputs_alone((permits, forbids) in rules(), question in likely()) {
+        let document = document(&permits, &forbids);
+        prop_assert_eq!(question.ask(&load(&document)), question.ask(&load(&document)));
+    }
+
+    /// Law 4: adding a forbid never widens.
+    #[test]
+    fn law_4_a_forbid_never_widens((permits, mut forbids) in rules(), more in forbid(), question in likely()) {
+        let before = permitted(&question, &load(&document(&permits, &forbids)));
+        forbids.push(more);
+        let after = permitted(&question, &load(&document(&permits, &forbids)));
+        prop_assert!(before || !after);
+    }
+
+    /// Law 4: adding a requirement to a permit never widens.
+    #[test]
+    fn law_4_a_requirement_never_widens((mut permits, forbids) in rules(), at in any::<prop::sample::Index>(), question in likely()) {
+        prop_assume!(!permits.is_empty());
+        let before = permitted(&question, &load(&document(&permits, &forbids)));
+        let at = at.index(permits.len());
+        let mut require = permits[at]["require"].as_object().cloned().unwrap_or_default();
+        require.insert("trust_score".into(), 90.into());
+        permits[at]["require"] = require.into();
+        let after = permitted(&question, &load(&document(&permits, &forbids)));
+        prop_assert!(before || !after);
+    }
+
+    /// Law 4: removing evidence never widens.
+    #[test]
+    fn law_4_less_evidence_never_widens((permits, forbids) in rules(), question in likely(), which in 0..4_u8) {
+        let policy = load(&document(&permits, &forbids));
+        let mut less = question.clone();
+        match which {
+            0 => less.claims = None,
+            1 => less.score = None,
+            2 => less.headers.clear(),
+            _ => less.addr = None,
+        }
+        prop_assert!(permitted(&question, &policy) || !permitted(&less, &policy));
+    }
+
+    /// Law 4, rule 7: an error in a condition never widens, in a permit or in a forbid.
+    #[test]
+    fn law_4_an_injected_error_never_widens((permits, forbids) in rules(), question in likely()) {
+        let before = permitted(&question, &load(&document(&permits, &forbids)));
+        let broken = |rules: &[serde_json::Value]| -> Vec<serde_json::Value> {
+            let text = serde_json::to_string(rules).expect("json");
+            let text = text.replace(r#""when":"true""#, r#""when":"error""#).replace(r#""when":"token""#, r#""when":"error""#);
+            let text = text.replace(r#""when":"false""#, r#""when":"error""#).replace("agreeable", "broken");
+            serde_json::from_str(&text).expect("json")
+        };
+        let after = permitted(&question, &load(&document(&broken(&permits), &broken(&forbids))));
+        prop_assert!(before || !after);
+    }
+
+    /// Rule 5: the order of rules changes neither verdict nor reason.
+    #[test]
+    fn rule_5_order_does_not_matter((mut permits, mut forbids) in rules(), question in likely()) {
+        let one = question.ask(&load(&document(&permits, &forbids)));
+        permits.reverse();
+        forbids.reverse();
+        let two = question.ask(&load(&document(&permits, &forbids)));
+        prop_assert_eq!(one.verdict, two.verdict);
+        prop_assert_eq!(one.stage, two.stage);
+    }
+
+    /// A rule in shadow mode, or off, never changes a decision.
+    #[test]
+    fn a_shadow_rule_changes_nothing((permits, forbids) in rules(), question in likely()) {
+        let quiet = |rules: &[serde_json::Value]| -> Vec<serde_json::Value> {
+            rules.iter().filter(|rule| rule.get("mode").is_none()).cloned().collect()
+        };
+        let with = question.ask(&load(&document(&permits, &forbids)));
+        let without = question.ask(&load(&document(&quiet(&permits), &quiet(&forbids))));
+        prop_assert_eq!((with.verdict, with.stage, with.reason), (without.verdict, without.stage, without.reason));
+        prop_assert!(without.shadow.is_empty());
+    }
+
+    /// Whatever is permitted, an enforced permit names.
+    #[test]
+    fn nothing_is_permitted_without_a_permit((permits, forbids) in rules(), question in likely()) {
+        let decision = question.ask(&load(&document(&permits, &forbids)));
+        if decision.verdict == Verdict::Permit {
+            prop_assert!(decision.rule.expect("a rule").starts_with("permit-"));
+        }
+    }
+
+    /// Laws 2 and 6: the engine says what `decide` says, and writes one record a decision.
+    #[test]
+    fn law_6_the_engine_agrees_with_decide_and_records_it((permits, forbids) in rules(), question in likely()) {
+        let document = document(&permits, &forbids);
+        let audit = Arc::new(MemorySink::new(10));
+        let engine = Engine::new(load(&document), Arc::clone(&audit)).expect("engine");
+        let peer = question.from.map(support::peer);
+        let flow = Flow::ingress(question.to, question.port, question.arrival(), peer.as_ref());
+        let permit = engine.permit_flow(&flow, NOW);
+        prop_assert_eq!(audit.taken(), 1);
+        let decided = question.ask(&load(&document));
+        match (permit, question.named()) {
+            (Err(denial), _) => prop_assert_eq!((denial.reason(), denial.stage()), (decided.reason, decided.stage)),
+            (Ok(_), None) => prop_assert_eq!(decided.verdict, Verdict::Permit),
+            (Ok(_), Some(Err(_))) => prop_assert_eq!(decided.reason.code(), "path_ambiguous"),
+            (Ok(permit), Some(Ok(action))) => {
+                let claims = question.claims();
+                let headers = HeaderPairs(&question.headers);
+                let outcome = engine.authorize(&permit, &action, &question.evidence(claims.as_ref(), &headers), NOW);
+                prop_assert_eq!(audit.taken(), 2);
+                match outcome {
+                    Ok(permit) => prop_assert_eq!(Some(permit.rule()), decided.rule.as_deref().filter(|_| decided.verdict == Verdict::Permit)),
+                    Err(denial) => prop_assert_eq!(denial.decision(), &decided),
+                }
+            }
+        }
+    }
+
+    /// A permit of one engine is worth nothing at another (T5).
+    #[test]
+    fn t5_permits_do_not_travel((permits, forbids) in rules(), question in likely()) {
+        let document = document(&permits, &forbids);
+        let engines = [(); 2].map(|()| Engine::new(load(&document), MemorySink::new(1)).expect("engine"));
+        let peer = question.from.map(support::peer);
+        let flow = Flow::ingress(question.to, question.port, question.arrival(), peer.as_ref());
+        if let (Ok(permit), Some(Ok(action))) = (engines[0].permit_flow(&flow, NOW), question.named()) {
+            let denial = engines[1].authorize(&permit, &action, &Evidence::none(), NOW).expect_err("foreign");
+            prop_assert_eq!(denial.reason().code(), "flow_withdrawn");
+        }
+    }
+
+    /// Whatever a document holds, loading it ends in a policy or in an error with a place.
+    #[test]
+    fn a_refused_document_says_where((permits, forbids) in rules(), key in "[a-z]{1,8}") {
+        let mut document = document(&permits, &forbids);
+        let known = document.get(&key).is_some() || ["permit", "forbid", "never", "test", "end", "external", "issuers", "serial"].contains(&key.as_str());
+        prop_assume!(!known);
+        document[&key] = 1.into();
+        let error = try_load(&document).expect_err("unknown key");
+        prop_assert!(error.diagnostics().iter().all(|diagnostic| diagnostic.line > 1));
+    }
+}
+
+#[test]
+fn the_random_questions_are_not_all_denied() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let mut count = [0_usize; 2];
+    for _ in 0..1000 {
+        let ((permits, forbids), question) = (rules(), likely())
+            .new_tree(&mut runner)
+            .expect("tree")
+            .current();
+        count[usize::from(permitted(&question, &load(&document(&permits, &forbids))))] += 1;
+    }
+    assert!(
+        count[1] > 100,
+        "permitted {} of 1000: the properties would be hollow",
+        count[1]
+    );
+}

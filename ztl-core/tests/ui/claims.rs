@@ -1,0 +1,5 @@
+use ztl_core::Claims;
+
+fn main() {
+    let _claims = Claims(std::sync::Arc::new(()));
+}
