@@ -174,7 +174,14 @@ fn tests_that_are_missing_or_depend_on_the_clock() {
 fn a_test_that_cannot_be_asked() {
     let test = "[[test]]\nto = \"retriever\"\nmethod = \"GET\"\nexpect = \"deny\"\n";
     let text = format!("{HEAD}{WORKLOADS}{test}");
-    has(&text, "warning", "unreadable-test", 8);
+    let run = ztl_with_input(&["check", "-"], text.as_bytes());
+    assert_eq!(run.code, Some(3));
+    assert!(
+        run.stderr
+            .contains("<stdin>:8:1: the request cannot be asked: `method` stands without `path`"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]

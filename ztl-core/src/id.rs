@@ -79,6 +79,28 @@ impl IdError {
     }
 }
 
+impl IdError {
+    /// How an author mends the text.
+    #[must_use]
+    pub const fn help(self) -> &'static str {
+        match self {
+            Self::Empty | Self::Scheme | Self::NoTrustDomain | Self::NoPath => {
+                "write `spiffe://trust-domain/path`"
+            }
+            Self::TooLong | Self::TrustDomainTooLong => "choose a shorter one",
+            Self::TrustDomainChar => {
+                "write the trust domain in lower case, without port, user information or escape"
+            }
+            Self::TrailingSlash => "remove the `/` at the end",
+            Self::EmptySegment => "write one `/` between two segments",
+            Self::DotSegment => "write the path without `.` and `..`",
+            Self::PathChar => {
+                "write the path without query, fragment, escape or wildcard; for every id below one end it with `/**`"
+            }
+        }
+    }
+}
+
 /// The name of a trust domain: 1 to 255 bytes of `a-z 0-9 . - _` (SPIFFE-ID §2.1).
 ///
 /// ```

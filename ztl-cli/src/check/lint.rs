@@ -1,8 +1,7 @@
 //! What looks like a mistake in a policy that loads.
 
 use ztl_core::policy::{
-    Document, Effect, Mode, Principal, Query, RuleDecl, Span, Spanned, Target, TestDecl,
-    WorkloadDecl,
+    Document, Effect, Mode, Principal, RuleDecl, Span, Spanned, Target, TestDecl, WorkloadDecl,
 };
 
 use super::finding::{Finding, Level};
@@ -145,14 +144,6 @@ impl Found<'_> {
 
     fn test(&mut self, test: &TestDecl) {
         let name = &test.name;
-        if let Err(error) = Query::from_map(&test.request) {
-            self.warning(
-                test.span,
-                "unreadable-test",
-                format!("the test `{name}` cannot be asked: {error}"),
-                "mend its request; as it stands `ztl test` counts it as failed",
-            );
-        }
         let expires = test
             .request
             .get("claims")

@@ -134,7 +134,7 @@ fn parse(text: &str) -> Result<Word, Fault> {
                     let domain = text.strip_prefix("spiffe://").unwrap_or_default();
                     Some(format!("for every id of it write `trust-domain:{domain}`"))
                 }
-                _ => None,
+                _ => Some(error.help().to_owned()),
             };
             Fault(error.to_string(), help)
         });

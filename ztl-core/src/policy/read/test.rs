@@ -8,6 +8,7 @@ use super::value;
 use crate::policy::diagnostic::Report;
 use crate::policy::document::{Spanned, TestDecl};
 use crate::policy::limits::MAX_TESTS;
+use crate::policy::query::Query;
 use crate::policy::tree::{Node, Tree};
 use crate::reason::{Reason, Verdict};
 
@@ -18,13 +19,14 @@ const VERDICTS: [(&str, Verdict); 2] = [("permit", Verdict::Permit), ("deny", Ve
 enum Kind {
     Text,
     Int,
-    Time,
+    Number,
+    Caller,
     Table,
 }
 
 /// The keys of a decide request.
 const REQUEST: [(&str, Kind); 11] = [
-    ("from", Kind::Text),
+    ("from", Kind::Caller),
     ("from_addr", Kind::Text),
     ("to", Kind::Text),
     ("port", Kind::Int),
@@ -34,7 +36,7 @@ const REQUEST: [(&str, Kind); 11] = [
     ("headers", Kind::Table),
     ("claims", Kind::Table),
     ("trust_score", Kind::Int),
-    ("now", Kind::Time),
+    ("now", Kind::Number),
 ];
 
 /// Every `[[test]]`.
@@ -63,6 +65,14 @@ fn test(name: Spanned<std::sync::Arc<str>>, node: &Node, report: &mut Report) ->
         {
             request.insert(key.to_owned(), value.to_json());
         }
+    }
+    if let Err(error) = Query::from_map(&request)
+        && table.report.is_empty()
+    {
+        table.report.error(
+            node.extent(),
+            format!("the request cannot be asked: {error}"),
+        );
     }
     let _ = table.required(
         "expect",
@@ -94,9 +104,13 @@ fn fits(key: &str, kind: Kind, node: &Node, report: &mut Report) -> bool {
     let (fits, wanted) = match kind {
         Kind::Text => (matches!(node.value, Tree::Text(_)), "text"),
         Kind::Int => (matches!(node.value, Tree::Int(_)), "an integer"),
-        Kind::Time => (
-            matches!(node.value, Tree::Int(_) | Tree::Text(_)),
-            "a point in time, as an integer or text",
+        Kind::Number => (
+            matches!(node.value, Tree::Int(_) | Tree::Float(_)),
+            "a number",
+        ),
+        Kind::Caller => (
+            matches!(node.value, Tree::Text(_) | Tree::Null),
+            "text, or null in JSON",
         ),
         Kind::Table => (matches!(node.value, Tree::Table(_)), "a table"),
     };

@@ -83,7 +83,8 @@ pub(super) fn integer(
     match node.value {
         Tree::Int(value) if range.contains(&value) => Some(Spanned::new(value, node.span)),
         Tree::Int(value) => {
-            report.error(node.span, format!("`{key}` takes {wanted}, not {value}"));
+            let message = format!("`{key}` takes {wanted}, not {value}");
+            report.error_with_help(node.span, message, format!("write {wanted}"));
             None
         }
         _ => {

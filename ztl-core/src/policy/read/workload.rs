@@ -45,7 +45,7 @@ fn id(key: &str, node: &Node, report: &mut Report) -> Option<Spanned<SpiffeId>> 
     match SpiffeId::parse_workload(text) {
         Ok(id) => Some(Spanned::new(id, node.span)),
         Err(error) => {
-            report.error(node.span, format!("{} {error}", quoted(text)));
+            report.error_with_help(node.span, format!("{} {error}", quoted(text)), error.help());
             None
         }
     }
