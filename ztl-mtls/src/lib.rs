@@ -1,1 +1,43 @@
-//! ztl
+#![doc = include_str!("../README.md")]
+
+mod authority;
+mod bundle;
+mod bundles;
+mod cert;
+mod config;
+#[cfg(feature = "dev-ca")]
+mod dev_ca;
+mod extension;
+mod file;
+mod fingerprint;
+mod identity;
+mod leaf;
+mod pair;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod provider;
+pub mod source;
+mod svid;
+mod verify;
+mod web;
+
+pub use authority::AuthorityError;
+pub use bundle::{BundleError, MAX_AUTHORITIES, TrustBundle};
+pub use bundles::{BundleSet, Bundles};
+pub use cert::{CertError, MAX_CERTIFICATE_BYTES};
+pub use config::{client_config, public_server_config, server_config};
+#[cfg(feature = "dev-ca")]
+pub use dev_ca::{
+    DevCa, DevCaError, DevWebCa, IssuedSvid, IssuedWeb, MAX_DEV_LIFETIME, write_private,
+};
+pub use file::{FileError, MAX_PEM_BYTES, PemError};
+pub use fingerprint::Fingerprint;
+pub use identity::{IdentityError, IdentitySource};
+pub use leaf::{Leaf, LeafError, MAX_NAMES};
+pub use pair::MAX_CHAIN;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+pub use provider::provider;
+pub use svid::{SvidError, X509Svid};
+pub use verify::{
+    ClientVerifier, PeerHook, Position, ProveError, Prover, Purpose, Refused, ServerVerifier,
+};
+pub use web::WebIdentity;

@@ -1,0 +1,191 @@
+//! Whom we can prove: the authorities of each trust domain.
+
+use core::fmt;
+use std::path::{Path, PathBuf};
+
+use rustls_pki_types::{CertificateDer, TrustAnchor};
+use thiserror::Error;
+use ztl_core::TrustDomain;
+
+use crate::authority::{self, AuthorityError, Facts};
+use crate::file::{self, FileError, PemError};
+
+/// Most authorities of one bundle.
+pub const MAX_AUTHORITIES: usize = 256;
+
+/// Why certificates are no trust bundle.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BundleError {
+    /// The file could not be read.
+    #[error("{0}")]
+    File(#[from] FileError),
+    /// The file was read, but is no bundle.
+    #[error("`{}`: {error}", path.display())]
+    InFile {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: Box<BundleError>,
+    },
+    /// The text is not PEM.
+    #[error("the bundle of `{trust_domain}` {error}")]
+    Pem {
+        /// Whose bundle.
+        trust_domain: TrustDomain,
+        /// What is wrong with the text.
+        error: PemError,
+    },
+    /// A certificate is not that of an authority. The whole bundle is refused, so that none goes missing in silence.
+    #[error("certificate {index} of the bundle of `{trust_domain}` {error}")]
+    Authority {
+        /// Whose bundle.
+        trust_domain: TrustDomain,
+        /// Its place, from 0.
+        index: usize,
+        /// What is wrong with it.
+        error: AuthorityError,
+    },
+    /// There are more than [`MAX_AUTHORITIES`].
+    #[error("the bundle of `{0}` has more than 256 authorities")]
+    TooManyAuthorities(TrustDomain),
+    /// Two bundles claim the same trust domain (rule 22).
+    #[error("there are two bundles for the trust domain `{0}`: give one")]
+    Duplicate(TrustDomain),
+}
+
+/// The authorities of one trust domain. They vouch for ids of that domain and of no other (rule 20).
+///
+/// A bundle without authorities is allowed and proves nobody: every SVID of its domain is invalid (rule 21).
+#[derive(Clone)]
+pub struct TrustBundle {
+    trust_domain: TrustDomain,
+    certificates: Vec<CertificateDer<'static>>,
+    // The two are of one length: what webpki needs, and what it does not keep.
+    anchors: Vec<TrustAnchor<'static>>,
+    facts: Vec<Facts>,
+}
+
+impl TrustBundle {
+    /// From a PEM text with at least one certificate.
+    ///
+    /// # Errors
+    /// [`BundleError`]: one bad certificate refuses the whole bundle.
+    pub fn from_pem(trust_domain: TrustDomain, text: &[u8]) -> Result<Self, BundleError> {
+        match file::certificates(text) {
+            Ok(certificates) => Self::from_der(trust_domain, certificates),
+            Err(error) => Err(BundleError::Pem {
+                trust_domain,
+                error,
+            }),
+        }
+    }
+
+    /// From a PEM file with at least one certificate.
+    ///
+    /// # Errors
+    /// [`BundleError`], with the name of the file.
+    pub fn from_pem_file(
+        trust_domain: TrustDomain,
+        path: impl AsRef<Path>,
+    ) -> Result<Self, BundleError> {
+        let path = path.as_ref();
+        let text = file::read(path)?;
+        Self::from_pem(trust_domain, &text).map_err(|error| error.in_file(path))
+    }
+
+    /// From certificates in DER. None at all is an empty bundle. The same certificate twice counts once.
+    ///
+    /// # Errors
+    /// [`BundleError`]: one bad certificate refuses the whole bundle.
+    pub fn from_der(
+        trust_domain: TrustDomain,
+        certificates: impl IntoIterator<Item = CertificateDer<'static>>,
+    ) -> Result<Self, BundleError> {
+        let mut bundle = Self::empty(trust_domain);
+        for (index, certificate) in certificates.into_iter().enumerate() {
+            if bundle.certificates.contains(&certificate) {
+                continue;
+            }
+            if bundle.certificates.len() == MAX_AUTHORITIES {
+                return Err(BundleError::TooManyAuthorities(bundle.trust_domain));
+            }
+            match authority::read(&certificate) {
+                Ok((anchor, facts)) => {
+                    bundle.anchors.push(anchor);
+                    bundle.facts.push(facts);
+                    bundle.certificates.push(certificate);
+                }
+                Err(error) => {
+                    return Err(BundleError::Authority {
+                        trust_domain: bundle.trust_domain,
+                        index,
+                        error,
+                    });
+                }
+            }
+        }
+        Ok(bundle)
+    }
+
+    /// The bundle of a domain that nobody can be proved of (rule 21).
+    #[must_use]
+    pub const fn empty(trust_domain: TrustDomain) -> Self {
+        Self {
+            trust_domain,
+            certificates: Vec::new(),
+            anchors: Vec::new(),
+            facts: Vec::new(),
+        }
+    }
+
+    /// Whose authorities these are.
+    #[must_use]
+    pub const fn trust_domain(&self) -> &TrustDomain {
+        &self.trust_domain
+    }
+
+    /// The authorities' certificates.
+    #[must_use]
+    pub fn certificates(&self) -> &[CertificateDer<'static>] {
+        &self.certificates
+    }
+
+    /// Whether no authority is there, so that nobody is proved.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.certificates.is_empty()
+    }
+
+    /// Whether a development authority is among them (T28).
+    #[must_use]
+    pub fn has_dev_authority(&self) -> bool {
+        self.facts.iter().any(|facts| facts.dev_authority)
+    }
+
+    pub(crate) fn anchors(&self) -> &[TrustAnchor<'static>] {
+        &self.anchors
+    }
+
+    pub(crate) fn facts(&self) -> &[Facts] {
+        &self.facts
+    }
+}
+
+impl fmt::Debug for TrustBundle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrustBundle")
+            .field("trust_domain", &self.trust_domain)
+            .field("authorities", &self.certificates.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl BundleError {
+    pub(crate) fn in_file(self, path: &Path) -> Self {
+        Self::InFile {
+            path: path.to_owned(),
+            error: Box::new(self),
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! The extensions that X509-SVID §4 speaks of, and the mark of a development authority.
+
+use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, UintRef};
+use der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
+
+use crate::cert::{CertError, expect};
+
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13]; // 2.5.29.19
+const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f]; // 2.5.29.15
+const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25]; // 2.5.29.37
+const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11]; // 2.5.29.17
+const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x1e]; // 2.5.29.30
+
+const SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01]; // 1.3.6.1.5.5.7.3.1
+const CLIENT_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02]; // 1.3.6.1.5.5.7.3.2
+
+/// The mark of a development authority (T28): an arc of our own under 2.25 (X.667), 2.25.1662593429.
+const DEV_AUTHORITY: &[u8] = &[0x69, 0x86, 0x98, 0xe4, 0xd3, 0x15];
+/// The same, in numbers.
+#[cfg(feature = "dev-ca")]
+pub(crate) const DEV_AUTHORITY_ARCS: &[u64] = &[2, 25, 1_662_593_429];
+
+/// What keys may do, as far as it is asked (RFC 5280 §4.2.1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyUsage {
+    pub(crate) digital_signature: bool,
+    pub(crate) cert_sign: bool,
+    pub(crate) crl_sign: bool,
+}
+
+/// Which TLS ends an extended key usage names (RFC 5280 §4.2.1.12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ExtendedKeyUsage {
+    pub(crate) server_auth: bool,
+    pub(crate) client_auth: bool,
+}
+
+/// The names of a subjectAltName (RFC 5280 §4.2.1.6). Other kinds than URIs are counted and read past (rule 16).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Names<'a> {
+    pub(crate) all: usize,
+    pub(crate) uris: usize,
+    pub(crate) last_uri: &'a [u8],
+}
+
+/// The values of known extensions, read only when asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Extensions<'a> {
+    basic_constraints: Option<&'a [u8]>,
+    key_usage: Option<&'a [u8]>,
+    extended_key_usage: Option<&'a [u8]>,
+    subject_alt_name: Option<&'a [u8]>,
+    name_constraints: Option<&'a [u8]>,
+    dev_authority: Option<&'a [u8]>,
+    unknown_critical: Option<&'a [u8]>,
+}
+
+impl<'a> Extensions<'a> {
+    /// Reads `[3] EXPLICIT SEQUENCE OF Extension`.
+    pub(crate) fn read(field: AnyRef<'a>) -> Result<Self, CertError> {
+        let tag = Tag::ContextSpecific {
+            constructed: true,
+            number: TagNumber(3),
+        };
+        field.tag().assert_eq(tag)?;
+        let mut found = Self::default();
+        let mut reader = SliceReader::new(field.value())?;
+        reader.sequence(|list| {
+            while !list.is_finished() {
+                list.sequence(|extension| found.take(extension))?;
+            }
+            Ok::<_, CertError>(())
+        })?;
+        reader.finish()?;
+        Ok(found)
+    }
+
+    fn take(&mut self, extension: &mut SliceReader<'a>) -> Result<(), CertError> {
+        let oid = expect(extension, Tag::ObjectIdentifier)?;
+        let critical = Option::<bool>::decode(extension)?.unwrap_or(false);
+        let value = expect(extension, Tag::OctetString)?;
+        let (slot, name) = match oid {
+            BASIC_CONSTRAINTS => (&mut self.basic_constraints, "basicConstraints"),
+            KEY_USAGE => (&mut self.key_usage, "keyUsage"),
+            EXTENDED_KEY_USAGE => (&mut self.extended_key_usage, "extKeyUsage"),
+            SUBJECT_ALT_NAME => (&mut self.subject_alt_name, "subjectAltName"),
+            NAME_CONSTRAINTS => (&mut self.name_constraints, "nameConstraints"),
+            DEV_AUTHORITY => (&mut self.dev_authority, "devAuthority"),
+            _ => {
+                if critical {
+                    self.unknown_critical.get_or_insert(oid);
+                }
+                return Ok(());
+            }
+        };
+        match slot.replace(value) {
+            None => Ok(()),
+            Some(_) => Err(CertError::DuplicateExtension(name)),
+        }
+    }
+
+    /// basicConstraints' cA; `None` without the extension (RFC 5280 §4.2.1.9).
+    pub(crate) fn is_ca(&self) -> Result<Option<bool>, CertError> {
+        self.basic_constraints
+            .map(|value| {
+                let mut reader = SliceReader::new(value)?;
+                let ca = reader.sequence(|fields| {
+                    let ca = Option::<bool>::decode(fields)?.unwrap_or(false);
+                    Option::<UintRef<'_>>::decode(fields)?; // pathLenConstraint: webpki enforces it
+                    Ok::<_, CertError>(ca)
+                })?;
+                reader.finish()?;
+                Ok(ca)
+            })
+            .transpose()
+    }
+
+    /// keyUsage; `None` without the extension.
+    pub(crate) fn key_usage(&self) -> Result<Option<KeyUsage>, CertError> {
+        self.key_usage
+            .map(|value| {
+                let bits = BitStringRef::from_der(value)?;
+                let bit = |position| bits.get(position).unwrap_or(false);
+                Ok(KeyUsage {
+                    digital_signature: bit(0),
+                    cert_sign: bit(5),
+                    crl_sign: bit(6),
+                })
+            })
+            .transpose()
+    }
+
+    /// extKeyUsage; `None` without the extension. `anyExtendedKeyUsage` names no end.
+    pub(crate) fn extended_key_usage(&self) -> Result<Option<ExtendedKeyUsage>, CertError> {
+        self.extended_key_usage
+            .map(|value| {
+                let mut usage = ExtendedKeyUsage {
+                    server_auth: false,
+                    client_auth: false,
+                };
+                let mut reader = SliceReader::new(value)?;
+                reader.sequence(|purposes| {
+                    while !purposes.is_finished() {
+                        let purpose = expect(purposes, Tag::ObjectIdentifier)?;
+                        usage.server_auth |= purpose == SERVER_AUTH;
+                        usage.client_auth |= purpose == CLIENT_AUTH;
+                    }
+                    Ok::<_, CertError>(())
+                })?;
+                reader.finish()?;
+                Ok(usage)
+            })
+            .transpose()
+    }
+
+    /// The subjectAltName, as far as it is an identity; empty without the extension.
+    pub(crate) fn names(&self) -> Result<Names<'a>, CertError> {
+        let mut found = Names::default();
+        let Some(value) = self.subject_alt_name else {
+            return Ok(found);
+        };
+        let mut reader = SliceReader::new(value)?;
+        reader.sequence(|names| {
+            while !names.is_finished() {
+                let name = AnyRef::decode(names)?;
+                found.all += 1;
+                if is_uri_name(name)? {
+                    found.uris += 1;
+                    found.last_uri = name.value();
+                }
+            }
+            Ok::<_, CertError>(())
+        })?;
+        reader.finish()?;
+        Ok(found)
+    }
+
+    /// Whether nameConstraints speak of URIs. webpki fails those closed; this tells why.
+    pub(crate) fn constrains_uris(&self) -> bool {
+        self.name_constraints
+            .is_some_and(|value| constrains_uris(value).unwrap_or(true))
+    }
+
+    /// Whether this is the certificate of a development authority (T28).
+    pub(crate) fn is_dev_authority(&self) -> bool {
+        self.dev_authority.is_some()
+    }
+
+    /// The first critical extension that nobody here knows, in numbers.
+    pub(crate) fn unknown_critical(&self) -> Option<Box<str>> {
+        self.unknown_critical.map(|oid| {
+            ObjectIdentifier::from_bytes(oid).map_or_else(
+                |_| "of a malformed OID".into(),
+                |oid| oid.to_string().into(),
+            )
+        })
+    }
+}
+
+/// RFC 5280 §4.2.1.6: GeneralName is a choice of context tags 0 to 8; a URI is `[6] IMPLICIT IA5String`.
+fn is_uri_name(name: AnyRef<'_>) -> Result<bool, CertError> {
+    match name.tag() {
+        Tag::ContextSpecific {
+            constructed: false,
+            number: TagNumber(6),
+        } => Ok(true),
+        Tag::ContextSpecific {
+            number: TagNumber(0..=5 | 7 | 8),
+            ..
+        } => Ok(false),
+        _ => Err(CertError::malformed("subjectAltName holds what is no name")),
+    }
+}
+
+/// RFC 5280 §4.2.1.10: `SEQUENCE { permitted [0] OPTIONAL, excluded [1] OPTIONAL }` of `SEQUENCE { base GeneralName, .. }`.
+fn constrains_uris(value: &[u8]) -> Result<bool, CertError> {
+    let mut found = false;
+    let mut reader = SliceReader::new(value)?;
+    reader.sequence(|constraints| {
+        while !constraints.is_finished() {
+            let mut subtrees = SliceReader::new(AnyRef::decode(constraints)?.value())?;
+            while !subtrees.is_finished() {
+                let subtree = expect(&mut subtrees, Tag::Sequence)?;
+                let base = AnyRef::decode(&mut SliceReader::new(subtree)?)?;
+                found |= is_uri_name(base)?;
+            }
+        }
+        Ok::<_, CertError>(())
+    })?;
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn basic_constraints_in_all_their_encodings() {
+        let ca = |der: &[u8]| {
+            Extensions {
+                basic_constraints: Some(der),
+                ..Extensions::default()
+            }
+            .is_ca()
+        };
+        assert_eq!(Extensions::default().is_ca(), Ok(None));
+        assert_eq!(ca(&[0x30, 0]), Ok(Some(false)));
+        assert_eq!(ca(&[0x30, 3, 1, 1, 0]), Ok(Some(false)));
+        assert_eq!(ca(&[0x30, 3, 1, 1, 0xff]), Ok(Some(true)));
+        assert_eq!(ca(&[0x30, 6, 1, 1, 0xff, 2, 1, 3]), Ok(Some(true)));
+        for bad in [
+            &[0x30, 3, 1, 1, 1][..],
+            &[0x30, 3, 2, 1, 0x80],
+            &[0x31, 0],
+            &[],
+            &[0x30, 0, 0],
+        ] {
+            assert!(ca(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn key_usage_bits() {
+        let usage = |der: &[u8]| {
+            Extensions {
+                key_usage: Some(der),
+                ..Extensions::default()
+            }
+            .key_usage()
+        };
+        let of = |digital_signature, cert_sign, crl_sign| KeyUsage {
+            digital_signature,
+            cert_sign,
+            crl_sign,
+        };
+        assert_eq!(usage(&[3, 2, 7, 0x80]), Ok(Some(of(true, false, false))));
+        assert_eq!(usage(&[3, 2, 0, 0x80]), Ok(Some(of(true, false, false))));
+        assert_eq!(usage(&[3, 2, 1, 0x06]), Ok(Some(of(false, true, true))));
+        assert_eq!(usage(&[3, 1, 0]), Ok(Some(of(false, false, false))));
+        assert!(usage(&[3, 2, 9, 0x80]).is_err());
+        assert!(usage(&[4, 1, 0x80]).is_err());
+    }
+
+    #[test]
+    fn extended_key_usage_names_ends() {
+        let usage = |der: &[u8]| {
+            Extensions {
+                extended_key_usage: Some(der),
+                ..Extensions::default()
+            }
+            .extended_key_usage()
+        };
+        let any = [0x30, 6, 6, 4, 0x55, 0x1d, 0x25, 0];
+        assert_eq!(
+            usage(&any),
+            Ok(Some(ExtendedKeyUsage {
+                server_auth: false,
+                client_auth: false
+            }))
+        );
+        assert_eq!(
+            usage(&[0x30, 10, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 1]),
+            Ok(Some(ExtendedKeyUsage {
+                server_auth: true,
+                client_auth: false
+            }))
+        );
+        assert!(usage(&[0x30, 3, 4, 1, 0]).is_err());
+    }
+
+    #[test]
+    fn rule_16_uris_are_counted_and_other_names_read_past() {
+        let names = |der: &'static [u8]| {
+            Extensions {
+                subject_alt_name: Some(der),
+                ..Extensions::default()
+            }
+            .names()
+        };
+        let of = |all, uris, last_uri| {
+            Ok(Names {
+                all,
+                uris,
+                last_uri,
+            })
+        };
+        let dns_and_uri = &[0x30, 7, 0x82, 1, b'x', 0x86, 2, b'a', b'b'];
+        assert_eq!(names(dns_and_uri), of(2, 1, b"ab"));
+        assert_eq!(
+            names(&[0x30, 6, 0x86, 1, b'a', 0x86, 1, b'b']),
+            of(2, 2, b"b")
+        );
+        assert_eq!(names(&[0x30, 0]), of(0, 0, b""));
+        // A constructed [6], [9] and a universal tag are no names.
+        for bad in [
+            &[0x30, 2, 0xa6, 0][..],
+            &[0x30, 2, 0x89, 0],
+            &[0x30, 2, 0x16, 0],
+            &[0x30, 2, 0x86, 1],
+        ] {
+            assert!(names(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn uri_constraints_are_seen_and_what_is_unreadable_counts_as_one() {
+        let constrains = |der: &[u8]| {
+            Extensions {
+                name_constraints: Some(der),
+                ..Extensions::default()
+            }
+            .constrains_uris()
+        };
+        assert!(!constrains(&[0x30, 7, 0xa0, 5, 0x30, 3, 0x82, 1, b'x']));
+        assert!(constrains(&[0x30, 7, 0xa1, 5, 0x30, 3, 0x86, 1, b'x']));
+        assert!(constrains(&[0x30, 1]));
+        assert!(!Extensions::default().constrains_uris());
+    }
+}
