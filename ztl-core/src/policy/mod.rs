@@ -4,6 +4,7 @@ use core::fmt;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+mod asked;
 mod canonical;
 mod decide;
 mod diagnostic;
@@ -17,6 +18,7 @@ mod read;
 mod requirement;
 mod resolve;
 mod rule;
+mod template;
 mod tree;
 mod workload;
 
@@ -29,9 +31,10 @@ pub use document::{
 };
 pub use limits::MAX_DOCUMENT_BYTES;
 pub use load::Loader;
-pub use pattern::{ActionPattern, PatternError, Template};
+pub use pattern::{ActionPattern, PatternError};
 pub use query::{MAX_QUERY_BYTES, Query, QueryError, decision_json};
 pub use read::Format;
+pub use template::Template;
 pub use workload::Workload;
 
 pub(crate) use decide::{Edge, Outcome};

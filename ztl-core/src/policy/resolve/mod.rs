@@ -1,0 +1,104 @@
+//! Every name of a document resolved; every rule checked for what it can mean.
+//!
+//! A rule that can never match by itself, a name that nothing declares, a forbid that could be dodged through a fact that is
+//! not stated: each refuses the whole document.
+
+mod dodged;
+mod names;
+mod ports;
+mod rules;
+
+use std::collections::HashMap;
+
+use ipnet::IpNet;
+
+use crate::zone::{Zone, ZoneIdx, ZoneMap};
+
+use self::names::Names;
+use super::diagnostic::Report;
+use super::document::{Document, Mode, Spanned};
+use super::load::Loader;
+use super::rule::{RuleIdx, TargetRule};
+use super::workload::WorkloadIdx;
+use super::{Policy, Revision};
+
+/// Makes a policy of a document, or says what is wrong with it.
+pub(super) fn resolve(
+    loader: &Loader,
+    document: Document,
+    digest: [u8; 32],
+    report: &mut Report,
+) -> Option<Policy> {
+    let zones = zone_map(&document, report);
+    let mut names = Names {
+        document: &document,
+        zones: HashMap::new(),
+        by_name: HashMap::new(),
+        by_id: HashMap::new(),
+    };
+    for (index, zone) in document.zones.iter().enumerate() {
+        names
+            .zones
+            .insert(&zone.name.value, ZoneIdx(u16::try_from(index).ok()?));
+    }
+    let mut workloads = Vec::with_capacity(document.workloads.len());
+    for (index, decl) in document.workloads.iter().enumerate() {
+        workloads.push(names.workload(decl, WorkloadIdx(u32::try_from(index).ok()?), report));
+    }
+    let mut rules = Vec::with_capacity(document.rules.len());
+    for (index, decl) in document.rules.iter().enumerate() {
+        let index = RuleIdx(u32::try_from(index).ok()?);
+        for (target, ports) in names.targets(decl, &workloads, report) {
+            if let (Some(workload), true) = (
+                workloads.get_mut(usize::try_from(target.0).ok()?),
+                decl.mode != Mode::Off,
+            ) {
+                workload.rules.push(TargetRule { rule: index, ports });
+            }
+        }
+        rules.push(names.rule(loader, decl, report));
+    }
+    dodged::check(&document, &workloads, &rules, report);
+    let has_shadow = rules.iter().any(|rule| rule.mode == Mode::Shadow);
+    let Names { by_name, by_id, .. } = names;
+    Some(Policy {
+        revision: Revision(digest),
+        zones,
+        workloads,
+        by_name,
+        by_id,
+        rules,
+        has_shadow,
+        document,
+    })
+}
+
+fn zone_map(document: &Document, report: &mut Report) -> ZoneMap {
+    let mut networks: Vec<(IpNet, ZoneIdx)> = Vec::new();
+    let mut owners: HashMap<IpNet, &str> = HashMap::new();
+    let mut zones = Vec::new();
+    for (index, decl) in document.zones.iter().enumerate() {
+        let Ok(index) = u16::try_from(index) else {
+            break;
+        };
+        for network in &decl.networks {
+            if let Some(owner) = owners.insert(network.value, &decl.name.value) {
+                report.error_with_help(
+                    network.span,
+                    format!("the network `{}` is already in zone `{owner}`", network.value),
+                    "an address is in the zone of its longest prefix; two zones cannot share one prefix",
+                );
+            }
+            networks.push((network.value, ZoneIdx(index)));
+        }
+        zones.push(Zone::new(&decl.name.value, decl.trust));
+    }
+    ZoneMap::new(
+        zones,
+        networks,
+        document.relays.iter().map(|relay| relay.value).collect(),
+    )
+}
+fn values<T: Copy>(spanned: &[Spanned<T>]) -> Vec<T> {
+    spanned.iter().map(|one| one.value).collect()
+}

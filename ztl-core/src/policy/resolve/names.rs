@@ -1,0 +1,276 @@
+//! The names of a document, and whom and what they stand for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::id::{IdPattern, SpiffeId};
+use crate::policy::diagnostic::{Report, suggest};
+use crate::policy::document::{Document, Effect, Principal, Span, Spanned, Target, WorkloadDecl};
+use crate::policy::rule::Who;
+use crate::policy::workload::{Workload, WorkloadIdx};
+use crate::zone::ZoneIdx;
+
+use super::values;
+
+/// The names of a document.
+pub(super) struct Names<'a> {
+    pub(super) document: &'a Document,
+    pub(super) zones: HashMap<&'a str, ZoneIdx>,
+    pub(super) by_name: HashMap<Arc<str>, WorkloadIdx>,
+    pub(super) by_id: HashMap<SpiffeId, WorkloadIdx>,
+}
+impl Names<'_> {
+    /// Takes in a declared workload.
+    pub(super) fn workload(
+        &mut self,
+        decl: &WorkloadDecl,
+        index: WorkloadIdx,
+        report: &mut Report,
+    ) -> Workload {
+        let id = self.primary(&decl.id.value);
+        if let Some(other) = self.by_id.insert(id.clone(), index) {
+            let other = usize::try_from(other.0)
+                .ok()
+                .and_then(|at| self.document.workloads.get(at));
+            report.error_with_help(
+                decl.id.span,
+                format!("the workloads `{}` and `{}` have one id, `{id}`", other.map_or("?", |other| &other.name.value), decl.name.value),
+                "one workload has one SPIFFE ID; an id in an alias of the trust domain is the same id",
+            );
+        }
+        self.by_name.insert(Arc::clone(&decl.name.value), index);
+        Workload {
+            name: Arc::clone(&decl.name.value),
+            id,
+            zone: decl.zone.as_ref().and_then(|zone| self.zone(zone, report)),
+            labels: decl.labels.clone(),
+            ports: values(&decl.ports),
+            public_ports: values(&decl.public_ports),
+            hosts: decl
+                .hosts
+                .iter()
+                .map(|host| Arc::clone(&host.value))
+                .collect(),
+            asserted_by: decl
+                .asserted_by
+                .iter()
+                .map(|party| Arc::clone(&party.value))
+                .collect(),
+            rules: Vec::new(),
+        }
+    }
+
+    /// Whom `from` speaks of.
+    pub(super) fn who(
+        &self,
+        from: &Spanned<Principal>,
+        effect: Effect,
+        report: &mut Report,
+    ) -> Option<Who> {
+        let span = from.span;
+        match &from.value {
+            Principal::Workload(name) => self.named(name, span, report).map(Who::Workload),
+            Principal::Id(pattern) => Some(Who::Id(self.primary_pattern(pattern))),
+            Principal::Label { key, value } => {
+                self.check_label(key, value, span, effect, report);
+                Some(Who::Label {
+                    key: Arc::clone(key),
+                    value: Arc::clone(value),
+                })
+            }
+            Principal::Zone(name) => self
+                .zone(&Spanned::new(Arc::clone(name), span), report)
+                .map(Who::Zone),
+            Principal::Public => Some(Who::Public),
+            Principal::Any => Some(Who::Any),
+        }
+    }
+
+    /// The declared workloads that a `to` speaks of.
+    pub(super) fn target(
+        &self,
+        to: &Spanned<Target>,
+        effect: Effect,
+        workloads: &[Workload],
+        report: &mut Report,
+    ) -> Vec<WorkloadIdx> {
+        let all = |keep: &dyn Fn(&Workload) -> bool| -> Vec<WorkloadIdx> {
+            let indexes = workloads
+                .iter()
+                .enumerate()
+                .filter(|(_, workload)| keep(workload));
+            indexes
+                .filter_map(|(index, _)| u32::try_from(index).ok().map(WorkloadIdx))
+                .collect()
+        };
+        let found = match &to.value {
+            Target::Workload(name) => {
+                return self.named(name, to.span, report).into_iter().collect();
+            }
+            Target::External(name) => {
+                if !self
+                    .document
+                    .externals
+                    .iter()
+                    .any(|external| external.name.value == *name)
+                {
+                    let known = self
+                        .document
+                        .externals
+                        .iter()
+                        .map(|external| &*external.name.value);
+                    unknown(
+                        report,
+                        to.span,
+                        "external destination",
+                        name,
+                        known,
+                        "external",
+                    );
+                }
+                return Vec::new();
+            }
+            Target::Id(pattern) => {
+                let pattern = self.primary_pattern(pattern);
+                all(&|workload| pattern.matches(&workload.id))
+            }
+            Target::Label { key, value } => {
+                self.check_label(key, value, to.span, effect, report);
+                all(&|workload| workload.labels.get(key) == Some(value))
+            }
+            Target::Zone(name) => {
+                let zone = self.zone(&Spanned::new(Arc::clone(name), to.span), report);
+                if let (Effect::Forbid, Some(decl)) = (
+                    effect,
+                    self.document
+                        .workloads
+                        .iter()
+                        .find(|decl| decl.zone.is_none()),
+                ) {
+                    report.error_with_help(
+                        to.span,
+                        format!("this forbid speaks of a zone, and the workload `{}` states none", decl.name.value),
+                        "give every workload a `zone`: a forbid must not be dodged through a fact that is not stated",
+                    );
+                }
+                all(&|workload| zone.is_some() && workload.zone == zone)
+            }
+            Target::Any => all(&|_| true),
+        };
+        if found.is_empty() && report.is_empty() {
+            report.error_with_help(
+                to.span,
+                "no declared workload is meant by this `to`, so the rule can never match",
+                "declare the workload under `[workloads.NAME]`",
+            );
+        }
+        found
+    }
+
+    fn check_label(&self, key: &str, value: &str, span: Span, effect: Effect, report: &mut Report) {
+        let workloads = &self.document.workloads;
+        if !workloads
+            .iter()
+            .any(|decl| decl.labels.get(key).is_some_and(|have| **have == *value))
+        {
+            let known: Vec<_> = workloads
+                .iter()
+                .flat_map(|decl| {
+                    decl.labels
+                        .iter()
+                        .map(|(key, value)| format!("{key}={value}"))
+                })
+                .collect();
+            unknown(
+                report,
+                span,
+                "label",
+                &format!("{key}={value}"),
+                known.iter().map(String::as_str),
+                "labels",
+            );
+        } else if let (Effect::Forbid, Some(decl)) = (
+            effect,
+            workloads.iter().find(|decl| !decl.labels.contains_key(key)),
+        ) {
+            report.error_with_help(
+                span,
+                format!("this forbid speaks of the label `{key}`, and the workload `{}` does not state it", decl.name.value),
+                "state the label on every workload: a forbid must not be dodged through a fact that is not stated",
+            );
+        }
+    }
+
+    fn named(&self, name: &str, span: Span, report: &mut Report) -> Option<WorkloadIdx> {
+        let found = self.by_name.get(name).copied();
+        if found.is_none() {
+            unknown(
+                report,
+                span,
+                "workload",
+                name,
+                self.by_name.keys().map(|name| &**name),
+                "workloads",
+            );
+        }
+        found
+    }
+
+    fn zone(&self, zone: &Spanned<Arc<str>>, report: &mut Report) -> Option<ZoneIdx> {
+        let found = self.zones.get(&*zone.value).copied();
+        if found.is_none() {
+            unknown(
+                report,
+                zone.span,
+                "zone",
+                &zone.value,
+                self.zones.keys().copied(),
+                "zones",
+            );
+        }
+        found
+    }
+
+    fn primary(&self, id: &SpiffeId) -> SpiffeId {
+        let aliased = self
+            .document
+            .aliases
+            .iter()
+            .any(|alias| alias.value.as_str() == id.trust_domain_name());
+        let primary = aliased
+            .then(|| id.with_trust_domain(&self.document.trust_domain.value).ok())
+            .flatten();
+        primary.unwrap_or_else(|| id.clone())
+    }
+
+    fn primary_pattern(&self, pattern: &IdPattern) -> IdPattern {
+        match pattern {
+            IdPattern::Exact(id) => IdPattern::Exact(self.primary(id)),
+            IdPattern::Below(id) => IdPattern::Below(self.primary(id)),
+            IdPattern::TrustDomain(domain)
+                if self
+                    .document
+                    .aliases
+                    .iter()
+                    .any(|alias| alias.value == *domain) =>
+            {
+                IdPattern::TrustDomain(self.document.trust_domain.value.clone())
+            }
+            IdPattern::TrustDomain(_) => pattern.clone(),
+        }
+    }
+}
+fn unknown<'a>(
+    report: &mut Report,
+    span: Span,
+    kind: &str,
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+    section: &str,
+) {
+    let message = format!("there is no {kind} `{name}`");
+    match suggest(name, known) {
+        Some(near) => report.error_with_help(span, message, format!("did you mean `{near}`?")),
+        None => report.error_with_help(span, message, format!("declare it under `{section}`")),
+    }
+}

@@ -1,0 +1,213 @@
+//! A rule: its principals resolved, its requirements put together, and checked for whether it can mean anything.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::authorizer::Condition;
+use crate::policy::diagnostic::Report;
+use crate::policy::document::{Effect, PortRange, Principal, RuleDecl, Spanned, Target};
+use crate::policy::load::Loader;
+use crate::policy::rule::{Requirement, Rule, TokenClause};
+use crate::policy::workload::{Workload, WorkloadIdx};
+
+use super::names::Names;
+use super::ports::rule_ports;
+
+impl Names<'_> {
+    /// The rule, resolved.
+    pub(super) fn rule(&self, loader: &Loader, decl: &RuleDecl, report: &mut Report) -> Rule {
+        let from: Vec<_> = decl
+            .from
+            .iter()
+            .filter_map(|from| self.who(from, decl.effect, report))
+            .collect();
+        self.check_public(decl, report);
+        Rule {
+            name: Arc::clone(&decl.name.value),
+            effect: decl.effect,
+            mode: decl.mode,
+            from,
+            actions: decl
+                .actions
+                .iter()
+                .map(|action| action.value.clone())
+                .collect(),
+            require: self.requirements(loader, decl, report),
+            when: decl
+                .when
+                .as_ref()
+                .and_then(|when| compile(loader, when, report)),
+        }
+    }
+
+    /// The workloads that a rule's `to` speaks of, each with the ports it speaks of.
+    pub(super) fn targets(
+        &self,
+        decl: &RuleDecl,
+        workloads: &[Workload],
+        report: &mut Report,
+    ) -> BTreeMap<WorkloadIdx, Vec<PortRange>> {
+        let mut targets = BTreeMap::new();
+        for to in &decl.to {
+            for index in self.target(to, decl.effect, workloads, report) {
+                let Some(workload) = usize::try_from(index.0)
+                    .ok()
+                    .and_then(|at| workloads.get(at))
+                else {
+                    continue;
+                };
+                let exact = matches!(to.value, Target::Workload(_));
+                if let Some(ports) = rule_ports(decl, workload, exact, to.span, report) {
+                    targets.insert(index, ports);
+                }
+            }
+        }
+        let outward = decl
+            .to
+            .iter()
+            .all(|to| matches!(to.value, Target::External(_)));
+        if targets.is_empty() && !outward && report.is_empty() {
+            report.error_with_help(
+                decl.span,
+                format!(
+                    "the rule `{}` can never match: none of its targets listens on a port",
+                    decl.name.value
+                ),
+                "declare `ports` of the workloads that are meant",
+            );
+        }
+        targets
+    }
+
+    fn requirements(
+        &self,
+        loader: &Loader,
+        decl: &RuleDecl,
+        report: &mut Report,
+    ) -> Vec<Requirement> {
+        let require = &decl.require;
+        let mut all = Vec::new();
+        all.extend(
+            require
+                .trust_score
+                .map(|score| Requirement::TrustScore(score.value)),
+        );
+        if let Some(trust) = require.zone_trust {
+            if !self
+                .document
+                .zones
+                .iter()
+                .any(|zone| zone.trust >= trust.value)
+            {
+                report.error_with_help(
+                    trust.span,
+                    format!(
+                        "no zone has a trust of {} or more, so the rule can never match",
+                        trust.value
+                    ),
+                    "state `trust` on the zones that are meant",
+                );
+            }
+            all.push(Requirement::ZoneTrust(trust.value));
+        }
+        all.extend(require.token.as_ref().map(|token| {
+            let token = &token.value;
+            Requirement::Token(TokenClause {
+                issuer: token
+                    .issuer
+                    .as_ref()
+                    .map(|issuer| self.issuer(&issuer.value)),
+                audience: token.audience.clone(),
+                scopes: token.scopes.clone(),
+                claims: token.claims.clone(),
+            })
+        }));
+        all.extend(require.mfa.map(|mfa| Requirement::Mfa(mfa.value)));
+        all.extend(require.headers.iter().map(|header| Requirement::Header {
+            name: Arc::clone(&header.name.value),
+            values: header.values.clone(),
+        }));
+        all.extend(
+            require
+                .when
+                .as_ref()
+                .and_then(|when| compile(loader, when, report))
+                .map(Requirement::When),
+        );
+        for name in &require.authorizer {
+            match loader.authorizers.get(&*name.value) {
+                Some(authorizer) => all.push(Requirement::Authorizer(Arc::clone(authorizer))),
+                None => report.error_with_help(
+                    name.span,
+                    format!("no authorizer `{}` is registered", name.value),
+                    "register it with the loader; a permit whose authorizer nobody runs must not be granted",
+                ),
+            }
+        }
+        all
+    }
+
+    /// The exact `iss` that a rule means: of the declared issuer, else the text itself.
+    fn issuer(&self, name: &Arc<str>) -> Arc<str> {
+        let declared = self
+            .document
+            .issuers
+            .iter()
+            .find(|issuer| issuer.name.value == *name);
+        Arc::clone(declared.map_or(name, |issuer| &issuer.issuer.value))
+    }
+
+    /// A `public` permit asks for a token or says that it does not (T3).
+    fn check_public(&self, decl: &RuleDecl, report: &mut Report) {
+        let public = decl
+            .from
+            .iter()
+            .find(|from| from.value == Principal::Public);
+        match public {
+            Some(from)
+                if decl.effect == Effect::Permit
+                    && !decl.anonymous
+                    && decl.require.token.is_none() =>
+            {
+                report.error_with_help(
+                    from.span,
+                    format!(
+                        "the permit `{}` lets callers without an SVID in and asks for no token",
+                        decl.name.value
+                    ),
+                    "require a `token`, or write `anonymous = true` if anyone may",
+                )
+            }
+            None if decl.anonymous => {
+                report.error_with_help(
+                    decl.span,
+                    format!(
+                        "`anonymous` has no meaning in `{}`: its `from` does not name `public`",
+                        decl.name.value
+                    ),
+                    "remove `anonymous`",
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+fn compile(
+    loader: &Loader,
+    when: &Spanned<Arc<str>>,
+    report: &mut Report,
+) -> Option<Arc<dyn Condition>> {
+    let Some(compiler) = &loader.conditions else {
+        report.error_with_help(
+            when.span,
+            "no condition language is registered, so `when` cannot be judged",
+            "load the policy with one; a condition that nobody judges must not be skipped",
+        );
+        return None;
+    };
+    compiler
+        .compile(&when.value)
+        .map_err(|message| report.error(when.span, message))
+        .ok()
+}
