@@ -51,7 +51,7 @@ fn permitted(question: &Question, policy: &ztl_core::policy::Policy) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
 
     /// Law 1, rule 2: a policy without rules denies everything.
     #[test]
@@ -174,6 +174,14 @@ proptest! {
                 }
             }
         }
+    }
+
+    /// The engine agrees with the reference interpreter, which was written from the prose.
+    #[test]
+    fn the_engine_agrees_with_the_reference((permits, forbids) in rules(), question in likely(), egress in prop::bool::weighted(0.1)) {
+        let policy = load(&document(&permits, &forbids));
+        let (decided, meant) = question.ask_both(&policy, egress);
+        prop_assert_eq!(decided, meant);
     }
 
     /// A permit of one engine is worth nothing at another (T5).

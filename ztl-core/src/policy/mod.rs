@@ -15,6 +15,8 @@ mod never;
 mod pattern;
 mod query;
 mod read;
+#[cfg(feature = "test-util")]
+pub mod reference;
 mod requirement;
 mod resolve;
 mod rule;

@@ -55,6 +55,10 @@ pub(crate) fn load(document: &Value) -> Policy {
 
 pub(crate) fn try_load(document: &Value) -> Result<Policy, ztl_core::policy::LoadError> {
     let text = serde_json::to_string_pretty(document).expect("json");
+    loader().load(&text, Format::Json)
+}
+
+pub(crate) fn loader() -> Loader {
     Loader::new()
         .with_conditions(Arc::new(Toy))
         .with_authorizer("objector", Arc::new(Fixed(Ok(true))))
@@ -63,7 +67,6 @@ pub(crate) fn try_load(document: &Value) -> Result<Policy, ztl_core::policy::Loa
             Arc::new(Fixed(Err(AuthorizerError("broken".into())))),
         )
         .with_authorizer("agreeable", Arc::new(Fixed(Ok(false))))
-        .load(&text, Format::Json)
 }
 
 /// Conditions for tests: `true`, `false`, `error`, `token` (true, and reads the token), `score` (true, and reads the score).
@@ -192,6 +195,23 @@ impl Question {
             input = input.with_action(action);
         }
         decide(policy, &input, now)
+    }
+
+    /// What the engine and the reference interpreter say.
+    pub(crate) fn ask_both(&self, policy: &Policy, egress: bool) -> (Decision, Decision) {
+        let peer = self.from.map(peer);
+        let claims = self.claims();
+        let headers = HeaderPairs(&self.headers);
+        let flow = match &peer {
+            Some(peer) if egress => Flow::egress(self.to, self.port, peer),
+            peer => Flow::ingress(self.to, self.port, self.arrival(), peer.as_ref()),
+        };
+        let mut input = Input::new(flow).with_evidence(self.evidence(claims.as_ref(), &headers));
+        if let Some(action) = self.named() {
+            input = input.with_action(action);
+        }
+        let meant = ztl_core::policy::reference::decide(policy.document(), &loader(), &input, NOW);
+        (decide(policy, &input, NOW), meant)
     }
 
     pub(crate) fn arrival(&self) -> Arrival {
