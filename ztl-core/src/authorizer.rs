@@ -26,9 +26,9 @@ pub struct Facts<'a> {
     pub action: &'a Action<'a>,
     /// The parameters of the path, decoded, as the rule that asks names them.
     pub params: &'a [(std::sync::Arc<str>, String)],
-    /// The claims of the caller's token.
+    /// The claims of the caller's token, where [`Reads`] says that they are read.
     pub claims: Option<&'a Claims>,
-    /// The caller's trust score.
+    /// The caller's trust score, where [`Reads`] says that it is read.
     pub trust_score: Option<TrustScore>,
     /// The time of the decision.
     pub now: Timestamp,
@@ -70,6 +70,17 @@ impl Reads {
         Self {
             trust_score: true,
             ..self
+        }
+    }
+}
+
+impl Reads {
+    /// The facts with what was not declared taken out (T7).
+    pub(crate) fn mask<'a>(self, facts: &Facts<'a>) -> Facts<'a> {
+        Facts {
+            claims: facts.claims.filter(|_| self.token),
+            trust_score: facts.trust_score.filter(|_| self.trust_score),
+            ..*facts
         }
     }
 }

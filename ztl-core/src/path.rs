@@ -181,6 +181,26 @@ impl<'a> Segment<'a> {
     }
 }
 
+/// A decoded segment, as a canonical path writes it.
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            match u8::try_from(character) {
+                Ok(byte) if byte != b'/' && is_plain(byte) => fmt::Write::write_char(f, character)?,
+                _ => {
+                    let mut bytes = [0; 4];
+                    for byte in character.encode_utf8(&mut bytes).bytes() {
+                        write!(f, "%{byte:02X}")?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The bytes that checked escapes stand for.
 struct Decoded<'a>(&'a [u8]);
 
@@ -208,9 +228,7 @@ fn check_bytes(mut bytes: &[u8]) -> Result<bool, PathError> {
     while let [byte, rest @ ..] = bytes {
         bytes = rest;
         match *byte {
-            // RFC 3986 §3.3: pchar is unreserved, sub-delims (`;` refused), `:` and `@`.
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {}
-            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@' => {}
+            byte if is_plain(byte) => {}
             b'%' => {
                 let [high, low, rest @ ..] = bytes else {
                     return Err(PathError::BadEscape);
@@ -225,6 +243,16 @@ fn check_bytes(mut bytes: &[u8]) -> Result<bool, PathError> {
         }
     }
     Ok(escaped)
+}
+
+/// RFC 3986 §3.3: a slash, or a pchar that needs no escape: unreserved, sub-delims without `;`, `:` and `@`.
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/' | b':' | b'@')
+        || matches!(
+            byte,
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'='
+        )
 }
 
 fn check_escape(high: u8, low: u8) -> Result<(), PathError> {

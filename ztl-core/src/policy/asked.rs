@@ -43,7 +43,7 @@ impl Asked<'_> {
             Some(condition) => self.given(rule, |given| {
                 reads_are_fresh(condition.reads(), given).is_err()
                     || !matches!(
-                        with_facts(given, |facts| condition.holds(facts)),
+                        with_facts(given, condition.reads(), |facts| condition.holds(facts)),
                         Some(Ok(false))
                     )
             }),

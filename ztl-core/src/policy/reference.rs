@@ -14,6 +14,7 @@ use crate::decision::{Decision, Lack, ShadowOutcome};
 use crate::evidence::{Claims, TrustScore};
 use crate::flow::Direction;
 use crate::id::{IdPattern, SpiffeId};
+use crate::path::CanonicalPath;
 use crate::peer::{Peer, Proof};
 use crate::reason::{Reason, Stage, Verdict};
 use crate::time::Timestamp;
@@ -333,7 +334,9 @@ impl<'a> Asked<'a> {
             let authorizer = self.loader.authorizers.get(&*name.value).ok_or(failed)?;
             self.fresh(authorizer.reads())?;
             if self
-                .with_facts(ends, rule, action, |facts| authorizer.objects(facts))
+                .with_facts(ends, rule, action, |facts| {
+                    authorizer.objects(&authorizer.reads().mask(facts))
+                })
                 .map_err(|_| failed)?
             {
                 return Err((Reason::Objected, Lack::Authorizer));
@@ -353,8 +356,10 @@ impl<'a> Asked<'a> {
         let compiler = self.loader.conditions.as_ref().ok_or(failed)?;
         let condition = compiler.compile(source).map_err(|_| failed)?;
         self.fresh(condition.reads())?;
-        self.with_facts(ends, rule, action, |facts| condition.holds(facts))
-            .map_err(|_| failed)
+        self.with_facts(ends, rule, action, |facts| {
+            condition.holds(&condition.reads().mask(facts))
+        })
+        .map_err(|_| failed)
     }
 
     fn fresh(&self, reads: Reads) -> Result<(), (Reason, Lack)> {
@@ -624,7 +629,16 @@ fn segments(resource: &Resource<'_>) -> Vec<String> {
 
 /// A template's segments, as they are written, escapes resolved where it is text.
 fn parts(template: &str) -> Vec<String> {
-    template.split('/').skip(1).map(str::to_owned).collect()
+    let decoded = |part: &str| {
+        let target = format!("/{part}");
+        let path = CanonicalPath::parse(&target).ok();
+        path.and_then(|path| path.segments().next())
+            .map(|segment| segment.decoded())
+    };
+    let parts = template.split('/').skip(1);
+    parts
+        .map(|part| decoded(part).unwrap_or_else(|| part.to_owned()))
+        .collect()
 }
 
 /// Whether a permit on this pattern names the request.

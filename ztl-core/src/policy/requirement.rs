@@ -73,7 +73,7 @@ impl Requirement {
             Self::Header { name, values } => check_header(name, values, given.evidence),
             Self::When(condition) => {
                 let until = reads_are_fresh(condition.reads(), given)?;
-                match with_facts(given, |facts| condition.holds(facts)) {
+                match with_facts(given, condition.reads(), |facts| condition.holds(facts)) {
                     Some(Ok(true)) => Ok(until),
                     Some(Ok(false)) => Err(Unmet::new(Reason::Objected, Lack::Condition)),
                     Some(Err(_)) | None => {
@@ -83,7 +83,7 @@ impl Requirement {
             }
             Self::Authorizer(authorizer) => {
                 let until = reads_are_fresh(authorizer.reads(), given)?;
-                match with_facts(given, |facts| authorizer.objects(facts)) {
+                match with_facts(given, authorizer.reads(), |facts| authorizer.objects(facts)) {
                     Some(Ok(false)) => Ok(until),
                     Some(Ok(true)) => Err(Unmet::new(Reason::Objected, Lack::Authorizer)),
                     Some(Err(_)) | None => {
@@ -104,10 +104,14 @@ impl Requirement {
     }
 }
 
-/// Hands the facts to `ask` once and returns its answer.
-pub(crate) fn with_facts<T>(given: &Given<'_>, ask: impl Fn(&Facts<'_>) -> T) -> Option<T> {
+/// Hands to `ask` once what it says that it reads, and returns its answer.
+pub(crate) fn with_facts<T>(
+    given: &Given<'_>,
+    reads: Reads,
+    ask: impl Fn(&Facts<'_>) -> T,
+) -> Option<T> {
     let mut answer = None;
-    (given.facts)(&mut |facts| answer = Some(ask(facts)));
+    (given.facts)(&mut |facts| answer = Some(ask(&reads.mask(facts))));
     answer
 }
 

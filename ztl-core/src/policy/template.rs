@@ -3,7 +3,7 @@
 use core::fmt;
 use std::sync::Arc;
 
-use crate::path::{CanonicalPath, PathError, Segment};
+use crate::path::{CanonicalPath, Escaped, PathError, Segment};
 
 use super::pattern::{PatternError, is_name};
 
@@ -125,7 +125,7 @@ impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for part in &self.segments {
             match part {
-                Part::Text(text) => write!(f, "/{text}")?,
+                Part::Text(text) => write!(f, "/{}", Escaped(text))?,
                 Part::Param(name, ParamKind::Text) => write!(f, "/{{{name}}}")?,
                 Part::Param(name, ParamKind::Uuid) => write!(f, "/{{{name}:uuid}}")?,
                 Part::Param(name, ParamKind::Int) => write!(f, "/{{{name}:int}}")?,
@@ -227,5 +227,31 @@ fn parse_part(piece: &str, last: bool) -> Result<Part, PatternError> {
         Ok(Part::Param(name.into(), kind))
     } else {
         Err(bad())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_shown_is_the_template_read() {
+        for text in [
+            "/",
+            "/a/",
+            "/a/%7Bid%7D",
+            "/%3Ca/{id:uuid}",
+            "/u/bob@x/{n:int}/{*rest}",
+            "/caf%C3%A9",
+        ] {
+            assert_eq!(
+                Template::parse(text).map(|template| template.to_string()),
+                Ok(text.to_owned())
+            );
+        }
+        assert_eq!(
+            Template::parse("/a%40b").map(|template| template.to_string()),
+            Ok("/a@b".to_owned())
+        );
     }
 }

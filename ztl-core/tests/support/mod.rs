@@ -96,7 +96,10 @@ impl Condition for ToyCondition {
         }
     }
 
-    fn holds(&self, _: &Facts<'_>) -> Result<bool, AuthorizerError> {
+    fn holds(&self, facts: &Facts<'_>) -> Result<bool, AuthorizerError> {
+        // T7: what is not declared is not passed.
+        assert!(self.reads().token || facts.claims.is_none());
+        assert!(self.reads().trust_score || facts.trust_score.is_none());
         match self.0.as_str() {
             "false" => Ok(false),
             "error" => Err(AuthorizerError("error".into())),

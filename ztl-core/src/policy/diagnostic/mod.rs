@@ -6,7 +6,7 @@ mod suggest;
 
 use core::fmt;
 
-pub(crate) use self::report::Report;
+pub(crate) use self::report::{Report, shown};
 pub(crate) use self::suggest::{quoted, suggest};
 
 use super::document::Span;

@@ -108,7 +108,7 @@ impl Found {
     }
 }
 
-fn shown(message: &str) -> String {
+pub(crate) fn shown(message: &str) -> String {
     let mut shown = String::new();
     for (at, character) in message.chars().enumerate() {
         if at == MAX_MESSAGE_CHARS {

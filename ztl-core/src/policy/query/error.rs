@@ -5,6 +5,7 @@ use core::fmt::Write as _;
 use thiserror::Error;
 
 use super::MAX_QUERY_BYTES;
+use crate::policy::diagnostic::shown;
 use crate::policy::tree::SyntaxError;
 
 /// A query was refused. What it repeats of the query is escaped and cut to length, so that it may be shown on a terminal.
@@ -75,7 +76,8 @@ impl From<SyntaxError> for QueryError {
     fn from(error: SyntaxError) -> Self {
         let byte = error.span.map(|span| span.start.saturating_add(1));
         Self::Syntax {
-            message: error.message,
+            // A stray character is repeated as it stands.
+            message: shown(&error.message),
             byte,
         }
     }
