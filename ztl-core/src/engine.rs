@@ -183,7 +183,8 @@ impl Engine {
             claims: None,
             now,
         };
-        self.recorded(decision, &about)?;
+        let rule = decision.rule.clone();
+        let id = self.recorded(decision, &about)?;
         Ok(FlowPermit(Arc::new(Permitted {
             engine: self.id,
             direction: flow.direction,
@@ -195,6 +196,8 @@ impl Engine {
             trust_generation,
             policy: Arc::clone(policy),
             edge,
+            id,
+            rule,
         })))
     }
 

@@ -3,6 +3,7 @@
 use core::fmt;
 use std::sync::Arc;
 
+use crate::decision::DecisionId;
 use crate::peer::Peer;
 use crate::policy::{Edge, Policy};
 use crate::time::Timestamp;
@@ -83,6 +84,8 @@ pub(crate) struct Permitted {
     pub(crate) trust_generation: u64,
     pub(crate) policy: Arc<Policy>,
     pub(crate) edge: Edge,
+    pub(crate) id: DecisionId,
+    pub(crate) rule: Option<Arc<str>>,
 }
 
 impl Permitted {
@@ -102,6 +105,18 @@ impl FlowPermit {
     #[must_use]
     pub fn peer(&self) -> Option<&Peer> {
         self.0.peer.as_ref()
+    }
+
+    /// The id under which the audit log has this decision.
+    #[must_use]
+    pub fn id(&self) -> DecisionId {
+        self.0.id
+    }
+
+    /// The first rule in document order that permits the flow.
+    #[must_use]
+    pub fn rule(&self) -> &str {
+        self.0.rule.as_deref().unwrap_or_default()
     }
 
     /// Which end judged.
@@ -163,7 +178,7 @@ impl fmt::Debug for FlowPermit {
 pub struct ActionPermit {
     pub(crate) engine: u64,
     pub(crate) epoch: u64,
-    pub(crate) id: crate::decision::DecisionId,
+    pub(crate) id: DecisionId,
     pub(crate) rule: Arc<str>,
     pub(crate) expires_at: Timestamp,
 }
@@ -171,7 +186,7 @@ pub struct ActionPermit {
 impl ActionPermit {
     /// The id under which the audit log has this decision.
     #[must_use]
-    pub const fn id(&self) -> crate::decision::DecisionId {
+    pub const fn id(&self) -> DecisionId {
         self.id
     }
 

@@ -1,5 +1,7 @@
 //! The laws, as properties of random documents and random questions.
 
+#![cfg(test)]
+
 mod support;
 
 use std::sync::Arc;

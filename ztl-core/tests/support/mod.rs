@@ -178,7 +178,7 @@ impl Question {
         self
     }
 
-    pub(crate) fn from_addr(mut self, addr: &'static str) -> Self {
+    pub(crate) fn at(mut self, addr: &'static str) -> Self {
         self.addr = Some(addr);
         self
     }

@@ -107,9 +107,11 @@ pub(super) fn is_access_denied(error: &(dyn core::error::Error + 'static)) -> bo
         let held = current
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::get_ref);
-        error = held
-            .map(|held| held as &(dyn core::error::Error + 'static))
-            .or_else(|| current.source());
+        let held: Option<&(dyn core::error::Error + 'static)> = match held {
+            Some(held) => Some(held),
+            None => None,
+        };
+        error = held.or_else(|| current.source());
     }
     false
 }

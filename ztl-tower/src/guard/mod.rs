@@ -100,7 +100,6 @@ impl Default for Limits {
 
 impl Guard {
     /// Begins a guard for the workload of this name in the policy.
-    #[must_use]
     pub fn builder(name: &str) -> GuardBuilder {
         GuardBuilder::new(name)
     }

@@ -1,0 +1,214 @@
+//! What a rule requires beside identity and route.
+
+use serde_json::Value;
+
+use crate::action::{Action, Resource};
+use crate::authorizer::{Facts, Reads};
+use crate::decision::Lack;
+use crate::evidence::{Claims, TrustScore};
+use crate::policy::document::{Mfa, Require, RuleDecl, TokenRequire};
+use crate::policy::requirement::OBSERVATION_SKEW;
+use crate::reason::Reason;
+
+use super::{Asked, Ends};
+
+impl Asked<'_> {
+    pub(super) fn require(
+        &self,
+        ends: &Ends<'_>,
+        rule: &RuleDecl,
+        require: &Require,
+        action: &Action<'_>,
+    ) -> Result<(), (Reason, Lack)> {
+        let unmet = |holds: bool, lack| {
+            if holds {
+                Ok(())
+            } else {
+                Err((Reason::RequirementUnmet, lack))
+            }
+        };
+        if let Some(least) = require.trust_score {
+            unmet(self.score()?.value() >= least.value, Lack::TrustScore)?;
+        }
+        if let Some(least) = require.zone_trust {
+            let zone = ends
+                .zones
+                .as_ref()
+                .and_then(|zones| zones.first())
+                .ok_or((Reason::EvidenceMissing, Lack::ZoneTrust))?;
+            unmet(zone.trust >= least.value, Lack::ZoneTrust)?;
+        }
+        if let Some(token) = &require.token {
+            self.token(&token.value)?;
+        }
+        if let Some(mfa) = &require.mfa {
+            let claims = self.claims()?;
+            let acr = claims
+                .get("acr")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            let resistant = acr == "phr" || acr == "phrh";
+            unmet(
+                resistant || mfa.value == Mfa::Any && claims.has_amr("mfa"),
+                Lack::Mfa,
+            )?;
+        }
+        for header in &require.headers {
+            let mut values: Vec<Vec<u8>> = Vec::new();
+            if let Some(headers) = self.input.evidence.headers {
+                headers.for_each(&header.name.value, &mut |value| values.push(value.to_vec()));
+            }
+            if values.is_empty() {
+                return Err((Reason::EvidenceMissing, Lack::Header));
+            }
+            unmet(
+                values
+                    .iter()
+                    .all(|value| header.values.iter().any(|one| one.as_bytes() == *value)),
+                Lack::Header,
+            )?;
+        }
+        if let Some(when) = &require.when
+            && !self.condition(ends, rule, &when.value, action)?
+        {
+            return Err((Reason::Objected, Lack::Condition));
+        }
+        for name in &require.authorizer {
+            let failed = (Reason::AuthorizerFailed, Lack::Authorizer);
+            let authorizer = self.loader.authorizers.get(&*name.value).ok_or(failed)?;
+            self.fresh(authorizer.reads())?;
+            if self
+                .with_facts(ends, rule, action, |facts| {
+                    authorizer.objects(&authorizer.reads().mask(facts))
+                })
+                .map_err(|_| failed)?
+            {
+                return Err((Reason::Objected, Lack::Authorizer));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn condition(
+        &self,
+        ends: &Ends<'_>,
+        rule: &RuleDecl,
+        source: &str,
+        action: &Action<'_>,
+    ) -> Result<bool, (Reason, Lack)> {
+        let failed = (Reason::AuthorizerFailed, Lack::Condition);
+        let compiler = self.loader.conditions.as_ref().ok_or(failed)?;
+        let condition = compiler.compile(source).map_err(|_| failed)?;
+        self.fresh(condition.reads())?;
+        self.with_facts(ends, rule, action, |facts| {
+            condition.holds(&condition.reads().mask(facts))
+        })
+        .map_err(|_| failed)
+    }
+
+    fn fresh(&self, reads: Reads) -> Result<(), (Reason, Lack)> {
+        if reads.token {
+            self.claims()?;
+        }
+        if reads.trust_score {
+            self.score()?;
+        }
+        Ok(())
+    }
+
+    fn with_facts<T>(
+        &self,
+        ends: &Ends<'_>,
+        rule: &RuleDecl,
+        action: &Action<'_>,
+        ask: impl Fn(&Facts<'_>) -> T,
+    ) -> T {
+        let templates = rule
+            .actions
+            .iter()
+            .filter_map(|pattern| pattern.value.template());
+        let path = action.resource().map(Resource::path);
+        let params = path
+            .and_then(|path| {
+                templates
+                    .into_iter()
+                    .find_map(|template| template.params(path))
+            })
+            .unwrap_or_default();
+        ask(&Facts {
+            peer: self.input.flow.peer,
+            zone: ends
+                .zones
+                .as_ref()
+                .and_then(|zones| zones.first())
+                .map(|zone| &*zone.name.value),
+            target: &ends.target.name.value,
+            action,
+            params: &params,
+            claims: self.input.evidence.claims,
+            trust_score: self.input.evidence.trust_score,
+            now: self.now,
+        })
+    }
+
+    fn score(&self) -> Result<TrustScore, (Reason, Lack)> {
+        let missing = (Reason::EvidenceMissing, Lack::TrustScore);
+        let score = self.input.evidence.trust_score.ok_or(missing)?;
+        if score.observed_at() > self.now.saturating_add(OBSERVATION_SKEW) {
+            return Err(missing);
+        }
+        if score.expires_at() <= self.now {
+            Err((Reason::EvidenceStale, Lack::TrustScore))
+        } else {
+            Ok(score)
+        }
+    }
+
+    fn claims(&self) -> Result<&Claims, (Reason, Lack)> {
+        let claims = self
+            .input
+            .evidence
+            .claims
+            .ok_or((Reason::EvidenceMissing, Lack::Token))?;
+        if claims.expires_at() <= self.now {
+            Err((Reason::EvidenceStale, Lack::Token))
+        } else {
+            Ok(claims)
+        }
+    }
+
+    fn token(&self, token: &TokenRequire) -> Result<(), (Reason, Lack)> {
+        let claims = self.claims()?;
+        let unmet = |lack| Err((Reason::RequirementUnmet, lack));
+        if let Some(name) = &token.issuer {
+            let declared = self
+                .document
+                .issuers
+                .iter()
+                .find(|issuer| issuer.name.value == name.value);
+            let wanted = declared.map_or(&name.value, |issuer| &issuer.issuer.value);
+            if claims.issuer() != Some(wanted) {
+                return unmet(Lack::Token);
+            }
+        }
+        if token
+            .audience
+            .as_ref()
+            .is_some_and(|audience| !claims.has_audience(audience))
+        {
+            return unmet(Lack::Token);
+        }
+        if token.scopes.iter().any(|scope| !claims.has_scope(scope)) {
+            return unmet(Lack::Scope);
+        }
+        let has = |name: &str, wanted: &Value| match claims.get(name) {
+            Some(Value::Array(list)) => list.contains(wanted),
+            value => value == Some(wanted),
+        };
+        if token.claims.iter().all(|(name, wanted)| has(name, wanted)) {
+            Ok(())
+        } else {
+            unmet(Lack::Claim)
+        }
+    }
+}

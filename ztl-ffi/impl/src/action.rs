@@ -1,0 +1,203 @@
+//! Actions: what is asked for on a permitted flow.
+
+#![expect(unsafe_code, reason = "exports")]
+
+use core::time::Duration;
+
+use ztl_core::{
+    Action, ActionPermit, Evidence, FlowPermit, MAX_TARGET_BYTES, PathError, Reason, Timestamp,
+    TrustScore,
+};
+
+use crate::boundary::{Fault, Plain, Refusal, export, sized, ztl_str};
+use crate::decision::ztl_decision;
+use crate::engine::{self, ztl_engine};
+use crate::error::ztl_error;
+use crate::flow::ztl_flow;
+use crate::handle;
+use crate::status::ztl_status;
+use crate::wire::{Fields, Sent, ztl_header};
+
+/// In `ztl_action_request.flags`: raw bytes over the flow, without method and target.
+pub const ZTL_ACTION_CONNECT: u32 = 1;
+
+/// Longest method or name of a protocol that is read; a longer one is none that a rule can name.
+const MAX_TOKEN_BYTES: usize = 256;
+/// How long a trust score holds from the moment it was given.
+const SCORE_HOLDS: Duration = Duration::from_secs(60);
+
+/// What is asked for.
+///
+/// Texts that come from the peer (`method`, `target`, `upgrade`, header fields) may hold any bytes: what cannot be read is a
+/// denial and recorded, not an error.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ztl_action_request {
+    /// `sizeof(ztl_action_request)`
+    pub size: u32,
+    /// Zero, or `ZTL_ACTION_CONNECT`.
+    pub flags: u32,
+    /// The method, exactly as it stood on the wire.
+    pub method: ztl_str,
+    /// The raw request target, exactly as it stood on the wire: the path with its escapes, and the query. Never a path that a
+    /// framework has decoded.
+    pub target: ztl_str,
+    /// The protocol that the connection is to become: `:protocol` of an extended CONNECT (RFC 8441). Absent or empty: what
+    /// the `Upgrade` fields among `headers` say, else none.
+    pub upgrade: ztl_str,
+    /// All header fields of the request, in order. A field sent twice stands here twice.
+    pub headers: *const ztl_header,
+    /// How many there are.
+    pub headers_len: usize,
+    /// The time, in seconds since 1970.
+    pub now_unix: u64,
+    /// The caller's trust score, 0 to 100, observed now and good for a minute; -1 if there is none.
+    pub trust_score: i32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+// SAFETY: numbers and pointers, the size first.
+unsafe impl Plain for ztl_action_request {}
+
+/// Step three: authorizes an action on a permitted flow, or denies it. Recorded either way.
+///
+/// A flow that was permitted under an earlier policy is judged again first.
+///
+/// @param engine the engine that permitted the flow
+/// @param flow the permitted flow
+/// @param request what is asked for
+/// @param decision receives the decision; set its `size` first
+/// @param error receives the reason, of a denial as well; may be NULL
+///
+/// # Safety
+/// `engine` and `flow` are NULL or live; `request` is NULL or readable, with readable texts and headers; `decision` and `error`
+/// are NULL or may be written.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn ztl_action_authorize(
+    engine: *const ztl_engine,
+    flow: *const ztl_flow,
+    request: *const ztl_action_request,
+    decision: *mut ztl_decision,
+    error: *mut *mut ztl_error,
+) -> ztl_status {
+    export!(outputs: (decision), error: error, || {
+        // SAFETY: as promised to this function.
+        let engine = unsafe { handle::borrow(engine) }?;
+        // SAFETY: as promised to this function.
+        let flow = unsafe { handle::borrow(flow) }?;
+        // SAFETY: as promised to this function.
+        let request = unsafe { sized(request, "request") }?;
+        // SAFETY: as promised to this function.
+        let permit = unsafe { authorize(engine, flow, &request) }?;
+        Ok(ztl_decision::action(&permit))
+    })
+}
+
+/// # Safety
+/// The texts and headers of the request are readable.
+unsafe fn authorize(
+    engine: &engine::Body,
+    flow: &FlowPermit,
+    request: &ztl_action_request,
+) -> Result<ActionPermit, Refusal> {
+    let now = Timestamp::from_unix_secs(request.now_unix);
+    if request.reserved != 0 {
+        return Err(Fault::arg("`reserved` is not zero").into());
+    }
+    let score = score(request.trust_score, now)?;
+    // SAFETY: as promised to this function.
+    let fields = unsafe { Fields::of(request) }?;
+    let action = match request.flags {
+        0 => {
+            // SAFETY: as promised to this function.
+            let asked = unsafe { asked(request, &fields) }?;
+            asked.map_err(|error| {
+                Refusal::Denied(
+                    engine
+                        .engine
+                        .refuse_on(flow, None, Reason::PathAmbiguous, now),
+                    Some(error.to_string()),
+                )
+            })?
+        }
+        ZTL_ACTION_CONNECT => connect(request)?,
+        flags => {
+            return Err(Fault::arg(format!(
+                "`flags` is {flags}, which this library does not know"
+            ))
+            .into());
+        }
+    };
+    let evidence = Evidence::none().with_headers(&fields);
+    let evidence = score.map_or(evidence, |score| evidence.with_trust_score(score));
+    Ok(engine.engine.authorize(flow, &action, &evidence, now)?)
+}
+
+fn score(given: i32, now: Timestamp) -> Result<Option<TrustScore>, Fault> {
+    if given == -1 {
+        return Ok(None);
+    }
+    u8::try_from(given)
+        .ok()
+        .and_then(|value| TrustScore::new(value, now, now.saturating_add(SCORE_HOLDS)))
+        .map(Some)
+        .ok_or_else(|| {
+            Fault::arg(format!(
+                "`trust_score` is {given}; a score is 0 to 100, and -1 is none"
+            ))
+        })
+}
+
+fn connect(request: &ztl_action_request) -> Result<Action<'static>, Fault> {
+    let texts = [&request.method, &request.target, &request.upgrade];
+    if texts.into_iter().all(ztl_str::is_absent) && request.headers_len == 0 {
+        Ok(Action::Connect)
+    } else {
+        Err(Fault::arg(
+            "`flags` says raw bytes, which have no method, target, upgrade or headers",
+        ))
+    }
+}
+
+/// The request; an `Err` inside where its target has more than one reading, or none.
+///
+/// # Safety
+/// The texts of the request are readable for `'a`.
+unsafe fn asked<'a>(
+    request: &ztl_action_request,
+    fields: &Fields<'a>,
+) -> Result<Result<Action<'a>, PathError>, Fault> {
+    // SAFETY: as promised to this function.
+    let method = unsafe { Sent::read(&request.method, "method", MAX_TOKEN_BYTES) }?;
+    // SAFETY: as promised to this function.
+    let target = unsafe { Sent::read(&request.target, "target", MAX_TARGET_BYTES) }?;
+    // SAFETY: as promised to this function.
+    let upgrade = unsafe { Sent::read(&request.upgrade, "upgrade", MAX_TOKEN_BYTES) }?
+        .filter(|upgrade| *upgrade != Sent::Text(""));
+    let method = match method
+        .ok_or_else(|| Fault::arg("`method` is absent"))?
+        .nameable()
+    {
+        // An extended CONNECT (RFC 8441 section 4) asks for what a GET with an Upgrade field asks for in HTTP/1.1 (T20).
+        "CONNECT" if upgrade.is_some() => "GET",
+        method => method,
+    };
+    let target = match target {
+        None => {
+            return Err(Fault::arg(
+                "`target` is absent; it has to be the raw target as it stood on the wire (T9)",
+            ));
+        }
+        Some(Sent::Text(target)) => target,
+        Some(Sent::NotText) => return Ok(Err(PathError::NotUtf8)),
+        Some(Sent::TooLong) => return Ok(Err(PathError::TooLong)),
+    };
+    let action = Action::request(method, target);
+    Ok(action.map(|action| {
+        fields
+            .upgrade(upgrade)
+            .map_or(action, |token| action.with_upgrade(token))
+    }))
+}

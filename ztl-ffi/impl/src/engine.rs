@@ -1,0 +1,219 @@
+//! `ztl_engine`: the policy in force, the audit, and all decisions.
+
+#![expect(unsafe_code, reason = "exports")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ztl_core::audit::{AuditError, JsonLinesSink, MemorySink, Sink};
+use ztl_core::policy::{LoadError, MAX_DOCUMENT_BYTES, Policy};
+use ztl_core::{Engine, EngineError, MAX_TRUST_DOMAIN_BYTES, TrustDomain};
+use ztl_mtls::{BundleSet, Bundles, MAX_PEM_BYTES, Prover, TrustBundle};
+
+use crate::boundary::{Fault, export, ztl_str};
+use crate::error::ztl_error;
+use crate::handle::{self, Handle};
+use crate::status::{ZTL_ERR_AUDIT, ZTL_ERR_BUNDLE, ZTL_ERR_POLICY, ZTL_ERR_SYSTEM, ztl_status};
+
+/// A policy document in TOML.
+pub const ZTL_FORMAT_TOML: u32 = 1;
+/// A policy document in JSON.
+pub const ZTL_FORMAT_JSON: u32 = 2;
+
+/// How many records are kept in memory where no audit file is named.
+const RING: usize = 1024;
+/// Longest path of an audit file that is taken.
+const MAX_PATH_BYTES: usize = 4096;
+
+/// Judges flows and actions under the policy in force, and records every decision before it is returned.
+///
+/// Every function that takes a `const ztl_engine *` may be called from any number of threads at once.
+#[derive(Debug)]
+pub struct ztl_engine {
+    _opaque: (),
+}
+
+impl Handle for ztl_engine {
+    const NAME: &'static str = "ztl_engine";
+    const TAG: u64 = u64::from_be_bytes(*b"ztlengin");
+    type Body = Body;
+}
+
+/// What is behind a [`ztl_engine`].
+#[derive(Debug)]
+pub(crate) struct Body {
+    pub(crate) engine: Engine,
+    /// Proves by the bundles that the host trusts; none at first.
+    pub(crate) prover: Prover,
+    /// Ties what was made at this engine to it; compared by address.
+    pub(crate) bond: Arc<Bond>,
+}
+
+/// See [`Body::bond`].
+#[derive(Debug)]
+pub(crate) struct Bond;
+
+impl Body {
+    pub(crate) fn new(policy: Policy, sink: impl Sink + 'static) -> Result<Self, Fault> {
+        let engine = Engine::new(policy, sink).map_err(|error| engine_fault(&error))?;
+        Ok(Self {
+            engine,
+            prover: Prover::new(Bundles::new(BundleSet::default()), &ztl_mtls::provider()),
+            bond: Arc::new(Bond),
+        })
+    }
+
+    /// Flows that rest on another set of bundles are withdrawn (T5).
+    fn trust(&self, domain: TrustDomain, pem: Option<&[u8]>) -> Result<(), Fault> {
+        let bundles = self.prover.bundles();
+        match pem {
+            None => bundles.remove(&domain),
+            Some(pem) => {
+                let bundle = TrustBundle::from_pem(domain, pem);
+                bundles.replace(
+                    bundle.map_err(|error| Fault::new(ZTL_ERR_BUNDLE, error.to_string()))?,
+                );
+            }
+        }
+        self.engine.withdraw_flows();
+        Ok(())
+    }
+}
+
+/// Makes an engine.
+///
+/// @param policy the document; a rule that asks for a condition or an authorizer is refused, as none can be registered here
+/// @param format `ZTL_FORMAT_TOML` or `ZTL_FORMAT_JSON`
+/// @param audit_file where records go, one line of JSON each: a path in UTF-8, made with mode 0600 where it does not exist and
+///   appended to where it does. Absent: the last 1024 records are kept in memory, which C cannot read
+/// @param engine receives the engine; NULL unless `ZTL_OK` is returned. End it with `ztl_engine_free`
+/// @param error receives the reason; may be NULL
+///
+/// # Safety
+/// The texts are readable; `engine` and `error` are NULL or may be written.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn ztl_engine_new(
+    policy: ztl_str,
+    format: u32,
+    audit_file: ztl_str,
+    engine: *mut *mut ztl_engine,
+    error: *mut *mut ztl_error,
+) -> ztl_status {
+    export!(outputs: (engine), error: error, || {
+        // SAFETY: as promised to this function.
+        let policy = unsafe { read_policy(policy, format) }?;
+        // SAFETY: as promised to this function.
+        let body = match unsafe { audit_file.text("audit_file", MAX_PATH_BYTES) }? {
+            None => Body::new(policy, MemorySink::new(RING)),
+            Some(path) => JsonLinesSink::append(Path::new(path))
+                .map_err(|error| audit_fault(&error))
+                .and_then(|sink| Body::new(policy, sink)),
+        }?;
+        Ok(handle::give(body))
+    })
+}
+
+/// Puts another policy in force, at once and for every decision from now on, on flows that were permitted before as well.
+///
+/// Where it fails, the policy in force stays. A policy whose `serial` is lower than that in force, or missing where that has
+/// one, is refused. May be called while other threads decide.
+///
+/// @param engine the engine
+/// @param policy the document
+/// @param format `ZTL_FORMAT_TOML` or `ZTL_FORMAT_JSON`
+/// @param error receives the reason; may be NULL
+///
+/// # Safety
+/// `engine` is NULL or live; the text is readable; `error` is NULL or may be written.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn ztl_engine_swap(
+    engine: *const ztl_engine,
+    policy: ztl_str,
+    format: u32,
+    error: *mut *mut ztl_error,
+) -> ztl_status {
+    export!(outputs: (), error: error, || {
+        // SAFETY: as promised to this function.
+        let body = unsafe { handle::borrow(engine) }?;
+        // SAFETY: as promised to this function.
+        let policy = unsafe { read_policy(policy, format) }?;
+        body.engine.swap_policy(policy).map_err(|error| engine_fault(&error))?;
+        Ok(())
+    })
+}
+
+/// Trusts the authorities of a trust domain, in place of those it had. An engine trusts none at first.
+///
+/// Every peer that was proved before, and every flow that was permitted before, has to be proved and permitted anew: keep the
+/// chains of live connections. Call it when a bundle has changed, and only then.
+///
+/// @param engine the engine
+/// @param trust_domain such as `prod.example`
+/// @param bundle its authorities, one or more certificates in PEM. Absent: none any more, so that its SVIDs prove nothing
+/// @param error receives the reason; may be NULL
+///
+/// # Safety
+/// `engine` is NULL or live; the texts are readable; `error` is NULL or may be written.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn ztl_engine_trust(
+    engine: *const ztl_engine,
+    trust_domain: ztl_str,
+    bundle: ztl_str,
+    error: *mut *mut ztl_error,
+) -> ztl_status {
+    export!(outputs: (), error: error, || {
+        // SAFETY: as promised to this function.
+        let body = unsafe { handle::borrow(engine) }?;
+        // SAFETY: as promised to this function.
+        let domain = unsafe { trust_domain.required("trust_domain", MAX_TRUST_DOMAIN_BYTES) }?;
+        // SAFETY: as promised to this function.
+        let pem = unsafe { bundle.bytes("bundle", MAX_PEM_BYTES) }?;
+        let domain = TrustDomain::parse(domain)
+            .map_err(|error| Fault::arg(format!("`trust_domain`: {error}")))?;
+        Ok(body.trust(domain, pem)?)
+    })
+}
+
+/// Ends an engine. NULL is none. Flows and peers that were made at it are still to be freed, and good for nothing else.
+///
+/// # Safety
+/// `engine` is NULL or live, no other thread uses it, and it is not used after this.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ztl_engine_free(engine: *mut ztl_engine) {
+    export!(otherwise: (), || {
+        // SAFETY: as promised to this function.
+        unsafe { handle::release(engine) }
+    })
+}
+
+/// # Safety
+/// `document` is readable.
+unsafe fn read_policy(document: ztl_str, format: u32) -> Result<Policy, Fault> {
+    let load = match format {
+        ZTL_FORMAT_TOML => Policy::from_toml,
+        ZTL_FORMAT_JSON => Policy::from_json,
+        other => {
+            return Err(Fault::arg(format!(
+                "`format` is {other}, which is neither ZTL_FORMAT_TOML nor ZTL_FORMAT_JSON"
+            )));
+        }
+    };
+    // SAFETY: as promised to this function.
+    let text = unsafe { document.required("policy", MAX_DOCUMENT_BYTES) }?;
+    load(text).map_err(|error: LoadError| Fault::new(ZTL_ERR_POLICY, error.to_string()))
+}
+
+fn engine_fault(error: &EngineError) -> Fault {
+    let status = match error {
+        EngineError::SerialWentBack { .. } => ZTL_ERR_POLICY,
+        _ => ZTL_ERR_SYSTEM,
+    };
+    Fault::new(status, error.to_string())
+}
+
+fn audit_fault(error: &AuditError) -> Fault {
+    Fault::new(ZTL_ERR_AUDIT, error.to_string())
+}

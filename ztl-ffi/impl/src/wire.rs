@@ -1,0 +1,118 @@
+//! What the peer sent, as the host passes it on: any bytes, of any length.
+
+use ztl_core::Headers;
+
+use crate::action::ztl_action_request;
+use crate::boundary::{Fault, array, utf8, ztl_str};
+
+/// Most header fields of a request that are taken.
+const MAX_HEADERS: usize = 65_536;
+/// An upgrade that no rule can name: a list is no token.
+const UNNAMEABLE: &str = ",";
+
+/// A header field.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ztl_header {
+    /// Its name, in any case.
+    pub name: ztl_str,
+    /// Its value.
+    pub value: ztl_str,
+}
+
+/// A text of the peer's, or why it is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent<'a> {
+    Text(&'a str),
+    NotText,
+    /// Longer than asked for, and not read.
+    TooLong,
+}
+
+impl<'a> Sent<'a> {
+    /// `None` where absent.
+    ///
+    /// # Safety
+    /// As [`ztl_str::bytes`].
+    #[expect(unsafe_code, reason = "reads what C lends")]
+    pub(crate) unsafe fn read(
+        text: &ztl_str,
+        name: &str,
+        max: usize,
+    ) -> Result<Option<Self>, Fault> {
+        text.check(name)?;
+        if text.len > max {
+            return Ok(Some(Self::TooLong));
+        }
+        // SAFETY: as promised to this function.
+        let bytes = unsafe { text.bytes(name, max) }?;
+        Ok(bytes.map(|bytes| utf8(bytes).map_or(Self::NotText, Self::Text)))
+    }
+
+    /// The text; one that no rule can name where there is none.
+    pub(crate) fn nameable(self) -> &'a str {
+        match self {
+            Self::Text(text) => text,
+            Self::NotText | Self::TooLong => UNNAMEABLE,
+        }
+    }
+}
+
+/// The header fields of a request, lent by the host.
+///
+/// Each was checked to be absent, or not NULL and of a length that an object can have.
+pub(crate) struct Fields<'a>(&'a [ztl_header]);
+
+#[expect(unsafe_code, reason = "reads what C lends")]
+impl<'a> Fields<'a> {
+    /// # Safety
+    /// The request's headers, their names and their values are readable, and nobody changes them for `'a`.
+    pub(crate) unsafe fn of(request: &ztl_action_request) -> Result<Self, Fault> {
+        // SAFETY: as promised to this function.
+        let fields =
+            unsafe { array(request.headers, request.headers_len, MAX_HEADERS, "headers") }?;
+        for field in fields {
+            field.name.check("name of a header")?;
+            field.value.check("value of a header")?;
+        }
+        Ok(Self(fields))
+    }
+
+    /// The values of a field, whose name is compared without regard to case (rule 43).
+    fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.0
+            .iter()
+            .filter(move |field| Self::bytes(&field.name).eq_ignore_ascii_case(name.as_bytes()))
+            .map(|field| Self::bytes(&field.value))
+    }
+
+    fn bytes(text: &ztl_str) -> &'a [u8] {
+        if text.ptr.is_null() {
+            return &[];
+        }
+        // SAFETY: not NULL; checked and promised when the fields were lent.
+        unsafe { core::slice::from_raw_parts(text.ptr, text.len) }
+    }
+
+    /// What the connection is to become: what the host says, and every `Upgrade` field. Where they differ, something that no
+    /// rule can name.
+    pub(crate) fn upgrade(&self, told: Option<Sent<'a>>) -> Option<&'a str> {
+        let told = told.map(Sent::nameable);
+        let sent = self
+            .values("upgrade")
+            .map(|value| utf8(value).unwrap_or(UNNAMEABLE));
+        told.into_iter().chain(sent).reduce(|one, other| {
+            if one.eq_ignore_ascii_case(other) {
+                one
+            } else {
+                UNNAMEABLE
+            }
+        })
+    }
+}
+
+impl Headers for Fields<'_> {
+    fn for_each(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        self.values(name).for_each(each);
+    }
+}

@@ -1,0 +1,93 @@
+//! One decision, one record (law 6).
+
+#![expect(unsafe_code, reason = "calls the C ABI")]
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+use ztl_ffi_impl::*;
+
+use crate::harness::*;
+
+fn file(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("{name}-{}.jsonl", std::process::id()));
+    let _ = fs::remove_file(&path);
+    path
+}
+
+fn records(path: &PathBuf) -> Vec<Value> {
+    let text = fs::read_to_string(path).expect("the audit file");
+    text.lines()
+        .map(|line| serde_json::from_str(line).expect("a record is JSON"))
+        .collect()
+}
+
+#[test]
+fn each_decision_is_one_record_under_its_id() {
+    let path = file("audit");
+    let engine = Engine::with_audit(POLICY, text(path.to_str().expect("a path in UTF-8")));
+    let flow = engine.flow();
+    let answers = [
+        engine.authorize(&flow, &infer()),
+        engine.authorize(&flow, &request("GET", "/v1/%2e%2e/admin")),
+        engine.authorize(
+            &flow,
+            &ztl_action_request {
+                target: bytes(b"/\xff"),
+                ..infer()
+            },
+        ),
+    ];
+    let records = records(&path);
+    assert_eq!(
+        records.len(),
+        1 + answers.len(),
+        "the flow, and each action"
+    );
+    assert_eq!(records[0]["peer"], "spiffe://prod.example/router");
+    assert_eq!(records[0]["asserted_by"], "host");
+    for (answer, record) in answers.iter().zip(&records[1..]) {
+        let id: String = answer
+            .decision
+            .id
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(record["id"], id.as_str());
+        assert_eq!(record["verdict"] == "permit", answer.status == ZTL_OK);
+    }
+    assert_eq!(records[2]["reason"], "path_ambiguous");
+    // A second engine goes on where the first stopped.
+    let _again = Engine::with_audit(POLICY, text(path.to_str().expect("a path in UTF-8"))).flow();
+    assert_eq!(self::records(&path).len(), 5);
+    fs::remove_file(&path).expect("cleaned up");
+}
+
+#[test]
+fn an_audit_that_cannot_be_opened_makes_no_engine() {
+    for (path, wanted) in [
+        (text(env!("CARGO_MANIFEST_DIR")), ZTL_ERR_AUDIT),
+        (text("/nowhere/at/all/audit.jsonl"), ZTL_ERR_AUDIT),
+        (text("a\0b"), ZTL_ERR_AUDIT),
+        (text(""), ZTL_ERR_AUDIT),
+        (bytes(b"\xff"), ZTL_ERR_UTF8),
+        (NULL_WITH_LEN, ZTL_ERR_ARG),
+    ] {
+        let (mut engine, mut error) = (dangling(), dangling());
+        // SAFETY: the outputs are good; the texts are good, or NULL.
+        let status = unsafe {
+            ztl_engine_new(
+                text(POLICY),
+                ZTL_FORMAT_TOML,
+                path,
+                &raw mut engine,
+                &raw mut error,
+            )
+        };
+        assert_eq!(status, wanted);
+        assert_eq!(read_error(error).map(|(code, _)| code), Some(wanted));
+        assert!(engine.is_null());
+    }
+}

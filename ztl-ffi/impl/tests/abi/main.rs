@@ -1,0 +1,18 @@
+//! The C ABI, called as C calls it. Hostile callers first: whatever they pass, none gets a permit.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
+mod audit;
+mod authority;
+mod decisions;
+mod harness;
+mod hostile;
+mod hostile_action;
+mod hostile_handle;
+mod prove;
+mod swap;
+mod threads;

@@ -1,0 +1,87 @@
+//! Another policy in force.
+
+use ztl_ffi_impl::*;
+
+use crate::harness::*;
+
+#[test]
+fn law_8_a_swap_counts_at_once_for_flows_that_were_permitted_before() {
+    let engine = Engine::new(POLICY);
+    let flow = engine.flow();
+    engine.authorize(&flow, &infer()).is_permitted();
+    assert_eq!(engine.swap(&policy_without_permits()), (ZTL_OK, None));
+    let denied = engine.authorize(&flow, &infer());
+    assert_eq!(
+        denied
+            .is_denied(ZTL_REASON_NO_FLOW_PERMITTED)
+            .decision
+            .stage,
+        ZTL_STAGE_FLOW
+    );
+    // Twice the same is no different, and back is back.
+    assert_eq!(engine.swap(&policy_without_permits()), (ZTL_OK, None));
+    engine
+        .authorize(&flow, &infer())
+        .is_denied(ZTL_REASON_NO_FLOW_PERMITTED);
+    assert_eq!(engine.swap(POLICY), (ZTL_OK, None));
+    engine.authorize(&flow, &infer()).is_permitted();
+}
+
+#[test]
+fn a_policy_that_fails_leaves_the_one_in_force() {
+    let engine = Engine::new(POLICY);
+    let flow = engine.flow();
+    for (policy, wanted) in [
+        ("", ZTL_ERR_ARG),
+        ("schema = 1", ZTL_ERR_POLICY),
+        ("x", ZTL_ERR_POLICY),
+    ] {
+        let (status, error) = engine.swap(policy);
+        assert_eq!(status, wanted, "{policy:?}");
+        assert_eq!(error.map(|(code, _)| code), Some(status));
+        engine.authorize(&flow, &infer()).is_permitted();
+    }
+}
+
+#[test]
+fn a_refused_policy_says_where_and_why() {
+    let engine = Engine::new(POLICY);
+    let (status, error) = engine.swap("schema = 1\ntrust_domain = \"prod.example\"\nfrm = 1\n");
+    assert_eq!(status, ZTL_ERR_POLICY);
+    let (_, message) = error.expect("an error");
+    assert!(
+        message.contains("frm") && message.contains('3'),
+        "{message}"
+    );
+}
+
+#[test]
+fn t6_a_serial_never_goes_back() {
+    let serial =
+        |number: u32| POLICY.replace("schema = 1", &format!("schema = 1\nserial = {number}"));
+    let engine = Engine::new(&serial(7));
+    assert_eq!(engine.swap(&serial(8)), (ZTL_OK, None));
+    for older in [serial(7), POLICY.to_owned()] {
+        assert_eq!(engine.swap(&older).0, ZTL_ERR_POLICY);
+    }
+    assert_eq!(engine.swap(&serial(8)).0, ZTL_OK);
+}
+
+#[test]
+#[expect(unsafe_code, reason = "calls the C ABI")]
+fn json_is_the_same_document() {
+    let json = r#"{"schema": 1, "trust_domain": "prod.example", "workloads": {
+        "router": {"id": "spiffe://prod.example/router"},
+        "model-server": {"id": "spiffe://prod.example/model-server", "ports": [8443], "asserted_by": ["host"]}},
+        "permit": [{"name": "json", "from": "router", "to": "model-server", "actions": ["POST /v1/models/{model}/infer"]}]}"#;
+    let engine = Engine::new(POLICY);
+    let flow = engine.flow();
+    let mut error = dangling();
+    // SAFETY: all pointers are good.
+    let status = unsafe { ztl_engine_swap(engine.0, text(json), ZTL_FORMAT_JSON, &raw mut error) };
+    assert_eq!((status, read_error(error)), (ZTL_OK, None));
+    assert_eq!(
+        engine.authorize(&flow, &infer()).is_permitted().rule(),
+        "json"
+    );
+}

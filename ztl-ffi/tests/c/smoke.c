@@ -1,0 +1,162 @@
+/* One walk through ztl.h: a policy from a string, a permit, a denial, calls that are refused, and another policy.
+ *
+ * C11 and C++17. Exits with 0 if all came out as it should. */
+
+#include "ztl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NOW UINT64_C(1790000000)
+
+#define CHECK(condition)                                                                 \
+    do {                                                                                 \
+        if (!(condition)) {                                                              \
+            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);      \
+            exit(1);                                                                     \
+        }                                                                                \
+    } while (0)
+
+static const char *const WORKLOADS =
+    "schema = 1\n"
+    "trust_domain = 'prod.example'\n"
+    "[workloads.router]\n"
+    "id = 'spiffe://prod.example/router'\n"
+    "[workloads.model-server]\n"
+    "id = 'spiffe://prod.example/model-server'\n"
+    "ports = [8443]\n"
+    "asserted_by = ['smoke']\n";
+
+static const char *const PERMIT =
+    "[[permit]]\n"
+    "name = 'router-infers'\n"
+    "from = 'router'\n"
+    "to = 'model-server'\n"
+    "actions = ['POST /v1/models/{model}/infer']\n";
+
+/* The layout that the library was built with. */
+#if defined(__cplusplus)
+#define STATIC_ASSERT static_assert
+#else
+#define STATIC_ASSERT _Static_assert
+#endif
+STATIC_ASSERT(sizeof(ztl_decision) == 112, "ztl_decision");
+STATIC_ASSERT(offsetof(ztl_decision, permit) == 4, "ztl_decision.permit");
+STATIC_ASSERT(offsetof(ztl_decision, id) == 16, "ztl_decision.id");
+STATIC_ASSERT(offsetof(ztl_decision, rule) == 40, "ztl_decision.rule");
+STATIC_ASSERT(ZTL_OK == 0 && ZTL_DENIED < 0 && ZTL_ERR_ARG < 0, "a status below 0 is a no");
+
+/* Prints an error and frees it; says whether there was one, with this code. */
+static int is_error(ztl_error *error, ztl_status code)
+{
+    const uint8_t *text = NULL;
+    size_t len = 0;
+    int is_it = error != NULL && ztl_error_code(error) == code;
+    if (ztl_error_message(error, &text, &len) == ZTL_OK) {
+        printf("  %.*s\n", (int)len, (const char *)text);
+    }
+    ztl_error_free(error);
+    return is_it;
+}
+
+static ztl_engine *engine_of(const char *policy)
+{
+    ztl_engine *engine = NULL;
+    ztl_error *error = NULL;
+    ztl_status status = ztl_engine_new(ztl_str_of(policy), ZTL_FORMAT_TOML, ztl_str_of(NULL), &engine, &error);
+    CHECK(status == ZTL_OK);
+    CHECK(engine != NULL && error == NULL);
+    return engine;
+}
+
+/* Asks for POST to this target; the decision holds a permit before it is asked. */
+static ztl_status ask(const ztl_engine *engine, const ztl_flow *flow, const char *target, ztl_decision *decision,
+                      ztl_error **error)
+{
+    ztl_action_request request;
+    memset(&request, 0, sizeof request);
+    request.size = (uint32_t)sizeof request;
+    request.method = ztl_str_of("POST");
+    request.target = ztl_str_of(target);
+    request.now_unix = NOW;
+    request.trust_score = -1;
+    memset(decision, 1, sizeof *decision);
+    decision->size = (uint32_t)sizeof *decision;
+    return ztl_action_authorize(engine, flow, &request, decision, error);
+}
+
+int main(void)
+{
+    char policy[1024];
+    ztl_engine *engine;
+    ztl_peer *peer = NULL;
+    ztl_flow *flow = NULL;
+    ztl_error *error = NULL;
+    ztl_flow_request request;
+    ztl_decision decision;
+    ztl_status status;
+
+    CHECK(ztl_abi_version() == ZTL_ABI_VERSION);
+    printf("ztl %s\n", ztl_version());
+
+    CHECK(snprintf(policy, sizeof policy, "%s%s", WORKLOADS, PERMIT) < (int)sizeof policy);
+    engine = engine_of(policy);
+
+    /* The host vouches for the peer, and the policy says that it may. */
+    status = ztl_peer_assert_dangerous(engine, ztl_str_of("spiffe://prod.example/router"), ztl_str_of("smoke"),
+                                       NOW + 60, &peer, &error);
+    CHECK(status == ZTL_OK && peer != NULL && error == NULL);
+
+    /* A flow is permitted. */
+    memset(&request, 0, sizeof request);
+    request.size = (uint32_t)sizeof request;
+    request.port = 8443;
+    request.me = ztl_str_of("model-server");
+    request.peer = peer;
+    request.from_addr = ztl_str_of("10.10.0.7");
+    request.now_unix = NOW;
+    memset(&decision, 0, sizeof decision);
+    decision.size = (uint32_t)sizeof decision;
+    status = ztl_flow_permit(engine, &request, &flow, &decision, &error);
+    CHECK(status == ZTL_OK && flow != NULL && decision.permit == 1 && error == NULL);
+
+    /* An action is authorized, another denied. */
+    status = ask(engine, flow, "/v1/models/llama/infer", &decision, &error);
+    CHECK(status == ZTL_OK && decision.permit == 1 && decision.reason == ZTL_REASON_PERMITTED);
+    CHECK(strcmp(decision.rule, "router-infers") == 0);
+    CHECK(decision.expires_unix == NOW + 60);
+    status = ask(engine, flow, "/v1/models/llama/delete", &decision, &error);
+    CHECK(status == ZTL_DENIED && decision.permit == 0 && decision.reason == ZTL_REASON_NO_ACTION_PERMITTED);
+    CHECK(is_error(error, ZTL_DENIED));
+
+    /* Wrong pointers are refused, and the decision says so. */
+    status = ask(NULL, flow, "/v1/models/llama/infer", &decision, &error);
+    CHECK(status == ZTL_ERR_ARG && decision.permit == 0);
+    CHECK(is_error(error, ZTL_ERR_ARG));
+    status = ask((const ztl_engine *)(const void *)peer, flow, "/v1/models/llama/infer", &decision, &error);
+    CHECK(status == ZTL_ERR_ARG && decision.permit == 0);
+    CHECK(is_error(error, ZTL_ERR_ARG));
+    status = ask(engine, (const ztl_flow *)(const void *)peer, "/v1/models/llama/infer", &decision, NULL);
+    CHECK(status == ZTL_ERR_ARG && decision.permit == 0);
+
+    /* A policy that cannot be read changes nothing. */
+    status = ztl_engine_swap(engine, ztl_str_of("schema = 1\nallow = 'all'\n"), ZTL_FORMAT_TOML, &error);
+    CHECK(status == ZTL_ERR_POLICY);
+    CHECK(is_error(error, ZTL_ERR_POLICY));
+    status = ask(engine, flow, "/v1/models/llama/infer", &decision, &error);
+    CHECK(status == ZTL_OK && decision.permit == 1);
+
+    /* Another policy is in force at once, on the flow that is there. */
+    status = ztl_engine_swap(engine, ztl_str_of(WORKLOADS), ZTL_FORMAT_TOML, &error);
+    CHECK(status == ZTL_OK && error == NULL);
+    status = ask(engine, flow, "/v1/models/llama/infer", &decision, &error);
+    CHECK(status == ZTL_DENIED && decision.permit == 0 && decision.reason == ZTL_REASON_NO_FLOW_PERMITTED);
+    CHECK(is_error(error, ZTL_DENIED));
+
+    ztl_flow_free(flow);
+    ztl_peer_free(peer);
+    ztl_engine_free(engine);
+    ztl_engine_free(NULL);
+    printf("ok\n");
+    return 0;
+}

@@ -1,0 +1,189 @@
+//! What changes under a running service.
+
+use super::*;
+
+#[tokio::test]
+async fn files_are_read_again_and_a_bad_one_changes_nothing() {
+    let folder = std::env::temp_dir().join(format!(
+        "ztl-tower-{}-{}",
+        std::process::id(),
+        now().as_unix_millis()
+    ));
+    std::fs::create_dir_all(&folder).expect("folder");
+    let (listener, address) = listener().await;
+    let mesh = Mesh::new(&policy(address.port(), 1).replace(
+        "name = \"users-ask\"",
+        "name = \"users-ask\"\nmode = \"off\"",
+    ));
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        // As operators do it: beside the old one, then in its place.
+        let new = folder.join(format!("{name}.new"));
+        std::fs::write(&new, text).expect("write");
+        #[cfg(unix)]
+        std::fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .expect("mode");
+        std::fs::rename(&new, &path).expect("rename");
+        path
+    };
+    let issued = mesh
+        .authority
+        .issue(
+            &support::id("/gateway"),
+            now(),
+            Duration::from_secs(3600),
+            &ztl_mtls::provider(),
+        )
+        .expect("svid");
+    let (certificate, key) = (
+        write("svid.pem", &issued.cert_pem),
+        write("svid.key", &issued.key_pem),
+    );
+    let bundle = write("bundle.pem", mesh.authority.bundle_pem());
+    let document = write("policy.toml", &mesh.policy);
+    let guard = Guard::builder("gateway")
+        .policy_file(&document)
+        .identity_files(&certificate, &key)
+        .bundle_file("prod.example", &bundle)
+        .allow_dev_authority()
+        .audit(MemorySink::new(10))
+        .reload_every(Duration::from_millis(10))
+        .build()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    serve(&guard, listener, Marker::default().app());
+    let svid = mesh.svid("/caller");
+    let ask = async |path: &str| {
+        knock(address, None, Some(&svid), b"h2", get2(path))
+            .await
+            .map(|response| response.status().as_u16())
+    };
+    assert_eq!(ask("/v1/x").await, Ok(200));
+    assert_eq!(ask("/v2/x").await, Ok(403));
+    // Another document.
+    let revision = guard.engine().policy().revision();
+    write(
+        "policy.toml",
+        &mesh.policy.replace("/v1/{*rest}", "/v2/{*rest}"),
+    );
+    until("the new policy", || {
+        guard.engine().policy().revision() != revision
+    })
+    .await;
+    assert_eq!((ask("/v1/x").await, ask("/v2/x").await), (Ok(403), Ok(200)));
+    // A bad one, an unreadable one, one that others may write: the last good one stays.
+    let good = guard.engine().policy().revision();
+    for bad in ["schema = 1\nunknown = 2\n", "", "\u{0}"] {
+        write("policy.toml", bad);
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        assert_eq!(guard.engine().policy().revision(), good);
+    }
+    std::fs::remove_file(&document).expect("remove");
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    assert_eq!(
+        (ask("/v2/x").await, guard.engine().policy().revision()),
+        (Ok(200), good)
+    );
+    // T6: others may write it.
+    #[cfg(unix)]
+    {
+        write("policy.toml", &mesh.policy);
+        std::fs::set_permissions(
+            &document,
+            std::os::unix::fs::PermissionsExt::from_mode(0o666),
+        )
+        .expect("mode");
+        // The change was renamed into place with mode 0600 and may have been taken by then.
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        let settled = guard.engine().policy().revision();
+        std::fs::write(&document, mesh.policy.replace("/v1/{*rest}", "/v3/{*rest}"))
+            .expect("write");
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        assert_eq!(guard.engine().policy().revision(), settled);
+    }
+    // Another authority: what the old one proved is over, what the new one proves is good.
+    let other = Mesh::new(&mesh.policy);
+    write("bundle.pem", other.authority.bundle_pem());
+    let theirs = other.svid("/caller");
+    let deadline = tokio::time::Instant::now() + support::PATIENCE;
+    while knock(address, None, Some(&theirs), b"h2", get2("/v1/x"))
+        .await
+        .is_err()
+    {
+        assert!(tokio::time::Instant::now() < deadline, "the new bundle");
+    }
+    assert!(ask("/v1/x").await.is_err());
+    std::fs::remove_dir_all(&folder).expect("remove");
+}
+
+#[tokio::test]
+async fn a_certificate_and_a_key_that_do_not_belong_together_are_refused_by_name() {
+    let mesh = Mesh::new(&policy(1, 2));
+    let issue = |path: &str| {
+        mesh.authority
+            .issue(
+                &support::id(path),
+                now(),
+                Duration::from_secs(60),
+                &ztl_mtls::provider(),
+            )
+            .expect("svid")
+    };
+    let error = ztl_mtls::X509Svid::from_pem(
+        issue("/gateway").cert_pem.as_bytes(),
+        issue("/caller").key_pem.as_bytes(),
+        &ztl_mtls::provider(),
+    )
+    .expect_err("refused");
+    let text = support::chain(&error);
+    assert!(text.contains("spiffe://prod.example/gateway"), "{text}");
+}
+
+#[tokio::test]
+async fn t23_an_open_connection_ends_when_its_proof_expires() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    let ((listener, address), start) = (
+        listener_at("127.0.0.1".parse().expect("address")).await,
+        now(),
+    );
+    let mesh = Mesh::new(&policy(address.port(), 1).replace(
+        "name = \"users-ask\"",
+        "name = \"users-ask\"\nmode = \"off\"",
+    ));
+    let clock = Arc::new(AtomicU64::new(start.as_unix_millis()));
+    let audit = Arc::new(MemorySink::new(10));
+    let guard = {
+        let clock = Arc::clone(&clock);
+        let read = move || ztl_core::Timestamp::from_unix_millis(clock.load(Ordering::SeqCst));
+        mesh.builder("gateway", "/gateway", &audit)
+            .clock(read)
+            .build()
+            .await
+            .expect("guard")
+    };
+    serve(&guard, listener, Marker::default().app());
+    let svid = mesh.svid("/caller");
+    let stream = support::raw_connect(address, None, Some(&svid), b"http/1.1")
+        .await
+        .expect("connect");
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream))
+            .await
+            .expect("http");
+    let open = tokio::spawn(connection);
+    let request = get1("/v1/x").body(Empty::<Bytes>::new()).expect("request");
+    assert_eq!(
+        sender.send_request(request).await.expect("first").status(),
+        StatusCode::OK
+    );
+    clock.store(start.as_unix_millis() + 3_601_000, Ordering::SeqCst);
+    let ended = tokio::time::timeout(Duration::from_millis(1900), open).await;
+    assert!(
+        ended.is_ok(),
+        "within a second of the wall clock, and a little"
+    );
+    assert_eq!(
+        reasons(&audit).last().map(String::as_str),
+        Some("identity_expired")
+    );
+}

@@ -1,0 +1,156 @@
+//! The way out: whom we speak to, and what we ask.
+
+use super::*;
+
+#[tokio::test]
+async fn egress_names_a_workload_and_proves_it() {
+    let run = running().await;
+    let audit = Arc::new(MemorySink::new(100));
+    let retriever = run
+        .mesh
+        .builder("retriever", "/retriever", &audit)
+        .endpoint("model-server", run.address)
+        .build()
+        .await
+        .expect("guard");
+    let client = retriever.client();
+    for _ in 0..3 {
+        let request = Request::post("https://model-server/v1/models/llama/infer")
+            .body(Empty::<Bytes>::new())
+            .expect("request");
+        let response = client.request(request).await.expect("response");
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(
+            response
+                .extensions()
+                .get::<ztl_tower::Peer>()
+                .expect("peer")
+                .id()
+                .path(),
+            "/model-server"
+        );
+        response.into_body().collect().await.expect("body");
+    }
+    assert_eq!(run.marker.calls(), 3);
+    let flows = run
+        .audit
+        .lines()
+        .iter()
+        .filter(|line| line.contains("\"stage\":\"flow\""))
+        .count();
+    assert_eq!(flows, 1, "the connection is kept");
+}
+
+#[tokio::test]
+async fn egress_refuses_before_a_byte_leaves() {
+    let run = running().await;
+    let audit = Arc::new(MemorySink::new(100));
+    let retriever = run
+        .mesh
+        .builder("retriever", "/retriever", &audit)
+        .endpoint("model-server", run.address)
+        .build()
+        .await
+        .expect("guard");
+    for (method, uri, reason) in [
+        (
+            "PUT",
+            "https://model-server/v1/models/llama",
+            "no_action_permitted",
+        ),
+        ("POST", "https://router/v1/route", "no_flow_permitted"),
+        ("POST", "https://nobody/", "no_flow_permitted"),
+        (
+            "GET",
+            "https://model-server/v1/models/%2e%2e",
+            "path_ambiguous",
+        ),
+    ] {
+        let request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .body(Empty::<Bytes>::new())
+            .expect("request");
+        let error = match retriever.client().request(request).await {
+            Err(EgressError::Port { .. }) if uri.contains("router") => continue,
+            Err(error) => error,
+            Ok(response) => panic!("{uri}: {}", response.status()),
+        };
+        assert_eq!(
+            error.denial().expect("a denial of our own").reason().code(),
+            reason,
+            "{uri}"
+        );
+    }
+    assert_eq!(run.audit.taken(), 0, "the target was not even dialled");
+    assert_eq!(run.marker.calls(), 0);
+}
+
+#[tokio::test]
+async fn egress_takes_nobody_else_for_the_target() {
+    let run = running().await;
+    // Somebody with a real SVID of the mesh answers at the model server's address.
+    let (listener, address) = listener().await;
+    let mesh = Mesh {
+        policy: policy(address.port()),
+        authority: run.mesh.authority,
+    };
+    let text = mesh.policy.replace(
+        "id = \"spiffe://prod.example/router\"",
+        &format!(
+            "id = \"spiffe://prod.example/router\"\nports = [{}]",
+            address.port()
+        ),
+    );
+    let audit = Arc::new(MemorySink::new(100));
+    let impostor = mesh
+        .builder("router", "/router", &audit)
+        .policy(ztl_core::policy::Policy::from_toml(&text).expect("policy"))
+        .build()
+        .await
+        .expect("guard");
+    serve(&impostor, listener, Marker::default().app());
+    let retriever = mesh
+        .builder("retriever", "/retriever", &Arc::new(MemorySink::new(9)))
+        .endpoint("model-server", address)
+        .build()
+        .await
+        .expect("guard");
+    let request = Request::post("https://model-server/v1/models/llama/infer")
+        .body(Empty::<Bytes>::new())
+        .expect("request");
+    let error = retriever
+        .client()
+        .request(request)
+        .await
+        .expect_err("refused");
+    assert!(matches!(error, EgressError::Unproven { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn egress_reports_a_refusal_at_the_targets_door() {
+    let run = running().await;
+    // The caller's own policy is out of date and permits what the target's does not.
+    let generous = run
+        .mesh
+        .policy
+        .replace("from = \"retriever\"", "from = [\"retriever\", \"router\"]");
+    let audit = Arc::new(MemorySink::new(100));
+    let router = run
+        .mesh
+        .builder("router", "/router", &audit)
+        .policy(ztl_core::policy::Policy::from_toml(&generous).expect("policy"))
+        .endpoint("model-server", run.address)
+        .build()
+        .await
+        .expect("guard");
+    let request = Request::post("https://model-server/v1/models/llama/infer")
+        .body(Empty::<Bytes>::new())
+        .expect("request");
+    let error = router.client().request(request).await.expect_err("refused");
+    assert!(
+        matches!(error, EgressError::FlowRefused { .. }),
+        "{error:?}"
+    );
+    assert_eq!(run.marker.calls(), 0);
+}
