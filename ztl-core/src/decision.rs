@@ -76,7 +76,7 @@ impl DecisionId {
 impl fmt::Display for DecisionId {
     /// 32 hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        crate::hex::write(&self.0.to_be_bytes(), f)
     }
 }
 

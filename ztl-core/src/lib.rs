@@ -7,6 +7,7 @@ mod decision;
 mod engine;
 mod evidence;
 mod flow;
+mod hex;
 mod id;
 mod path;
 mod peer;

@@ -4,14 +4,14 @@ use core::fmt;
 
 use http::header::{CONTENT_TYPE, HOST, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, HeaderName, Method, Uri};
 use ztl_core::{Action, PathError};
 
 /// Fields by which a client asks a framework to act under another method than the request's own.
-const METHOD_OVERRIDES: [&str; 3] = [
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
+static METHOD_OVERRIDES: [HeaderName; 3] = [
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-method-override"),
 ];
 
 /// Why a request cannot be named: it has more than one reading. Answered with 400.
@@ -52,7 +52,7 @@ pub(crate) fn action(parts: &Parts) -> Result<Action<'_>, Ambiguity> {
     check_authority(&parts.uri, &parts.headers)?;
     if METHOD_OVERRIDES
         .iter()
-        .any(|name| parts.headers.contains_key(*name))
+        .any(|name| parts.headers.contains_key(name))
     {
         return Err(Ambiguity::MethodOverride);
     }

@@ -70,7 +70,10 @@ impl Record<'_> {
         optional(out, "zone", self.zone);
         let _ = write!(out, ",\"port\":{}", self.port);
         if let Some(action) = self.action {
-            text(out, "action", &action.to_string());
+            out.push_str(",\"action\":\"");
+            // Writing to a String cannot fail.
+            let _ = write!(Quoted::new(out), "{action}");
+            out.push('"');
         }
         if !self.decision.shadow.is_empty() {
             out.push_str(",\"shadow\":[");
@@ -107,24 +110,67 @@ fn text(out: &mut String, name: &str, value: &str) {
 /// A JSON text in which nothing can end a line, start an escape sequence or turn the direction of writing (T30).
 fn quoted(out: &mut String, value: &str) {
     out.push('"');
-    for (at, character) in value.chars().enumerate() {
-        if at == MAX_TEXT {
-            out.push('…');
-            break;
+    let _ = Quoted::new(out).write_str(value);
+    out.push('"');
+}
+
+/// Writes into a JSON text, at most [`MAX_TEXT`] characters of it.
+struct Quoted<'a> {
+    out: &'a mut String,
+    left: usize,
+}
+
+impl<'a> Quoted<'a> {
+    const fn new(out: &'a mut String) -> Self {
+        Self {
+            out,
+            left: MAX_TEXT,
         }
+    }
+
+    fn push(&mut self, character: char) {
         match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
+            '"' => self.out.push_str("\\\""),
+            '\\' => self.out.push_str("\\\\"),
             _ if must_be_escaped(character) => {
                 let mut units = [0; 2];
                 for unit in character.encode_utf16(&mut units) {
-                    let _ = write!(out, "\\u{unit:04x}");
+                    let _ = write!(self.out, "\\u{unit:04x}");
                 }
             }
-            _ => out.push(character),
+            _ => self.out.push(character),
         }
     }
-    out.push('"');
+}
+
+impl Write for Quoted<'_> {
+    fn write_str(&mut self, value: &str) -> core::fmt::Result {
+        // Nearly every value is plain and short.
+        if value.len() <= self.left
+            && value
+                .bytes()
+                .all(|byte| matches!(byte, b' '..=b'~' if byte != b'"' && byte != b'\\'))
+        {
+            self.left -= value.len();
+            self.out.push_str(value);
+            return Ok(());
+        }
+        for character in value.chars() {
+            match self.left.checked_sub(1) {
+                Some(left) => {
+                    self.left = left;
+                    self.push(character);
+                }
+                None => {
+                    if !self.out.ends_with('…') {
+                        self.out.push('…');
+                    }
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Controls, line separators and the marks that steer bidirectional text.

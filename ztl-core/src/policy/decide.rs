@@ -11,6 +11,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::action::Action;
 use crate::decision::{Decision, Lack, ShadowOutcome};
 use crate::evidence::Evidence;
@@ -24,17 +26,36 @@ use crate::zone::ZoneIdx;
 
 use super::Policy;
 use super::asked::Asked;
-use super::document::{Effect, Mode};
+use super::document::Effect;
 use super::requirement::Unmet;
-use super::rule::{Caller, Place, Rule, RuleIdx};
+use super::rule::{Caller, Place, Rule, RuleIdx, TargetRule, Who};
 use super::workload::{Workload, WorkloadIdx};
 
-/// The rules that speak of one flow, in document order, and the facts they share.
+/// The rules that speak of one flow, and the facts they share. Most flows have few, which stand in the permit itself.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Edge {
-    rules: Vec<RuleIdx>,
+    /// The enforced forbids, then the enforced permits, then the shadow rules, each in document order.
+    rules: SmallVec<[RuleIdx; 8]>,
+    permits_at: usize,
+    shadow_at: usize,
     pub(super) zone: Option<ZoneIdx>,
     pub(super) target: Option<WorkloadIdx>,
+}
+
+impl Edge {
+    fn forbids(&self) -> &[RuleIdx] {
+        self.rules.get(..self.permits_at).unwrap_or_default()
+    }
+
+    fn permits(&self) -> &[RuleIdx] {
+        self.rules
+            .get(self.permits_at..self.shadow_at)
+            .unwrap_or_default()
+    }
+
+    fn shadow(&self) -> &[RuleIdx] {
+        self.rules.get(self.shadow_at..).unwrap_or_default()
+    }
 }
 
 /// How a step ended, and by which rule.
@@ -130,7 +151,7 @@ pub fn decide(policy: &Policy, input: &Input<'_>, now: Timestamp) -> Decision {
             if outcome.is_permit() {
                 outcome = Outcome::new(Stage::Action, Reason::PathAmbiguous, None);
             }
-            edge.rules.clear();
+            edge.rules.truncate(edge.shadow_at);
             None
         }
     };
@@ -214,36 +235,33 @@ impl Policy {
         caller: &Caller<'_>,
         flow: &Flow<'_>,
     ) -> (Edge, Outcome) {
+        let speaks = |entry: &&TargetRule| {
+            let rule = self
+                .rule(entry.rule)
+                .filter(|_| entry.covers_port(flow.port));
+            rule.is_some_and(|rule| {
+                let speaks = |who: &Who| who.speaks_of(caller, rule.effect, self.zones());
+                rule.from
+                    .iter()
+                    .any(|who| speaks(who).counts_for(rule.effect))
+            })
+        };
         let mut edge = Edge {
-            rules: Vec::new(),
             zone: caller.place.zone(self.zones()),
             target: Some(index),
+            ..Edge::default()
         };
-        let (mut permit, mut forbid) = (None, None);
-        for entry in target
-            .rules
-            .iter()
-            .filter(|entry| entry.covers_port(flow.port))
-        {
-            let Some(rule) = self.rule(entry.rule) else {
-                continue;
-            };
-            let spoken_of = rule.from.iter().any(|who| {
-                who.speaks_of(caller, rule.effect, self.zones())
-                    .counts_for(rule.effect)
-            });
-            if !spoken_of {
-                continue;
-            }
-            edge.rules.push(entry.rule);
-            if rule.mode == Mode::Enforce {
-                match rule.effect {
-                    Effect::Permit => permit = permit.or(Some(entry.rule)),
-                    Effect::Forbid if rule.forbids_flow() => forbid = forbid.or(Some(entry.rule)),
-                    Effect::Forbid => {}
-                }
-            }
-        }
+        edge.rules
+            .extend(target.forbids.iter().filter(speaks).map(|entry| entry.rule));
+        edge.permits_at = edge.rules.len();
+        edge.rules
+            .extend(target.permits.iter().filter(speaks).map(|entry| entry.rule));
+        edge.shadow_at = edge.rules.len();
+        edge.rules
+            .extend(target.shadow.iter().filter(speaks).map(|entry| entry.rule));
+        let permit = edge.permits().first().copied();
+        let whole = |index: &&RuleIdx| self.rule(**index).is_some_and(Rule::forbids_flow);
+        let forbid = edge.forbids().iter().find(whole).copied();
         let misplaced = match caller.place {
             Place::Arrival(_) => misplacement(caller, target, edge.zone),
             Place::Declared(_) => None,
@@ -274,13 +292,13 @@ impl Policy {
             evidence,
             now,
         };
-        for (index, rule) in self.edge_rules(edge, Mode::Enforce, Effect::Forbid) {
+        for (index, rule) in self.rules_of(edge.forbids()) {
             if asked.forbid_fires(rule) {
                 return Outcome::new(Stage::Action, Reason::Forbidden, Some(index));
             }
         }
         let mut nearest: Option<(RuleIdx, Unmet)> = None;
-        for (index, rule) in self.edge_rules(edge, Mode::Enforce, Effect::Permit) {
+        for (index, rule) in self.rules_of(edge.permits()) {
             match asked.permit_holds(rule) {
                 None => {}
                 Some(Ok(until)) => {
@@ -311,13 +329,7 @@ impl Policy {
         now: Timestamp,
     ) -> Vec<ShadowOutcome> {
         let mut shadow = Vec::new();
-        if !self.has_shadow() {
-            return shadow;
-        }
-        for index in &edge.rules {
-            let Some(rule) = self.rule(*index).filter(|rule| rule.mode == Mode::Shadow) else {
-                continue;
-            };
+        for (_, rule) in self.rules_of(edge.shadow()) {
             let would = match (action, rule.effect) {
                 (None, Effect::Permit) => Some(Verdict::Permit),
                 (None, Effect::Forbid) => rule.forbids_flow().then_some(Verdict::Deny),
@@ -359,16 +371,10 @@ impl Policy {
             .map(crate::zone::Zone::name)
     }
 
-    fn edge_rules<'a>(
-        &'a self,
-        edge: &'a Edge,
-        mode: Mode,
-        effect: Effect,
-    ) -> impl Iterator<Item = (RuleIdx, &'a Rule)> {
-        edge.rules
+    fn rules_of<'a>(&'a self, indexes: &'a [RuleIdx]) -> impl Iterator<Item = (RuleIdx, &'a Rule)> {
+        indexes
             .iter()
             .filter_map(|index| self.rule(*index).map(|rule| (*index, rule)))
-            .filter(move |(_, rule)| rule.mode == mode && rule.effect == effect)
     }
 
     /// The id in the primary trust domain, where it was shown in an alias of it (rule 28, T13).

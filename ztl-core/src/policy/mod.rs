@@ -61,7 +61,7 @@ impl Revision {
 impl fmt::Display for Revision {
     /// 64 hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        crate::hex::write(&self.0, f)
     }
 }
 
@@ -81,7 +81,6 @@ pub struct Policy {
     by_name: HashMap<Arc<str>, WorkloadIdx>,
     by_id: HashMap<SpiffeId, WorkloadIdx>,
     rules: Vec<Rule>,
-    has_shadow: bool,
 }
 
 impl Policy {
@@ -154,10 +153,7 @@ impl Policy {
     #[must_use]
     pub fn workload_reads_token(&self, name: &str) -> bool {
         self.workload_named(name).is_some_and(|(_, workload)| {
-            let rules = workload
-                .rules
-                .iter()
-                .filter_map(|entry| self.rule(entry.rule));
+            let rules = workload.rules().filter_map(|entry| self.rule(entry.rule));
             rules.into_iter().any(Rule::reads_token)
         })
     }
@@ -167,10 +163,6 @@ impl Policy {
             .aliases
             .iter()
             .any(|alias| alias.value.as_str() == domain)
-    }
-
-    pub(crate) fn has_shadow(&self) -> bool {
-        self.has_shadow
     }
 
     pub(crate) fn rule(&self, index: RuleIdx) -> Option<&Rule> {

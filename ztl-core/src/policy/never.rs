@@ -73,8 +73,7 @@ fn permitting<'a>(
     }
     let speaking = || {
         target
-            .rules
-            .iter()
+            .rules()
             .filter(|entry| entry.covers_port(port))
             .filter_map(|entry| policy.rule(entry.rule))
             .filter(|rule| {
@@ -246,8 +245,7 @@ fn ports(target: &Workload, never: &NeverDecl) -> Vec<u16> {
         never.ports.is_empty() || never.ports.iter().any(|range| range.value.contains(*port))
     };
     let named = target
-        .rules
-        .iter()
+        .rules()
         .flat_map(|entry| entry.ports.iter())
         .flat_map(|range: &PortRange| [range.first, range.last]);
     let asserted = never

@@ -23,7 +23,10 @@ pub struct Workload {
     pub(crate) public_ports: Vec<u16>,
     pub(crate) hosts: Vec<Arc<str>>,
     pub(crate) asserted_by: Vec<Arc<str>>,
-    pub(crate) rules: Vec<TargetRule>,
+    /// The rules that speak of it as target, each in document order.
+    pub(crate) forbids: Vec<TargetRule>,
+    pub(crate) permits: Vec<TargetRule>,
+    pub(crate) shadow: Vec<TargetRule>,
 }
 
 impl Workload {
@@ -31,6 +34,10 @@ impl Workload {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
     }
 
     /// Its SPIFFE ID, in the primary trust domain.
@@ -78,6 +85,11 @@ impl Workload {
     #[must_use]
     pub fn listens_on(&self, port: u16) -> bool {
         self.ports.contains(&port) || self.public_ports.contains(&port)
+    }
+
+    /// All rules that speak of it as target.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &TargetRule> {
+        self.forbids.iter().chain(&self.permits).chain(&self.shadow)
     }
 
     pub(crate) fn is_asserted_by(&self, party: &str) -> bool {

@@ -26,7 +26,10 @@ use ztl_tower::{Guard, GuardBuilder, Peer};
 /// How long anything here may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-#[expect(clippy::disallowed_methods, reason = "the tests stand for an enforcement point")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the tests stand for an enforcement point"
+)]
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("clock");
     Timestamp::from_unix_millis(u64::try_from(since.as_millis()).expect("millis"))

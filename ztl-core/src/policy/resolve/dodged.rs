@@ -19,8 +19,7 @@ pub(super) fn check(
     for workload in workloads {
         let speaking = || {
             workload
-                .rules
-                .iter()
+                .rules()
                 .filter_map(|entry| rule_at(entry.rule).map(|(rule, decl)| (entry, rule, decl)))
         };
         let names_public = |rule: &Rule| rule.from.contains(&Who::Public);

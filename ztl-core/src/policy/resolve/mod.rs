@@ -16,7 +16,7 @@ use crate::zone::{Zone, ZoneIdx, ZoneMap};
 
 use self::names::Names;
 use super::diagnostic::Report;
-use super::document::{Document, Mode, Spanned};
+use super::document::{Document, Effect, Mode, Spanned};
 use super::load::Loader;
 use super::rule::{RuleIdx, TargetRule};
 use super::workload::WorkloadIdx;
@@ -49,17 +49,20 @@ pub(super) fn resolve(
     for (index, decl) in document.rules.iter().enumerate() {
         let index = RuleIdx(u32::try_from(index).ok()?);
         for (target, ports) in names.targets(decl, &workloads, report) {
-            if let (Some(workload), true) = (
-                workloads.get_mut(usize::try_from(target.0).ok()?),
-                decl.mode != Mode::Off,
-            ) {
-                workload.rules.push(TargetRule { rule: index, ports });
-            }
+            let Some(workload) = workloads.get_mut(usize::try_from(target.0).ok()?) else {
+                continue;
+            };
+            let list = match (decl.mode, decl.effect) {
+                (Mode::Off, _) => continue,
+                (Mode::Shadow, _) => &mut workload.shadow,
+                (Mode::Enforce, Effect::Forbid) => &mut workload.forbids,
+                (Mode::Enforce, Effect::Permit) => &mut workload.permits,
+            };
+            list.push(TargetRule { rule: index, ports });
         }
         rules.push(names.rule(loader, decl, report));
     }
     dodged::check(&document, &workloads, &rules, report);
-    let has_shadow = rules.iter().any(|rule| rule.mode == Mode::Shadow);
     let Names { by_name, by_id, .. } = names;
     Some(Policy {
         revision: Revision(digest),
@@ -68,7 +71,6 @@ pub(super) fn resolve(
         by_name,
         by_id,
         rules,
-        has_shadow,
         document,
     })
 }

@@ -56,7 +56,9 @@ impl Names<'_> {
                 .iter()
                 .map(|party| Arc::clone(&party.value))
                 .collect(),
-            rules: Vec::new(),
+            forbids: Vec::new(),
+            permits: Vec::new(),
+            shadow: Vec::new(),
         }
     }
 

@@ -1,42 +1,30 @@
 //! The policy decision point of one process: the policy in force, the audit, and the only place where permits are made.
 
+mod about;
+mod error;
+
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use thiserror::Error;
+
+use self::about::About;
+pub use self::error::EngineError;
 
 use crate::action::Action;
-use crate::audit::{Record, Sink};
-use crate::decision::{Decision, Denial, IdSource};
-use crate::evidence::{Claims, Evidence};
+use crate::audit::Sink;
+use crate::decision::{Decision, DecisionId, Denial, IdSource};
+use crate::evidence::Evidence;
 use crate::flow::{ActionPermit, Direction, Flow, FlowPermit, Permitted};
-use crate::peer::{Peer, Proof};
-use crate::policy::{Edge, Input, Outcome, Policy, decide};
+use crate::peer::Peer;
+use crate::policy::{Edge, Input, Outcome, Policy, Workload, decide};
 use crate::reason::{Reason, Stage, Verdict};
 use crate::time::Timestamp;
 
 /// How far `now` may lie behind the latest `now` that was seen, before the clock is no longer trusted (T23).
 pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
-
-/// Why an engine could not be made, or a policy not be taken.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum EngineError {
-    /// The operating system gave no random bits.
-    #[error("the operating system gave no random bits: {0}")]
-    Random(String),
-    /// The new policy's `serial` is lower than that of the policy in force, or is missing (T6).
-    #[error("the policy's serial goes back from {current} to {offered}; an old policy is not taken", offered = offered.map_or_else(|| "none".to_owned(), |serial| serial.to_string()))]
-    SerialWentBack {
-        /// Of the policy in force.
-        current: u64,
-        /// Of the policy that was offered.
-        offered: Option<u64>,
-    },
-}
 
 /// Judges flows and actions under the policy in force, and records every decision.
 ///
@@ -70,16 +58,6 @@ pub struct Engine {
 struct InForce {
     policy: Arc<Policy>,
     epoch: u64,
-}
-
-/// What a record is about, beside the decision.
-struct About<'a> {
-    flow: &'a Flow<'a>,
-    edge: Option<&'a Edge>,
-    policy: &'a Policy,
-    action: Option<&'a Action<'a>>,
-    claims: Option<&'a Claims>,
-    now: Timestamp,
 }
 
 impl Engine {
@@ -183,12 +161,13 @@ impl Engine {
             claims: None,
             now,
         };
-        let rule = decision.rule.clone();
-        let id = self.recorded(decision, &about)?;
+        let (id, rule) = self.recorded(decision, &about)?;
         Ok(FlowPermit(Arc::new(Permitted {
             engine: self.id,
             direction: flow.direction,
-            me: flow.me.into(),
+            me: policy
+                .workload_by_name(flow.me)
+                .map_or_else(|| flow.me.into(), Workload::shared_name),
             peer: flow.peer.cloned(),
             arrival: flow.arrival,
             port: flow.port,
@@ -253,9 +232,8 @@ impl Engine {
         let outcome = policy.judge_action(edge, &flow, action, evidence, now);
         let shadow = policy.shadows(edge, &flow, Some(action), evidence, now);
         let decision = policy.decision(outcome, shadow);
-        let rule = decision.rule.clone();
         let claims = evidence.claims.filter(|_| policy.edge_reads_token(edge));
-        let id = self.recorded(
+        let (id, rule) = self.recorded(
             decision,
             &About {
                 flow: &flow,
@@ -416,10 +394,14 @@ impl Engine {
     }
 
     fn clock_is_trusted(&self, now: Timestamp) -> bool {
-        let latest = Timestamp::from_unix_millis(
-            self.latest
-                .fetch_max(now.as_unix_millis(), Ordering::AcqRel),
-        );
+        // Mostly the clock stands since the last decision, and a load disturbs no other core.
+        let mut latest = self.latest.load(Ordering::Acquire);
+        if now.as_unix_millis() > latest {
+            latest = self
+                .latest
+                .fetch_max(now.as_unix_millis(), Ordering::AcqRel);
+        }
+        let latest = Timestamp::from_unix_millis(latest);
         now >= latest.saturating_sub(CLOCK_SKEW)
     }
 
@@ -428,11 +410,11 @@ impl Engine {
         &self,
         decision: Decision,
         about: &About<'_>,
-    ) -> Result<crate::decision::DecisionId, Denial> {
+    ) -> Result<(DecisionId, Option<Arc<str>>), Denial> {
         let id = self.ids.next();
         let kept = self.sink.record(&about.record(id, &decision));
         match (decision.verdict, kept) {
-            (Verdict::Permit, Ok(())) => Ok(id),
+            (Verdict::Permit, Ok(())) => Ok((id, decision.rule)),
             (Verdict::Deny, _) => Err(Denial { id, decision }),
             (Verdict::Permit, Err(_)) => {
                 let decision = Decision {
@@ -454,39 +436,6 @@ impl Engine {
         // A denial stands whether or not it could be recorded; the sink reports its own failures.
         let _ = self.sink.record(&about.record(id, &decision));
         Denial { id, decision }
-    }
-}
-
-impl<'a> About<'a> {
-    fn record(&self, id: crate::decision::DecisionId, decision: &'a Decision) -> Record<'_> {
-        let zone = match self.edge {
-            Some(edge) => self.policy.edge_zone(edge),
-            None => self
-                .policy
-                .zones()
-                .zone_of(&self.flow.arrival)
-                .map(crate::zone::Zone::name),
-        };
-        Record {
-            id,
-            time: self.now,
-            decision,
-            direction: self.flow.direction,
-            me: self.flow.me,
-            peer: self.flow.peer.map(Peer::id),
-            asserted_by: match self.flow.peer.map(Peer::proof) {
-                Some(Proof::Asserted { by, .. }) => Some(by),
-                _ => None,
-            },
-            subject: self
-                .claims
-                .and_then(|claims| Some((claims.issuer()?, claims.subject()?))),
-            addr: self.flow.arrival.addr(),
-            zone,
-            port: self.flow.port,
-            action: self.action,
-            revision: self.policy.revision(),
-        }
     }
 }
 

@@ -1,0 +1,54 @@
+//! What a decision was about, for its record.
+
+use crate::action::Action;
+use crate::audit::Record;
+use crate::decision::{Decision, DecisionId};
+use crate::evidence::Claims;
+use crate::flow::Flow;
+use crate::peer::{Peer, Proof};
+use crate::policy::{Edge, Policy};
+use crate::time::Timestamp;
+
+/// What a record is about, beside the decision.
+pub(super) struct About<'a> {
+    pub(super) flow: &'a Flow<'a>,
+    pub(super) edge: Option<&'a Edge>,
+    pub(super) policy: &'a Policy,
+    pub(super) action: Option<&'a Action<'a>>,
+    pub(super) claims: Option<&'a Claims>,
+    pub(super) now: Timestamp,
+}
+
+impl<'a> About<'a> {
+    /// The record of a decision.
+    pub(super) fn record(&self, id: DecisionId, decision: &'a Decision) -> Record<'_> {
+        let zone = match self.edge {
+            Some(edge) => self.policy.edge_zone(edge),
+            None => self
+                .policy
+                .zones()
+                .zone_of(&self.flow.arrival)
+                .map(crate::zone::Zone::name),
+        };
+        Record {
+            id,
+            time: self.now,
+            decision,
+            direction: self.flow.direction,
+            me: self.flow.me,
+            peer: self.flow.peer.map(Peer::id),
+            asserted_by: match self.flow.peer.map(Peer::proof) {
+                Some(Proof::Asserted { by, .. }) => Some(by),
+                _ => None,
+            },
+            subject: self
+                .claims
+                .and_then(|claims| Some((claims.issuer()?, claims.subject()?))),
+            addr: self.flow.arrival.addr(),
+            zone,
+            port: self.flow.port,
+            action: self.action,
+            revision: self.policy.revision(),
+        }
+    }
+}
