@@ -65,6 +65,19 @@ impl<'a> Flow<'a> {
             port,
         }
     }
+
+    /// A connection that the workload `me` would make to a port, before anybody has proved itself there: for the record of a
+    /// refusal. Judged, it is denied, for nobody is proved.
+    #[must_use]
+    pub const fn egress_unproved(me: &'a str, port: u16) -> Self {
+        Self {
+            direction: Direction::Egress,
+            me,
+            peer: None,
+            arrival: Arrival::unknown(),
+            port,
+        }
+    }
 }
 
 /// The proof that a flow is permitted. Made by [`Engine::permit_flow`](crate::Engine::permit_flow) and nowhere else, and
@@ -178,6 +191,7 @@ impl fmt::Debug for FlowPermit {
 pub struct ActionPermit {
     pub(crate) engine: u64,
     pub(crate) epoch: u64,
+    pub(crate) trust_generation: u64,
     pub(crate) id: DecisionId,
     pub(crate) rule: Arc<str>,
     pub(crate) expires_at: Timestamp,

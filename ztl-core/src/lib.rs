@@ -18,7 +18,7 @@ mod zone;
 
 pub use action::{Action, Method, Resource, Upgrade};
 pub use decision::{Decision, DecisionId, Denial, Lack, ShadowOutcome};
-pub use engine::{CLOCK_SKEW, Engine, EngineError};
+pub use engine::{CLOCK_LEAP, CLOCK_SKEW, Engine, EngineError};
 pub use evidence::{Claims, Evidence, HeaderPairs, Headers, TrustScore};
 pub use flow::{ActionPermit, Direction, Flow, FlowPermit};
 pub use id::{IdError, IdPattern, MAX_ID_BYTES, MAX_TRUST_DOMAIN_BYTES, SpiffeId, TrustDomain};

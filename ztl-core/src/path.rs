@@ -45,8 +45,8 @@ pub enum PathError {
     /// A letter, digit, `-`, `.`, `_` or `~` is escaped; RFC 3986 §2.3 says that it must not be.
     #[error("the path escapes a character that needs no escape (RFC 3986 §2.3)")]
     EscapedUnreserved,
-    /// `%2f`, `%5c`, `%3b`, `%25` or `%23`: a second decoding would change the path's shape.
-    #[error("the path escapes `/`, `\\`, `;`, `%` or `#`")]
+    /// `%2f`, `%5c`, `%3b`, `%25`, `%3f` or `%23`: a second decoding would change the path's shape.
+    #[error("the path escapes `/`, `\\`, `;`, `%`, `?` or `#`")]
     EscapedDelimiter,
     /// An escaped control character, `%00` among them.
     #[error("the path escapes a control character")]
@@ -264,7 +264,7 @@ fn check_escape(high: u8, low: u8) -> Result<(), PathError> {
         b'.' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' => {
             Err(PathError::EscapedUnreserved)
         }
-        b'/' | b'\\' | b';' | b'%' | b'#' => Err(PathError::EscapedDelimiter),
+        b'/' | b'\\' | b';' | b'%' | b'?' | b'#' => Err(PathError::EscapedDelimiter),
         0..=0x1f | 0x7f => Err(PathError::EscapedControl),
         _ if high.is_ascii_lowercase() || low.is_ascii_lowercase() => {
             Err(PathError::LowerCaseEscape)
@@ -322,6 +322,7 @@ mod tests {
             ("/a%2fb", PathError::EscapedDelimiter),
             ("/a%5Cb", PathError::EscapedDelimiter),
             ("/a%3Bb", PathError::EscapedDelimiter),
+            ("/a%3Fb", PathError::EscapedDelimiter),
             ("/%252e", PathError::EscapedDelimiter),
             ("/a%00", PathError::EscapedControl),
             ("/a%0d%0a", PathError::EscapedControl),

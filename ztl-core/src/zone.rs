@@ -126,6 +126,24 @@ impl ZoneMap {
         self.index_of(arrival).and_then(|index| self.get(index))
     }
 
+    pub(crate) fn named(&self, name: &str) -> Option<ZoneIdx> {
+        let at = self.zones.iter().position(|zone| zone.name() == name)?;
+        u16::try_from(at).ok().map(ZoneIdx)
+    }
+
+    /// Whether an address could be in a network of both.
+    pub(crate) fn overlap(&self, one: ZoneIdx, two: ZoneIdx) -> bool {
+        let of = |zone| {
+            self.networks
+                .iter()
+                .filter(move |(_, owner)| *owner == zone)
+        };
+        one == two
+            || of(one).any(|(network, _)| {
+                of(two).any(|(other, _)| network.contains(other) || other.contains(network))
+            })
+    }
+
     pub(crate) fn get(&self, index: ZoneIdx) -> Option<&Zone> {
         self.zones.get(usize::from(index.0))
     }

@@ -26,6 +26,9 @@ use crate::time::Timestamp;
 /// How far `now` may lie behind the latest `now` that was seen, before the clock is no longer trusted (T23).
 pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
+/// How far ahead of the latest `now` another may lie without a second one that agrees: longer than a machine sleeps (T23).
+pub const CLOCK_LEAP: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// Judges flows and actions under the policy in force, and records every decision.
 ///
 /// ```
@@ -50,6 +53,7 @@ pub struct Engine {
     epoch: AtomicU64,
     trust_generation: AtomicU64,
     latest: AtomicU64,
+    leap: AtomicU64,
     ids: IdSource,
     sink: Box<dyn Sink>,
     for_tests: bool,
@@ -77,6 +81,7 @@ impl Engine {
             epoch: AtomicU64::new(0),
             trust_generation: AtomicU64::new(0),
             latest: AtomicU64::new(0),
+            leap: AtomicU64::new(0),
             ids: IdSource::new().map_err(random)?,
             sink: Box::new(sink),
             for_tests: false,
@@ -147,7 +152,15 @@ impl Engine {
     /// [`Denial`] at stage identity or flow.
     pub fn permit_flow(&self, flow: &Flow<'_>, now: Timestamp) -> Result<FlowPermit, Denial> {
         // Read before the policy, so that what changes in between is noticed at the first action.
-        let trust_generation = self.trust_generation();
+        self.permit_flow_proved_at(flow, self.trust_generation(), now)
+    }
+
+    fn permit_flow_proved_at(
+        &self,
+        flow: &Flow<'_>,
+        trust_generation: u64,
+        now: Timestamp,
+    ) -> Result<FlowPermit, Denial> {
         let in_force = self.current.load_full();
         let policy = &in_force.policy;
         let (edge, outcome) = self.judge_flow(policy, flow, now);
@@ -190,7 +203,8 @@ impl Engine {
         if permit.0.epoch == self.epoch() {
             Ok(permit.clone())
         } else {
-            self.permit_flow(&permit.0.flow(), now)
+            // The proof is the old one, and so is what it rests on.
+            self.permit_flow_proved_at(&permit.0.flow(), permit.0.trust_generation, now)
         }
     }
 
@@ -247,6 +261,7 @@ impl Engine {
         Ok(ActionPermit {
             engine: self.id,
             epoch: in_force.epoch,
+            trust_generation: permit.0.trust_generation,
             id,
             rule: rule.unwrap_or_else(|| "".into()),
             expires_at: outcome.until.min(permit.expires_at()),
@@ -256,7 +271,10 @@ impl Engine {
     /// Whether an action permit was made by this engine under the policy in force, and has not expired.
     #[must_use]
     pub fn is_current(&self, permit: &ActionPermit, now: Timestamp) -> bool {
-        permit.engine == self.id && permit.epoch == self.epoch() && now < permit.expires_at
+        permit.engine == self.id
+            && permit.epoch == self.epoch()
+            && permit.trust_generation == self.trust_generation()
+            && now < permit.expires_at
     }
 
     /// What [`permit_flow`](Self::permit_flow) and [`authorize`](Self::authorize) would say to an egress flow to a declared
@@ -393,16 +411,28 @@ impl Engine {
         Err(self.refuse(&permit.0.flow(), None, stage, reason, now))
     }
 
+    /// T23. Time stands or goes on; a step back is a clock that was set, and one far ahead is believed only when a second
+    /// reading agrees, so that one wrong reading does not deny everything that comes after it.
     fn clock_is_trusted(&self, now: Timestamp) -> bool {
-        // Mostly the clock stands since the last decision, and a load disturbs no other core.
-        let mut latest = self.latest.load(Ordering::Acquire);
-        if now.as_unix_millis() > latest {
-            latest = self
-                .latest
-                .fetch_max(now.as_unix_millis(), Ordering::AcqRel);
+        if now == Timestamp::EPOCH {
+            return false;
         }
-        let latest = Timestamp::from_unix_millis(latest);
-        now >= latest.saturating_sub(CLOCK_SKEW)
+        // Mostly the clock stands since the last decision, and a load disturbs no other core.
+        let latest = Timestamp::from_unix_millis(self.latest.load(Ordering::Acquire));
+        if now <= latest {
+            return now >= latest.saturating_sub(CLOCK_SKEW);
+        }
+        if latest != Timestamp::EPOCH && now.since(latest) > CLOCK_LEAP {
+            let before =
+                Timestamp::from_unix_millis(self.leap.swap(now.as_unix_millis(), Ordering::AcqRel));
+            if before >= now || now.since(before) > CLOCK_SKEW {
+                return false;
+            }
+        }
+        let latest = self
+            .latest
+            .fetch_max(now.as_unix_millis(), Ordering::AcqRel);
+        now >= Timestamp::from_unix_millis(latest).saturating_sub(CLOCK_SKEW)
     }
 
     /// Records a decision; a permit that cannot be recorded is none (law 6).
@@ -422,6 +452,8 @@ impl Engine {
                     reason: Reason::AuditUnavailable,
                     ..decision
                 };
+                // One of several sinks may have kept the permit; the denial is told to it as well.
+                let _ = self.sink.record(&about.record(id, &decision));
                 Err(Denial { id, decision })
             }
         }

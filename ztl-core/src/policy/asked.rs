@@ -10,8 +10,12 @@ use crate::time::Timestamp;
 
 use super::Policy;
 use super::decide::Edge;
+use super::pattern::ActionPattern;
 use super::requirement::{Given, Unmet, reads_are_fresh, with_facts};
 use super::rule::Rule;
+
+/// The parameters of a path, by name and decoded.
+type Params = Vec<(Arc<str>, String)>;
 
 /// An action on an edge, as one rule after the other is asked about it.
 pub(super) struct Asked<'a> {
@@ -26,59 +30,93 @@ pub(super) struct Asked<'a> {
 impl Asked<'_> {
     /// Whether a forbid covers the action. What cannot be told is forbidden (rule 7).
     pub(super) fn forbid_fires(&self, rule: &Rule) -> bool {
-        let covered = rule.actions.is_empty()
-            || rule
-                .actions
+        let covering = || {
+            rule.actions
                 .iter()
-                .any(|pattern| pattern.forbids(self.action));
-        if !covered {
+                .filter(|pattern| pattern.forbids(self.action))
+        };
+        if !rule.actions.is_empty() && covering().next().is_none() {
             return false;
         }
-        match &rule.when {
-            None => true,
+        let Some(condition) = &rule.when else {
+            return true;
+        };
+        let Some(resource) = self.action.resource() else {
             // On a raw stream nothing that a condition asks about is known.
-            Some(_) if matches!(self.action, Action::Connect) => true,
+            return true;
+        };
+        if self.flow.direction == Direction::Egress {
             // Egress has not the facts; the target judges it again with them.
-            Some(_) if self.flow.direction == Direction::Egress => false,
-            Some(condition) => self.given(rule, |given| {
-                reads_are_fresh(condition.reads(), given).is_err()
-                    || !matches!(
-                        with_facts(given, condition.reads(), |facts| condition.holds(facts)),
-                        Some(Ok(false))
-                    )
-            }),
+            return false;
         }
+        let fires = |params: Params| {
+            self.given(&params, |given| {
+                let asked = |facts: &Facts<'_>| condition.holds(facts);
+                reads_are_fresh(condition.reads(), given).is_err()
+                    || !matches!(with_facts(given, condition.reads(), asked), Some(Ok(false)))
+            })
+        };
+        if rule.actions.is_empty() {
+            return fires(Params::new());
+        }
+        covering().any(|pattern| match pattern.template() {
+            None => fires(Params::new()),
+            // Covered in a looser view only: what its parameters are cannot be told.
+            Some(template) => template.params(resource.path()).is_none_or(fires),
+        })
     }
 
     /// Whether a permit names the action, and if so whether all it requires holds.
     pub(super) fn permit_holds(&self, rule: &Rule) -> Option<Result<Timestamp, Unmet>> {
-        if !rule
+        let mut naming = rule
             .actions
             .iter()
-            .any(|pattern| pattern.permits(self.action))
-        {
-            return None;
-        }
+            .filter(|pattern| pattern.permits(self.action));
+        let first = naming.next()?;
         // Requirements are judged where the facts are: at the target.
         if self.flow.direction == Direction::Egress || rule.require.is_empty() {
             return Some(Ok(Timestamp::MAX));
         }
-        Some(self.given(rule, |given| {
+        if !rule.reads_params() {
+            return Some(self.requirements_hold(rule, &Params::new()));
+        }
+        // Each pattern that names the action is asked about with parameters of its own.
+        let mut nearest = None;
+        for pattern in core::iter::once(first).chain(naming) {
+            let params = self.params(pattern);
+            match self.requirements_hold(rule, &params) {
+                Ok(until) => return Some(Ok(until)),
+                unmet => nearest = nearest.or(Some(unmet)),
+            }
+        }
+        nearest
+    }
+
+    fn requirements_hold(&self, rule: &Rule, params: &Params) -> Result<Timestamp, Unmet> {
+        self.given(params, |given| {
             rule.require
                 .iter()
                 .try_fold(Timestamp::MAX, |until, requirement| {
                     requirement.check(given).map(|more| until.min(more))
                 })
-        }))
+        })
     }
 
-    fn given<T>(&self, rule: &Rule, judge: impl Fn(&Given<'_>) -> T) -> T {
+    fn params(&self, pattern: &ActionPattern) -> Params {
+        let path = self.action.resource().map(crate::action::Resource::path);
+        let template = pattern.template();
+        template
+            .zip(path)
+            .and_then(|(template, path)| template.params(path))
+            .unwrap_or_default()
+    }
+
+    fn given<T>(&self, params: &Params, judge: impl Fn(&Given<'_>) -> T) -> T {
         let zone = self
             .edge
             .zone
             .and_then(|zone| self.policy.zones().get(zone));
         let facts = |ask: &mut dyn FnMut(&Facts<'_>)| {
-            let params = self.params(rule);
             ask(&Facts {
                 peer: self.flow.peer,
                 zone: zone.map(crate::zone::Zone::name),
@@ -88,7 +126,7 @@ impl Asked<'_> {
                     .and_then(|index| self.policy.workload(index))
                     .map_or("", |workload| workload.name()),
                 action: self.action,
-                params: &params,
+                params,
                 claims: self.evidence.claims,
                 trust_score: self.evidence.trust_score,
                 now: self.now,
@@ -100,20 +138,5 @@ impl Asked<'_> {
             facts: &facts,
             now: self.now,
         })
-    }
-
-    fn params(&self, rule: &Rule) -> Vec<(Arc<str>, String)> {
-        let Some(resource) = self.action.resource() else {
-            return Vec::new();
-        };
-        rule.actions
-            .iter()
-            .filter(|pattern| pattern.permits(self.action) || pattern.forbids(self.action))
-            .find_map(|pattern| {
-                pattern
-                    .template()
-                    .and_then(|template| template.params(resource.path()))
-            })
-            .unwrap_or_default()
     }
 }

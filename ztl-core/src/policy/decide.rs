@@ -191,7 +191,13 @@ impl Policy {
         if flow.peer.is_some_and(|peer| now >= peer.expires_at()) {
             return identity(Reason::IdentityExpired);
         }
-        let mapped = flow.peer.map(|peer| self.primary_id(peer.id()));
+        let mapped = match flow.peer {
+            None => None,
+            Some(peer) => match self.primary_id(peer.id()) {
+                None => return identity(Reason::IdentityUnproven),
+                mapped => mapped,
+            },
+        };
         let peer_id = mapped.as_deref();
         let declared = peer_id.and_then(|id| self.workload_with_id(id));
         let (target, caller) = match flow.direction {
@@ -377,13 +383,15 @@ impl Policy {
             .filter_map(|index| self.rule(*index).map(|rule| (*index, rule)))
     }
 
-    /// The id in the primary trust domain, where it was shown in an alias of it (rule 28, T13).
-    pub(crate) fn primary_id<'a>(&self, id: &'a SpiffeId) -> Cow<'a, SpiffeId> {
-        let aliased = self.is_alias(id.trust_domain_name());
-        let primary = aliased
-            .then(|| id.with_trust_domain(self.trust_domain()).ok())
-            .flatten();
-        primary.map_or(Cow::Borrowed(id), Cow::Owned)
+    /// The id in the primary trust domain, where it was shown in an alias of it (rule 28, T13). None where it does not fit.
+    pub(crate) fn primary_id<'a>(&self, id: &'a SpiffeId) -> Option<Cow<'a, SpiffeId>> {
+        if self.is_alias(id.trust_domain_name()) {
+            id.with_trust_domain(self.trust_domain())
+                .ok()
+                .map(Cow::Owned)
+        } else {
+            Some(Cow::Borrowed(id))
+        }
     }
 }
 

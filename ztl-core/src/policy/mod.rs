@@ -43,7 +43,7 @@ pub(crate) use decide::{Edge, Outcome};
 use rule::{Rule, RuleIdx};
 use workload::WorkloadIdx;
 
-use crate::id::{SpiffeId, TrustDomain};
+use crate::id::{IdPattern, SpiffeId, TrustDomain};
 use crate::zone::ZoneMap;
 
 /// Which document decided: SHA-256 over its canonical form, the same for TOML and JSON with the same content.
@@ -145,8 +145,8 @@ impl Policy {
     /// The workload of this SPIFFE ID, in the primary trust domain or an alias of it.
     #[must_use]
     pub fn workload_by_id(&self, id: &SpiffeId) -> Option<&Workload> {
-        self.workload_with_id(&self.primary_id(id))
-            .map(|(_, workload)| workload)
+        let id = self.primary_id(id)?;
+        self.workload_with_id(&id).map(|(_, workload)| workload)
     }
 
     /// Whether an enforced rule about this workload as target could read a caller's token.
@@ -156,6 +156,22 @@ impl Policy {
             let rules = workload.rules().filter_map(|entry| self.rule(entry.rule));
             rules.into_iter().any(Rule::reads_token)
         })
+    }
+
+    /// The pattern in the primary trust domain. None where it does not fit.
+    pub(crate) fn primary_pattern(&self, pattern: &IdPattern) -> Option<IdPattern> {
+        match pattern {
+            IdPattern::Exact(id) => self
+                .primary_id(id)
+                .map(|id| IdPattern::Exact(id.into_owned())),
+            IdPattern::Below(id) => self
+                .primary_id(id)
+                .map(|id| IdPattern::Below(id.into_owned())),
+            IdPattern::TrustDomain(domain) if self.is_alias(domain.as_str()) => {
+                Some(IdPattern::TrustDomain(self.trust_domain().clone()))
+            }
+            IdPattern::TrustDomain(_) => Some(pattern.clone()),
+        }
     }
 
     pub(crate) fn is_alias(&self, domain: &str) -> bool {

@@ -16,11 +16,28 @@ use super::rule::{Rule, Who};
 use super::workload::{Workload, WorkloadIdx};
 
 pub(super) fn prove(policy: &Policy, report: &mut Report) {
+    if policy.document.nevers.is_empty() {
+        return;
+    }
+    let Some(everyone) = candidates(policy) else {
+        let message = "the assertions cannot be proved: an id of the document is too long for another below it";
+        report.error_with_help(
+            policy
+                .document
+                .nevers
+                .first()
+                .map(|never| never.span)
+                .unwrap_or_default(),
+            message,
+            "choose shorter ids",
+        );
+        return;
+    };
     for never in &policy.document.nevers {
         if !names_are_known(policy, never, report) {
             continue;
         }
-        if let Some((rule, caller, target, port)) = counter_example(policy, never) {
+        if let Some((rule, caller, target, port)) = counter_example(policy, never, &everyone) {
             report.error_with_help(
                 never.name.span,
                 format!("`{}` does not hold: the permit `{}` lets {caller} reach `{target}` on port {port}", never.name.value, rule.name),
@@ -41,16 +58,36 @@ struct Candidate {
 fn counter_example<'a>(
     policy: &'a Policy,
     never: &NeverDecl,
+    everyone: &[Candidate],
 ) -> Option<(&'a Rule, String, &'a str, u16)> {
-    let candidates: Vec<_> = candidates(policy)
-        .into_iter()
+    let candidates: Vec<_> = everyone
+        .iter()
         .filter(|caller| is_meant(policy, never, caller))
         .collect();
     for target in targets(policy, never) {
         for port in ports(target, never) {
+            let speaking: Vec<_> = speaking(policy, target, port).collect();
+            let permits: Vec<_> = speaking
+                .iter()
+                .filter(|rule| rule.effect == Effect::Permit && overlaps(&rule.actions, never))
+                .collect();
+            if permits.is_empty() {
+                continue;
+            }
+            let forbids: Vec<_> = speaking.iter().filter(|rule| rule.forbids_flow()).collect();
+            let names = |rule: &Rule, caller: &Candidate| {
+                rule.from
+                    .iter()
+                    .any(|who| speaks_of(policy, who, caller, rule.effect))
+            };
             for caller in &candidates {
-                if let Some(rule) = permitting(policy, never, caller, target, port) {
-                    return Some((rule, describe(policy, caller), &target.name, port));
+                let reachable = caller.id.is_some() || target.public_ports.contains(&port);
+                let placed = target.zone.is_none() || caller.zone.is_some();
+                if !reachable || !placed || forbids.iter().any(|rule| names(rule, caller)) {
+                    continue;
+                }
+                if let Some(rule) = permits.iter().find(|rule| names(rule, caller)) {
+                    return Some((**rule, describe(policy, caller), &target.name, port));
                 }
             }
         }
@@ -58,36 +95,17 @@ fn counter_example<'a>(
     None
 }
 
-/// The permit through which the caller reaches the target, where no forbid of the whole flow stands before it.
-fn permitting<'a>(
+/// The enforced rules that speak of a port of the target.
+fn speaking<'a>(
     policy: &'a Policy,
-    never: &NeverDecl,
-    caller: &Candidate,
     target: &'a Workload,
     port: u16,
-) -> Option<&'a Rule> {
-    let reachable = caller.id.is_some() || target.public_ports.contains(&port);
-    let placed = target.zone.is_none() || caller.zone.is_some();
-    if !reachable || !placed {
-        return None;
-    }
-    let speaking = || {
-        target
-            .rules()
-            .filter(|entry| entry.covers_port(port))
-            .filter_map(|entry| policy.rule(entry.rule))
-            .filter(|rule| {
-                rule.mode == Mode::Enforce
-                    && rule
-                        .from
-                        .iter()
-                        .any(|who| speaks_of(policy, who, caller, rule.effect))
-            })
-    };
-    if speaking().any(Rule::forbids_flow) {
-        return None;
-    }
-    speaking().find(|rule| rule.effect == Effect::Permit && overlaps(&rule.actions, never))
+) -> impl Iterator<Item = &'a Rule> {
+    target
+        .rules()
+        .filter(move |entry| entry.covers_port(port))
+        .filter_map(|entry| policy.rule(entry.rule))
+        .filter(|rule| rule.mode == Mode::Enforce)
 }
 
 fn overlaps(actions: &[ActionPattern], never: &NeverDecl) -> bool {
@@ -96,7 +114,7 @@ fn overlaps(actions: &[ActionPattern], never: &NeverDecl) -> bool {
             never
                 .actions
                 .iter()
-                .any(|never| never.value.may_overlap(action))
+                .any(|never| never.value.forbids_some_of(action))
         })
 }
 
@@ -122,8 +140,8 @@ fn speaks_of(policy: &Policy, who: &Who, caller: &Candidate, effect: Effect) -> 
     }
 }
 
-/// One caller for everything that rules can tell apart.
-fn candidates(policy: &Policy) -> Vec<Candidate> {
+/// One caller for everything that rules can tell apart. None where one cannot be made.
+fn candidates(policy: &Policy) -> Option<Vec<Candidate>> {
     let mut callers: Vec<Candidate> = Vec::new();
     let zones: Vec<Option<ZoneIdx>> = (0..policy.zones().iter().count())
         .filter_map(|at| u16::try_from(at).ok().map(|at| Some(ZoneIdx(at))))
@@ -140,7 +158,7 @@ fn candidates(policy: &Policy) -> Vec<Candidate> {
             zone,
         }));
     }
-    for id in undeclared(policy) {
+    for id in undeclared(policy)? {
         callers.extend(zones.iter().map(|zone| Candidate {
             id: Some(id.clone()),
             workload: None,
@@ -152,12 +170,12 @@ fn candidates(policy: &Policy) -> Vec<Candidate> {
         workload: None,
         zone: *zone,
     }));
-    callers
+    Some(callers)
 }
 
-/// An undeclared id for every pattern of the document: the exact one, or one below that nothing else names.
-fn undeclared(policy: &Policy) -> Vec<SpiffeId> {
-    let mut ids = Vec::new();
+/// An undeclared id for every pattern of the document, and one of a trust domain that it does not name: the exact id, or one
+/// below that nothing in the document names.
+fn undeclared(policy: &Policy) -> Option<Vec<SpiffeId>> {
     let rules = policy.rules.iter().flat_map(|rule| rule.from.iter());
     let patterns = rules.filter_map(|who| match who {
         Who::Id(pattern) => Some(pattern.clone()),
@@ -167,26 +185,41 @@ fn undeclared(policy: &Policy) -> Vec<SpiffeId> {
         .document
         .nevers
         .iter()
-        .flat_map(|never| never.from.iter())
-        .filter_map(|from| match &from.value {
-            Principal::Id(pattern) => Some(pattern.clone()),
-            _ => None,
-        });
-    let stranger = IdPattern::TrustDomain(policy.trust_domain().clone());
-    for pattern in patterns.chain(nevers).chain([stranger]) {
+        .flat_map(|never| never.from.iter());
+    let asserted = nevers.filter_map(|from| match &from.value {
+        Principal::Id(pattern) => policy.primary_pattern(pattern),
+        _ => None,
+    });
+    let home = IdPattern::TrustDomain(policy.trust_domain().clone());
+    let patterns: Vec<_> = patterns.chain(asserted).chain([home]).collect();
+    let named = |text: &str| {
+        let in_patterns = patterns
+            .iter()
+            .any(|pattern| pattern.to_string().contains(text));
+        let declared = policy.workloads().iter();
+        in_patterns
+            || declared
+                .into_iter()
+                .any(|workload| workload.id.as_str().contains(text))
+    };
+    // A segment that occurs nowhere; there are more of these than the document has names.
+    let fresh = (0..=u32::MAX)
+        .map(|at| format!("x{at}"))
+        .find(|text| !named(text))?;
+    let mut ids = vec![SpiffeId::parse(&format!("spiffe://{fresh}.invalid/{fresh}")).ok()?];
+    for pattern in &patterns {
         let id = match pattern {
-            IdPattern::Exact(id) => Ok(id),
-            IdPattern::Below(id) => SpiffeId::parse(&format!("{id}/ztl.undeclared")),
+            IdPattern::Exact(id) => id.clone(),
+            IdPattern::Below(id) => SpiffeId::parse(&format!("{id}/{fresh}")).ok()?,
             IdPattern::TrustDomain(domain) => {
-                SpiffeId::parse(&format!("spiffe://{domain}/ztl.undeclared"))
+                SpiffeId::parse(&format!("spiffe://{domain}/{fresh}")).ok()?
             }
         };
-        let fresh = id.map(|id| policy.primary_id(&id).into_owned()).ok();
-        ids.extend(fresh.filter(|id| policy.workload_with_id(id).is_none()));
+        ids.extend(Some(id).filter(|id| policy.workload_with_id(id).is_none()));
     }
     ids.sort();
     ids.dedup();
-    ids
+    Some(ids)
 }
 
 /// Whether the assertion's `from` means this caller. One who could drop its SVID is meant as `public` too (T11).
@@ -200,20 +233,25 @@ fn is_meant(policy: &Policy, never: &NeverDecl, caller: &Candidate) -> bool {
             caller.workload == named && named.is_some()
                 || caller.id.is_none() && (home.is_none() || caller.zone == home)
         }
-        Principal::Id(pattern) => caller
-            .id
-            .as_ref()
-            .is_none_or(|id| pattern.matches(id) || pattern.matches(&policy.primary_id(id))),
+        Principal::Id(pattern) => {
+            let pattern = policy.primary_pattern(pattern);
+            let meant = |id: &SpiffeId| pattern.as_ref().is_none_or(|pattern| pattern.matches(id));
+            caller.id.as_ref().is_none_or(meant)
+        }
         Principal::Label { key, value } => {
             match caller.workload.and_then(|index| policy.workload(index)) {
                 Some(workload) => workload.labels.get(key) == Some(value),
                 None => caller.id.is_none(),
             }
         }
-        Principal::Zone(name) => caller
-            .zone
-            .and_then(|zone| policy.zones().get(zone))
-            .is_some_and(|zone| zone.name() == &**name),
+        // As a forbid would: an unknown place may be there, and a place within it, or around it, overlaps it.
+        Principal::Zone(name) => match caller.zone {
+            None => true,
+            Some(place) => policy
+                .zones()
+                .named(name)
+                .is_none_or(|zone| policy.zones().overlap(zone, place)),
+        },
         Principal::Public => caller.id.is_none(),
         Principal::Any => true,
     })
@@ -229,7 +267,9 @@ fn targets<'a>(policy: &'a Policy, never: &NeverDecl) -> Vec<&'a Workload> {
     let meant = |workload: &&Workload| {
         never.to.iter().any(|to| match &to.value {
             Target::Workload(name) => workload.name == *name,
-            Target::Id(pattern) => pattern.matches(&workload.id),
+            Target::Id(pattern) => policy
+                .primary_pattern(pattern)
+                .is_none_or(|pattern| pattern.matches(&workload.id)),
             Target::Label { key, value } => workload.labels.get(key) == Some(value),
             Target::Zone(name) => zone_name(workload).is_some_and(|zone| zone == **name),
             Target::External(_) => false,
@@ -247,11 +287,8 @@ fn ports(target: &Workload, never: &NeverDecl) -> Vec<u16> {
     let named = target
         .rules()
         .flat_map(|entry| entry.ports.iter())
-        .flat_map(|range: &PortRange| [range.first, range.last]);
-    let asserted = never
-        .ports
-        .iter()
-        .flat_map(|range| [range.value.first, range.value.last]);
+        .flat_map(ends);
+    let asserted = never.ports.iter().flat_map(|range| ends(&range.value));
     let mut ports: Vec<u16> = target
         .ports
         .iter()
@@ -264,6 +301,16 @@ fn ports(target: &Workload, never: &NeverDecl) -> Vec<u16> {
     ports.sort_unstable();
     ports.dedup();
     ports
+}
+
+/// The ends of a range, and what lies right beside them.
+fn ends(range: &PortRange) -> [u16; 4] {
+    [
+        range.first.saturating_sub(1).max(1),
+        range.first,
+        range.last,
+        range.last.saturating_add(1),
+    ]
 }
 
 fn names_are_known(policy: &Policy, never: &NeverDecl, report: &mut Report) -> bool {
@@ -306,6 +353,9 @@ fn names_are_known(policy: &Policy, never: &NeverDecl, report: &mut Report) -> b
             Target::Label { key, value } if !label_known(key, value) => {
                 missing(to.span, "label", &format!("{key}={value}"))
             }
+            Target::Id(pattern) if targets(policy, never).is_empty() => {
+                missing(to.span, "declared workload", &pattern.to_string())
+            }
             Target::External(name) => {
                 missing(to.span, "workload behind the external destination", name)
             }
@@ -325,10 +375,7 @@ fn describe(policy: &Policy, caller: &Candidate) -> String {
         caller.workload.and_then(|index| policy.workload(index)),
     ) {
         (_, Some(workload)) => format!("`{}`{zone}", workload.name),
-        (Some(id), None) if id.path().ends_with("/ztl.undeclared") => {
-            format!("an undeclared workload such as `{id}`{zone}")
-        }
-        (Some(id), None) => format!("`{id}`{zone}"),
+        (Some(id), None) => format!("an undeclared workload such as `{id}`{zone}"),
         (None, None) => format!("a caller without an SVID{zone}"),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::action::{Action, Method, Upgrade};
-use crate::path::{CanonicalPath, PathError};
+use crate::path::{PathError, Segment};
 
 use super::template::Template;
 
@@ -124,7 +124,7 @@ impl ActionPattern {
             }
             (Self::Grpc { service, method }, None) => {
                 resource.method() == Method::Post
-                    && grpc_covers(service, method.as_deref(), resource.path())
+                    && grpc_covers(service, method.as_deref(), resource.path().segments())
             }
             (Self::Any, None) => !matches!(resource.method(), Method::Head | Method::Other),
             (Self::WebSocket(path), Some(Upgrade::WebSocket)) => {
@@ -156,7 +156,15 @@ impl ActionPattern {
                 named && path.forbids(resource.path())
             }
             Self::Grpc { service, method } => {
-                grpc_covers(service, method.as_deref(), resource.path())
+                {
+                    // With a slash more or less at the end (T19).
+                    let segments = resource.path().segments();
+                    grpc_covers(
+                        service,
+                        method.as_deref(),
+                        segments.filter(|segment| !segment.is_empty()),
+                    )
+                }
             }
             Self::WebSocket(path) => resource.upgrade().is_some() && path.forbids(resource.path()),
             Self::Upgrade { path, .. } => {
@@ -231,8 +239,11 @@ fn parse_grpc(text: &str) -> Result<ActionPattern, PatternError> {
     }
 }
 
-fn grpc_covers(service: &str, method: Option<&str>, path: CanonicalPath<'_>) -> bool {
-    let mut segments = path.segments();
+fn grpc_covers<'a>(
+    service: &str,
+    method: Option<&str>,
+    mut segments: impl Iterator<Item = Segment<'a>>,
+) -> bool {
     let (Some(first), Some(second), None) = (segments.next(), segments.next(), segments.next())
     else {
         return false;
@@ -272,24 +283,36 @@ const fn is_token_byte(byte: u8) -> bool {
 }
 
 impl ActionPattern {
-    /// Whether some action could be covered by both. Errs towards yes where templates differ only in what a parameter must
-    /// look like.
-    pub(crate) fn may_overlap(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Connect, Self::Connect) => true,
-            (Self::Connect, _) | (_, Self::Connect) => false,
-            (Self::Any, Self::Http { methods, .. }) | (Self::Http { methods, .. }, Self::Any) => {
+    /// Whether a forbid with this pattern would cover something that a permit with the other permits. Errs towards yes where
+    /// templates differ only in what a parameter must look like.
+    pub(crate) fn forbids_some_of(&self, permit: &Self) -> bool {
+        // Which methods a forbid covers beside those it names (rule 45).
+        let covers = |methods: &[Method], method: Method| {
+            methods.contains(&method) || method == Method::Head && methods.contains(&Method::Get)
+        };
+        match (self, permit) {
+            // In raw bytes anything can be asked.
+            (_, Self::Connect) | (Self::Any, _) => true,
+            (Self::Connect, _) => false,
+            (Self::Http { methods, .. }, Self::Any) => {
                 methods.iter().any(|method| *method != Method::Head)
             }
-            (Self::Any, Self::Any | Self::Grpc { .. }) | (Self::Grpc { .. }, Self::Any) => true,
-            (Self::Any, _) | (_, Self::Any) => false,
             (
                 Self::Http { methods, path },
                 Self::Http {
-                    methods: others,
+                    methods: asked,
                     path: other,
                 },
-            ) => methods.iter().any(|method| others.contains(method)) && path.may_overlap(other),
+            ) => asked.iter().any(|method| covers(methods, *method)) && path.may_overlap(other),
+            (Self::Http { methods, path }, Self::Grpc { service, method }) => {
+                let other = Template::of_grpc(service, method.as_ref());
+                methods.contains(&Method::Post) && path.may_overlap(&other)
+            }
+            (
+                Self::Http { methods, path },
+                Self::WebSocket(other) | Self::Upgrade { path: other, .. },
+            ) => methods.contains(&Method::Get) && path.may_overlap(other),
+            (Self::Grpc { .. }, Self::Any) => true,
             (
                 Self::Grpc { service, method },
                 Self::Grpc {
@@ -297,20 +320,16 @@ impl ActionPattern {
                     method: others,
                 },
             ) => service == other && (method.is_none() || others.is_none() || method == others),
-            (Self::Http { methods, path }, Self::Grpc { service, method })
-            | (Self::Grpc { service, method }, Self::Http { methods, path }) => {
-                methods.contains(&Method::Post)
-                    && path.may_overlap(&Template::of_grpc(service, method.as_ref()))
-            }
-            (Self::WebSocket(path), Self::WebSocket(other)) => path.may_overlap(other),
+            // T20: a gRPC method is forbidden in every dress.
             (
-                Self::Upgrade { token, path },
-                Self::Upgrade {
-                    token: tokens,
-                    path: other,
-                },
-            ) => token == tokens && path.may_overlap(other),
-            _ => false,
+                Self::Grpc { service, method },
+                Self::Http { path, .. } | Self::WebSocket(path) | Self::Upgrade { path, .. },
+            ) => Template::of_grpc(service, method.as_ref()).may_overlap(path),
+            (
+                Self::WebSocket(path) | Self::Upgrade { path, .. },
+                Self::WebSocket(other) | Self::Upgrade { path: other, .. },
+            ) => path.may_overlap(other),
+            (Self::WebSocket(_) | Self::Upgrade { .. }, _) => false,
         }
     }
 }

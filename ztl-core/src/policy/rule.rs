@@ -33,6 +33,13 @@ impl Rule {
 }
 
 impl Rule {
+    /// Whether a requirement could read the parameters of the path.
+    pub(crate) fn reads_params(&self) -> bool {
+        let asks =
+            |one: &Requirement| matches!(one, Requirement::When(_) | Requirement::Authorizer(_));
+        self.require.iter().any(asks)
+    }
+
     /// Whether judging it could read a token.
     pub(crate) fn reads_token(&self) -> bool {
         self.mode != Mode::Off

@@ -167,22 +167,20 @@ impl Template {
         }
     }
 
+    /// Whether some path could be meant by both, without regard to slashes at the end.
     pub(super) fn may_overlap(&self, other: &Self) -> bool {
-        let (mut one, mut two) = (self.segments.iter(), other.segments.iter());
+        let whole = |part: &&Part| !matches!(part, Part::Text(text) if text.is_empty());
+        let (mut one, mut two) = (
+            self.segments.iter().filter(whole),
+            other.segments.iter().filter(whole),
+        );
         loop {
             match (one.next(), two.next()) {
-                (None, None) => return true,
-                (Some(Part::Rest(_)), Some(Part::Text(text)))
-                | (Some(Part::Text(text)), Some(Part::Rest(_))) => return !text.is_empty(),
-                (Some(Part::Rest(_)), Some(_)) | (Some(_), Some(Part::Rest(_))) => return true,
+                (None, None) | (Some(Part::Rest(_)), Some(_)) | (Some(_), Some(Part::Rest(_))) => {
+                    return true;
+                }
                 (None, Some(_)) | (Some(_), None) => return false,
                 (Some(Part::Text(one)), Some(Part::Text(two))) if one != two => return false,
-                (Some(Part::Text(text)), Some(Part::Param(..)))
-                | (Some(Part::Param(..)), Some(Part::Text(text)))
-                    if text.is_empty() =>
-                {
-                    return false;
-                }
                 _ => {}
             }
         }

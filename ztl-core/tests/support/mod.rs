@@ -69,7 +69,8 @@ pub(crate) fn loader() -> Loader {
         .with_authorizer("agreeable", Arc::new(Fixed(Ok(false))))
 }
 
-/// Conditions for tests: `true`, `false`, `error`, `token` (true, and reads the token), `score` (true, and reads the score).
+/// Conditions for tests: `true`, `false`, `error`, `token` (true, and reads the token), `score` (true, and reads the score), `name-is-root`
+/// (the parameter `name`).
 #[derive(Debug)]
 pub(crate) struct Toy;
 
@@ -79,7 +80,7 @@ struct ToyCondition(String);
 impl ConditionCompiler for Toy {
     fn compile(&self, source: &str) -> Result<Arc<dyn Condition>, String> {
         match source {
-            "true" | "false" | "error" | "token" | "score" => {
+            "true" | "false" | "error" | "token" | "score" | "name-is-root" => {
                 Ok(Arc::new(ToyCondition(source.to_owned())))
             }
             _ => Err(format!("`{source}` is no condition")),
@@ -102,6 +103,10 @@ impl Condition for ToyCondition {
         assert!(self.reads().trust_score || facts.trust_score.is_none());
         match self.0.as_str() {
             "false" => Ok(false),
+            "name-is-root" => Ok(facts
+                .params
+                .iter()
+                .any(|(name, value)| &**name == "name" && value == "root")),
             "error" => Err(AuthorizerError("error".into())),
             _ => Ok(true),
         }
@@ -319,7 +324,9 @@ const TO: [&str; 7] = [
     "spiffe://prod.example/data/**",
     "any",
 ];
-const ACTIONS: [&str; 10] = [
+const ACTIONS: [&str; 12] = [
+    "GET /{v}/{name}",
+    "GET,HEAD /{name}/{v}",
     "GET /v1/{id}",
     "GET,HEAD /v1/{id}",
     "POST /v1/{id}",
@@ -346,6 +353,7 @@ fn require() -> impl Strategy<Value = Value> {
         json!({ "headers": { "x-tenant": ["a", "b"] } }),
         json!({ "when": "token" }),
         json!({ "when": "error" }),
+        json!({ "when": "name-is-root" }),
         json!({ "authorizer": "agreeable" }),
         json!({ "authorizer": "objector" }),
     ])
@@ -374,7 +382,7 @@ pub(crate) fn forbid() -> impl Strategy<Value = Value> {
         some_of(&FROM),
         some_of(&TO),
         prop::option::of(some_of(&ACTIONS)),
-        prop::sample::select(vec!["", "true", "false", "error", "token"]),
+        prop::sample::select(vec!["", "true", "false", "error", "token", "name-is-root"]),
         0..5_u8,
     )
         .prop_map(|(from, to, actions, when, mode)| {
@@ -422,6 +430,8 @@ pub(crate) fn question() -> impl Strategy<Value = Question> {
     let methods = ["GET", "HEAD", "POST", "PUT", "get", "CONNECT"];
     let paths = [
         "/v1/a",
+        "/v1/root",
+        "/root/a",
         "/v1/7",
         "/v1/a/b",
         "/v1/",

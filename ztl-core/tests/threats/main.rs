@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod dodges;
 mod facts;
 mod permits;
 mod records;

@@ -112,5 +112,5 @@ fn json_lines_are_whole_even_after_a_broken_one() {
         .lines()
         .filter(|line| serde_json::from_str::<Value>(line).is_ok())
         .collect();
-    assert_eq!((text.lines().count(), whole.len()), (3, 2), "{text}");
+    assert_eq!((text.lines().count(), whole.len()), (4, 3), "{text}");
 }

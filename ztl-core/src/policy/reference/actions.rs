@@ -32,7 +32,7 @@ pub(super) fn permits(pattern: &str, resource: &Resource<'_>) -> bool {
     let (verb, rest) = pattern.split_once(' ').unwrap_or((pattern, ""));
     match (verb, resource.upgrade()) {
         ("any", None) => !matches!(method, "HEAD" | "?"),
-        ("grpc", None) => method == "POST" && grpc(rest, resource),
+        ("grpc", None) => method == "POST" && grpc(rest, &segments(resource)),
         ("websocket", Some(Upgrade::WebSocket)) => {
             method == "GET" && exact(&parts(rest), &segments(resource))
         }
@@ -57,7 +57,7 @@ pub(super) fn forbids(pattern: &str, resource: &Resource<'_>) -> bool {
     match verb {
         "any" => true,
         "connect" => false,
-        "grpc" => grpc(rest, resource),
+        "grpc" => grpc(rest, &without_empty(resource)),
         "websocket" => resource.upgrade().is_some() && loose(rest, resource),
         verb if verb.starts_with("upgrade:") => {
             resource.upgrade().is_some() && loose(rest, resource)
@@ -70,8 +70,8 @@ pub(super) fn forbids(pattern: &str, resource: &Resource<'_>) -> bool {
     }
 }
 
-fn grpc(pattern: &str, resource: &Resource<'_>) -> bool {
-    match (pattern.split_once('/'), segments(resource).as_slice()) {
+fn grpc(pattern: &str, path: &[String]) -> bool {
+    match (pattern.split_once('/'), path) {
         (Some((service, "*")), [one, two]) => one == service && !two.is_empty(),
         (Some((service, method)), [one, two]) => one == service && two == method,
         _ => false,
@@ -110,11 +110,12 @@ fn loose(template: &str, resource: &Resource<'_>) -> bool {
             *part = "{any}".to_owned();
         }
     }
-    let path: Vec<_> = segments(resource)
-        .into_iter()
-        .filter(|segment| !segment.is_empty())
-        .collect();
-    exact(&parts, &path)
+    exact(&parts, &without_empty(resource))
+}
+
+fn without_empty(resource: &Resource<'_>) -> Vec<String> {
+    let segments = segments(resource).into_iter();
+    segments.filter(|segment| !segment.is_empty()).collect()
 }
 
 fn is_int(text: &str) -> bool {

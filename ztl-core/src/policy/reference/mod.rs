@@ -9,7 +9,7 @@ mod require;
 use core::net::IpAddr;
 use std::sync::Arc;
 
-use crate::action::Action;
+use crate::action::{Action, Resource};
 use crate::decision::{Decision, Lack, ShadowOutcome};
 use crate::flow::Direction;
 use crate::id::{IdPattern, SpiffeId};
@@ -91,12 +91,16 @@ impl<'a> Asked<'a> {
         if peer.is_some_and(|peer| peer.expires_at() <= self.now) {
             return Err((Stage::Identity, Reason::IdentityExpired));
         }
-        let id = peer.map(|peer| self.primary(peer.id()));
+        let id = peer.map(|peer| {
+            self.primary(peer.id())
+                .ok_or((Stage::Identity, Reason::IdentityUnproven))
+        });
+        let id = id.transpose()?;
         let declared = id.as_ref().and_then(|id| {
             self.document
                 .workloads
                 .iter()
-                .find(|decl| self.primary(&decl.id.value) == *id)
+                .find(|decl| self.primary(&decl.id.value).as_ref() == Some(id))
         });
         let certified = matches!(peer.map(Peer::proof), Some(Proof::X509 { .. }));
         if flow.direction == Direction::Egress {
@@ -112,7 +116,7 @@ impl<'a> Asked<'a> {
                     .collect()
             });
             return Ok(Ends {
-                caller: Some(self.primary(&me.id.value)),
+                caller: self.primary(&me.id.value),
                 declared: Some(me),
                 target,
                 zones,
@@ -234,16 +238,31 @@ impl<'a> Asked<'a> {
         let Action::Request(resource) = action else {
             return true;
         };
-        let covered = rule.actions.is_empty()
-            || rule
-                .actions
-                .iter()
-                .any(|pattern| forbids(&pattern.value.to_string(), resource));
-        match &rule.when {
-            None => covered,
-            Some(_) if self.input.flow.direction == Direction::Egress => false,
-            Some(when) => covered && self.condition(ends, rule, &when.value, action) != Ok(false),
+        let covering: Vec<_> = rule
+            .actions
+            .iter()
+            .filter(|pattern| forbids(&pattern.value.to_string(), resource))
+            .collect();
+        let covered = rule.actions.is_empty() || !covering.is_empty();
+        let Some(when) = &rule.when else {
+            return covered;
+        };
+        if !covered || self.input.flow.direction == Direction::Egress {
+            return false;
         }
+        let fires = |params: &[_]| self.condition(ends, &when.value, action, params) != Ok(false);
+        if rule.actions.is_empty() {
+            return fires(&[]);
+        }
+        covering
+            .into_iter()
+            .any(|pattern| match pattern.value.template() {
+                None => fires(&[]),
+                Some(template) => match template.params(resource.path()) {
+                    Some(params) => fires(&params),
+                    None => true,
+                },
+            })
     }
 
     /// Whether a permit that speaks of these ends names the action, and if so, the first requirement that does not hold.
@@ -253,18 +272,31 @@ impl<'a> Asked<'a> {
         rule: &RuleDecl,
         action: &Action<'_>,
     ) -> Option<Result<(), (Reason, Lack)>> {
-        let named = rule.actions.iter().any(|pattern| match action {
-            Action::Connect => pattern.value.to_string() == "connect",
-            Action::Request(resource) => permits(&pattern.value.to_string(), resource),
-        });
-        let egress = self.input.flow.direction == Direction::Egress;
-        named.then(|| {
-            if egress {
-                Ok(())
-            } else {
-                self.require(ends, rule, &rule.require, action)
+        let mut nearest = None;
+        for pattern in &rule.actions {
+            let text = pattern.value.to_string();
+            let named = match action {
+                Action::Connect => text == "connect",
+                Action::Request(resource) => permits(&text, resource),
+            };
+            if !named {
+                continue;
             }
-        })
+            if self.input.flow.direction == Direction::Egress {
+                return Some(Ok(()));
+            }
+            let path = action.resource().map(Resource::path);
+            let params = pattern
+                .value
+                .template()
+                .zip(path)
+                .and_then(|(template, path)| template.params(path));
+            match self.require(ends, &rule.require, action, &params.unwrap_or_default()) {
+                Ok(()) => return Some(Ok(())),
+                unmet => nearest = nearest.or(Some(unmet)),
+            }
+        }
+        nearest
     }
 
     /// The rules of a mode that speak of these ends and this port, in document order.
@@ -346,7 +378,9 @@ impl<'a> Asked<'a> {
     fn is_target(&self, to: &Target, target: &WorkloadDecl) -> bool {
         match to {
             Target::Workload(name) => target.name.value == *name,
-            Target::Id(pattern) => self.matches(pattern, &self.primary(&target.id.value)),
+            Target::Id(pattern) => self
+                .primary(&target.id.value)
+                .is_some_and(|id| self.matches(pattern, &id)),
             Target::Label { key, value } => target.labels.get(key) == Some(value),
             Target::Zone(name) => target.zone.as_ref().is_some_and(|zone| zone.value == *name),
             Target::External(_) => false,
@@ -356,10 +390,10 @@ impl<'a> Asked<'a> {
 
     fn matches(&self, pattern: &IdPattern, id: &SpiffeId) -> bool {
         match pattern {
-            IdPattern::Exact(exact) => self.primary(exact) == *id,
-            IdPattern::Below(above) => id
-                .as_str()
-                .starts_with(&format!("{}/", self.primary(above))),
+            IdPattern::Exact(exact) => self.primary(exact).as_ref() == Some(id),
+            IdPattern::Below(above) => self
+                .primary(above)
+                .is_some_and(|above| id.as_str().starts_with(&format!("{above}/"))),
             IdPattern::TrustDomain(domain) => {
                 let alias = self
                     .document
@@ -376,16 +410,15 @@ impl<'a> Asked<'a> {
         }
     }
 
-    fn primary(&self, id: &SpiffeId) -> SpiffeId {
-        let alias = self
-            .document
-            .aliases
-            .iter()
-            .any(|alias| alias.value.as_str() == id.trust_domain_name());
-        let primary = alias
-            .then(|| id.with_trust_domain(&self.document.trust_domain.value).ok())
-            .flatten();
-        primary.unwrap_or_else(|| id.clone())
+    /// The id in the primary trust domain; none where it does not fit there.
+    fn primary(&self, id: &SpiffeId) -> Option<SpiffeId> {
+        let aliases = &self.document.aliases;
+        let named = |domain: &str| aliases.iter().any(|alias| alias.value.as_str() == domain);
+        if named(id.trust_domain_name()) {
+            id.with_trust_domain(&self.document.trust_domain.value).ok()
+        } else {
+            Some(id.clone())
+        }
     }
 
     fn zones_of(&self, addr: IpAddr) -> Option<Vec<&'a ZoneDecl>> {

@@ -1,12 +1,14 @@
 //! What a rule requires beside identity and route.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
-use crate::action::{Action, Resource};
+use crate::action::Action;
 use crate::authorizer::{Facts, Reads};
 use crate::decision::Lack;
 use crate::evidence::{Claims, TrustScore};
-use crate::policy::document::{Mfa, Require, RuleDecl, TokenRequire};
+use crate::policy::document::{Mfa, Require, TokenRequire};
 use crate::policy::requirement::OBSERVATION_SKEW;
 use crate::reason::Reason;
 
@@ -16,9 +18,9 @@ impl Asked<'_> {
     pub(super) fn require(
         &self,
         ends: &Ends<'_>,
-        rule: &RuleDecl,
         require: &Require,
         action: &Action<'_>,
+        params: &[(Arc<str>, String)],
     ) -> Result<(), (Reason, Lack)> {
         let unmet = |holds: bool, lack| {
             if holds {
@@ -69,7 +71,7 @@ impl Asked<'_> {
             )?;
         }
         if let Some(when) = &require.when
-            && !self.condition(ends, rule, &when.value, action)?
+            && !self.condition(ends, &when.value, action, params)?
         {
             return Err((Reason::Objected, Lack::Condition));
         }
@@ -78,7 +80,7 @@ impl Asked<'_> {
             let authorizer = self.loader.authorizers.get(&*name.value).ok_or(failed)?;
             self.fresh(authorizer.reads())?;
             if self
-                .with_facts(ends, rule, action, |facts| {
+                .with_facts(ends, action, params, |facts| {
                     authorizer.objects(&authorizer.reads().mask(facts))
                 })
                 .map_err(|_| failed)?
@@ -92,15 +94,15 @@ impl Asked<'_> {
     pub(super) fn condition(
         &self,
         ends: &Ends<'_>,
-        rule: &RuleDecl,
         source: &str,
         action: &Action<'_>,
+        params: &[(Arc<str>, String)],
     ) -> Result<bool, (Reason, Lack)> {
         let failed = (Reason::AuthorizerFailed, Lack::Condition);
         let compiler = self.loader.conditions.as_ref().ok_or(failed)?;
         let condition = compiler.compile(source).map_err(|_| failed)?;
         self.fresh(condition.reads())?;
-        self.with_facts(ends, rule, action, |facts| {
+        self.with_facts(ends, action, params, |facts| {
             condition.holds(&condition.reads().mask(facts))
         })
         .map_err(|_| failed)
@@ -119,22 +121,10 @@ impl Asked<'_> {
     fn with_facts<T>(
         &self,
         ends: &Ends<'_>,
-        rule: &RuleDecl,
         action: &Action<'_>,
+        params: &[(Arc<str>, String)],
         ask: impl Fn(&Facts<'_>) -> T,
     ) -> T {
-        let templates = rule
-            .actions
-            .iter()
-            .filter_map(|pattern| pattern.value.template());
-        let path = action.resource().map(Resource::path);
-        let params = path
-            .and_then(|path| {
-                templates
-                    .into_iter()
-                    .find_map(|template| template.params(path))
-            })
-            .unwrap_or_default();
         ask(&Facts {
             peer: self.input.flow.peer,
             zone: ends
@@ -144,7 +134,7 @@ impl Asked<'_> {
                 .map(|zone| &*zone.name.value),
             target: &ends.target.name.value,
             action,
-            params: &params,
+            params,
             claims: self.input.evidence.claims,
             trust_score: self.input.evidence.trust_score,
             now: self.now,

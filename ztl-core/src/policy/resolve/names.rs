@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::id::{IdPattern, SpiffeId};
+use crate::id::{IdPattern, SpiffeId, TrustDomain};
 use crate::policy::diagnostic::{Report, suggest};
 use crate::policy::document::{Document, Effect, Principal, Span, Spanned, Target, WorkloadDecl};
 use crate::policy::rule::Who;
@@ -27,7 +27,7 @@ impl Names<'_> {
         index: WorkloadIdx,
         report: &mut Report,
     ) -> Workload {
-        let id = self.primary(&decl.id.value);
+        let id = self.primary(&decl.id.value, decl.id.span, report);
         if let Some(other) = self.by_id.insert(id.clone(), index) {
             let other = usize::try_from(other.0)
                 .ok()
@@ -72,7 +72,7 @@ impl Names<'_> {
         let span = from.span;
         match &from.value {
             Principal::Workload(name) => self.named(name, span, report).map(Who::Workload),
-            Principal::Id(pattern) => Some(Who::Id(self.primary_pattern(pattern))),
+            Principal::Id(pattern) => Some(Who::Id(self.primary_pattern(pattern, span, report))),
             Principal::Label { key, value } => {
                 self.check_label(key, value, span, effect, report);
                 Some(Who::Label {
@@ -133,7 +133,7 @@ impl Names<'_> {
                 return Vec::new();
             }
             Target::Id(pattern) => {
-                let pattern = self.primary_pattern(pattern);
+                let pattern = self.primary_pattern(pattern, to.span, report);
                 all(&|workload| pattern.matches(&workload.id))
             }
             Target::Label { key, value } => {
@@ -233,22 +233,24 @@ impl Names<'_> {
         found
     }
 
-    fn primary(&self, id: &SpiffeId) -> SpiffeId {
-        let aliased = self
-            .document
-            .aliases
-            .iter()
-            .any(|alias| alias.value.as_str() == id.trust_domain_name());
-        let primary = aliased
-            .then(|| id.with_trust_domain(&self.document.trust_domain.value).ok())
-            .flatten();
-        primary.unwrap_or_else(|| id.clone())
+    /// The id in the primary trust domain. One that does not fit there refuses the document.
+    fn primary(&self, id: &SpiffeId, span: Span, report: &mut Report) -> SpiffeId {
+        let domain = &self.document.trust_domain.value;
+        let named = |alias: &Spanned<TrustDomain>| alias.value.as_str() == id.trust_domain_name();
+        if !self.document.aliases.iter().any(named) {
+            return id.clone();
+        }
+        id.with_trust_domain(domain).unwrap_or_else(|error| {
+            let message = format!("`{id}` does not fit in the trust domain `{domain}`: it {error}");
+            report.error_with_help(span, message, error.help());
+            id.clone()
+        })
     }
 
-    fn primary_pattern(&self, pattern: &IdPattern) -> IdPattern {
+    fn primary_pattern(&self, pattern: &IdPattern, span: Span, report: &mut Report) -> IdPattern {
         match pattern {
-            IdPattern::Exact(id) => IdPattern::Exact(self.primary(id)),
-            IdPattern::Below(id) => IdPattern::Below(self.primary(id)),
+            IdPattern::Exact(id) => IdPattern::Exact(self.primary(id, span, report)),
+            IdPattern::Below(id) => IdPattern::Below(self.primary(id, span, report)),
             IdPattern::TrustDomain(domain)
                 if self
                     .document
