@@ -200,7 +200,14 @@ fn law_6_a_permit_that_cannot_be_recorded_is_a_denial() {
         (decision.permit, decision.reason),
         (0, ZTL_REASON_AUDIT_UNAVAILABLE)
     );
-    assert_eq!(kept.lines().len(), 1);
+    // The flow's permit, and the denial, which was told to the sink once more.
+    let lines = kept.lines();
+    assert_eq!(lines.len(), 2);
+    assert!(
+        lines
+            .last()
+            .is_some_and(|line| line.contains("audit_unavailable"))
+    );
     // SAFETY: live, and not used any more.
     unsafe { ztl_flow_free(flow) };
     // SAFETY: as above.
