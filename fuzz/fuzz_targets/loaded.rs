@@ -1,29 +1,40 @@
 //! What holds for every policy that loads, shared by the targets of both syntaxes.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use ztl_core::authorizer::{
     Authorizer, AuthorizerError, Condition, ConditionCompiler, Facts, Reads,
 };
-use ztl_core::policy::{Effect, Format, Input, Loader, Mode, Policy, decide};
-use ztl_core::{Action, Arrival, Flow, Reason, SpiffeId, Timestamp, Verdict};
+use ztl_core::policy::{Effect, Format, Input, Loader, Mode, Policy, decide, reference};
+use ztl_core::{Action, Arrival, Decision, Flow, Reason, SpiffeId, Timestamp, Verdict};
 
 /// The time of every decision here.
 pub const NOW: Timestamp = Timestamp::from_unix_secs(1_790_000_000);
 
-/// Loads as a service would, with a condition language and an authorizer at hand.
-pub fn load(text: &str, format: Format) -> Option<Policy> {
-    let loader = Loader::new()
+/// What a service would load with: a condition language and an authorizer are at hand.
+static LOADER: LazyLock<Loader> = LazyLock::new(|| {
+    Loader::new()
         .source("fuzz")
         .with_conditions(Arc::new(Words))
-        .with_authorizer("fraud", Arc::new(Word::Never));
-    match loader.load(text, format) {
+        .with_authorizer("fraud", Arc::new(Word::Never))
+});
+
+pub fn load(text: &str, format: Format) -> Option<Policy> {
+    match LOADER.load(text, format) {
         Ok(policy) => Some(policy),
         Err(error) => {
             check_error(&error, text);
             None
         }
     }
+}
+
+/// Decides, and compares the decision with that of the reference interpreter.
+fn ask(policy: &Policy, input: &Input<'_>) -> Decision {
+    let decision = decide(policy, input, NOW);
+    let reference = reference::decide(policy.document(), &LOADER, input, NOW);
+    assert_eq!(decision, reference);
+    decision
 }
 
 /// An error can always be shown, points into the text, and shows nothing that a terminal obeys.
@@ -43,11 +54,11 @@ fn check_error(error: &ztl_core::policy::LoadError, text: &str) {
     }
 }
 
-/// Law 1 and law 4, for whatever the document says.
+/// Law 1 and law 4, for whatever the document says; and on every edge the reference interpreter says the same.
 pub fn check(policy: &Policy) {
     let stranger = "ztl-fuzz-nobody";
     let deny = |flow: Flow<'_>| {
-        let decision = decide(policy, &Input::new(flow), NOW);
+        let decision = ask(policy, &Input::new(flow));
         assert_eq!(decision.verdict, Verdict::Deny, "{decision:?}");
         decision.reason
     };
@@ -78,13 +89,17 @@ pub fn check(policy: &Policy) {
             .iter()
             .any(|rule| rule.effect == effect && rule.mode == Mode::Enforce)
     };
-    if !counts(Effect::Permit) {
-        for workload in policy.workloads().iter().take(16) {
-            let peer = proved(workload.id());
-            for port in [1, 443].iter().chain(workload.ports()).copied().take(8) {
-                let flow = Flow::ingress(workload.name(), port, Arrival::unknown(), Some(&peer));
-                let input = Input::new(flow).with_action(Action::request("GET", "/"));
-                assert_eq!(decide(policy, &input, NOW).verdict, Verdict::Deny);
+    let permits = counts(Effect::Permit);
+    for workload in policy.workloads().iter().take(4) {
+        for caller in policy.workloads().iter().take(4) {
+            let peer = proved(caller.id());
+            for port in [443].iter().chain(workload.ports()).copied().take(3) {
+                let arrival = Arrival::from_addr(core::net::IpAddr::from([10, 10, 0, 7]));
+                let flow = Flow::ingress(workload.name(), port, arrival, Some(&peer));
+                for action in [Action::request("GET", "/"), Ok(Action::Connect)] {
+                    let decision = ask(policy, &Input::new(flow).with_action(action));
+                    assert!(permits || decision.verdict == Verdict::Deny);
+                }
             }
         }
     }

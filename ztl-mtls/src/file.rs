@@ -1,6 +1,6 @@
 //! Reading PEM, from memory and from files, within bounds.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -22,6 +22,12 @@ pub enum FileError {
         path: PathBuf,
         /// What the system said.
         error: io::Error,
+    },
+    /// It is a pipe, a device or a folder, which could keep a reader for ever.
+    #[error("`{}` is not a regular file", path.display())]
+    NotAFile {
+        /// Which file.
+        path: PathBuf,
     },
     /// There are more than [`MAX_PEM_BYTES`].
     #[error("`{}` is longer than 1 MiB", path.display())]
@@ -70,7 +76,9 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
         path: path.to_owned(),
         error,
     };
-    let file = File::open(path).map_err(io)?;
+    let file = open(path).map_err(io)?.ok_or_else(|| FileError::NotAFile {
+        path: path.to_owned(),
+    })?;
     if writable_by_everybody(&file).map_err(io)? {
         return Err(FileError::Writable {
             path: path.to_owned(),
@@ -87,6 +95,32 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
         });
     }
     Ok(bytes)
+}
+
+/// Opens a regular file; anything else is `None`.
+fn open(path: &Path) -> std::io::Result<Option<File>> {
+    // To open a pipe waits for its other end, so it is not even tried; where it takes the file's place just then, O_NONBLOCK
+    // keeps the open from waiting.
+    if !std::fs::metadata(path)?.is_file() {
+        return Ok(None);
+    }
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(all(
+        any(target_os = "linux", target_os = "android"),
+        any(
+            target_arch = "x86_64",
+            target_arch = "x86",
+            target_arch = "aarch64",
+            target_arch = "arm",
+            target_arch = "riscv64"
+        )
+    ))]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, 0o4000);
+    #[cfg(target_vendor = "apple")]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, 0x4);
+    let file = options.open(path)?;
+    Ok(file.metadata()?.is_file().then_some(file))
 }
 
 #[cfg(unix)]
@@ -172,5 +206,19 @@ mod tests {
         std::fs::remove_file(&path).expect("remove");
         assert!(error.contains("chmod o-w"), "{error}");
         assert!(matches!(read(&path), Err(FileError::Io { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_regular_file_is_not_waited_for() {
+        let path = std::env::temp_dir().join(format!("ztl-mtls-pipe-{}.pem", std::process::id()));
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.expect("mkfifo").success());
+        let error = read(&path).expect_err("refused");
+        std::fs::remove_file(&path).expect("remove");
+        assert!(matches!(error, FileError::NotAFile { .. }), "{error}");
+        for other in [&std::env::temp_dir(), Path::new("/dev/zero")] {
+            assert!(matches!(read(other), Err(FileError::NotAFile { .. })));
+        }
     }
 }

@@ -17,7 +17,7 @@ pub use audit::TracingSink;
 pub use authorize::{Authorize, AuthorizeLayer, Refused, ResponseBody, ResponseFuture};
 #[cfg(feature = "client")]
 pub use egress::{Client, EgressError};
-pub use guard::{BuildError, Guard, GuardBuilder};
+pub use guard::{BuildError, Guard, GuardBuilder, SwapError};
 pub use name::Ambiguity;
 pub use peer::Peer;
 pub use refresh::FileError;

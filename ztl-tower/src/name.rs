@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use http::header::{CONTENT_TYPE, HOST, UPGRADE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use ztl_core::{Action, PathError};
 
 /// Fields by which a client asks a framework to act under another method than the request's own.
@@ -14,18 +14,27 @@ static METHOD_OVERRIDES: [HeaderName; 3] = [
     HeaderName::from_static("x-method-override"),
 ];
 
+/// Fields by which a client asks a framework to serve another target than the request's own.
+static TARGET_OVERRIDES: [HeaderName; 2] = [
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
+];
+
 /// Why a request cannot be named: it has more than one reading. Answered with 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ambiguity {
     /// The target has more than one reading.
     Path(PathError),
-    /// `:authority` (or the target's own) and `Host` differ, or `Host` is repeated (RFC 9113 §8.3.1, RFC 9112 §3.2).
+    /// `:authority` (or the target's own) and `Host` differ, or `Host` is repeated, or a request of HTTP/1.1 has none or an
+    /// empty one (RFC 9113 §8.3.1, RFC 9112 §3.2).
     Authority,
     /// The authority holds user information (RFC 9110 §4.2.4).
     UserInfo,
     /// A field asks for another method than the request's.
     MethodOverride,
+    /// A field asks for another target than the request's.
+    TargetOverride,
     /// The method is not in upper case (rule 44).
     MethodCase,
     /// `Upgrade` is repeated, or is not text.
@@ -36,10 +45,15 @@ impl fmt::Display for Ambiguity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(error) => error.fmt(f),
-            Self::Authority => f.write_str("the request's authority and its Host field differ"),
+            Self::Authority => f.write_str(
+                "the request's authority and its Host field differ, or it has no single Host",
+            ),
             Self::UserInfo => f.write_str("the request's authority holds user information"),
             Self::MethodOverride => {
                 f.write_str("a header field asks for another method than the request's")
+            }
+            Self::TargetOverride => {
+                f.write_str("a header field asks for another target than the request's")
             }
             Self::MethodCase => f.write_str("the request's method is not in upper case"),
             Self::Upgrade => f.write_str("the request's Upgrade field is repeated or is not text"),
@@ -49,12 +63,18 @@ impl fmt::Display for Ambiguity {
 
 /// Names the action of a request as it came off the wire.
 pub(crate) fn action(parts: &Parts) -> Result<Action<'_>, Ambiguity> {
-    check_authority(&parts.uri, &parts.headers)?;
+    check_authority(parts)?;
     if METHOD_OVERRIDES
         .iter()
         .any(|name| parts.headers.contains_key(name))
     {
         return Err(Ambiguity::MethodOverride);
+    }
+    if TARGET_OVERRIDES
+        .iter()
+        .any(|name| parts.headers.contains_key(name))
+    {
+        return Err(Ambiguity::TargetOverride);
     }
     if parts
         .method
@@ -90,32 +110,42 @@ pub(crate) fn action(parts: &Parts) -> Result<Action<'_>, Ambiguity> {
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+        .and_then(|kind| kind.as_bytes().strip_prefix(b"application/grpc"))
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
-/// What a request was judged as, to notice one that was rewritten afterwards (T19).
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a request was judged as, to notice one that was rewritten afterwards (T19). Holds a credential: it has no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct WireTarget {
     method: Method,
     target: Option<http::uri::PathAndQuery>,
+    upgrade: Option<HeaderValue>,
+    protocol: Option<hyper::ext::Protocol>,
+    authorization: Option<HeaderValue>,
+    more_authorizations: bool,
 }
 
 impl WireTarget {
-    pub(crate) fn of(method: &Method, uri: &Uri) -> Self {
+    pub(crate) fn of(parts: &Parts) -> Self {
+        let mut authorizations = parts.headers.get_all(AUTHORIZATION).iter();
         Self {
-            method: method.clone(),
-            target: uri.path_and_query().cloned(),
+            method: parts.method.clone(),
+            target: parts.uri.path_and_query().cloned(),
+            upgrade: parts.headers.get(UPGRADE).cloned(),
+            protocol: parts.extensions.get().cloned(),
+            authorization: authorizations.next().cloned(),
+            more_authorizations: authorizations.next().is_some(),
         }
     }
 }
 
-fn check_authority(uri: &Uri, headers: &HeaderMap) -> Result<(), Ambiguity> {
-    let mut hosts = headers.get_all(HOST).iter();
+fn check_authority(parts: &Parts) -> Result<(), Ambiguity> {
+    let mut hosts = parts.headers.get_all(HOST).iter();
     let (host, more) = (hosts.next(), hosts.next());
     if more.is_some() {
         return Err(Ambiguity::Authority);
     }
-    let authority = uri.authority().map(http::uri::Authority::as_str);
+    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
     if authority.is_some_and(|authority| authority.contains('@'))
         || host.is_some_and(|host| host.as_bytes().contains(&b'@'))
     {
@@ -124,6 +154,12 @@ fn check_authority(uri: &Uri, headers: &HeaderMap) -> Result<(), Ambiguity> {
     match (authority, host) {
         (Some(authority), Some(host))
             if !authority.as_bytes().eq_ignore_ascii_case(host.as_bytes()) =>
+        {
+            Err(Ambiguity::Authority)
+        }
+        // RFC 9112 §3.2. A target in absolute form, as our own egress has it, names the host itself.
+        (None, host)
+            if parts.version == Version::HTTP_11 && host.is_none_or(HeaderValue::is_empty) =>
         {
             Err(Ambiguity::Authority)
         }
@@ -143,7 +179,10 @@ mod tests {
 
     #[test]
     fn rules_44_to_48_a_request_has_one_reading_or_is_refused() {
-        assert_eq!(named(Request::get("/v1/x?q=1")), Ok("GET /v1/x".to_owned()));
+        assert_eq!(
+            named(Request::get("/v1/x?q=1").header("host", "a")),
+            Ok("GET /v1/x".to_owned())
+        );
         assert_eq!(
             named(Request::get("https://a/v1/x").header("host", "A")),
             Ok("GET /v1/x".to_owned())
@@ -161,19 +200,28 @@ mod tests {
             Err(Ambiguity::UserInfo)
         );
         assert_eq!(
-            named(Request::get("/a/../b")),
+            named(Request::get("/a/../b").header("host", "a")),
             Err(Ambiguity::Path(PathError::DotSegment))
         );
         assert_eq!(
-            named(Request::get("/a/%2e%2e/b")),
+            named(Request::get("/a/%2e%2e/b").header("host", "a")),
             Err(Ambiguity::Path(PathError::EscapedUnreserved))
         );
         assert_eq!(
-            named(Request::post("/x").header("x-http-method-override", "DELETE")),
+            named(
+                Request::post("/x")
+                    .header("host", "a")
+                    .header("x-http-method-override", "DELETE")
+            ),
             Err(Ambiguity::MethodOverride)
         );
         assert_eq!(
-            named(Request::builder().method("get").uri("/x")),
+            named(
+                Request::builder()
+                    .method("get")
+                    .uri("/x")
+                    .header("host", "a")
+            ),
             Err(Ambiguity::MethodCase)
         );
         assert_eq!(
@@ -185,12 +233,57 @@ mod tests {
     #[test]
     fn an_upgrade_is_an_action_of_its_own() {
         assert_eq!(
-            named(Request::get("/chat").header("upgrade", "websocket")),
+            named(
+                Request::get("/chat")
+                    .header("host", "a")
+                    .header("upgrade", "websocket")
+            ),
             Ok("websocket /chat".to_owned())
         );
         let twice = Request::get("/chat")
+            .header("host", "a")
             .header("upgrade", "a")
             .header("upgrade", "websocket");
         assert_eq!(named(twice), Err(Ambiguity::Upgrade));
+    }
+
+    #[test]
+    fn rfc_9112_3_2_http_1_1_names_its_host_once() {
+        let ask = |request: http::request::Builder| named(request).err();
+        assert_eq!(ask(Request::get("/x")), Some(Ambiguity::Authority));
+        assert_eq!(
+            ask(Request::get("/x").header("host", "")),
+            Some(Ambiguity::Authority)
+        );
+        assert_eq!(
+            ask(Request::get("https://a/x").header("host", "")),
+            Some(Ambiguity::Authority)
+        );
+        assert_eq!(ask(Request::get("/x").version(Version::HTTP_10)), None);
+        assert_eq!(ask(Request::get("https://a/x")), None);
+    }
+
+    #[test]
+    fn t19_no_field_names_another_target() {
+        for field in ["x-original-url", "X-Rewrite-URL"] {
+            let request = Request::get("/x").header("host", "a").header(field, "/y");
+            assert_eq!(named(request), Err(Ambiguity::TargetOverride), "{field}");
+        }
+    }
+
+    #[test]
+    fn grpc_is_a_media_type_and_no_prefix() {
+        for (kind, grpc) in [
+            ("application/grpc", true),
+            ("application/grpc+proto", true),
+            ("application/grpc;charset=utf-8", true),
+            ("application/grpc-evil", false),
+            ("application/grpc-web", false),
+            ("application/json", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            assert_eq!(is_grpc(&headers), grpc, "{kind}");
+        }
     }
 }

@@ -4,10 +4,13 @@
 //! the last good one stays in force and an error event says so.
 
 use core::time::Duration;
+use std::fs::{File, OpenOptions};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use thiserror::Error;
+use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::MissedTickBehavior;
 use ztl_core::policy::{Format, Loader, MAX_DOCUMENT_BYTES, Policy};
 use ztl_mtls::source::{PemBundle, PemIdentity};
@@ -26,6 +29,12 @@ pub enum FileError {
         path: PathBuf,
         /// Why.
         error: std::io::Error,
+    },
+    /// It is a pipe, a device or a folder, which could keep a reader for ever.
+    #[error("`{path}` is not a regular file")]
+    NotAFile {
+        /// The file.
+        path: PathBuf,
     },
     /// It is larger than [`MAX_DOCUMENT_BYTES`].
     #[error("`{path}` has more than {MAX_DOCUMENT_BYTES} bytes")]
@@ -59,7 +68,7 @@ pub(crate) struct PolicyFile {
 }
 
 impl PolicyFile {
-    pub(crate) const fn new(path: PathBuf) -> Self {
+    const fn new(path: PathBuf) -> Self {
         Self {
             path,
             seen: None,
@@ -67,16 +76,28 @@ impl PolicyFile {
         }
     }
 
-    pub(crate) async fn load(&mut self) -> Result<Policy, BuildError> {
-        let bytes = read(&self.path).await?;
+    /// Reads the document for the first time.
+    pub(crate) async fn open(path: PathBuf) -> Result<(Policy, Self), BuildError> {
+        let failed = |error| FileError::Read {
+            path: path.clone(),
+            error: std::io::Error::other(error),
+        };
+        let (file, policy) = off_thread(Self::new(path.clone()), Self::load)
+            .await
+            .map_err(failed)?;
+        Ok((policy?, file))
+    }
+
+    fn load(&mut self) -> Result<Policy, BuildError> {
+        let bytes = read(&self.path)?;
         let policy = self.parse(&bytes)?;
         self.seen = Some(bytes);
         Ok(policy)
     }
 
     /// A changed document, once two reads of it agree.
-    async fn poll(&mut self) -> Result<Option<Policy>, BuildError> {
-        let bytes = read(&self.path).await?;
+    fn poll(&mut self) -> Result<Option<Policy>, BuildError> {
+        let bytes = read(&self.path)?;
         if self.seen.as_ref() == Some(&bytes) {
             self.pending = None;
             return Ok(None);
@@ -127,15 +148,22 @@ impl Refresh {
                     return;
                 };
                 self.policy(&guard).await;
-                self.identity(&guard);
-                self.bundles(&guard);
+                self.identity(&guard).await;
+                self.bundles(&guard).await;
             }
         });
     }
 
     async fn policy(&mut self, guard: &Guard) {
-        let Some(file) = &mut self.policy else { return };
-        let swapped = match file.poll().await {
+        let Some(file) = self.policy.take() else {
+            return;
+        };
+        let (file, polled) = match off_thread(file, PolicyFile::poll).await {
+            Ok(polled) => polled,
+            Err(error) => return unwatched(guard, "policy", &error),
+        };
+        self.policy = Some(file);
+        let swapped = match polled {
             Ok(None) => return,
             Ok(Some(policy)) => {
                 let revision = policy.revision();
@@ -156,11 +184,16 @@ impl Refresh {
         }
     }
 
-    fn identity(&mut self, guard: &Guard) {
-        let Some(files) = &mut self.identity else {
+    async fn identity(&mut self, guard: &Guard) {
+        let Some(files) = self.identity.take() else {
             return;
         };
-        let swapped = match files.poll() {
+        let (files, polled) = match off_thread(files, PemIdentity::poll).await {
+            Ok(polled) => polled,
+            Err(error) => return unwatched(guard, "SVID", &error),
+        };
+        self.identity = Some(files);
+        let swapped = match polled {
             Ok(None) => return,
             Ok(Some(svid)) => guard.swap_identity(svid).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
@@ -173,10 +206,19 @@ impl Refresh {
         }
     }
 
-    fn bundles(&mut self, guard: &Guard) {
+    async fn bundles(&mut self, guard: &Guard) {
+        let files = core::mem::take(&mut self.bundle_files);
+        let poll_all = |files: &mut Vec<PemBundle>| -> Vec<_> {
+            files.iter_mut().map(PemBundle::poll).collect()
+        };
+        let (files, polled) = match off_thread(files, poll_all).await {
+            Ok(polled) => polled,
+            Err(error) => return unwatched(guard, "trust bundles", &error),
+        };
+        self.bundle_files = files;
         let mut changed = false;
-        for file in &mut self.bundle_files {
-            match file.poll() {
+        for bundle in polled {
+            match bundle {
                 Ok(None) => {}
                 Ok(Some(bundle)) => {
                     self.bundles
@@ -204,20 +246,42 @@ impl Refresh {
     }
 }
 
-async fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+/// Files are read where they block no request.
+pub(crate) async fn off_thread<T, R>(
+    mut files: T,
+    work: impl FnOnce(&mut T) -> R + Send + 'static,
+) -> Result<(T, R), JoinError>
+where
+    T: Send + 'static,
+    R: Send + 'static,
+{
+    spawn_blocking(move || {
+        let done = work(&mut files);
+        (files, done)
+    })
+    .await
+}
+
+fn unwatched(guard: &Guard, what: &str, error: &JoinError) {
+    tracing::error!(target: "ztl", workload = guard.name(), what, %error, "no longer read again; the last good one stays in force");
+}
+
+/// Reads a document, at most [`MAX_DOCUMENT_BYTES`] of it. Type, right and bytes are those of one open file, whatever is put in
+/// its place meanwhile.
+fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     let failed = |error| FileError::Read {
         path: path.to_owned(),
         error,
     };
-    let metadata = tokio::fs::metadata(path).await.map_err(failed)?;
-    if metadata.len() > u64::try_from(MAX_DOCUMENT_BYTES).unwrap_or(u64::MAX) {
-        return Err(FileError::TooLarge {
+    let file = open(path)
+        .map_err(failed)?
+        .ok_or_else(|| FileError::NotAFile {
             path: path.to_owned(),
-        });
-    }
+        })?;
     #[cfg(unix)]
     {
-        let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777;
+        let permissions = file.metadata().map_err(failed)?.permissions();
+        let mode = std::os::unix::fs::PermissionsExt::mode(&permissions) & 0o7777;
         if mode & 0o022 != 0 {
             return Err(FileError::Writable {
                 path: path.to_owned(),
@@ -225,7 +289,11 @@ async fn read(path: &Path) -> Result<Vec<u8>, FileError> {
             });
         }
     }
-    let bytes = tokio::fs::read(path).await.map_err(failed)?;
+    let limit = u64::try_from(MAX_DOCUMENT_BYTES).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     if bytes.len() > MAX_DOCUMENT_BYTES {
         Err(FileError::TooLarge {
             path: path.to_owned(),
@@ -233,4 +301,30 @@ async fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     } else {
         Ok(bytes)
     }
+}
+
+/// Opens a regular file; anything else is `None`.
+fn open(path: &Path) -> std::io::Result<Option<File>> {
+    // To open a pipe waits for its other end, so it is not even tried; where it takes the file's place just then, O_NONBLOCK
+    // keeps the open from waiting.
+    if !std::fs::metadata(path)?.is_file() {
+        return Ok(None);
+    }
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(all(
+        any(target_os = "linux", target_os = "android"),
+        any(
+            target_arch = "x86_64",
+            target_arch = "x86",
+            target_arch = "aarch64",
+            target_arch = "arm",
+            target_arch = "riscv64"
+        )
+    ))]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, 0o4000);
+    #[cfg(target_vendor = "apple")]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, 0x4);
+    let file = options.open(path)?;
+    Ok(file.metadata()?.is_file().then_some(file))
 }

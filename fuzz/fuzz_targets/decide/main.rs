@@ -6,7 +6,8 @@
 //! 3. One forbid more never widens, and neither does one requirement more.
 //! 4. Less evidence never widens.
 //! 5. Rules in shadow, and rules that are off, change nothing.
-//! 6. The engine says what `decide` says, and writes one record a decision.
+//! 6. The reference interpreter says what `decide` says.
+//! 7. The engine says what `decide` says, and writes one record a decision.
 
 #![no_main]
 
@@ -16,7 +17,7 @@ mod request;
 use libfuzzer_sys::fuzz_target;
 use policy::WORLD;
 use request::{NOW, Request};
-use ztl_core::policy::{Effect, Input, Mode, Policy, Principal, decide};
+use ztl_core::policy::{Effect, Input, Loader, Mode, Policy, Principal, decide, reference};
 use ztl_core::{Decision, Evidence, Flow, HeaderPairs, Peer, Reason, Stage, Verdict};
 
 fuzz_target!(|request: Request<'_>| {
@@ -42,7 +43,13 @@ fuzz_target!(|request: Request<'_>| {
     let ask = |policy: &Policy, evidence: Evidence<'_>| {
         let mut input = Input::new(flow).with_evidence(evidence);
         input.action = request.asked.action();
-        decide(policy, &input, NOW)
+        let decision = decide(policy, &input, NOW);
+        let document = policy.document();
+        assert_eq!(
+            decision,
+            reference::decide(document, &Loader::new(), &input, NOW)
+        );
+        decision
     };
     let decision = ask(&WORLD.base, evidence);
     let permitted = decision.verdict == Verdict::Permit;

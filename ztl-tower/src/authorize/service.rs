@@ -8,7 +8,9 @@ use http::request::Parts;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
-use ztl_core::{ActionPermit, Claims, Evidence, Flow, FlowPermit, Headers, Reason, Stage};
+use ztl_core::{
+    ActionPermit, Claims, DecisionId, Direction, Evidence, Flow, FlowPermit, Headers, Reason, Stage,
+};
 
 use super::response::{Credential, Dress, Refused, ResponseBody, refusal};
 use crate::guard::Guard;
@@ -113,6 +115,8 @@ fn dress(parts: &Parts) -> Dress {
 struct Judged {
     permit: ActionPermit,
     wire: WireTarget,
+    flow: DecisionId,
+    trust_generation: u64,
 }
 
 /// The headers of a request, as a rule reads them.
@@ -132,21 +136,27 @@ type Refusal = (Box<Refused>, Credential);
 fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
     let now = guard.now();
     let engine = guard.engine();
-    let wire = WireTarget::of(&parts.method, &parts.uri);
+    let Some(flow) = flow_of(guard, parts).cloned() else {
+        return Err(plain(guard, parts, Reason::NotJudged, None));
+    };
+    // Read before anything is judged, so that what is withdrawn in between is noticed.
+    let trust_generation = engine.trust_generation();
+    let wire = WireTarget::of(parts);
     if let Some(judged) = parts.extensions.get::<Judged>() {
-        if judged.wire == wire && engine.is_current(&judged.permit, now) {
-            return Ok(());
-        }
         if judged.wire != wire {
             // T19: what reaches the service is not what was judged.
             return Err(plain(guard, parts, Reason::NotJudged, None));
         }
+        if judged.flow == flow.id()
+            && judged.trust_generation == trust_generation
+            && engine.is_current(&judged.permit, now)
+            && name::action(parts).is_ok()
+        {
+            return Ok(());
+        }
     }
-    let Some(flow) = parts.extensions.get::<FlowPermit>().cloned() else {
-        return Err(plain(guard, parts, Reason::NotJudged, None));
-    };
-    let (claims, credential, detail) = evidence(guard, &flow, parts);
-    let permitted = {
+    let (claims, credential, detail, permitted) = {
+        // T34: the cheap question before the dear one.
         let action = name::action(parts).map_err(|ambiguity| {
             let denial = engine.refuse_on(&flow, None, Reason::PathAmbiguous, now);
             (
@@ -154,15 +164,17 @@ fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
                     denial,
                     detail: Some(ambiguity.to_string()),
                 }),
-                credential,
+                Credential::Absent,
             )
         })?;
+        let (claims, credential, detail) = evidence(guard, &flow, parts);
         let fields = Fields(&parts.headers);
         let mut evidence = Evidence::none().with_headers(&fields);
         if let Some(claims) = &claims {
             evidence = evidence.with_claims(claims);
         }
-        engine.authorize(&flow, &action, &evidence, now)
+        let permitted = engine.authorize(&flow, &action, &evidence, now);
+        (claims, credential, detail, permitted)
     };
     let permit = permitted.map_err(|denial| (Box::new(Refused { denial, detail }), credential))?;
     match flow.peer() {
@@ -174,15 +186,28 @@ fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
         None => drop(parts.extensions.remove::<Claims>()),
     }
     parts.extensions.insert(permit.clone());
-    parts.extensions.insert(Judged { permit, wire });
+    parts.extensions.insert(Judged {
+        permit,
+        wire,
+        flow: flow.id(),
+        trust_generation,
+    });
     Ok(())
+}
+
+/// The permit of the flow that the request came on: into this workload, and no other.
+fn flow_of<'a>(guard: &Guard, parts: &'a Parts) -> Option<&'a FlowPermit> {
+    parts
+        .extensions
+        .get::<FlowPermit>()
+        .filter(|flow| flow.direction() == Direction::Ingress && flow.me() == guard.name())
 }
 
 /// A refusal of a request that came past the door.
 fn plain(guard: &Guard, parts: &Parts, reason: Reason, detail: Option<String>) -> Refusal {
     let now = guard.now();
     let engine = guard.engine();
-    let denial = match parts.extensions.get::<FlowPermit>() {
+    let denial = match flow_of(guard, parts) {
         Some(flow) => engine.refuse_on(flow, name::action(parts).ok().as_ref(), reason, now),
         None => {
             let flow = Flow::ingress(guard.name(), 0, ztl_core::Arrival::unknown(), None);

@@ -5,17 +5,19 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderValue};
+use http::header::{HOST, HeaderValue, UPGRADE};
 use http::uri::{Authority, Scheme};
-use http::{Request, Response, Uri};
+use http::{Method, Request, Response, Uri, request};
 use http_body::Body;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use tower_service::Service;
 use ztl_core::{Evidence, Flow, Reason, SpiffeId, Stage};
 
-use super::dial::{Destination, broken, dial};
+use super::dial::{broken, dial};
 use super::error::EgressError;
+use super::fields;
+use super::live::as_named;
 use super::pool::Key;
 use super::sender::boxed;
 use crate::guard::Guard;
@@ -53,7 +55,8 @@ impl Guard {
 impl Client {
     /// Sends a request to `https://workload[:port]/path`.
     ///
-    /// The response carries the proved [`Peer`] in its extensions.
+    /// The response carries the proved [`Peer`] in its extensions. It has no deadline: only the connection has one, so put a
+    /// timeout around this where a target that never answers must not hold you.
     ///
     /// # Errors
     /// [`EgressError`]; one that is [`Denied`](EgressError::Denied) has cost no connection where the policy alone could tell.
@@ -64,7 +67,9 @@ impl Client {
     {
         let guard = &self.guard;
         let policy = guard.engine().policy();
-        let (workload, port) = target(request.uri())?;
+        let (mut parts, body) = request.into_parts();
+        let (workload, port) = target(&parts.uri)?;
+        check_upgrade(&parts)?;
         let (id, port) = match policy.workload_by_name(workload) {
             Some(declared) => {
                 let port = port.or_else(|| declared.default_port());
@@ -79,10 +84,9 @@ impl Client {
             None => (None, port.unwrap_or(0)),
         };
         let workload = workload.to_owned();
-        let (mut parts, body) = request.into_parts();
         {
             let action = name::action(&parts).map_err(|ambiguity| {
-                let flow = Flow::ingress(guard.name(), port, ztl_core::Arrival::unknown(), None);
+                let flow = Flow::egress_unproved(guard.name(), port);
                 let denial = guard.engine().refuse(
                     &flow,
                     None,
@@ -97,45 +101,44 @@ impl Client {
                 .foresee_egress(guard.name(), &workload, port, &action, guard.now())?;
         }
         let id: SpiffeId = id.ok_or_else(|| EgressError::Target {
-            uri: parts.uri.to_string(),
+            uri: shown(&parts.uri),
             why: "the policy declares no such workload",
         })?;
+        let trailers = fields::strip(&mut parts.headers);
         let key = Key {
             workload: workload.as_str().into(),
+            id,
             port,
             identity: guard.identity().generation(),
         };
         let mut sender = match guard.pool().take(&key, guard) {
             Some(sender) => sender,
-            None => {
-                dial(
-                    guard,
-                    &Destination {
-                        workload: &workload,
-                        id: &id,
-                        port,
-                    },
-                )
-                .await?
-            }
+            None => dial(guard, &key).await?,
         };
+        let permit = sender.standing.permit();
         {
             let action = name::action(&parts).map_err(|ambiguity| {
-                let denial = guard.engine().refuse_on(
-                    &sender.permit,
-                    None,
-                    Reason::PathAmbiguous,
-                    guard.now(),
-                );
+                let denial =
+                    guard
+                        .engine()
+                        .refuse_on(&permit, None, Reason::PathAmbiguous, guard.now());
                 EgressError::Ambiguous { ambiguity, denial }
             })?;
             // The permit is spent on this one request, which is sent at once.
-            let _permit = guard.engine().authorize(
-                &sender.permit,
-                &action,
-                &Evidence::none(),
-                guard.now(),
-            )?;
+            let authorize = || {
+                let evidence = Evidence::none();
+                guard
+                    .engine()
+                    .authorize(&permit, &action, &evidence, guard.now())
+            };
+            let peer = permit.peer().map(ztl_core::Peer::id);
+            let _permit = peer
+                .and_then(|peer| as_named(guard, peer, &workload, authorize))
+                .ok_or_else(|| EgressError::Unproven {
+                    workload: workload.clone(),
+                    address: format!("{workload}:{port}"),
+                    why: "the policy has given the name to somebody else".to_owned(),
+                })??;
         }
         if let Some(host) = parts
             .uri
@@ -146,9 +149,11 @@ impl Client {
         }
         // What was judged here must not be taken as judged there.
         parts.extensions.clear();
-        let sent = sender.send(Request::from_parts(parts, boxed(body))).await;
+        let sent = sender
+            .send(Request::from_parts(parts, boxed(body)), trailers)
+            .await;
         let mut response = sent.map_err(|error| broken(&workload, error))?;
-        if let Some(peer) = sender.permit.peer() {
+        if let Some(peer) = permit.peer() {
             response.extensions_mut().insert(Peer(peer.clone()));
         }
         guard.pool().put(key, sender);
@@ -175,10 +180,33 @@ where
     }
 }
 
+/// What of a URI goes into errors: nothing that could be a credential or a query (T30).
+fn shown(uri: &Uri) -> String {
+    match (uri.scheme(), uri.host()) {
+        (Some(scheme), Some(host)) => format!("{scheme}://{host}"),
+        (None, Some(host)) => host.to_owned(),
+        (_, None) => "(no host)".to_owned(),
+    }
+}
+
+/// What is judged as an upgrade would have to be sent as one, and no version of HTTP here does that.
+fn check_upgrade(parts: &request::Parts) -> Result<(), EgressError> {
+    let refused = |what| Err(EgressError::Upgrade { what });
+    if parts.headers.contains_key(UPGRADE) {
+        refused("an `Upgrade` field")
+    } else if parts.extensions.get::<hyper::ext::Protocol>().is_some() {
+        refused("the protocol of an extended CONNECT")
+    } else if parts.method == Method::CONNECT {
+        refused("the method CONNECT")
+    } else {
+        Ok(())
+    }
+}
+
 /// The workload and port that a URI names.
 fn target(uri: &Uri) -> Result<(&str, Option<u16>), EgressError> {
     let refused = |why| EgressError::Target {
-        uri: uri.to_string(),
+        uri: shown(uri),
         why,
     };
     if uri.scheme() != Some(&Scheme::HTTPS) {

@@ -6,49 +6,52 @@ use std::sync::{Arc, OnceLock};
 use rustls_pki_types::ServerName;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
-use ztl_core::{Denial, Flow, FlowPermit, SpiffeId};
+use ztl_core::{Denial, Flow, FlowPermit};
 use ztl_mtls::{Refused, ServerVerifier};
 
 use super::error::{EgressError, is_access_denied};
+use super::live::{Standing, Watch, as_named};
+use super::pool::Key;
 use super::sender::Sender;
 use crate::guard::{ALPN, Guard};
 
-/// Whom to connect to.
-pub(super) struct Destination<'a> {
-    pub(super) workload: &'a str,
-    pub(super) id: &'a SpiffeId,
-    pub(super) port: u16,
-}
-
 type Judged = Arc<OnceLock<Result<FlowPermit, Denial>>>;
 
-pub(super) async fn dial(guard: &Guard, to: &Destination<'_>) -> Result<Sender, EgressError> {
-    let addresses = resolve(guard, to).await?;
-    let shown = addresses
-        .first()
-        .map_or_else(|| "no address".to_owned(), ToString::to_string);
-    let timed_out = || EgressError::TimedOut {
-        workload: to.workload.to_owned(),
-        address: shown.clone(),
-    };
-    tokio::time::timeout(guard.limits().connect, async {
+/// Makes and proves a connection, within one deadline from the look-up of the name on.
+pub(super) async fn dial(guard: &Guard, to: &Key) -> Result<Sender, EgressError> {
+    let shown = OnceLock::new();
+    let made = tokio::time::timeout(guard.limits().connect, async {
+        let addresses = resolve(guard, to).await?;
+        if let Some(first) = addresses.first() {
+            let _ = shown.set(first.to_string());
+        }
         let stream = connect(guard, to, &addresses).await?;
-        prove(guard, to, stream, &shown).await
+        prove(guard, to, stream, shown.get().map_or("", String::as_str)).await
     })
-    .await
-    .map_err(|_| timed_out())?
+    .await;
+    made.unwrap_or_else(|_| {
+        Err(EgressError::TimedOut {
+            workload: to.workload.to_string(),
+            address: shown.get().cloned().unwrap_or_else(|| by_name(to)),
+        })
+    })
 }
 
-async fn resolve(guard: &Guard, to: &Destination<'_>) -> Result<Vec<SocketAddr>, EgressError> {
-    if let Some(address) = guard.endpoint(to.workload) {
+/// What is shown of a target whose address is not known.
+fn by_name(to: &Key) -> String {
+    format!("{}:{}", to.workload, to.port)
+}
+
+async fn resolve(guard: &Guard, to: &Key) -> Result<Vec<SocketAddr>, EgressError> {
+    if let Some(address) = guard.endpoint(&to.workload) {
         return Ok(vec![address]);
     }
     let failed = |error| EgressError::Connect {
-        workload: to.workload.to_owned(),
-        address: format!("{}:{}", to.workload, to.port),
+        workload: to.workload.to_string(),
+        address: by_name(to),
         error,
     };
-    let found: Vec<_> = tokio::net::lookup_host((to.workload, to.port))
+    let found: Vec<_> = tokio::net::lookup_host((&*to.workload, to.port))
         .await
         .map_err(failed)?
         .collect();
@@ -63,7 +66,7 @@ async fn resolve(guard: &Guard, to: &Destination<'_>) -> Result<Vec<SocketAddr>,
 
 async fn connect(
     guard: &Guard,
-    to: &Destination<'_>,
+    to: &Key,
     addresses: &[SocketAddr],
 ) -> Result<TcpStream, EgressError> {
     let mut last = None;
@@ -86,7 +89,7 @@ async fn connect(
         |(address, error)| (address.to_string(), error),
     );
     Err(EgressError::Connect {
-        workload: to.workload.to_owned(),
+        workload: to.workload.to_string(),
         address,
         error,
     })
@@ -106,15 +109,16 @@ async fn connect_one(guard: &Guard, address: SocketAddr) -> std::io::Result<TcpS
 
 async fn prove(
     guard: &Guard,
-    to: &Destination<'_>,
+    to: &Key,
     stream: TcpStream,
     address: &str,
 ) -> Result<Sender, EgressError> {
     let unproven = |why: String| EgressError::Unproven {
-        workload: to.workload.to_owned(),
+        workload: to.workload.to_string(),
         address: address.to_owned(),
         why,
     };
+    let watch = Watch::begin(guard);
     let judged = Judged::default();
     let verifier = verifier(guard, to, &judged);
     let config = ztl_mtls::client_config(
@@ -125,22 +129,33 @@ async fn prove(
     )
     .map_err(|error| unproven(error.to_string()))?;
     // The name is a hint for the target's side; what proves the target is its SPIFFE ID.
-    let name = ServerName::try_from(to.workload.to_owned())
+    let name = ServerName::try_from(to.workload.to_string())
         .map_err(|error| unproven(error.to_string()))?;
     let shaken = TlsConnector::from(Arc::new(config))
         .connect(name, stream)
         .await;
     match (judged.get(), shaken) {
         (Some(Err(denial)), _) => Err(EgressError::Denied(denial.clone())),
-        (Some(Ok(permit)), Ok(stream)) => Sender::start(stream, permit.clone())
-            .await
-            .map_err(|error| broken(to.workload, error)),
+        (Some(Ok(permit)), Ok(stream)) => {
+            // T5: the chain was proved before the permit was made, and what proved it may have gone in between. Bundles are
+            // swapped before flows are withdrawn, so whoever sees the same generation here has a permit that is withdrawn
+            // with the next.
+            let generation = guard.prover().bundles().generation();
+            if verifier.bundle_generation() != Some(generation) || !watch.trusts_the_same(guard) {
+                return Err(unproven(
+                    "what its proof rests on was changed during the handshake".to_owned(),
+                ));
+            }
+            Sender::start(stream, guard, to, Standing::new(permit.clone()), watch)
+                .await
+                .map_err(|error| broken(&to.workload, error))
+        }
         (_, Err(error)) if is_access_denied(&error) => Err(EgressError::FlowRefused {
-            workload: to.workload.to_owned(),
+            workload: to.workload.to_string(),
         }),
         (_, Err(error)) => {
             let proved = verifier
-                .peer()
+                .refused()
                 .map(|peer| format!("it proved to be `{}`", peer.id()));
             Err(unproven(
                 verifier
@@ -154,22 +169,16 @@ async fn prove(
     }
 }
 
-/// A verifier for one connection: the target must be the named workload, and its flow permitted.
-fn verifier(guard: &Guard, to: &Destination<'_>, judged: &Judged) -> Arc<ServerVerifier> {
+/// A verifier for one connection: the target must be the named workload, and its flow permitted, by one and the same policy.
+fn verifier(guard: &Guard, to: &Key, judged: &Judged) -> Arc<ServerVerifier> {
     let prover = guard.prover();
-    let (guard, judged, expected, port) =
-        (guard.clone(), Arc::clone(judged), to.id.clone(), to.port);
+    let (guard, judged, to) = (guard.clone(), Arc::clone(judged), to.clone());
     let hook = move |peer: ztl_core::Peer| {
-        let policy = guard.engine().policy();
-        let named = policy
-            .workload_by_id(peer.id())
-            .is_some_and(|workload| *workload.id() == expected);
-        if !named {
-            return Err(Refused);
-        }
-        let judgement = guard
-            .engine()
-            .permit_flow(&Flow::egress(guard.name(), port, &peer), guard.now());
+        let judge = || {
+            let flow = Flow::egress(guard.name(), to.port, &peer);
+            guard.engine().permit_flow(&flow, guard.now())
+        };
+        let judgement = as_named(&guard, peer.id(), &to.workload, judge).ok_or(Refused)?;
         let permitted = judgement.is_ok();
         let first = judged.set(judgement).is_ok();
         if permitted && first {

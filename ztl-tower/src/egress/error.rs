@@ -23,10 +23,16 @@ pub enum EgressError {
     /// The URI names no workload: it is not `https://workload/path`.
     #[error("`{uri}` names no workload: {why}; write `https://workload-name/path`")]
     Target {
-        /// The URI.
+        /// Its scheme and host. The rest may hold what is not for logs (T30).
         uri: String,
         /// What is wrong with it.
         why: &'static str,
+    },
+    /// The request asks to turn the connection into another protocol. Nothing was dialled.
+    #[error("upgrades are not sent by this client: the request has {what}")]
+    Upgrade {
+        /// What asks for it.
+        what: &'static str,
     },
     /// The workload listens on several ports, and the URI names none.
     #[error("`{workload}` declares not exactly one port; write `https://{workload}:PORT/path`")]

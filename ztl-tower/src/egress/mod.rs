@@ -7,7 +7,15 @@
 //! 3. The target is proved by its SVID, which must be that of the named workload; its DNS name is never looked at.
 //! 4. The flow is permitted and the action authorized on the proved connection; then the request is sent, once.
 //!
-//! Connections are kept by target and port, and used again only while their flow is permitted under the policy in force.
+//! Connections are kept by target, its SPIFFE ID and port, and used again only while their flow is permitted under the policy
+//! in force. When the policy or what proofs rest on changes, and every second for expiry, an open connection is judged again,
+//! and cut if its flow would no longer be permitted, running responses with it (law 8). One that nobody uses for a minute is
+//! closed. What belongs to one connection (`Connection` and what it names, framing, fields for proxies) is not passed on, and
+//! upgrades are not sent.
+//!
+//! The deadline of a connection covers the look-up of its name, the dialling and the handshake. **A response has none**: a host
+//! that cannot wait puts its own around the request. Over HTTP/2 a target that is gone is noticed by pings within 40 seconds.
+//!
 //! Redirects are not followed, no proxy of the environment is used, and nothing is retried after it was sent (T27).
 //!
 //! [`endpoint`]: crate::GuardBuilder::endpoint
@@ -15,6 +23,8 @@
 mod client;
 mod dial;
 mod error;
+mod fields;
+mod live;
 mod pool;
 mod sender;
 

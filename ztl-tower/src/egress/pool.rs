@@ -1,50 +1,54 @@
 //! Kept connections, by target and port. One is used again only while its flow is permitted (T21).
 
+use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+
+use tokio::time::Instant;
+use ztl_core::SpiffeId;
 
 use super::sender::Sender;
 use crate::guard::Guard;
 
 /// Most connections kept to one target.
 const MAX_KEPT: usize = 32;
+/// How long a connection is kept that nobody uses.
+const MAX_IDLE: Duration = Duration::from_secs(60);
 
-/// What a connection is kept under. The guard's own SVID, the policy and the bundles are checked when it is taken.
+/// What a connection is kept under. The policy and the bundles are checked when it is taken.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) workload: Box<str>,
+    /// What the policy says the workload's SPIFFE ID is: a name can come to mean somebody else.
+    pub(super) id: SpiffeId,
     pub(super) port: u16,
     /// Counts the changes of our own SVID: a connection ends with the identity that it was proved with.
     pub(super) identity: u64,
 }
 
+struct Kept {
+    sender: Sender,
+    used: Instant,
+}
+
 /// The kept connections of a guard.
 #[derive(Default)]
-pub(crate) struct Pool(Mutex<HashMap<Key, Vec<Sender>>>);
+pub(crate) struct Pool(Mutex<HashMap<Key, Vec<Kept>>>);
 
 impl Pool {
-    /// A connection whose flow is still permitted; what no longer is, is dropped.
+    /// A connection to who still is the named workload, whose flow is still permitted; what is not, is dropped.
     pub(super) fn take(&self, key: &Key, guard: &Guard) -> Option<Sender> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let list = kept.get_mut(key)?;
-        let now = guard.now();
-        list.retain_mut(|sender| {
-            if sender.is_closed() {
-                return false;
-            }
-            match guard.engine().renew_flow(&sender.permit, now) {
-                Ok(permit) => {
-                    sender.permit = permit;
-                    true
-                }
-                Err(_) => false,
-            }
+        list.retain(|kept| {
+            !kept.sender.is_closed() && kept.sender.standing.renew(guard, &key.workload)
         });
-        let ready = list.iter().position(Sender::is_ready)?;
-        match list.get(ready).and_then(Sender::share) {
-            Some(shared) => Some(shared),
-            None => Some(list.swap_remove(ready)),
-        }
+        let ready = list.iter().position(|kept| kept.sender.is_ready())?;
+        let shared = list.get_mut(ready).and_then(|kept| {
+            kept.used = Instant::now();
+            kept.sender.share()
+        });
+        Some(shared.unwrap_or_else(|| list.swap_remove(ready).sender))
     }
 
     /// Keeps a connection for the next request.
@@ -52,9 +56,79 @@ impl Pool {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|other, list| other.identity == key.identity && !list.is_empty());
         let list = kept.entry(key).or_default();
+        let used = Instant::now();
         // One connection that carries several requests at once is enough.
-        if list.len() < MAX_KEPT && !list.iter().any(|other| other.share().is_some()) {
-            list.push(sender);
+        if let Some(shared) = list.iter_mut().find(|kept| kept.sender.carries_several()) {
+            shared.used = used;
+        } else if list.len() < MAX_KEPT && !sender.is_closed() {
+            list.push(Kept { sender, used });
         }
+    }
+
+    /// Drops what is closed, and what nobody has used for a minute.
+    pub(super) fn sweep(&self, key: &Key, now: Instant) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(list) = kept.get_mut(key) {
+            list.retain(|kept| {
+                !kept.sender.is_closed() && now.duration_since(kept.used) < MAX_IDLE
+            });
+            if list.is_empty() {
+                kept.remove(key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::live::Standing;
+    use super::*;
+    use std::sync::Arc;
+    use ztl_core::audit::MemorySink;
+    use ztl_core::policy::Policy;
+    use ztl_core::{Arrival, Engine, Flow, Timestamp};
+
+    fn key(identity: u64) -> Key {
+        Key {
+            workload: "db".into(),
+            id: SpiffeId::parse("spiffe://prod.example/db").expect("id"),
+            port: 8443,
+            identity,
+        }
+    }
+
+    /// A connection to nobody, with a permit that says nothing of it: here only time counts.
+    async fn sender() -> (Sender, tokio::io::DuplexStream) {
+        let policy = Policy::from_toml(
+            "schema = 1\ntrust_domain = 'prod.example'\n[workloads.db]\nid = 'spiffe://prod.example/db'\n\
+             public_ports = [443]\n[[permit]]\nname = 'hello'\nfrom = 'public'\nto = 'db'\nanonymous = true\n\
+             actions = ['GET /hello']\n",
+        )
+        .unwrap_or_else(|error| panic!("{error}"));
+        let engine = Engine::new(policy, Arc::new(MemorySink::new(9))).expect("engine");
+        let flow = Flow::ingress("db", 443, Arrival::unknown(), None);
+        let permit = engine
+            .permit_flow(&flow, Timestamp::from_unix_secs(1_790_000_000))
+            .expect("permit");
+        let (near, far) = tokio::io::duplex(64);
+        let sender = Sender::over(near, Standing::new(permit))
+            .await
+            .expect("http");
+        (sender, far)
+    }
+
+    #[tokio::test]
+    async fn t35_what_nobody_uses_for_a_minute_is_dropped() {
+        let (pool, mine) = (Pool::default(), key(0));
+        let (sender, _far) = sender().await;
+        pool.put(mine.clone(), sender);
+        let put = Instant::now();
+        let kept = || pool.0.lock().expect("lock").len();
+        pool.sweep(&mine, put + MAX_IDLE / 2);
+        assert_eq!(kept(), 1);
+        pool.sweep(&key(1), put + MAX_IDLE * 2);
+        assert_eq!(kept(), 1, "each connection sweeps its own");
+        pool.sweep(&mine, put + MAX_IDLE);
+        assert_eq!(kept(), 0);
     }
 }

@@ -1,20 +1,28 @@
 //! A proved connection to a target, ready to take requests.
 
+use core::time::Duration;
+
 use bytes::Bytes;
+use http::header::{HOST, HeaderValue, TE};
 use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
-use ztl_core::FlowPermit;
 
 use super::client::EgressBody;
+use super::live::{Standing, Tied, Watch};
+use super::pool::Key;
+use crate::guard::Guard;
+
+/// How often a silent HTTP/2 target is asked whether it is there, and how long it may take to say so (RFC 9113 §6.7).
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// A connection and the permit of its flow.
 pub(super) struct Sender {
-    pub(super) permit: FlowPermit,
+    pub(super) standing: Standing,
     kind: Kind,
 }
 
@@ -24,26 +32,46 @@ enum Kind {
 }
 
 impl Sender {
-    /// Speaks HTTP over a proved stream: the version that the handshake agreed on.
+    /// Speaks HTTP over a proved stream, in the version that the handshake agreed on, while the flow is watched.
     pub(super) async fn start(
         stream: TlsStream<TcpStream>,
-        permit: FlowPermit,
+        guard: &Guard,
+        key: &Key,
+        standing: Standing,
+        watch: Watch,
     ) -> hyper::Result<Self> {
         let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let io = TokioIo::new(stream);
+        let (guard, key, judged) = (guard.clone(), key.clone(), standing.clone());
         let kind = if two {
-            let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+            let (tied, tie) = Tied::new();
+            let (sender, connection) = http2::Builder::new(tied)
                 .timer(TokioTimer::new())
+                .keep_alive_interval(KEEP_ALIVE)
+                .keep_alive_timeout(KEEP_ALIVE)
+                .keep_alive_while_idle(true)
                 .handshake(io)
                 .await?;
-            tokio::spawn(async move { drop(connection.await) });
+            tokio::spawn(watch.over(tie.around(connection), guard, key, judged));
             Kind::Two(sender)
         } else {
             let (sender, connection) = http1::handshake(io).await?;
-            tokio::spawn(async move { drop(connection.with_upgrades().await) });
+            tokio::spawn(watch.over(connection, guard, key, judged));
             Kind::One(sender)
         };
-        Ok(Self { permit, kind })
+        Ok(Self { standing, kind })
+    }
+
+    /// HTTP/1.1 over any stream, watched by nobody.
+    #[cfg(test)]
+    pub(super) async fn over(
+        stream: tokio::io::DuplexStream,
+        standing: Standing,
+    ) -> hyper::Result<Self> {
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        let kind = Kind::One(sender);
+        Ok(Self { standing, kind })
     }
 
     /// Whether a request can be sent without waiting for an earlier one.
@@ -66,15 +94,21 @@ impl Sender {
         match &self.kind {
             Kind::One(_) => None,
             Kind::Two(sender) => Some(Self {
-                permit: self.permit.clone(),
+                standing: self.standing.clone(),
                 kind: Kind::Two(sender.clone()),
             }),
         }
     }
 
+    pub(super) const fn carries_several(&self) -> bool {
+        matches!(self.kind, Kind::Two(_))
+    }
+
+    /// Sends a request. `trailers` says that the caller takes trailers, which only HTTP/2 is told.
     pub(super) async fn send(
         &mut self,
         mut request: Request<EgressBody>,
+        trailers: bool,
     ) -> hyper::Result<Response<Incoming>> {
         match &mut self.kind {
             Kind::One(sender) => {
@@ -86,7 +120,12 @@ impl Sender {
             }
             Kind::Two(sender) => {
                 *request.version_mut() = Version::HTTP_2;
-                request.headers_mut().remove(http::header::HOST);
+                request.headers_mut().remove(HOST);
+                if trailers {
+                    request
+                        .headers_mut()
+                        .insert(TE, HeaderValue::from_static("trailers"));
+                }
                 sender.send_request(request).await
             }
         }

@@ -9,17 +9,14 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use tokio::sync::watch;
-#[cfg(feature = "test-util")]
-use ztl_core::Timestamp;
-use ztl_core::audit::{JsonLinesSink, MemorySink, Sink};
+use ztl_core::audit::{JsonLinesSink, Sink};
 use ztl_core::policy::Policy;
-use ztl_core::{Engine, TrustDomain};
+use ztl_core::{Engine, Timestamp, TrustDomain};
 use ztl_mtls::source::{PemBundle, PemIdentity};
 use ztl_mtls::{BundleSet, Bundles, IdentitySource, Prover, TrustBundle, X509Svid};
 
 use super::{BuildError, Clock, Guard, Inner, Limits, wall_clock};
-use crate::audit::TracingSink;
-use crate::refresh::{PolicyFile, Refresh};
+use crate::refresh::{PolicyFile, Refresh, off_thread};
 
 /// Gathers what a guard needs. Policy, identity and at least one bundle are required; nothing else is.
 #[must_use = "a builder guards nothing; call `build`"]
@@ -119,7 +116,8 @@ impl GuardBuilder {
         self
     }
 
-    /// Where audit records go. Without this they become `tracing` events of target `ztl::audit`, and the last 1024 are kept.
+    /// Where audit records go. Without this they are written to standard error as JSON lines; a permit that cannot be written
+    /// there is denied (law 6).
     pub fn audit(mut self, sink: impl Sink + 'static) -> Self {
         self.audit = Some(AuditTo::Sink(Box::new(sink)));
         self
@@ -170,9 +168,16 @@ impl GuardBuilder {
         self
     }
 
-    /// How long the header section of a request may take. 10 seconds where not set.
+    /// How long the header section of a request may take, from the end of the handshake on, and in HTTP/1.1 from the end of the
+    /// request before. 10 seconds where not set.
     pub const fn header_timeout(mut self, timeout: Duration) -> Self {
         self.limits.header = timeout;
+        self
+    }
+
+    /// How long a connection may stay open while no request runs on it. 5 minutes where not set.
+    pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.idle = timeout;
         self
     }
 
@@ -231,8 +236,8 @@ impl GuardBuilder {
         {
             PolicyFrom::Memory(policy) => (*policy, None),
             PolicyFrom::File(path) => {
-                let mut file = PolicyFile::new(path);
-                (file.load().await?, Some(file))
+                let (policy, file) = PolicyFile::open(path).await?;
+                (policy, Some(file))
             }
         };
         let (svid, identity_files) = match self
@@ -241,16 +246,18 @@ impl GuardBuilder {
         {
             IdentityFrom::Memory(svid) => (*svid, None),
             IdentityFrom::Files(certificate, key) => {
-                let mut files = PemIdentity::new(certificate, key, Arc::clone(&provider));
+                let files = PemIdentity::new(certificate, key, Arc::clone(&provider));
+                let (files, svid) = off_thread(files, PemIdentity::load)
+                    .await
+                    .map_err(|error| BuildError::Identity(error.into()))?;
                 (
-                    files
-                        .load()
-                        .map_err(|error| BuildError::Identity(error.into()))?,
+                    svid.map_err(|error| BuildError::Identity(error.into()))?,
                     Some(files),
                 )
             }
         };
         check_identity(&self.name, &policy, &svid)?;
+        check_validity(&svid, (self.clock)())?;
         check_endpoints(&policy, &self.endpoints)?;
         #[cfg(feature = "jwt")]
         let verifies_tokens = self.tokens.is_some();
@@ -265,11 +272,10 @@ impl GuardBuilder {
             let domain = TrustDomain::parse(&domain).map_err(|error| {
                 BuildError::Bundle(format!("the trust domain `{domain}` {error}").into())
             })?;
-            let mut file = PemBundle::new(domain, path);
-            bundles.push(
-                file.load()
-                    .map_err(|error| BuildError::Bundle(error.into()))?,
-            );
+            let (file, bundle) = off_thread(PemBundle::new(domain, path), PemBundle::load)
+                .await
+                .map_err(|error| BuildError::Bundle(error.into()))?;
+            bundles.push(bundle.map_err(|error| BuildError::Bundle(error.into()))?);
             bundle_files.push(file);
         }
         if bundles.is_empty() {
@@ -290,7 +296,7 @@ impl GuardBuilder {
             Some(AuditTo::File(path)) => Box::new(
                 JsonLinesSink::append(&path).map_err(|error| BuildError::Audit { path, error })?,
             ),
-            None => Box::new((MemorySink::new(1024), TracingSink)),
+            None => Box::new(JsonLinesSink::new(std::io::stderr())),
         };
         let guard = Guard(Arc::new(Inner {
             name: self.name.into(),
@@ -336,6 +342,18 @@ fn check_identity(name: &str, policy: &Policy, svid: &X509Svid) -> Result<(), Bu
         workload: name.to_owned(),
         expected: me.id().to_string(),
         svid: svid.id().to_string(),
+    })
+}
+
+/// What has ended proves us to nobody: better said now than at the first handshake.
+fn check_validity(svid: &X509Svid, now: Timestamp) -> Result<(), BuildError> {
+    if now < svid.not_after() {
+        return Ok(());
+    }
+    Err(BuildError::Expired {
+        svid: svid.id().to_string(),
+        not_after: svid.not_after(),
+        now,
     })
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use thiserror::Error;
+use ztl_core::Timestamp;
 use ztl_core::policy::LoadError;
 
 /// Why a guard could not be built.
@@ -40,6 +41,18 @@ pub enum BuildError {
         /// The SVID's id.
         svid: String,
     },
+    /// The SVID has ended: it would prove nothing to anybody who looks.
+    #[error(
+        "the SVID of `{svid}` ended at {not_after}, and it is {now}; give the builder one that is valid"
+    )]
+    Expired {
+        /// Whom it names.
+        svid: String,
+        /// Its last moment.
+        not_after: Timestamp,
+        /// When it was looked at.
+        now: Timestamp,
+    },
     /// Certificate and key could not be used.
     #[error("the identity could not be used: {0}")]
     Identity(#[source] Box<dyn core::error::Error + Send + Sync>),
@@ -70,4 +83,21 @@ pub enum BuildError {
         "no crypto provider: enable the feature `aws-lc-rs` or `ring`, or call `crypto_provider`"
     )]
     NoProvider,
+}
+
+/// Why another SVID was not taken. The one in use stays.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SwapError {
+    /// It names another workload (T22).
+    #[error(transparent)]
+    Identity(#[from] ztl_mtls::IdentityError),
+    /// It has ended.
+    #[error("the new SVID ended at {not_after}, and it is {now}; the one in use stays")]
+    Expired {
+        /// Its last moment.
+        not_after: Timestamp,
+        /// When it was looked at.
+        now: Timestamp,
+    },
 }

@@ -16,7 +16,7 @@ use ztl_core::{Engine, EngineError, Timestamp};
 use ztl_mtls::{BundleSet, Bundles, IdentitySource, Prover, X509Svid};
 
 pub use builder::GuardBuilder;
-pub use error::BuildError;
+pub use error::{BuildError, SwapError};
 
 use crate::authorize::AuthorizeLayer;
 
@@ -70,8 +70,10 @@ pub(crate) const ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
 pub(crate) struct Limits {
     /// From the accepted connection to the end of its handshake.
     pub(crate) handshake: Duration,
-    /// From the first byte of a request to the end of its header section.
+    /// From the end of the handshake, or of the last request of HTTP/1.1, to the end of the next header section.
     pub(crate) header: Duration,
+    /// From the end of a connection's last request to its own end.
+    pub(crate) idle: Duration,
     /// From the request to end to the last connection cut.
     pub(crate) drain: Duration,
     /// From the first packet of an egress connection to the end of its handshake.
@@ -89,6 +91,7 @@ impl Default for Limits {
         Self {
             handshake: Duration::from_secs(10),
             header: Duration::from_secs(10),
+            idle: Duration::from_secs(300),
             drain: Duration::from_secs(10),
             connect: Duration::from_secs(10),
             handshakes: 256,
@@ -144,9 +147,16 @@ impl Guard {
     /// Takes another certificate and key of the same SPIFFE ID, for every handshake from now on.
     ///
     /// # Errors
-    /// [`ztl_mtls::IdentityError`] where the id is another; the identity in use stays (T22).
-    pub fn swap_identity(&self, svid: X509Svid) -> Result<(), ztl_mtls::IdentityError> {
-        self.0.identity.swap(svid)
+    /// [`SwapError`] where the id is another (T22), or the certificate has ended; the identity in use stays.
+    pub fn swap_identity(&self, svid: X509Svid) -> Result<(), SwapError> {
+        let now = self.now();
+        if now >= svid.not_after() {
+            return Err(SwapError::Expired {
+                not_after: svid.not_after(),
+                now,
+            });
+        }
+        Ok(self.0.identity.swap(svid)?)
     }
 
     /// Takes other trust bundles. What was proved under the earlier ones has to be proved again: open connections end.

@@ -18,15 +18,22 @@ use tokio::time::MissedTickBehavior;
 use tower_service::Service;
 use ztl_core::FlowPermit;
 
+use super::activity::{Activity, Running, Verdict};
 use super::handshake::Door;
 use super::listener::Knock;
-use crate::authorize::Authorize;
+use crate::authorize::{Authorize, ResponseBody};
 use crate::guard::Guard;
 
 /// How often an open connection is looked at by the wall clock: timers sleep with the machine (T23).
 const SWEEP: Duration = Duration::from_secs(1);
 /// Largest header section of a request, in bytes.
 const MAX_HEADER_BYTES: u32 = 32 * 1024;
+/// The same for HTTP/1.1, where it bounds what is read ahead as well.
+const MAX_BUFFER_BYTES: usize = 32 * 1024;
+/// Most bytes that wait to be sent on one HTTP/2 stream.
+const MAX_SEND_BYTES: usize = 64 * 1024;
+/// How often an HTTP/2 client that says nothing is asked whether it is there, and how long it may take to answer.
+const PING: Duration = Duration::from_secs(20);
 
 pub(super) async fn serve<S, B>(door: &Door, stream: TcpStream, remote: SocketAddr, app: S)
 where
@@ -40,15 +47,22 @@ where
     // Before anything is judged, so that no change slips in between.
     let mut changes = guard.changes();
     let mut shutdown = guard.shutdown_signal();
+    let mut seen = (guard.engine().epoch(), guard.engine().trust_generation());
     let Some((stream, permit)) = door.admit(Knock { stream, remote }).await else {
         return;
     };
     let permit = Arc::new(ArcSwap::from_pointee(permit));
+    let activity = Activity::new();
     let service = Carry {
         permit: Arc::clone(&permit),
+        activity: activity.clone(),
         inner: Authorize::new(app, guard.clone()),
     };
-    let builder = builder(guard);
+    // RFC 9113 §3.2: HTTP/2 over TLS is what ALPN says, so nothing waits for a first byte to tell.
+    let builder = match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => builder(guard).http2_only(),
+        _ => builder(guard).http1_only(),
+    };
     let mut connection =
         pin!(builder.serve_connection_with_upgrades(
             TokioIo::new(stream),
@@ -58,14 +72,32 @@ where
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut draining = false;
     let mut cut = pin!(tokio::time::sleep(Duration::MAX));
+    let mut quiet = pin!(tokio::time::sleep(guard.limits().header));
     loop {
         tokio::select! {
             _ = connection.as_mut() => return,
             changed = changes.changed() => if changed.is_err() || !still_permitted(guard, &permit) { return },
-            _ = sweep.tick() => if guard.now() >= permit.load().expires_at() {
-                // Recorded as the denial that it is.
-                let _ = still_permitted(guard, &permit);
-                return;
+            _ = sweep.tick() => {
+                // Also what no notification told: the engine may be changed by itself.
+                let now = (guard.engine().epoch(), guard.engine().trust_generation());
+                if guard.now() >= permit.load().expires_at() {
+                    // Recorded as the denial that it is.
+                    let _ = still_permitted(guard, &permit);
+                    return;
+                }
+                if now != seen && !still_permitted(guard, &permit) {
+                    return;
+                }
+                seen = now;
+            },
+            () = quiet.as_mut(), if !draining => match activity.judge(&guard.limits()) {
+                Verdict::Silent => return,
+                Verdict::Keep(until) => quiet.as_mut().reset(until),
+                Verdict::Idle => {
+                    draining = true;
+                    connection.as_mut().graceful_shutdown();
+                    cut.set(tokio::time::sleep(guard.limits().drain));
+                }
             },
             _ = shutdown.wait_for(|stop| *stop), if !draining => {
                 draining = true;
@@ -95,12 +127,16 @@ fn builder(guard: &Guard) -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header)
+        .max_buf_size(MAX_BUFFER_BYTES)
         .max_headers(128);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
         .max_header_list_size(MAX_HEADER_BYTES)
+        .max_send_buf_size(MAX_SEND_BYTES)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING)
         .enable_connect_protocol();
     builder
 }
@@ -109,6 +145,7 @@ fn builder(guard: &Guard) -> auto::Builder<TokioExecutor> {
 #[derive(Clone)]
 struct Carry<S> {
     permit: Arc<ArcSwap<FlowPermit>>,
+    activity: Activity,
     inner: Authorize<S>,
 }
 
@@ -116,9 +153,9 @@ impl<S, R> Service<Request<Incoming>> for Carry<S>
 where
     S: Service<Request<Incoming>, Response = Response<R>>,
 {
-    type Response = <Authorize<S> as Service<Request<Incoming>>>::Response;
+    type Response = Response<Running<ResponseBody<R>>>;
     type Error = S::Error;
-    type Future = <Authorize<S> as Service<Request<Incoming>>>::Future;
+    type Future = Running<<Authorize<S> as Service<Request<Incoming>>>::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         Service::<Request<Incoming>>::poll_ready(&mut self.inner, cx)
@@ -128,6 +165,8 @@ where
         request
             .extensions_mut()
             .insert(FlowPermit::clone(&self.permit.load()));
-        self.inner.call(request)
+        let opens_stream = request.extensions().get::<hyper::ext::Protocol>().is_some();
+        let ticket = self.activity.begin();
+        Running::new(self.inner.call(request), ticket, opens_stream)
     }
 }

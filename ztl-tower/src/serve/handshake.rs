@@ -1,5 +1,8 @@
 //! From an accepted stream to a permitted flow.
 
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::Poll;
 use std::sync::{Arc, OnceLock};
 
 use rustls::ServerConfig;
@@ -30,6 +33,9 @@ enum Kind {
     /// Only we do.
     Public(Arc<ServerConfig>),
 }
+
+/// A stream, and the generation of bundles that proved its client.
+type Shaken = (TlsStream<TcpStream>, Option<u64>);
 
 /// How the flow was judged within the handshake.
 type Judged = Arc<OnceLock<Result<FlowPermit, Denial>>>;
@@ -62,6 +68,8 @@ impl Door {
         let arrival = Arrival::from_addr(knock.remote.ip());
         let deadline = self.guard.limits().handshake;
         let judged = Judged::default();
+        // Read before anything is proved: what is withdrawn while a client takes its time covers it (T5).
+        let trust_generation = self.guard.engine().trust_generation();
         let public = match &self.kind {
             Kind::Mutual => None,
             Kind::Public(config) => {
@@ -88,24 +96,39 @@ impl Door {
             }
         };
         match shaken {
-            Ok(Ok(stream)) => Some((stream, permit)),
+            Ok(Ok((stream, proved_under))) => {
+                if self.is_outdated(trust_generation, proved_under) {
+                    let flow = Flow::ingress(self.guard.name(), self.port, arrival, permit.peer());
+                    let (engine, now) = (self.guard.engine(), self.guard.now());
+                    engine.refuse(&flow, None, Stage::Flow, Reason::FlowWithdrawn, now);
+                    return None;
+                }
+                Some((stream, permit))
+            }
             Ok(Err(_)) | Err(_) => None,
         }
     }
 
-    /// The handshake. An error holds why the verifier refused the peer, where it did.
+    /// Whether what a client was proved by has changed since. A chain is proved before the handshake ends, at the client's own
+    /// pace; the guard swaps bundles first and withdraws flows after, so one of the two tells in any order.
+    fn is_outdated(&self, trust_generation: u64, proved_under: Option<u64>) -> bool {
+        proved_under.is_some_and(|generation| {
+            generation != self.guard.prover().bundles().generation()
+                || trust_generation != self.guard.engine().trust_generation()
+        })
+    }
+
+    /// The handshake, and which generation of bundles proved the client, where it proved itself. An error holds why the verifier refused the peer, where it did.
     async fn shake(
         &self,
         stream: TcpStream,
         arrival: Arrival,
         public: Option<Arc<ServerConfig>>,
         judged: &Judged,
-    ) -> Result<TlsStream<TcpStream>, Option<ztl_mtls::ProveError>> {
+    ) -> Result<Shaken, Option<ztl_mtls::ProveError>> {
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream)
             .await
             .map_err(|_| None)?;
-        // T35: only a whole ClientHello takes a slot, so that silent clients hold none.
-        let _slot = self.computing.acquire().await.map_err(|_| None)?;
         let Some(config) = public else {
             let verifier = self.verifier(arrival, judged);
             let config = ztl_mtls::server_config(
@@ -115,12 +138,47 @@ impl Door {
                 ALPN,
             )
             .map_err(|_| None)?;
-            return start
-                .into_stream(Arc::new(config))
+            // Proved by nothing is proved by an earlier generation: `u64::MAX` is never reached.
+            return self
+                .compute(start.into_stream(Arc::new(config)))
                 .await
+                .map(|stream| (stream, verifier.bundle_generation().or(Some(u64::MAX))))
                 .map_err(|_| verifier.error());
         };
-        start.into_stream(config).await.map_err(|_| None)
+        self.compute(start.into_stream(config))
+            .await
+            .map(|stream| (stream, None))
+            .map_err(|_| None)
+    }
+
+    /// Drives a handshake. T35: a slot is held while it computes, never while it waits for the client.
+    async fn compute<F: Future<Output = std::io::Result<T>>, T>(
+        &self,
+        handshake: F,
+    ) -> std::io::Result<T> {
+        let mut handshake = pin!(handshake);
+        loop {
+            let slot = self
+                .computing
+                .acquire()
+                .await
+                .map_err(std::io::Error::other)?;
+            let polled = poll_fn(|cx| Poll::Ready(handshake.as_mut().poll(cx))).await;
+            drop(slot);
+            if let Poll::Ready(ended) = polled {
+                return ended;
+            }
+            // The handshake has this task's waker: it is polled again when its stream is ready.
+            let mut waited = false;
+            poll_fn(|_| {
+                if core::mem::replace(&mut waited, true) {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            })
+            .await;
+        }
     }
 
     /// A verifier for one connection: it proves the peer, and permits its flow before the handshake ends.

@@ -148,11 +148,14 @@ impl Guard {
                 }
                 // What is wrong with one connection is not wrong with the listener.
                 Err(error) if is_per_connection(&error) => {}
-                Err(error) if is_exhaustion(&error) => {
+                Err(error) if is_fatal(&error) => {
+                    return Err(ServeError::Accept { address, error });
+                }
+                // Descriptors, memory, or an error of the network that accept(2) hands on: it passes.
+                Err(error) => {
                     tracing::error!(target: "ztl", %error, "no connection can be taken just now");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
-                Err(error) => return Err(ServeError::Accept { address, error }),
             }
             while tasks.try_join_next().is_some() {}
         }
@@ -212,13 +215,34 @@ fn is_per_connection(error: &std::io::Error) -> bool {
     )
 }
 
-/// Descriptors or memory: EMFILE, ENFILE, ENOBUFS, ENOMEM.
-fn is_exhaustion(error: &std::io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12 | 55))
+/// The listener itself is gone: EBADF, EINVAL.
+fn is_fatal(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(9 | 22))
 }
 
 /// A stream and where it came from, on its way through the door.
 pub(super) struct Knock {
     pub(super) stream: TcpStream,
     pub(super) remote: SocketAddr,
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_network_does_not_end_a_listener() {
+        let error = std::io::Error::from_raw_os_error;
+        // EPERM, ENOMEM, ENFILE, EMFILE, EPROTO, ENOPROTOOPT, EOPNOTSUPP, ENETDOWN, ENETUNREACH, ENOBUFS, EHOSTUNREACH
+        for passing in [1, 12, 23, 24, 71, 92, 95, 100, 101, 105, 113] {
+            assert!(!is_fatal(&error(passing)), "{passing}");
+        }
+        for fatal in [9, 22] {
+            assert!(
+                is_fatal(&error(fatal)) && !is_per_connection(&error(fatal)),
+                "{fatal}"
+            );
+        }
+        assert!(is_per_connection(&error(103)));
+    }
 }

@@ -5,9 +5,11 @@
 //!    is proved and its flow permitted; a refusal is the alert `access_denied`.
 //! 3. Each request is judged by [`Authorize`](crate::Authorize) before the service sees it: routes that are added later and
 //!    fallbacks are covered, and a layer that was forgotten cannot be (T1).
-//! 4. When the policy or what proofs rest on changes, and every second for expiry, an open connection is judged again, and
+//! 4. A connection that asks nothing within the header timeout, or nothing for the idle timeout, is let go (T35).
+//! 5. When the policy or what proofs rest on changes, and every second for expiry and for what no notification told, an open connection is judged again, and
 //!    cut if its flow would no longer be permitted (law 8).
 
+mod activity;
 mod connection;
 mod error;
 mod handshake;

@@ -187,3 +187,54 @@ async fn t23_an_open_connection_ends_when_its_proof_expires() {
         Some("identity_expired")
     );
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn t6_a_pipe_in_the_place_of_a_file_is_refused_and_stalls_nobody() {
+    let folder = std::env::temp_dir().join(format!("ztl-tower-pipe-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("folder");
+    let pipe = folder.join("pipe.toml");
+    let made = std::process::Command::new("mkfifo")
+        .args(["-m", "600"])
+        .arg(&pipe)
+        .status();
+    assert!(made.expect("mkfifo").success());
+    let mesh = Mesh::new(&policy(1, 2).replace(
+        "name = \"users-ask\"",
+        "name = \"users-ask\"\nmode = \"off\"",
+    ));
+    let builder = || mesh.builder("gateway", "/gateway", &Arc::new(MemorySink::new(1)));
+    for builder in [
+        builder().policy_file(&pipe),
+        builder().bundle_file("prod.example", &pipe),
+        builder().identity_files(&pipe, &pipe),
+        builder().policy_file(&folder),
+    ] {
+        let error = tokio::time::timeout(support::PATIENCE, builder.build())
+            .await
+            .expect("in time")
+            .expect_err("refused");
+        let text = support::chain(&error);
+        assert!(text.contains("is not a regular file"), "{text}");
+    }
+    std::fs::remove_dir_all(&folder).expect("remove");
+}
+
+#[tokio::test]
+async fn law_8_an_svid_that_has_ended_is_not_taken() {
+    let mesh = Mesh::new(&policy(1, 2).replace(
+        "name = \"users-ask\"",
+        "name = \"users-ask\"\nmode = \"off\"",
+    ));
+    let builder = || mesh.builder("gateway", "/gateway", &Arc::new(MemorySink::new(1)));
+    let ended = mesh.svid_at("/gateway", now().saturating_sub(Duration::from_secs(7200)));
+    let error = builder()
+        .identity(ended.clone())
+        .build()
+        .await
+        .expect_err("refused");
+    assert!(matches!(error, BuildError::Expired { .. }), "{error}");
+    let guard = builder().build().await.expect("guard");
+    let error = guard.swap_identity(ended).expect_err("refused");
+    assert!(error.to_string().contains("ended at"), "{error}");
+}

@@ -11,6 +11,7 @@ async fn t1_a_layer_denies_what_carries_no_flow_permit() {
         .clone()
         .oneshot(
             Request::get("/v1/x")
+                .header("host", "a")
                 .body(axum::body::Body::empty())
                 .expect("request"),
         )
@@ -68,6 +69,7 @@ async fn t19_a_request_that_was_rewritten_after_it_was_judged_is_denied() {
     let app = run.guard.authorize().layer(rewriting);
     let ask = async |path: &str| {
         let mut request = Request::get(path)
+            .header("host", "a")
             .body(axum::body::Body::empty())
             .expect("request");
         request.extensions_mut().insert(flow.clone());
@@ -96,4 +98,121 @@ async fn a_rule_that_asks_for_a_token_needs_a_verifier_at_build_time() {
         .await
         .expect_err("refused");
     assert!(error.to_string().contains("token_verifier"), "{error}");
+}
+
+/// A caller whom the test vouches for.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test stands for the verifier"
+)]
+fn vouched(path: &str) -> ztl_core::Peer {
+    ztl_core::Peer::assertion(
+        ztl_core::Proof::X509 {
+            id: support::id(path),
+            leaf_sha256: [0; 32],
+            serial: Box::new([1]),
+            not_after: ztl_core::Timestamp::MAX,
+        },
+        "test",
+    )
+}
+
+#[tokio::test]
+async fn t19_nothing_that_was_judged_may_change_before_the_inner_layer() {
+    let run = running(Duration::from_secs(5)).await;
+    let arrival = Arrival::from_addr("127.0.0.1".parse().expect("address"));
+    let peer = vouched("/caller");
+    let flow = run
+        .guard
+        .engine()
+        .permit_flow(
+            &Flow::ingress("gateway", run.mutual.port(), arrival, Some(&peer)),
+            now(),
+        )
+        .expect("permit");
+    let marker = Marker::default();
+    let ask = async |change: fn(&Guard, &mut Request<axum::body::Body>)| {
+        let inner = run.guard.authorize().layer(marker.app());
+        let guard = run.guard.clone();
+        let changing = tower::service_fn(move |mut request: Request<axum::body::Body>| {
+            change(&guard, &mut request);
+            inner.clone().oneshot(request)
+        });
+        let mut request = Request::get("/v1/x")
+            .header("host", "a")
+            .body(axum::body::Body::empty())
+            .expect("request");
+        request.extensions_mut().insert(flow.clone());
+        let app = run.guard.authorize().layer(changing);
+        app.oneshot(request)
+            .await
+            .expect("response")
+            .status()
+            .as_u16()
+    };
+    assert_eq!(ask(|_, _| ()).await, 200);
+    assert_eq!(ask(|_, r| put(r, "upgrade", "websocket")).await, 403);
+    assert_eq!(ask(|_, r| put(r, "authorization", "Bearer x")).await, 403);
+    assert_eq!(
+        ask(|_, r| put(r, "x-http-method-override", "DELETE")).await,
+        400
+    );
+    assert_eq!(ask(|_, r| put(r, "x-original-url", "/v2/x")).await, 400);
+    assert_eq!(
+        ask(|_, r| drop(r.extensions_mut().remove::<ztl_core::FlowPermit>())).await,
+        403
+    );
+    assert_eq!(marker.calls(), 1);
+    // T5: withdrawn in between.
+    assert_eq!(ask(|guard, _| guard.engine().withdraw_flows()).await, 403);
+    assert_eq!(
+        reasons(&run.audit).last().map(String::as_str),
+        Some("flow_withdrawn")
+    );
+    assert_eq!(marker.calls(), 1);
+}
+
+fn put(request: &mut Request<axum::body::Body>, name: &'static str, value: &'static str) {
+    request
+        .headers_mut()
+        .insert(name, http::HeaderValue::from_static(value));
+}
+
+#[tokio::test]
+async fn t1_a_permit_of_another_direction_or_workload_lets_nobody_in() {
+    let mesh = Mesh::new(
+        r#"
+schema = 1
+trust_domain = "prod.example"
+[workloads]
+caller = { id = "spiffe://prod.example/caller", ports = [8443] }
+gateway = { id = "spiffe://prod.example/gateway", ports = [8443] }
+[[permit]]
+name = "both-ways"
+from = ["caller", "gateway"]
+to = ["gateway", "caller"]
+actions = ["GET /v1/{*rest}"]
+"#,
+    );
+    let (guard, _) = mesh.guard("gateway", "/gateway").await;
+    let (caller, gateway) = (vouched("/caller"), vouched("/gateway"));
+    let arrival = Arrival::from_addr("127.0.0.1".parse().expect("address"));
+    let marker = Marker::default();
+    let ask = async |flow: Flow<'_>| {
+        let permit = guard.engine().permit_flow(&flow, now()).expect("permit");
+        let mut request = Request::get("/v1/x")
+            .header("host", "a")
+            .body(axum::body::Body::empty())
+            .expect("request");
+        request.extensions_mut().insert(permit);
+        let app = guard.authorize().layer(marker.app());
+        app.oneshot(request).await.expect("response").status()
+    };
+    let egress = Flow::egress("gateway", 8443, &caller);
+    assert_eq!(ask(egress).await, StatusCode::FORBIDDEN);
+    let others = Flow::ingress("caller", 8443, arrival, Some(&gateway));
+    assert_eq!(ask(others).await, StatusCode::FORBIDDEN);
+    let ours = Flow::ingress("gateway", 8443, arrival, Some(&caller));
+    assert_eq!(ask(ours).await, StatusCode::OK);
+    assert_eq!(marker.calls(), 1);
 }

@@ -2,9 +2,11 @@
 
 #![cfg(test)]
 
+mod audit;
 mod files;
 mod layer;
 mod listeners;
+mod quiet;
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -28,7 +30,7 @@ use ztl_core::audit::MemorySink;
 use ztl_core::policy::Policy;
 use ztl_core::{Arrival, Flow};
 use ztl_mtls::DevWebCa;
-use ztl_tower::{Guard, PublicTls, Refused};
+use ztl_tower::{BuildError, Guard, GuardBuilder, PublicTls, Refused, TracingSink};
 
 fn policy(port: u16, public: u16) -> String {
     format!(

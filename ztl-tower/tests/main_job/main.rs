@@ -5,6 +5,7 @@
 mod change;
 mod egress;
 mod ingress;
+mod slow;
 
 #[path = "../support/mod.rs"]
 mod support;

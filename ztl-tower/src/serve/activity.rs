@@ -1,0 +1,196 @@
+//! Whether a connection is used: one that asks nothing keeps no slot for ever (T35).
+
+use core::future::Future;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use core::task::{Context, Poll, ready};
+use core::time::Duration;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tokio::time::Instant;
+
+use crate::guard::Limits;
+
+/// The requests of one connection, counted.
+#[derive(Clone)]
+pub(super) struct Activity(Arc<State>);
+
+struct State {
+    since: Instant,
+    asked: AtomicBool,
+    running: AtomicUsize,
+    /// When the last request ended, in milliseconds after `since`.
+    last: AtomicU64,
+}
+
+/// What to do with a connection now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It never asked anything: cut it.
+    Silent,
+    /// Nothing runs, and nothing did for the idle limit: drain it.
+    Idle,
+    /// Look again then.
+    Keep(Instant),
+}
+
+impl Activity {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(State {
+            since: Instant::now(),
+            asked: AtomicBool::new(false),
+            running: AtomicUsize::new(0),
+            last: AtomicU64::new(0),
+        }))
+    }
+
+    /// A request begins. It runs until the ticket is dropped.
+    pub(super) fn begin(&self) -> Ticket {
+        self.0.running.fetch_add(1, Ordering::AcqRel);
+        self.0.asked.store(true, Ordering::Release);
+        Ticket(self.clone())
+    }
+
+    pub(super) fn judge(&self, limits: &Limits) -> Verdict {
+        let now = Instant::now();
+        let due = |from: Instant, limit: Duration| from.checked_add(limit).filter(|due| now < *due);
+        if !self.0.asked.load(Ordering::Acquire) {
+            return due(self.0.since, limits.header).map_or(Verdict::Silent, Verdict::Keep);
+        }
+        // Far off, where an absurd limit cannot be added.
+        let later = |limit| now.checked_add(limit).unwrap_or(now + FAR_OFF);
+        if self.0.running.load(Ordering::Acquire) > 0 {
+            return Verdict::Keep(later(limits.idle));
+        }
+        let last = Duration::from_millis(self.0.last.load(Ordering::Acquire));
+        match self.0.since.checked_add(last) {
+            Some(last) if last.checked_add(limits.idle).is_some() => {
+                due(last, limits.idle).map_or(Verdict::Idle, Verdict::Keep)
+            }
+            _ => Verdict::Keep(later(FAR_OFF)),
+        }
+    }
+}
+
+const FAR_OFF: Duration = Duration::from_secs(86_400);
+
+/// One running request.
+pub(super) struct Ticket(Activity);
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let state = &self.0.0;
+        let last = u64::try_from(state.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        state.last.fetch_max(last, Ordering::AcqRel);
+        state.running.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+pin_project! {
+    /// What answers a request, and then the body of the answer: it runs until it is dropped.
+    pub(super) struct Running<T> {
+        #[pin]
+        inner: T,
+        ticket: Option<Ticket>,
+        // An extended CONNECT: the stream lives on when the answer has no body (RFC 8441 §5).
+        opens_stream: bool,
+    }
+}
+
+impl<T> Running<T> {
+    pub(super) const fn new(inner: T, ticket: Ticket, opens_stream: bool) -> Self {
+        Self {
+            inner,
+            ticket: Some(ticket),
+            opens_stream,
+        }
+    }
+}
+
+impl<F, B, E> Future for Running<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = Result<Response<Running<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = ready!(this.inner.poll(cx))?;
+        if *this.opens_stream && response.status().is_success() {
+            // Nobody tells us when the stream ends, so this connection is never idle again; its pings find out when it is dead.
+            if let Some(Ticket(activity)) = this.ticket.as_ref() {
+                activity.0.running.fetch_add(1, Ordering::AcqRel);
+            }
+        }
+        let ticket = this.ticket.take();
+        Poll::Ready(Ok(response.map(|inner| Running {
+            inner,
+            ticket,
+            opens_stream: false,
+        })))
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for Running<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        self.project().inner.poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(header: u64, idle: u64) -> Limits {
+        Limits {
+            header: Duration::from_millis(header),
+            idle: Duration::from_millis(idle),
+            ..Limits::default()
+        }
+    }
+
+    #[test]
+    fn t35_a_connection_that_asks_nothing_is_silent_and_then_idle() {
+        let activity = Activity::new();
+        assert_eq!(activity.judge(&limits(0, 0)), Verdict::Silent);
+        assert!(matches!(
+            activity.judge(&limits(60_000, 0)),
+            Verdict::Keep(_)
+        ));
+        let (one, two) = (activity.begin(), activity.begin());
+        drop(one);
+        assert!(
+            matches!(activity.judge(&limits(0, 0)), Verdict::Keep(_)),
+            "one still runs"
+        );
+        drop(two);
+        assert_eq!(activity.judge(&limits(0, 0)), Verdict::Idle);
+        assert!(matches!(
+            activity.judge(&limits(0, 60_000)),
+            Verdict::Keep(_)
+        ));
+        let never = Limits {
+            idle: Duration::MAX,
+            ..limits(0, 0)
+        };
+        assert!(matches!(activity.judge(&never), Verdict::Keep(_)));
+    }
+}

@@ -1,0 +1,99 @@
+//! Records as events.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tracing::field::{Field, Visit};
+use tracing::span;
+use ztl_core::Engine;
+
+use super::*;
+
+/// Takes events up to a level, and asks the engine something itself while it does.
+struct Subscriber {
+    level: tracing::Level,
+    engine: std::sync::OnceLock<Arc<Engine>>,
+    depth: AtomicUsize,
+    records: std::sync::Mutex<Vec<String>>,
+}
+
+struct Take<'a>(&'a std::sync::Mutex<Vec<String>>);
+
+impl Visit for Take<'_> {
+    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
+
+    fn record_str(&mut self, _: &Field, value: &str) {
+        self.0.lock().expect("records").push(value.to_owned());
+    }
+}
+
+struct Shared(Arc<Subscriber>);
+
+impl tracing::Subscriber for Shared {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= self.0.level
+    }
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        event.record(&mut Take(&self.0.records));
+        if self.0.depth.fetch_add(1, Ordering::SeqCst) == 0
+            && let Some(engine) = self.0.engine.get()
+        {
+            let flow = Flow::ingress("gateway", 1, Arrival::unknown(), None);
+            assert!(engine.permit_flow(&flow, now()).is_err());
+        }
+        self.0.depth.fetch_sub(1, Ordering::SeqCst);
+    }
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+fn asked(level: tracing::Level) -> (Option<String>, Vec<String>) {
+    let subscriber = Arc::new(Subscriber {
+        level,
+        engine: std::sync::OnceLock::new(),
+        depth: AtomicUsize::new(0),
+        records: std::sync::Mutex::new(Vec::new()),
+    });
+    let _in_force = tracing::subscriber::set_default(Shared(Arc::clone(&subscriber)));
+    let policy = Policy::from_toml(&policy(1, 2)).expect("policy");
+    let engine = Arc::new(Engine::new(policy, TracingSink).expect("engine"));
+    assert!(subscriber.engine.set(Arc::clone(&engine)).is_ok());
+    let flow = Flow::ingress("gateway", 2, inside(), None);
+    let denied = engine.permit_flow(&flow, now()).err();
+    let records = subscriber.records.lock().expect("records").clone();
+    (
+        denied.map(|denial| denial.reason().code().to_owned()),
+        records,
+    )
+}
+
+#[test]
+fn law_6_a_permit_that_no_subscriber_takes_is_none() {
+    let (denied, records) = asked(tracing::Level::INFO);
+    assert_eq!(denied, None);
+    assert!(records.iter().any(|line| line.contains("\"permit\"")));
+    let (denied, records) = asked(tracing::Level::WARN);
+    assert_eq!(denied.as_deref(), Some("audit_unavailable"));
+    assert!(
+        !records
+            .iter()
+            .any(|line| line.contains("\"verdict\":\"permit\""))
+    );
+}
+
+#[test]
+fn law_6_without_a_subscriber_nothing_is_permitted() {
+    let policy = Policy::from_toml(&policy(1, 2)).expect("policy");
+    let engine = Engine::new(policy, TracingSink).expect("engine");
+    let flow = Flow::ingress("gateway", 2, inside(), None);
+    let denied = engine.permit_flow(&flow, now()).expect_err("denied");
+    assert_eq!(denied.reason().code(), "audit_unavailable");
+}
+
+fn inside() -> Arrival {
+    Arrival::from_addr("127.0.0.1".parse().expect("address"))
+}

@@ -1,0 +1,157 @@
+//! Clients that prove what they must and then ask nothing, or too much.
+
+use http_body_util::BodyExt;
+
+use super::*;
+
+async fn door(limits: impl FnOnce(GuardBuilder) -> GuardBuilder) -> (Mesh, Guard, SocketAddr) {
+    let (listener, address) = listener().await;
+    let mesh = Mesh::new(&policy(address.port(), 1).replace(
+        "name = \"users-ask\"",
+        "name = \"users-ask\"\nmode = \"off\"",
+    ));
+    let audit = Arc::new(MemorySink::new(100));
+    let guard = limits(mesh.builder("gateway", "/gateway", &audit))
+        .build()
+        .await
+        .expect("guard");
+    serve(&guard, listener, Marker::default().app());
+    (mesh, guard, address)
+}
+
+#[tokio::test]
+async fn t35_a_connection_that_asks_nothing_keeps_no_slot() {
+    let limits = |builder: GuardBuilder| {
+        builder
+            .header_timeout(Duration::from_millis(200))
+            .max_connections(2)
+    };
+    let (mesh, _guard, address) = door(limits).await;
+    let svid = mesh.svid("/caller");
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    for (alpn, bytes) in [
+        (&b"h2"[..], &b""[..]),
+        (b"http/1.1", b""),
+        (b"h2", preface),
+        (b"http/1.1", b"GET /v1/x HTTP/1.1\r\nhost: a\r\n"),
+    ] {
+        let mut held = Vec::new();
+        for _ in 0..2 {
+            let mut stream = support::raw_connect(address, None, Some(&svid), alpn)
+                .await
+                .expect("connect");
+            stream.write_all(bytes).await.expect("write");
+            stream.flush().await.expect("flush");
+            held.push(stream);
+        }
+        let response = knock(address, None, Some(&svid), b"http/1.1", get1("/v1/x")).await;
+        assert_eq!(response.expect("response").status(), StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn t35_a_connection_that_asks_nothing_more_is_let_go() {
+    let (mesh, _guard, address) =
+        door(|builder| builder.idle_timeout(Duration::from_millis(200))).await;
+    let svid = mesh.svid("/caller");
+    let stream = support::raw_connect(address, None, Some(&svid), b"h2")
+        .await
+        .expect("connect");
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(
+        hyper_util::rt::TokioExecutor::new(),
+        hyper_util::rt::TokioIo::new(stream),
+    )
+    .await
+    .expect("http");
+    let open = tokio::spawn(connection);
+    let request = get2("/v1/x").body(Empty::<Bytes>::new()).expect("request");
+    let response = sender.send_request(request).await.expect("response");
+    assert_eq!(response.status(), StatusCode::OK);
+    response.into_body().collect().await.expect("body");
+    let ended = tokio::time::timeout(support::PATIENCE, open).await;
+    assert!(
+        ended.is_ok(),
+        "an idle connection ends, the client's own end still open"
+    );
+    assert!(sender.is_closed());
+}
+
+#[tokio::test]
+async fn t35_the_header_section_of_http_1_1_is_bounded() {
+    let (mesh, _guard, address) = door(|builder| builder).await;
+    let svid = mesh.svid("/caller");
+    for (each, status) in [(200, 200), (600, 431)] {
+        let mut request = get1("/v1/x");
+        for at in 0..100 {
+            request = request.header(format!("x-{at}"), "y".repeat(each));
+        }
+        let response = knock(address, None, Some(&svid), b"http/1.1", request).await;
+        match response {
+            Ok(response) => assert_eq!(response.status().as_u16(), status),
+            // The rest of what it sent was not read: the answer may be lost to the reset.
+            Err(error) => assert_ne!(status, 200, "{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn t35_a_client_hello_without_more_holds_no_computing_slot() {
+    let (mesh, _guard, address) = door(|builder| builder.max_handshakes(1)).await;
+    let svid = mesh.svid("/caller");
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        let config = Arc::new(support::raw_config(None, b"h2"));
+        let name = rustls_pki_types::ServerName::try_from("x.example").expect("name");
+        let mut client = rustls::ClientConnection::new(config, name).expect("client");
+        let mut hello = Vec::new();
+        client.write_tls(&mut hello).expect("hello");
+        let mut stream = TcpStream::connect(address).await.expect("connect");
+        stream.write_all(&hello).await.expect("write");
+        // The server's flight is here: it waits for ours.
+        stream.read_u8().await.expect("flight");
+        held.push(stream);
+    }
+    let knocked = tokio::time::timeout(
+        Duration::from_secs(5),
+        knock(address, None, Some(&svid), b"h2", get2("/v1/x")),
+    )
+    .await;
+    let response = knocked.expect("not stalled").expect("response");
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(held.len(), 4);
+}
+
+#[tokio::test]
+async fn law_8_what_changes_in_the_engine_itself_reaches_open_connections() {
+    for withdraw in [true, false] {
+        let (mesh, guard, address) = door(|builder| builder).await;
+        let svid = mesh.svid("/caller");
+        let stream = support::raw_connect(address, None, Some(&svid), b"h2")
+            .await
+            .expect("connect");
+        let (mut sender, connection) = hyper::client::conn::http2::handshake(
+            hyper_util::rt::TokioExecutor::new(),
+            hyper_util::rt::TokioIo::new(stream),
+        )
+        .await
+        .expect("http");
+        let open = tokio::spawn(connection);
+        let request = get2("/v1/x").body(Empty::<Bytes>::new()).expect("request");
+        let response = sender.send_request(request).await.expect("response");
+        assert_eq!(response.status(), StatusCode::OK);
+        if withdraw {
+            guard.engine().withdraw_flows();
+        } else {
+            let none = mesh.policy.replace(
+                "name = \"caller-reads\"",
+                "name = \"caller-reads\"\nmode = \"off\"",
+            );
+            guard
+                .engine()
+                .swap_policy(Policy::from_toml(&none).expect("policy"))
+                .expect("swap");
+        }
+        let ended = tokio::time::timeout(support::PATIENCE, open).await;
+        assert!(ended.is_ok(), "withdraw: {withdraw}");
+    }
+}
