@@ -1,8 +1,9 @@
 //! The example end to end: the built program, as a user starts it.
 
+#![cfg(test)]
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -68,10 +69,8 @@ fn without_nevers(policy: &str) -> String {
 
 #[test]
 fn the_user_gets_an_answer_and_the_attacker_nothing() {
-    let started = Instant::now();
     let output = run(&["--json"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(started.elapsed() < Duration::from_secs(10));
     let steps = steps(&output);
     for step in &steps {
         let keys: Vec<_> = step.as_object().expect("object").keys().collect();
@@ -200,8 +199,8 @@ fn a_narrower_policy_fails_the_walk() {
         "actions = \"POST /v1/models/{model}/infer\"",
         "actions = \"POST /v1/models/small/infer\"",
     );
-    let tests = narrow.find("[[test]]").expect("tests");
-    let path = policy_file("narrow", &narrow[..tests]);
+    let (narrow, _) = narrow.split_once("[[test]]").expect("tests");
+    let path = policy_file("narrow", narrow);
     let output = run(&["--json", "--policy", path.to_str().expect("path")]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("asks with a token: "));

@@ -152,7 +152,13 @@ impl Client {
         let sent = sender
             .send(Request::from_parts(parts, boxed(body)), trailers)
             .await;
-        let mut response = sent.map_err(|error| broken(&workload, error))?;
+        let mut response = match sent {
+            Ok(response) => response,
+            Err(_) if sender.was_refused().await => {
+                return Err(EgressError::FlowRefused { workload });
+            }
+            Err(error) => return Err(broken(&workload, error)),
+        };
         if let Some(peer) = permit.peer() {
             response.extensions_mut().insert(Peer(peer.clone()));
         }

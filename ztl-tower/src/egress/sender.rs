@@ -10,9 +10,11 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_rustls::client::TlsStream;
 
 use super::client::EgressBody;
+use super::error::is_access_denied;
 use super::live::{Standing, Tied, Watch};
 use super::pool::Key;
 use crate::guard::Guard;
@@ -20,10 +22,15 @@ use crate::guard::Guard;
 /// How often a silent HTTP/2 target is asked whether it is there, and how long it may take to say so (RFC 9113 §6.7).
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
+/// How long a failed request waits to hear how its connection ended.
+const PARTING: Duration = Duration::from_secs(1);
+
 /// A connection and the permit of its flow.
 pub(super) struct Sender {
     pub(super) standing: Standing,
     kind: Kind,
+    /// Once the connection has ended: whether the target refused the flow.
+    refused: watch::Receiver<Option<bool>>,
 }
 
 enum Kind {
@@ -43,6 +50,7 @@ impl Sender {
         let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let io = TokioIo::new(stream);
         let (guard, key, judged) = (guard.clone(), key.clone(), standing.clone());
+        let (ended, refused) = refusal();
         let kind = if two {
             let (tied, tie) = Tied::new();
             let (sender, connection) = http2::Builder::new(tied)
@@ -52,14 +60,19 @@ impl Sender {
                 .keep_alive_while_idle(true)
                 .handshake(io)
                 .await?;
-            tokio::spawn(watch.over(tie.around(connection), guard, key, judged));
+            let connection = tie.around(told(connection, ended));
+            tokio::spawn(watch.over(connection, guard, key, judged));
             Kind::Two(sender)
         } else {
             let (sender, connection) = http1::handshake(io).await?;
-            tokio::spawn(watch.over(connection, guard, key, judged));
+            tokio::spawn(watch.over(told(connection, ended), guard, key, judged));
             Kind::One(sender)
         };
-        Ok(Self { standing, kind })
+        Ok(Self {
+            standing,
+            kind,
+            refused,
+        })
     }
 
     /// HTTP/1.1 over any stream, watched by nobody.
@@ -69,9 +82,22 @@ impl Sender {
         standing: Standing,
     ) -> hyper::Result<Self> {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
+        let (ended, refused) = refusal();
+        tokio::spawn(told(connection, ended));
         let kind = Kind::One(sender);
-        Ok(Self { standing, kind })
+        Ok(Self {
+            standing,
+            kind,
+            refused,
+        })
+    }
+
+    /// Whether the connection ended because the target refused the flow. hyper tells a request only that its connection is
+    /// gone; why, it tells the connection.
+    pub(super) async fn was_refused(&mut self) -> bool {
+        let ended = self.refused.wait_for(Option::is_some);
+        let ended = tokio::time::timeout(PARTING, ended).await;
+        ended.is_ok_and(|ended| ended.is_ok_and(|refused| *refused == Some(true)))
     }
 
     /// Whether a request can be sent without waiting for an earlier one.
@@ -96,6 +122,7 @@ impl Sender {
             Kind::Two(sender) => Some(Self {
                 standing: self.standing.clone(),
                 kind: Kind::Two(sender.clone()),
+                refused: self.refused.clone(),
             }),
         }
     }
@@ -140,4 +167,17 @@ where
 {
     use http_body_util::BodyExt;
     body.map_err(Into::into).boxed_unsync()
+}
+
+fn refusal() -> (watch::Sender<Option<bool>>, watch::Receiver<Option<bool>>) {
+    watch::channel(None)
+}
+
+/// Drives a connection to its end and tells whether that was a refusal.
+async fn told<C>(connection: C, ended: watch::Sender<Option<bool>>)
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let outcome = connection.await;
+    ended.send_replace(Some(outcome.is_err_and(|error| is_access_denied(&error))));
 }

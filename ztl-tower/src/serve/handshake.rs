@@ -3,10 +3,12 @@
 use core::future::{Future, poll_fn};
 use core::pin::pin;
 use core::task::Poll;
+use core::time::Duration;
 use std::sync::{Arc, OnceLock};
 
 use rustls::ServerConfig;
 use rustls::server::Acceptor;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_rustls::LazyConfigAcceptor;
@@ -87,26 +89,31 @@ impl Door {
         let shaken =
             tokio::time::timeout(deadline, self.shake(knock.stream, arrival, public, &judged))
                 .await;
-        let permit = match judged.get() {
-            Some(Ok(permit)) => permit.clone(),
-            Some(Err(_)) => return None,
-            None => {
-                self.unproven(arrival, shaken.ok().and_then(Result::err).flatten());
-                return None;
-            }
-        };
-        match shaken {
-            Ok(Ok((stream, proved_under))) => {
+        let failed = match (judged.get(), shaken) {
+            (Some(Ok(permit)), Ok(Ok((stream, proved_under)))) => {
+                let permit = permit.clone();
                 if self.is_outdated(trust_generation, proved_under) {
                     let flow = Flow::ingress(self.guard.name(), self.port, arrival, permit.peer());
                     let (engine, now) = (self.guard.engine(), self.guard.now());
                     engine.refuse(&flow, None, Stage::Flow, Reason::FlowWithdrawn, now);
                     return None;
                 }
-                Some((stream, permit))
+                return Some((stream, permit));
             }
-            Ok(Err(_)) | Err(_) => None,
+            (Some(_), shaken) => shaken.ok().and_then(Result::err),
+            (None, shaken) => {
+                let failed = shaken.ok().and_then(Result::err);
+                self.unproven(
+                    arrival,
+                    failed.as_ref().and_then(|failed| failed.error.clone()),
+                );
+                failed
+            }
+        };
+        if let Some(stream) = failed.and_then(|failed| failed.stream) {
+            part(stream).await;
         }
+        None
     }
 
     /// Whether what a client was proved by has changed since. A chain is proved before the handshake ends, at the client's own
@@ -118,17 +125,21 @@ impl Door {
         })
     }
 
-    /// The handshake, and which generation of bundles proved the client, where it proved itself. An error holds why the verifier refused the peer, where it did.
+    /// The handshake, and which generation of bundles proved the client, where it proved itself.
     async fn shake(
         &self,
         stream: TcpStream,
         arrival: Arrival,
         public: Option<Arc<ServerConfig>>,
         judged: &Judged,
-    ) -> Result<Shaken, Option<ztl_mtls::ProveError>> {
+    ) -> Result<Shaken, Failed> {
+        let silent = || Failed {
+            error: None,
+            stream: None,
+        };
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream)
             .await
-            .map_err(|_| None)?;
+            .map_err(|_| silent())?;
         let Some(config) = public else {
             let verifier = self.verifier(arrival, judged);
             let config = ztl_mtls::server_config(
@@ -137,36 +148,38 @@ impl Door {
                 Arc::clone(&verifier),
                 ALPN,
             )
-            .map_err(|_| None)?;
+            .map_err(|_| silent())?;
             // Proved by nothing is proved by an earlier generation: `u64::MAX` is never reached.
             return self
-                .compute(start.into_stream(Arc::new(config)))
+                .compute(start.into_stream(Arc::new(config)).into_fallible())
                 .await
                 .map(|stream| (stream, verifier.bundle_generation().or(Some(u64::MAX))))
-                .map_err(|_| verifier.error());
+                .map_err(|failed| Failed {
+                    error: verifier.error(),
+                    stream: failed.map(|(_, stream)| stream),
+                });
         };
-        self.compute(start.into_stream(config))
+        self.compute(start.into_stream(config).into_fallible())
             .await
             .map(|stream| (stream, None))
-            .map_err(|_| None)
+            .map_err(|failed| Failed {
+                error: None,
+                stream: failed.map(|(_, stream)| stream),
+            })
     }
 
     /// Drives a handshake. T35: a slot is held while it computes, never while it waits for the client.
-    async fn compute<F: Future<Output = std::io::Result<T>>, T>(
-        &self,
-        handshake: F,
-    ) -> std::io::Result<T> {
+    async fn compute<F, T, E>(&self, handshake: F) -> Result<T, Option<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
         let mut handshake = pin!(handshake);
         loop {
-            let slot = self
-                .computing
-                .acquire()
-                .await
-                .map_err(std::io::Error::other)?;
+            let slot = self.computing.acquire().await.map_err(|_| None)?;
             let polled = poll_fn(|cx| Poll::Ready(handshake.as_mut().poll(cx))).await;
             drop(slot);
             if let Poll::Ready(ended) = polled {
-                return ended;
+                return ended.map_err(Some);
             }
             // The handshake has this task's waker: it is polled again when its stream is ready.
             let mut waited = false;
@@ -213,4 +226,28 @@ impl Door {
             tracing::info!(target: "ztl", workload = self.guard.name(), decision = %denial.id(), %error, "peer not proved");
         }
     }
+}
+
+/// A handshake that failed.
+struct Failed {
+    /// Why the verifier refused the peer, where it did.
+    error: Option<ztl_mtls::ProveError>,
+    /// The stream, its alert written.
+    stream: Option<TcpStream>,
+}
+
+/// How long a refused client may take to hear that it was.
+const PARTING: Duration = Duration::from_millis(500);
+/// Most that is read of what it had sent meanwhile.
+const PARTING_BYTES: u64 = 64 * 1024;
+
+/// Closes a refused stream so that its alert arrives. In TLS 1.3 a client sends its first request before it hears of the
+/// refusal; closed over unread bytes, the connection would be reset, and the reset can overtake the alert.
+async fn part(mut stream: TcpStream) {
+    let parted = async {
+        let _ = stream.shutdown().await;
+        let mut rest = stream.take(PARTING_BYTES);
+        let _ = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await;
+    };
+    let _ = tokio::time::timeout(PARTING, parted).await;
 }
