@@ -74,6 +74,10 @@ impl Refused {
 }
 
 /// What was wrong with the caller's credential.
+#[cfg_attr(
+    not(feature = "jwt"),
+    expect(dead_code, reason = "without tokens no credential is good or bad")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Credential {
     /// None was shown.
