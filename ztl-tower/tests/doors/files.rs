@@ -177,11 +177,8 @@ async fn t23_an_open_connection_ends_when_its_proof_expires() {
         StatusCode::OK
     );
     clock.store(start.as_unix_millis() + 3_601_000, Ordering::SeqCst);
-    let ended = tokio::time::timeout(Duration::from_millis(1900), open).await;
-    assert!(
-        ended.is_ok(),
-        "within a second of the wall clock, and a little"
-    );
+    let ended = tokio::time::timeout(support::PATIENCE, open).await;
+    assert!(ended.is_ok(), "the next look at the wall clock ends it");
     assert_eq!(
         reasons(&audit).last().map(String::as_str),
         Some("identity_expired")
