@@ -1,0 +1,7 @@
+//! Figures of one run: read from the files that the measuring programs wrote, shown as tables, and held against the goals.
+
+mod figures;
+mod goals;
+
+pub use figures::Figures;
+pub use goals::{decide, request};

@@ -1,0 +1,222 @@
+//! The same service over mutual TLS on loopback: bare, and behind a guard. And a client of both.
+
+use core::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use axum::Router;
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+use ztl_core::audit::MemorySink;
+use ztl_mtls::{BundleSet, Bundles, IdentitySource, Prover, ServerVerifier};
+
+use crate::service::Hello;
+
+/// The protocols that can be measured.
+pub const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
+
+/// A server in a thread of its own, until the process ends.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The file in which the kernel counts the thread's processor time.
+    schedstat: String,
+}
+
+impl Server {
+    /// axum on tokio-rustls, with rustls's own verifier for clients.
+    #[must_use]
+    pub fn bare(hello: &Hello) -> Self {
+        let (config, app) = (bare_config(hello), hello.router());
+        spawn(move |listener, ready| async move {
+            ready();
+            accept(&listener, TlsAcceptor::from(Arc::new(config)), app).await;
+        })
+    }
+
+    /// The same service, served by its guard.
+    #[must_use]
+    pub fn guarded(hello: &Arc<Hello>) -> Self {
+        let hello = Arc::clone(hello);
+        spawn(move |listener, ready| async move {
+            let port = listener.local_addr().expect("an address").port();
+            let guard = hello.guard(port, MemorySink::new(1024)).await;
+            ready();
+            guard
+                .serve_listener(listener, hello.router())
+                .await
+                .expect("served");
+        })
+    }
+
+    /// How long its thread has run, in seconds.
+    #[must_use]
+    pub fn cpu(&self) -> f64 {
+        let text = std::fs::read_to_string(&self.schedstat).expect("schedstat");
+        let nanos = text
+            .split(' ')
+            .next()
+            .and_then(|field| field.parse::<f64>().ok());
+        nanos.expect("nanoseconds") / 1e9
+    }
+}
+
+/// Pins this thread to one core, where there is more than one.
+pub fn pin(core: usize) {
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    if let Some(id) = cores.get(core) {
+        core_affinity::set_for_current(*id);
+    }
+}
+
+/// A runtime for one thread.
+#[must_use]
+pub fn runtime() -> Runtime {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+fn spawn<F, S>(serve: S) -> Server
+where
+    F: Future<Output = ()>,
+    S: FnOnce(TcpListener, Box<dyn FnOnce()>) -> F + Send + 'static,
+{
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        pin(0);
+        runtime().block_on(async {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+                .await
+                .expect("a port");
+            let address = listener.local_addr().expect("an address");
+            let thread = std::fs::read_link("/proc/thread-self").expect("a thread");
+            let server = Server {
+                address,
+                schedstat: format!("/proc/{}/schedstat", thread.display()),
+            };
+            serve(
+                listener,
+                Box::new(move || sender.send(server).expect("heard")),
+            )
+            .await;
+        });
+    });
+    receiver.recv().expect("a server")
+}
+
+fn bare_config(hello: &Hello) -> ServerConfig {
+    let provider = ztl_mtls::provider();
+    let mut roots = RootCertStore::empty();
+    for root in hello.roots() {
+        roots.add(root).expect("an authority");
+    }
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("TLS 1.3")
+        .with_client_cert_verifier(verifier.build().expect("a verifier"))
+        .with_cert_resolver(Arc::new(IdentitySource::new(hello.service_svid())));
+    config.alpn_protocols = PROTOCOLS.map(|name| name.as_bytes().to_vec()).to_vec();
+    config
+}
+
+async fn accept(listener: &TcpListener, acceptor: TlsAcceptor, app: Router) {
+    loop {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        stream.set_nodelay(true).expect("no delay");
+        let (acceptor, app) = (acceptor.clone(), app.clone());
+        tokio::spawn(async move {
+            let stream = acceptor.accept(stream).await.expect("a handshake");
+            let service = TowerToHyperService::new(app);
+            let builder = auto::Builder::new(TokioExecutor::new());
+            // The client going away is no error of a bench.
+            let _ = builder
+                .serve_connection_with_upgrades(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+/// One open connection.
+#[derive(Debug)]
+pub enum Connection {
+    /// HTTP/1.1
+    One(hyper::client::conn::http1::SendRequest<Empty<Bytes>>),
+    /// HTTP/2
+    Two(hyper::client::conn::http2::SendRequest<Empty<Bytes>>),
+}
+
+impl Connection {
+    /// Connects as the caller.
+    pub async fn open(hello: &Hello, server: &Server, protocol: &str) -> Self {
+        let stream = TcpStream::connect(server.address).await.expect("connected");
+        stream.set_nodelay(true).expect("no delay");
+        let connector = TlsConnector::from(Arc::new(client_config(hello, protocol)));
+        let name = "hello.example".try_into().expect("a name");
+        let io = TokioIo::new(connector.connect(name, stream).await.expect("a handshake"));
+        if protocol == "h2" {
+            let (sender, connection) =
+                hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
+                    .await
+                    .expect("h2");
+            tokio::spawn(connection);
+            Self::Two(sender)
+        } else {
+            let (sender, connection) = hyper::client::conn::http1::handshake(io).await.expect("h1");
+            tokio::spawn(connection);
+            Self::One(sender)
+        }
+    }
+
+    /// Asks once and reads the whole answer.
+    pub async fn ask(&mut self, path: &str) {
+        let answer = match self {
+            Self::One(sender) => {
+                let request = Request::get(path).header("host", "hello.example");
+                sender.ready().await.expect("ready");
+                sender
+                    .send_request(request.body(Empty::new()).expect("a request"))
+                    .await
+            }
+            Self::Two(sender) => {
+                let request = Request::get(format!("https://hello.example{path}"));
+                sender.ready().await.expect("ready");
+                sender
+                    .send_request(request.body(Empty::new()).expect("a request"))
+                    .await
+            }
+        };
+        let answer: http::Response<Incoming> = answer.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        let body = answer
+            .into_body()
+            .collect()
+            .await
+            .expect("a body")
+            .to_bytes();
+        assert_eq!(&body[..], b"hello");
+    }
+}
+
+fn client_config(hello: &Hello, protocol: &str) -> ClientConfig {
+    let provider = ztl_mtls::provider();
+    let bundles = BundleSet::new([hello.bundle()]).expect("bundles");
+    let prover = Prover::new(Bundles::new(bundles), &provider).allow_dev_authority();
+    let identity = Arc::new(IdentitySource::new(hello.caller_svid()));
+    let verifier = ServerVerifier::new(prover, Arc::new(|_| Ok(())));
+    ztl_mtls::client_config(provider, identity, verifier, &[protocol.as_bytes()]).expect("TLS 1.3")
+}
