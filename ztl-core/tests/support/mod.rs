@@ -69,7 +69,7 @@ pub(crate) fn loader() -> Loader {
         .with_authorizer("agreeable", Arc::new(Fixed(Ok(false))))
 }
 
-/// Conditions for tests: `true`, `false`, `error`, `token` (true, and reads the token), `score` (true, and reads the score), `name-is-root`
+/// Conditions for tests: `true`, `false`, `error`, `token` (true, and reads the token), `score` (true, and reads the score), `name-is-admin`
 /// (the parameter `name`).
 #[derive(Debug)]
 pub(crate) struct Toy;
@@ -80,7 +80,7 @@ struct ToyCondition(String);
 impl ConditionCompiler for Toy {
     fn compile(&self, source: &str) -> Result<Arc<dyn Condition>, String> {
         match source {
-            "true" | "false" | "error" | "token" | "score" | "name-is-root" => {
+            "true" | "false" | "error" | "token" | "score" | "name-is-admin" => {
                 Ok(Arc::new(ToyCondition(source.to_owned())))
             }
             _ => Err(format!("`{source}` is no condition")),
@@ -103,10 +103,10 @@ impl Condition for ToyCondition {
         assert!(self.reads().trust_score || facts.trust_score.is_none());
         match self.0.as_str() {
             "false" => Ok(false),
-            "name-is-root" => Ok(facts
+            "name-is-admin" => Ok(facts
                 .params
                 .iter()
-                .any(|(name, value)| &**name == "name" && value == "root")),
+                .any(|(name, value)| &**name == "name" && value == "admin")),
             "error" => Err(AuthorizerError("error".into())),
             _ => Ok(true),
         }
@@ -353,7 +353,7 @@ fn require() -> impl Strategy<Value = Value> {
         json!({ "headers": { "x-tenant": ["a", "b"] } }),
         json!({ "when": "token" }),
         json!({ "when": "error" }),
-        json!({ "when": "name-is-root" }),
+        json!({ "when": "name-is-admin" }),
         json!({ "authorizer": "agreeable" }),
         json!({ "authorizer": "objector" }),
     ])
@@ -382,7 +382,7 @@ pub(crate) fn forbid() -> impl Strategy<Value = Value> {
         some_of(&FROM),
         some_of(&TO),
         prop::option::of(some_of(&ACTIONS)),
-        prop::sample::select(vec!["", "true", "false", "error", "token", "name-is-root"]),
+        prop::sample::select(vec!["", "true", "false", "error", "token", "name-is-admin"]),
         0..5_u8,
     )
         .prop_map(|(from, to, actions, when, mode)| {
@@ -430,8 +430,8 @@ pub(crate) fn question() -> impl Strategy<Value = Question> {
     let methods = ["GET", "HEAD", "POST", "PUT", "get", "CONNECT"];
     let paths = [
         "/v1/a",
-        "/v1/root",
-        "/root/a",
+        "/v1/admin",
+        "/admin/a",
         "/v1/7",
         "/v1/a/b",
         "/v1/",

@@ -20,7 +20,7 @@ fn rule_7_a_condition_that_cannot_read_the_path_forbids() {
         load(&document(
             &[any_to("gateway")],
             &[
-                json!({ "from": "router", "to": "gateway", "actions": actions, "when": "name-is-root" }),
+                json!({ "from": "router", "to": "gateway", "actions": actions, "when": "name-is-admin" }),
             ],
         ))
     };
@@ -32,14 +32,14 @@ fn rule_7_a_condition_that_cannot_read_the_path_forbids() {
             .reason
             .code()
     };
-    assert_eq!(ask("/users/root"), "forbidden");
+    assert_eq!(ask("/users/admin"), "forbidden");
     assert_eq!(ask("/users/alice"), "permitted");
     // Covered in a looser view only, so that its parameters cannot be told.
-    assert_eq!(ask("/users/root/"), "forbidden");
+    assert_eq!(ask("/users/admin/"), "forbidden");
     // Every pattern that covers is asked, not the first alone.
     let policy = forbid(json!(["GET /{other}/{thing}", "GET /{name}/secret"]));
     assert_eq!(
-        Question::get(ROUTER, "gateway", 8443, "/root/secret")
+        Question::get(ROUTER, "gateway", 8443, "/admin/secret")
             .ask(&policy)
             .reason
             .code(),
@@ -51,7 +51,7 @@ fn rule_7_a_condition_that_cannot_read_the_path_forbids() {
 fn a_permits_condition_is_asked_with_the_parameters_of_the_pattern_that_permits() {
     let policy = load(&document(
         &[
-            json!({ "from": "router", "to": "gateway", "actions": ["GET /t/{name}/{doc}", "HEAD /t/{doc}/{name}"], "require": { "when": "name-is-root" } }),
+            json!({ "from": "router", "to": "gateway", "actions": ["GET /t/{name}/{doc}", "HEAD /t/{doc}/{name}"], "require": { "when": "name-is-admin" } }),
         ],
         &[],
     ));
@@ -62,9 +62,9 @@ fn a_permits_condition_is_asked_with_the_parameters_of_the_pattern_that_permits(
             .reason
             .code()
     };
-    assert_eq!(ask("GET", "/t/root/x"), "permitted");
-    assert_eq!(ask("HEAD", "/t/root/x"), "objected");
-    assert_eq!(ask("HEAD", "/t/x/root"), "permitted");
+    assert_eq!(ask("GET", "/t/admin/x"), "permitted");
+    assert_eq!(ask("HEAD", "/t/admin/x"), "objected");
+    assert_eq!(ask("HEAD", "/t/x/admin"), "permitted");
 }
 
 #[test]
