@@ -41,10 +41,29 @@ impl Method {
     /// The method of this exact spelling; [`Method::Other`] for any other text, `get` and `CONNECT` among them.
     #[must_use]
     pub fn parse(name: &str) -> Self {
-        Self::NAMED
-            .into_iter()
-            .find(|method| method.as_str() == name)
-            .unwrap_or(Self::Other)
+        match name.as_bytes() {
+            b"GET" => Self::Get,
+            b"HEAD" => Self::Head,
+            b"POST" => Self::Post,
+            b"PUT" => Self::Put,
+            b"PATCH" => Self::Patch,
+            b"DELETE" => Self::Delete,
+            b"OPTIONS" => Self::Options,
+            _ => Self::Other,
+        }
+    }
+
+    const fn bit(self) -> u8 {
+        match self {
+            Self::Get => 1,
+            Self::Head => 1 << 1,
+            Self::Post => 1 << 2,
+            Self::Put => 1 << 3,
+            Self::Patch => 1 << 4,
+            Self::Delete => 1 << 5,
+            Self::Options => 1 << 6,
+            Self::Other => 0,
+        }
     }
 
     /// Its spelling; `?` for [`Method::Other`].
@@ -66,6 +85,62 @@ impl Method {
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// A set of methods that a rule can name. Shown in the order of [`Method::NAMED`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Methods(u8);
+
+impl Methods {
+    /// Whether the method is one of them. [`Method::Other`] never is.
+    #[must_use]
+    pub const fn contains(self, method: Method) -> bool {
+        self.0 & method.bit() != 0
+    }
+
+    /// Whether a method is in both.
+    #[must_use]
+    pub const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// These and those.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// One after the other.
+    pub fn iter(self) -> impl Iterator<Item = Method> {
+        (Method::NAMED.into_iter()).filter(move |method| self.contains(*method))
+    }
+}
+
+impl FromIterator<Method> for Methods {
+    /// [`Method::Other`] is left out: no set holds it.
+    fn from_iter<I: IntoIterator<Item = Method>>(methods: I) -> Self {
+        Self(
+            methods
+                .into_iter()
+                .fold(0, |set, method| set | method.bit()),
+        )
+    }
+}
+
+impl fmt::Display for Methods {
+    /// As a rule writes them: `GET,POST`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, method) in self.iter().enumerate() {
+            write!(f, "{}{method}", if at == 0 { "" } else { "," })?;
+        }
+        Ok(())
     }
 }
 

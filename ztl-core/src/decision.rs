@@ -1,11 +1,10 @@
 //! A decision, a denial, and the id that ties them to their audit record.
 
 use core::fmt;
-use core::hash::Hasher;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use siphasher::sip128::{Hasher128, SipHasher13};
+use siphasher::sip128::SipHasher13;
 
 use crate::reason::{Reason, Stage, Verdict};
 
@@ -89,22 +88,21 @@ impl fmt::Debug for DecisionId {
 /// Makes decision ids: a keyed pseudo-random function (SipHash-1-3 with 128 bits of output) of a counter, its key drawn once
 /// from the operating system. Without the key, ids can be neither predicted nor put in order.
 pub(crate) struct IdSource {
-    key: (u64, u64),
+    keyed: SipHasher13,
     next: AtomicU64,
 }
 
 impl IdSource {
     pub(crate) fn new() -> Result<Self, getrandom::Error> {
         Ok(Self {
-            key: (getrandom::u64()?, getrandom::u64()?),
+            keyed: SipHasher13::new_with_keys(getrandom::u64()?, getrandom::u64()?),
             next: AtomicU64::new(0),
         })
     }
 
     pub(crate) fn next(&self) -> DecisionId {
-        let mut hasher = SipHasher13::new_with_keys(self.key.0, self.key.1);
-        hasher.write_u64(self.next.fetch_add(1, Ordering::Relaxed));
-        DecisionId(hasher.finish128().as_u128())
+        let count = self.next.fetch_add(1, Ordering::Relaxed);
+        DecisionId(self.keyed.hash(&count.to_le_bytes()).as_u128())
     }
 }
 

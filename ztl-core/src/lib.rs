@@ -16,7 +16,7 @@ mod reason;
 mod time;
 mod zone;
 
-pub use action::{Action, Method, Resource, Upgrade};
+pub use action::{Action, Method, Methods, Resource, Upgrade};
 pub use decision::{Decision, DecisionId, Denial, Lack, ShadowOutcome};
 pub use engine::{CLOCK_LEAP, CLOCK_SKEW, Engine, EngineError};
 pub use evidence::{Claims, Evidence, HeaderPairs, Headers, TrustScore};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::action::{Action, Method, Upgrade};
+use crate::action::{Action, Method, Methods, Upgrade};
 use crate::path::{PathError, Segment};
 
 use super::template::Template;
@@ -54,8 +54,8 @@ fn named_methods() -> String {
 pub enum ActionPattern {
     /// `METHOD[,METHOD] /path`
     Http {
-        /// The named methods, in the order they were written.
-        methods: Vec<Method>,
+        /// The named methods.
+        methods: Methods,
         /// The path.
         path: Template,
     },
@@ -120,7 +120,7 @@ impl ActionPattern {
         };
         match (self, resource.upgrade()) {
             (Self::Http { methods, path }, None) => {
-                methods.contains(&resource.method()) && path.matches(resource.path())
+                methods.contains(resource.method()) && path.matches(resource.path())
             }
             (Self::Grpc { service, method }, None) => {
                 resource.method() == Method::Post
@@ -150,8 +150,8 @@ impl ActionPattern {
         match self {
             Self::Http { methods, path } => {
                 let method = resource.method();
-                let named = methods.contains(&method)
-                    || (method == Method::Head && methods.contains(&Method::Get))
+                let named = methods.contains(method)
+                    || (method == Method::Head && methods.contains(Method::Get))
                     || method == Method::Other;
                 named && path.forbids(resource.path())
             }
@@ -190,12 +190,7 @@ impl ActionPattern {
 impl fmt::Display for ActionPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Http { methods, path } => {
-                for (at, method) in methods.iter().enumerate() {
-                    write!(f, "{}{method}", if at == 0 { "" } else { "," })?;
-                }
-                write!(f, " {path}")
-            }
+            Self::Http { methods, path } => write!(f, "{methods} {path}"),
             Self::Grpc { service, method } => {
                 write!(f, "grpc {service}/{}", method.as_deref().unwrap_or("*"))
             }
@@ -207,8 +202,8 @@ impl fmt::Display for ActionPattern {
     }
 }
 
-fn parse_methods(list: &str) -> Result<Vec<Method>, PatternError> {
-    let mut methods = Vec::new();
+fn parse_methods(list: &str) -> Result<Methods, PatternError> {
+    let mut methods = Methods::default();
     for name in list.split(',') {
         match Method::parse(name) {
             Method::Other if name == "CONNECT" => return Err(PatternError::ConnectMethod),
@@ -216,8 +211,7 @@ fn parse_methods(list: &str) -> Result<Vec<Method>, PatternError> {
                 return Err(PatternError::Form);
             }
             Method::Other => return Err(PatternError::Method(name.to_owned())),
-            method if methods.contains(&method) => {}
-            method => methods.push(method),
+            method => methods = methods.union(Methods::from_iter([method])),
         }
     }
     Ok(methods)
@@ -287,15 +281,15 @@ impl ActionPattern {
     /// templates differ only in what a parameter must look like.
     pub(crate) fn forbids_some_of(&self, permit: &Self) -> bool {
         // Which methods a forbid covers beside those it names (rule 45).
-        let covers = |methods: &[Method], method: Method| {
-            methods.contains(&method) || method == Method::Head && methods.contains(&Method::Get)
+        let covers = |methods: Methods, method: Method| {
+            methods.contains(method) || method == Method::Head && methods.contains(Method::Get)
         };
         match (self, permit) {
             // In raw bytes anything can be asked.
             (_, Self::Connect) | (Self::Any, _) => true,
             (Self::Connect, _) => false,
             (Self::Http { methods, .. }, Self::Any) => {
-                methods.iter().any(|method| *method != Method::Head)
+                methods.iter().any(|method| method != Method::Head)
             }
             (
                 Self::Http { methods, path },
@@ -303,15 +297,15 @@ impl ActionPattern {
                     methods: asked,
                     path: other,
                 },
-            ) => asked.iter().any(|method| covers(methods, *method)) && path.may_overlap(other),
+            ) => asked.iter().any(|method| covers(*methods, method)) && path.may_overlap(other),
             (Self::Http { methods, path }, Self::Grpc { service, method }) => {
-                let other = Template::of_grpc(service, method.as_ref());
-                methods.contains(&Method::Post) && path.may_overlap(&other)
+                let other = Template::of_grpc(service, method.as_deref());
+                methods.contains(Method::Post) && path.may_overlap(&other)
             }
             (
                 Self::Http { methods, path },
                 Self::WebSocket(other) | Self::Upgrade { path: other, .. },
-            ) => methods.contains(&Method::Get) && path.may_overlap(other),
+            ) => methods.contains(Method::Get) && path.may_overlap(other),
             (Self::Grpc { .. }, Self::Any) => true,
             (
                 Self::Grpc { service, method },
@@ -324,7 +318,7 @@ impl ActionPattern {
             (
                 Self::Grpc { service, method },
                 Self::Http { path, .. } | Self::WebSocket(path) | Self::Upgrade { path, .. },
-            ) => Template::of_grpc(service, method.as_ref()).may_overlap(path),
+            ) => Template::of_grpc(service, method.as_deref()).may_overlap(path),
             (
                 Self::WebSocket(path) | Self::Upgrade { path, .. },
                 Self::WebSocket(other) | Self::Upgrade { path: other, .. },
