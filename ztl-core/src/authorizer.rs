@@ -111,6 +111,20 @@ pub trait ConditionCompiler: fmt::Debug + Send + Sync {
     fn compile(&self, source: &str) -> Result<std::sync::Arc<dyn Condition>, String>;
 }
 
+/// Makes authorizers of one kind from what a document says of them (`[authorizers.NAME]`), once, when a policy is loaded.
+pub trait AuthorizerFactory: fmt::Debug + Send + Sync {
+    /// Builds the authorizer `name`. `settings` are the keys of its section but `kind`; a key that is not known has to be
+    /// refused.
+    ///
+    /// # Errors
+    /// A message that says what is wrong with the settings; the policy is refused with it.
+    fn build(
+        &self,
+        name: &str,
+        settings: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<std::sync::Arc<dyn Authorizer>, String>;
+}
+
 /// Something that may object to what rules permit.
 pub trait Authorizer: fmt::Debug + Send + Sync {
     /// Which evidence it reads.

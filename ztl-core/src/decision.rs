@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use siphasher::sip128::SipHasher13;
 
+use crate::obligation::Obligations;
 use crate::reason::{Reason, Stage, Verdict};
 
 /// What a decision came to, with what decided it.
@@ -24,6 +25,8 @@ pub struct Decision {
     pub shadow: Vec<ShadowOutcome>,
     /// What was lacking, where something was.
     pub lack: Option<Lack>,
+    /// What the permit that decided obliges to; empty on a denial, of a flow, and on egress.
+    pub obligations: Obligations,
 }
 
 /// What a rule in shadow mode would have said.
@@ -42,6 +45,10 @@ pub struct ShadowOutcome {
 pub enum Lack {
     /// No token, or one that is expired, or from another issuer or for another audience.
     Token,
+    /// The token names no subject, or one that the rule does not speak of; or such an id was passed on.
+    Subject,
+    /// The token names no actors, or one that the rule does not speak of.
+    Actors,
     /// The token lacks a scope.
     Scope,
     /// The token lacks a claim.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::id::SpiffeId;
 use crate::time::Timestamp;
 
 /// The claims of a verified token (RFC 7519). Cheap to clone. Has no `Debug` of its content: claims are personal data.
@@ -195,6 +196,9 @@ pub struct Evidence<'a> {
     pub trust_score: Option<TrustScore>,
     /// The request's header fields.
     pub headers: Option<&'a dyn Headers>,
+    /// The id that the peer passes on, as a proxy of whoever has it. It is a subject and never a peer, and the action is
+    /// denied unless the peer's workload `forwards` it (T12).
+    pub forwarded: Option<&'a SpiffeId>,
 }
 
 impl<'a> Evidence<'a> {
@@ -224,6 +228,13 @@ impl<'a> Evidence<'a> {
         self.headers = Some(headers);
         self
     }
+
+    /// Adds an id that the peer passes on.
+    #[must_use]
+    pub fn with_forwarded(mut self, forwarded: &'a SpiffeId) -> Self {
+        self.forwarded = Some(forwarded);
+        self
+    }
 }
 
 impl fmt::Debug for Evidence<'_> {
@@ -232,6 +243,7 @@ impl fmt::Debug for Evidence<'_> {
             .field("claims", &self.claims)
             .field("trust_score", &self.trust_score)
             .field("headers", &self.headers.is_some())
+            .field("forwarded", &self.forwarded)
             .finish()
     }
 }

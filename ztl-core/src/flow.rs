@@ -4,6 +4,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use crate::decision::DecisionId;
+use crate::obligation::Obligations;
 use crate::peer::Peer;
 use crate::policy::{Edge, Policy};
 use crate::time::Timestamp;
@@ -168,7 +169,7 @@ impl FlowPermit {
     /// Whether any rule on this flow could ask for a token, so that one is worth verifying (T34).
     #[must_use]
     pub fn reads_token(&self) -> bool {
-        self.0.policy.edge_reads_token(&self.0.edge)
+        self.0.edge.reads_token()
     }
 }
 
@@ -195,6 +196,7 @@ pub struct ActionPermit {
     pub(crate) id: DecisionId,
     pub(crate) rule: Arc<str>,
     pub(crate) expires_at: Timestamp,
+    pub(crate) obligations: Obligations,
 }
 
 impl ActionPermit {
@@ -208,6 +210,12 @@ impl ActionPermit {
     #[must_use]
     pub fn rule(&self) -> &str {
         &self.rule
+    }
+
+    /// What has to be done beside: only kinds that the enforcement point said it can discharge.
+    #[must_use]
+    pub const fn obligations(&self) -> &Obligations {
+        &self.obligations
     }
 
     /// When the first thing it rests on expires: the peer's proof, the token, the score (T15).

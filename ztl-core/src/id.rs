@@ -3,7 +3,9 @@
 //! The grammar is that of the SPIFFE-ID standard, section 2, in its strict reading: nothing is folded, decoded or trimmed,
 //! so two texts that differ are two identities.
 
+use core::borrow::Borrow;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::str::FromStr;
 use std::sync::Arc;
 
@@ -163,7 +165,7 @@ impl FromStr for TrustDomain {
 /// assert!(SpiffeId::parse("spiffe://prod.example/a/../b").is_err());
 /// # Ok::<(), ztl_core::IdError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SpiffeId {
     text: Arc<str>,
     // The path begins here; equals the length of the text where there is none. Bounded by MAX_ID_BYTES.
@@ -176,21 +178,7 @@ impl SpiffeId {
     /// # Errors
     /// [`IdError`] says which rule of SPIFFE-ID §2 the text breaks.
     pub fn parse(text: &str) -> Result<Self, IdError> {
-        if text.is_empty() {
-            return Err(IdError::Empty);
-        }
-        if text.len() > MAX_ID_BYTES {
-            return Err(IdError::TooLong);
-        }
-        let rest = text.strip_prefix(SCHEME).ok_or(IdError::Scheme)?;
-        let (domain, path) = match rest.split_once('/') {
-            Some((domain, path)) => (domain, Some(path)),
-            None => (rest, None),
-        };
-        check_trust_domain(domain)?;
-        if let Some(path) = path {
-            check_path(path)?;
-        }
+        let (domain, _) = split(text)?;
         let path_at = u16::try_from(SCHEME.len() + domain.len()).map_err(|_| IdError::TooLong)?;
         Ok(Self {
             text: text.into(),
@@ -268,6 +256,19 @@ impl FromStr for SpiffeId {
     }
 }
 
+impl Hash for SpiffeId {
+    /// As its text has it, so that a table of ids can be asked with a text.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl Borrow<str> for SpiffeId {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
 impl AsRef<str> for SpiffeId {
     fn as_ref(&self) -> &str {
         self.as_str()
@@ -314,13 +315,20 @@ impl IdPattern {
     /// Whether the id is one of those.
     #[must_use]
     pub fn matches(&self, id: &SpiffeId) -> bool {
+        self.matches_text(id.as_str())
+    }
+
+    /// The same for the text of an id.
+    pub(crate) fn matches_text(&self, id: &str) -> bool {
         match self {
-            Self::Exact(exact) => exact == id,
+            Self::Exact(exact) => exact.as_str() == id,
             Self::Below(above) => id
-                .as_str()
                 .strip_prefix(above.as_str())
                 .is_some_and(|rest| rest.len() > 1 && rest.starts_with('/')),
-            Self::TrustDomain(domain) => id.trust_domain_name() == domain.as_str(),
+            Self::TrustDomain(domain) => id
+                .strip_prefix(SCHEME)
+                .and_then(|rest| rest.strip_prefix(domain.as_str()))
+                .is_some_and(|path| path.is_empty() || path.starts_with('/')),
         }
     }
 }
@@ -333,6 +341,24 @@ impl fmt::Display for IdPattern {
             Self::TrustDomain(domain) => write!(f, "trust-domain:{domain}"),
         }
     }
+}
+
+/// The trust domain of an id and its path with the leading slash, without keeping either.
+pub(crate) fn split(text: &str) -> Result<(&str, &str), IdError> {
+    if text.is_empty() {
+        return Err(IdError::Empty);
+    }
+    if text.len() > MAX_ID_BYTES {
+        return Err(IdError::TooLong);
+    }
+    let rest = text.strip_prefix(SCHEME).ok_or(IdError::Scheme)?;
+    let at = rest.find('/').unwrap_or(rest.len());
+    let (domain, path) = rest.split_at_checked(at).unwrap_or((rest, ""));
+    check_trust_domain(domain)?;
+    if let Some(path) = path.strip_prefix('/') {
+        check_path(path)?;
+    }
+    Ok((domain, path))
 }
 
 fn check_trust_domain(name: &str) -> Result<(), IdError> {

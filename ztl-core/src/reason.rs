@@ -105,6 +105,8 @@ reasons! {
     NoActionPermitted = "no_action_permitted",
     /// A rule forbids it.
     Forbidden = "forbidden",
+    /// The peer passes an identity on that it is not trusted to pass on.
+    ForwardedUntrusted = "forwarded_untrusted",
     /// A rule names the action, and one of its requirements does not hold.
     RequirementUnmet = "requirement_unmet",
     /// A rule names the action, and what one of its requirements reads is not there.
@@ -115,6 +117,8 @@ reasons! {
     Objected = "objected",
     /// An authorizer or a condition of the rule failed.
     AuthorizerFailed = "authorizer_failed",
+    /// A rule permits it, with an obligation that the enforcement point cannot discharge.
+    ObligationUnknown = "obligation_unknown",
     /// The clock went back further than the skew allows.
     ClockUntrusted = "clock_untrusted",
     /// The decision could not be recorded, so it is not a permit.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use support::{NOW, Question, document, forbid, load, permit, question, try_load};
 use ztl_core::audit::MemorySink;
-use ztl_core::{Engine, Evidence, Flow, HeaderPairs, Verdict};
+use ztl_core::{Engine, Evidence, Flow, HeaderPairs, Lack, ObligationKinds, Reason, Verdict};
 
 fn rules() -> impl Strategy<Value = (Vec<serde_json::Value>, Vec<serde_json::Value>)> {
     // Often one permit is generous, so that forbids and requirements have something to take away.
@@ -52,6 +52,31 @@ fn permitted(question: &Question, policy: &ztl_core::policy::Policy) -> bool {
     question.ask(policy).verdict == Verdict::Permit
 }
 
+/// A clause that a permit may not have yet.
+fn clause() -> impl Strategy<Value = Option<(&'static str, &'static str)>> {
+    let keys = prop::sample::select(vec!["subject", "actors"]);
+    let whom = prop::sample::select(vec!["any", "issuer:corp", "router", "label:tier=agent"]);
+    prop::option::weighted(0.7, (keys, whom))
+}
+
+fn forbids_named<'a>(
+    forbids: &'a [serde_json::Value],
+    name: Option<&str>,
+) -> &'a serde_json::Value {
+    let at = name.and_then(|name| name.strip_prefix("forbid-")?.parse::<usize>().ok());
+    &forbids[at.expect("a forbid without a name of its own") - 1]
+}
+
+/// Whether a forbid speaks of the peer itself, and not only of somebody who comes along.
+fn forbids_peer(question: &Question, forbid: &serde_json::Value) -> bool {
+    let whole = serde_json::json!({ "from": forbid["from"], "to": forbid["to"] });
+    let flow = Question {
+        action: None,
+        ..question.clone()
+    };
+    flow.ask(&load(&document(&[], &[whole]))).reason == Reason::Forbidden
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
 
@@ -79,13 +104,18 @@ proptest! {
 
     /// Law 4: adding a requirement to a permit never widens.
     #[test]
-    fn law_4_a_requirement_never_widens((mut permits, forbids) in rules(), at in any::<prop::sample::Index>(), question in likely()) {
+    fn law_4_a_requirement_never_widens((mut permits, forbids) in rules(), at in any::<prop::sample::Index>(), which in clause(), question in likely()) {
         prop_assume!(!permits.is_empty());
         let before = permitted(&question, &load(&document(&permits, &forbids)));
         let at = at.index(permits.len());
-        let mut require = permits[at]["require"].as_object().cloned().unwrap_or_default();
-        require.insert("trust_score".into(), 90.into());
-        permits[at]["require"] = require.into();
+        match which {
+            Some((key, clause)) if permits[at].get(key).is_none() => permits[at][key] = clause.into(),
+            _ => {
+                let mut require = permits[at]["require"].as_object().cloned().unwrap_or_default();
+                require.insert("trust_score".into(), 90.into());
+                permits[at]["require"] = require.into();
+            }
+        }
         let after = permitted(&question, &load(&document(&permits, &forbids)));
         prop_assert!(before || !after);
     }
@@ -94,6 +124,7 @@ proptest! {
     #[test]
     fn law_4_less_evidence_never_widens((permits, forbids) in rules(), question in likely(), which in 0..4_u8) {
         let policy = load(&document(&permits, &forbids));
+        let decision = question.ask(&policy);
         let mut less = question.clone();
         match which {
             0 => less.claims = None,
@@ -101,7 +132,43 @@ proptest! {
             2 => less.headers.clear(),
             _ => less.addr = None,
         }
-        prop_assert!(permitted(&question, &policy) || !permitted(&less, &policy));
+        // Who comes along and is forbidden is no evidence for the caller: without them there is nobody to forbid (T12).
+        let along = which == 0 && match decision.reason {
+            Reason::Forbidden => !forbids_peer(&question, forbids_named(&forbids, decision.rule.as_deref())),
+            _ => decision.lack == Some(Lack::Subject) && question.forwarded.is_some(),
+        };
+        prop_assert!(decision.verdict == Verdict::Permit || along || !permitted(&less, &policy));
+    }
+
+    /// T12: whoever else comes along can only take away, where no rule asks for them.
+    #[test]
+    fn t12_an_identity_more_never_widens((permits, forbids) in rules(), question in likely()) {
+        let plain = |rules: &[serde_json::Value]| -> Vec<serde_json::Value> {
+            let mut rules = rules.to_vec();
+            for rule in rules.iter_mut().filter_map(serde_json::Value::as_object_mut) {
+                for key in ["subject", "actors", "require", "when"] {
+                    rule.remove(key);
+                }
+            }
+            rules
+        };
+        let policy = load(&document(&plain(&permits), &plain(&forbids)));
+        let alone = Question { claims: None, forwarded: None, ..question.clone() };
+        prop_assert!(permitted(&alone, &policy) || !permitted(&question, &policy));
+    }
+
+    /// Law 4: a token whose subject or actors cannot be read never widens.
+    #[test]
+    fn law_4_an_unreadable_identity_never_widens((permits, forbids) in rules(), mut question in likely(), which in 0..3_u8) {
+        let policy = load(&document(&permits, &forbids));
+        let before = permitted(&question, &policy);
+        let Some(claims) = &mut question.claims else { return Ok(()) };
+        match which {
+            0 => claims["sub"] = 7.into(),
+            1 => claims["act"] = true.into(),
+            _ => claims["act"] = support::actors(9),
+        }
+        prop_assert!(before || !permitted(&question, &policy));
     }
 
     /// Law 4, rule 7: an error in a condition never widens, in a permit or in a forbid.
@@ -152,10 +219,11 @@ proptest! {
 
     /// Laws 2 and 6: the engine says what `decide` says, and writes one record a decision.
     #[test]
-    fn law_6_the_engine_agrees_with_decide_and_records_it((permits, forbids) in rules(), question in likely()) {
+    fn law_6_the_engine_agrees_with_decide_and_records_it((permits, forbids) in rules(), question in likely(), able in any::<bool>()) {
         let document = document(&permits, &forbids);
         let audit = Arc::new(MemorySink::new(10));
         let engine = Engine::new(load(&document), Arc::clone(&audit)).expect("engine");
+        let engine = if able { engine.with_obligations(ObligationKinds::none().with_limit().with_schema().with_max_body().with_log()) } else { engine };
         let peer = question.from.map(support::peer);
         let flow = Flow::ingress(question.to, question.port, question.arrival(), peer.as_ref());
         let permit = engine.permit_flow(&flow, NOW);
@@ -168,10 +236,20 @@ proptest! {
             (Ok(permit), Some(Ok(action))) => {
                 let claims = question.claims();
                 let headers = HeaderPairs(&question.headers);
-                let outcome = engine.authorize(&permit, &action, &question.evidence(claims.as_ref(), &headers), NOW);
+                let forwarded = question.passed_on();
+                let outcome = engine.authorize(&permit, &action, &question.evidence(claims.as_ref(), &headers, forwarded.as_ref()), NOW);
                 prop_assert_eq!(audit.taken(), 2);
                 match outcome {
-                    Ok(permit) => prop_assert_eq!(Some(permit.rule()), decided.rule.as_deref().filter(|_| decided.verdict == Verdict::Permit)),
+                    Ok(permit) => {
+                        prop_assert_eq!(Some(permit.rule()), decided.rule.as_deref().filter(|_| decided.verdict == Verdict::Permit));
+                        prop_assert_eq!(permit.obligations(), &decided.obligations);
+                        prop_assert!(able || permit.obligations().is_empty());
+                    }
+                    // Law 1: an obligation that nobody would discharge.
+                    Err(denial) if !able && !decided.obligations.is_empty() => {
+                        prop_assert_eq!((denial.reason(), denial.rule()), (Reason::ObligationUnknown, decided.rule.as_deref()));
+                        prop_assert!(denial.decision().obligations.is_empty());
+                    }
                     Err(denial) => prop_assert_eq!(denial.decision(), &decided),
                 }
             }

@@ -18,6 +18,7 @@ use crate::audit::Sink;
 use crate::decision::{Decision, DecisionId, Denial, IdSource};
 use crate::evidence::Evidence;
 use crate::flow::{ActionPermit, Direction, Flow, FlowPermit, Permitted};
+use crate::obligation::{ObligationKinds, Obligations};
 use crate::peer::Peer;
 use crate::policy::{Edge, Input, Outcome, Policy, Workload, decide};
 use crate::reason::{Reason, Stage, Verdict};
@@ -56,6 +57,7 @@ pub struct Engine {
     leap: AtomicU64,
     ids: IdSource,
     sink: Box<dyn Sink>,
+    discharges: ObligationKinds,
     for_tests: bool,
 }
 
@@ -84,6 +86,7 @@ impl Engine {
             leap: AtomicU64::new(0),
             ids: IdSource::new().map_err(random)?,
             sink: Box::new(sink),
+            discharges: ObligationKinds::none(),
             for_tests: false,
         })
     }
@@ -98,6 +101,16 @@ impl Engine {
             for_tests: true,
             ..Self::new(policy, sink)?
         })
+    }
+
+    /// Says which kinds of obligation the enforcement point discharges. Where this is not called: none. A permit with any
+    /// other kind is denied with [`Reason::ObligationUnknown`], so that none can be forgotten (law 1).
+    #[must_use]
+    pub fn with_obligations(self, kinds: ObligationKinds) -> Self {
+        Self {
+            discharges: kinds,
+            ..self
+        }
     }
 
     /// The policy in force.
@@ -245,8 +258,9 @@ impl Engine {
         };
         let outcome = policy.judge_action(edge, &flow, action, evidence, now);
         let shadow = policy.shadows(edge, &flow, Some(action), evidence, now);
-        let decision = policy.decision(outcome, shadow);
-        let claims = evidence.claims.filter(|_| policy.edge_reads_token(edge));
+        let decision = self.dischargeable(policy.decision(outcome, shadow));
+        let obligations = decision.obligations.clone();
+        let claims = evidence.claims.filter(|_| edge.reads_token());
         let (id, rule) = self.recorded(
             decision,
             &About {
@@ -265,6 +279,7 @@ impl Engine {
             id,
             rule: rule.unwrap_or_else(|| "".into()),
             expires_at: outcome.until.min(permit.expires_at()),
+            obligations,
         })
     }
 
@@ -435,6 +450,19 @@ impl Engine {
         now >= Timestamp::from_unix_millis(latest).saturating_sub(CLOCK_SKEW)
     }
 
+    /// A permit with an obligation that nobody would discharge is none.
+    fn dischargeable(&self, decision: Decision) -> Decision {
+        if self.discharges.contains(decision.obligations.kinds()) {
+            return decision;
+        }
+        Decision {
+            verdict: Verdict::Deny,
+            reason: Reason::ObligationUnknown,
+            obligations: Obligations::none(),
+            ..decision
+        }
+    }
+
     /// Records a decision; a permit that cannot be recorded is none (law 6).
     fn recorded(
         &self,
@@ -450,6 +478,7 @@ impl Engine {
                 let decision = Decision {
                     verdict: Verdict::Deny,
                     reason: Reason::AuditUnavailable,
+                    obligations: Obligations::none(),
                     ..decision
                 };
                 // One of several sinks may have kept the permit; the denial is told to it as well.

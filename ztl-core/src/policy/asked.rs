@@ -9,25 +9,28 @@ use crate::flow::{Direction, Flow};
 use crate::time::Timestamp;
 
 use super::Policy;
+use super::along::Along;
 use super::decide::Edge;
+use super::document::Effect;
 use super::pattern::ActionPattern;
 use super::requirement::{Given, Unmet, reads_are_fresh, with_facts};
-use super::rule::Rule;
+use super::rule::{Rule, RuleIdx, TargetRule};
 
 /// The parameters of a path, by name and decoded.
 type Params = Vec<(Arc<str>, String)>;
 
 /// An action on an edge, as one rule after the other is asked about it.
-pub(super) struct Asked<'a> {
+pub(super) struct Asked<'a, 'e> {
     pub(super) policy: &'a Policy,
     pub(super) edge: &'a Edge,
     pub(super) flow: &'a Flow<'a>,
     pub(super) action: &'a Action<'a>,
     pub(super) evidence: &'a Evidence<'a>,
+    pub(super) along: &'a Along<'e>,
     pub(super) now: Timestamp,
 }
 
-impl Asked<'_> {
+impl Asked<'_, '_> {
     /// Whether a forbid covers the action. What cannot be told is forbidden (rule 7).
     pub(super) fn forbid_fires(&self, rule: &Rule) -> bool {
         let covering = || {
@@ -38,9 +41,9 @@ impl Asked<'_> {
         if !rule.actions.is_empty() && covering().next().is_none() {
             return false;
         }
-        let Some(condition) = &rule.when else {
+        if !rule.is_conditional() {
             return true;
-        };
+        }
         let Some(resource) = self.action.resource() else {
             // On a raw stream nothing that a condition asks about is known.
             return true;
@@ -49,6 +52,15 @@ impl Asked<'_> {
             // Egress has not the facts; the target judges it again with them.
             return false;
         }
+        let (subject, actors) = (&rule.subject, &rule.actors);
+        if !subject.is_empty() && !self.along.subject_is_forbidden(subject)
+            || !actors.is_empty() && !self.along.actors_are_forbidden(actors)
+        {
+            return false;
+        }
+        let Some(condition) = &rule.when else {
+            return true;
+        };
         let fires = |params: Params| {
             self.given(&params, |given| {
                 let asked = |facts: &Facts<'_>| condition.holds(facts);
@@ -64,6 +76,25 @@ impl Asked<'_> {
             // Covered in a looser view only: what its parameters are cannot be told.
             Some(template) => template.params(resource.path()).is_none_or(fires),
         })
+    }
+
+    /// The forbids of the target on this port that do not speak of the peer, and fire because of somebody else who comes
+    /// along (T12).
+    pub(super) fn forbids_of_others<'b>(
+        &'b self,
+        rules: &'b [TargetRule],
+        of_peer: &'b [RuleIdx],
+    ) -> impl Iterator<Item = (RuleIdx, &'b Rule)> {
+        let nobody = self.evidence.claims.is_none() && self.evidence.forwarded.is_none();
+        let others = !nobody && self.flow.direction == Direction::Ingress;
+        rules
+            .iter()
+            .take_while(move |_| others)
+            .filter(|entry| entry.covers_port(self.flow.port))
+            .filter(|entry| of_peer.binary_search(&entry.rule).is_err())
+            .filter_map(|entry| self.policy.rule(entry.rule).map(|rule| (entry.rule, rule)))
+            .filter(|(_, rule)| rule.effect == Effect::Forbid)
+            .filter(|(_, rule)| self.along.are_forbidden(rule) && self.forbid_fires(rule))
     }
 
     /// Whether a permit names the action, and if so whether all it requires holds.
@@ -111,7 +142,7 @@ impl Asked<'_> {
             .unwrap_or_default()
     }
 
-    fn given<T>(&self, params: &Params, judge: impl Fn(&Given<'_>) -> T) -> T {
+    fn given<T>(&self, params: &Params, judge: impl Fn(&Given<'_, '_>) -> T) -> T {
         let zone = self
             .edge
             .zone
@@ -134,6 +165,7 @@ impl Asked<'_> {
         };
         judge(&Given {
             evidence: self.evidence,
+            along: self.along,
             zone_trust: zone.map(crate::zone::Zone::trust),
             facts: &facts,
             now: self.now,

@@ -18,6 +18,7 @@ use crate::decision::{Decision, Lack, ShadowOutcome};
 use crate::evidence::Evidence;
 use crate::flow::{Direction, Flow};
 use crate::id::SpiffeId;
+use crate::obligation::Obligations;
 use crate::path::PathError;
 use crate::peer::{Peer, Proof};
 use crate::reason::{Reason, Stage, Verdict};
@@ -25,10 +26,11 @@ use crate::time::Timestamp;
 use crate::zone::ZoneIdx;
 
 use super::Policy;
+use super::along::Along;
 use super::asked::Asked;
 use super::document::Effect;
 use super::requirement::Unmet;
-use super::rule::{Caller, Place, Rule, RuleIdx, TargetRule, Who};
+use super::rule::{Caller, Match, Place, Rule, RuleIdx, TargetRule, Who};
 use super::workload::{Workload, WorkloadIdx};
 
 /// The rules that speak of one flow, and the facts they share. Most flows have few, which stand in the permit itself.
@@ -40,9 +42,18 @@ pub(crate) struct Edge {
     shadow_at: usize,
     pub(super) zone: Option<ZoneIdx>,
     pub(super) target: Option<WorkloadIdx>,
+    /// The workload that the caller proved itself to be, where it may pass ids on.
+    forwarder: Option<WorkloadIdx>,
+    /// Whether any rule on this flow could read a token.
+    reads_token: bool,
 }
 
 impl Edge {
+    /// Whether any rule on this flow could read a token.
+    pub(crate) const fn reads_token(&self) -> bool {
+        self.reads_token
+    }
+
     fn forbids(&self) -> &[RuleIdx] {
         self.rules.get(..self.permits_at).unwrap_or_default()
     }
@@ -67,6 +78,8 @@ pub(crate) struct Outcome {
     pub(crate) lack: Option<Lack>,
     /// Until when what the outcome rests on is good.
     pub(crate) until: Timestamp,
+    /// Whether the rule's obligations have to be discharged.
+    obliges: bool,
 }
 
 impl Outcome {
@@ -77,6 +90,7 @@ impl Outcome {
             rule,
             lack: None,
             until: Timestamp::MAX,
+            obliges: false,
         }
     }
 
@@ -164,6 +178,7 @@ pub fn decide(policy: &Policy, input: &Input<'_>, now: Timestamp) -> Decision {
 
 impl Policy {
     pub(crate) fn decision(&self, outcome: Outcome, shadow: Vec<ShadowOutcome>) -> Decision {
+        let rule = outcome.rule.and_then(|index| self.rule(index));
         Decision {
             verdict: if outcome.is_permit() {
                 Verdict::Permit
@@ -172,12 +187,12 @@ impl Policy {
             },
             stage: outcome.stage,
             reason: outcome.reason,
-            rule: outcome
-                .rule
-                .and_then(|index| self.rule(index))
-                .map(|rule| Arc::clone(&rule.name)),
+            rule: rule.map(|rule| Arc::clone(&rule.name)),
             shadow,
             lack: outcome.lack,
+            obligations: rule
+                .filter(|_| outcome.obliges)
+                .map_or_else(Obligations::none, |rule| rule.obligations.clone()),
         }
     }
 
@@ -255,6 +270,10 @@ impl Policy {
         let mut edge = Edge {
             zone: caller.place.zone(self.zones()),
             target: Some(index),
+            forwarder: caller.workload.map(|(index, _)| index).filter(|_| {
+                // Whom another party asserts cannot vouch for a third.
+                matches!(flow.peer.map(Peer::proof), Some(Proof::X509 { .. }))
+            }),
             ..Edge::default()
         };
         edge.rules
@@ -265,6 +284,7 @@ impl Policy {
         edge.shadow_at = edge.rules.len();
         edge.rules
             .extend(target.shadow.iter().filter(speaks).map(|entry| entry.rule));
+        edge.reads_token = self.could_read_token(target, &edge, flow);
         let permit = edge.permits().first().copied();
         let whole = |index: &&RuleIdx| self.rule(**index).is_some_and(Rule::forbids_flow);
         let forbid = edge.forbids().iter().find(whole).copied();
@@ -290,18 +310,28 @@ impl Policy {
         evidence: &Evidence<'_>,
         now: Timestamp,
     ) -> Outcome {
+        let ingress = flow.direction == Direction::Ingress;
+        if ingress && !self.may_forward(edge, evidence) {
+            return Outcome::new(Stage::Action, Reason::ForwardedUntrusted, None);
+        }
+        let along = Along::new(self, evidence, now);
         let asked = Asked {
             policy: self,
             edge,
             flow,
             action,
             evidence,
+            along: &along,
             now,
         };
-        for (index, rule) in self.rules_of(edge.forbids()) {
-            if asked.forbid_fires(rule) {
-                return Outcome::new(Stage::Action, Reason::Forbidden, Some(index));
-            }
+        let mut of_peer = self.rules_of(edge.forbids());
+        let of_peer = of_peer.find(|(_, rule)| asked.forbid_fires(rule));
+        let all = edge.target.and_then(|target| self.workload(target));
+        let all = all.map_or(&[][..], |target| &target.forbids);
+        let of_others = asked.forbids_of_others(all, edge.forbids()).next();
+        let forbid = of_peer.into_iter().chain(of_others);
+        if let Some(index) = forbid.map(|(index, _)| index).min() {
+            return Outcome::new(Stage::Action, Reason::Forbidden, Some(index));
         }
         let mut nearest: Option<(RuleIdx, Unmet)> = None;
         for (index, rule) in self.rules_of(edge.permits()) {
@@ -310,6 +340,8 @@ impl Policy {
                 Some(Ok(until)) => {
                     return Outcome {
                         until,
+                        // As requirements are: where the facts are, at the target.
+                        obliges: ingress,
                         ..Outcome::new(Stage::Action, Reason::Permitted, Some(index))
                     };
                 }
@@ -334,41 +366,66 @@ impl Policy {
         evidence: &Evidence<'_>,
         now: Timestamp,
     ) -> Vec<ShadowOutcome> {
-        let mut shadow = Vec::new();
-        for (_, rule) in self.rules_of(edge.shadow()) {
-            let would = match (action, rule.effect) {
-                (None, Effect::Permit) => Some(Verdict::Permit),
-                (None, Effect::Forbid) => rule.forbids_flow().then_some(Verdict::Deny),
-                (Some(action), effect) => {
-                    let asked = Asked {
-                        policy: self,
-                        edge,
-                        flow,
-                        action,
-                        evidence,
-                        now,
-                    };
-                    match effect {
-                        Effect::Permit => matches!(asked.permit_holds(rule), Some(Ok(_)))
-                            .then_some(Verdict::Permit),
-                        Effect::Forbid => asked.forbid_fires(rule).then_some(Verdict::Deny),
-                    }
-                }
-            };
-            shadow.extend(would.map(|would| ShadowOutcome {
-                rule: Arc::clone(&rule.name),
-                would,
-            }));
+        let target = edge.target.and_then(|target| self.workload(target));
+        let Some(target) = target.filter(|target| !target.shadow.is_empty()) else {
+            return Vec::new();
+        };
+        let along = Along::new(self, evidence, now);
+        let asked = action.map(|action| Asked {
+            policy: self,
+            edge,
+            flow,
+            action,
+            evidence,
+            along: &along,
+            now,
+        });
+        let would = |rule: &Rule| match (&asked, rule.effect) {
+            (None, Effect::Permit) => Some(Verdict::Permit),
+            (None, Effect::Forbid) => rule.forbids_flow().then_some(Verdict::Deny),
+            (Some(asked), Effect::Permit) => {
+                matches!(asked.permit_holds(rule), Some(Ok(_))).then_some(Verdict::Permit)
+            }
+            (Some(asked), Effect::Forbid) => asked.forbid_fires(rule).then_some(Verdict::Deny),
+        };
+        let of_peer = self.rules_of(edge.shadow());
+        let of_peer = of_peer.filter_map(|(index, rule)| Some((index, rule, would(rule)?)));
+        let mut shadow: Vec<_> = of_peer.collect();
+        if let Some(asked) = &asked {
+            let of_others = asked.forbids_of_others(&target.shadow, edge.shadow());
+            shadow.extend(of_others.map(|(index, rule)| (index, rule, Verdict::Deny)));
+            shadow.sort_by_key(|(index, ..)| *index);
         }
-        shadow
+        let said = shadow.into_iter().map(|(_, rule, would)| ShadowOutcome {
+            rule: Arc::clone(&rule.name),
+            would,
+        });
+        said.collect()
     }
 
-    /// Whether any rule of the edge could read a token.
-    pub(crate) fn edge_reads_token(&self, edge: &Edge) -> bool {
-        edge.rules
+    /// Whether an id that the peer passes on, if there is one, is among those that its workload `forwards` (T12).
+    fn may_forward(&self, edge: &Edge, evidence: &Evidence<'_>) -> bool {
+        let Some(forwarded) = evidence.forwarded else {
+            return true;
+        };
+        let forwarder = edge.forwarder.and_then(|index| self.workload(index));
+        let (Some(forwarder), Some(party)) = (forwarder, self.forwarded_party(forwarded)) else {
+            return false;
+        };
+        forwarder
+            .forwards
             .iter()
-            .filter_map(|index| self.rule(*index))
-            .any(Rule::reads_token)
+            .any(|who| *who == Who::Any || who.speaks_of_party(&party, self) == Match::Yes)
+    }
+
+    /// Whether a rule of the edge reads a token, or a forbid of the target speaks of somebody who could come along in one.
+    fn could_read_token(&self, target: &Workload, edge: &Edge, flow: &Flow<'_>) -> bool {
+        let of_edge = edge.rules.iter().filter_map(|index| self.rule(*index));
+        let others = target.forbids.iter().chain(&target.shadow);
+        let mut others = others.filter(|entry| entry.covers_port(flow.port));
+        of_edge.into_iter().any(Rule::reads_token)
+            || flow.direction == Direction::Ingress
+                && others.any(|entry| self.rule(entry.rule).is_some_and(Rule::forbids_parties))
     }
 
     pub(crate) fn edge_zone(&self, edge: &Edge) -> Option<&str> {

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use super::pattern::ActionPattern;
 use crate::id::{IdPattern, SpiffeId, TrustDomain};
+use crate::obligation::Limit;
 
 /// Where in the document's text something stands: bytes from `start` up to `end`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +55,10 @@ pub struct Document {
     pub externals: Vec<ExternalDecl>,
     /// `[issuers.NAME]`, in document order.
     pub issuers: Vec<IssuerDecl>,
+    /// `[limits.NAME]`, in document order.
+    pub limits: Vec<LimitDecl>,
+    /// `[authorizers.NAME]`, in document order.
+    pub authorizers: Vec<AuthorizerDecl>,
     /// `[[permit]]` and `[[forbid]]`, in document order.
     pub rules: Vec<RuleDecl>,
     /// `[[never]]`.
@@ -96,6 +101,8 @@ pub struct WorkloadDecl {
     pub hosts: Vec<Spanned<Arc<str>>>,
     /// `asserted_by`: the parties that may say who a caller is.
     pub asserted_by: Vec<Spanned<Arc<str>>>,
+    /// `forwards`: whose SPIFFE IDs it may pass on; never a zone, nor `public`. Empty: nobody's.
+    pub forwards: Vec<Spanned<Principal>>,
 }
 
 /// `[external.NAME]`: destinations outside the mesh, proved by the Web PKI.
@@ -122,6 +129,28 @@ pub struct IssuerDecl {
     pub audience: Option<Spanned<Arc<str>>>,
     /// `jwks_file`: a JSON Web Key Set, relative to the document.
     pub jwks_file: Option<Spanned<Arc<str>>>,
+}
+
+/// `[limits.NAME]`: how often something may be asked.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LimitDecl {
+    /// Its name.
+    pub name: Spanned<Arc<str>>,
+    /// What it limits to.
+    pub limit: Arc<Limit>,
+}
+
+/// `[authorizers.NAME]`: an authorizer that the document configures.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AuthorizerDecl {
+    /// Its name.
+    pub name: Spanned<Arc<str>>,
+    /// `kind`: which registered kind it is.
+    pub kind: Spanned<Arc<str>>,
+    /// All other keys, which only that kind knows.
+    pub settings: serde_json::Map<String, serde_json::Value>,
 }
 
 /// What a rule does when it matches.
@@ -173,6 +202,10 @@ pub struct RuleDecl {
     pub mode: Mode,
     /// `from`: any of these.
     pub from: Vec<Spanned<Principal>>,
+    /// `subject`: the token's subject is any of these; empty where absent.
+    pub subject: Vec<Spanned<Subject>>,
+    /// `actors`: the actors in between are any of these; empty where absent.
+    pub actors: Vec<Spanned<Subject>>,
     /// `to`: any of these.
     pub to: Vec<Spanned<Target>>,
     /// `ports`: any of these; empty where absent.
@@ -183,6 +216,8 @@ pub struct RuleDecl {
     pub anonymous: bool,
     /// `[permit.require]`
     pub require: Require,
+    /// `[permit.oblige]`
+    pub oblige: Oblige,
     /// `when` of a forbid; that of a permit stands in `require`.
     pub when: Option<Spanned<Arc<str>>>,
     /// `why`
@@ -211,6 +246,20 @@ pub struct Require {
     pub when: Option<Spanned<Arc<str>>>,
     /// `authorizer`: names of registered authorizers, each of which may object.
     pub authorizer: Vec<Spanned<Arc<str>>>,
+}
+
+/// `[permit.oblige]`: what has to be done beside.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Oblige {
+    /// `limit`: the name of a declared limit.
+    pub limit: Option<Spanned<Arc<str>>>,
+    /// `schema`: a file or a name.
+    pub schema: Option<Spanned<Arc<str>>>,
+    /// `max_body`, in bytes.
+    pub max_body: Option<Spanned<u64>>,
+    /// `log`: the header fields to log; empty for `true`.
+    pub log: Option<Vec<Arc<str>>>,
 }
 
 /// One entry of `headers`: a field, and the values it may have (rule 43).
@@ -267,6 +316,34 @@ pub enum Principal {
     /// `public`: a caller without SVID on a public port.
     Public,
     /// `any`: any proved peer.
+    Any,
+}
+
+/// Whom a rule speaks of as subject or actor: somebody whom a verified token names, or whose id was passed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Subject {
+    /// A declared workload, by name.
+    Workload(Arc<str>),
+    /// By SPIFFE ID.
+    Id(IdPattern),
+    /// `label:key=value`, of the declared workload whose id it is.
+    Label {
+        /// Key.
+        key: Arc<str>,
+        /// Value.
+        value: Arc<str>,
+    },
+    /// `issuer:NAME`: every subject of that issuer; a declared name, else the exact `iss`.
+    Issuer(Arc<str>),
+    /// `user:ISSUER/SUB`: the identity is the pair (T16).
+    User {
+        /// A declared issuer's name.
+        issuer: Arc<str>,
+        /// The exact `sub`.
+        subject: Arc<str>,
+    },
+    /// `any`: any verified one.
     Any,
 }
 

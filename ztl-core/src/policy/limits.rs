@@ -43,6 +43,14 @@ pub(crate) const MAX_ZONES: usize = 1_000;
 pub(crate) const MAX_EXTERNALS: usize = 1_000;
 /// Most `[issuers.NAME]`.
 pub(crate) const MAX_ISSUERS: usize = 256;
+/// Most `[limits.NAME]`.
+pub(crate) const MAX_LIMITS: usize = 1_000;
+/// Most `[authorizers.NAME]`.
+pub(crate) const MAX_AUTHORIZERS: usize = 256;
+/// Most bytes that `max_body` can allow.
+pub(crate) const MAX_BODY_BYTES: u64 = 1 << 40;
+/// Most actors that a token can name in each other.
+pub(crate) const MAX_ACTORS: usize = 8;
 /// Most entries of a list or table of values, such as `from`, `actions` or `labels`.
 pub(crate) const MAX_ENTRIES: usize = 256;
 /// Most networks of one zone, and most relays.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::authorizer::{Authorizer, ConditionCompiler};
+use crate::authorizer::{Authorizer, AuthorizerFactory, ConditionCompiler};
 
 use super::diagnostic::{LoadError, Report};
 use super::read::{Format, parse};
@@ -25,6 +25,7 @@ pub struct Loader {
     source: Option<Box<str>>,
     pub(super) conditions: Option<Arc<dyn ConditionCompiler>>,
     pub(super) authorizers: HashMap<Box<str>, Arc<dyn Authorizer>>,
+    pub(super) kinds: HashMap<Box<str>, Arc<dyn AuthorizerFactory>>,
 }
 
 impl Loader {
@@ -52,6 +53,13 @@ impl Loader {
     #[must_use]
     pub fn with_authorizer(mut self, name: &str, authorizer: Arc<dyn Authorizer>) -> Self {
         self.authorizers.insert(name.into(), authorizer);
+        self
+    }
+
+    /// Registers a kind of authorizer, which `[authorizers.NAME]` asks for by `kind`.
+    #[must_use]
+    pub fn authorizer_kind(mut self, kind: &str, factory: Arc<dyn AuthorizerFactory>) -> Self {
+        self.kinds.insert(kind.into(), factory);
         self
     }
 

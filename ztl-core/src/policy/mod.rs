@@ -4,6 +4,7 @@ use core::fmt;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+mod along;
 mod asked;
 mod canonical;
 mod decide;
@@ -27,9 +28,9 @@ mod workload;
 pub use decide::{Input, decide};
 pub use diagnostic::{Diagnostic, LoadError};
 pub use document::{
-    Document, Effect, ExternalDecl, HeaderRequire, IssuerDecl, Mfa, Mode, NeverDecl, PortRange,
-    Principal, Require, RuleDecl, Span, Spanned, Target, TestDecl, TokenRequire, WorkloadDecl,
-    ZoneDecl,
+    AuthorizerDecl, Document, Effect, ExternalDecl, HeaderRequire, IssuerDecl, LimitDecl, Mfa,
+    Mode, NeverDecl, Oblige, PortRange, Principal, Require, RuleDecl, Span, Spanned, Subject,
+    Target, TestDecl, TokenRequire, WorkloadDecl, ZoneDecl,
 };
 pub use limits::MAX_DOCUMENT_BYTES;
 pub use load::Loader;
@@ -197,5 +198,10 @@ impl Policy {
     pub(crate) fn workload_with_id(&self, id: &SpiffeId) -> Option<(WorkloadIdx, &Workload)> {
         let index = *self.by_id.get(id)?;
         self.workload(index).map(|workload| (index, workload))
+    }
+
+    /// The workload of the id with this text, in the primary trust domain.
+    pub(crate) fn workload_with_text(&self, id: &str) -> Option<&Workload> {
+        self.workload(*self.by_id.get(id)?)
     }
 }

@@ -10,8 +10,9 @@ use crate::evidence::{Claims, Evidence, TrustScore};
 use crate::reason::Reason;
 use crate::time::Timestamp;
 
+use super::along::Along;
 use super::document::Mfa;
-use super::rule::{Requirement, TokenClause};
+use super::rule::{Named, Requirement, TokenClause};
 
 /// How far ahead of `now` an observation may lie before it counts as made up (T23).
 pub(crate) const OBSERVATION_SKEW: Duration = Duration::from_secs(60);
@@ -33,8 +34,9 @@ impl Unmet {
 pub(crate) type Lend<'a> = dyn Fn(&mut dyn FnMut(&Facts<'_>)) + 'a;
 
 /// What requirements are judged by.
-pub(crate) struct Given<'a> {
+pub(crate) struct Given<'a, 'e> {
     pub(crate) evidence: &'a Evidence<'a>,
+    pub(crate) along: &'a Along<'e>,
     /// The trust of the arrival's zone.
     pub(crate) zone_trust: Option<u8>,
     pub(crate) facts: &'a Lend<'a>,
@@ -43,8 +45,10 @@ pub(crate) struct Given<'a> {
 
 impl Requirement {
     /// Whether it holds; if so, until when what it read is good.
-    pub(crate) fn check(&self, given: &Given<'_>) -> Result<Timestamp, Unmet> {
+    pub(crate) fn check(&self, given: &Given<'_, '_>) -> Result<Timestamp, Unmet> {
         match self {
+            Self::Subject(named) => check_subject(named, given),
+            Self::Actors(named) => check_actors(named, given),
             Self::TrustScore(least) => {
                 let score = fresh_score(given)?;
                 if score.value() >= *least {
@@ -96,7 +100,7 @@ impl Requirement {
 
     pub(crate) fn reads_token(&self) -> bool {
         match self {
-            Self::Token(_) | Self::Mfa(_) => true,
+            Self::Subject(_) | Self::Actors(_) | Self::Token(_) | Self::Mfa(_) => true,
             Self::When(condition) => condition.reads().token,
             Self::Authorizer(authorizer) => authorizer.reads().token,
             Self::TrustScore(_) | Self::ZoneTrust(_) | Self::Header { .. } => false,
@@ -106,7 +110,7 @@ impl Requirement {
 
 /// Hands to `ask` once what it says that it reads, and returns its answer.
 pub(crate) fn with_facts<T>(
-    given: &Given<'_>,
+    given: &Given<'_, '_>,
     reads: Reads,
     ask: impl Fn(&Facts<'_>) -> T,
 ) -> Option<T> {
@@ -116,7 +120,7 @@ pub(crate) fn with_facts<T>(
 }
 
 /// Whether all that a condition reads is there and fresh; if so, until when.
-pub(crate) fn reads_are_fresh(reads: Reads, given: &Given<'_>) -> Result<Timestamp, Unmet> {
+pub(crate) fn reads_are_fresh(reads: Reads, given: &Given<'_, '_>) -> Result<Timestamp, Unmet> {
     let mut until = Timestamp::MAX;
     if reads.token {
         until = until.min(fresh_claims(given, Lack::Token)?.expires_at());
@@ -127,7 +131,7 @@ pub(crate) fn reads_are_fresh(reads: Reads, given: &Given<'_>) -> Result<Timesta
     Ok(until)
 }
 
-fn fresh_score(given: &Given<'_>) -> Result<TrustScore, Unmet> {
+fn fresh_score(given: &Given<'_, '_>) -> Result<TrustScore, Unmet> {
     match given.evidence.trust_score {
         Some(score) if score.observed_at() > given.now.saturating_add(OBSERVATION_SKEW) => {
             Err(Unmet::new(Reason::EvidenceMissing, Lack::TrustScore))
@@ -140,13 +144,48 @@ fn fresh_score(given: &Given<'_>) -> Result<TrustScore, Unmet> {
     }
 }
 
-fn fresh_claims<'a>(given: &Given<'a>, lack: Lack) -> Result<&'a Claims, Unmet> {
+fn fresh_claims<'a>(given: &Given<'a, '_>, lack: Lack) -> Result<&'a Claims, Unmet> {
     match given.evidence.claims {
         Some(claims) if claims.expires_at() <= given.now => {
             Err(Unmet::new(Reason::EvidenceStale, lack))
         }
         Some(claims) => Ok(claims),
         None => Err(Unmet::new(Reason::EvidenceMissing, lack)),
+    }
+}
+
+/// Every subject that is there, of the token and passed on, is one of those, and there is one.
+fn check_subject(named: &[Named], given: &Given<'_, '_>) -> Result<Timestamp, Unmet> {
+    let parties = given.along.parties();
+    let mut until = Timestamp::MAX;
+    if given.evidence.claims.is_some() || parties.forwarded.is_none() {
+        until = fresh_claims(given, Lack::Token)?.expires_at();
+        if !matches!(parties.subject, Ok(Some(_))) {
+            return Err(Unmet::new(Reason::EvidenceMissing, Lack::Subject));
+        }
+    }
+    let subject = parties.subject.iter().flatten();
+    let mut all = subject.chain(&parties.forwarded);
+    if all.all(|party| given.along.is_one_of(party, named)) {
+        Ok(until)
+    } else {
+        Err(Unmet::new(Reason::RequirementUnmet, Lack::Subject))
+    }
+}
+
+/// Every actor of the token is one of those, and there is one.
+fn check_actors(named: &[Named], given: &Given<'_, '_>) -> Result<Timestamp, Unmet> {
+    let claims = fresh_claims(given, Lack::Token)?;
+    match &given.along.parties().actors {
+        Ok(actors) if !actors.is_empty() => {
+            let mut actors = actors.iter();
+            if actors.all(|party| given.along.is_one_of(party, named)) {
+                Ok(claims.expires_at())
+            } else {
+                Err(Unmet::new(Reason::RequirementUnmet, Lack::Actors))
+            }
+        }
+        _ => Err(Unmet::new(Reason::EvidenceMissing, Lack::Actors)),
     }
 }
 

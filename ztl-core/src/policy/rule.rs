@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use crate::authorizer::{Authorizer, Condition};
 use crate::id::{IdPattern, SpiffeId};
+use crate::obligation::Obligations;
 use crate::zone::{Arrival, ZoneIdx, ZoneMap};
 
+use super::Policy;
+use super::along::{Issuer, Party};
 use super::document::{Effect, Mfa, Mode, PortRange};
 use super::pattern::ActionPattern;
 use super::workload::{Workload, WorkloadIdx};
@@ -23,16 +26,29 @@ pub(crate) struct Rule {
     pub(crate) actions: Vec<ActionPattern>,
     pub(crate) require: Vec<Requirement>,
     pub(crate) when: Option<Arc<dyn Condition>>,
+    /// `subject` of a forbid; that of a permit is among its requirements. Empty where it does not narrow the rule.
+    pub(crate) subject: Vec<Named>,
+    /// The same for `actors`.
+    pub(crate) actors: Vec<Named>,
+    pub(crate) obligations: Obligations,
 }
 
 impl Rule {
-    /// A forbid that forbids the flow itself: neither action nor condition narrows it.
+    /// A forbid that forbids the flow itself: neither action, condition nor token narrows it.
     pub(crate) fn forbids_flow(&self) -> bool {
-        self.effect == Effect::Forbid && self.actions.is_empty() && self.when.is_none()
+        self.effect == Effect::Forbid && self.actions.is_empty() && !self.is_conditional()
     }
-}
 
-impl Rule {
+    /// A forbid that is narrowed by something that only the target knows, and only of a request.
+    pub(crate) const fn is_conditional(&self) -> bool {
+        self.when.is_some() || !self.subject.is_empty() || !self.actors.is_empty()
+    }
+
+    /// A forbid that could fire on somebody else than the peer (T12).
+    pub(crate) fn forbids_parties(&self) -> bool {
+        self.effect == Effect::Forbid && self.from.iter().any(Who::is_identity)
+    }
+
     /// Whether a requirement could read the parameters of the path.
     pub(crate) fn reads_params(&self) -> bool {
         let asks =
@@ -43,7 +59,9 @@ impl Rule {
     /// Whether judging it could read a token.
     pub(crate) fn reads_token(&self) -> bool {
         self.mode != Mode::Off
-            && (self.require.iter().any(Requirement::reads_token)
+            && (!self.subject.is_empty()
+                || !self.actors.is_empty()
+                || self.require.iter().any(Requirement::reads_token)
                 || self.when.as_ref().is_some_and(|when| when.reads().token))
     }
 }
@@ -51,6 +69,8 @@ impl Rule {
 /// One clause of `require`, with what it needs at hand.
 #[derive(Debug)]
 pub(crate) enum Requirement {
+    Subject(Vec<Named>),
+    Actors(Vec<Named>),
     TrustScore(u8),
     ZoneTrust(u8),
     Token(TokenClause),
@@ -81,6 +101,37 @@ pub(crate) enum Who {
     Zone(ZoneIdx),
     Public,
     Any,
+}
+
+/// Whom `subject` and `actors` speak of, resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// A workload, an id or a label.
+    Identity(Who),
+    /// Every subject of this exact `iss`.
+    Issuer(Arc<str>),
+    User {
+        issuer: Arc<str>,
+        subject: Arc<str>,
+    },
+    Any,
+}
+
+impl Named {
+    pub(crate) fn speaks_of(&self, party: &Party<'_>, policy: &Policy) -> Match {
+        let issued_by = |wanted: &str| match party.issuer {
+            Issuer::Of(issuer) => Match::from_bool(issuer == wanted),
+            Issuer::Unknown => Match::Unknown,
+            Issuer::Peer => Match::No,
+        };
+        match self {
+            Self::Identity(who) => who.speaks_of_party(party, policy),
+            Self::Issuer(issuer) => issued_by(issuer),
+            Self::User { issuer, subject } if **subject == *party.subject => issued_by(issuer),
+            Self::User { .. } => Match::No,
+            Self::Any => Match::Yes,
+        }
+    }
 }
 
 /// Whether a rule speaks of a caller. A permit needs `Yes`; a forbid fires on `Unknown` as well (rule 8, T2).
@@ -141,6 +192,31 @@ impl Place {
 }
 
 impl Who {
+    /// Whether it speaks of somebody, wherever they are and however they come.
+    pub(crate) const fn is_identity(&self) -> bool {
+        matches!(self, Self::Workload(_) | Self::Id(_) | Self::Label { .. })
+    }
+
+    /// Whether it speaks of one who comes along. Somebody without a SPIFFE ID is no workload and has no label.
+    pub(crate) fn speaks_of_party(&self, party: &Party<'_>, policy: &Policy) -> Match {
+        let Some(id) = party.id.as_deref() else {
+            return Match::No;
+        };
+        match self {
+            Self::Workload(index) => Match::from_bool(
+                policy
+                    .workload(*index)
+                    .is_some_and(|workload| workload.id.as_str() == id),
+            ),
+            Self::Id(pattern) => Match::from_bool(pattern.matches_text(id)),
+            Self::Label { key, value } => policy
+                .workload_with_text(id)
+                .and_then(|workload| workload.labels.get(key))
+                .map_or(Match::Unknown, |have| Match::from_bool(have == value)),
+            Self::Zone(_) | Self::Public | Self::Any => Match::No,
+        }
+    }
+
     pub(crate) fn speaks_of(&self, caller: &Caller<'_>, effect: Effect, zones: &ZoneMap) -> Match {
         let proved = caller.id.is_some();
         match self {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::id::SpiffeId;
 use crate::zone::ZoneIdx;
 
-use super::rule::TargetRule;
+use super::rule::{TargetRule, Who};
 
 /// A workload's place in the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,6 +23,7 @@ pub struct Workload {
     pub(crate) public_ports: Vec<u16>,
     pub(crate) hosts: Vec<Arc<str>>,
     pub(crate) asserted_by: Vec<Arc<str>>,
+    pub(crate) forwards: Vec<Who>,
     /// The rules that speak of it as target, each in document order.
     pub(crate) forbids: Vec<TargetRule>,
     pub(crate) permits: Vec<TargetRule>,

@@ -8,9 +8,9 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use ztl_core::authorizer::{
-    Authorizer, AuthorizerError, Condition, ConditionCompiler, Facts, Reads,
+    Authorizer, AuthorizerError, AuthorizerFactory, Condition, ConditionCompiler, Facts, Reads,
 };
 use ztl_core::policy::{Format, Input, Loader, Policy, decide};
 use ztl_core::{
@@ -34,11 +34,14 @@ pub(crate) fn document(permits: &[Value], forbids: &[Value]) -> Value {
         },
         "workloads": {
             "gateway": { "id": "spiffe://prod.example/edge/gateway", "zone": "production", "labels": { "tier": "edge" }, "ports": [8443], "public_ports": [443] },
-            "router": { "id": "spiffe://prod.example/agents/router", "zone": "production", "labels": { "tier": "agent" }, "ports": [8443] },
+            "router": { "id": "spiffe://prod.example/agents/router", "zone": "production", "labels": { "tier": "agent" }, "ports": [8443], "forwards": ["retriever", "label:tier=thing", "spiffe://other.example/**"] },
             "retriever": { "id": "spiffe://prod.example/agents/retriever", "zone": "production", "labels": { "tier": "agent" }, "ports": [8443, 9000] },
             "sensor": { "id": "spiffe://prod.example/things/sensor", "zone": "iot", "labels": { "tier": "thing" }, "ports": [1883] },
             "store": { "id": "spiffe://prod.example/data/store", "zone": "vault", "labels": { "tier": "data" }, "ports": [6333], "asserted_by": ["front-proxy"] },
         },
+        "issuers": { "corp": { "issuer": CORP } },
+        "limits": { "slow": { "requests": 10, "per": "1m" } },
+        "authorizers": { "configured": { "kind": "fixed", "objects": false } },
     });
     if !permits.is_empty() {
         document["permit"] = permits.into();
@@ -67,6 +70,7 @@ pub(crate) fn loader() -> Loader {
             Arc::new(Fixed(Err(AuthorizerError("broken".into())))),
         )
         .with_authorizer("agreeable", Arc::new(Fixed(Ok(false))))
+        .authorizer_kind("fixed", Arc::new(FixedKind))
 }
 
 /// Conditions for tests: `true`, `false`, `error`, `token` (true, and reads the token), `score` (true, and reads the score), `name-is-admin`
@@ -126,6 +130,19 @@ impl Authorizer for Fixed {
     }
 }
 
+/// Builds authorizers that say `objects`.
+#[derive(Debug)]
+struct FixedKind;
+
+impl AuthorizerFactory for FixedKind {
+    fn build(&self, _: &str, settings: &Map<String, Value>) -> Result<Arc<dyn Authorizer>, String> {
+        match settings.get("objects") {
+            Some(Value::Bool(objects)) if settings.len() == 1 => Ok(Arc::new(Fixed(Ok(*objects)))),
+            _ => Err("takes `objects`, true or false".to_owned()),
+        }
+    }
+}
+
 /// A question, owned.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
@@ -137,6 +154,9 @@ pub(crate) struct Question {
     pub(crate) action: Option<Option<(&'static str, &'static str)>>,
     pub(crate) upgrade: Option<&'static str>,
     pub(crate) claims: Option<Value>,
+    /// The token has expired.
+    pub(crate) stale: bool,
+    pub(crate) forwarded: Option<&'static str>,
     pub(crate) score: Option<u8>,
     pub(crate) headers: Vec<(&'static str, &'static [u8])>,
 }
@@ -156,6 +176,8 @@ impl Question {
             action: Some(Some(("GET", target))),
             upgrade: None,
             claims: None,
+            stale: false,
+            forwarded: None,
             score: None,
             headers: Vec::new(),
         }
@@ -188,6 +210,18 @@ impl Question {
         self
     }
 
+    /// With a token that was verified.
+    pub(crate) fn token(mut self, claims: Value) -> Self {
+        self.claims = Some(claims);
+        self
+    }
+
+    /// With an id that the peer passes on.
+    pub(crate) fn forwards(mut self, id: &'static str) -> Self {
+        self.forwarded = Some(id);
+        self
+    }
+
     pub(crate) fn ask(&self, policy: &Policy) -> Decision {
         self.ask_at(policy, NOW)
     }
@@ -197,8 +231,9 @@ impl Question {
         let arrival = self.arrival();
         let claims = self.claims();
         let headers = HeaderPairs(&self.headers);
+        let forwarded = self.passed_on();
         let mut input = Input::new(Flow::ingress(self.to, self.port, arrival, peer.as_ref()))
-            .with_evidence(self.evidence(claims.as_ref(), &headers));
+            .with_evidence(self.evidence(claims.as_ref(), &headers, forwarded.as_ref()));
         if let Some(action) = self.named() {
             input = input.with_action(action);
         }
@@ -214,7 +249,9 @@ impl Question {
             Some(peer) if egress => Flow::egress(self.to, self.port, peer),
             peer => Flow::ingress(self.to, self.port, self.arrival(), peer.as_ref()),
         };
-        let mut input = Input::new(flow).with_evidence(self.evidence(claims.as_ref(), &headers));
+        let forwarded = self.passed_on();
+        let evidence = self.evidence(claims.as_ref(), &headers, forwarded.as_ref());
+        let mut input = Input::new(flow).with_evidence(evidence);
         if let Some(action) = self.named() {
             input = input.with_action(action);
         }
@@ -232,10 +269,14 @@ impl Question {
         self.claims.as_ref().map(|claims| {
             Claims::assertion(
                 claims.as_object().expect("object").clone(),
-                Timestamp::MAX,
+                if self.stale { NOW } else { Timestamp::MAX },
                 "test",
             )
         })
+    }
+
+    pub(crate) fn passed_on(&self) -> Option<SpiffeId> {
+        self.forwarded.map(|id| SpiffeId::parse(id).expect("id"))
     }
 
     pub(crate) fn named(&self) -> Option<Result<Action<'static>, ztl_core::PathError>> {
@@ -254,11 +295,13 @@ impl Question {
         &self,
         claims: Option<&'a Claims>,
         headers: &'a HeaderPairs<'a>,
+        forwarded: Option<&'a SpiffeId>,
     ) -> Evidence<'a> {
         let mut evidence = Evidence::none().with_headers(headers);
         if let Some(claims) = claims {
             evidence = evidence.with_claims(claims);
         }
+        evidence.forwarded = forwarded;
         if let Some(score) = self.score {
             evidence = evidence
                 .with_trust_score(TrustScore::new(score, NOW, Timestamp::MAX).expect("score"));
@@ -284,6 +327,8 @@ pub(crate) fn peer_until(id: &str, not_after: Timestamp) -> Peer {
     )
 }
 
+/// The `iss` of the issuer `corp`.
+pub(crate) const CORP: &str = "https://idp.example";
 pub(crate) const GATEWAY: &str = "spiffe://prod.example/edge/gateway";
 pub(crate) const ROUTER: &str = "spiffe://prod.example/agents/router";
 pub(crate) const RETRIEVER: &str = "spiffe://prod.example/agents/retriever";
@@ -324,6 +369,18 @@ const TO: [&str; 7] = [
     "spiffe://prod.example/data/**",
     "any",
 ];
+const SUBJECTS: [&str; 10] = [
+    "router",
+    "sensor",
+    "retriever",
+    "spiffe://prod.example/agents/**",
+    "label:tier=agent",
+    "trust-domain:old.example",
+    "issuer:corp",
+    "issuer:https://evil.example",
+    "user:corp/alice",
+    "any",
+];
 const ACTIONS: [&str; 12] = [
     "GET /{v}/{name}",
     "GET,HEAD /{name}/{v}",
@@ -354,7 +411,7 @@ fn require() -> impl Strategy<Value = Value> {
         json!({ "when": "token" }),
         json!({ "when": "error" }),
         json!({ "when": "name-is-admin" }),
-        json!({ "authorizer": "agreeable" }),
+        json!({ "authorizer": ["agreeable", "configured"] }),
         json!({ "authorizer": "objector" }),
     ])
 }
@@ -365,15 +422,20 @@ pub(crate) fn permit() -> impl Strategy<Value = Value> {
         some_of(&TO),
         some_of(&ACTIONS),
         require(),
+        clauses(0.3),
+        oblige(),
         0..5_u8,
     )
-        .prop_map(|(from, to, actions, require, mode)| {
+        .prop_map(|(from, to, actions, require, clauses, oblige, mode)| {
             let mut rule =
                 json!({ "from": from, "to": to, "actions": actions, "ports": "1-65535" });
             if !require.is_null() {
                 rule["require"] = require;
             }
-            with_mode(rule, mode)
+            if !oblige.is_null() {
+                rule["oblige"] = oblige;
+            }
+            with_mode(with_clauses(rule, clauses), mode)
         })
 }
 
@@ -383,9 +445,10 @@ pub(crate) fn forbid() -> impl Strategy<Value = Value> {
         some_of(&TO),
         prop::option::of(some_of(&ACTIONS)),
         prop::sample::select(vec!["", "true", "false", "error", "token", "name-is-admin"]),
+        clauses(0.25),
         0..5_u8,
     )
-        .prop_map(|(from, to, actions, when, mode)| {
+        .prop_map(|(from, to, actions, when, clauses, mode)| {
             let mut rule = json!({ "from": from, "to": to });
             if let Some(actions) = actions {
                 rule["actions"] = actions;
@@ -393,8 +456,35 @@ pub(crate) fn forbid() -> impl Strategy<Value = Value> {
             if !when.is_empty() {
                 rule["when"] = when.into();
             }
-            with_mode(rule, mode)
+            with_mode(with_clauses(rule, clauses), mode)
         })
+}
+
+/// `subject` and `actors`.
+type Clauses = [Option<Value>; 2];
+
+fn clauses(weight: f64) -> impl Strategy<Value = Clauses> {
+    let clause = || prop::option::weighted(weight, some_of(&SUBJECTS));
+    [clause(), clause()]
+}
+
+fn with_clauses(mut rule: Value, clauses: Clauses) -> Value {
+    for (key, clause) in ["subject", "actors"].into_iter().zip(clauses) {
+        if let Some(clause) = clause {
+            rule[key] = clause;
+        }
+    }
+    rule
+}
+
+fn oblige() -> impl Strategy<Value = Value> {
+    prop::sample::select(vec![
+        json!(null),
+        json!(null),
+        json!({ "limit": "slow" }),
+        json!({ "schema": "infer.json", "max_body": "64KiB" }),
+        json!({ "log": ["x-tenant"] }),
+    ])
 }
 
 fn with_mode(mut rule: Value, mode: u8) -> Value {
@@ -404,6 +494,47 @@ fn with_mode(mut rule: Value, mode: u8) -> Value {
         _ => {}
     }
     rule
+}
+
+/// Ids that a peer may pass on, or may not, or nobody may.
+const PASSED_ON: [&str; 6] = [
+    RETRIEVER,
+    SENSOR,
+    "spiffe://old.example/agents/retriever",
+    STRANGER,
+    "spiffe://other.example/x",
+    "spiffe://other.example",
+];
+
+/// Claims of users and workloads, with actors and without, and some that nobody can read.
+pub(crate) fn tokens() -> Vec<Value> {
+    vec![
+        json!({ "iss": CORP, "sub": "alice", "scope": "read", "amr": ["mfa"] }),
+        json!({ "iss": CORP, "sub": "alice", "scope": "read", "act": { "sub": RETRIEVER } }),
+        json!({ "iss": CORP, "sub": "alice", "act": { "sub": "alice", "iss": "https://evil.example" } }),
+        json!({ "iss": CORP, "sub": ROUTER, "scope": "read", "act": { "sub": ROUTER, "act": { "sub": SENSOR } } }),
+        json!({ "iss": CORP, "sub": "spiffe://old.example/agents/router", "act": { "sub": "bob" } }),
+        json!({ "iss": "https://evil.example", "sub": "alice", "amr": ["mfa"] }),
+        json!({ "iss": CORP, "sub": STRANGER }),
+        json!({ "sub": SENSOR }),
+        json!({ "sub": "alice" }),
+        json!({ "iss": 7, "sub": ROUTER }),
+        json!({ "iss": CORP, "sub": "SPIFFE://prod.example/agents/router" }),
+        json!({ "iss": CORP, "sub": "alice", "act": "router" }),
+        json!({ "iss": CORP, "sub": "alice", "act": actors(9) }),
+        json!({ "scope": "write" }),
+    ]
+}
+
+/// A chain of this many actors.
+pub(crate) fn actors(count: usize) -> Value {
+    (0..count).fold(Value::Null, |inner, _| {
+        let mut act = json!({ "sub": ROUTER });
+        if !inner.is_null() {
+            act["act"] = inner;
+        }
+        act
+    })
 }
 
 pub(crate) fn question() -> impl Strategy<Value = Question> {
@@ -451,10 +582,9 @@ pub(crate) fn question() -> impl Strategy<Value = Question> {
         ),
     );
     let evidence = (
-        prop::option::of(prop::sample::select(vec![
-            json!({ "iss": "i", "sub": "s", "scope": "read", "amr": ["mfa"] }),
-            json!({ "scope": "write" }),
-        ])),
+        prop::option::weighted(0.7, prop::sample::select(tokens())),
+        prop::bool::weighted(0.1),
+        prop::option::weighted(0.3, prop::sample::select(PASSED_ON.to_vec())),
         prop::option::of(0..=100_u8),
         prop::sample::select(vec![
             vec![],
@@ -475,7 +605,12 @@ pub(crate) fn question() -> impl Strategy<Value = Question> {
         evidence,
     )
         .prop_map(
-            |((from, addr, to, port), action, upgrade, (claims, score, headers))| Question {
+            |(
+                (from, addr, to, port),
+                action,
+                upgrade,
+                (claims, stale, forwarded, score, headers),
+            )| Question {
                 from,
                 addr,
                 to,
@@ -483,6 +618,8 @@ pub(crate) fn question() -> impl Strategy<Value = Question> {
                 action,
                 upgrade,
                 claims,
+                stale,
+                forwarded,
                 score,
                 headers,
             },

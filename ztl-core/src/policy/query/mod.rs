@@ -41,6 +41,7 @@ pub const MAX_QUERY_BYTES: usize = 1 << 20;
 /// | `method`, `path` | a request: its method and its raw target; both or neither | the flow alone is judged |
 /// | `action` | `"connect"`, for raw bytes; then without `method` and `path` | |
 /// | `headers` | field names to a text or a list of texts | the request has none |
+/// | `forwarded` | the SPIFFE ID that the caller passes on, as its proxy | none is passed on |
 /// | `claims` | the claims of a token that was verified | there is no token |
 /// | `trust_score` | 0 to 100, observed at `now` | not known |
 /// | `now` | seconds since 1970-01-01T00:00:00 UTC, fractions allowed | the time given to [`decide`](Self::decide) |
@@ -81,6 +82,7 @@ pub struct Query {
     port: Option<u16>,
     asked: Asked,
     headers: Fields,
+    forwarded: Option<SpiffeId>,
     claims: Option<Claims>,
     trust_score: Option<u8>,
     now: Option<Timestamp>,
@@ -146,6 +148,7 @@ impl Query {
         };
         let mut evidence = Evidence::none().with_headers(&self.headers);
         evidence.claims = self.claims.as_ref();
+        evidence.forwarded = self.forwarded.as_ref();
         evidence.trust_score = self
             .trust_score
             .and_then(|score| TrustScore::new(score, now, Timestamp::MAX));

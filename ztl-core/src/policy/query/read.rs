@@ -12,7 +12,7 @@ use crate::policy::diagnostic::{quoted, suggest};
 use crate::time::Timestamp;
 use crate::zone::Arrival;
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "from",
     "from_addr",
     "to",
@@ -21,6 +21,7 @@ const KEYS: [&str; 11] = [
     "path",
     "action",
     "headers",
+    "forwarded",
     "claims",
     "trust_score",
     "now",
@@ -43,6 +44,7 @@ pub(super) fn query(map: &Map<String, Value>) -> Result<Query, QueryError> {
         port: keys.port()?,
         asked: keys.asked(&headers)?,
         headers,
+        forwarded: keys.forwarded()?,
         claims: keys.claims()?,
         trust_score: keys.trust_score()?,
         now: keys.now()?,
@@ -73,6 +75,11 @@ impl<'a> Keys<'a> {
                 value,
             )),
         }
+    }
+
+    fn forwarded(&self) -> Result<Option<SpiffeId>, QueryError> {
+        let text = self.text("forwarded")?;
+        text.map(|text| id("forwarded", text)).transpose()
     }
 
     fn to(&self) -> Result<End, QueryError> {

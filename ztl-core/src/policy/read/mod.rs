@@ -8,11 +8,13 @@
 mod host;
 mod name;
 mod network;
+mod oblige;
 mod place;
 mod port;
 mod principal;
 mod require;
 mod rule;
+mod subject;
 mod table;
 mod test;
 mod value;
@@ -81,7 +83,8 @@ pub(crate) fn read_document(root: &Node, report: &mut Report) -> Option<Document
         "permits" | "allow" | "rules" => Some("write `[[permit]]`"),
         "forbids" | "deny" => Some("write `[[forbid]]`"),
         "require" => Some("write `[permit.require]` below its `[[permit]]`"),
-        "trust" | "limits" | "authorizers" => Some(table::LATER),
+        "trust" => Some(table::LATER),
+        "limit" => Some("write `[limits.NAME]`, with one bracket on each side"),
         _ => None,
     });
     document.filter(|_| report.is_empty())
@@ -125,6 +128,8 @@ fn read_sections(table: &mut Reader<'_, '_>) -> Option<Document> {
     let workloads = workload::workloads(table);
     let externals = place::externals(table);
     let issuers = place::issuers(table);
+    let limits = oblige::limits(table);
+    let authorizers = place::authorizers(table);
 
     let permits = table.tables("permit", MAX_RULES);
     let forbids = table.tables("forbid", MAX_RULES.saturating_sub(permits.len()));
@@ -164,6 +169,8 @@ fn read_sections(table: &mut Reader<'_, '_>) -> Option<Document> {
         workloads,
         externals,
         issuers,
+        limits,
+        authorizers,
         rules,
         nevers: read_nevers,
         tests,

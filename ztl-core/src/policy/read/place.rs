@@ -1,10 +1,12 @@
-//! `[zones.NAME]`, `[external.NAME]` and `[issuers.NAME]`.
+//! `[zones.NAME]`, `[external.NAME]`, `[issuers.NAME]` and `[authorizers.NAME]`.
 
-use super::table::{LATER, Place, Reader};
+use super::table::{Place, Reader};
 use super::{host, name, network, port, value};
 use crate::policy::diagnostic::Report;
-use crate::policy::document::{ExternalDecl, IssuerDecl, Span, Spanned, ZoneDecl};
-use crate::policy::limits::{MAX_ENTRIES, MAX_EXTERNALS, MAX_ISSUERS, MAX_NETWORKS, MAX_ZONES};
+use crate::policy::document::{AuthorizerDecl, ExternalDecl, IssuerDecl, Span, Spanned, ZoneDecl};
+use crate::policy::limits::{
+    MAX_AUTHORIZERS, MAX_ENTRIES, MAX_EXTERNALS, MAX_ISSUERS, MAX_NETWORKS, MAX_ZONES,
+};
 use crate::policy::tree::Node;
 
 /// `[zones.NAME]`
@@ -58,6 +60,20 @@ pub(super) fn issuers(root: &mut Reader<'_, '_>) -> Vec<IssuerDecl> {
     })
 }
 
+/// `[authorizers.NAME]`: what its kind is told is that kind's own to check.
+pub(super) fn authorizers(root: &mut Reader<'_, '_>) -> Vec<AuthorizerDecl> {
+    read_all(root, "authorizers", MAX_AUTHORIZERS, |name, table, _| {
+        let _ = table.required("kind", "write which registered kind of authorizer it is");
+        let kind = table.one("kind", name::name);
+        let settings = table.rest();
+        Some(AuthorizerDecl {
+            name: name?,
+            kind: kind?,
+            settings,
+        })
+    })
+}
+
 /// Reads every `[section.NAME]`. The name is `None` where it is none, so that the rest is looked at all the same.
 pub(super) fn read_all<'a, T>(
     root: &mut Reader<'a, '_>,
@@ -85,6 +101,6 @@ fn read_one<'a, T>(
     let name = name::checked(&key.value, key.span, report);
     let mut table = Reader::open(node, Place::Named(section, &key.value), report)?;
     let declared = read(name, &mut table, key.span);
-    table.finish(|key| (key == "forwards").then_some(LATER));
+    table.finish(|_| None);
     declared
 }

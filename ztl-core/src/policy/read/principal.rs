@@ -79,7 +79,7 @@ pub(super) fn check_label_value(text: &str) -> Result<(), &'static str> {
     }
 }
 
-enum Word {
+pub(super) enum Word {
     Workload(Arc<str>),
     Id(IdPattern),
     Label { key: Arc<str>, value: Arc<str> },
@@ -92,7 +92,7 @@ enum Word {
 /// What is wrong with a word, and how to mend it.
 struct Fault(String, Option<String>);
 
-fn word(key: &str, node: &Node, report: &mut Report) -> Option<Word> {
+pub(super) fn word(key: &str, node: &Node, report: &mut Report) -> Option<Word> {
     if let Tree::Table(entries) = &node.value
         && entries.iter().any(|(key, _)| is_negative(&key.value))
     {
@@ -148,6 +148,10 @@ fn parse(text: &str) -> Result<Word, Fault> {
         Some(("zone", name)) => named(name).map(Word::Zone),
         Some(("external", name)) => named(name).map(Word::External),
         Some(("label", label)) => parse_label(label),
+        Some(("issuer" | "user", _)) => Err(fault(
+            "is whom a token names",
+            "it can only stand in `subject` and `actors`",
+        )),
         Some((prefix, _)) => {
             let help = suggest(prefix, PREFIXES).map_or_else(
                 || "write a workload's name, `label:key=value`, `zone:NAME`, `external:NAME`, `spiffe://..`, `trust-domain:..` or `any`".to_owned(),

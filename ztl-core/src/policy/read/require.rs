@@ -7,7 +7,7 @@ use super::table::{Place, Reader};
 use super::{name, value};
 use crate::policy::diagnostic::{Report, quoted};
 pub(super) use crate::policy::document::Require;
-use crate::policy::document::{HeaderRequire, Mfa, Spanned, TokenRequire};
+use crate::policy::document::{HeaderRequire, Mfa, Span, Spanned, TokenRequire};
 use crate::policy::limits::{MAX_ENTRIES, MAX_FIELD_BYTES, MAX_TEXT_BYTES};
 use crate::policy::tree::{Entries, Node, Tree};
 
@@ -149,22 +149,29 @@ fn headers(key: &str, node: &Node, report: &mut Report) -> Option<Vec<HeaderRequ
     let mut headers = Vec::new();
     for (field, item) in fields(key, node, report)? {
         let name = &field.value;
-        // RFC 9110 §5.1: a field name is a token.
-        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if !name.bytes().all(token) {
-            let message = format!("{} is no header field's name (RFC 9110 §5.1)", quoted(name));
-            report.error(field.span, message);
-        } else if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            let message = format!("the header field {} has an upper-case letter", quoted(name));
-            let help = format!("write `{}`", name.to_ascii_lowercase());
-            report.error_with_help(field.span, message, help);
-        }
+        let _ = check_field_name(name, field.span, report);
         let values = value::each(name, item, MAX_ENTRIES, report, value::shared);
         let values = values.into_iter().map(|value| value.value).collect();
         let name = Spanned::new(name.as_str().into(), field.span);
         headers.push(HeaderRequire { name, values });
     }
     Some(headers)
+}
+
+/// Whether a text is a header field's name, in lower case. RFC 9110 §5.1: it is a token.
+pub(super) fn check_field_name(name: &str, span: Span, report: &mut Report) -> bool {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if !name.bytes().all(token) {
+        let message = format!("{} is no header field's name (RFC 9110 §5.1)", quoted(name));
+        report.error(span, message);
+    } else if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        let message = format!("the header field {} has an upper-case letter", quoted(name));
+        let help = format!("write `{}`", name.to_ascii_lowercase());
+        report.error_with_help(span, message, help);
+    } else {
+        return true;
+    }
+    false
 }
 
 /// The entries of an open table of values: not empty, with names that are neither empty nor long.
@@ -190,7 +197,7 @@ fn fields<'a>(key: &str, node: &'a Node, report: &mut Report) -> Option<&'a Entr
     Some(entries)
 }
 
-fn refuse_empty(key: &str, node: &Node, report: &mut Report) {
+pub(super) fn refuse_empty(key: &str, node: &Node, report: &mut Report) {
     if matches!(&node.value, Tree::Table(entries) if entries.is_empty()) {
         report.error_with_help(
             node.span,

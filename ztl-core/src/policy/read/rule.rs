@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 
+use super::oblige::{self, OBLIGATIONS};
 use super::require::{self, REQUIREMENTS};
-use super::table::{LATER, Place, Reader};
-use super::{name, port, principal, value};
+use super::table::{Place, Reader};
+use super::{name, port, principal, subject, value};
 use crate::policy::diagnostic::Report;
-use crate::policy::document::{Effect, Mode, NeverDecl, Principal, RuleDecl, Spanned};
+use crate::policy::document::{Effect, Mode, NeverDecl, Oblige, Principal, RuleDecl, Spanned};
 use crate::policy::limits::MAX_ENTRIES;
 use crate::policy::tree::Node;
 
 /// The keys of a rule itself, which TOML lets fall into `[permit.require]`.
-pub(super) const RULE_KEYS: [&str; 11] = [
+pub(super) const RULE_KEYS: [&str; 13] = [
     "name",
     "mode",
     "from",
+    "subject",
+    "actors",
     "to",
     "ports",
     "actions",
@@ -44,6 +47,8 @@ pub(super) fn rule(
     };
     let mut table = Reader::open(node, Place::Fixed(place), report)?;
     let flow = flow(&mut table);
+    let subject = table.each("subject", MAX_ENTRIES, subject::subject);
+    let actors = table.each("actors", MAX_ENTRIES, subject::subject);
     let mode = table.one("mode", |key, node, report| {
         value::choice(key, node, &MODES, report)
     });
@@ -54,11 +59,14 @@ pub(super) fn rule(
         name,
         mode: mode.unwrap_or_default(),
         from: flow.from,
+        subject,
+        actors,
         to: flow.to,
         ports: flow.ports,
         actions: flow.actions,
         anonymous: false,
         require: require::Require::default(),
+        oblige: Oblige::default(),
         when: None,
         why: why.map(|why| why.value),
         controls: controls.into_iter().map(|control| control.value).collect(),
@@ -70,11 +78,14 @@ pub(super) fn rule(
             let _ = table.required("actions", help);
             rule.anonymous = table.one("anonymous", value::boolean).unwrap_or_default();
             rule.require = table.one("require", require::require).unwrap_or_default();
-            if let (true, Some(token)) = (rule.anonymous, &rule.require.token) {
+            rule.oblige = table.one("oblige", oblige::oblige).unwrap_or_default();
+            let token = rule.require.token.as_ref().map(|token| token.span);
+            let named = rule.subject.iter().chain(&rule.actors).next();
+            if let (true, Some(span)) = (rule.anonymous, token.or(named.map(|named| named.span))) {
                 table.report.error_with_help(
-                    token.span,
+                    span,
                     "an anonymous permit does not require a token",
-                    "remove `token`, or `anonymous = true`",
+                    "remove what speaks of a token, or `anonymous = true`",
                 );
             }
         }
@@ -147,7 +158,7 @@ fn misplaced(effect: Effect, key: &str) -> Option<&'static str> {
         (Effect::Forbid, _) if REQUIREMENTS.contains(&key) => {
             Some("requirements belong to a permit; a forbid takes `when`")
         }
-        (Effect::Permit, "oblige") | (_, "subject" | "actors") => Some(LATER),
+        (Effect::Permit, _) if OBLIGATIONS.contains(&key) => Some("put it under `[permit.oblige]`"),
         _ => None,
     }
 }

@@ -192,6 +192,17 @@ impl<'a, 'r> Reader<'a, 'r> {
         entries.get(..max).unwrap_or(entries)
     }
 
+    /// All that nobody asked for, which is then for another one to check.
+    pub(super) fn rest(&mut self) -> serde_json::Map<String, serde_json::Value> {
+        let mut rest = serde_json::Map::new();
+        for ((key, node), taken) in self.entries.iter().zip(&mut self.taken) {
+            if !core::mem::replace(taken, true) {
+                rest.insert(key.value.clone(), node.to_json());
+            }
+        }
+        rest
+    }
+
     /// Refuses the keys that nobody asked for. `misplaced` knows what to do with keys that belong elsewhere.
     pub(super) fn finish(self, misplaced: impl Fn(&str) -> Option<&'static str>) {
         let unknown = self

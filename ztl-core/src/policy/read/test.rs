@@ -25,7 +25,7 @@ enum Kind {
 }
 
 /// The keys of a decide request.
-const REQUEST: [(&str, Kind); 11] = [
+const REQUEST: [(&str, Kind); 12] = [
     ("from", Kind::Caller),
     ("from_addr", Kind::Text),
     ("to", Kind::Text),
@@ -34,6 +34,7 @@ const REQUEST: [(&str, Kind); 11] = [
     ("path", Kind::Text),
     ("action", Kind::Text),
     ("headers", Kind::Table),
+    ("forwarded", Kind::Text),
     ("claims", Kind::Table),
     ("trust_score", Kind::Int),
     ("now", Kind::Number),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::table::Reader;
-use super::{host, name, place, port, principal, value};
+use super::{host, name, place, port, principal, subject, value};
 use crate::id::SpiffeId;
 use crate::policy::diagnostic::{Report, quoted};
 use crate::policy::document::{Spanned, WorkloadDecl};
@@ -23,6 +23,7 @@ pub(super) fn workloads(root: &mut Reader<'_, '_>) -> Vec<WorkloadDecl> {
         let public_ports = table.each("public_ports", MAX_ENTRIES, port::port);
         let hosts = table.each("hosts", MAX_ENTRIES, host::of_workload);
         let asserted_by = table.each("asserted_by", MAX_ENTRIES, value::issuer);
+        let forwards = table.each("forwards", MAX_ENTRIES, subject::forwarded);
         port::refuse_doubles("ports", &ports, table.report);
         port::refuse_doubles("public_ports", &public_ports, table.report);
         Some(WorkloadDecl {
@@ -34,6 +35,7 @@ pub(super) fn workloads(root: &mut Reader<'_, '_>) -> Vec<WorkloadDecl> {
             public_ports,
             hosts,
             asserted_by,
+            forwards,
         })
     });
     refuse_double_ids(&declared, root.report);

@@ -1,9 +1,11 @@
 //! The reference interpreter: the meaning of a document as a short, slow program to be read beside docs/policy.md.
 //!
 //! It reads the document itself, resolves every name each time it is met, tries every rule, and takes patterns apart as text.
-//! The engine has to agree with it on verdict, stage, reason, rule, lack and shadow; property tests compare the two.
+//! The engine has to agree with it on verdict, stage, reason, rule, lack, shadow and obligations; property tests compare the
+//! two.
 
 mod actions;
+mod along;
 mod require;
 
 use core::net::IpAddr;
@@ -13,6 +15,7 @@ use crate::action::{Action, Resource};
 use crate::decision::{Decision, Lack, ShadowOutcome};
 use crate::flow::Direction;
 use crate::id::{IdPattern, SpiffeId};
+use crate::obligation::Obligations;
 use crate::peer::{Peer, Proof};
 use crate::reason::{Reason, Stage, Verdict};
 use crate::time::Timestamp;
@@ -34,6 +37,15 @@ pub fn decide(document: &Document, loader: &Loader, input: &Input<'_>, now: Time
         now,
     }
     .decide()
+}
+
+/// Whether a forbid is narrowed by what only the target knows.
+fn is_conditional(rule: &RuleDecl) -> bool {
+    rule.when.is_some() || !rule.subject.is_empty() || !rule.actors.is_empty()
+}
+
+fn forbids_flow(rule: &RuleDecl) -> bool {
+    rule.effect == Effect::Forbid && rule.actions.is_empty() && !is_conditional(rule)
 }
 
 /// Stage, reason, rule and lack of an outcome.
@@ -68,6 +80,12 @@ impl<'a> Asked<'a> {
         } else {
             Verdict::Deny
         };
+        let judged = verdict == Verdict::Permit && stage == Stage::Action;
+        let obligations = if judged && self.input.flow.direction == Direction::Ingress {
+            self.obligations(rule.as_ref())
+        } else {
+            Obligations::none()
+        };
         Decision {
             verdict,
             stage,
@@ -75,6 +93,7 @@ impl<'a> Asked<'a> {
             rule,
             shadow,
             lack,
+            obligations,
         }
     }
 
@@ -142,9 +161,9 @@ impl<'a> Asked<'a> {
 
     /// Stages two and three.
     fn judge(&self, ends: &Ends<'_>) -> (Outcome, Vec<ShadowOutcome>) {
-        let enforced: Vec<_> = self.speaking(ends, Mode::Enforce).collect();
+        let enforced: Vec<_> = self.covering(ends, Mode::Enforce).collect();
         let mut outcome = self.flow(ends, &enforced);
-        let mut shadowed: Vec<_> = self.speaking(ends, Mode::Shadow).collect();
+        let mut shadowed: Vec<_> = self.covering(ends, Mode::Shadow).collect();
         let action = match &self.input.action {
             None => None,
             Some(Ok(action)) => Some(action),
@@ -159,6 +178,8 @@ impl<'a> Asked<'a> {
         if let (Some(action), Reason::Permitted) = (action, outcome.1) {
             outcome = self.action(ends, &enforced, action);
         }
+        shadowed
+            .retain(|rule| self.speaks(ends, rule) || action.is_some() && self.forbids_along(rule));
         let shadow = shadowed.into_iter().filter_map(|rule| {
             let would = match (rule.effect, action) {
                 (Effect::Permit, None) => Some(Verdict::Permit),
@@ -166,9 +187,7 @@ impl<'a> Asked<'a> {
                     matches!(self.permit(ends, rule, action), Some(Ok(())))
                         .then_some(Verdict::Permit)
                 }
-                (Effect::Forbid, None) => {
-                    (rule.actions.is_empty() && rule.when.is_none()).then_some(Verdict::Deny)
-                }
+                (Effect::Forbid, None) => forbids_flow(rule).then_some(Verdict::Deny),
                 (Effect::Forbid, Some(action)) => {
                     self.forbid(ends, rule, action).then_some(Verdict::Deny)
                 }
@@ -196,21 +215,24 @@ impl<'a> Asked<'a> {
             }
         }
         let named = |rule: &&&RuleDecl| Some(Arc::clone(&rule.name.value));
-        let forbids = |rule: &&&RuleDecl| {
-            rule.effect == Effect::Forbid && rule.actions.is_empty() && rule.when.is_none()
-        };
+        let forbids = |rule: &&&RuleDecl| forbids_flow(rule) && self.speaks(ends, rule);
         if let Some(rule) = rules.iter().find(forbids) {
             return (Stage::Flow, Reason::Forbidden, named(&rule), None);
         }
-        match rules.iter().find(|rule| rule.effect == Effect::Permit) {
+        let permits = |rule: &&&RuleDecl| rule.effect == Effect::Permit && self.speaks(ends, rule);
+        match rules.iter().find(permits) {
             Some(rule) => (Stage::Flow, Reason::Permitted, named(&rule), None),
             None => (Stage::Flow, Reason::NoFlowPermitted, None, None),
         }
     }
 
     fn action(&self, ends: &Ends<'_>, rules: &[&RuleDecl], action: &Action<'_>) -> Outcome {
+        if self.forwards_untrusted(ends) {
+            return (Stage::Action, Reason::ForwardedUntrusted, None, None);
+        }
         for rule in rules.iter().filter(|rule| rule.effect == Effect::Forbid) {
-            if self.forbid(ends, rule, action) {
+            let speaks = self.speaks(ends, rule) || self.forbids_along(rule);
+            if speaks && self.forbid(ends, rule, action) {
                 return (
                     Stage::Action,
                     Reason::Forbidden,
@@ -220,7 +242,8 @@ impl<'a> Asked<'a> {
             }
         }
         let mut nearest = (Stage::Action, Reason::NoActionPermitted, None, None);
-        for rule in rules.iter().filter(|rule| rule.effect == Effect::Permit) {
+        let permits = |rule: &&&RuleDecl| rule.effect == Effect::Permit && self.speaks(ends, rule);
+        for rule in rules.iter().filter(permits) {
             let name = Some(Arc::clone(&rule.name.value));
             match self.permit(ends, rule, action) {
                 Some(Ok(())) => return (Stage::Action, Reason::Permitted, name, None),
@@ -244,12 +267,15 @@ impl<'a> Asked<'a> {
             .filter(|pattern| forbids(&pattern.value.to_string(), resource))
             .collect();
         let covered = rule.actions.is_empty() || !covering.is_empty();
-        let Some(when) = &rule.when else {
+        if !covered || !is_conditional(rule) {
             return covered;
-        };
-        if !covered || self.input.flow.direction == Direction::Egress {
+        }
+        if self.input.flow.direction == Direction::Egress || !self.forbids_parties(rule) {
             return false;
         }
+        let Some(when) = &rule.when else {
+            return true;
+        };
         let fires = |params: &[_]| self.condition(ends, &when.value, action, params) != Ok(false);
         if rule.actions.is_empty() {
             return fires(&[]);
@@ -291,7 +317,10 @@ impl<'a> Asked<'a> {
                 .template()
                 .zip(path)
                 .and_then(|(template, path)| template.params(path));
-            match self.require(ends, &rule.require, action, &params.unwrap_or_default()) {
+            let holds = self.parties(rule);
+            match holds.and_then(|()| {
+                self.require(ends, &rule.require, action, &params.unwrap_or_default())
+            }) {
                 Ok(()) => return Some(Ok(())),
                 unmet => nearest = nearest.or(Some(unmet)),
             }
@@ -299,8 +328,8 @@ impl<'a> Asked<'a> {
         nearest
     }
 
-    /// The rules of a mode that speak of these ends and this port, in document order.
-    fn speaking<'b>(
+    /// The rules of a mode that speak of this target and port, in document order.
+    fn covering<'b>(
         &'b self,
         ends: &'b Ends<'_>,
         mode: Mode,
@@ -312,11 +341,14 @@ impl<'a> Asked<'a> {
                     .iter()
                     .any(|to| self.is_target(&to.value, ends.target))
                 && self.covers_port(rule, ends.target)
-                && rule
-                    .from
-                    .iter()
-                    .any(|from| self.is_caller(&from.value, ends, rule.effect))
         })
+    }
+
+    /// Whether a rule speaks of the peer.
+    fn speaks(&self, ends: &Ends<'_>, rule: &RuleDecl) -> bool {
+        rule.from
+            .iter()
+            .any(|from| self.is_caller(&from.value, ends, rule.effect))
     }
 
     fn covers_port(&self, rule: &RuleDecl, target: &WorkloadDecl) -> bool {

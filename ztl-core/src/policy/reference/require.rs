@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::action::Action;
-use crate::authorizer::{Facts, Reads};
+use crate::authorizer::{Authorizer, Facts, Reads};
 use crate::decision::Lack;
 use crate::evidence::{Claims, TrustScore};
 use crate::policy::document::{Mfa, Require, TokenRequire};
@@ -77,7 +77,7 @@ impl Asked<'_> {
         }
         for name in &require.authorizer {
             let failed = (Reason::AuthorizerFailed, Lack::Authorizer);
-            let authorizer = self.loader.authorizers.get(&*name.value).ok_or(failed)?;
+            let authorizer = self.authorizer(&name.value).ok_or(failed)?;
             self.fresh(authorizer.reads())?;
             if self
                 .with_facts(ends, action, params, |facts| {
@@ -89,6 +89,17 @@ impl Asked<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The authorizer of this name: registered, or built as the document says.
+    fn authorizer(&self, name: &str) -> Option<Arc<dyn Authorizer>> {
+        if let Some(authorizer) = self.loader.authorizers.get(name) {
+            return Some(Arc::clone(authorizer));
+        }
+        let mut declared = self.document.authorizers.iter();
+        let decl = declared.find(|decl| *decl.name.value == *name)?;
+        let factory = self.loader.kinds.get(&*decl.kind.value)?;
+        factory.build(name, &decl.settings).ok()
     }
 
     pub(super) fn condition(
@@ -154,7 +165,7 @@ impl Asked<'_> {
         }
     }
 
-    fn claims(&self) -> Result<&Claims, (Reason, Lack)> {
+    pub(super) fn claims(&self) -> Result<&Claims, (Reason, Lack)> {
         let claims = self
             .input
             .evidence

@@ -3,8 +3,10 @@
 //! A rule that can never match by itself, a name that nothing declares, a forbid that could be dodged through a fact that is
 //! not stated: each refuses the whole document.
 
+mod authorizers;
 mod dodged;
 mod names;
+mod oblige;
 mod ports;
 mod rules;
 
@@ -35,6 +37,7 @@ pub(super) fn resolve(
         zones: HashMap::new(),
         by_name: HashMap::new(),
         by_id: HashMap::new(),
+        authorizers: authorizers::authorizers(&document, loader, report),
     };
     for (index, zone) in document.zones.iter().enumerate() {
         names
@@ -44,6 +47,12 @@ pub(super) fn resolve(
     let mut workloads = Vec::with_capacity(document.workloads.len());
     for (index, decl) in document.workloads.iter().enumerate() {
         workloads.push(names.workload(decl, WorkloadIdx(u32::try_from(index).ok()?), report));
+    }
+    for (workload, decl) in workloads.iter_mut().zip(&document.workloads) {
+        let forwards = decl.forwards.iter();
+        workload.forwards = forwards
+            .filter_map(|whose| names.who(whose, Effect::Permit, report))
+            .collect();
     }
     let mut rules = Vec::with_capacity(document.rules.len());
     for (index, decl) in document.rules.iter().enumerate() {

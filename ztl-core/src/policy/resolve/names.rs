@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::authorizer::Authorizer;
 use crate::id::{IdPattern, SpiffeId, TrustDomain};
 use crate::policy::diagnostic::{Report, suggest};
-use crate::policy::document::{Document, Effect, Principal, Span, Spanned, Target, WorkloadDecl};
-use crate::policy::rule::Who;
+use crate::policy::document::{
+    Document, Effect, Principal, Span, Spanned, Subject, Target, WorkloadDecl,
+};
+use crate::policy::rule::{Named, Who};
 use crate::policy::workload::{Workload, WorkloadIdx};
 use crate::zone::ZoneIdx;
 
@@ -18,7 +21,9 @@ pub(super) struct Names<'a> {
     pub(super) zones: HashMap<&'a str, ZoneIdx>,
     pub(super) by_name: HashMap<Arc<str>, WorkloadIdx>,
     pub(super) by_id: HashMap<SpiffeId, WorkloadIdx>,
+    pub(super) authorizers: HashMap<Box<str>, Arc<dyn Authorizer>>,
 }
+
 impl Names<'_> {
     /// Takes in a declared workload.
     pub(super) fn workload(
@@ -56,6 +61,8 @@ impl Names<'_> {
                 .iter()
                 .map(|party| Arc::clone(&party.value))
                 .collect(),
+            // Resolved once every workload has its name.
+            forwards: Vec::new(),
             forbids: Vec::new(),
             permits: Vec::new(),
             shadow: Vec::new(),
@@ -86,6 +93,51 @@ impl Names<'_> {
             Principal::Public => Some(Who::Public),
             Principal::Any => Some(Who::Any),
         }
+    }
+
+    /// Whom `subject` or `actors` speak of.
+    pub(super) fn subject(
+        &self,
+        subject: &Spanned<Subject>,
+        effect: Effect,
+        report: &mut Report,
+    ) -> Option<Named> {
+        let identity = |principal, report: &mut Report| {
+            let principal = Spanned::new(principal, subject.span);
+            self.who(&principal, effect, report).map(Named::Identity)
+        };
+        match subject.value.clone() {
+            Subject::Workload(name) => identity(Principal::Workload(name), report),
+            Subject::Id(pattern) => identity(Principal::Id(pattern), report),
+            Subject::Label { key, value } => identity(Principal::Label { key, value }, report),
+            Subject::Issuer(name) => Some(Named::Issuer(self.issuer(&name))),
+            Subject::User {
+                issuer,
+                subject: user,
+            } => {
+                let declared = &self.document.issuers;
+                let found = declared.iter().find(|decl| decl.name.value == issuer);
+                if found.is_none() {
+                    let known = declared.iter().map(|decl| &*decl.name.value);
+                    unknown(report, subject.span, "issuer", &issuer, known, "issuers");
+                }
+                found.map(|decl| Named::User {
+                    issuer: Arc::clone(&decl.issuer.value),
+                    subject: user,
+                })
+            }
+            Subject::Any => Some(Named::Any),
+        }
+    }
+
+    /// The exact `iss` that a rule means: of the declared issuer, else the text itself.
+    pub(super) fn issuer(&self, name: &Arc<str>) -> Arc<str> {
+        let declared = self
+            .document
+            .issuers
+            .iter()
+            .find(|issuer| issuer.name.value == *name);
+        Arc::clone(declared.map_or(name, |issuer| &issuer.issuer.value))
     }
 
     /// The declared workloads that a `to` speaks of.
@@ -264,7 +316,7 @@ impl Names<'_> {
         }
     }
 }
-fn unknown<'a>(
+pub(super) fn unknown<'a>(
     report: &mut Report,
     span: Span,
     kind: &str,

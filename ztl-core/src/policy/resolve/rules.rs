@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::authorizer::Condition;
 use crate::policy::diagnostic::Report;
-use crate::policy::document::{Effect, PortRange, Principal, RuleDecl, Spanned, Target};
+use crate::policy::document::{Effect, PortRange, Principal, RuleDecl, Spanned, Subject, Target};
 use crate::policy::load::Loader;
-use crate::policy::rule::{Requirement, Rule, TokenClause};
+use crate::policy::rule::{Named, Requirement, Rule, TokenClause};
 use crate::policy::workload::{Workload, WorkloadIdx};
 
 use super::names::Names;
@@ -22,6 +22,31 @@ impl Names<'_> {
             .filter_map(|from| self.who(from, decl.effect, report))
             .collect();
         self.check_public(decl, report);
+        let mut named = |subjects: &[Spanned<Subject>]| -> Vec<Named> {
+            let subjects = subjects.iter();
+            subjects
+                .filter_map(|subject| self.subject(subject, decl.effect, report))
+                .collect()
+        };
+        let (subject, actors) = (named(&decl.subject), named(&decl.actors));
+        let mut require = Vec::new();
+        let (subject, actors) = match decl.effect {
+            Effect::Forbid => (subject, actors),
+            Effect::Permit => {
+                require.extend(
+                    Some(subject)
+                        .filter(|all| !all.is_empty())
+                        .map(Requirement::Subject),
+                );
+                require.extend(
+                    Some(actors)
+                        .filter(|all| !all.is_empty())
+                        .map(Requirement::Actors),
+                );
+                (Vec::new(), Vec::new())
+            }
+        };
+        require.extend(self.requirements(loader, decl, report));
         Rule {
             name: Arc::clone(&decl.name.value),
             effect: decl.effect,
@@ -32,7 +57,10 @@ impl Names<'_> {
                 .iter()
                 .map(|action| action.value.clone())
                 .collect(),
-            require: self.requirements(loader, decl, report),
+            require,
+            subject,
+            actors,
+            obligations: self.obligations(&decl.oblige, report),
             when: decl
                 .when
                 .as_ref()
@@ -135,26 +163,16 @@ impl Names<'_> {
                 .map(Requirement::When),
         );
         for name in &require.authorizer {
-            match loader.authorizers.get(&*name.value) {
+            match self.authorizers.get(&*name.value) {
                 Some(authorizer) => all.push(Requirement::Authorizer(Arc::clone(authorizer))),
                 None => report.error_with_help(
                     name.span,
                     format!("no authorizer `{}` is registered", name.value),
-                    "register it with the loader; a permit whose authorizer nobody runs must not be granted",
+                    "declare it under `authorizers`, or register it with the loader; a permit whose authorizer nobody runs must not be granted",
                 ),
             }
         }
         all
-    }
-
-    /// The exact `iss` that a rule means: of the declared issuer, else the text itself.
-    fn issuer(&self, name: &Arc<str>) -> Arc<str> {
-        let declared = self
-            .document
-            .issuers
-            .iter()
-            .find(|issuer| issuer.name.value == *name);
-        Arc::clone(declared.map_or(name, |issuer| &issuer.issuer.value))
     }
 
     /// A `public` permit asks for a token or says that it does not (T3).
@@ -167,7 +185,9 @@ impl Names<'_> {
             Some(from)
                 if decl.effect == Effect::Permit
                     && !decl.anonymous
-                    && decl.require.token.is_none() =>
+                    && decl.require.token.is_none()
+                    && decl.subject.is_empty()
+                    && decl.actors.is_empty() =>
             {
                 report.error_with_help(
                     from.span,

@@ -21,6 +21,7 @@ fn expanded(line: &str) -> String {
         "@from" => format!("[[forbid]]\nfrom = [\"x\", \"{rest}\"]\nto = \"b\""),
         "@ports" => format!("{FORBID}\nports = [{rest}]"),
         "@require" => format!("{PERMIT}\n[permit.require]\n{rest}"),
+        "@oblige" => format!("{PERMIT}\n[permit.oblige]\n{rest}"),
         _ => line.to_owned(),
     }
 }
@@ -61,6 +62,11 @@ fn faults_of_zones_workloads_externals_and_issuers() {
 #[test]
 fn faults_of_permits_forbids_nevers_and_tests() {
     assert!(check(include_str!("faults/rules.txt")) >= 90);
+}
+
+#[test]
+fn faults_of_subjects_obligations_limits_and_authorizers() {
+    assert!(check(include_str!("faults/oblige.txt")) >= 24);
 }
 
 #[test]
