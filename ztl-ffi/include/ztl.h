@@ -158,6 +158,16 @@
 #define ZTL_REASON_AUDIT_UNAVAILABLE 18
 
 /**
+ * The peer passes an identity on that it is not trusted to pass on.
+ */
+#define ZTL_REASON_FORWARDED_UNTRUSTED 19
+
+/**
+ * A rule permits it, with an obligation that the enforcement point cannot discharge.
+ */
+#define ZTL_REASON_OBLIGATION_UNKNOWN 20
+
+/**
  * A reason that this version of the ABI has no number for.
  */
 #define ZTL_REASON_OTHER 255

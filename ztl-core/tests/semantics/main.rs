@@ -6,6 +6,8 @@ mod action;
 mod algebra;
 mod evidence;
 mod flow;
+mod obligations;
+mod parties;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -71,6 +71,10 @@ pub const ZTL_REASON_AUTHORIZER_FAILED: u32 = 16;
 pub const ZTL_REASON_CLOCK_UNTRUSTED: u32 = 17;
 /// The decision could not be recorded, so it is not a permit.
 pub const ZTL_REASON_AUDIT_UNAVAILABLE: u32 = 18;
+/// The peer passes an identity on that it is not trusted to pass on.
+pub const ZTL_REASON_FORWARDED_UNTRUSTED: u32 = 19;
+/// A rule permits it, with an obligation that the enforcement point cannot discharge.
+pub const ZTL_REASON_OBLIGATION_UNKNOWN: u32 = 20;
 /// A reason that this version of the ABI has no number for.
 pub const ZTL_REASON_OTHER: u32 = 255;
 
@@ -104,6 +108,8 @@ pub(crate) const fn reason_number(reason: Reason) -> u32 {
         Reason::AuthorizerFailed => ZTL_REASON_AUTHORIZER_FAILED,
         Reason::ClockUntrusted => ZTL_REASON_CLOCK_UNTRUSTED,
         Reason::AuditUnavailable => ZTL_REASON_AUDIT_UNAVAILABLE,
+        Reason::ForwardedUntrusted => ZTL_REASON_FORWARDED_UNTRUSTED,
+        Reason::ObligationUnknown => ZTL_REASON_OBLIGATION_UNKNOWN,
         _ => ZTL_REASON_OTHER,
     }
 }

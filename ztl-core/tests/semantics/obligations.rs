@@ -1,0 +1,207 @@
+//! What a permit obliges to, and the sections that rules name: law 1, rule 11.
+
+use super::*;
+use core::time::Duration;
+use ztl_core::audit::MemorySink;
+use ztl_core::policy::decision_json;
+use ztl_core::{Action, Arrival, Engine, Evidence, Flow, LimitBy, ObligationKinds};
+
+fn obliged(oblige: Value) -> Policy {
+    let mut rule = router_reads();
+    rule["oblige"] = oblige;
+    permit(rule)
+}
+
+fn ask() -> Question {
+    Question::get(ROUTER, "gateway", 8443, "/v1/a")
+}
+
+fn all() -> Value {
+    json!({ "limit": "slow", "schema": "infer.schema.json", "max_body": "64KiB", "log": ["x-tenant"] })
+}
+
+#[test]
+fn a_permit_says_what_it_obliges_to() {
+    let decision = ask().ask(&obliged(all()));
+    let obligations = &decision.obligations;
+    let limit = obligations.limit().expect("a limit");
+    assert_eq!((&*limit.name, limit.requests), ("slow", 10));
+    assert_eq!(
+        (limit.per, limit.by),
+        (Duration::from_secs(60), LimitBy::Peer)
+    );
+    assert_eq!(obligations.schema(), Some("infer.schema.json"));
+    assert_eq!(obligations.max_body(), Some(65536));
+    assert_eq!(obligations.log().map(<[_]>::len), Some(1));
+    assert_eq!(
+        decision_json(&decision),
+        r#"{"verdict":"permit","stage":"action","reason":"permitted","rule":"router-reads","shadow":[],"obligations":{"limit":"slow","log":["x-tenant"],"max_body":65536,"schema":"infer.schema.json"}}"#
+    );
+    let plain = ask().ask(&obliged(json!({ "log": true })));
+    assert!(decision_json(&plain).ends_with(r#""obligations":{"log":true}}"#));
+    // Nothing is obliged to by a denial, by a flow, or at the caller's end.
+    let policy = obliged(all());
+    assert!(
+        Question::get(ROUTER, "gateway", 8443, "/other")
+            .ask(&policy)
+            .obligations
+            .is_empty()
+    );
+    assert!(
+        Question::flow(ROUTER, "gateway", 8443)
+            .ask(&policy)
+            .obligations
+            .is_empty()
+    );
+    let target = peer(GATEWAY);
+    let input = ztl_core::policy::Input::new(Flow::egress("router", 8443, &target))
+        .with_action(Action::request("GET", "/v1/a"));
+    let decision = ztl_core::policy::decide(&policy, &input, NOW);
+    assert_eq!(
+        (decision.verdict, decision.obligations.is_empty()),
+        (Verdict::Permit, true)
+    );
+}
+
+#[test]
+fn the_first_permit_whose_requirements_hold_obliges() {
+    let rule = |name: &str, least: u8, oblige: Value| json!({ "name": name, "from": "router", "to": "gateway", "actions": "any", "require": { "trust_score": least }, "oblige": oblige });
+    let policy = load(&document(
+        &[
+            rule("free", 80, json!({ "log": true })),
+            rule("slow", 20, json!({ "limit": "slow" })),
+        ],
+        &[],
+    ));
+    let at = |score| {
+        let decision = Question {
+            score: Some(score),
+            ..ask()
+        }
+        .ask(&policy);
+        (
+            decision.rule.map(|rule| rule.to_string()),
+            decision.obligations.kinds(),
+        )
+    };
+    assert_eq!(at(90), (Some("free".into()), ObligationKinds::LOG));
+    assert_eq!(at(50), (Some("slow".into()), ObligationKinds::LIMIT));
+    assert_eq!(
+        at(10),
+        (Some("free".into()), ObligationKinds::none()),
+        "a denial names the nearest"
+    );
+}
+
+#[test]
+fn law_1_an_obligation_that_nobody_discharges_denies() {
+    let caller = peer(ROUTER);
+    let arrival = Arrival::from_addr("10.10.0.5".parse().expect("address"));
+    let flow = Flow::ingress("gateway", 8443, arrival, Some(&caller));
+    let action = Action::request("GET", "/v1/a").expect("a path");
+    let authorize = |oblige: Value, kinds: Option<ObligationKinds>| {
+        let engine = Engine::new(obliged(oblige), MemorySink::new(8)).expect("engine");
+        let engine = match kinds {
+            Some(kinds) => engine.with_obligations(kinds),
+            None => engine,
+        };
+        let permit = engine
+            .permit_flow(&flow, NOW)
+            .expect("the flow is permitted");
+        engine.authorize(&permit, &action, &Evidence::none(), NOW)
+    };
+    let denial = authorize(json!({ "log": true }), None).expect_err("nobody logs");
+    assert_eq!(denial.reason(), Reason::ObligationUnknown);
+    assert_eq!(
+        (denial.stage(), denial.rule()),
+        (Stage::Action, Some("router-reads"))
+    );
+    let some = ObligationKinds::none()
+        .with_limit()
+        .with_log()
+        .with_max_body();
+    assert!(
+        authorize(all(), Some(some)).is_err(),
+        "nobody reads schemas"
+    );
+    let permit = authorize(all(), Some(some.with_schema())).expect("all are discharged");
+    assert_eq!(permit.obligations().max_body(), Some(65536));
+}
+
+#[test]
+fn rule_11_a_limit_and_an_authorizer_that_are_not_there_refuse_the_document() {
+    let rule = |key: &str, value: Value| {
+        let mut rule = router_reads();
+        rule[key] = value;
+        document(&[rule], &[])
+    };
+    let limit = rule("oblige", json!({ "limit": "slwo" }));
+    assert!(
+        refusal(&limit).contains("there is no limit `slwo`\n")
+            || refusal(&limit).contains("did you mean `slow`?")
+    );
+    let authorizer = rule("require", json!({ "authorizer": "nobody" }));
+    assert!(refusal(&authorizer).contains("no authorizer `nobody` is registered"));
+    let with = |section: Value| {
+        let mut whole = rule("require", json!({ "authorizer": "mine" }));
+        whole["authorizers"]["mine"] = section;
+        whole
+    };
+    assert_eq!(
+        reason(
+            &ask(),
+            &load(&with(json!({ "kind": "fixed", "objects": false })))
+        ),
+        "permitted"
+    );
+    assert_eq!(
+        reason(
+            &ask(),
+            &load(&with(json!({ "kind": "fixed", "objects": true })))
+        ),
+        "objected"
+    );
+    let error = try_load(&with(json!({ "kind": "fixd" }))).expect_err("no such kind");
+    assert!(
+        error.to_string().contains("did you mean `fixed`?"),
+        "{error}"
+    );
+    assert!(
+        error
+            .diagnostics()
+            .iter()
+            .all(|diagnostic| diagnostic.line > 1)
+    );
+    let bad = refusal(&with(json!({ "kind": "fixed", "objects": 1 })));
+    assert!(
+        bad.contains("the authorizer `mine`: takes `objects`, true or false"),
+        "{bad}"
+    );
+    // Even where no rule names it, and where a name would mean two.
+    let mut unused = document(&[], &[]);
+    unused["authorizers"]["idle"] = json!({ "kind": "opa" });
+    assert!(refusal(&unused).contains("no kind of authorizer `opa` is registered"));
+    let mut double = document(&[], &[]);
+    double["authorizers"]["broken"] = json!({ "kind": "fixed", "objects": false });
+    assert!(refusal(&double).contains("registered by name as well"));
+}
+
+#[test]
+fn t24_every_section_is_in_the_revision() {
+    let whole = document(&[router_reads()], &[]);
+    let revision = |change: &dyn Fn(&mut Value)| {
+        let mut changed = whole.clone();
+        change(&mut changed);
+        load(&changed).revision()
+    };
+    let base = revision(&|_| ());
+    for change in [
+        &(|whole: &mut Value| whole["limits"]["slow"]["burst"] = 2.into()) as &dyn Fn(&mut Value),
+        &|whole| whole["authorizers"]["configured"]["objects"] = true.into(),
+        &|whole| whole["workloads"]["router"]["forwards"] = "any".into(),
+        &|whole| whole["permit"][0]["subject"] = "any".into(),
+        &|whole| whole["permit"][0]["oblige"] = json!({ "log": true }),
+    ] {
+        assert_ne!(revision(change), base);
+    }
+}
