@@ -18,7 +18,7 @@ use libfuzzer_sys::fuzz_target;
 use policy::WORLD;
 use request::{NOW, Request};
 use ztl_core::policy::{Effect, Input, Loader, Mode, Policy, Principal, decide, reference};
-use ztl_core::{Decision, Evidence, Flow, HeaderPairs, Peer, Reason, Stage, Verdict};
+use ztl_core::{Decision, Evidence, Flow, HeaderPairs, Lack, Peer, Reason, Stage, Verdict};
 
 fuzz_target!(|request: Request<'_>| {
     let peer = request.from.peer();
@@ -29,7 +29,7 @@ fuzz_target!(|request: Request<'_>| {
         (None, true) => return,
         (peer, false) => Flow::ingress(me, port, request.place.arrival(), peer.as_ref()),
     };
-    let claims = request.token.as_ref().map(request::Token::claims);
+    let claims = request.token.as_ref().map(|token| token.claims());
     let pairs: Option<Vec<_>> = request
         .headers
         .as_ref()
@@ -38,6 +38,8 @@ fuzz_target!(|request: Request<'_>| {
     let mut evidence = Evidence::none();
     evidence.claims = claims.as_ref();
     evidence.trust_score = request.score.and_then(request::Score::score);
+    let forwarded = request.forwarded.as_ref().and_then(request::Whose::id);
+    evidence.forwarded = forwarded.as_ref();
     evidence.headers = pairs.as_ref().map(|pairs| pairs as _);
 
     let ask = |policy: &Policy, evidence: Evidence<'_>| {
@@ -63,7 +65,9 @@ fuzz_target!(|request: Request<'_>| {
     for tighter in [&WORLD.narrowed[at], &WORLD.stricter] {
         assert!(permitted || ask(tighter, evidence).verdict == Verdict::Deny);
     }
-    for take in 0..3 {
+    // Who comes along is no evidence for the caller: without them there is nobody to forbid (T12).
+    let along = decision.reason == Reason::Forbidden || decision.lack == Some(Lack::Subject);
+    for take in u8::from(along)..3 {
         let mut less = evidence;
         match take {
             0 => less.claims = None,

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use ztl_core::Engine;
 use ztl_core::audit::MemorySink;
 use ztl_core::policy::Policy;
+use ztl_core::{Engine, ObligationKinds};
 
 const BASE: &str = r#"
 schema = 1
@@ -26,6 +26,7 @@ id = "spiffe://prod.example/ns/agents/sa/router"
 zone = "production"
 labels = { tier = "front" }
 ports = [8443]
+forwards = ["retriever", "spiffe://old.example/ns/batch/**"]
 [workloads.retriever]
 id = "spiffe://prod.example/ns/agents/sa/retriever"
 labels = { tier = "middle" }
@@ -37,6 +38,11 @@ labels = { tier = "data" }
 ports = [8443, 9443]
 public_ports = [443]
 asserted_by = ["edge"]
+forwards = "any"
+
+[limits.slow]
+requests = 1
+per = "1s"
 
 [issuers.corp]
 issuer = "https://id.corp.example"
@@ -85,6 +91,34 @@ actions = "GET /me"
 #more
 token = {}
 
+[[permit]]
+name = "through-the-router"
+from = "router"
+subject = ["user:corp/alice", "retriever", "label:tier=data"]
+to = "model-server"
+ports = 8443
+actions = "GET /v1/models/{model}"
+[permit.oblige]
+limit = "slow"
+[[permit]]
+name = "acting"
+from = "any"
+actors = ["issuer:corp", "spiffe://prod.example/ns/**"]
+to = "model-server"
+ports = 9443
+actions = "any"
+[permit.oblige]
+max_body = "1KiB"
+
+[[forbid]]
+name = "not-for-them"
+from = "any"
+subject = "spiffe://prod.example/ns/batch/**"
+actors = ["router", "user:corp/alice"]
+to = "model-server"
+ports = 9443
+actions = "POST /v1/{*rest}"
+
 [[forbid]]
 name = "no-deletes"
 from = "any"
@@ -98,7 +132,9 @@ from = "zone:iot"
 to = ["model-server", "router"]
 "#;
 
-const FORBIDS: [&str; 6] = [
+const FORBIDS: [&str; 8] = [
+    "from = \"retriever\"\nto = \"model-server\"\nports = 9443\n",
+    "from = \"any\"\nactors = \"any\"\nto = \"model-server\"\n",
     "from = \"any\"\nto = \"retriever\"\n",
     "from = \"label:tier=front\"\nto = \"model-server\"\nports = 8443\n",
     "from = \"zone:lab\"\nto = \"any\"\nactions = \"any\"\n",
@@ -152,7 +188,9 @@ pub static WORLD: LazyLock<World> = LazyLock::new(|| {
         narrowed,
         shadowed: load(&format!("{BASE}{SHADOWS}")),
         stricter: load(&BASE.replace("#more", "zone_trust = 2")),
-        engine: Engine::new(load(BASE), Arc::clone(&audit)).expect("random bits"),
+        engine: Engine::new(load(BASE), Arc::clone(&audit))
+            .expect("random bits")
+            .with_obligations(ObligationKinds::none().with_limit().with_max_body()),
         audit,
     }
 });

@@ -18,7 +18,8 @@ pub struct Request<'a> {
     pub port: Port,
     pub egress: bool,
     pub asked: Asked<'a>,
-    pub token: Option<Token>,
+    pub token: Option<Token<'a>>,
+    pub forwarded: Option<Whose<'a>>,
     pub score: Option<Score>,
     pub headers: Option<Vec<Header>>,
     /// Which forbid is added.
@@ -268,8 +269,36 @@ impl<'a> Asked<'a> {
 }
 
 #[derive(Arbitrary, Debug)]
-pub struct Token {
+pub enum Whose<'a> {
+    User(&'a str),
+    Alice,
+    Workload(Name),
+    Batch { aliased: bool },
+}
+
+impl Whose<'_> {
+    fn text(&self) -> String {
+        match self {
+            Self::User(text) => (*text).to_owned(),
+            Self::Alice => "alice".to_owned(),
+            Self::Workload(Name::Router) => "spiffe://old.example/ns/agents/sa/router".to_owned(),
+            Self::Workload(name) => format!("spiffe://prod.example/ns/agents/sa/{}", name.as_str()),
+            Self::Batch { aliased: true } => "spiffe://old.example/ns/batch/7".to_owned(),
+            Self::Batch { aliased: false } => "spiffe://prod.example/ns/batch/7".to_owned(),
+        }
+    }
+
+    pub fn id(&self) -> Option<SpiffeId> {
+        SpiffeId::parse(&self.text()).ok()
+    }
+}
+
+#[derive(Arbitrary, Debug)]
+pub struct Token<'a> {
     corp: bool,
+    subject: Option<Whose<'a>>,
+    /// The nearest first; `None` is an actor that nobody can read.
+    actors: Vec<Option<Whose<'a>>>,
     infer: bool,
     ml: Option<bool>,
     mfa: bool,
@@ -277,7 +306,7 @@ pub struct Token {
     expires: Expires,
 }
 
-impl Token {
+impl Token<'_> {
     pub fn claims(&self) -> Claims {
         let mut claims = Map::new();
         let issuer = if self.corp {
@@ -286,7 +315,22 @@ impl Token {
             "corp"
         };
         claims.insert("iss".to_owned(), issuer.into());
-        claims.insert("sub".to_owned(), "alice".into());
+        if let Some(subject) = &self.subject {
+            claims.insert("sub".to_owned(), subject.text().into());
+        }
+        let act = self.actors.iter().rev().fold(None, |inner, actor| {
+            let mut act = match actor {
+                Some(actor) => json!({ "sub": actor.text() }),
+                None => json!({ "iss": 1 }),
+            };
+            if let Some(inner) = inner {
+                act["act"] = inner;
+            }
+            Some(act)
+        });
+        if let Some(act) = act {
+            claims.insert("act".to_owned(), act);
+        }
         claims.insert(
             "scope".to_owned(),
             if self.infer {

@@ -341,3 +341,53 @@ fn a_map_means_the_same_as_its_text() {
     let from_map = Query::from_map(&map).and_then(|query| query.decide(&policy(), NOW));
     assert_eq!(from_map, ask(&request));
 }
+
+/// T12, T16: whom the claims name, and an id that the caller passes on.
+#[test]
+fn t12_a_query_can_name_who_comes_along() {
+    let policy = Policy::from_toml(
+        r#"
+        schema = 1
+        trust_domain = "prod.example"
+        [workloads.proxy]
+        id = "spiffe://prod.example/proxy"
+        forwards = "client"
+        [workloads.client]
+        id = "spiffe://prod.example/client"
+        [workloads.one]
+        id = "spiffe://prod.example/one"
+        ports = [8443]
+        [[permit]]
+        name = "behind-the-proxy"
+        from = "proxy"
+        subject = "client"
+        to = "one"
+        actions = "any"
+        [permit.oblige]
+        max_body = "1KiB"
+        "#,
+    )
+    .expect("policy");
+    let answer = |more: Value| {
+        let mut query = json!({ "from": "proxy", "to": "one", "method": "GET", "path": "/" });
+        let more = more.as_object().expect("object").clone();
+        query.as_object_mut().expect("object").extend(more);
+        let query = Query::from_json(&query.to_string()).expect("query");
+        decision_json(&query.decide(&policy, NOW).expect("answer"))
+    };
+    let permitted = r#"{"verdict":"permit","stage":"action","reason":"permitted","rule":"behind-the-proxy","shadow":[],"obligations":{"max_body":1024}}"#;
+    assert_eq!(
+        answer(json!({ "forwarded": "spiffe://prod.example/client" })),
+        permitted
+    );
+    assert_eq!(
+        answer(json!({ "claims": { "sub": "spiffe://prod.example/client" } })),
+        permitted
+    );
+    assert!(
+        answer(json!({ "forwarded": "spiffe://prod.example/one" })).contains("forwarded_untrusted")
+    );
+    assert!(answer(json!({})).contains("evidence_missing"));
+    let bad = json!({ "to": "one", "forwarded": "client" }).to_string();
+    assert!(Query::from_json(&bad).is_err());
+}

@@ -136,10 +136,8 @@ fn rule_11_a_limit_and_an_authorizer_that_are_not_there_refuse_the_document() {
         document(&[rule], &[])
     };
     let limit = rule("oblige", json!({ "limit": "slwo" }));
-    assert!(
-        refusal(&limit).contains("there is no limit `slwo`\n")
-            || refusal(&limit).contains("did you mean `slow`?")
-    );
+    assert!(refusal(&limit).contains("there is no limit `slwo`"));
+    assert!(refusal(&limit).contains("did you mean `slow`?"));
     let authorizer = rule("require", json!({ "authorizer": "nobody" }));
     assert!(refusal(&authorizer).contains("no authorizer `nobody` is registered"));
     let with = |section: Value| {
@@ -188,20 +186,21 @@ fn rule_11_a_limit_and_an_authorizer_that_are_not_there_refuse_the_document() {
 
 #[test]
 fn t24_every_section_is_in_the_revision() {
-    let whole = document(&[router_reads()], &[]);
-    let revision = |change: &dyn Fn(&mut Value)| {
-        let mut changed = whole.clone();
-        change(&mut changed);
-        load(&changed).revision()
-    };
-    let base = revision(&|_| ());
-    for change in [
-        &(|whole: &mut Value| whole["limits"]["slow"]["burst"] = 2.into()) as &dyn Fn(&mut Value),
-        &|whole| whole["authorizers"]["configured"]["objects"] = true.into(),
-        &|whole| whole["workloads"]["router"]["forwards"] = "any".into(),
-        &|whole| whole["permit"][0]["subject"] = "any".into(),
-        &|whole| whole["permit"][0]["oblige"] = json!({ "log": true }),
+    let mut rule = router_reads();
+    rule["subject"] = "issuer:corp".into();
+    rule["oblige"] = json!({ "log": ["x-a"] });
+    let whole = document(&[rule], &[]);
+    let revision = |changed: Value| load(&changed).revision();
+    let base = revision(whole.clone());
+    for (at, value) in [
+        ("/limits/slow/requests", json!(11)),
+        ("/authorizers/configured/objects", json!(true)),
+        ("/workloads/router/forwards", json!("any")),
+        ("/permit/0/subject", json!("issuer:other")),
+        ("/permit/0/oblige", json!({ "log": ["x-b"] })),
     ] {
-        assert_ne!(revision(change), base);
+        let mut changed = whole.clone();
+        *changed.pointer_mut(at).expect(at) = value;
+        assert_ne!(revision(changed), base, "{at}");
     }
 }

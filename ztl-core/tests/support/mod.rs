@@ -461,14 +461,14 @@ pub(crate) fn forbid() -> impl Strategy<Value = Value> {
 }
 
 /// `subject` and `actors`.
-type Clauses = [Option<Value>; 2];
+pub(crate) type Clauses = [Option<Value>; 2];
 
-fn clauses(weight: f64) -> impl Strategy<Value = Clauses> {
+pub(crate) fn clauses(weight: f64) -> impl Strategy<Value = Clauses> {
     let clause = || prop::option::weighted(weight, some_of(&SUBJECTS));
     [clause(), clause()]
 }
 
-fn with_clauses(mut rule: Value, clauses: Clauses) -> Value {
+pub(crate) fn with_clauses(mut rule: Value, clauses: Clauses) -> Value {
     for (key, clause) in ["subject", "actors"].into_iter().zip(clauses) {
         if let Some(clause) = clause {
             rule[key] = clause;
@@ -477,7 +477,7 @@ fn with_clauses(mut rule: Value, clauses: Clauses) -> Value {
     rule
 }
 
-fn oblige() -> impl Strategy<Value = Value> {
+pub(crate) fn oblige() -> impl Strategy<Value = Value> {
     prop::sample::select(vec![
         json!(null),
         json!(null),

@@ -41,7 +41,7 @@ fn law_7_a_record_holds_what_a_rule_could_read_and_no_secret() {
             .authorize(
                 &permit,
                 &action,
-                &question.evidence(claims.as_ref(), &headers),
+                &question.evidence(claims.as_ref(), &headers, None),
                 NOW
             )
             .is_ok()
