@@ -134,7 +134,7 @@ to = ["model-server", "router"]
 
 const FORBIDS: [&str; 8] = [
     "from = \"retriever\"\nto = \"model-server\"\nports = 9443\n",
-    "from = \"any\"\nactors = \"any\"\nto = \"model-server\"\n",
+    "from = \"any\"\nactors = \"any\"\nto = \"model-server\"\nports = [8443, 9443]\n",
     "from = \"any\"\nto = \"retriever\"\n",
     "from = \"label:tier=front\"\nto = \"model-server\"\nports = 8443\n",
     "from = \"zone:lab\"\nto = \"any\"\nactions = \"any\"\n",
