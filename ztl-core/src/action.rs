@@ -93,6 +93,15 @@ impl fmt::Display for Method {
 pub struct Methods(u8);
 
 impl Methods {
+    /// All that a rule can name.
+    pub const ALL: Self = Self(0x7f);
+
+    /// This one; none for [`Method::Other`].
+    #[must_use]
+    pub const fn of(method: Method) -> Self {
+        Self(method.bit())
+    }
+
     /// Whether the method is one of them. [`Method::Other`] never is.
     #[must_use]
     pub const fn contains(self, method: Method) -> bool {

@@ -10,11 +10,11 @@ use crate::time::Timestamp;
 
 use super::Policy;
 use super::along::Along;
-use super::decide::Edge;
-use super::document::Effect;
+use super::edge::Edge;
+use super::index::{Kind, Line};
 use super::pattern::ActionPattern;
 use super::requirement::{Given, Unmet, reads_are_fresh, with_facts};
-use super::rule::{Rule, RuleIdx, TargetRule};
+use super::rule::Rule;
 
 /// The parameters of a path, by name and decoded.
 type Params = Vec<(Arc<str>, String)>;
@@ -78,27 +78,39 @@ impl Asked<'_, '_> {
         })
     }
 
-    /// The forbids of the target on this port that do not speak of the peer, and fire because of somebody else who comes
-    /// along (T12).
-    pub(super) fn forbids_of_others<'b>(
-        &'b self,
-        rules: &'b [TargetRule],
-        of_peer: &'b [RuleIdx],
-    ) -> impl Iterator<Item = (RuleIdx, &'b Rule)> {
+    /// The forbids of the target on this port that fire because of somebody who comes along with the peer (T12).
+    pub(super) fn forbids_of_others(&self, kind: Kind) -> impl Iterator<Item = &Line> {
         let nobody = self.evidence.claims.is_none() && self.evidence.forwarded.is_none();
-        let others = !nobody && self.flow.direction == Direction::Ingress;
-        rules
-            .iter()
-            .take_while(move |_| others)
-            .filter(|entry| entry.covers_port(self.flow.port))
-            .filter(|entry| of_peer.binary_search(&entry.rule).is_err())
-            .filter_map(|entry| self.policy.rule(entry.rule).map(|rule| (entry.rule, rule)))
-            .filter(|(_, rule)| rule.effect == Effect::Forbid)
-            .filter(|(_, rule)| self.along.are_forbidden(rule) && self.forbid_fires(rule))
+        let target = self.edge.target.filter(|_| !nobody);
+        // Egress has not the facts; the target judges it again with them.
+        let target = target.filter(|_| self.flow.direction == Direction::Ingress);
+        let lines = target.map_or(&[][..], |target| {
+            self.policy.index.about_parties(target, kind)
+        });
+        lines.iter().filter(|line| {
+            line.covers_port(self.edge.port)
+                && (self.policy.rule(line.rule))
+                    .is_some_and(|rule| self.along.are_forbidden(rule) && self.forbid_fires(rule))
+        })
+    }
+
+    /// Whether a forbid that speaks of the peer covers the action.
+    pub(super) fn line_fires(&self, line: &Line) -> bool {
+        let rule = Some(line).filter(|line| line.covers_port(self.edge.port));
+        let rule = rule.and_then(|line| self.policy.rule(line.rule));
+        rule.is_some_and(|rule| self.forbid_fires(rule))
+    }
+
+    /// Whether a permit that speaks of the peer names the action, and if so whether all it requires holds.
+    pub(super) fn line_holds(&self, line: &Line) -> Option<Result<Timestamp, Unmet>> {
+        match &line.plain {
+            Some(pattern) => pattern.permits(self.action).then_some(Ok(Timestamp::MAX)),
+            None => self.permit_holds(self.policy.rule(line.rule)?),
+        }
     }
 
     /// Whether a permit names the action, and if so whether all it requires holds.
-    pub(super) fn permit_holds(&self, rule: &Rule) -> Option<Result<Timestamp, Unmet>> {
+    fn permit_holds(&self, rule: &Rule) -> Option<Result<Timestamp, Unmet>> {
         let mut naming = rule
             .actions
             .iter()

@@ -8,66 +8,26 @@
 //!
 //! Whatever no rule names is denied.
 
-use std::borrow::Cow;
 use std::sync::Arc;
-
-use smallvec::SmallVec;
 
 use crate::action::Action;
 use crate::decision::{Decision, Lack, ShadowOutcome};
 use crate::evidence::Evidence;
 use crate::flow::{Direction, Flow};
-use crate::id::SpiffeId;
 use crate::obligation::Obligations;
 use crate::path::PathError;
-use crate::peer::{Peer, Proof};
 use crate::reason::{Reason, Stage, Verdict};
 use crate::time::Timestamp;
-use crate::zone::ZoneIdx;
 
 use super::Policy;
 use super::along::Along;
 use super::asked::Asked;
 use super::document::Effect;
+use super::edge::Edge;
+use super::index::{Kind, Line};
+use super::kinds::Kinds;
 use super::requirement::Unmet;
-use super::rule::{Caller, Match, Place, Rule, RuleIdx, TargetRule, Who};
-use super::workload::{Workload, WorkloadIdx};
-
-/// The rules that speak of one flow, and the facts they share. Most flows have few, which stand in the permit itself.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Edge {
-    /// The enforced forbids, then the enforced permits, then the shadow rules, each in document order.
-    rules: SmallVec<[RuleIdx; 8]>,
-    permits_at: usize,
-    shadow_at: usize,
-    pub(super) zone: Option<ZoneIdx>,
-    pub(super) target: Option<WorkloadIdx>,
-    /// The workload that the caller proved itself to be, where it may pass ids on.
-    forwarder: Option<WorkloadIdx>,
-    /// Whether any rule on this flow could read a token.
-    reads_token: bool,
-}
-
-impl Edge {
-    /// Whether any rule on this flow could read a token.
-    pub(crate) const fn reads_token(&self) -> bool {
-        self.reads_token
-    }
-
-    fn forbids(&self) -> &[RuleIdx] {
-        self.rules.get(..self.permits_at).unwrap_or_default()
-    }
-
-    fn permits(&self) -> &[RuleIdx] {
-        self.rules
-            .get(self.permits_at..self.shadow_at)
-            .unwrap_or_default()
-    }
-
-    fn shadow(&self) -> &[RuleIdx] {
-        self.rules.get(self.shadow_at..).unwrap_or_default()
-    }
-}
+use super::rule::{Match, RuleIdx, Who};
 
 /// How a step ended, and by which rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +43,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    const fn new(stage: Stage, reason: Reason, rule: Option<RuleIdx>) -> Self {
+    pub(super) const fn new(stage: Stage, reason: Reason, rule: Option<RuleIdx>) -> Self {
         Self {
             stage,
             reason,
@@ -165,7 +125,7 @@ pub fn decide(policy: &Policy, input: &Input<'_>, now: Timestamp) -> Decision {
             if outcome.is_permit() {
                 outcome = Outcome::new(Stage::Action, Reason::PathAmbiguous, None);
             }
-            edge.rules.truncate(edge.shadow_at);
+            edge.has_shadow = false;
             None
         }
     };
@@ -196,111 +156,6 @@ impl Policy {
         }
     }
 
-    /// Stages identity and flow. The edge holds what speaks of this flow even where it is denied, for shadow rules.
-    pub(crate) fn judge_flow(&self, flow: &Flow<'_>, now: Timestamp) -> (Edge, Outcome) {
-        let unpermitted = |reason| (Edge::default(), Outcome::new(Stage::Flow, reason, None));
-        let identity = |reason| (Edge::default(), Outcome::new(Stage::Identity, reason, None));
-        let Some(me) = self.workload_named(flow.me) else {
-            return unpermitted(Reason::NoFlowPermitted);
-        };
-        if flow.peer.is_some_and(|peer| now >= peer.expires_at()) {
-            return identity(Reason::IdentityExpired);
-        }
-        let mapped = match flow.peer {
-            None => None,
-            Some(peer) => match self.primary_id(peer.id()) {
-                None => return identity(Reason::IdentityUnproven),
-                mapped => mapped,
-            },
-        };
-        let peer_id = mapped.as_deref();
-        let declared = peer_id.and_then(|id| self.workload_with_id(id));
-        let (target, caller) = match flow.direction {
-            Direction::Ingress => {
-                if !proves_enough(flow.peer, me.1, flow.port) {
-                    return identity(Reason::IdentityUnproven);
-                }
-                (
-                    me,
-                    Caller {
-                        id: peer_id,
-                        workload: declared,
-                        place: Place::Arrival(flow.arrival),
-                    },
-                )
-            }
-            Direction::Egress => {
-                // Whom I speak to has to be a workload of the policy that proved itself with its own certificate.
-                let Some(target) = declared else {
-                    return unpermitted(Reason::NoFlowPermitted);
-                };
-                if !matches!(flow.peer.map(Peer::proof), Some(Proof::X509 { .. })) {
-                    return identity(Reason::IdentityUnproven);
-                }
-                (
-                    target,
-                    Caller {
-                        id: Some(&me.1.id),
-                        workload: Some(me),
-                        place: Place::Declared(me.1.zone),
-                    },
-                )
-            }
-        };
-        self.judge_edge(target, &caller, flow)
-    }
-
-    fn judge_edge(
-        &self,
-        (index, target): (WorkloadIdx, &Workload),
-        caller: &Caller<'_>,
-        flow: &Flow<'_>,
-    ) -> (Edge, Outcome) {
-        let speaks = |entry: &&TargetRule| {
-            let rule = self
-                .rule(entry.rule)
-                .filter(|_| entry.covers_port(flow.port));
-            rule.is_some_and(|rule| {
-                let speaks = |who: &Who| who.speaks_of(caller, rule.effect, self.zones());
-                rule.from
-                    .iter()
-                    .any(|who| speaks(who).counts_for(rule.effect))
-            })
-        };
-        let mut edge = Edge {
-            zone: caller.place.zone(self.zones()),
-            target: Some(index),
-            forwarder: caller.workload.map(|(index, _)| index).filter(|_| {
-                // Whom another party asserts cannot vouch for a third.
-                matches!(flow.peer.map(Peer::proof), Some(Proof::X509 { .. }))
-            }),
-            ..Edge::default()
-        };
-        edge.rules
-            .extend(target.forbids.iter().filter(speaks).map(|entry| entry.rule));
-        edge.permits_at = edge.rules.len();
-        edge.rules
-            .extend(target.permits.iter().filter(speaks).map(|entry| entry.rule));
-        edge.shadow_at = edge.rules.len();
-        edge.rules
-            .extend(target.shadow.iter().filter(speaks).map(|entry| entry.rule));
-        edge.reads_token = self.could_read_token(target, &edge, flow);
-        let permit = edge.permits().first().copied();
-        let whole = |index: &&RuleIdx| self.rule(**index).is_some_and(Rule::forbids_flow);
-        let forbid = edge.forbids().iter().find(whole).copied();
-        let misplaced = match caller.place {
-            Place::Arrival(_) => misplacement(caller, target, edge.zone),
-            Place::Declared(_) => None,
-        };
-        let outcome = match (misplaced, forbid, permit) {
-            (Some(reason), _, _) => Outcome::new(Stage::Flow, reason, None),
-            (None, Some(rule), _) => Outcome::new(Stage::Flow, Reason::Forbidden, Some(rule)),
-            (None, None, Some(rule)) => Outcome::new(Stage::Flow, Reason::Permitted, Some(rule)),
-            (None, None, None) => Outcome::new(Stage::Flow, Reason::NoFlowPermitted, None),
-        };
-        (edge, outcome)
-    }
-
     /// Stage action, on an edge whose flow is permitted.
     pub(crate) fn judge_action(
         &self,
@@ -324,36 +179,52 @@ impl Policy {
             along: &along,
             now,
         };
-        let mut of_peer = self.rules_of(edge.forbids());
-        let of_peer = of_peer.find(|(_, rule)| asked.forbid_fires(rule));
-        let all = edge.target.and_then(|target| self.workload(target));
-        let all = all.map_or(&[][..], |target| &target.forbids);
-        let of_others = asked.forbids_of_others(all, edge.forbids()).next();
-        let forbid = of_peer.into_iter().chain(of_others);
-        if let Some(index) = forbid.map(|(index, _)| index).min() {
-            return Outcome::new(Stage::Action, Reason::Forbidden, Some(index));
+        let of_peer = edge.shares.iter().filter_map(|share| {
+            let mut lines = self.index.lines(*share, Kind::Forbid).iter();
+            lines.find(|line| asked.line_fires(line))
+        });
+        let of_others = asked.forbids_of_others(Kind::Forbid);
+        if let Some(first) = of_peer.chain(of_others).map(|line| line.rule).min() {
+            return Outcome::new(Stage::Action, Reason::Forbidden, Some(first));
         }
+        self.first_permit(&asked)
+    }
+
+    /// The first permit in document order that holds, or the first that names the action and does not.
+    fn first_permit(&self, asked: &Asked<'_, '_>) -> Outcome {
+        let (edge, kind) = (asked.edge, Kinds::of(asked.action));
+        let mut held: Option<(RuleIdx, Timestamp)> = None;
         let mut nearest: Option<(RuleIdx, Unmet)> = None;
-        for (index, rule) in self.rules_of(edge.permits()) {
-            match asked.permit_holds(rule) {
-                None => {}
-                Some(Ok(until)) => {
-                    return Outcome {
-                        until,
-                        // As requirements are: where the facts are, at the target.
-                        obliges: ingress,
-                        ..Outcome::new(Stage::Action, Reason::Permitted, Some(index))
-                    };
+        for share in &edge.shares {
+            for line in self.index.lines(*share, Kind::Permit) {
+                if held.is_some_and(|(first, _)| first <= line.rule) {
+                    break;
                 }
-                Some(Err(unmet)) => nearest = nearest.or(Some((index, unmet))),
+                if !line.could_name(kind, edge.port) {
+                    continue;
+                }
+                match asked.line_holds(line) {
+                    None => {}
+                    Some(Ok(until)) => held = Some((line.rule, until)),
+                    Some(Err(unmet)) if nearest.is_none_or(|(first, _)| line.rule < first) => {
+                        nearest = Some((line.rule, unmet));
+                    }
+                    Some(Err(_)) => {}
+                }
             }
         }
-        match nearest {
-            Some((index, unmet)) => Outcome {
+        match (held, nearest) {
+            (Some((index, until)), _) => Outcome {
+                until,
+                // As requirements are: where the facts are, at the target.
+                obliges: asked.flow.direction == Direction::Ingress,
+                ..Outcome::new(Stage::Action, Reason::Permitted, Some(index))
+            },
+            (None, Some((index, unmet))) => Outcome {
                 lack: Some(unmet.lack),
                 ..Outcome::new(Stage::Action, unmet.reason, Some(index))
             },
-            None => Outcome::new(Stage::Action, Reason::NoActionPermitted, None),
+            (None, None) => Outcome::new(Stage::Action, Reason::NoActionPermitted, None),
         }
     }
 
@@ -366,10 +237,9 @@ impl Policy {
         evidence: &Evidence<'_>,
         now: Timestamp,
     ) -> Vec<ShadowOutcome> {
-        let target = edge.target.and_then(|target| self.workload(target));
-        let Some(target) = target.filter(|target| !target.shadow.is_empty()) else {
+        if !edge.has_shadow {
             return Vec::new();
-        };
+        }
         let along = Along::new(self, evidence, now);
         let asked = action.map(|action| Asked {
             policy: self,
@@ -380,27 +250,34 @@ impl Policy {
             along: &along,
             now,
         });
-        let would = |rule: &Rule| match (&asked, rule.effect) {
+        let would = |line: &Line| match (&asked, line.effect) {
             (None, Effect::Permit) => Some(Verdict::Permit),
-            (None, Effect::Forbid) => rule.forbids_flow().then_some(Verdict::Deny),
+            (None, Effect::Forbid) => line.forbids_flow.then_some(Verdict::Deny),
             (Some(asked), Effect::Permit) => {
-                matches!(asked.permit_holds(rule), Some(Ok(_))).then_some(Verdict::Permit)
+                matches!(asked.line_holds(line), Some(Ok(_))).then_some(Verdict::Permit)
             }
-            (Some(asked), Effect::Forbid) => asked.forbid_fires(rule).then_some(Verdict::Deny),
+            (Some(asked), Effect::Forbid) => asked.line_fires(line).then_some(Verdict::Deny),
         };
-        let of_peer = self.rules_of(edge.shadow());
-        let of_peer = of_peer.filter_map(|(index, rule)| Some((index, rule, would(rule)?)));
-        let mut shadow: Vec<_> = of_peer.collect();
-        if let Some(asked) = &asked {
-            let of_others = asked.forbids_of_others(&target.shadow, edge.shadow());
-            shadow.extend(of_others.map(|(index, rule)| (index, rule, Verdict::Deny)));
-            shadow.sort_by_key(|(index, ..)| *index);
-        }
-        let said = shadow.into_iter().map(|(_, rule, would)| ShadowOutcome {
-            rule: Arc::clone(&rule.name),
-            would,
+        let lines = edge.shares.iter().flat_map(|share| {
+            let lines = self.index.lines(*share, Kind::Shadow).iter();
+            lines.filter(|line| share.counts(line.effect))
         });
-        said.collect()
+        let mut said: Vec<(RuleIdx, Verdict)> = lines
+            .filter(|line| line.covers_port(edge.port))
+            .filter_map(|line| Some((line.rule, would(line)?)))
+            .collect();
+        if let Some(asked) = &asked {
+            let of_others = asked.forbids_of_others(Kind::Shadow);
+            said.extend(of_others.map(|line| (line.rule, Verdict::Deny)));
+        }
+        // What speaks of the caller in two ways speaks once.
+        said.sort_by_key(|(index, _)| *index);
+        said.dedup_by_key(|(index, _)| *index);
+        let named = said.into_iter().filter_map(|(index, would)| {
+            let rule = Arc::clone(&self.rule(index)?.name);
+            Some(ShadowOutcome { rule, would })
+        });
+        named.collect()
     }
 
     /// Whether an id that the peer passes on, if there is one, is among those that its workload `forwards` (T12).
@@ -416,57 +293,5 @@ impl Policy {
             .forwards
             .iter()
             .any(|who| *who == Who::Any || who.speaks_of_party(&party, self) == Match::Yes)
-    }
-
-    /// Whether a rule of the edge reads a token, or a forbid of the target speaks of somebody who could come along in one.
-    fn could_read_token(&self, target: &Workload, edge: &Edge, flow: &Flow<'_>) -> bool {
-        let of_edge = edge.rules.iter().filter_map(|index| self.rule(*index));
-        let others = target.forbids.iter().chain(&target.shadow);
-        let mut others = others.filter(|entry| entry.covers_port(flow.port));
-        of_edge.into_iter().any(Rule::reads_token)
-            || flow.direction == Direction::Ingress
-                && others.any(|entry| self.rule(entry.rule).is_some_and(Rule::forbids_parties))
-    }
-
-    pub(crate) fn edge_zone(&self, edge: &Edge) -> Option<&str> {
-        edge.zone
-            .and_then(|zone| self.zones().get(zone))
-            .map(crate::zone::Zone::name)
-    }
-
-    fn rules_of<'a>(&'a self, indexes: &'a [RuleIdx]) -> impl Iterator<Item = (RuleIdx, &'a Rule)> {
-        indexes
-            .iter()
-            .filter_map(|index| self.rule(*index).map(|rule| (*index, rule)))
-    }
-
-    /// The id in the primary trust domain, where it was shown in an alias of it (rule 28, T13). None where it does not fit.
-    pub(crate) fn primary_id<'a>(&self, id: &'a SpiffeId) -> Option<Cow<'a, SpiffeId>> {
-        if self.is_alias(id.trust_domain_name()) {
-            id.with_trust_domain(self.trust_domain())
-                .ok()
-                .map(Cow::Owned)
-        } else {
-            Some(Cow::Borrowed(id))
-        }
-    }
-}
-
-/// Whether what the caller showed is enough on this port.
-fn proves_enough(peer: Option<&Peer>, target: &Workload, port: u16) -> bool {
-    match peer.map(Peer::proof) {
-        Some(Proof::X509 { .. }) => true,
-        Some(Proof::Asserted { by, .. }) => target.is_asserted_by(by),
-        None => target.public_ports.contains(&port),
-    }
-}
-
-/// A workload with a zone calls only from there, and takes calls only from places that are known.
-fn misplacement(caller: &Caller<'_>, target: &Workload, zone: Option<ZoneIdx>) -> Option<Reason> {
-    let bound = caller.workload.and_then(|(_, workload)| workload.zone);
-    match (bound, target.zone, zone) {
-        (Some(_), _, None) | (None, Some(_), None) => Some(Reason::ZoneUnknown),
-        (Some(bound), _, Some(zone)) if bound != zone => Some(Reason::ZoneMismatch),
-        _ => None,
     }
 }

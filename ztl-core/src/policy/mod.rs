@@ -10,6 +10,9 @@ mod canonical;
 mod decide;
 mod diagnostic;
 mod document;
+mod edge;
+mod index;
+mod kinds;
 mod limits;
 mod load;
 mod never;
@@ -40,7 +43,9 @@ pub use read::Format;
 pub use template::Template;
 pub use workload::Workload;
 
-pub(crate) use decide::{Edge, Outcome};
+pub(crate) use decide::Outcome;
+pub(crate) use edge::Edge;
+use index::{Hashed, Index};
 use rule::{Rule, RuleIdx};
 use workload::WorkloadIdx;
 
@@ -79,9 +84,10 @@ pub struct Policy {
     document: Document,
     zones: ZoneMap,
     workloads: Vec<Workload>,
-    by_name: HashMap<Arc<str>, WorkloadIdx>,
-    by_id: HashMap<SpiffeId, WorkloadIdx>,
+    by_name: HashMap<Arc<str>, WorkloadIdx, Hashed>,
+    by_id: HashMap<SpiffeId, WorkloadIdx, Hashed>,
     rules: Vec<Rule>,
+    index: Index,
 }
 
 impl Policy {

@@ -211,7 +211,7 @@ fn parse_methods(list: &str) -> Result<Methods, PatternError> {
                 return Err(PatternError::Form);
             }
             Method::Other => return Err(PatternError::Method(name.to_owned())),
-            method => methods = methods.union(Methods::from_iter([method])),
+            method => methods = methods.union(Methods::of(method)),
         }
     }
     Ok(methods)

@@ -93,7 +93,7 @@ pub(crate) struct TokenClause {
 }
 
 /// Whom a rule speaks of, resolved.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Who {
     Workload(WorkloadIdx),
     Id(IdPattern),

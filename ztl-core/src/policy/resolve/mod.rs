@@ -19,6 +19,7 @@ use crate::zone::{Zone, ZoneIdx, ZoneMap};
 use self::names::Names;
 use super::diagnostic::Report;
 use super::document::{Document, Effect, Mode, Spanned};
+use super::index::Index;
 use super::load::Loader;
 use super::rule::{RuleIdx, TargetRule};
 use super::workload::WorkloadIdx;
@@ -35,8 +36,8 @@ pub(super) fn resolve(
     let mut names = Names {
         document: &document,
         zones: HashMap::new(),
-        by_name: HashMap::new(),
-        by_id: HashMap::new(),
+        by_name: HashMap::default(),
+        by_id: HashMap::default(),
         authorizers: authorizers::authorizers(&document, loader, report),
     };
     for (index, zone) in document.zones.iter().enumerate() {
@@ -74,6 +75,7 @@ pub(super) fn resolve(
     dodged::check(&document, &workloads, &rules, report);
     let Names { by_name, by_id, .. } = names;
     Some(Policy {
+        index: Index::new(&workloads, &rules),
         revision: Revision(digest),
         zones,
         workloads,

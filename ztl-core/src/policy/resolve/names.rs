@@ -9,6 +9,7 @@ use crate::policy::diagnostic::{Report, suggest};
 use crate::policy::document::{
     Document, Effect, Principal, Span, Spanned, Subject, Target, WorkloadDecl,
 };
+use crate::policy::index::Hashed;
 use crate::policy::rule::{Named, Who};
 use crate::policy::workload::{Workload, WorkloadIdx};
 use crate::zone::ZoneIdx;
@@ -19,8 +20,8 @@ use super::values;
 pub(super) struct Names<'a> {
     pub(super) document: &'a Document,
     pub(super) zones: HashMap<&'a str, ZoneIdx>,
-    pub(super) by_name: HashMap<Arc<str>, WorkloadIdx>,
-    pub(super) by_id: HashMap<SpiffeId, WorkloadIdx>,
+    pub(super) by_name: HashMap<Arc<str>, WorkloadIdx, Hashed>,
+    pub(super) by_id: HashMap<SpiffeId, WorkloadIdx, Hashed>,
     pub(super) authorizers: HashMap<Box<str>, Arc<dyn Authorizer>>,
 }
 

@@ -1,0 +1,278 @@
+//! The index: whom a flow concerns is found without walking the rules.
+//!
+//! For each target there is a table for each class of callers that a rule about it names. A flow takes the tables of the
+//! classes that its caller belongs to, a handful at most, and judging an action walks these and no more. So what a decision
+//! costs depends on how much was written about that very edge, not on how long the document is.
+
+mod class;
+mod table;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::zone::ZoneMap;
+
+use self::class::{ClassIdx, ClassList, Classes};
+use self::table::{Draft, Table, TableIdx};
+pub(crate) use self::table::{Kind, Line};
+use super::document::Effect;
+use super::rule::{Caller, Rule, RuleIdx, TargetRule, Who};
+use super::workload::{Workload, WorkloadIdx};
+
+/// How the maps of a policy are hashed. Their keys are the policy's own, so nobody else can make them collide.
+pub(crate) type Hashed = foldhash::fast::RandomState;
+
+/// A rule that names more callers than this is looked up in a set, instead of standing in the table of each.
+const FEW: usize = 16;
+
+/// The rules of a policy by target and caller.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    classes: Classes,
+    /// By workload: the classes that it belongs to as caller.
+    callers: Vec<ClassList>,
+    /// By workload: the tables about it as target.
+    targets: Vec<Target>,
+    tables: Vec<Table>,
+}
+
+/// The tables about one target.
+#[derive(Debug, Default)]
+struct Target {
+    /// By class, in the order of their numbers.
+    classes: Box<[(ClassIdx, TableIdx)]>,
+    /// What has to be asked: labels, places, the public, and long lists.
+    asked: Box<[(Speaker, TableIdx)]>,
+    /// Forbids that name identities, which somebody who comes along with the caller may have.
+    parties: Table,
+}
+
+/// Whom a table speaks of, where that is not one class.
+#[derive(Clone, Debug)]
+enum Speaker {
+    Who(Who),
+    List(Arc<List>),
+}
+
+/// A long `from`.
+#[derive(Debug, Default)]
+struct List {
+    /// In the order of their numbers.
+    classes: Vec<ClassIdx>,
+    others: Vec<Who>,
+}
+
+impl Index {
+    /// Builds the index of resolved rules.
+    pub(super) fn new(workloads: &[Workload], rules: &[Rule]) -> Self {
+        let mut index = Self::default();
+        let mut lists = HashMap::new();
+        for workload in workloads {
+            let target = index.target(workload, workloads, rules, &mut lists);
+            index.targets.push(target);
+        }
+        index.callers = workloads
+            .iter()
+            .map(|workload| index.classes.of(&workload.id))
+            .collect();
+        index.tables.shrink_to_fit();
+        index
+    }
+
+    fn target(
+        &mut self,
+        target: &Workload,
+        workloads: &[Workload],
+        rules: &[Rule],
+        lists: &mut HashMap<RuleIdx, Arc<List>>,
+    ) -> Target {
+        let mut drafts = Drafts::default();
+        let of = |entry: &TargetRule| rules.get(usize::try_from(entry.rule.0).ok()?);
+        for (kind, entries) in [
+            (Kind::Forbid, &target.forbids),
+            (Kind::Permit, &target.permits),
+            (Kind::Shadow, &target.shadow),
+        ] {
+            for entry in entries {
+                let Some(rule) = of(entry) else { continue };
+                if rule.forbids_parties() {
+                    drafts.parties.push(kind, entry, rule);
+                }
+                if rule.from.len() > FEW {
+                    let list = lists
+                        .entry(entry.rule)
+                        .or_insert_with(|| Arc::new(List::new(rule, workloads, &mut self.classes)));
+                    let mut draft = Draft::default();
+                    draft.push(kind, entry, rule);
+                    drafts.lists.push((Arc::clone(list), draft));
+                    continue;
+                }
+                for who in &rule.from {
+                    let draft = match self.classes.intern(who, workloads) {
+                        Some(class) => drafts.classes.entry(class).or_default(),
+                        None => drafts.whos.entry(who.clone()).or_default(),
+                    };
+                    draft.push(kind, entry, rule);
+                }
+            }
+        }
+        let mut keep = |draft: Draft| {
+            let at = TableIdx(u32::try_from(self.tables.len()).unwrap_or(u32::MAX));
+            self.tables.push(draft.into());
+            at
+        };
+        let classes = drafts.classes.into_iter();
+        let classes = classes.map(|(class, draft)| (class, keep(draft))).collect();
+        let whos = drafts.whos.into_iter();
+        let mut asked: Vec<_> = whos
+            .map(|(who, draft)| (Speaker::Who(who), keep(draft)))
+            .collect();
+        let lists = drafts.lists.into_iter();
+        asked.extend(lists.map(|(list, draft)| (Speaker::List(list), keep(draft))));
+        Target {
+            classes,
+            asked: asked.into(),
+            parties: drafts.parties.into(),
+        }
+    }
+
+    /// The tables that a flow from this caller to this target takes.
+    pub(crate) fn shares(
+        &self,
+        target: WorkloadIdx,
+        caller: &Caller<'_>,
+        zones: &ZoneMap,
+    ) -> Shares {
+        let mut shares = Shares::new();
+        let Some(target) = self.target_at(target) else {
+            return shares;
+        };
+        let computed;
+        let known = caller.workload.and_then(|(index, _)| {
+            let at = usize::try_from(index.0).ok()?;
+            self.callers.get(at)
+        });
+        let classes: &[ClassIdx] = match (known, caller.id) {
+            (Some(known), _) => known,
+            (None, Some(id)) => {
+                computed = self.classes.of(id);
+                &computed
+            }
+            (None, None) => &[],
+        };
+        for class in classes {
+            let at = target
+                .classes
+                .binary_search_by_key(class, |(class, _)| *class);
+            if let Some((_, table)) = at.ok().and_then(|at| target.classes.get(at)) {
+                shares.push(Share {
+                    table: *table,
+                    forbids: true,
+                    permits: true,
+                });
+            }
+        }
+        for (speaker, table) in &target.asked {
+            let counts = |effect| speaker.counts(classes, caller, effect, zones);
+            let share = Share {
+                table: *table,
+                forbids: counts(Effect::Forbid),
+                permits: counts(Effect::Permit),
+            };
+            if share.forbids || share.permits {
+                shares.push(share);
+            }
+        }
+        shares
+    }
+
+    /// The rules of one kind that a share brings.
+    pub(crate) fn lines(&self, share: Share, kind: Kind) -> &[Line] {
+        let counts = match kind {
+            Kind::Forbid => share.forbids,
+            Kind::Permit => share.permits,
+            // Each by its own effect.
+            Kind::Shadow => true,
+        };
+        let at = usize::try_from(share.table.0).ok().filter(|_| counts);
+        at.and_then(|at| self.tables.get(at))
+            .map_or(&[], |table| table.lines(kind))
+    }
+
+    /// The rules of one kind about a target that forbid somebody who may come along with a caller (T12).
+    pub(crate) fn about_parties(&self, target: WorkloadIdx, kind: Kind) -> &[Line] {
+        self.target_at(target)
+            .map_or(&[], |target| target.parties.lines(kind))
+    }
+
+    fn target_at(&self, target: WorkloadIdx) -> Option<&Target> {
+        self.targets.get(usize::try_from(target.0).ok()?)
+    }
+}
+
+/// A table that a flow takes, and which of its rules count: what is unknown counts for a forbid alone (rule 8).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    table: TableIdx,
+    forbids: bool,
+    permits: bool,
+}
+
+impl Share {
+    /// Whether rules of this effect count.
+    pub(crate) const fn counts(self, effect: Effect) -> bool {
+        match effect {
+            Effect::Forbid => self.forbids,
+            Effect::Permit => self.permits,
+        }
+    }
+}
+
+/// The tables of one flow. Most flows have few, which stand in the permit itself.
+pub(crate) type Shares = SmallVec<[Share; 4]>;
+
+impl Speaker {
+    fn counts(
+        &self,
+        classes: &[ClassIdx],
+        caller: &Caller<'_>,
+        effect: Effect,
+        zones: &ZoneMap,
+    ) -> bool {
+        let counts = |who: &Who| who.speaks_of(caller, effect, zones).counts_for(effect);
+        match self {
+            Self::Who(who) => counts(who),
+            Self::List(list) => {
+                classes
+                    .iter()
+                    .any(|class| list.classes.binary_search(class).is_ok())
+                    || list.others.iter().any(counts)
+            }
+        }
+    }
+}
+
+impl List {
+    fn new(rule: &Rule, workloads: &[Workload], classes: &mut Classes) -> Self {
+        let mut list = Self::default();
+        for who in &rule.from {
+            match classes.intern(who, workloads) {
+                Some(class) => list.classes.push(class),
+                None => list.others.push(who.clone()),
+            }
+        }
+        list.classes.sort_unstable();
+        list
+    }
+}
+
+/// Tables of one target while they are filled.
+#[derive(Default)]
+struct Drafts {
+    classes: BTreeMap<ClassIdx, Draft>,
+    whos: BTreeMap<Who, Draft>,
+    lists: Vec<(Arc<List>, Draft)>,
+    parties: Draft,
+}

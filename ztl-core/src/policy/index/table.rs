@@ -1,0 +1,128 @@
+//! The rules of one target and one class of callers, in document order.
+
+use crate::policy::document::{Effect, PortRange};
+use crate::policy::kinds::Kinds;
+use crate::policy::pattern::ActionPattern;
+use crate::policy::rule::{Rule, RuleIdx, TargetRule};
+
+/// A table's place in the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TableIdx(pub(super) u32);
+
+/// Which list of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Enforced forbids.
+    Forbid,
+    /// Enforced permits.
+    Permit,
+    /// Rules in shadow mode, of either effect.
+    Shadow,
+}
+
+/// The rules of one target and one class of callers. Most tables have rules of one kind only.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    forbids: Box<[Line]>,
+    permits: Box<[Line]>,
+    shadow: Box<[Line]>,
+}
+
+impl Table {
+    pub(super) fn lines(&self, kind: Kind) -> &[Line] {
+        match kind {
+            Kind::Forbid => &self.forbids,
+            Kind::Permit => &self.permits,
+            Kind::Shadow => &self.shadow,
+        }
+    }
+}
+
+/// One rule on some ports of the target, with what nearly every decision asks of it at hand.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) rule: RuleIdx,
+    pub(crate) effect: Effect,
+    pub(crate) forbids_flow: bool,
+    pub(crate) reads_token: bool,
+    kinds: Kinds,
+    ports: Ports,
+    /// The pattern of a permit that has just one and requires nothing, as most do: what it names it permits.
+    pub(crate) plain: Option<ActionPattern>,
+}
+
+#[derive(Debug)]
+enum Ports {
+    /// All; only in a forbid.
+    All,
+    One(PortRange),
+    Any(Box<[PortRange]>),
+}
+
+impl Line {
+    pub(super) fn new(entry: &TargetRule, rule: &Rule) -> Self {
+        Self {
+            rule: entry.rule,
+            effect: rule.effect,
+            forbids_flow: rule.forbids_flow(),
+            reads_token: rule.reads_token(),
+            kinds: Kinds::named_by(rule.effect, &rule.actions),
+            ports: match entry.ports.as_slice() {
+                [] => Ports::All,
+                [one] => Ports::One(*one),
+                several => Ports::Any(several.into()),
+            },
+            plain: match rule.actions.as_slice() {
+                [only] if rule.effect == Effect::Permit && rule.require.is_empty() => {
+                    Some(only.clone())
+                }
+                _ => None,
+            },
+        }
+    }
+
+    pub(crate) fn covers_port(&self, port: u16) -> bool {
+        match &self.ports {
+            Ports::All => true,
+            Ports::One(range) => range.contains(port),
+            Ports::Any(ranges) => ranges.iter().any(|range| range.contains(port)),
+        }
+    }
+
+    /// Whether it could name something of this kind on this port.
+    pub(crate) fn could_name(&self, kind: Kinds, port: u16) -> bool {
+        self.kinds.meets(kind) && self.covers_port(port)
+    }
+}
+
+/// A table while it is filled, rule by rule in document order.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    forbids: Vec<Line>,
+    permits: Vec<Line>,
+    shadow: Vec<Line>,
+}
+
+impl Draft {
+    pub(super) fn push(&mut self, kind: Kind, entry: &TargetRule, rule: &Rule) {
+        let lines = match kind {
+            Kind::Forbid => &mut self.forbids,
+            Kind::Permit => &mut self.permits,
+            Kind::Shadow => &mut self.shadow,
+        };
+        // A rule that names one caller twice still stands there once.
+        if lines.last().is_none_or(|last| last.rule != entry.rule) {
+            lines.push(Line::new(entry, rule));
+        }
+    }
+}
+
+impl From<Draft> for Table {
+    fn from(draft: Draft) -> Self {
+        Self {
+            forbids: draft.forbids.into(),
+            permits: draft.permits.into(),
+            shadow: draft.shadow.into(),
+        }
+    }
+}
