@@ -120,6 +120,11 @@ impl Methods {
         Self(self.0 | other.0)
     }
 
+    /// One bit each; the highest is never set.
+    pub(crate) const fn bits(self) -> u8 {
+        self.0
+    }
+
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(self) -> bool {

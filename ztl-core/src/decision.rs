@@ -4,7 +4,8 @@ use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use siphasher::sip128::SipHasher13;
+use aes::Aes128;
+use aes::cipher::{BlockCipherEncrypt, KeyInit};
 
 use crate::obligation::Obligations;
 use crate::reason::{Reason, Stage, Verdict};
@@ -92,24 +93,28 @@ impl fmt::Debug for DecisionId {
     }
 }
 
-/// Makes decision ids: a keyed pseudo-random function (SipHash-1-3 with 128 bits of output) of a counter, its key drawn once
-/// from the operating system. Without the key, ids can be neither predicted nor put in order.
+/// Makes decision ids: AES-128 of a counter, its key drawn once from the operating system. A block cipher is a permutation, so
+/// no id repeats; without the key, ids can be neither predicted nor put in order.
 pub(crate) struct IdSource {
-    keyed: SipHasher13,
+    cipher: Aes128,
     next: AtomicU64,
 }
 
 impl IdSource {
     pub(crate) fn new() -> Result<Self, getrandom::Error> {
+        let mut key = [0; 16];
+        getrandom::fill(&mut key)?;
         Ok(Self {
-            keyed: SipHasher13::new_with_keys(getrandom::u64()?, getrandom::u64()?),
+            cipher: Aes128::new(&key.into()),
             next: AtomicU64::new(0),
         })
     }
 
     pub(crate) fn next(&self) -> DecisionId {
-        let count = self.next.fetch_add(1, Ordering::Relaxed);
-        DecisionId(self.keyed.hash(&count.to_le_bytes()).as_u128())
+        let count = u128::from(self.next.fetch_add(1, Ordering::Relaxed));
+        let mut block = count.to_be_bytes().into();
+        self.cipher.encrypt_block(&mut block);
+        DecisionId(u128::from_be_bytes(block.into()))
     }
 }
 

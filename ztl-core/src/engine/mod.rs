@@ -66,6 +66,14 @@ struct InForce {
     epoch: u64,
 }
 
+/// A flow as it was judged under one policy.
+#[derive(Clone, Copy)]
+struct Judged<'a> {
+    policy: &'a Policy,
+    edge: &'a Edge,
+    epoch: u64,
+}
+
 impl Engine {
     /// An engine with a policy and the sink that keeps its records.
     ///
@@ -187,13 +195,18 @@ impl Engine {
             claims: None,
             now,
         };
-        let (id, rule) = self.recorded(decision, &about)?;
+        let (id, permitted) = self.recorded(&decision, &about);
+        if !permitted {
+            return Err(self.unpermitted(id, decision, &about));
+        }
         Ok(FlowPermit(Arc::new(Permitted {
             engine: self.id,
             direction: flow.direction,
-            me: policy
-                .workload_by_name(flow.me)
-                .map_or_else(|| flow.me.into(), Workload::shared_name),
+            me: match (flow.direction, edge.target()) {
+                (Direction::Ingress, Some(me)) => policy.shared_name(me),
+                _ => policy.workload_by_name(flow.me).map(Workload::shared_name),
+            }
+            .unwrap_or_else(|| flow.me.into()),
             peer: flow.peer.cloned(),
             arrival: flow.arrival,
             port: flow.port,
@@ -202,7 +215,7 @@ impl Engine {
             policy: Arc::clone(policy),
             edge,
             id,
-            rule,
+            rule: decision.rule,
         })))
     }
 
@@ -234,52 +247,88 @@ impl Engine {
         now: Timestamp,
     ) -> Result<ActionPermit, Denial> {
         self.check_permit(permit, now)?;
-        let in_force = self.current.load();
-        let flow = permit.0.flow();
-        let rejudged;
-        let (policy, edge) = if permit.0.epoch == in_force.epoch {
-            (&*permit.0.policy, &permit.0.edge)
-        } else {
-            let (edge, outcome) = self.judge_flow(&in_force.policy, &flow, now);
-            if !outcome.is_permit() {
-                let decision = in_force.policy.decision(outcome, Vec::new());
-                let about = About {
-                    flow: &flow,
-                    edge: Some(&edge),
-                    policy: &in_force.policy,
-                    action: Some(action),
-                    claims: None,
-                    now,
-                };
-                return Err(self.denied(decision, &about));
-            }
-            rejudged = edge;
-            (&*in_force.policy, &rejudged)
+        // What was permitted under the policy in force is judged by what the permit brings along.
+        if permit.0.epoch == self.epoch() {
+            let judged = Judged {
+                policy: &permit.0.policy,
+                edge: &permit.0.edge,
+                epoch: permit.0.epoch,
+            };
+            return self.authorize_on(judged, permit, action, evidence, now);
+        }
+        self.authorize_anew(permit, action, evidence, now)
+    }
+
+    /// On a permit of an earlier policy: permits the flow again, under the one in force, and authorizes the action on that.
+    #[cold]
+    fn authorize_anew(
+        &self,
+        permit: &FlowPermit,
+        action: &Action<'_>,
+        evidence: &Evidence<'_>,
+        now: Timestamp,
+    ) -> Result<ActionPermit, Denial> {
+        let in_force = self.current.load_full();
+        let (policy, flow) = (&*in_force.policy, permit.0.flow());
+        let (edge, outcome) = self.judge_flow(policy, &flow, now);
+        if outcome.is_permit() {
+            let judged = Judged {
+                policy,
+                edge: &edge,
+                epoch: in_force.epoch,
+            };
+            return self.authorize_on(judged, permit, action, evidence, now);
+        }
+        let about = About {
+            flow: &flow,
+            edge: Some(&edge),
+            policy,
+            action: Some(action),
+            claims: None,
+            now,
         };
+        Err(self.denied(policy.decision(outcome, Vec::new()), &about))
+    }
+
+    fn authorize_on(
+        &self,
+        judged: Judged<'_>,
+        permit: &FlowPermit,
+        action: &Action<'_>,
+        evidence: &Evidence<'_>,
+        now: Timestamp,
+    ) -> Result<ActionPermit, Denial> {
+        let Judged {
+            policy,
+            edge,
+            epoch,
+        } = judged;
+        let flow = permit.0.flow();
         let outcome = policy.judge_action(edge, &flow, action, evidence, now);
         let shadow = policy.shadows(edge, &flow, Some(action), evidence, now);
-        let decision = self.dischargeable(policy.decision(outcome, shadow));
-        let obligations = decision.obligations.clone();
+        let mut decision = policy.decision(outcome, shadow);
+        self.check_obligations(&mut decision);
         let claims = evidence.claims.filter(|_| edge.reads_token());
-        let (id, rule) = self.recorded(
-            decision,
-            &About {
-                flow: &flow,
-                edge: Some(edge),
-                policy,
-                action: Some(action),
-                claims,
-                now,
-            },
-        )?;
+        let about = About {
+            flow: &flow,
+            edge: Some(edge),
+            policy,
+            action: Some(action),
+            claims,
+            now,
+        };
+        let (id, permitted) = self.recorded(&decision, &about);
+        if !permitted {
+            return Err(self.unpermitted(id, decision, &about));
+        }
         Ok(ActionPermit {
             engine: self.id,
-            epoch: in_force.epoch,
+            epoch,
             trust_generation: permit.0.trust_generation,
             id,
-            rule: rule.unwrap_or_else(|| "".into()),
+            rule: decision.rule.unwrap_or_else(|| "".into()),
             expires_at: outcome.until.min(permit.expires_at()),
-            obligations,
+            obligations: decision.obligations,
         })
     }
 
@@ -451,41 +500,31 @@ impl Engine {
     }
 
     /// A permit with an obligation that nobody would discharge is none.
-    fn dischargeable(&self, decision: Decision) -> Decision {
-        if self.discharges.contains(decision.obligations.kinds()) {
-            return decision;
-        }
-        Decision {
-            verdict: Verdict::Deny,
-            reason: Reason::ObligationUnknown,
-            obligations: Obligations::none(),
-            ..decision
+    fn check_obligations(&self, decision: &mut Decision) {
+        if !self.discharges.contains(decision.obligations.kinds()) {
+            decision.verdict = Verdict::Deny;
+            decision.reason = Reason::ObligationUnknown;
+            decision.obligations = Obligations::none();
         }
     }
 
-    /// Records a decision; a permit that cannot be recorded is none (law 6).
-    fn recorded(
-        &self,
-        decision: Decision,
-        about: &About<'_>,
-    ) -> Result<(DecisionId, Option<Arc<str>>), Denial> {
+    /// Records a decision, and says whether it is a permit; one that cannot be recorded is none (law 6).
+    fn recorded(&self, decision: &Decision, about: &About<'_>) -> (DecisionId, bool) {
         let id = self.ids.next();
-        let kept = self.sink.record(&about.record(id, &decision));
-        match (decision.verdict, kept) {
-            (Verdict::Permit, Ok(())) => Ok((id, decision.rule)),
-            (Verdict::Deny, _) => Err(Denial { id, decision }),
-            (Verdict::Permit, Err(_)) => {
-                let decision = Decision {
-                    verdict: Verdict::Deny,
-                    reason: Reason::AuditUnavailable,
-                    obligations: Obligations::none(),
-                    ..decision
-                };
-                // One of several sinks may have kept the permit; the denial is told to it as well.
-                let _ = self.sink.record(&about.record(id, &decision));
-                Err(Denial { id, decision })
-            }
+        let kept = self.sink.record(&about.record(id, decision));
+        (id, decision.verdict == Verdict::Permit && kept.is_ok())
+    }
+
+    /// The denial of what was recorded as one, or could not be recorded as a permit.
+    fn unpermitted(&self, id: DecisionId, mut decision: Decision, about: &About<'_>) -> Denial {
+        if decision.verdict == Verdict::Permit {
+            decision.verdict = Verdict::Deny;
+            decision.reason = Reason::AuditUnavailable;
+            decision.obligations = Obligations::none();
+            // One of several sinks may have kept the permit; the denial is told to it as well.
+            let _ = self.sink.record(&about.record(id, &decision));
         }
+        Denial { id, decision }
     }
 
     fn denied(&self, decision: Decision, about: &About<'_>) -> Denial {

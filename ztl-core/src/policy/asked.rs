@@ -12,6 +12,7 @@ use super::Policy;
 use super::along::Along;
 use super::edge::Edge;
 use super::index::{Kind, Line};
+use super::kinds::Kinds;
 use super::pattern::ActionPattern;
 use super::requirement::{Given, Unmet, reads_are_fresh, with_facts};
 use super::rule::Rule;
@@ -25,6 +26,7 @@ pub(super) struct Asked<'a, 'e> {
     pub(super) edge: &'a Edge,
     pub(super) flow: &'a Flow<'a>,
     pub(super) action: &'a Action<'a>,
+    pub(super) kind: Kinds,
     pub(super) evidence: &'a Evidence<'a>,
     pub(super) along: &'a Along<'e>,
     pub(super) now: Timestamp,
@@ -102,10 +104,16 @@ impl Asked<'_, '_> {
     }
 
     /// Whether a permit that speaks of the peer names the action, and if so whether all it requires holds.
+    #[inline]
     pub(super) fn line_holds(&self, line: &Line) -> Option<Result<Timestamp, Unmet>> {
-        match &line.plain {
-            Some(pattern) => pattern.permits(self.action).then_some(Ok(Timestamp::MAX)),
-            None => self.permit_holds(self.policy.rule(line.rule)?),
+        if !line.could_name(self.kind, self.edge.port) {
+            return None;
+        }
+        match (&line.plain, self.action.resource()) {
+            (Some(path), Some(resource)) => {
+                path.matches(resource.path()).then_some(Ok(Timestamp::MAX))
+            }
+            _ => self.permit_holds(self.policy.rule(line.rule)?),
         }
     }
 

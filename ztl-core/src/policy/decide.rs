@@ -175,33 +175,39 @@ impl Policy {
             edge,
             flow,
             action,
+            kind: Kinds::of(action),
             evidence,
             along: &along,
             now,
         };
-        let of_peer = edge.shares.iter().filter_map(|share| {
-            let mut lines = self.index.lines(*share, Kind::Forbid).iter();
-            lines.find(|line| asked.line_fires(line))
-        });
-        let of_others = asked.forbids_of_others(Kind::Forbid);
-        if let Some(first) = of_peer.chain(of_others).map(|line| line.rule).min() {
+        if let Some(first) = edge
+            .has_forbids
+            .then(|| self.first_forbid(&asked))
+            .flatten()
+        {
             return Outcome::new(Stage::Action, Reason::Forbidden, Some(first));
         }
         self.first_permit(&asked)
     }
 
+    /// The first forbid in document order that covers the action.
+    fn first_forbid(&self, asked: &Asked<'_, '_>) -> Option<RuleIdx> {
+        let of_peer = asked.edge.shares.iter().filter_map(|share| {
+            let mut lines = self.index.lines(*share, Kind::Forbid).iter();
+            lines.find(|line| asked.line_fires(line))
+        });
+        let of_others = asked.forbids_of_others(Kind::Forbid);
+        of_peer.chain(of_others).map(|line| line.rule).min()
+    }
+
     /// The first permit in document order that holds, or the first that names the action and does not.
     fn first_permit(&self, asked: &Asked<'_, '_>) -> Outcome {
-        let (edge, kind) = (asked.edge, Kinds::of(asked.action));
         let mut held: Option<(RuleIdx, Timestamp)> = None;
         let mut nearest: Option<(RuleIdx, Unmet)> = None;
-        for share in &edge.shares {
+        for share in &asked.edge.shares {
             for line in self.index.lines(*share, Kind::Permit) {
                 if held.is_some_and(|(first, _)| first <= line.rule) {
                     break;
-                }
-                if !line.could_name(kind, edge.port) {
-                    continue;
                 }
                 match asked.line_holds(line) {
                     None => {}
@@ -229,6 +235,7 @@ impl Policy {
     }
 
     /// What the shadow rules of an edge would have said: of the action where one is given, else of the flow.
+    #[inline]
     pub(crate) fn shadows(
         &self,
         edge: &Edge,
@@ -237,15 +244,28 @@ impl Policy {
         evidence: &Evidence<'_>,
         now: Timestamp,
     ) -> Vec<ShadowOutcome> {
-        if !edge.has_shadow {
-            return Vec::new();
+        if edge.has_shadow {
+            self.ask_shadows(edge, flow, action, evidence, now)
+        } else {
+            Vec::new()
         }
+    }
+
+    fn ask_shadows(
+        &self,
+        edge: &Edge,
+        flow: &Flow<'_>,
+        action: Option<&Action<'_>>,
+        evidence: &Evidence<'_>,
+        now: Timestamp,
+    ) -> Vec<ShadowOutcome> {
         let along = Along::new(self, evidence, now);
         let asked = action.map(|action| Asked {
             policy: self,
             edge,
             flow,
             action,
+            kind: Kinds::of(action),
             evidence,
             along: &along,
             now,

@@ -24,12 +24,19 @@ pub(crate) struct Edge {
     pub(super) target: Option<WorkloadIdx>,
     /// The workload that the caller proved itself to be, where it may pass ids on.
     pub(super) forwarder: Option<WorkloadIdx>,
+    /// Whether an enforced forbid could speak of an action on this flow.
+    pub(super) has_forbids: bool,
     /// Whether a shadow rule could speak of this flow or of an action on it.
     pub(super) has_shadow: bool,
     reads_token: bool,
 }
 
 impl Edge {
+    /// The workload that is called.
+    pub(crate) const fn target(&self) -> Option<WorkloadIdx> {
+        self.target
+    }
+
     /// Whether any rule on this flow could read a token.
     pub(crate) const fn reads_token(&self) -> bool {
         self.reads_token
@@ -125,20 +132,31 @@ impl Policy {
             }),
             ..Edge::default()
         };
-        let ingress = flow.direction == Direction::Ingress;
-        for kind in [Kind::Forbid, Kind::Permit, Kind::Shadow] {
-            let parties = self.index.about_parties(target, kind);
-            let parties = (ingress && kind != Kind::Permit).then_some(parties);
-            let mut parties = parties.unwrap_or_default().iter();
-            let mut of_peer = (edge.shares.iter()).flat_map(|share| self.index.lines(*share, kind));
-            let reads = |line: &Line| line.reads_token && line.covers_port(flow.port);
-            edge.reads_token |=
-                parties.any(|line| line.covers_port(flow.port)) || of_peer.any(reads);
-        }
-        edge.has_shadow = self
-            .workload(target)
-            .is_some_and(|target| !target.shadow.is_empty());
+        let brief = self.index.brief(target);
+        edge.has_forbids = brief.has_forbids;
+        edge.has_shadow = brief.has_shadow;
+        edge.reads_token = brief.reads_token && self.could_read_token(&edge, flow);
         edge
+    }
+
+    /// Whether a rule of the edge reads a token, or a forbid of the target speaks of somebody who could come along in one.
+    fn could_read_token(&self, edge: &Edge, flow: &Flow<'_>) -> bool {
+        let kinds = [Kind::Forbid, Kind::Permit, Kind::Shadow];
+        let of_peer = |kind| {
+            let mut lines = (edge.shares.iter()).flat_map(|share| self.index.lines(*share, kind));
+            lines.any(|line| line.reads_token && line.covers_port(flow.port))
+        };
+        let of_others = |kind| {
+            let target = edge.target.filter(|_| flow.direction == Direction::Ingress);
+            let mut lines = target
+                .map(|target| self.index.about_parties(target, kind))
+                .into_iter()
+                .flatten();
+            lines.any(|line| line.covers_port(flow.port))
+        };
+        kinds
+            .into_iter()
+            .any(|kind| of_peer(kind) || of_others(kind))
     }
 
     /// The first rule in document order of those of a kind that speak of a flow.

@@ -5,60 +5,41 @@ use crate::action::{Action, Method, Methods};
 use super::document::Effect;
 use super::pattern::ActionPattern;
 
-/// Some kinds of action.
+/// Some kinds of action: plain requests by their method, and in the highest bit all else, which is upgrades, raw bytes and
+/// methods that no rule can name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Kinds {
-    /// Requests with these methods that ask for no upgrade.
-    methods: Methods,
-    /// Upgrades, raw bytes, and methods that no rule can name.
-    others: bool,
-}
+pub(crate) struct Kinds(u8);
 
 impl Kinds {
-    const ALL: Self = Self {
-        methods: Methods::ALL,
-        others: true,
-    };
+    const OTHERS: Self = Self(1 << 7);
+    const ALL: Self = Self(u8::MAX);
 
     /// The kind that an action is of.
     pub(crate) fn of(action: &Action<'_>) -> Self {
-        let methods = match action.resource() {
-            Some(resource) if resource.upgrade().is_none() => Methods::of(resource.method()),
-            _ => Methods::default(),
-        };
-        Self {
-            methods,
-            others: methods.is_empty(),
+        let plain = (action.resource()).filter(|resource| resource.upgrade().is_none());
+        match plain.map(|resource| Methods::of(resource.method())) {
+            Some(methods) if !methods.is_empty() => Self(methods.bits()),
+            _ => Self::OTHERS,
         }
     }
 
     /// The kinds that a rule's patterns could name.
     pub(crate) fn named_by(effect: Effect, patterns: &[ActionPattern]) -> Self {
         let named = |pattern: &ActionPattern| match (effect, pattern) {
-            (Effect::Permit, ActionPattern::Http { methods, .. }) => Self {
-                methods: *methods,
-                others: false,
-            },
-            (Effect::Permit, ActionPattern::Grpc { .. }) => Self {
-                methods: Methods::of(Method::Post),
-                others: false,
-            },
+            (Effect::Permit, ActionPattern::Http { methods, .. }) => Self(methods.bits()),
+            (Effect::Permit, ActionPattern::Grpc { .. }) => Self(Methods::of(Method::Post).bits()),
             // A forbid covers more than it names (rule 45, T20).
             _ => Self::ALL,
         };
-        patterns.iter().map(named).fold(Self::default(), Self::or)
+        patterns
+            .iter()
+            .map(named)
+            .fold(Self::default(), |one, other| Self(one.0 | other.0))
     }
 
     /// Whether a kind is in both.
     pub(crate) const fn meets(self, other: Self) -> bool {
-        self.methods.meets(other.methods) || self.others && other.others
-    }
-
-    const fn or(self, other: Self) -> Self {
-        Self {
-            methods: self.methods.union(other.methods),
-            others: self.others || other.others,
-        }
+        self.0 & other.0 != 0
     }
 }
 

@@ -196,6 +196,10 @@ impl Policy {
         self.workloads.get(usize::try_from(index.0).ok()?)
     }
 
+    pub(crate) fn shared_name(&self, index: WorkloadIdx) -> Option<Arc<str>> {
+        self.workload(index).map(Workload::shared_name)
+    }
+
     pub(crate) fn workload_named(&self, name: &str) -> Option<(WorkloadIdx, &Workload)> {
         let index = *self.by_name.get(name)?;
         self.workload(index).map(|workload| (index, workload))

@@ -47,6 +47,15 @@ struct Target {
     asked: Box<[(Speaker, TableIdx)]>,
     /// Forbids that name identities, which somebody who comes along with the caller may have.
     parties: Table,
+    brief: Brief,
+}
+
+/// What the rules about one target have among them, so that nobody looks for what is not there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Brief {
+    pub(crate) has_forbids: bool,
+    pub(crate) has_shadow: bool,
+    pub(crate) reads_token: bool,
 }
 
 /// Whom a table speaks of, where that is not one class.
@@ -100,6 +109,7 @@ impl Index {
                 if rule.forbids_parties() {
                     drafts.parties.push(kind, entry, rule);
                 }
+                drafts.brief.reads_token |= rule.reads_token() || rule.forbids_parties();
                 if rule.from.len() > FEW {
                     let list = lists
                         .entry(entry.rule)
@@ -118,6 +128,8 @@ impl Index {
                 }
             }
         }
+        drafts.brief.has_forbids = !target.forbids.is_empty();
+        drafts.brief.has_shadow = !target.shadow.is_empty();
         let mut keep = |draft: Draft| {
             let at = TableIdx(u32::try_from(self.tables.len()).unwrap_or(u32::MAX));
             self.tables.push(draft.into());
@@ -135,6 +147,7 @@ impl Index {
             classes,
             asked: asked.into(),
             parties: drafts.parties.into(),
+            brief: drafts.brief,
         }
     }
 
@@ -207,6 +220,12 @@ impl Index {
             .map_or(&[], |target| target.parties.lines(kind))
     }
 
+    /// What there is about a target.
+    pub(crate) fn brief(&self, target: WorkloadIdx) -> Brief {
+        self.target_at(target)
+            .map_or_else(Brief::default, |target| target.brief)
+    }
+
     fn target_at(&self, target: WorkloadIdx) -> Option<&Target> {
         self.targets.get(usize::try_from(target.0).ok()?)
     }
@@ -275,4 +294,5 @@ struct Drafts {
     whos: BTreeMap<Who, Draft>,
     lists: Vec<(Arc<List>, Draft)>,
     parties: Draft,
+    brief: Brief,
 }

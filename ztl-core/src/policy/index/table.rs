@@ -4,6 +4,7 @@ use crate::policy::document::{Effect, PortRange};
 use crate::policy::kinds::Kinds;
 use crate::policy::pattern::ActionPattern;
 use crate::policy::rule::{Rule, RuleIdx, TargetRule};
+use crate::policy::template::Template;
 
 /// A table's place in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +48,9 @@ pub(crate) struct Line {
     pub(crate) reads_token: bool,
     kinds: Kinds,
     ports: Ports,
-    /// The pattern of a permit that has just one and requires nothing, as most do: what it names it permits.
-    pub(crate) plain: Option<ActionPattern>,
+    /// The path of a permit that names methods and one path and requires nothing, as most do. What is of its kinds and has
+    /// such a path is permitted.
+    pub(crate) plain: Option<Template>,
 }
 
 #[derive(Debug)]
@@ -73,8 +75,10 @@ impl Line {
                 several => Ports::Any(several.into()),
             },
             plain: match rule.actions.as_slice() {
-                [only] if rule.effect == Effect::Permit && rule.require.is_empty() => {
-                    Some(only.clone())
+                [ActionPattern::Http { path, .. }]
+                    if rule.effect == Effect::Permit && rule.require.is_empty() =>
+                {
+                    Some(path.clone())
                 }
                 _ => None,
             },
