@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod http_path;
+mod istio;
 mod netpol;
 mod spiffe;
 mod tally;

@@ -123,3 +123,55 @@ fn is_of(id: &str, case: &str) -> bool {
     case.strip_suffix('*')
         .map_or(id == case, |start| id.starts_with(start))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = r#"
+        [[exception]]
+        cases = ["a", "b:*"]
+        ours = "deny"
+        why = "a reason that is one"
+    "#;
+
+    /// What the tally of these rows says: id, theirs, ours, and how we stand.
+    fn faults(rows: &[(&str, &str, &str, Stands)]) -> String {
+        let mut tally = Tally::new(LIST);
+        for (id, theirs, ours, stands) in rows {
+            tally.row(id, theirs, ours, *stands);
+        }
+        tally.faults
+    }
+
+    #[test]
+    fn an_exception_excuses_what_it_says_and_nothing_else() {
+        use Stands::{Looser, Stricter};
+        assert_eq!(
+            faults(&[
+                ("a", "allow", "deny", Stricter),
+                ("b:1", "allow", "deny", Stricter)
+            ]),
+            ""
+        );
+        assert_eq!(faults(&[("c", "deny", "deny", Stricter)]), "");
+        for (row, fault) in [
+            (("c", "allow", "deny", Stricter), "no exception"),
+            (("a", "allow", "refused", Stricter), "says otherwise"),
+            (("a", "deny", "deny", Stricter), "is stale"),
+            (("b:2", "allow", "allow", Looser), "is stale"),
+            (("c", "deny", "allow", Looser), "looser"),
+            (("a", "refused", "deny", Looser), "looser"),
+        ] {
+            assert!(faults(&[row]).contains(fault), "{row:?}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "no row needs the exception")]
+    fn an_exception_that_no_row_needs_is_stale() {
+        let mut tally = Tally::new(LIST);
+        tally.row("a", "allow", "deny", Stands::Stricter);
+        tally.finish("a list", Counts::default());
+    }
+}

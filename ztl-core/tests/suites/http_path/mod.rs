@@ -1,6 +1,6 @@
 //! Request targets: what other servers make of them, and what is refused here (rules 46, 48 and 49).
 
-mod templates;
+pub(crate) mod templates;
 
 use serde_json::Value;
 use ztl_core::policy::{ActionPattern, PatternError};

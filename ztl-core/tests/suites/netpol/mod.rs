@@ -1,8 +1,8 @@
 //! NetworkPolicy and ClusterNetworkPolicy of Kubernetes: who reaches whom (rules 12 and 32 to 36).
 
-mod cluster;
+pub(crate) mod cluster;
 mod cluster_policy;
-mod document;
+pub(crate) mod document;
 mod network_policy;
 mod selection;
 
