@@ -17,23 +17,16 @@ pub(crate) struct Census<'a> {
 }
 
 impl<'a> Census<'a> {
-    /// Judges every question under each of these documents. With `refer`, the reference interpreter has to say the same:
-    /// verdict, stage, reason, rule, what is lacking, and what shadow rules would have said.
-    pub(crate) fn take(
-        rules: &'a [Rule],
-        orders: &[Vec<usize>],
-        questions: &Questions,
-        refer: bool,
-    ) -> Self {
+    /// Judges every question under each of these documents. The reference interpreter has to say the same: verdict, stage,
+    /// reason, rule, what is lacking, and what shadow rules would have said.
+    pub(crate) fn take(rules: &'a [Rule], orders: &[Vec<usize>], questions: &Questions) -> Self {
         let judge = |order: &Vec<usize>| {
             let policy = load(rules, order)?;
             let mut permitted = vec![0_u64; questions.all.len().div_ceil(64)];
             for (at, question) in questions.all.iter().enumerate() {
                 let decided = questions.decide(&policy, question);
-                if refer {
-                    let meant = questions.refer(&policy, question);
-                    assert_eq!(decided, meant, "{:#?}\n{question:?}", texts(rules, order));
-                }
+                let meant = questions.refer(&policy, question);
+                assert_eq!(decided, meant, "{:#?}\n{question:?}", texts(rules, order));
                 if decided.verdict == Verdict::Permit {
                     permitted[at / 64] |= 1 << (at % 64);
                 }

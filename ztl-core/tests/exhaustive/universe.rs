@@ -92,9 +92,14 @@ pub(crate) fn load(rules: &[Rule], order: &[usize]) -> Option<Policy> {
     Loader::new().load(&text, Format::Toml).ok()
 }
 
+/// The declared workloads, in the order of their peers.
+const WORKLOADS: [&str; 2] = ["a", "b"];
+
 /// One question, but for its peer.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
+    /// Judged at the caller's end.
+    egress: bool,
     caller: Option<usize>,
     arrival: Arrival,
     to: &'static str,
@@ -110,8 +115,9 @@ pub(crate) struct Questions {
 }
 
 impl Questions {
-    /// Callers: both workloads, an undeclared id, nobody. Places: both zones, nowhere. These targets and
-    /// ports. The flow alone, raw bytes, and these requests; without a trust score and, where `scores`, with one.
+    /// Judged at the target's end; between workloads at the caller's end too. Callers: both workloads, an undeclared id,
+    /// nobody. Places: both zones, nowhere. These targets and ports. The flow alone, raw bytes, and these requests; without
+    /// a trust score and, where `scores`, with one.
     pub(crate) fn new(
         targets: &[(&'static str, u16)],
         actions: &[(&str, &'static str)],
@@ -130,33 +136,47 @@ impl Questions {
         let score = TrustScore::new(70, NOW, Timestamp::MAX);
         let scores: &[Option<TrustScore>] = if scores { &[None, score] } else { &[None] };
         let mut all = Vec::new();
+        let mut ask = |egress, caller, arrival| {
+            for (to, port) in targets.iter().copied() {
+                for action in asked.iter().copied() {
+                    for score in scores.iter().copied() {
+                        all.push(Question {
+                            egress,
+                            caller,
+                            arrival,
+                            to,
+                            port,
+                            action,
+                            score,
+                        });
+                    }
+                }
+            }
+        };
         for caller in (0..peers.len()).map(Some).chain([None]) {
             for addr in addrs {
                 let arrival = addr.map_or_else(Arrival::unknown, |addr| {
                     Arrival::from_addr(addr.parse().expect("an address"))
                 });
-                for (to, port) in targets.iter().copied() {
-                    for action in &asked {
-                        for score in scores {
-                            all.push(Question {
-                                caller,
-                                arrival,
-                                to,
-                                port,
-                                action: *action,
-                                score: *score,
-                            });
-                        }
-                    }
-                }
+                ask(false, caller, arrival);
             }
+        }
+        for caller in 0..WORKLOADS.len() {
+            ask(true, Some(caller), Arrival::unknown());
         }
         Self { peers, all }
     }
 
     fn input<'a>(&'a self, question: &'a Question) -> Input<'a> {
         let peer = question.caller.map(|at| &self.peers[at]);
-        let flow = Flow::ingress(question.to, question.port, question.arrival, peer);
+        let flow = if question.egress {
+            let me = question.caller.map_or("", |at| WORKLOADS[at]);
+            let to = WORKLOADS.iter().position(|name| *name == question.to);
+            let to = &self.peers[to.expect("a declared workload")];
+            Flow::egress(me, question.port, to)
+        } else {
+            Flow::ingress(question.to, question.port, question.arrival, peer)
+        };
         let mut input = Input::new(flow);
         if let Some(action) = question.action {
             input = input.with_action(Ok(action));
