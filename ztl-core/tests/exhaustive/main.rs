@@ -32,13 +32,13 @@ fn who_asks_what() -> Vec<Rule> {
             &["", "require = { trust_score = 50 }"],
         ],
     );
-    let [param, text, any] = patterns;
+    let [_, text, any] = patterns;
     all.extend(rules(
         "forbid",
         &[
             &["from = 'any'", "from = 'zone:far'"],
             &["to = 'b'"],
-            &["", param, text, any],
+            &["", text, any],
         ],
     ));
     all
@@ -84,7 +84,6 @@ fn one_of_every_kind() -> Vec<Rule> {
         )
     };
     [
-        permit(&["from = 'a'", "to = 'b'", "actions = 'any'"]),
         permit(&["from = 'any'", "to = 'any'", "actions = 'GET /a/{x}'"]),
         permit(&[
             "from = 'spiffe://t/**'",
@@ -126,9 +125,9 @@ fn law_4_over_who_asks_what() {
     let rules = who_asks_what();
     let questions = Questions::new(&PORTS[1..2], &REQUESTS[..2], true);
     let census = Census::take(&rules, &sets(rules.len(), 3), &questions);
-    assert_eq!((rules.len(), questions.all.len()), (26, 112));
-    assert_eq!(census.counts(), (2952, 0, 67_333));
-    assert_eq!(census.assert_monotonic(), 8_476);
+    assert_eq!((rules.len(), questions.all.len()), (24, 112));
+    assert_eq!(census.counts(), (2325, 0, 58_452));
+    assert_eq!(census.assert_monotonic(), 6_648);
 }
 
 #[test]
@@ -148,10 +147,10 @@ fn rule_5_over_every_order() {
     let sets = sets(rules.len(), 3);
     let every: Vec<_> = sets.iter().flat_map(|set| orders(set)).collect();
     let census = Census::take(&rules, &every, &questions);
-    assert_eq!((rules.len(), questions.all.len()), (10, 420));
-    assert_eq!(census.counts(), (821, 0, 36_580));
-    assert_eq!(census.assert_order_does_not_matter(), 645);
-    assert_eq!(census.assert_monotonic(), 2_350);
+    assert_eq!((rules.len(), questions.all.len()), (9, 420));
+    assert_eq!(census.counts(), (586, 0, 26_784));
+    assert_eq!(census.assert_order_does_not_matter(), 456);
+    assert_eq!(census.assert_monotonic(), 1_665);
 }
 
 /// A universe too big to walk: every document of three rules out of both of the above, one in so many; in a release build
@@ -163,6 +162,6 @@ fn the_reference_agrees_over_a_sample_of_a_bigger_universe() {
     let stride = if cfg!(debug_assertions) { 211 } else { 7 };
     let sample: Vec<_> = sets(rules.len(), 3).into_iter().step_by(stride).collect();
     let (documents, refused, permitted) = Census::take(&rules, &sample, &questions).counts();
-    assert_eq!(documents, 20_876_usize.div_ceil(stride));
+    assert_eq!(documents, 18_473_usize.div_ceil(stride));
     assert!(permitted > 0 && refused < documents);
 }
