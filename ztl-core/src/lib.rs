@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod action;
+pub mod analysis;
 pub mod audit;
 pub mod authorizer;
 mod decision;

@@ -1,0 +1,4 @@
+//! Questions about a whole document: who can reach what, and what a change of it changes.
+//!
+//! A document's language is finite where it matters: callers, places, ports, methods and paths that no rule tells apart are
+//! answered alike. So these questions are answered exactly, by trying one of each kind, without a solver.
