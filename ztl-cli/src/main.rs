@@ -11,7 +11,10 @@ mod exit;
 mod json;
 mod lines;
 mod output;
+mod pages;
+mod places;
 mod policy_file;
+mod preset;
 mod spiffe_id;
 mod stream;
 mod test;
@@ -35,9 +38,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    #[command(visible_alias = "lint")]
     Check(check::Args),
     Test(test::Args),
     Decide(Box<decide::Args>),
+    Preset(preset::Args),
     DevPki(dev_pki::Args),
     CanonicalPath(canonical_path::Args),
     SpiffeId(spiffe_id::Args),
@@ -66,6 +71,7 @@ fn run(verb: &Verb, out: &mut Output) -> Result<Exit, Failure> {
         Verb::Check(args) => check::run(args, out),
         Verb::Test(args) => test::run(args, out),
         Verb::Decide(args) => decide::run(args, out),
+        Verb::Preset(args) => preset::run(args, out),
         Verb::DevPki(args) => dev_pki::run(args, out),
         Verb::CanonicalPath(_) => canonical_path::run(out),
         Verb::SpiffeId(_) => spiffe_id::run(out),

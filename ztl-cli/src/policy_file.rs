@@ -7,6 +7,7 @@ use std::path::Path;
 use ztl_core::policy::{Format, Loader, MAX_DOCUMENT_BYTES, Policy};
 
 use crate::exit::{Failure, Refusal};
+use crate::places::{Place, Places};
 
 /// What stands for standard input where a file is asked for.
 pub(crate) const STDIN: &str = "-";
@@ -92,22 +93,9 @@ fn text(bytes: Vec<u8>, name: &str) -> Result<String, Refusal> {
         let good = error.utf8_error().valid_up_to();
         let before =
             String::from_utf8_lossy(error.as_bytes().get(..good).unwrap_or_default()).into_owned();
-        let (line, column) = place(&before, before.len());
+        let Place { line, column } = Places::new(&before).of(before.len());
         refused(line, column, "the document is not UTF-8 here".to_owned())
     })
-}
-
-/// Line and column, counted from 1 and in characters, of a byte of the text.
-pub(crate) fn place(text: &str, byte: usize) -> (usize, usize) {
-    let before = text.get(..text.floor_char_boundary(byte)).unwrap_or(text);
-    let line = 1 + before.bytes().filter(|byte| *byte == b'\n').count();
-    let column = 1 + before
-        .rsplit('\n')
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .count();
-    (line, column)
 }
 
 #[cfg(unix)]

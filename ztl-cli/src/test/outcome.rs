@@ -3,56 +3,75 @@
 use core::fmt;
 
 use serde_json::{Value, json};
-use ztl_core::policy::{Policy, Query, QueryError, TestDecl, decision_json};
+use ztl_core::policy::{Policy, Query, QueryError, decision_json};
 use ztl_core::{Decision, Timestamp};
+
+use super::cases::Case;
 
 #[derive(Debug)]
 pub(super) struct Outcome<'a> {
-    test: &'a TestDecl,
+    pub(super) case: &'a Case<'a>,
     got: Result<Decision, QueryError>,
 }
 
 impl<'a> Outcome<'a> {
-    pub(super) fn of(test: &'a TestDecl, policy: &Policy, now: Timestamp) -> Self {
-        let got = Query::from_map(&test.request).and_then(|query| query.decide(policy, now));
-        Self { test, got }
+    pub(super) fn of(case: &'a Case<'a>, policy: &Policy, now: Timestamp) -> Self {
+        let got = Query::from_map(&case.test.request).and_then(|query| query.decide(policy, now));
+        Self { case, got }
     }
 
     /// Whether all that the test states came out so.
     pub(super) fn holds(&self) -> bool {
         let Ok(got) = &self.got else { return false };
-        got.verdict == self.test.expect
-            && self
-                .test
-                .reason
-                .as_deref()
-                .is_none_or(|reason| reason == got.reason.code())
-            && self
-                .test
-                .rule
-                .as_deref()
-                .is_none_or(|rule| got.rule.as_deref() == Some(rule))
+        let test = &self.case.test;
+        let reason = test.reason.as_deref();
+        let rule = test.rule.as_deref();
+        got.verdict == test.expect
+            && reason.is_none_or(|reason| reason == got.reason.code())
+            && rule.is_none_or(|rule| got.rule.as_deref() == Some(rule))
     }
 
     pub(super) fn decision(&self) -> Option<&Decision> {
         self.got.as_ref().ok()
     }
 
+    /// What the test states.
+    pub(super) fn expected(&self) -> String {
+        let test = &self.case.test;
+        said(
+            test.expect.as_str(),
+            test.reason.as_deref(),
+            test.rule.as_deref(),
+        )
+    }
+
+    /// What the policy said.
+    pub(super) fn came_out(&self) -> String {
+        match &self.got {
+            Ok(got) => {
+                let (verdict, reason) = (got.verdict.as_str(), Some(got.reason.code()));
+                let by = said(verdict, reason, got.rule.as_deref());
+                format!("{by}, at the {} stage", got.stage)
+            }
+            Err(error) => format!("no answer: {error}"),
+        }
+    }
+
     pub(super) fn json(&self) -> Value {
-        let TestDecl {
-            name,
-            expect,
-            reason,
-            rule,
-            ..
-        } = self.test;
+        let test = &self.case.test;
         let got = self
             .decision()
             .and_then(|got| serde_json::from_str::<Value>(&decision_json(got)).ok());
         json!({
-            "name": **name,
+            "name": self.case.name,
+            "file": self.case.file,
+            "line": self.case.line,
             "ok": self.holds(),
-            "expect": { "verdict": expect.as_str(), "reason": reason.as_deref(), "rule": rule.as_deref() },
+            "expect": {
+                "verdict": test.expect.as_str(),
+                "reason": test.reason.as_deref(),
+                "rule": test.rule.as_deref(),
+            },
             "got": got,
             "error": self.got.as_ref().err().map(ToString::to_string),
         })
@@ -62,30 +81,12 @@ impl<'a> Outcome<'a> {
 impl fmt::Display for Outcome<'_> {
     /// The name; where the test fails also what was expected and what came out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let TestDecl {
-            name,
-            expect,
-            reason,
-            rule,
-            ..
-        } = self.test;
-        f.write_str(name)?;
+        f.write_str(&self.case.name)?;
         if self.holds() {
             return Ok(());
         }
-        write!(
-            f,
-            "\n        expected  {}",
-            said(expect.as_str(), reason.as_deref(), rule.as_deref())
-        )?;
-        match &self.got {
-            Ok(got) => {
-                let (verdict, reason) = (got.verdict.as_str(), Some(got.reason.code()));
-                let by = said(verdict, reason, got.rule.as_deref());
-                write!(f, "\n        got       {by}, at the {} stage", got.stage)
-            }
-            Err(error) => write!(f, "\n        got       no answer: {error}"),
-        }
+        write!(f, "\n        expected  {}", self.expected())?;
+        write!(f, "\n        got       {}", self.came_out())
     }
 }
 

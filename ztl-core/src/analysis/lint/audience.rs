@@ -1,0 +1,127 @@
+//! Who issues tokens, and for whom they are.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::policy::{IssuerDecl, Mode, Span};
+
+use super::finding::Found;
+use super::key::{Keys, RuleKeys};
+use super::kinds::Lint;
+
+pub(super) fn check(keys: &Keys<'_>, found: &mut Found) {
+    let document = keys.policy.document();
+    let mut issuers: HashMap<&str, &IssuerDecl> = HashMap::new();
+    for issuer in &document.issuers {
+        issuers.insert(&issuer.issuer.value, issuer);
+    }
+    for issuer in &document.issuers {
+        issuers.insert(&issuer.name.value, issuer);
+    }
+    let mut used: HashSet<&str> = HashSet::new();
+    let mut any_issuer = false;
+    // By audience: where it first stands, and for whom.
+    let mut audiences: BTreeMap<&str, (Span, Vec<&str>)> = BTreeMap::new();
+    for rule in keys.rules.iter().filter(|rule| rule.decl.mode != Mode::Off) {
+        let require = &rule.decl.require;
+        let token = require.token.as_ref();
+        // A condition, a strong login and an authorizer may read a token of any of them.
+        any_issuer |= require.mfa.is_some()
+            || require.when.is_some()
+            || rule.decl.when.is_some()
+            || !require.authorizer.is_empty();
+        let Some(token) = token else { continue };
+        let declared = match &token.value.issuer {
+            None => {
+                any_issuer = true;
+                None
+            }
+            Some(issuer) => {
+                let declared = issuers.get(&*issuer.value).copied();
+                match declared {
+                    Some(declared) => {
+                        used.insert(&declared.name.value);
+                    }
+                    None => undeclared(rule, &issuer.value, issuer.span, found),
+                }
+                declared
+            }
+        };
+        let of_issuer = declared.and_then(|issuer| issuer.audience.as_ref());
+        let audience = match (&token.value.audience, of_issuer) {
+            (Some(audience), _) => Some((&**audience, token.span)),
+            (None, Some(audience)) => Some((&*audience.value, audience.span)),
+            (None, None) => None,
+        };
+        if let Some((audience, span)) = audience {
+            let entry = audiences.entry(audience).or_insert((span, Vec::new()));
+            targets(keys, rule, &mut entry.1);
+        }
+    }
+    for (audience, (span, workloads)) in audiences {
+        if let [one, two, ..] = workloads.as_slice() {
+            shared(
+                audience,
+                span,
+                &format!("the workloads `{one}` and `{two}`"),
+                found,
+            );
+        }
+    }
+    let mut owners: HashMap<&str, &IssuerDecl> = HashMap::new();
+    for issuer in &document.issuers {
+        if let Some(audience) = &issuer.audience
+            && let Some(other) = owners.insert(&audience.value, issuer)
+        {
+            let names = format!(
+                "the issuers `{}` and `{}`",
+                other.name.value, issuer.name.value
+            );
+            shared(&audience.value, audience.span, &names, found);
+        }
+        if !any_issuer && !used.contains(&*issuer.name.value) {
+            let name = &issuer.name.value;
+            found.add(
+                Lint::UnusedIssuer,
+                issuer.name.span,
+                format!("no rule asks for a token of the issuer `{name}`"),
+                "remove it, or name it where its tokens are meant: `token = { issuer = \"..\" }`",
+            );
+        }
+    }
+}
+
+fn undeclared(rule: &RuleKeys<'_>, issuer: &str, span: Span, found: &mut Found) {
+    let (name, shown) = (&rule.decl.name.value, issuer.escape_debug());
+    found.add(
+        Lint::UndeclaredIssuer,
+        span,
+        format!(
+            "the permit `{name}` asks for a token of `{shown}`, and no `[issuers.NAME]` is that"
+        ),
+        "declare the issuer; as it stands the token's `iss` has to be this very text",
+    );
+}
+
+/// Adds the workloads that a rule speaks of, until there are two.
+fn targets<'a>(keys: &Keys<'a>, rule: &RuleKeys<'a>, workloads: &mut Vec<&'a str>) {
+    for key in &rule.to {
+        for workload in keys.members(key) {
+            if workloads.len() >= 2 {
+                return;
+            }
+            if !workloads.contains(&workload.name()) {
+                workloads.push(workload.name());
+            }
+        }
+    }
+}
+
+fn shared(audience: &str, span: Span, whose: &str, found: &mut Found) {
+    let shown = audience.escape_debug();
+    found.add(
+        Lint::SharedAudience,
+        span,
+        format!("{whose} share the audience `{shown}`: a token that one of them was given is good at the other"),
+        "leave `audience` out, so that a token has to name the workload that it is for, or give each its own",
+    );
+}

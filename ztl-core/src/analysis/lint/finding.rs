@@ -1,0 +1,95 @@
+//! One thing that was found.
+
+use crate::policy::Span;
+
+use super::kinds::Lint;
+
+/// Something in a document that its author should look at.
+///
+/// What it quotes of the document is escaped, so it may be shown on a terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// What it is about.
+    pub lint: Lint,
+    /// Where in the document's text.
+    pub span: Span,
+    /// What is the matter.
+    pub message: String,
+    /// How to mend it.
+    pub help: String,
+}
+
+impl Finding {
+    /// A finding.
+    #[must_use]
+    pub fn new(
+        lint: Lint,
+        span: Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Self {
+            lint,
+            span,
+            message: message.into(),
+            help: help.into(),
+        }
+    }
+}
+
+/// What was found so far, and how much more may be compared.
+#[derive(Debug)]
+pub(super) struct Found {
+    findings: Vec<Finding>,
+    steps: usize,
+}
+
+/// Most comparisons of one run: a second or so.
+const MAX_STEPS: usize = 20_000_000;
+
+impl Default for Found {
+    fn default() -> Self {
+        Self {
+            findings: Vec::new(),
+            steps: MAX_STEPS,
+        }
+    }
+}
+
+impl Found {
+    pub(super) fn add(
+        &mut self,
+        lint: Lint,
+        span: Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.findings.push(Finding::new(lint, span, message, help));
+    }
+
+    /// Takes so many comparisons from what is left. Where there are too few it says so once, and no more may be made.
+    pub(super) fn may_compare(&mut self, steps: usize) -> bool {
+        match (self.steps, self.steps.checked_sub(steps)) {
+            (_, Some(left)) => self.steps = left,
+            (0, None) => return false,
+            (_, None) => {
+                self.steps = 0;
+                self.add(
+                    Lint::Incomplete,
+                    Span::default(),
+                    "too many rules speak of the same callers and targets to compare each with each other",
+                    "what is reported is true, and there may be more; fewer, wider rules on one edge can be compared",
+                );
+                return false;
+            }
+        }
+        true
+    }
+
+    pub(super) fn sorted(mut self) -> Vec<Finding> {
+        self.findings
+            .sort_by_key(|finding| (finding.lint.severity(), finding.span, finding.lint));
+        self.findings
+    }
+}
