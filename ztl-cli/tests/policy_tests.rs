@@ -125,7 +125,11 @@ fn a_program_is_told_the_same() {
     );
     let coverage = &told["coverage"];
     assert_eq!(
-        (&coverage["rules"], &coverage["exercised"], &coverage["never"]),
+        (
+            &coverage["rules"],
+            &coverage["exercised"],
+            &coverage["never"]
+        ),
         (&json!(3), &json!(2), &json!(["no-deletes"]))
     );
 }

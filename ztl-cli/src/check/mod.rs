@@ -91,7 +91,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let file = match PolicyFile::load(path) {
         Ok(file) => file,
         Err(Failure::Policy(refusal)) => {
-            refused(&path.display().to_string(), &refusal, format, out)?;
+            refused(&refusal, format, out)?;
             return Err(Failure::Policy(refusal));
         }
         Err(failure) => return Err(failure),
@@ -170,7 +170,11 @@ fn text(file: &PolicyFile, items: &[Item], out: &mut Output) -> Result<(), Failu
 }
 
 /// Tells a program why a policy does not load. A person is told on standard error, whatever the format.
-fn refused(name: &str, refusal: &Refusal, format: Format, out: &mut Output) -> Result<(), Failure> {
+fn refused(refusal: &Refusal, format: Format, out: &mut Output) -> Result<(), Failure> {
+    let name = match refusal {
+        Refusal::Load(error) => error.source_name().unwrap_or_default(),
+        Refusal::Unreadable { name, .. } => name,
+    };
     let items = Item::of_refusal(refusal);
     match format {
         Format::Text => Ok(()),

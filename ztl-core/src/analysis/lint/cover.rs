@@ -1,12 +1,11 @@
 //! Whether one rule speaks of everything that another speaks of. Errs towards no.
 
 use crate::policy::{
-    ActionPattern, Effect, HeaderRequire, Mfa, PortRange, Require, RuleDecl, Spanned, TokenRequire,
-    Workload,
+    ActionPattern, Effect, HeaderRequire, Mfa, PortRange, Require, Spanned, TokenRequire, Workload,
 };
 
 use super::key::{Key, Keys, RuleKeys};
-use super::pattern::{forbids_all_of, permits_all_of};
+use super::pattern::Read;
 
 /// Whether `wide` speaks of every caller, target, port and action of `narrow`.
 pub(super) fn covers<'a>(keys: &Keys<'a>, wide: &RuleKeys<'a>, narrow: &RuleKeys<'a>) -> bool {
@@ -15,29 +14,27 @@ pub(super) fn covers<'a>(keys: &Keys<'a>, wide: &RuleKeys<'a>, narrow: &RuleKeys
             .iter()
             .all(|key| keys.wider(key).iter().any(|key| wide.contains(key)))
     };
-    actions_cover(wide.decl, narrow.decl)
+    actions_cover(wide, narrow)
         && all(&wide.from, &narrow.from)
         && all(&wide.to, &narrow.to)
         && ports_cover(keys, wide, narrow)
 }
 
-fn actions_cover(wide: &RuleDecl, narrow: &RuleDecl) -> bool {
+fn actions_cover(wide: &RuleKeys<'_>, narrow: &RuleKeys<'_>) -> bool {
+    let effects = (wide.decl.effect, narrow.decl.effect);
     if wide.actions.is_empty() {
-        return wide.effect == Effect::Forbid;
+        return effects.0 == Effect::Forbid;
     }
-    let covers = |wide_one: &ActionPattern, one: &ActionPattern| match (wide.effect, narrow.effect)
-    {
-        (Effect::Permit, Effect::Permit) => permits_all_of(wide_one, one),
-        (Effect::Forbid, Effect::Permit) => forbids_all_of(wide_one, one),
-        (Effect::Forbid, Effect::Forbid) => *wide_one == ActionPattern::Any || wide_one == one,
+    let covers = |wide: &Read<'_>, one: &Read<'_>| match effects {
+        (Effect::Permit, Effect::Permit) => wide.permits_all_of(one),
+        (Effect::Forbid, Effect::Permit) => wide.forbids_all_of(one),
+        (Effect::Forbid, Effect::Forbid) => {
+            *wide.action == ActionPattern::Any || wide.action == one.action
+        }
         (Effect::Permit, Effect::Forbid) => false,
     };
-    !narrow.actions.is_empty()
-        && narrow.actions.iter().all(|one| {
-            wide.actions
-                .iter()
-                .any(|wide| covers(&wide.value, &one.value))
-        })
+    let covered = |one: &Read<'_>| wide.actions.iter().any(|wide| covers(wide, one));
+    !narrow.actions.is_empty() && narrow.actions.iter().all(covered)
 }
 
 fn ports_cover<'a>(keys: &Keys<'a>, wide: &RuleKeys<'a>, narrow: &RuleKeys<'a>) -> bool {

@@ -9,6 +9,8 @@ use std::collections::{HashMap, HashSet};
 use crate::id::{IdPattern, SpiffeId};
 use crate::policy::{Effect, Mode, Policy, Principal, RuleDecl, Target, Workload, WorkloadDecl};
 
+use super::pattern::Read;
+
 /// Whom a rule speaks of; ids are in the primary trust domain (rule 28).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Key<'a> {
@@ -31,6 +33,7 @@ pub(super) struct RuleKeys<'a> {
     pub(super) decl: &'a RuleDecl,
     pub(super) from: Vec<Key<'a>>,
     pub(super) to: Vec<Key<'a>>,
+    pub(super) actions: Vec<Read<'a>>,
 }
 
 impl RuleKeys<'_> {
@@ -71,7 +74,13 @@ impl<'a> Keys<'a> {
                 .collect();
             let to: Vec<_> = decl.to.iter().map(|to| keys.target(&to.value)).collect();
             keys.mentioned.extend(from.iter().chain(&to).cloned());
-            keys.rules.push(RuleKeys { decl, from, to });
+            let actions = decl.actions.iter();
+            keys.rules.push(RuleKeys {
+                decl,
+                from,
+                to,
+                actions: actions.map(|action| Read::new(&action.value)).collect(),
+            });
         }
         for workload in policy.workloads() {
             for key in keys.wider(&Key::Workload(workload.name())) {

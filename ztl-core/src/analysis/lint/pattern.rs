@@ -3,85 +3,86 @@
 use crate::action::Method;
 use crate::policy::{ActionPattern, Template};
 
-/// Whether a permit with `wide` permits whatever one with `narrow` does.
-pub(super) fn permits_all_of(wide: &ActionPattern, narrow: &ActionPattern) -> bool {
-    use ActionPattern::{Any, Connect, Grpc, Http, Upgrade, WebSocket};
-    match (wide, narrow) {
-        (Any, Http { methods, .. }) => !methods.contains(&Method::Head),
-        (Any, Any | Grpc { .. }) | (Connect, Connect) => true,
-        (
-            Http { methods, path },
-            Http {
-                methods: fewer,
-                path: longer,
-            },
-        ) => fewer.iter().all(|method| methods.contains(method)) && covers(path, longer, false),
-        (Http { methods, path }, Grpc { .. }) => {
-            methods.contains(&Method::Post) && segments_cover(&parts(path), &grpc(narrow), false)
-        }
-        (Grpc { .. }, Grpc { .. }) => segments_cover(&grpc(wide), &grpc(narrow), false),
-        (WebSocket(path), WebSocket(longer)) => covers(path, longer, false),
-        (
-            Upgrade { token, path },
-            Upgrade {
-                token: other,
-                path: longer,
-            },
-        ) => token == other && covers(path, longer, false),
-        _ => false,
-    }
-}
-
-/// Whether a forbid with `wide` forbids whatever a permit with `narrow` permits. A forbid reads its patterns in a wider sense
-/// (rule 45, T19, T20).
-pub(super) fn forbids_all_of(wide: &ActionPattern, narrow: &ActionPattern) -> bool {
-    use ActionPattern::{Any, Connect, Grpc, Http, Upgrade, WebSocket};
-    match (wide, narrow) {
-        // In raw bytes anything could be asked.
-        (_, Connect) | (Any, _) => true,
-        (Connect, _) | (_, Any) => false,
-        (
-            Http { methods, path },
-            Http {
-                methods: fewer,
-                path: longer,
-            },
-        ) => {
-            let named = |method: &Method| {
-                methods.contains(method)
-                    || *method == Method::Head && methods.contains(&Method::Get)
-            };
-            fewer.iter().all(named) && covers(path, longer, true)
-        }
-        (Http { methods, path }, Grpc { .. }) => {
-            methods.contains(&Method::Post) && segments_cover(&parts(path), &grpc(narrow), true)
-        }
-        (Http { methods, path }, WebSocket(longer) | Upgrade { path: longer, .. }) => {
-            methods.contains(&Method::Get) && covers(path, longer, true)
-        }
-        (Grpc { .. }, Grpc { .. }) => segments_cover(&grpc(wide), &grpc(narrow), true),
-        (Grpc { .. }, Http { path, .. } | WebSocket(path) | Upgrade { path, .. }) => {
-            segments_cover(&grpc(wide), &parts(path), true)
-        }
-        (
-            WebSocket(path) | Upgrade { path, .. },
-            WebSocket(longer) | Upgrade { path: longer, .. },
-        ) => covers(path, longer, true),
-        (WebSocket(_) | Upgrade { .. }, Http { .. } | Grpc { .. }) => false,
-    }
+/// A pattern and the segments of its path, read once.
+#[derive(Debug)]
+pub(super) struct Read<'a> {
+    pub(super) action: &'a ActionPattern,
+    parts: Vec<Part>,
 }
 
 /// A segment of a template, read from the form in which it is shown.
 #[derive(Debug, PartialEq, Eq)]
 enum Part {
-    Text(String),
-    /// With what its value must look like.
-    Param(String),
+    Text(Box<str>),
+    Param(Kind),
     Rest,
 }
 
-fn covers(wide: &Template, narrow: &Template, forbid: bool) -> bool {
-    segments_cover(&parts(wide), &parts(narrow), forbid)
+/// What the value of a parameter must look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Uuid,
+    Int,
+    Other,
+}
+
+impl<'a> Read<'a> {
+    pub(super) fn new(action: &'a ActionPattern) -> Self {
+        let parts = match (action, action.template()) {
+            (_, Some(template)) => parts(template),
+            (ActionPattern::Grpc { service, method }, None) => {
+                let text = |text: &str| Part::Text(text.into());
+                let method = method.as_deref().map_or(Part::Param(Kind::Text), text);
+                vec![text(service), method]
+            }
+            _ => Vec::new(),
+        };
+        Self { action, parts }
+    }
+
+    /// Whether a permit with this pattern permits whatever one with `narrow` does.
+    pub(super) fn permits_all_of(&self, narrow: &Self) -> bool {
+        use ActionPattern::{Any, Connect, Grpc, Http, Upgrade, WebSocket};
+        let paths = || cover(&self.parts, &narrow.parts, false);
+        match (self.action, narrow.action) {
+            (Any, Http { methods, .. }) => !methods.contains(&Method::Head),
+            (Any, Any | Grpc { .. }) | (Connect, Connect) => true,
+            (Http { methods, .. }, Http { methods: fewer, .. }) => {
+                fewer.iter().all(|method| methods.contains(method)) && paths()
+            }
+            (Http { methods, .. }, Grpc { .. }) => methods.contains(&Method::Post) && paths(),
+            (Grpc { .. }, Grpc { .. }) | (WebSocket(_), WebSocket(_)) => paths(),
+            (Upgrade { token, .. }, Upgrade { token: other, .. }) => token == other && paths(),
+            _ => false,
+        }
+    }
+
+    /// Whether a forbid with this pattern forbids whatever a permit with `narrow` permits. A forbid reads its patterns in a
+    /// wider sense (rule 45, T19, T20).
+    pub(super) fn forbids_all_of(&self, narrow: &Self) -> bool {
+        use ActionPattern::{Any, Connect, Grpc, Http, Upgrade, WebSocket};
+        let paths = || cover(&self.parts, &narrow.parts, true);
+        match (self.action, narrow.action) {
+            // In raw bytes anything could be asked.
+            (_, Connect) | (Any, _) => true,
+            (Connect, _) | (_, Any) => false,
+            (Http { methods, .. }, Http { methods: fewer, .. }) => {
+                let named = |method: &Method| {
+                    methods.contains(method)
+                        || *method == Method::Head && methods.contains(&Method::Get)
+                };
+                fewer.iter().all(named) && paths()
+            }
+            (Http { methods, .. }, Grpc { .. }) => methods.contains(&Method::Post) && paths(),
+            (Http { methods, .. }, WebSocket(_) | Upgrade { .. }) => {
+                methods.contains(&Method::Get) && paths()
+            }
+            (Grpc { .. }, Grpc { .. } | Http { .. } | WebSocket(_) | Upgrade { .. })
+            | (WebSocket(_) | Upgrade { .. }, WebSocket(_) | Upgrade { .. }) => paths(),
+            (WebSocket(_) | Upgrade { .. }, Http { .. } | Grpc { .. }) => false,
+        }
+    }
 }
 
 fn parts(template: &Template) -> Vec<Part> {
@@ -91,46 +92,38 @@ fn parts(template: &Template) -> Vec<Part> {
         Some(rest) if rest.starts_with('*') => Part::Rest,
         Some(rest) => {
             let name = rest.strip_suffix('}').unwrap_or(rest);
-            let kind = name.split_once(':').map_or("", |(_, kind)| kind);
-            Part::Param(kind.to_owned())
+            Part::Param(match name.split_once(':') {
+                None => Kind::Text,
+                Some((_, "uuid")) => Kind::Uuid,
+                Some((_, "int")) => Kind::Int,
+                Some(_) => Kind::Other,
+            })
         }
-        None => Part::Text(segment.to_owned()),
+        None => Part::Text(segment.into()),
     };
     segments.map(part).collect()
 }
 
-fn grpc(pattern: &ActionPattern) -> Vec<Part> {
-    let ActionPattern::Grpc { service, method } = pattern else {
-        return Vec::new();
-    };
-    let method = method.as_ref().map_or_else(
-        || Part::Param(String::new()),
-        |method| Part::Text(method.to_string()),
-    );
-    vec![Part::Text(service.to_string()), method]
-}
-
-/// A forbid passes over a slash at the end, and over what a parameter must look like.
-fn segments_cover(wide: &[Part], narrow: &[Part], forbid: bool) -> bool {
+/// Whether every path of `narrow` is one of `wide`. A forbid passes over a slash at the end, and over what a parameter must look
+/// like.
+fn cover(wide: &[Part], narrow: &[Part], forbid: bool) -> bool {
     let whole = |part: &&Part| !forbid || !matches!(part, Part::Text(text) if text.is_empty());
     let mut wide = wide.iter().filter(whole);
     let mut narrow = narrow.iter().filter(whole);
     loop {
         let covered = match (wide.next(), narrow.next()) {
             (None, None) => return true,
-            (None, Some(_))
-            | (Some(_), None)
-            | (Some(Part::Text(_) | Part::Param(_)), Some(Part::Rest)) => false,
             (Some(Part::Rest), Some(first)) => {
                 return !matches!(first, Part::Text(text) if text.is_empty());
             }
+            (None, Some(_)) | (Some(_), None | Some(Part::Rest)) => false,
             (Some(Part::Text(one)), Some(Part::Text(other))) => one == other,
             (Some(Part::Text(_)), Some(Part::Param(_))) => false,
             (Some(Part::Param(kind)), Some(Part::Param(other))) => {
-                forbid || kind.is_empty() || kind == other
+                forbid || *kind == Kind::Text || (kind == other && *kind != Kind::Other)
             }
             (Some(Part::Param(kind)), Some(Part::Text(text))) => {
-                !text.is_empty() && (forbid || kind.is_empty())
+                !text.is_empty() && (forbid || *kind == Kind::Text)
             }
         };
         if !covered {
@@ -176,7 +169,7 @@ mod tests {
             ("upgrade:x /a", "upgrade:y /a", false),
         ] {
             assert_eq!(
-                permits_all_of(&pattern(wide), &pattern(narrow)),
+                Read::new(&pattern(wide)).permits_all_of(&Read::new(&pattern(narrow))),
                 covers,
                 "{wide} {narrow}"
             );
@@ -202,7 +195,7 @@ mod tests {
             ("connect", "GET /a", false),
         ] {
             assert_eq!(
-                forbids_all_of(&pattern(wide), &pattern(narrow)),
+                Read::new(&pattern(wide)).forbids_all_of(&Read::new(&pattern(narrow))),
                 covers,
                 "{wide} {narrow}"
             );

@@ -4,7 +4,7 @@ use crate::policy::{ActionPattern, Effect, Mode, Policy, Principal, RuleDecl, Sp
 
 use super::finding::Found;
 use super::kinds::Lint;
-use super::pattern::permits_all_of;
+use super::pattern::Read;
 
 pub(super) fn check(policy: &Policy, found: &mut Found) {
     for rule in &policy.document().rules {
@@ -123,7 +123,7 @@ fn any_action(rule: &RuleDecl, found: &mut Found) {
         return;
     }
     for action in &rule.actions {
-        if action.value != any && permits_all_of(&any, &action.value) {
+        if action.value != any && Read::new(&any).permits_all_of(&Read::new(&action.value)) {
             let name = &rule.name.value;
             found.add(
                 Lint::AnyBesideSpecific,
