@@ -38,15 +38,20 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    #[command(visible_alias = "lint")]
+    #[command(visible_alias = "lint", after_help = EXIT_CODES)]
     Check(check::Args),
+    #[command(after_help = EXIT_CODES)]
     Test(test::Args),
     Decide(Box<decide::Args>),
+    #[command(after_help = EXIT_CODES)]
     Preset(preset::Args),
     DevPki(dev_pki::Args),
     CanonicalPath(canonical_path::Args),
     SpiffeId(spiffe_id::Args),
 }
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 all is well, 1 a denial or a finding, 2 wrong use, 3 an invalid policy.";
 
 fn main() -> ExitCode {
     // Wrong use ends here with code 2, `--help` and `--version` with code 0.

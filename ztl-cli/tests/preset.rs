@@ -109,6 +109,24 @@ fn rule_40_what_is_written_loads_and_permits_exactly_that() {
 }
 
 #[test]
+fn the_readme_shows_what_is_written() {
+    let readme = include_str!("../README.md");
+    let args = [
+        "health",
+        "--from",
+        "kubelet",
+        "--to",
+        "retriever",
+        "--path",
+        "/livez",
+        "--path",
+        "/readyz",
+    ];
+    let shown = format!("$ ztl preset {}\n{}```\n", args.join(" "), preset(&args));
+    assert!(readme.contains(&shown), "{shown}");
+}
+
+#[test]
 fn t29_metrics_are_never_for_all_and_who_probes_is_stated() {
     for who in ["public", "any"] {
         let run = ztl(&[

@@ -15,6 +15,10 @@ fn help_and_version_are_no_error() {
         &["check", "--help"],
         &["decide", "-h"],
         &["help", "test"],
+        &["lint", "-h"],
+        &["preset", "--help"],
+        &["preset", "health", "-h"],
+        &["preset", "metrics", "--help"],
     ] {
         let run = ztl(args);
         assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{args:?}");
@@ -29,6 +33,11 @@ fn wrong_use_is_2() {
         &["chek"],
         &["check"],
         &["check", "mesh.toml", "--fast"],
+        &["check", "mesh.toml", "--format", "xml"],
+        &["check", "mesh.toml", "--format", "sarif", "--json"],
+        &["check", "mesh.toml", "--explain", "no-tests"],
+        &["check", "mesh.toml", "--controls", "--format", "github"],
+        &["test", "mesh.toml", "--format", "sarif"],
         &["check", "no-such-file.toml"],
         &["check", "."],
         &["test", "no-such-file.toml"],
