@@ -46,12 +46,12 @@ impl<'a> Read<'a> {
         use ActionPattern::{Any, Connect, Grpc, Http, Upgrade, WebSocket};
         let paths = || cover(&self.parts, &narrow.parts, false);
         match (self.action, narrow.action) {
-            (Any, Http { methods, .. }) => !methods.contains(&Method::Head),
+            (Any, Http { methods, .. }) => !methods.contains(Method::Head),
             (Any, Any | Grpc { .. }) | (Connect, Connect) => true,
             (Http { methods, .. }, Http { methods: fewer, .. }) => {
-                fewer.iter().all(|method| methods.contains(method)) && paths()
+                methods.union(*fewer) == *methods && paths()
             }
-            (Http { methods, .. }, Grpc { .. }) => methods.contains(&Method::Post) && paths(),
+            (Http { methods, .. }, Grpc { .. }) => methods.contains(Method::Post) && paths(),
             (Grpc { .. }, Grpc { .. }) | (WebSocket(_), WebSocket(_)) => paths(),
             (Upgrade { token, .. }, Upgrade { token: other, .. }) => token == other && paths(),
             _ => false,
@@ -68,15 +68,15 @@ impl<'a> Read<'a> {
             (_, Connect) | (Any, _) => true,
             (Connect, _) | (_, Any) => false,
             (Http { methods, .. }, Http { methods: fewer, .. }) => {
-                let named = |method: &Method| {
+                let named = |method: Method| {
                     methods.contains(method)
-                        || *method == Method::Head && methods.contains(&Method::Get)
+                        || method == Method::Head && methods.contains(Method::Get)
                 };
                 fewer.iter().all(named) && paths()
             }
-            (Http { methods, .. }, Grpc { .. }) => methods.contains(&Method::Post) && paths(),
+            (Http { methods, .. }, Grpc { .. }) => methods.contains(Method::Post) && paths(),
             (Http { methods, .. }, WebSocket(_) | Upgrade { .. }) => {
-                methods.contains(&Method::Get) && paths()
+                methods.contains(Method::Get) && paths()
             }
             (Grpc { .. }, Grpc { .. } | Http { .. } | WebSocket(_) | Upgrade { .. })
             | (WebSocket(_) | Upgrade { .. }, WebSocket(_) | Upgrade { .. }) => paths(),
