@@ -1,7 +1,7 @@
 //! The clauses of a rule, and what tests made of each.
 
 use ztl_core::Lack;
-use ztl_core::policy::{Require, RuleDecl, Span, Target};
+use ztl_core::policy::{Effect, RuleDecl, Span, Target};
 
 /// What a clause is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,14 +84,20 @@ pub(super) fn clauses(rule: &RuleDecl, text: &str) -> Vec<Clause> {
     all.extend(ports.map(|(at, port)| clause(Kind::Port, at, shown(port.span))));
     let actions = rule.actions.iter().enumerate();
     all.extend(actions.map(|(at, action)| clause(Kind::Action, at, action.value.to_string())));
-    let required = requirements(&rule.require).into_iter().enumerate();
+    let required = requirements(rule).into_iter().enumerate();
     all.extend(required.map(|(at, key)| clause(Kind::Require, at, key.to_owned())));
     all
 }
 
-/// The keys of `require` that a permit states, in the order in which they are asked.
-pub(super) fn requirements(require: &Require) -> Vec<&'static str> {
+/// The keys of a permit's requirements that it states, in the order in which they are asked.
+pub(super) fn requirements(rule: &RuleDecl) -> Vec<&'static str> {
+    if rule.effect == Effect::Forbid {
+        return Vec::new();
+    }
+    let require = &rule.require;
     let stated = [
+        ("subject", !rule.subject.is_empty()),
+        ("actors", !rule.actors.is_empty()),
         ("trust_score", require.trust_score.is_some()),
         ("zone_trust", require.zone_trust.is_some()),
         ("token", require.token.is_some()),
@@ -107,7 +113,9 @@ pub(super) fn requirements(require: &Require) -> Vec<&'static str> {
 /// The keys that can lack this, the likeliest first.
 pub(super) fn lacking(lack: Lack) -> &'static [&'static str] {
     match lack {
-        Lack::Token => &["token", "mfa", "when", "authorizer"],
+        Lack::Subject => &["subject"],
+        Lack::Actors => &["actors"],
+        Lack::Token => &["subject", "actors", "token", "mfa", "when", "authorizer"],
         Lack::Scope | Lack::Claim => &["token"],
         Lack::Mfa => &["mfa"],
         Lack::TrustScore => &["trust_score", "when", "authorizer"],

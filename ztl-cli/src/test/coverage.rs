@@ -244,7 +244,7 @@ impl Covered<'_> {
     /// What a decision says of the requirements: all held, or all before the one that did not.
     fn require(&mut self, decision: &Decision) {
         let name = &self.decl.name.value;
-        let keys = requirements(&self.decl.require);
+        let keys = requirements(self.decl);
         let decided = decision.rule.as_ref() == Some(name);
         let would =
             |shadow: &ShadowOutcome| shadow.rule == *name && shadow.would == Verdict::Permit;

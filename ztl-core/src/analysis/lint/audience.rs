@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::policy::{IssuerDecl, Mode, Span};
+use crate::policy::{IssuerDecl, Mode, RuleDecl, Span, Subject};
 
 use super::finding::Found;
 use super::key::{Keys, RuleKeys};
@@ -22,37 +22,22 @@ pub(super) fn check(keys: &Keys<'_>, found: &mut Found) {
     // By audience: where it first stands, and for whom.
     let mut audiences: BTreeMap<&str, (Span, Vec<&str>)> = BTreeMap::new();
     for rule in keys.rules.iter().filter(|rule| rule.decl.mode != Mode::Off) {
-        let require = &rule.decl.require;
-        let token = require.token.as_ref();
-        // A condition, a strong login and an authorizer may read a token of any of them.
-        any_issuer |= require.mfa.is_some()
-            || require.when.is_some()
-            || rule.decl.when.is_some()
-            || !require.authorizer.is_empty();
-        let Some(token) = token else { continue };
-        let declared = match &token.value.issuer {
-            None => {
-                any_issuer = true;
-                None
-            }
-            Some(issuer) => {
-                let declared = issuers.get(&*issuer.value).copied();
-                match declared {
-                    Some(declared) => {
-                        used.insert(&declared.name.value);
-                    }
-                    None => undeclared(rule, &issuer.value, issuer.span, found),
+        let asked = Asked::of(rule.decl);
+        any_issuer |= asked.any;
+        let token = rule.decl.require.token.as_ref();
+        let own = token.and_then(|token| Some((&**token.value.audience.as_ref()?, token.span)));
+        let mut meant: Vec<_> = own.into_iter().collect();
+        for (issuer, span) in asked.issuers {
+            match issuers.get(issuer) {
+                Some(declared) => {
+                    used.insert(&declared.name.value);
+                    let audience = declared.audience.as_ref().filter(|_| own.is_none());
+                    meant.extend(audience.map(|audience| (&*audience.value, audience.span)));
                 }
-                declared
+                None => undeclared(rule, issuer, span, found),
             }
-        };
-        let of_issuer = declared.and_then(|issuer| issuer.audience.as_ref());
-        let audience = match (&token.value.audience, of_issuer) {
-            (Some(audience), _) => Some((&**audience, token.span)),
-            (None, Some(audience)) => Some((&*audience.value, audience.span)),
-            (None, None) => None,
-        };
-        if let Some((audience, span)) = audience {
+        }
+        for (audience, span) in meant {
             let entry = audiences.entry(audience).or_insert((span, Vec::new()));
             targets(keys, rule, &mut entry.1);
         }
@@ -90,13 +75,52 @@ pub(super) fn check(keys: &Keys<'_>, found: &mut Found) {
     }
 }
 
+/// The issuers whose tokens a rule asks for.
+struct Asked<'a> {
+    issuers: Vec<(&'a str, Span)>,
+    /// It could take a token of any of them.
+    any: bool,
+}
+
+impl<'a> Asked<'a> {
+    fn of(rule: &'a RuleDecl) -> Self {
+        let require = &rule.require;
+        let mut asked = Self {
+            issuers: Vec::new(),
+            // A condition, a strong login and an authorizer may read a token of any of them.
+            any: require.mfa.is_some()
+                || require.when.is_some()
+                || rule.when.is_some()
+                || !require.authorizer.is_empty(),
+        };
+        if let Some(token) = &require.token {
+            match &token.value.issuer {
+                Some(issuer) => asked.issuers.push((&issuer.value, issuer.span)),
+                None => asked.any = true,
+            }
+        }
+        for subject in rule.subject.iter().chain(&rule.actors) {
+            match &subject.value {
+                Subject::Issuer(issuer) | Subject::User { issuer, .. } => {
+                    asked.issuers.push((issuer, subject.span));
+                }
+                Subject::Workload(_) | Subject::Id(_) | Subject::Label { .. } | Subject::Any => {
+                    asked.any = true;
+                }
+            }
+        }
+        asked
+    }
+}
+
 fn undeclared(rule: &RuleKeys<'_>, issuer: &str, span: Span, found: &mut Found) {
     let (name, shown) = (&rule.decl.name.value, issuer.escape_debug());
+    let kind = rule.decl.effect.as_str();
     found.add(
         Lint::UndeclaredIssuer,
         span,
         format!(
-            "the permit `{name}` asks for a token of `{shown}`, and no `[issuers.NAME]` is that"
+            "the {kind} `{name}` asks for a token of `{shown}`, and no `[issuers.NAME]` is that"
         ),
         "declare the issuer; as it stands the token's `iss` has to be this very text",
     );

@@ -1,7 +1,8 @@
 //! Whether one rule speaks of everything that another speaks of. Errs towards no.
 
 use crate::policy::{
-    ActionPattern, Effect, HeaderRequire, Mfa, PortRange, Require, Spanned, TokenRequire, Workload,
+    ActionPattern, Effect, HeaderRequire, Mfa, Oblige, PortRange, Require, RuleDecl, Spanned,
+    Subject, TokenRequire, Workload,
 };
 
 use super::key::{Key, Keys, RuleKeys};
@@ -88,8 +89,35 @@ pub(super) fn listened(rule: &RuleKeys<'_>, workload: &Workload) -> Vec<u16> {
     ports.copied().filter(speaks).collect()
 }
 
-/// Whether whoever meets all of `more` meets all of `less`.
-pub(super) fn asks_no_more(less: &Require, more: &Require) -> bool {
+/// Whether whoever meets all that the permit `more` asks for meets all that `less` asks for.
+pub(super) fn asks_no_more(less: &RuleDecl, more: &RuleDecl) -> bool {
+    names_no_fewer(&less.subject, &more.subject)
+        && names_no_fewer(&less.actors, &more.actors)
+        && requires_no_more(&less.require, &more.require)
+}
+
+/// Whether a rule speaks of every subject, or actor, that another speaks of. None named is whoever it is.
+fn names_no_fewer(wide: &[Spanned<Subject>], narrow: &[Spanned<Subject>]) -> bool {
+    let named = |one: &Spanned<Subject>| {
+        let mut wide = wide.iter().map(|wide| &wide.value);
+        wide.any(|wide| *wide == Subject::Any || *wide == one.value)
+    };
+    wide.is_empty() || !narrow.is_empty() && narrow.iter().all(named)
+}
+
+/// Whether a permit obliges to nothing.
+pub(super) fn obliges_nothing(rule: &RuleDecl) -> bool {
+    // Every obligation is named, so that a new one is not forgotten.
+    let Oblige {
+        limit,
+        schema,
+        max_body,
+        log,
+    } = &rule.oblige;
+    limit.is_none() && schema.is_none() && max_body.is_none() && log.is_none()
+}
+
+fn requires_no_more(less: &Require, more: &Require) -> bool {
     // Every clause is named, so that a new one is not forgotten.
     let Require {
         trust_score,

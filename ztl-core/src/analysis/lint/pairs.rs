@@ -4,13 +4,17 @@ use std::collections::HashMap;
 
 use crate::policy::{ActionPattern, Effect, Mode, RuleDecl};
 
-use super::cover::{asks_no_more, covers};
+use super::cover::{asks_no_more, covers, obliges_nothing};
 use super::finding::Found;
 use super::key::{Key, Keys, RuleKeys};
 use super::kinds::Lint;
 
 pub(super) fn check(keys: &Keys<'_>, found: &mut Found) {
-    let flat = |rule: &RuleKeys<'_>| rule.counts(Effect::Forbid) && rule.decl.when.is_none();
+    let flat = |rule: &RuleKeys<'_>| {
+        let decl = rule.decl;
+        let narrowed = decl.when.is_some() || !decl.subject.is_empty() || !decl.actors.is_empty();
+        rule.counts(Effect::Forbid) && !narrowed
+    };
     let forbids = Index::of(keys, flat, found);
     let permits = Index::of(keys, |rule| rule.counts(Effect::Permit), found);
     for (at, rule) in keys.rules.iter().enumerate() {
@@ -22,7 +26,7 @@ pub(super) fn check(keys: &Keys<'_>, found: &mut Found) {
                     Effect::Forbid => forbids.find(keys, at, rule, found, |_| true),
                     Effect::Permit => forbids.find(keys, at, rule, found, |_| true).or_else(|| {
                         permits.find(keys, at, rule, found, |(_, wide)| {
-                            grants_all(wide, rule.decl)
+                            asks_no_more(wide, rule.decl)
                         })
                     }),
                 };
@@ -57,8 +61,11 @@ fn permit<'a>(
     }
     // Of two that say the same the later one is too much.
     let adds_nothing = |wide: &(usize, &RuleDecl)| {
-        grants_all(wide.1, rule.decl)
-            && (wide.0 < at || !asks_no_more(&rule.decl.require, &wide.1.require) || {
+        // The first permit that holds says what its caller is obliged to.
+        let obliges_alike = wide.0 < at || obliges_nothing(wide.1) && obliges_nothing(rule.decl);
+        obliges_alike
+            && asks_no_more(wide.1, rule.decl)
+            && (wide.0 < at || !asks_no_more(rule.decl, wide.1) || {
                 let wide = keys.rules.get(wide.0);
                 wide.is_none_or(|wide| !covers(keys, rule, wide))
             })
@@ -67,7 +74,7 @@ fn permit<'a>(
         return;
     };
     let other = &wide.name.value;
-    let same = asks_no_more(&rule.decl.require, &wide.require);
+    let same = asks_no_more(rule.decl, wide);
     let names_any = |rule: &RuleDecl| {
         rule.actions
             .iter()
@@ -98,11 +105,6 @@ fn permit<'a>(
         )
     };
     found.add(lint, rule.decl.name.span, message, help);
-}
-
-/// Whether a permit that speaks of the same asks for no more.
-fn grants_all(wide: &RuleDecl, narrow: &RuleDecl) -> bool {
-    asks_no_more(&wide.require, &narrow.require)
 }
 
 fn shadow(rule: &RuleDecl, wide: &RuleDecl, found: &mut Found) {
