@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use ztl_core::audit::{AuditError, MemorySink, Record, Sink};
-use ztl_core::policy::{Input, Policy, decide};
+use ztl_core::policy::{Document, Format, Input, Loader, Policy, decide};
 use ztl_core::{
     Action, Arrival, Engine as Core, Evidence, Flow, FlowPermit, PathError, Peer, Proof, Reason,
     SpiffeId, Timestamp,
@@ -35,6 +35,13 @@ impl PolicyText {
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.0.len()
+    }
+
+    /// Reads it, and no more.
+    #[must_use]
+    pub fn read(&self) -> Document {
+        let read = Loader::new().read(&self.0, Format::Toml);
+        read.unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Loads it.
@@ -171,11 +178,11 @@ impl<'a> Ztl<'a> {
         self.core.permit_flow(&self.flow(at, query), NOW).ok()
     }
 
-    fn authorize(&self, permit: &FlowPermit, action: Result<Action<'_>, PathError>) -> bool {
+    fn authorize(&self, permit: &FlowPermit, action: &Result<Action<'_>, PathError>) -> bool {
         match action {
             Ok(action) => self
                 .core
-                .authorize(permit, &action, &Evidence::none(), NOW)
+                .authorize(permit, action, &Evidence::none(), NOW)
                 .is_ok(),
             Err(_) => {
                 black_box(
@@ -194,15 +201,15 @@ impl Engine for Ztl<'_> {
             Part::Whole => {
                 let action = action(query);
                 let permit = self.permit(at, query);
-                permit.is_some_and(|permit| self.authorize(&permit, action))
+                permit.is_some_and(|permit| self.authorize(&permit, &action))
             }
             Part::Calls => {
                 let permit = self.permit(at, query);
-                permit.is_some_and(|permit| self.authorize(&permit, self.actions[at]))
+                permit.is_some_and(|permit| self.authorize(&permit, &self.actions[at]))
             }
             Part::Flow => self.permit(at, query).is_some(),
-            Part::Request => self.authorize(&self.permits[at], action(query)),
-            Part::Authorize => self.authorize(&self.permits[at], self.actions[at]),
+            Part::Request => self.authorize(&self.permits[at], &action(query)),
+            Part::Authorize => self.authorize(&self.permits[at], &self.actions[at]),
             Part::Decide => {
                 let input = Input::new(self.flow(at, query)).with_action(action(query));
                 decide(&self.policy, &input, NOW).reason == Reason::Permitted

@@ -109,7 +109,7 @@ fn load(figures: &Figures, lines: &mut Vec<Value>) {
     line["ok"] = Value::Null;
     lines.push(line);
     let bytes = |engine: &str| figures.get("heap-bytes", engine, LARGE);
-    let kept = bytes("ztl-toml").zip(bytes("ztl-document-copy"));
+    let kept = bytes("ztl-toml").zip(bytes("ztl-document"));
     let index = kept.map(|(all, document)| (all - document) / 1e6);
     lines.push(at_most(
         "P4",

@@ -137,7 +137,12 @@ impl Engine {
         ))
     }
 
-    pub(super) fn judge_flow(&self, policy: &Policy, flow: &Flow<'_>, now: Timestamp) -> (Edge, Outcome) {
+    pub(super) fn judge_flow(
+        &self,
+        policy: &Policy,
+        flow: &Flow<'_>,
+        now: Timestamp,
+    ) -> (Edge, Outcome) {
         if !self.clock.trusts(now) {
             return (
                 Edge::default(),

@@ -94,7 +94,7 @@ impl Engine {
     }
 
     /// Says which kinds of obligation the enforcement point discharges. Where this is not called: none. A permit with any
-    /// other kind is denied with [`Reason::ObligationUnknown`], so that none can be forgotten (law 1).
+    /// other kind is denied with [`Reason::ObligationUnknown`](crate::Reason::ObligationUnknown), so that none can be forgotten (law 1).
     #[must_use]
     pub fn with_obligations(self, kinds: ObligationKinds) -> Self {
         Self {

@@ -31,6 +31,8 @@ pub(crate) const MAX_HOST_BYTES: usize = 253;
 
 /// Most `[[permit]]` and `[[forbid]]` together.
 pub(crate) const MAX_RULES: usize = 200_000;
+/// Most pairs of a caller and a target that all rules speak of: what a policy's memory grows with.
+pub(crate) const MAX_MEETINGS: usize = 4_000_000;
 /// Most `[[never]]`.
 pub(crate) const MAX_NEVERS: usize = 10_000;
 /// Most `[[test]]`.

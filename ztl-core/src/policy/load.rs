@@ -7,7 +7,7 @@ use crate::authorizer::{Authorizer, AuthorizerFactory, ConditionCompiler};
 
 use super::diagnostic::{LoadError, Report};
 use super::read::{Format, parse};
-use super::{Policy, canonical, never, resolve};
+use super::{Document, Policy, canonical, never, resolve};
 
 /// Loads policies, with the condition language and the authorizers that their rules may ask for.
 ///
@@ -61,6 +61,18 @@ impl Loader {
     pub fn authorizer_kind(mut self, kind: &str, factory: Arc<dyn AuthorizerFactory>) -> Self {
         self.kinds.insert(kind.into(), factory);
         self
+    }
+
+    /// Reads a document and checks every value by itself; what its names mean, and what its rules come to, is not looked at.
+    /// For tools that work on documents.
+    ///
+    /// # Errors
+    /// [`LoadError`] with file, line, column and a suggestion.
+    pub fn read(&self, text: &str, format: Format) -> Result<Document, LoadError> {
+        match parse(text, format) {
+            Ok((_, document)) => Ok(document),
+            Err(report) => Err(report.into_error(self.source.as_deref(), text)),
+        }
     }
 
     /// Reads, resolves and proves a document.

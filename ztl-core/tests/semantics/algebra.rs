@@ -235,3 +235,25 @@ fn a_shadow_rule_says_what_it_would_have_said() {
         (Verdict::Deny, vec![])
     );
 }
+
+/// What a policy's memory grows with is bounded, whatever a short text says.
+#[test]
+fn rules_that_speak_of_too_many_pairs_are_refused() {
+    let mut text = "schema = 1\ntrust_domain = 'p.example'\n".to_owned();
+    for at in 0..1_000 {
+        text += &format!("[workloads.w{at}]\nid = 'spiffe://p.example/w{at}'\nports = [1]\n");
+    }
+    let from = (0..20)
+        .map(|at| format!("'w{at}'"))
+        .collect::<Vec<_>>()
+        .join(",");
+    let rule = format!("[[permit]]\nfrom = [{from}]\nto = 'any'\nactions = 'any'\n");
+    let few = text.clone() + &rule.repeat(3);
+    assert!(Policy::from_toml(&few).is_ok());
+    let error = Policy::from_toml(&(text + &rule.repeat(251))).expect_err("too many");
+    let said = error.to_string();
+    assert!(
+        said.contains("more than 4000000 pairs of a caller and a target"),
+        "{said}"
+    );
+}

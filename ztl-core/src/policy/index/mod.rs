@@ -25,7 +25,7 @@ use super::workload::{Workload, WorkloadIdx};
 pub(crate) type Hashed = foldhash::fast::RandomState;
 
 /// A rule that names more callers than this is looked up in a set, instead of standing in the table of each.
-const FEW: usize = 16;
+pub(super) const FEW: usize = 16;
 
 /// The rules of a policy by target and caller.
 #[derive(Debug, Default)]

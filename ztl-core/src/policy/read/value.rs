@@ -160,10 +160,10 @@ pub(super) fn each<'a, T>(
         report.error(first.span, format!("`{key}` has more than {max} entries"));
     }
     let items = items.get(..max).unwrap_or(items);
-    items
-        .iter()
-        .filter_map(|item| read(key, item, report))
-        .collect()
+    // Most lists have one entry, and there are many of them.
+    let mut values = Vec::with_capacity(items.len());
+    values.extend(items.iter().filter_map(|item| read(key, item, report)));
+    values
 }
 
 /// The name of a trust domain.

@@ -19,7 +19,8 @@ use crate::zone::{Zone, ZoneIdx, ZoneMap};
 use self::names::Names;
 use super::diagnostic::Report;
 use super::document::{Document, Effect, Mode, Spanned};
-use super::index::Index;
+use super::index::{self, Index};
+use super::limits::MAX_MEETINGS;
 use super::load::Loader;
 use super::rule::{RuleIdx, TargetRule};
 use super::workload::WorkloadIdx;
@@ -39,6 +40,7 @@ pub(super) fn resolve(
         by_name: HashMap::default(),
         by_id: HashMap::default(),
         authorizers: authorizers::authorizers(&document, loader, report),
+        labels: names::labels(&document),
     };
     for (index, zone) in document.zones.iter().enumerate() {
         names
@@ -56,9 +58,20 @@ pub(super) fn resolve(
             .collect();
     }
     let mut rules = Vec::with_capacity(document.rules.len());
+    let mut meetings = 0;
     for (index, decl) in document.rules.iter().enumerate() {
         let index = RuleIdx(u32::try_from(index).ok()?);
-        for (target, ports) in names.targets(decl, &workloads, report) {
+        let targets = names.targets(decl, &workloads, report);
+        meetings += targets.len() * decl.from.len().clamp(1, index::FEW);
+        if meetings > MAX_MEETINGS {
+            report.error_with_help(
+                decl.span,
+                format!("up to here the rules speak of more than {MAX_MEETINGS} pairs of a caller and a target"),
+                "write fewer rules that name many targets, or split the document",
+            );
+            return None;
+        }
+        for (target, ports) in targets {
             let Some(workload) = workloads.get_mut(usize::try_from(target.0).ok()?) else {
                 continue;
             };
@@ -71,6 +84,15 @@ pub(super) fn resolve(
             list.push(TargetRule { rule: index, ports });
         }
         rules.push(names.rule(loader, decl, report));
+    }
+    for workload in &mut workloads {
+        for list in [
+            &mut workload.forbids,
+            &mut workload.permits,
+            &mut workload.shadow,
+        ] {
+            list.shrink_to_fit();
+        }
     }
     dodged::check(&document, &workloads, &rules, report);
     let Names { by_name, by_id, .. } = names;

@@ -1,6 +1,6 @@
 //! The names of a document, and whom and what they stand for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::authorizer::Authorizer;
@@ -23,6 +23,25 @@ pub(super) struct Names<'a> {
     pub(super) by_name: HashMap<Arc<str>, WorkloadIdx, Hashed>,
     pub(super) by_id: HashMap<SpiffeId, WorkloadIdx, Hashed>,
     pub(super) authorizers: HashMap<Box<str>, Arc<dyn Authorizer>>,
+    pub(super) labels: HashMap<&'a str, Label<'a>>,
+}
+
+/// Who states a label's key, and with which values.
+#[derive(Default)]
+pub(super) struct Label<'a> {
+    values: HashSet<&'a str>,
+    stated_by: usize,
+}
+
+/// The labels of all workloads, by key.
+pub(super) fn labels(document: &Document) -> HashMap<&str, Label<'_>> {
+    let mut labels: HashMap<&str, Label<'_>> = HashMap::new();
+    for (key, value) in document.workloads.iter().flat_map(|decl| &decl.labels) {
+        let label = labels.entry(key).or_default();
+        label.values.insert(value);
+        label.stated_by += 1;
+    }
+    labels
 }
 
 impl Names<'_> {
@@ -224,10 +243,8 @@ impl Names<'_> {
 
     fn check_label(&self, key: &str, value: &str, span: Span, effect: Effect, report: &mut Report) {
         let workloads = &self.document.workloads;
-        if !workloads
-            .iter()
-            .any(|decl| decl.labels.get(key).is_some_and(|have| **have == *value))
-        {
+        let label = self.labels.get(key);
+        if !label.is_some_and(|label| label.values.contains(value)) {
             let known: Vec<_> = workloads
                 .iter()
                 .flat_map(|decl| {
@@ -244,10 +261,10 @@ impl Names<'_> {
                 known.iter().map(String::as_str),
                 "labels",
             );
-        } else if let (Effect::Forbid, Some(decl)) = (
-            effect,
-            workloads.iter().find(|decl| !decl.labels.contains_key(key)),
-        ) {
+        } else if effect == Effect::Forbid
+            && label.is_some_and(|label| label.stated_by < workloads.len())
+            && let Some(decl) = workloads.iter().find(|decl| !decl.labels.contains_key(key))
+        {
             report.error_with_help(
                 span,
                 format!("this forbid speaks of the label `{key}`, and the workload `{}` does not state it", decl.name.value),

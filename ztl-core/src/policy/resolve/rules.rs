@@ -16,11 +16,8 @@ use super::ports::rule_ports;
 impl Names<'_> {
     /// The rule, resolved.
     pub(super) fn rule(&self, loader: &Loader, decl: &RuleDecl, report: &mut Report) -> Rule {
-        let from: Vec<_> = decl
-            .from
-            .iter()
-            .filter_map(|from| self.who(from, decl.effect, report))
-            .collect();
+        let mut from = Vec::with_capacity(decl.from.len());
+        from.extend((decl.from.iter()).filter_map(|from| self.who(from, decl.effect, report)));
         self.check_public(decl, report);
         let mut named = |subjects: &[Spanned<Subject>]| -> Vec<Named> {
             let subjects = subjects.iter();
