@@ -4,13 +4,14 @@ use core::fmt;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use super::{AuditError, Record, Sink};
+use super::{AuditError, Masks, Record, Sink};
 
 /// Keeps the last records as JSON lines, and counts those that had to go.
 ///
 /// Its buffers are used again, so that a full ring takes a record without allocating.
 pub struct MemorySink {
     capacity: usize,
+    masks: Masks,
     ring: Mutex<Ring>,
 }
 
@@ -26,8 +27,16 @@ impl MemorySink {
     pub fn new(capacity: usize) -> Self {
         Self {
             capacity: capacity.max(1),
+            masks: Masks::none(),
             ring: Mutex::default(),
         }
+    }
+
+    /// Shows fields as these masks say.
+    #[must_use]
+    pub const fn with_masks(mut self, masks: Masks) -> Self {
+        self.masks = masks;
+        self
     }
 
     /// The kept records, oldest first, each one JSON object.
@@ -57,7 +66,7 @@ impl Sink for MemorySink {
             String::new()
         };
         line.clear();
-        record.write_json(&mut line);
+        record.write_masked_json(&mut line, &self.masks);
         ring.lines.push_back(line);
         ring.taken += 1;
         Ok(())

@@ -1,7 +1,12 @@
 //! The audit: one record a decision, written by the engine before a permit is returned (law 6).
 
+#[cfg(feature = "audit-file")]
+pub mod chain;
+mod inputs;
+mod mask;
 mod memory;
 mod record;
+mod text;
 #[cfg(feature = "audit-file")]
 mod writer;
 
@@ -9,6 +14,10 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+#[cfg(feature = "audit-file")]
+pub use chain::ChainSink;
+pub use inputs::Inputs;
+pub use mask::{Field, HashKey, Mask, MaskError, Masks};
 pub use memory::MemorySink;
 pub use record::Record;
 #[cfg(feature = "audit-file")]

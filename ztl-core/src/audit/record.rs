@@ -1,20 +1,24 @@
 //! One record: what was asked, what came of it, and under which policy.
 
-use core::fmt::Write;
+use core::fmt::Write as _;
 use core::net::IpAddr;
 
-use crate::action::Action;
+use super::inputs::Inputs;
+use super::mask::{Field, Mask, Masks};
+use super::text::{self, Quoted};
+use crate::action::{Action, Upgrade};
 use crate::decision::{Decision, DecisionId};
 use crate::flow::Direction;
 use crate::id::SpiffeId;
 use crate::policy::Revision;
-use crate::reason::Verdict;
+use crate::reason::{Reason, Stage, Verdict};
 use crate::time::Timestamp;
 
-/// Longest value of a text field in characters; what is longer is cut and ends with `…`.
-const MAX_TEXT: usize = 256;
+/// Most outcomes of shadow rules in one record; of others it tells how many there are.
+const MAX_SHADOWS: usize = 32;
 
-/// What is known about one decision. No query, header value, token or key is ever in it (law 7).
+/// What is known about one decision. No query, token or key is ever in it, and in plain no header
+/// value or claim but those that the policy itself names (law 7).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Record<'a> {
@@ -42,49 +46,114 @@ pub struct Record<'a> {
     pub port: u16,
     /// What was asked for; `None` where only the flow was.
     pub action: Option<&'a Action<'a>>,
+    /// What of the evidence rules that name the action read.
+    pub inputs: Inputs<'a>,
     /// Under which policy.
     pub revision: Revision,
+    pub(crate) revision_text: &'a str,
 }
 
 impl Record<'_> {
     /// Appends the record as one JSON object, without a line end. Fields that are not known are left out.
     pub fn write_json(&self, out: &mut String) {
-        out.push_str("{\"id\":\"");
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{}\",\"time\":{}", self.id, self.time);
-        text(out, "verdict", self.decision.verdict.as_str());
-        text(out, "stage", self.decision.stage.as_str());
-        text(out, "reason", self.decision.reason.code());
-        optional(out, "rule", self.decision.rule.as_deref());
-        text(out, "direction", self.direction.as_str());
-        text(out, "me", self.me);
-        optional(out, "peer", self.peer.map(SpiffeId::as_str));
-        optional(out, "asserted_by", self.asserted_by);
-        if let Some((issuer, subject)) = self.subject {
-            text(out, "issuer", issuer);
-            text(out, "subject", subject);
-        }
-        if let Some(addr) = self.addr {
-            let _ = write!(out, ",\"addr\":\"{addr}\"");
-        }
-        optional(out, "zone", self.zone);
-        let _ = write!(out, ",\"port\":{}", self.port);
-        if let Some(action) = self.action {
-            out.push_str(",\"action\":\"");
-            // Writing to a String cannot fail.
-            let _ = write!(Quoted::new(out), "{action}");
-            out.push('"');
-        }
-        if !self.decision.shadow.is_empty() {
-            out.push_str(",\"shadow\":[");
-            for (at, shadow) in self.decision.shadow.iter().enumerate() {
-                out.push_str(if at == 0 { "{\"rule\":" } else { ",{\"rule\":" });
-                quoted(out, &shadow.rule);
-                let _ = write!(out, ",\"would\":\"{}\"}}", shadow.would);
+        self.write_masked_json(out, &Masks::none());
+    }
+
+    /// The same with some fields hashed or left out.
+    pub fn write_masked_json(&self, out: &mut String, masks: &Masks) {
+        out.push('{');
+        self.write_members(out, masks);
+        out.push('}');
+    }
+
+    /// The members of that object.
+    pub(super) fn write_members(&self, out: &mut String, masks: &Masks) {
+        // Most records are shorter.
+        out.reserve(640);
+        let plain_addr = match self.addr {
+            Some(IpAddr::V4(addr)) if masks.get(Field::Addr) == Mask::Keep => Some(addr),
+            _ => None,
+        };
+        text::front(out, self.id.as_u128(), self.time, self.port, plain_addr);
+        // Codes, words and names of ours need no escape.
+        let Decision {
+            verdict,
+            stage,
+            reason,
+            rule,
+            ..
+        } = self.decision;
+        match (verdict, stage) {
+            (Verdict::Permit, Stage::Action) if *reason == Reason::Permitted => out
+                .push_str(",\"verdict\":\"permit\",\"stage\":\"action\",\"reason\":\"permitted\""),
+            _ => {
+                out.push_str(",\"verdict\":\"");
+                out.push_str(verdict.as_str());
+                out.push_str("\",\"stage\":\"");
+                out.push_str(stage.as_str());
+                out.push_str("\",\"reason\":\"");
+                out.push_str(reason.code());
+                out.push('"');
             }
-            out.push(']');
         }
-        let _ = write!(out, ",\"revision\":\"{}\"}}", self.revision);
+        if let Some(rule) = rule {
+            text::plain(out, ",\"rule\":\"", rule);
+        }
+        out.push_str(match self.direction {
+            Direction::Ingress => ",\"direction\":\"ingress\",\"me\":",
+            Direction::Egress => ",\"direction\":\"egress\",\"me\":",
+        });
+        text::quoted(out, self.me);
+        if let Some(peer) = self.peer {
+            if masks.get(Field::Peer) == Mask::Keep {
+                text::plain(out, ",\"peer\":\"", peer.as_str());
+            } else {
+                write_masked(out, masks, Field::Peer, ",\"peer\":", peer.as_str());
+            }
+        }
+        if let Some(by) = self.asserted_by {
+            write_masked(out, masks, Field::AssertedBy, ",\"asserted_by\":", by);
+        }
+        if let Some((issuer, subject)) = self.subject {
+            write_masked(out, masks, Field::Issuer, ",\"issuer\":", issuer);
+            write_masked(out, masks, Field::Subject, ",\"subject\":", subject);
+        }
+        if let (Some(addr), None) = (self.addr, plain_addr) {
+            write_addr(out, masks, addr);
+        }
+        if let Some(zone) = self.zone {
+            if masks.get(Field::Zone) == Mask::Keep {
+                text::plain(out, ",\"zone\":\"", zone);
+            } else {
+                write_masked(out, masks, Field::Zone, ",\"zone\":", zone);
+            }
+        }
+        if let Some(action) = self.action {
+            write_action(out, masks, action);
+        }
+        self.inputs.write_json(out, masks);
+        if !self.decision.shadow.is_empty() {
+            self.write_shadow(out);
+        }
+        out.push_str(",\"revision\":\"");
+        out.push_str(self.revision_text);
+        out.push('"');
+    }
+
+    fn write_shadow(&self, out: &mut String) {
+        out.push_str(",\"shadow\":[");
+        for (at, shadow) in self.decision.shadow.iter().take(MAX_SHADOWS).enumerate() {
+            out.push_str(if at == 0 { "{\"rule\":" } else { ",{\"rule\":" });
+            text::quoted(out, &shadow.rule);
+            out.push_str(",\"would\":\"");
+            out.push_str(shadow.would.as_str());
+            out.push_str("\"}");
+        }
+        out.push(']');
+        if let Some(more @ 1..) = self.decision.shadow.len().checked_sub(MAX_SHADOWS) {
+            out.push_str(",\"shadow_more\":");
+            text::number(out, u64::try_from(more).unwrap_or(u64::MAX));
+        }
     }
 
     /// Whether this is a permit.
@@ -94,106 +163,69 @@ impl Record<'_> {
     }
 }
 
-fn optional(out: &mut String, name: &str, value: Option<&str>) {
-    if let Some(value) = value {
-        text(out, name, value);
+/// A text, as its mask says. `name` is the member's name with what stands around it.
+fn write_masked(out: &mut String, masks: &Masks, field: Field, name: &str, value: &str) {
+    match masks.get(field) {
+        Mask::Keep => {
+            out.push_str(name);
+            text::quoted(out, value);
+        }
+        Mask::Hash => {
+            out.push_str(name);
+            masks.hashed(out, field, value.as_bytes());
+        }
+        Mask::Drop => {}
     }
 }
 
-fn text(out: &mut String, name: &str, value: &str) {
-    out.push_str(",\"");
-    out.push_str(name);
-    out.push_str("\":");
-    quoted(out, value);
-}
-
-/// A JSON text in which nothing can end a line, start an escape sequence or turn the direction of writing (T30).
-fn quoted(out: &mut String, value: &str) {
-    out.push('"');
-    let _ = Quoted::new(out).write_str(value);
-    out.push('"');
-}
-
-/// Writes into a JSON text, at most [`MAX_TEXT`] characters of it.
-struct Quoted<'a> {
-    out: &'a mut String,
-    left: usize,
-}
-
-impl<'a> Quoted<'a> {
-    const fn new(out: &'a mut String) -> Self {
-        Self {
-            out,
-            left: MAX_TEXT,
+fn write_addr(out: &mut String, masks: &Masks, addr: IpAddr) {
+    match masks.get(Field::Addr) {
+        Mask::Keep => {
+            out.push_str(",\"addr\":\"");
+            text::address(out, addr);
+            out.push('"');
         }
-    }
-
-    fn push(&mut self, character: char) {
-        match character {
-            '"' => self.out.push_str("\\\""),
-            '\\' => self.out.push_str("\\\\"),
-            _ if must_be_escaped(character) => {
-                let mut units = [0; 2];
-                for unit in character.encode_utf16(&mut units) {
-                    let _ = write!(self.out, "\\u{unit:04x}");
-                }
-            }
-            _ => self.out.push(character),
+        Mask::Hash => {
+            let octets = match addr {
+                IpAddr::V4(addr) => addr.to_ipv6_mapped(),
+                IpAddr::V6(addr) => addr,
+            };
+            out.push_str(",\"addr\":");
+            masks.hashed(out, Field::Addr, &octets.octets());
         }
+        Mask::Drop => {}
     }
 }
 
-impl Write for Quoted<'_> {
-    fn write_str(&mut self, value: &str) -> core::fmt::Result {
-        // Nearly every value is plain and short.
-        if value.len() <= self.left
-            && value
-                .bytes()
-                .all(|byte| matches!(byte, b' '..=b'~' if byte != b'"' && byte != b'\\'))
-        {
-            self.left -= value.len();
-            self.out.push_str(value);
-            return Ok(());
+fn write_action(out: &mut String, masks: &Masks, action: &Action<'_>) {
+    let resource = action.resource();
+    match (masks.get(Field::Path), resource) {
+        (Mask::Keep, Some(resource)) if resource.upgrade().is_none() => {
+            out.push_str(",\"action\":\"");
+            out.push_str(resource.method().as_str());
+            out.push(' ');
+            // Writing to a String cannot fail.
+            let _ = Quoted::new(out).write_str(resource.path().as_str());
+            out.push('"');
         }
-        for character in value.chars() {
-            match self.left.checked_sub(1) {
-                Some(left) => {
-                    self.left = left;
-                    self.push(character);
-                }
-                None => {
-                    if !self.out.ends_with('…') {
-                        self.out.push('…');
-                    }
-                    break;
-                }
+        (Mask::Keep, _) | (_, None) => {
+            out.push_str(",\"action\":\"");
+            // Writing to a String cannot fail.
+            let _ = write!(Quoted::new(out), "{action}");
+            out.push('"');
+        }
+        (mask, Some(resource)) => {
+            out.push_str(",\"action\":\"");
+            out.push_str(match resource.upgrade() {
+                None => resource.method().as_str(),
+                Some(Upgrade::WebSocket) => "websocket",
+                Some(Upgrade::Other(_)) => "upgrade",
+            });
+            out.push('"');
+            if mask == Mask::Hash {
+                out.push_str(",\"path\":");
+                masks.hashed(out, Field::Path, resource.path().as_str().as_bytes());
             }
         }
-        Ok(())
-    }
-}
-
-/// Controls, line separators and the marks that steer bidirectional text.
-fn must_be_escaped(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn t30_a_hostile_text_stays_on_its_line() {
-        let mut out = String::new();
-        quoted(&mut out, "a\n\u{1b}[31m\"\\\u{202e}é\u{85}");
-        assert_eq!(out, "\"a\\u000a\\u001b[31m\\\"\\\\\\u202eé\\u0085\"");
-        assert_eq!(
-            serde_json::from_str::<String>(&out).expect("json"),
-            "a\n\u{1b}[31m\"\\\u{202e}é\u{85}"
-        );
-        let mut long = String::new();
-        quoted(&mut long, &"x".repeat(10_000));
-        assert!(long.chars().count() < MAX_TEXT + 4 && long.ends_with("…\""));
     }
 }

@@ -6,13 +6,14 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use super::{AuditError, Record, Sink};
+use super::{AuditError, Masks, Record, Sink};
 
 /// Writes each record as one line of JSON, flushed before the decision is returned.
 ///
 /// A line that could not be written whole is an error, and the next line starts afresh, so that a reader loses at most the
 /// broken one.
 pub struct JsonLinesSink<W> {
+    masks: Masks,
     state: Mutex<State<W>>,
 }
 
@@ -37,6 +38,7 @@ impl JsonLinesSink<File> {
             .map_err(|error| AuditError(format!("`{}`: {error}", path.display())))?;
         // The last run may have been cut off inside a line.
         Ok(Self {
+            masks: Masks::none(),
             state: Mutex::new(State {
                 out: file,
                 line: String::new(),
@@ -49,14 +51,24 @@ impl JsonLinesSink<File> {
 impl<W: Write> JsonLinesSink<W> {
     /// Writes to `out`.
     #[must_use]
-    pub const fn new(out: W) -> Self {
+    pub fn new(out: W) -> Self {
         Self {
+            masks: Masks::none(),
             state: Mutex::new(State {
                 out,
                 line: String::new(),
                 broken: false,
             }),
         }
+    }
+}
+
+impl<W> JsonLinesSink<W> {
+    /// Shows fields as these masks say.
+    #[must_use]
+    pub fn with_masks(mut self, masks: Masks) -> Self {
+        self.masks = masks;
+        self
     }
 }
 
@@ -68,7 +80,7 @@ impl<W: Write + Send> Sink for JsonLinesSink<W> {
         if *broken {
             line.push('\n');
         }
-        record.write_json(line);
+        record.write_masked_json(line, &self.masks);
         line.push('\n');
         let written = out.write_all(line.as_bytes()).and_then(|()| out.flush());
         *broken = written.is_err();

@@ -1,12 +1,12 @@
 //! What a decision was about, for its record.
 
 use crate::action::Action;
-use crate::audit::Record;
+use crate::audit::{Inputs, Record};
 use crate::decision::{Decision, DecisionId};
-use crate::evidence::Claims;
+use crate::evidence::Evidence;
 use crate::flow::Flow;
 use crate::peer::{Peer, Proof};
-use crate::policy::{Edge, Policy};
+use crate::policy::{Edge, Policy, RuleIdx};
 use crate::time::Timestamp;
 
 /// What a record is about, beside the decision.
@@ -15,7 +15,8 @@ pub(super) struct About<'a> {
     pub(super) edge: Option<&'a Edge>,
     pub(super) policy: &'a Policy,
     pub(super) action: Option<&'a Action<'a>>,
-    pub(super) claims: Option<&'a Claims>,
+    /// What was known beyond identity and route, and the rule that decided by it.
+    pub(super) evidence: Option<(&'a Evidence<'a>, Option<RuleIdx>)>,
     pub(super) now: Timestamp,
 }
 
@@ -42,13 +43,22 @@ impl<'a> About<'a> {
                 _ => None,
             },
             subject: self
-                .claims
-                .and_then(|claims| Some((claims.issuer()?, claims.subject()?))),
+                .edge
+                .zip(self.evidence.and_then(|(evidence, _)| evidence.claims))
+                .filter(|(edge, _)| edge.reads_token())
+                .and_then(|(_, claims)| Some((claims.issuer()?, claims.subject()?))),
             addr: self.flow.arrival.addr(),
             zone,
             port: self.flow.port,
             action: self.action,
+            inputs: match self.evidence {
+                Some((evidence, Some(rule))) => {
+                    Inputs::of(self.policy, rule, self.flow.direction, evidence)
+                }
+                _ => Inputs::none(),
+            },
             revision: self.policy.revision(),
+            revision_text: self.policy.revision_text(),
         }
     }
 }

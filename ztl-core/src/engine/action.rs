@@ -70,7 +70,7 @@ impl Engine {
             edge: Some(&edge),
             policy,
             action: Some(action),
-            claims: None,
+            evidence: None,
             now,
         };
         Err(self.denied(policy.decision(outcome, Vec::new()), &about))
@@ -94,13 +94,12 @@ impl Engine {
         let shadow = policy.shadows(edge, &flow, Some(action), evidence, now);
         let mut decision = policy.decision(outcome, shadow);
         self.check_obligations(&mut decision);
-        let claims = evidence.claims.filter(|_| edge.reads_token());
         let about = About {
             flow: &flow,
             edge: Some(edge),
             policy,
             action: Some(action),
-            claims,
+            evidence: Some((evidence, outcome.rule)),
             now,
         };
         let (id, permitted) = self.recorded(&decision, &about);

@@ -39,7 +39,7 @@ impl Engine {
             edge: Some(&edge),
             policy,
             action: None,
-            claims: None,
+            evidence: None,
             now,
         };
         let (id, permitted) = self.recorded(&decision, &about);
@@ -113,7 +113,7 @@ impl Engine {
                 edge: None,
                 policy: &policy,
                 action: Some(action),
-                claims: None,
+                evidence: None,
                 now,
             };
             return Err(self.denied(decision, &about));
@@ -131,7 +131,7 @@ impl Engine {
                 edge: None,
                 policy: &policy,
                 action: Some(action),
-                claims: None,
+                evidence: None,
                 now,
             },
         ))

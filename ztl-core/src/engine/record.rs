@@ -35,7 +35,7 @@ impl Engine {
                 edge: None,
                 policy: &policy,
                 action,
-                claims: None,
+                evidence: None,
                 now,
             },
         )

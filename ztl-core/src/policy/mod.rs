@@ -19,6 +19,7 @@ mod never;
 mod pattern;
 mod query;
 mod read;
+mod reads;
 #[cfg(feature = "test-util")]
 pub mod reference;
 mod requirement;
@@ -45,8 +46,10 @@ pub use workload::Workload;
 
 pub(crate) use decide::Outcome;
 pub(crate) use edge::Edge;
+pub(crate) use reads::Read;
+pub(crate) use rule::RuleIdx;
 use index::{Hashed, Index};
-use rule::{Rule, RuleIdx};
+use rule::Rule;
 use workload::WorkloadIdx;
 
 use crate::id::{IdPattern, SpiffeId, TrustDomain};
@@ -81,6 +84,8 @@ impl fmt::Debug for Revision {
 #[derive(Debug)]
 pub struct Policy {
     revision: Revision,
+    /// Its digits, which every record holds.
+    revision_text: Box<str>,
     document: Document,
     zones: ZoneMap,
     workloads: Vec<Workload>,
@@ -111,6 +116,10 @@ impl Policy {
     #[must_use]
     pub const fn revision(&self) -> Revision {
         self.revision
+    }
+
+    pub(crate) fn revision_text(&self) -> &str {
+        &self.revision_text
     }
 
     /// The document as it was read.

@@ -99,6 +99,7 @@ pub(super) fn resolve(
     Some(Policy {
         index: Index::new(&workloads, &rules),
         revision: Revision(digest),
+        revision_text: Revision(digest).to_string().into(),
         zones,
         workloads,
         by_name,

@@ -1,0 +1,268 @@
+//! What a record shows of a field: its value, a keyed hash of it, or nothing (T30).
+
+use core::fmt;
+use core::hash::Hasher;
+use std::sync::OnceLock;
+
+use siphasher::sip128::{Hasher128, SipHasher24};
+use thiserror::Error;
+
+/// How a field is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Mask {
+    /// As it is. Of headers and claims only values that the policy itself names; others are hashed.
+    #[default]
+    Keep,
+    /// As `{"hash":"…"}`: equal values have equal hashes under one key, and nothing else can be told from them.
+    Hash,
+    /// Not at all.
+    Drop,
+}
+
+macro_rules! fields {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// A field that may be masked. What proves a decision may not: id, time, verdict, stage, reason, rule, revision.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Field { $($(#[$doc])* $name,)* }
+
+        impl Field {
+            /// Every field there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// Its name, as a configuration spells it.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[expect(non_snake_case, reason = "a place a field, by the name of its variant")]
+        struct Modes { $($name: Mask,)* }
+
+        impl Modes {
+            const fn get(&self, field: Field) -> Mask {
+                match field { $(Field::$name => self.$name,)* }
+            }
+
+            const fn set(&mut self, field: Field, mask: Mask) {
+                match field { $(Field::$name => self.$name = mask,)* }
+            }
+        }
+    };
+}
+
+fields! {
+    /// `peer`: the SPIFFE ID of the other end
+    Peer = "peer",
+    /// `asserted_by`: who asserted the peer
+    AssertedBy = "asserted_by",
+    /// `issuer`: who issued the caller's token
+    Issuer = "issuer",
+    /// `subject`: whom it speaks of
+    Subject = "subject",
+    /// `addr`: where the connection arrived from, also where denials are counted by prefix
+    Addr = "addr",
+    /// `zone`: the zone of that place
+    Zone = "zone",
+    /// `path`: the path of a request; its method stays
+    Path = "path",
+    /// `trust_score`: the score that a rule read
+    TrustScore = "trust_score",
+    /// `headers`: the header fields that a rule read
+    Headers = "headers",
+    /// `claims`: the claims that a rule read
+    Claims = "claims",
+}
+
+/// A masking that cannot be: the configuration is refused (law 1).
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum MaskError {
+    /// No such field.
+    #[error(
+        "a record has no field `{0}` that can be masked; there are: peer, asserted_by, issuer, subject, addr, zone, path, trust_score, headers, claims"
+    )]
+    UnknownField(String),
+    /// No such mode.
+    #[error("`{mode}` is no way to mask `{field}`; it can be keep, hash or drop")]
+    UnknownMode {
+        /// The field.
+        field: String,
+        /// What stood there.
+        mode: String,
+    },
+    /// The same field twice.
+    #[error("the field `{0}` is masked twice; say it once")]
+    Twice(&'static str),
+    /// The key is too short to hide anything.
+    #[error("a hash key has 16 bytes, this one has {0}")]
+    KeyLength(usize),
+}
+
+/// The key of masked values: drawn once a process, or given so that several processes, or runs, hash alike. Not shown.
+#[derive(Clone, Copy)]
+pub struct HashKey(u64, u64);
+
+impl HashKey {
+    /// A key of 16 secret bytes.
+    ///
+    /// # Errors
+    /// [`MaskError::KeyLength`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, MaskError> {
+        match bytes.as_chunks::<8>() {
+            ([one, two], []) => Ok(Self(u64::from_le_bytes(*one), u64::from_le_bytes(*two))),
+            _ => Err(MaskError::KeyLength(bytes.len())),
+        }
+    }
+
+    /// The key of this process. `None` where the operating system gives no random numbers.
+    fn of_process() -> Option<Self> {
+        static KEY: OnceLock<Option<HashKey>> = OnceLock::new();
+        *KEY.get_or_init(|| Some(Self(getrandom::u64().ok()?, getrandom::u64().ok()?)))
+    }
+}
+
+impl fmt::Debug for HashKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HashKey")
+    }
+}
+
+/// Which fields a sink shows, and how. The default keeps all that a record may hold.
+///
+/// ```
+/// use ztl_core::audit::{Field, Mask, Masks};
+///
+/// let masks = Masks::from_names([("addr", "hash"), ("subject", "drop")])?;
+/// assert_eq!(masks.get(Field::Addr), Mask::Hash);
+/// assert_eq!(masks.get(Field::Peer), Mask::Keep);
+/// assert!(Masks::from_names([("adr", "hash")]).is_err());
+/// # Ok::<(), ztl_core::audit::MaskError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Masks {
+    modes: Modes,
+    key: Option<HashKey>,
+}
+
+impl Masks {
+    /// All is kept.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// From a configuration: pairs of a field's name and `keep`, `hash` or `drop`.
+    ///
+    /// # Errors
+    /// [`MaskError`] for a name that is none, so that a slip of the pen shows nothing.
+    pub fn from_names<'a>(
+        names: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, MaskError> {
+        let mut masks = Self::default();
+        let mut named = Vec::new();
+        for (name, mode) in names {
+            let field = Field::ALL
+                .iter()
+                .copied()
+                .find(|field| field.as_str() == name)
+                .ok_or_else(|| MaskError::UnknownField(name.to_owned()))?;
+            let mask = match mode {
+                "keep" => Mask::Keep,
+                "hash" => Mask::Hash,
+                "drop" => Mask::Drop,
+                _ => {
+                    return Err(MaskError::UnknownMode {
+                        field: name.to_owned(),
+                        mode: mode.to_owned(),
+                    });
+                }
+            };
+            if named.contains(&field) {
+                return Err(MaskError::Twice(field.as_str()));
+            }
+            named.push(field);
+            masks = masks.with(field, mask);
+        }
+        Ok(masks)
+    }
+
+    /// Shows a field so.
+    #[must_use]
+    pub const fn with(mut self, field: Field, mask: Mask) -> Self {
+        self.modes.set(field, mask);
+        self
+    }
+
+    /// Hashes with this key. Without one it is drawn once a process.
+    #[must_use]
+    pub const fn with_key(mut self, key: HashKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// How a field is shown.
+    #[must_use]
+    pub const fn get(&self, field: Field) -> Mask {
+        self.modes.get(field)
+    }
+
+    /// Writes `{"hash":"…"}` of a value: SipHash-2-4 with 128 bits over the field's name, a byte 0xff and the value.
+    pub(super) fn hashed(&self, out: &mut String, field: Field, value: &[u8]) {
+        let Some(HashKey(one, two)) = self.key.or_else(HashKey::of_process) else {
+            // Without a key a hash would show what it should hide.
+            out.push_str("{\"hash\":null}");
+            return;
+        };
+        let mut hasher = SipHasher24::new_with_keys(one, two);
+        hasher.write(field.as_str().as_bytes());
+        hasher.write_u8(0xff);
+        hasher.write(value);
+        out.push_str("{\"hash\":\"");
+        crate::hex::push(&hasher.finish128().as_u128().to_be_bytes(), out);
+        out.push_str("\"}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t30_a_masking_that_names_no_field_is_refused() {
+        let error = |pairs: &[(&'static str, &'static str)]| {
+            Masks::from_names(pairs.iter().copied())
+                .expect_err("refused")
+                .to_string()
+        };
+        for field in Field::ALL {
+            assert!(error(&[("adress", "hash")]).contains(field.as_str()));
+        }
+        assert!(error(&[("revision", "drop")]).contains("`revision`"));
+        assert!(error(&[("addr", "hide")]).contains("`hide`"));
+        assert!(error(&[("addr", "hash"), ("addr", "keep")]).contains("twice"));
+        assert!(HashKey::from_bytes(b"short").is_err());
+    }
+
+    #[test]
+    fn t30_equal_values_hash_alike_under_one_key_and_field_only() {
+        let hash = |key: &[u8; 16], field, value: &[u8]| {
+            let mut out = String::new();
+            let key = HashKey::from_bytes(key).expect("key");
+            Masks::none().with_key(key).hashed(&mut out, field, value);
+            out
+        };
+        let one = hash(&[1; 16], Field::Addr, b"10.0.0.1");
+        assert_eq!(one, hash(&[1; 16], Field::Addr, b"10.0.0.1"));
+        assert_ne!(one, hash(&[2; 16], Field::Addr, b"10.0.0.1"));
+        assert_ne!(one, hash(&[1; 16], Field::Path, b"10.0.0.1"));
+        assert_ne!(one, hash(&[1; 16], Field::Addr, b"10.0.0.2"));
+        let (mut this, mut again) = (String::new(), String::new());
+        Masks::none().hashed(&mut this, Field::Addr, b"x");
+        Masks::none().hashed(&mut again, Field::Addr, b"x");
+        assert_eq!(this, again);
+    }
+}

@@ -1,0 +1,229 @@
+//! T30 and law 7: what a record holds of the evidence, and what masks leave of it.
+
+use ztl_core::audit::{Field, HashKey, Mask, Masks, MemorySink};
+use ztl_core::{Action, Arrival, HeaderPairs, Timestamp};
+
+use super::support::Question;
+use super::*;
+
+fn rules() -> Value {
+    document(
+        &[
+            json!({
+                "name": "reads-much", "from": "router", "to": "gateway", "actions": ["GET /v1/{id}"],
+                "require": {
+                    "trust_score": 50,
+                    "token": { "issuer": "i", "scopes": ["read"], "claims": { "team": "red", "level": 3 } },
+                    "headers": { "x-tenant": ["a", "b"] },
+                },
+            }),
+            json!({ "name": "reads-nothing", "from": "router", "to": "gateway", "actions": ["GET /v2/{id}"] }),
+        ],
+        &[],
+    )
+}
+
+/// The record of one request.
+fn record(
+    masks: Masks,
+    target: &'static str,
+    tenant: &'static [u8],
+    team: &str,
+) -> (Value, String) {
+    let audit = Arc::new(MemorySink::new(10).with_masks(masks));
+    let engine = Engine::new(load(&rules()), Arc::clone(&audit)).expect("engine");
+    let caller = peer(ROUTER);
+    let arrival = Arrival::from_addr("10.10.0.5".parse().expect("address"));
+    let flow = Flow::ingress("gateway", 8443, arrival, Some(&caller));
+    let permit = engine.permit_flow(&flow, NOW).expect("flow");
+    let question = Question {
+        claims: Some(
+            json!({ "iss": "i", "sub": "alice", "scope": "read write", "team": team, "level": 3, "secret": "hunter2" }),
+        ),
+        headers: vec![("x-tenant", tenant), ("authorization", b"Bearer hunter2")],
+        score: Some(70),
+        ..Question::get(ROUTER, "gateway", 8443, target)
+    };
+    let (claims, headers) = (question.claims(), HeaderPairs(&question.headers));
+    let action = Action::request("GET", target).expect("action");
+    let evidence = question.evidence(claims.as_ref(), &headers);
+    let _ = engine.authorize(&permit, &action, &evidence, NOW);
+    let line = audit.lines()[1].clone();
+    (serde_json::from_str(&line).expect("json"), line)
+}
+
+#[test]
+fn t30_a_record_holds_what_the_rules_read_and_no_more() {
+    let (value, line) = record(Masks::none(), "/v1/a", b"a", "red");
+    assert_eq!(value["verdict"], "permit", "{line}");
+    let inputs = &value["inputs"];
+    assert_eq!(inputs["trust_score"]["value"], 70);
+    assert_eq!(inputs["trust_score"]["observed_at"], NOW.as_unix_secs());
+    assert_eq!(inputs["token"]["scopes"], json!(["read"]));
+    assert_eq!(
+        inputs["token"]["claims"],
+        json!({ "team": "red", "level": "3" })
+    );
+    assert_eq!(inputs["headers"], json!({ "x-tenant": ["a"] }));
+    assert_eq!(
+        (&value["issuer"], &value["subject"]),
+        (&json!("i"), &json!("alice"))
+    );
+    assert!(
+        !line.contains("hunter2") && !line.contains("write"),
+        "{line}"
+    );
+    // The rule of this action reads nothing.
+    let (value, _) = record(Masks::none(), "/v2/a", b"a", "red");
+    assert_eq!(
+        (&value["verdict"], &value["inputs"]),
+        (&json!("permit"), &Value::Null)
+    );
+}
+
+#[test]
+fn t30_values_that_the_policy_does_not_name_are_hashed_with_a_key() {
+    let hashed = |tenant, team| {
+        let key = HashKey::from_bytes(&[9; 16]).expect("key");
+        let (value, line) = record(Masks::none().with_key(key), "/v1/a", tenant, team);
+        assert!(!line.contains("mallory"), "{line}");
+        value["inputs"].clone()
+    };
+    let one = hashed(b"mallory", "mallory");
+    assert_eq!(
+        one,
+        hashed(b"mallory", "mallory"),
+        "equal values are known as equal"
+    );
+    let header = one["headers"]["x-tenant"][0]["hash"]
+        .as_str()
+        .expect("hash");
+    let claim = one["token"]["claims"]["team"]["hash"]
+        .as_str()
+        .expect("hash");
+    assert_eq!((header.len(), claim.len()), (32, 32));
+    assert_ne!(header, claim);
+    assert_ne!(
+        header,
+        hashed(b"mallory2", "red")["headers"]["x-tenant"][0]["hash"]
+    );
+    // Bytes that are no text are no matter.
+    assert!(hashed(b"\xff\n\x1b", "red")["headers"]["x-tenant"][0]["hash"].is_string());
+}
+
+#[test]
+fn t30_masked_fields_are_nowhere_in_the_line() {
+    let secrets = [
+        (Field::Peer, "agents/router"),
+        (Field::Issuer, "\"i\""),
+        (Field::Subject, "alice"),
+        (Field::Addr, "10.10.0.5"),
+        (Field::Zone, "production"),
+        (Field::Path, "/v1/a"),
+        (Field::TrustScore, "70"),
+        (Field::Headers, "\"a\""),
+        (Field::Claims, "\"red\""),
+    ];
+    for (field, secret) in secrets {
+        for mask in [Mask::Hash, Mask::Drop] {
+            let masks = Masks::none().with(field, mask);
+            let (value, line) = record(masks, "/v1/a", b"a", "red");
+            // A hash may hold digits by chance.
+            let shown = if field == Field::TrustScore {
+                value["inputs"]["trust_score"]["value"] == 70
+            } else {
+                line.contains(secret)
+            };
+            assert!(!shown, "{field:?} {mask:?}: {line}");
+            assert_eq!(value["reason"], "permitted");
+            assert_eq!(value["rule"], "reads-much");
+        }
+    }
+    let (value, _) = record(
+        Masks::none().with(Field::Path, Mask::Hash),
+        "/v1/a",
+        b"a",
+        "red",
+    );
+    assert_eq!(value["action"], "GET");
+    assert!(value["path"]["hash"].is_string());
+}
+
+#[test]
+fn t30_masks_come_before_the_chain_and_are_named_in_it() {
+    let disk = Disk::default();
+    let masks = Masks::from_names([("addr", "hash"), ("peer", "drop")]).expect("masks");
+    let sink = quiet()
+        .masks(masks)
+        .to_writer(disk.clone(), NOW)
+        .expect("sink");
+    let engine = engine(sink);
+    assert_eq!(permit(&engine), Ok(()));
+    for _ in 0..3 {
+        let _ = ask(&engine, None, "192.0.2.7");
+    }
+    drop(engine);
+    let bytes = disk.bytes();
+    let text = String::from_utf8(bytes.clone()).expect("text");
+    assert!(!text.contains("10.10.0.5") && !text.contains("192.0.2") && !text.contains("router\""));
+    assert_eq!(
+        lines(&bytes)[0]["masks"],
+        json!({ "addr": "hash", "peer": "drop" })
+    );
+    assert!(verify(&bytes).expect("holds").is_whole());
+}
+
+#[test]
+fn t30_the_longest_record_is_a_line_that_can_be_verified() {
+    let name = |n: usize| format!("x-{n:03}-{}", "n".repeat(200));
+    let headers: serde_json::Map<_, _> = (0..60)
+        .map(|n| (name(n), json!(["v".repeat(4000)])))
+        .collect();
+    let mut permits = vec![
+        json!({ "name": "wide", "from": "router", "to": "gateway", "actions": ["GET /{*rest}"], "require": { "headers": headers } }),
+    ];
+    for n in 0..100 {
+        permits.push(json!({ "name": format!("shadow-{n}"), "from": "router", "to": "gateway", "actions": ["GET /{*rest}"], "mode": "shadow" }));
+    }
+    let disk = Disk::default();
+    let sink = quiet().to_writer(disk.clone(), NOW).expect("sink");
+    let engine = Engine::new(load(&document(&permits, &[])), sink).expect("engine");
+    let caller = peer(ROUTER);
+    let arrival = Arrival::from_addr("10.10.0.5".parse().expect("address"));
+    let permit = engine
+        .permit_flow(&Flow::ingress("gateway", 8443, arrival, Some(&caller)), NOW)
+        .expect("flow");
+    let names: Vec<_> = (0..60).map(name).collect();
+    let value = "v".repeat(4000);
+    let pairs: Vec<_> = names
+        .iter()
+        .flat_map(|name| [(name.as_str(), value.as_bytes()); 20])
+        .collect();
+    let headers = HeaderPairs(&pairs);
+    let target = format!("/{}", "p".repeat(8000));
+    let action = Action::request("GET", &target).expect("action");
+    assert!(
+        engine
+            .authorize(
+                &permit,
+                &action,
+                &ztl_core::Evidence::none().with_headers(&headers),
+                Timestamp::from_unix_secs(NOW.as_unix_secs() + 1)
+            )
+            .is_ok()
+    );
+    drop(engine);
+    let bytes = disk.bytes();
+    assert!(verify(&bytes).expect("holds").is_whole());
+    let record = &lines(&bytes)[2];
+    assert_eq!(
+        (&record["inputs"]["more"], &record["shadow_more"]),
+        (&json!(true), &json!(68))
+    );
+    let longest = bytes
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::len)
+        .max()
+        .expect("line");
+    assert!(longest < 32 * 1024, "{longest}");
+}
