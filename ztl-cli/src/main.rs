@@ -2,6 +2,7 @@
 //!
 //! Exit codes, the same for every verb: 0 all is well, 1 a denial or a finding, 2 wrong use, 3 an invalid policy.
 
+mod audit;
 mod canonical_path;
 mod check;
 mod clock;
@@ -48,6 +49,7 @@ enum Verb {
     DevPki(dev_pki::Args),
     CanonicalPath(canonical_path::Args),
     SpiffeId(spiffe_id::Args),
+    Audit(audit::Args),
 }
 
 const EXIT_CODES: &str =
@@ -80,5 +82,6 @@ fn run(verb: &Verb, out: &mut Output) -> Result<Exit, Failure> {
         Verb::DevPki(args) => dev_pki::run(args, out),
         Verb::CanonicalPath(_) => canonical_path::run(out),
         Verb::SpiffeId(_) => spiffe_id::run(out),
+        Verb::Audit(args) => audit::run(args, out),
     }
 }

@@ -1,5 +1,5 @@
-//! What a decision used beyond identity and route: only what a rule that names the action reads, and in plain only what the
-//! policy itself names (law 7, T30).
+//! What a decision used beyond identity and route: only what the rule that decided reads, and in plain only what the policy
+//! itself names (law 7, T30).
 
 use core::fmt;
 
@@ -8,25 +8,23 @@ use smallvec::SmallVec;
 
 use super::mask::{Field, Mask, Masks};
 use super::text;
-use crate::action::Action;
 use crate::evidence::{Claims, Evidence};
 use crate::flow::Direction;
-use crate::policy::{Edge, Policy, Read};
+use crate::policy::{Policy, Read, RuleIdx};
 
 /// Most things read that one record tells of, most values of one header field, and most bytes of them together.
 const MAX_READS: usize = 32;
 const MAX_VALUES: usize = 8;
 const MAX_BYTES: usize = 8 * 1024;
 
-/// The evidence that rules could read for one decision.
+/// The evidence that the deciding rule reads.
 #[derive(Clone, Copy, Default)]
 pub struct Inputs<'a>(Option<Used<'a>>);
 
 #[derive(Clone, Copy)]
 struct Used<'a> {
     policy: &'a Policy,
-    edge: &'a Edge,
-    action: &'a Action<'a>,
+    rule: RuleIdx,
     evidence: &'a Evidence<'a>,
 }
 
@@ -41,28 +39,36 @@ impl<'a> Inputs<'a> {
 
     pub(crate) fn of(
         policy: &'a Policy,
-        edge: &'a Edge,
+        rule: RuleIdx,
         direction: Direction,
-        action: &'a Action<'a>,
         evidence: &'a Evidence<'a>,
     ) -> Self {
         // Requirements are judged where the facts are: at the target.
         Self((direction == Direction::Ingress).then_some(Used {
             policy,
-            edge,
-            action,
+            rule,
             evidence,
         }))
     }
 
     /// Appends `,"inputs":{…}` where there is anything to tell.
     pub(super) fn write_json(&self, out: &mut String, masks: &Masks) {
-        let Some(used) = self.0 else {
-            return;
-        };
+        if let Some(used) = &self.0
+            && used.policy.reads_evidence(used.rule)
+        {
+            used.write_json(out, masks);
+        }
+    }
+}
+
+impl Used<'_> {
+    // Apart, because most rules read no evidence.
+    #[inline(never)]
+    fn write_json(&self, out: &mut String, masks: &Masks) {
+        let used = self;
         let mut reads = Reads::new();
         let mut more = false;
-        used.policy.each_read(used.edge, used.action, &mut |read| {
+        used.policy.each_read(used.rule, &mut |read| {
             if reads.len() < MAX_READS {
                 reads.push(read);
             } else {
@@ -76,9 +82,9 @@ impl<'a> Inputs<'a> {
         out.push_str(",\"inputs\":{");
         let start = out.len();
         let mut object = Members { out, masks, start };
-        object.trust_score(&used, &reads);
-        object.token(&used, &reads);
-        more |= object.headers(&used, &reads);
+        object.trust_score(used, &reads);
+        object.token(used, &reads);
+        more |= object.headers(used, &reads);
         if more {
             object.name("more");
             object.out.push_str("true");

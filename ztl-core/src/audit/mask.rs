@@ -1,10 +1,10 @@
 //! What a record shows of a field: its value, a keyed hash of it, or nothing (T30).
 
 use core::fmt;
-use core::hash::Hasher;
 use std::sync::OnceLock;
 
-use siphasher::sip128::{Hasher128, SipHasher24};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 use thiserror::Error;
 
 /// How a field is shown.
@@ -97,31 +97,34 @@ pub enum MaskError {
     /// The same field twice.
     #[error("the field `{0}` is masked twice; say it once")]
     Twice(&'static str),
-    /// The key is too short to hide anything.
-    #[error("a hash key has 16 bytes, this one has {0}")]
+    /// The key has another length.
+    #[error("a hash key has 32 bytes, this one has {0}")]
     KeyLength(usize),
 }
 
 /// The key of masked values: drawn once a process, or given so that several processes, or runs, hash alike. Not shown.
 #[derive(Clone, Copy)]
-pub struct HashKey(u64, u64);
+pub struct HashKey([u8; 32]);
 
 impl HashKey {
-    /// A key of 16 secret bytes.
+    /// A key of 32 secret bytes.
     ///
     /// # Errors
     /// [`MaskError::KeyLength`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, MaskError> {
-        match bytes.as_chunks::<8>() {
-            ([one, two], []) => Ok(Self(u64::from_le_bytes(*one), u64::from_le_bytes(*two))),
-            _ => Err(MaskError::KeyLength(bytes.len())),
-        }
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| MaskError::KeyLength(bytes.len()))
     }
 
     /// The key of this process. `None` where the operating system gives no random numbers.
     fn of_process() -> Option<Self> {
         static KEY: OnceLock<Option<HashKey>> = OnceLock::new();
-        *KEY.get_or_init(|| Some(Self(getrandom::u64().ok()?, getrandom::u64().ok()?)))
+        *KEY.get_or_init(|| {
+            let mut key = [0; 32];
+            getrandom::fill(&mut key).ok().map(|()| Self(key))
+        })
     }
 }
 
@@ -210,19 +213,20 @@ impl Masks {
         self.modes.get(field)
     }
 
-    /// Writes `{"hash":"…"}` of a value: SipHash-2-4 with 128 bits over the field's name, a byte 0xff and the value.
+    /// Writes `{"hash":"…"}` of a value: the first half of an HMAC-SHA-256 over the field's name, a byte 0xff and the value.
     pub(super) fn hashed(&self, out: &mut String, field: Field, value: &[u8]) {
-        let Some(HashKey(one, two)) = self.key.or_else(HashKey::of_process) else {
+        let key = self.key.or_else(HashKey::of_process);
+        let Some(Ok(mut mac)) = key.map(|key| Hmac::<Sha256>::new_from_slice(&key.0)) else {
             // Without a key a hash would show what it should hide.
             out.push_str("{\"hash\":null}");
             return;
         };
-        let mut hasher = SipHasher24::new_with_keys(one, two);
-        hasher.write(field.as_str().as_bytes());
-        hasher.write_u8(0xff);
-        hasher.write(value);
+        mac.update(field.as_str().as_bytes());
+        mac.update(&[0xff]);
+        mac.update(value);
+        let mac = mac.finalize().into_bytes();
         out.push_str("{\"hash\":\"");
-        crate::hex::push(&hasher.finish128().as_u128().to_be_bytes(), out);
+        crate::hex::push(mac.get(..16).unwrap_or_default(), out);
         out.push_str("\"}");
     }
 }
@@ -249,17 +253,17 @@ mod tests {
 
     #[test]
     fn t30_equal_values_hash_alike_under_one_key_and_field_only() {
-        let hash = |key: &[u8; 16], field, value: &[u8]| {
+        let hash = |key: &[u8; 32], field, value: &[u8]| {
             let mut out = String::new();
             let key = HashKey::from_bytes(key).expect("key");
             Masks::none().with_key(key).hashed(&mut out, field, value);
             out
         };
-        let one = hash(&[1; 16], Field::Addr, b"10.0.0.1");
-        assert_eq!(one, hash(&[1; 16], Field::Addr, b"10.0.0.1"));
-        assert_ne!(one, hash(&[2; 16], Field::Addr, b"10.0.0.1"));
-        assert_ne!(one, hash(&[1; 16], Field::Path, b"10.0.0.1"));
-        assert_ne!(one, hash(&[1; 16], Field::Addr, b"10.0.0.2"));
+        let one = hash(&[1; 32], Field::Addr, b"10.0.0.1");
+        assert_eq!(one, hash(&[1; 32], Field::Addr, b"10.0.0.1"));
+        assert_ne!(one, hash(&[2; 32], Field::Addr, b"10.0.0.1"));
+        assert_ne!(one, hash(&[1; 32], Field::Path, b"10.0.0.1"));
+        assert_ne!(one, hash(&[1; 32], Field::Addr, b"10.0.0.2"));
         let (mut this, mut again) = (String::new(), String::new());
         Masks::none().hashed(&mut this, Field::Addr, b"x");
         Masks::none().hashed(&mut again, Field::Addr, b"x");

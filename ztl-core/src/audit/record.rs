@@ -46,7 +46,7 @@ pub struct Record<'a> {
     pub port: u16,
     /// What was asked for; `None` where only the flow was.
     pub action: Option<&'a Action<'a>>,
-    /// What of the evidence rules that name the action read.
+    /// What of the evidence the rule that decided reads.
     pub inputs: Inputs<'a>,
     /// Under which policy.
     pub revision: Revision,

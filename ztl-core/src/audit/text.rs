@@ -153,7 +153,7 @@ impl Ascii {
 
     /// An octet and a dot.
     fn octet(&mut self, octet: u8) {
-        const OCTETS: [[u8; 4]; 256] = octets();
+        static OCTETS: [[u8; 4]; 256] = octets();
         let [one, two, three, four] = OCTETS.get(usize::from(octet)).copied().unwrap_or_default();
         self.put([one, two, three, four]);
         self.used -= usize::from(two == b'.') + usize::from(three == b'.' || two == b'.');

@@ -46,10 +46,10 @@ pub use workload::Workload;
 
 pub(crate) use decide::Outcome;
 pub(crate) use edge::Edge;
-pub(crate) use reads::Read;
-pub(crate) use rule::RuleIdx;
 use index::{Hashed, Index};
+pub(crate) use reads::Read;
 use rule::Rule;
+pub(crate) use rule::RuleIdx;
 use workload::WorkloadIdx;
 
 use crate::id::{IdPattern, SpiffeId, TrustDomain};

@@ -46,7 +46,7 @@ fn record(
     };
     let (claims, headers) = (question.claims(), HeaderPairs(&question.headers));
     let action = Action::request("GET", target).expect("action");
-    let evidence = question.evidence(claims.as_ref(), &headers);
+    let evidence = question.evidence(claims.as_ref(), &headers, None);
     let _ = engine.authorize(&permit, &action, &evidence, NOW);
     let line = audit.lines()[1].clone();
     (serde_json::from_str(&line).expect("json"), line)
@@ -84,7 +84,7 @@ fn t30_a_record_holds_what_the_rules_read_and_no_more() {
 #[test]
 fn t30_values_that_the_policy_does_not_name_are_hashed_with_a_key() {
     let hashed = |tenant, team| {
-        let key = HashKey::from_bytes(&[9; 16]).expect("key");
+        let key = HashKey::from_bytes(&[9; 32]).expect("key");
         let (value, line) = record(Masks::none().with_key(key), "/v1/a", tenant, team);
         assert!(!line.contains("mallory"), "{line}");
         value["inputs"].clone()

@@ -1,0 +1,193 @@
+//! `ztl audit verify`: offline, in one pass, in memory that does not grow with the files.
+
+use std::fs::File;
+use std::io::{self, Read, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use ztl_core::audit::chain::{
+    ChainHash, End, Report, SigningKey, Start, Verifier, VerifyError, seq_of,
+};
+
+use crate::exit::{Exit, Failure};
+use crate::json::escaped;
+use crate::output::{Colour, Output};
+use crate::policy_file::open;
+
+/// Longest key file.
+const MAX_KEY_BYTES: u64 = 4096;
+
+/// Verify the files of an audit chain: every line, its place, and its signatures where a key is given
+///
+/// The files may be named in any order. The first line that is broken is told, with what was expected and what was found. A chain
+/// without a close has an open end: only a head that was kept elsewhere tells whether lines were cut off there.
+/// The exit code is 1 where the chain is broken, a head is missing, or `--whole` does not hold.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The files of one chain, rotated ones too
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// A hash that was kept elsewhere; it has to be the hash of a line
+    #[arg(long, value_name = "HASH")]
+    head: Option<ChainHash>,
+    /// The key that checkpoints are signed with, in hexadecimal digits; a segment without signatures is then a finding
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Wants the chain to begin where it began, or where its rotation says, and to end with a close
+    #[arg(long)]
+    whole: bool,
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let mut verifier = Verifier::new();
+    if let Some(path) = &args.key {
+        verifier = verifier.with_key(read_key(path)?);
+    }
+    if let Some(head) = args.head {
+        verifier = verifier.with_head(head);
+    }
+    match verify(verifier, &args.files) {
+        Ok(report) => {
+            let fine = report.is_whole() || !args.whole;
+            if args.json {
+                let mut json = report.to_json();
+                if let Some(ok) = json.get_mut("ok") {
+                    *ok = fine.into();
+                }
+                writeln!(out, "{}", escaped(&json.to_string()))?;
+            } else {
+                tell(&report, fine, out)?;
+            }
+            Ok(Exit::fine_if(fine))
+        }
+        Err(VerifyError::Read { file, error }) => {
+            Err(Failure::Usage(format!("cannot read `{file}`: {error}")))
+        }
+        Err(finding) => {
+            if args.json {
+                let json = match &finding {
+                    VerifyError::Broken(broken) => broken.to_json(),
+                    other => json!({ "ok": false, "problem": other.to_string() }),
+                };
+                writeln!(out, "{}", escaped(&json.to_string()))?;
+            } else {
+                let word = out.mark("broken", Colour::Red);
+                writeln!(out, "{word}: {finding}")?;
+            }
+            Ok(Exit::Finding)
+        }
+    }
+}
+
+fn verify(mut verifier: Verifier, files: &[PathBuf]) -> Result<Report, VerifyError> {
+    let mut ordered: Vec<(u64, String, &Path)> = Vec::new();
+    for path in files {
+        let name = path.display().to_string();
+        let mut start = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(64).read_to_end(&mut start))
+            .map_err(|error| unread(&name, error))?;
+        // One that begins otherwise stays where it is named; what is wrong with it is told when it is read.
+        let seq = seq_of(&start).or(ordered.last().map(|(seq, ..)| *seq));
+        ordered.push((seq.unwrap_or_default(), name, path));
+    }
+    ordered.sort_by_key(|(seq, ..)| *seq);
+    for (_, name, path) in ordered {
+        let file = File::open(path).map_err(|error| unread(&name, error))?;
+        verifier.read(&name, file)?;
+    }
+    verifier.finish()
+}
+
+fn unread(name: &str, error: io::Error) -> VerifyError {
+    VerifyError::Read {
+        file: name.to_owned(),
+        error,
+    }
+}
+
+fn read_key(path: &Path) -> Result<SigningKey, Failure> {
+    let mut text = String::new();
+    let unread = |error| Failure::Usage(format!("cannot read `{}`: {error}", path.display()));
+    Read::take(open(path)?, MAX_KEY_BYTES)
+        .read_to_string(&mut text)
+        .map_err(unread)?;
+    SigningKey::from_hex(&text)
+        .map_err(|error| Failure::Usage(format!("`{}`: {error}", path.display())))
+}
+
+fn tell(report: &Report, fine: bool, out: &mut Output) -> Result<(), Failure> {
+    let word = if fine {
+        out.mark("ok", Colour::Green)
+    } else {
+        out.mark("not whole", Colour::Red)
+    };
+    writeln!(
+        out,
+        "{word}: {} lines in {} files, {} decisions, {} segments, {} checkpoints",
+        report.lines, report.files, report.decisions, report.segments, report.checkpoints
+    )?;
+    writeln!(out, "head: {} {}", report.head.seq, report.head.hash)?;
+    match report.start {
+        Start::Rotated { seq } => writeln!(
+            out,
+            "begins with line {seq}: rotation removed what came before, and says so"
+        )?,
+        Start::Open { seq } => writeln!(
+            out,
+            "open start: begins with line {seq}; what came before is not in these files"
+        )?,
+        _ => {}
+    }
+    match report.end {
+        End::Closed => {}
+        End::Torn { bytes } => writeln!(
+            out,
+            "open end: {bytes} bytes of a torn line after the last whole one, as a crash leaves them; lines may have been cut off"
+        )?,
+        _ => writeln!(
+            out,
+            "open end: no close; it is being written, its process crashed, or lines were cut off"
+        )?,
+    }
+    if let Some(after) = report.lines_after_head {
+        writeln!(
+            out,
+            "the head that was asked for is there, {after} lines before the end"
+        )?;
+    }
+    if report.signatures_checked {
+        writeln!(
+            out,
+            "signatures: {} right; {} lines after the last of them",
+            report.signed, report.unsigned_tail
+        )?;
+    }
+    for (count, what) in [
+        (
+            report.aggregated,
+            "denials of unproved callers were counted together",
+        ),
+        (
+            report.dropped_permits,
+            "permits have no record: the queue was full",
+        ),
+        (
+            report.dropped_denials,
+            "denials have no record: the queue was full",
+        ),
+        (report.recovered, "torn lines were recovered"),
+        (
+            report.unclosed,
+            "segments have no close and another follows: a crash, or lines were cut off before it began",
+        ),
+    ] {
+        if count > 0 {
+            writeln!(out, "{count} {what}")?;
+        }
+    }
+    Ok(())
+}
