@@ -4,3 +4,15 @@
 //! answered alike. So these questions are answered exactly, by trying one of each kind, without a solver.
 
 pub mod lint;
+mod asked;
+mod caller;
+mod compare;
+mod diff;
+mod edge;
+mod facts;
+mod place;
+
+pub use diff::{
+    Caller, Change, Diff, DocumentChange, MAX_COMPARED_ACTIONS, Otherwise, ReplayError, Replayed,
+    TooLarge, diff, replay,
+};

@@ -411,6 +411,8 @@ pub struct NeverDecl {
     pub ports: Vec<Spanned<PortRange>>,
     /// `actions`: any of these; every action where absent.
     pub actions: Vec<Spanned<ActionPattern>>,
+    /// `transitive`: over any number of hops.
+    pub transitive: bool,
     /// `why`
     pub why: Option<Arc<str>>,
     /// The whole assertion.

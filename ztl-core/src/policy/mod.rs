@@ -17,6 +17,7 @@ mod limits;
 mod load;
 mod never;
 mod pattern;
+mod pattern_space;
 mod query;
 mod read;
 mod reads;
@@ -46,11 +47,12 @@ pub use workload::Workload;
 
 pub(crate) use decide::Outcome;
 pub(crate) use edge::Edge;
-use index::{Hashed, Index};
+pub(crate) use pattern_space::{PathSpace, TooMany};
 pub(crate) use reads::Read;
-use rule::Rule;
-pub(crate) use rule::RuleIdx;
-use workload::WorkloadIdx;
+pub(crate) use requirement::Given;
+pub(crate) use rule::{Caller, Place, Requirement, Rule, RuleIdx, Who};
+pub(crate) use workload::WorkloadIdx;
+use index::{Hashed, Index};
 
 use crate::id::{IdPattern, SpiffeId, TrustDomain};
 use crate::zone::ZoneMap;
@@ -195,6 +197,10 @@ impl Policy {
             .aliases
             .iter()
             .any(|alias| alias.value.as_str() == domain)
+    }
+
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter()
     }
 
     pub(crate) fn rule(&self, index: RuleIdx) -> Option<&Rule> {

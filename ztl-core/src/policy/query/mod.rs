@@ -115,11 +115,16 @@ impl Query {
     /// # Errors
     /// [`QueryError`] says what is wrong with the text.
     pub fn from_json(text: &str) -> Result<Self, QueryError> {
+        Self::from_map(&Self::object(text)?)
+    }
+
+    /// The object of a line, within the bound and with no key twice.
+    pub(crate) fn object(text: &str) -> Result<Map<String, Value>, QueryError> {
         if text.len() > MAX_QUERY_BYTES {
             return Err(QueryError::TooLong);
         }
         match parse_json(text)?.to_json() {
-            Value::Object(map) => Self::from_map(&map),
+            Value::Object(map) => Ok(map),
             _ => Err(QueryError::NotAnObject),
         }
     }

@@ -103,10 +103,11 @@ pub(super) fn never(
 ) -> Option<NeverDecl> {
     let mut table = Reader::open(node, Place::Fixed("[[never]]"), report)?;
     let flow = flow(&mut table);
+    let transitive = table.one("transitive", value::boolean).unwrap_or_default();
     let why = table.text("why");
     table.finish(|key| {
         (RULE_KEYS.contains(&key) || REQUIREMENTS.contains(&key))
-            .then_some("a `[[never]]` speaks of the whole document: it takes `from`, `to`, `ports` and `actions`, whatever else is asked")
+            .then_some("a `[[never]]` speaks of the whole document: it takes `from`, `to`, `ports`, `actions` and `transitive`, whatever else is asked")
     });
     Some(NeverDecl {
         name,
@@ -114,6 +115,7 @@ pub(super) fn never(
         to: flow.to,
         ports: flow.ports,
         actions: flow.actions,
+        transitive,
         why: why.map(|why| why.value),
         span: node.extent(),
     })

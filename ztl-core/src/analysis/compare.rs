@@ -1,0 +1,125 @@
+//! One action on one edge, under two policies: could it be permitted under one and denied under the other.
+//!
+//! What is not known when documents are compared, the evidence, the conditions and the authorizers, is free: evidence is made
+//! up, and a condition or an authorizer may agree, disagree or fail, though the same text asked about the same parameters does
+//! the same under both. Of two permits the stricter is thereby the one whose requirements are a superset or are met only by
+//! evidence that meets the other's; permits of which neither is the stricter differ in both directions (T10).
+
+use std::collections::BTreeSet;
+
+use crate::action::Action;
+use crate::authorizer::Reads;
+
+use super::edge::{Edge, Grant, Variable, Veto};
+use super::facts::MadeUp;
+
+/// An action on an edge.
+pub(crate) struct Cell<'e, 'a> {
+    /// A forbid covers it whatever the facts are.
+    forbidden: bool,
+    /// The conditions that must all be false.
+    conditions: Vec<(Variable, Reads)>,
+    grants: Vec<(&'e Grant<'a>, BTreeSet<Variable>)>,
+}
+
+impl<'e, 'a> Cell<'e, 'a> {
+    pub(crate) fn of(edge: Option<&'e Edge<'a>>, action: &Action<'_>) -> Self {
+        let mut cell = Self {
+            forbidden: false,
+            conditions: Vec::new(),
+            grants: Vec::new(),
+        };
+        let Some(edge) = edge else {
+            return cell;
+        };
+        for veto in edge.forbids.iter().filter(|veto| veto.covers(action)) {
+            match (veto.condition(action), veto.when) {
+                (Some(condition), Some(when)) => cell.conditions.push((condition, when.reads)),
+                _ => cell.forbidden = true,
+            }
+        }
+        let granted = edge.permits.iter().filter(|grant| grant.pattern.permits(action));
+        cell.grants = granted
+            .map(|grant| (grant, grant.variables().into_iter().collect()))
+            .collect();
+        cell
+    }
+
+    /// How this could be permitted while `other` is not: the permit, and evidence with which it holds. The evidence is none
+    /// where none could be made up that meets the permit, which is then taken to be more than the other.
+    pub(crate) fn beyond(&self, other: &Self, beside: &str) -> Option<(&'e Grant<'a>, Option<MadeUp>)> {
+        if self.forbidden {
+            return None;
+        }
+        let refuted: BTreeSet<&Variable> = self.conditions.iter().map(|(one, _)| one).collect();
+        let mut reads = Reads::nothing();
+        for (_, read) in &self.conditions {
+            reads.token |= read.token;
+            reads.trust_score |= read.trust_score;
+        }
+        // The first for which nothing could be made up; one with evidence is a better answer.
+        let mut unclear = None;
+        for (grant, agreed) in &self.grants {
+            if agreed.iter().any(|one| refuted.contains(one)) {
+                continue;
+            }
+            let mut any = false;
+            for evidence in MadeUp::meeting(&grant.need, reads, beside) {
+                if !evidence.meets(&grant.need) || !evidence.has(reads) {
+                    continue;
+                }
+                any = true;
+                if !other.holds_wherever(&evidence, agreed, &refuted) {
+                    return Some((grant, Some(evidence)));
+                }
+            }
+            if !any && !other.holds_for_the_same(grant, agreed, &refuted) {
+                unclear = unclear.or(Some((*grant, None)));
+            }
+        }
+        unclear
+    }
+
+    /// Whether it is permitted with this evidence where nothing more agrees and nothing more is refuted.
+    fn holds_wherever(
+        &self,
+        evidence: &MadeUp,
+        agreed: &BTreeSet<Variable>,
+        refuted: &BTreeSet<&Variable>,
+    ) -> bool {
+        self.passes(refuted)
+            && self.conditions.iter().all(|(_, reads)| evidence.has(*reads))
+            && self
+                .grants
+                .iter()
+                .any(|(grant, needed)| needed.is_subset(agreed) && evidence.meets(&grant.need))
+    }
+
+    /// The same, for evidence of which is known only that it meets another permit.
+    fn holds_for_the_same(
+        &self,
+        other: &Grant<'_>,
+        agreed: &BTreeSet<Variable>,
+        refuted: &BTreeSet<&Variable>,
+    ) -> bool {
+        self.passes(refuted)
+            && self.grants.iter().any(|(grant, needed)| {
+                needed.is_subset(agreed) && grant.need.key() == other.need.key()
+            })
+    }
+
+    fn passes(&self, refuted: &BTreeSet<&Variable>) -> bool {
+        !self.forbidden && self.conditions.iter().all(|(one, _)| refuted.contains(one))
+    }
+}
+
+/// What of an edge counts, in a form that can be compared: the same here is the same decision.
+pub(crate) fn key_of_grant(grant: &Grant<'_>) -> String {
+    format!("{} {}", grant.pattern, grant.need.key())
+}
+
+/// The same for a forbid.
+pub(crate) fn key_of_veto(veto: &Veto<'_>) -> String {
+    let pattern = veto.pattern.map(ToString::to_string);
+    format!("{pattern:?} {:?}", veto.when.map(|when| when.text))
+}

@@ -1,0 +1,215 @@
+//! A recorded log, asked again under two documents.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::analysis::asked::Asked;
+use crate::analysis::compare::Cell;
+use crate::analysis::edge::{Edge, Question, Seen};
+use crate::analysis::facts;
+use crate::action::Method;
+use crate::decision::Decision;
+use crate::flow::{Direction, Flow};
+use crate::id::SpiffeId;
+use crate::peer::Peer;
+use crate::policy::{Input, Policy, Query, QueryError, RuleIdx, decide};
+use crate::time::Timestamp;
+use crate::zone::Arrival;
+
+/// Why a line of a log cannot be asked again.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// It is neither a decide request nor an audit record.
+    #[error("is neither a decide request nor an audit record: {0}")]
+    Query(#[from] QueryError),
+    /// A field of an audit record is missing, cut off or not what a record has.
+    #[error("has no `{0}` that can be read")]
+    Field(&'static str),
+}
+
+/// What both documents say of one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Replayed {
+    /// The same verdict; of an audit record, which has no evidence: the same for whatever evidence there was.
+    Same,
+    /// Denied under the old document, and permitted under the new one.
+    NewlyPermitted(Box<(Decision, Decision)>),
+    /// Permitted under the old document, and denied under the new one.
+    NewlyDenied(Box<(Decision, Decision)>),
+    /// An audit record whose outcome depends on evidence that it does not hold: with some evidence it is newly permitted,
+    /// with some newly denied, or either.
+    Depends {
+        /// There is evidence with which it is newly permitted.
+        permitted: bool,
+        /// There is evidence with which it is newly denied.
+        denied: bool,
+    },
+}
+
+/// Asks again what a line of a log asked: a decide request as `ztl decide` takes it, or an audit record.
+///
+/// A request is asked with the evidence that it holds. A record holds none: it is compared as [`diff`](super::diff()) does,
+/// for all evidence that there could have been. `now` is the time of requests that state none.
+///
+/// ```
+/// use ztl_core::{Timestamp, analysis::{Replayed, replay}, policy::Policy};
+///
+/// let text = "schema = 1\ntrust_domain = 'td'\n[workloads.a]\nid = 'spiffe://td/a'\n\
+///     [workloads.b]\nid = 'spiffe://td/b'\nports = [80]\n";
+/// let old = Policy::from_toml(&format!("{text}[[permit]]\nfrom = 'a'\nto = 'b'\nactions = 'any'\n"))?;
+/// let new = Policy::from_toml(text)?;
+/// let record = r#"{"verdict":"permit","direction":"ingress","me":"b","peer":"spiffe://td/a","port":80,"action":"GET /"}"#;
+/// let said = replay(&old, &new, record, Timestamp::EPOCH)?;
+/// assert!(matches!(said, Replayed::NewlyDenied(_)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`ReplayError`] where the line is neither.
+pub fn replay(old: &Policy, new: &Policy, line: &str, now: Timestamp) -> Result<Replayed, ReplayError> {
+    let map = Query::object(line)?;
+    if map.contains_key("me") || map.contains_key("direction") {
+        return Record::read(&map)?.replay(old, new, now);
+    }
+    let query = Query::from_map(&map)?;
+    Ok(compare(query.decide(old, now)?, query.decide(new, now)?))
+}
+
+fn compare(was: Decision, is: Decision) -> Replayed {
+    use crate::reason::Verdict::{Deny, Permit};
+    match (was.verdict, is.verdict) {
+        (Deny, Permit) => Replayed::NewlyPermitted(Box::new((was, is))),
+        (Permit, Deny) => Replayed::NewlyDenied(Box::new((was, is))),
+        _ => Replayed::Same,
+    }
+}
+
+/// What a record says of the request; it holds no evidence.
+struct Record {
+    direction: Direction,
+    me: String,
+    peer: Option<SpiffeId>,
+    asserted: bool,
+    arrival: Arrival,
+    port: u16,
+    asked: Asked,
+}
+
+impl Record {
+    fn read(map: &Map<String, Value>) -> Result<Self, ReplayError> {
+        let text = |key: &'static str| match map.get(key) {
+            None => Ok(None),
+            Some(Value::String(text)) if !text.ends_with('…') => Ok(Some(text.as_str())),
+            Some(_) => Err(ReplayError::Field(key)),
+        };
+        let direction = match text("direction")? {
+            Some("ingress") => Direction::Ingress,
+            Some("egress") => Direction::Egress,
+            _ => return Err(ReplayError::Field("direction")),
+        };
+        let peer = text("peer")?.map(SpiffeId::parse_workload).transpose();
+        let addr = text("addr")?.map(str::parse).transpose();
+        let port = map.get("port").and_then(Value::as_u64);
+        let asked = match text("action")? {
+            None => Asked::Flow,
+            Some(action) => asked(action).ok_or(ReplayError::Field("action"))?,
+        };
+        Ok(Self {
+            direction,
+            me: text("me")?.ok_or(ReplayError::Field("me"))?.to_owned(),
+            peer: peer.map_err(|_| ReplayError::Field("peer"))?,
+            asserted: map.contains_key("asserted_by"),
+            arrival: addr
+                .map_err(|_| ReplayError::Field("addr"))?
+                .map_or_else(Arrival::unknown, Arrival::from_addr),
+            port: port
+                .and_then(|port| u16::try_from(port).ok())
+                .ok_or(ReplayError::Field("port"))?,
+            asked,
+        })
+    }
+
+    fn replay(&self, old: &Policy, new: &Policy, now: Timestamp) -> Result<Replayed, ReplayError> {
+        if self.asserted {
+            // Whom a party may assert is compared as a change of the document.
+            return Err(ReplayError::Field("peer"));
+        }
+        let peer = self.peer.clone().map(Peer::foreseen);
+        let flow = match (self.direction, &peer) {
+            (Direction::Ingress, peer) => Flow::ingress(&self.me, self.port, self.arrival, peer.as_ref()),
+            (Direction::Egress, Some(peer)) => Flow::egress(&self.me, self.port, peer),
+            (Direction::Egress, None) => Flow::egress_unproved(&self.me, self.port),
+        };
+        let mut input = Input::new(flow);
+        let action = self.asked.action();
+        if let Some(action) = action {
+            input = input.with_action(Ok(action));
+        }
+        let said = compare(decide(old, &input, now), decide(new, &input, now));
+        let (Some(action), Direction::Ingress) = (action, self.direction) else {
+            // The flow, and a caller's own check, read no evidence.
+            return Ok(said);
+        };
+        if said != Replayed::Same {
+            return Ok(said);
+        }
+        let none = HashSet::new();
+        let seen = [old, new].map(|policy| Seen::of(policy, self.peer.as_ref()));
+        let [was, is] = &seen;
+        let edges = [
+            self.edge(old, was.as_ref(), &none),
+            self.edge(new, is.as_ref(), &none),
+        ];
+        let [was, is] = edges.each_ref().map(|edge| Cell::of(edge.as_ref(), &action));
+        let beside = facts::beside(&[old, new]);
+        let permitted = is.beyond(&was, &beside).is_some();
+        let denied = was.beyond(&is, &beside).is_some();
+        Ok(if permitted || denied {
+            Replayed::Depends { permitted, denied }
+        } else {
+            Replayed::Same
+        })
+    }
+
+    fn edge<'a>(
+        &self,
+        policy: &'a Policy,
+        caller: Option<&Seen<'a>>,
+        without: &HashSet<RuleIdx>,
+    ) -> Option<Edge<'a>> {
+        Question {
+            policy,
+            target: policy.workload_by_name(&self.me)?,
+            port: self.port,
+            caller: caller?,
+            arrival: self.arrival,
+            without,
+        }
+        .edge()
+    }
+}
+
+/// An action as a record shows it.
+fn asked(text: &str) -> Option<Asked> {
+    if text == "connect" {
+        return Some(Asked::Connect);
+    }
+    let (verb, path) = text.rsplit_once(' ')?;
+    let request = |method, upgrade| Asked::Request {
+        method,
+        path: path.to_owned(),
+        upgrade,
+    };
+    Some(match verb {
+        "websocket" => request(Method::Get, Some("websocket".to_owned())),
+        _ => match verb.strip_prefix("upgrade:") {
+            Some(token) => request(Method::Get, Some(token.to_owned())),
+            None => request(Method::parse(verb), None),
+        },
+    })
+    .filter(|asked| asked.action().is_some())
+}
