@@ -9,14 +9,17 @@ use std::collections::BTreeSet;
 
 use crate::action::Action;
 use crate::authorizer::Reads;
+use crate::policy::RuleIdx;
 
 use super::edge::{Edge, Grant, Variable, Veto};
 use super::facts::MadeUp;
 
 /// An action on an edge.
 pub(crate) struct Cell<'e, 'a> {
-    /// A forbid covers it whatever the facts are.
-    forbidden: bool,
+    /// The flow itself is denied.
+    closed: bool,
+    /// A forbid that covers it whatever the facts are.
+    forbidden: Option<RuleIdx>,
     /// The conditions that must all be false.
     conditions: Vec<(Variable, Reads)>,
     grants: Vec<(&'e Grant<'a>, BTreeSet<Variable>)>,
@@ -25,7 +28,8 @@ pub(crate) struct Cell<'e, 'a> {
 impl<'e, 'a> Cell<'e, 'a> {
     pub(crate) fn of(edge: Option<&'e Edge<'a>>, action: &Action<'_>) -> Self {
         let mut cell = Self {
-            forbidden: false,
+            closed: edge.is_none(),
+            forbidden: None,
             conditions: Vec::new(),
             grants: Vec::new(),
         };
@@ -35,7 +39,7 @@ impl<'e, 'a> Cell<'e, 'a> {
         for veto in edge.forbids.iter().filter(|veto| veto.covers(action)) {
             match (veto.condition(action), veto.when) {
                 (Some(condition), Some(when)) => cell.conditions.push((condition, when.reads)),
-                _ => cell.forbidden = true,
+                _ => cell.forbidden = cell.forbidden.or(Some(veto.rule)),
             }
         }
         let granted = edge.permits.iter().filter(|grant| grant.pattern.permits(action));
@@ -48,7 +52,7 @@ impl<'e, 'a> Cell<'e, 'a> {
     /// How this could be permitted while `other` is not: the permit, and evidence with which it holds. The evidence is none
     /// where none could be made up that meets the permit, which is then taken to be more than the other.
     pub(crate) fn beyond(&self, other: &Self, beside: &str) -> Option<(&'e Grant<'a>, Option<MadeUp>)> {
-        if self.forbidden {
+        if self.forbidden.is_some() {
             return None;
         }
         let refuted: BTreeSet<&Variable> = self.conditions.iter().map(|(one, _)| one).collect();
@@ -80,6 +84,12 @@ impl<'e, 'a> Cell<'e, 'a> {
         unclear
     }
 
+    /// In short why this is not permitted, where it is not: alike for what is denied alike.
+    pub(crate) fn shortfall(&self) -> (bool, Option<RuleIdx>, Option<RuleIdx>) {
+        let nearest = self.grants.first().map(|(grant, _)| grant.rule);
+        (self.closed, self.forbidden, nearest)
+    }
+
     /// Whether it is permitted with this evidence where nothing more agrees and nothing more is refuted.
     fn holds_wherever(
         &self,
@@ -109,7 +119,7 @@ impl<'e, 'a> Cell<'e, 'a> {
     }
 
     fn passes(&self, refuted: &BTreeSet<&Variable>) -> bool {
-        !self.forbidden && self.conditions.iter().all(|(one, _)| refuted.contains(one))
+        self.forbidden.is_none() && self.conditions.iter().all(|(one, _)| refuted.contains(one))
     }
 }
 

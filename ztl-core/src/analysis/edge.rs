@@ -240,11 +240,6 @@ impl<'a> Need<'a> {
         need
     }
 
-    /// Whether it asks for anything.
-    pub(crate) fn is_nothing(&self) -> bool {
-        self.native.is_empty() && self.when.is_none() && self.authorizers.is_empty()
-    }
-
     /// The same for two that ask for the same.
     pub(crate) fn key(&self) -> String {
         let Require {

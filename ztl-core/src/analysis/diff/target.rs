@@ -51,8 +51,11 @@ struct Group<'g, 'a> {
     edges: [Option<Edge<'a>>; 2],
 }
 
-/// Changes found, by what tells them apart: the permit, its pattern, and what the other document says.
-type Found = BTreeMap<(RuleIdx, Option<String>, &'static str, Option<Arc<str>>), Change>;
+/// Changes found, by what tells them apart.
+type Found = BTreeMap<Kind, Change>;
+
+/// The permit and its pattern, and in short why the other document denies.
+type Kind = (Option<(RuleIdx, String)>, (bool, Option<RuleIdx>, Option<RuleIdx>));
 
 impl<'a> Comparer<'a> {
     pub(super) fn new(old: &'a Policy, new: &'a Policy) -> Result<Self, TooLarge> {
@@ -302,7 +305,8 @@ impl Group<'_, '_> {
             let [old, new] = self.edges.each_ref().map(|edge| Cell::of(edge.as_ref(), &action));
             for (permitting, (one, other)) in [(&old, &new), (&new, &old)].into_iter().enumerate() {
                 if let Some((grant, evidence)) = one.beyond(other, beside) {
-                    self.record(sides, permitting, &asked, Some(grant), evidence, found);
+                    let kind = (Some((grant.rule, grant.pattern.to_string())), other.shortfall());
+                    self.record(sides, permitting, &asked, (kind, Some(grant)), evidence, found);
                 }
             }
         }
@@ -311,7 +315,8 @@ impl Group<'_, '_> {
             let open = |at: usize| self.edges.get(at).is_some_and(Option::is_some);
             let silent = found.get(one).is_some_and(Found::is_empty);
             if open(one) && !open(other) && silent {
-                self.record(sides, one, &Asked::Flow, None, Some(MadeUp::default()), found);
+                let kind = (None, (true, None, None));
+                self.record(sides, one, &Asked::Flow, (kind, None), None, found);
             }
         }
         Ok(())
@@ -347,7 +352,7 @@ impl Group<'_, '_> {
         sides: [&Policy; 2],
         permitting: usize,
         asked: &Asked,
-        grant: Option<&Grant<'_>>,
+        (kind, grant): (Kind, Option<&Grant<'_>>),
         evidence: Option<MadeUp>,
         found: &mut [Found; 2],
     ) {
@@ -358,6 +363,9 @@ impl Group<'_, '_> {
         ) else {
             return;
         };
+        if found.get(&kind).is_some_and(|known| known.confirmed) {
+            return;
+        }
         let mut witness = self.request(asked);
         if let Some(evidence) = &evidence {
             evidence.write(&mut witness);
@@ -366,7 +374,6 @@ impl Group<'_, '_> {
         let (here, there) = (decide(policy).ok(), decide(other).ok());
         let confirmed = here.as_ref().is_some_and(|one| one.verdict == Verdict::Permit)
             && there.as_ref().is_some_and(|one| one.verdict == Verdict::Deny);
-        let index = grant.map_or(RuleIdx(u32::MAX), |grant| grant.rule);
         let rule = match grant {
             Some(grant) => policy.rule(grant.rule).map(|rule| Arc::clone(&rule.name)),
             None => here.and_then(|here| here.rule),
@@ -376,30 +383,25 @@ impl Group<'_, '_> {
             Some(there) => (there.reason, there.rule),
             None => (Reason::AuthorizerFailed, None),
         };
-        let pattern = grant.map(|grant| grant.pattern.to_string());
         let change = Change {
             callers: self.callers.iter().filter_map(|caller| name_of(sides, caller)).collect(),
             places: self.places(policy),
             to: self.to.into(),
             ports: self.ports.to_vec(),
-            action: pattern.clone(),
+            action: grant.map(|grant| grant.pattern.to_string()),
             rule: rule.unwrap_or_else(|| "".into()),
             requires: grant.map(|grant| grant.need.texts()).unwrap_or_default(),
             otherwise: Otherwise {
                 reason,
                 requires: nearest.as_deref().map(|name| requires(other, name)).unwrap_or_default(),
-                rule: nearest.clone(),
+                rule: nearest,
             },
             witness,
             confirmed,
         };
-        let kept = found.entry((index, pattern, reason.code(), nearest));
-        kept.and_modify(|kept| {
-            if confirmed && !kept.confirmed {
-                *kept = change.clone();
-            }
-        })
-        .or_insert(change);
+        if confirmed || !found.contains_key(&kind) {
+            found.insert(kind, change);
+        }
     }
 
     fn request(&self, asked: &Asked) -> Map<String, Value> {

@@ -1,0 +1,10 @@
+//! Questions about a whole document, checked against trying everything.
+
+#![cfg(test)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod brute;
+mod diff;
+mod universe;
