@@ -105,6 +105,12 @@ pub(crate) struct Need<'a> {
 impl<'a> Question<'_, 'a> {
     /// The edge; none where the flow is denied.
     pub(crate) fn edge(&self) -> Option<Edge<'a>> {
+        self.edge_counting(true)
+    }
+
+    /// The same; where `trust` is not counted, also what the caller's zone is not trusted enough for.
+    pub(crate) fn edge_counting(&self, trust: bool) -> Option<Edge<'a>> {
+        let counted = trust;
         if self.caller.id.is_none() && !self.target.public_ports().contains(&self.port) {
             return None;
         }
@@ -147,7 +153,7 @@ impl<'a> Question<'_, 'a> {
                 Requirement::ZoneTrust(least) => trust.is_some_and(|trust| trust >= *least),
                 _ => true,
             };
-            if !rule.require.iter().all(trusted) {
+            if counted && !rule.require.iter().all(trusted) {
                 continue;
             }
             let need = Need::of(self.policy, rule, decl);

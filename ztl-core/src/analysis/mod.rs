@@ -11,8 +11,12 @@ mod diff;
 mod edge;
 mod facts;
 mod place;
+mod reach;
 
 pub use diff::{
     Caller, Change, Diff, DocumentChange, MAX_COMPARED_ACTIONS, Otherwise, ReplayError, Replayed,
     TooLarge, diff, replay,
 };
+pub use reach::{Reach, ReachEdge, ReachError, ReachOptions, Reached, Use, reach};
+pub(crate) use caller::undeclared;
+pub(crate) use reach::{Chains, Counting, Hop, Mesh, Start};

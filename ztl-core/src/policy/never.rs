@@ -5,8 +5,11 @@
 //! without an SVID, each from every place it could come from, and asks the permits. Requirements are not counted as
 //! protection, and neither are forbids that are conditional, narrowed to some actions, in shadow or off (T10).
 
+use std::collections::{HashMap, HashSet};
+
+use crate::analysis::{Chains, Counting, Hop, Mesh, Start, undeclared};
 use crate::id::{IdPattern, SpiffeId};
-use crate::zone::ZoneIdx;
+use crate::zone::{Arrival, ZoneIdx};
 
 use super::Policy;
 use super::diagnostic::Report;
@@ -20,19 +23,10 @@ pub(super) fn prove(policy: &Policy, report: &mut Report) {
         return;
     }
     let Some(everyone) = candidates(policy) else {
-        let message = "the assertions cannot be proved: an id of the document is too long for another below it";
-        report.error_with_help(
-            policy
-                .document
-                .nevers
-                .first()
-                .map(|never| never.span)
-                .unwrap_or_default(),
-            message,
-            "choose shorter ids",
-        );
+        too_long(policy, report);
         return;
     };
+    let mut chains = None;
     for never in &policy.document.nevers {
         if !names_are_known(policy, never, report) {
             continue;
@@ -43,8 +37,30 @@ pub(super) fn prove(policy: &Policy, report: &mut Report) {
                 format!("`{}` does not hold: the permit `{}` lets {caller} reach `{target}` on port {port}", never.name.value, rule.name),
                 format!("narrow or remove the permit `{}`, or change the assertion", rule.name),
             );
+        } else if never.transitive {
+            let mesh = || Mesh::new(policy, HashSet::new(), Counting::Nothing).map(Chains::new);
+            let Some(chains) = chains.get_or_insert_with(mesh) else {
+                too_long(policy, report);
+                return;
+            };
+            if let Some(hops) = chain(policy, never, &everyone, chains) {
+                report.error_with_help(
+                    never.name.span,
+                    format!("`{}` does not hold over several hops: {hops}", never.name.value),
+                    "cut the chain at one of these permits, or change the assertion",
+                );
+            }
         }
     }
+}
+
+fn too_long(policy: &Policy, report: &mut Report) {
+    let first = policy.document.nevers.first();
+    report.error_with_help(
+        first.map(|never| never.span).unwrap_or_default(),
+        "the assertions cannot be proved: an id of the document is too long for another below it",
+        "choose shorter ids",
+    );
 }
 
 /// A caller that no rule can tell from another one like it.
@@ -60,10 +76,7 @@ fn counter_example<'a>(
     never: &NeverDecl,
     everyone: &[Candidate],
 ) -> Option<(&'a Rule, String, &'a str, u16)> {
-    let candidates: Vec<_> = everyone
-        .iter()
-        .filter(|caller| is_meant(policy, never, caller))
-        .collect();
+    let mut meant = Meant::new(policy, never, everyone);
     for target in targets(policy, never) {
         for port in ports(target, never) {
             let speaking: Vec<_> = speaking(policy, target, port).collect();
@@ -80,19 +93,108 @@ fn counter_example<'a>(
                     .iter()
                     .any(|who| speaks_of(policy, who, caller, rule.effect))
             };
-            for caller in &candidates {
-                let reachable = caller.id.is_some() || target.public_ports.contains(&port);
-                let placed = target.zone.is_none() || caller.zone.is_some();
-                if !reachable || !placed || forbids.iter().any(|rule| names(rule, caller)) {
-                    continue;
-                }
-                if let Some(rule) = permits.iter().find(|rule| names(rule, caller)) {
-                    return Some((**rule, describe(policy, caller), &target.name, port));
+            for rule in permits {
+                for who in &rule.from {
+                    for caller in meant.permitted_by(who) {
+                        let reachable = caller.id.is_some() || target.public_ports.contains(&port);
+                        let placed = target.zone.is_none() || caller.zone.is_some();
+                        if reachable && placed && !forbids.iter().any(|rule| names(rule, caller)) {
+                            return Some((*rule, describe(policy, caller), &target.name, port));
+                        }
+                    }
                 }
             }
         }
     }
     None
+}
+
+/// The callers that an assertion means, found by whom a permit speaks of.
+struct Meant<'p, 'e> {
+    policy: &'p Policy,
+    all: Vec<&'e Candidate>,
+    by_workload: HashMap<WorkloadIdx, Vec<&'e Candidate>>,
+    /// What other principals came to: few stand in many rules.
+    known: HashMap<String, Vec<&'e Candidate>>,
+}
+
+impl<'p, 'e> Meant<'p, 'e> {
+    fn new(policy: &'p Policy, never: &NeverDecl, everyone: &'e [Candidate]) -> Self {
+        let all: Vec<_> = everyone
+            .iter()
+            .filter(|caller| is_meant(policy, never, caller))
+            .collect();
+        let mut by_workload: HashMap<_, Vec<_>> = HashMap::new();
+        for caller in &all {
+            if let Some(index) = caller.workload {
+                by_workload.entry(index).or_default().push(*caller);
+            }
+        }
+        Self {
+            policy,
+            all,
+            by_workload,
+            known: HashMap::new(),
+        }
+    }
+
+    fn permitted_by(&mut self, who: &Who) -> &[&'e Candidate] {
+        if let Who::Workload(index) = who {
+            return self.by_workload.get(index).map_or(&[], Vec::as_slice);
+        }
+        let (policy, all) = (self.policy, &self.all);
+        let speaks = |caller: &&&Candidate| speaks_of(policy, who, caller, Effect::Permit);
+        self.known
+            .entry(format!("{who:?}"))
+            .or_insert_with(|| all.iter().filter(speaks).copied().collect())
+    }
+}
+
+/// How several hops get to what the assertion rules out.
+fn chain(
+    policy: &Policy,
+    never: &NeverDecl,
+    everyone: &[Candidate],
+    chains: &mut Chains<'_>,
+) -> Option<String> {
+    let callers = everyone
+        .iter()
+        .filter(|caller| is_meant(policy, never, caller));
+    let mut starts = Vec::new();
+    for caller in callers {
+        match caller.workload {
+            Some(index) => starts.push(Start::Taken(index)),
+            None => {
+                let here = |arrival: &&Arrival| policy.zones().index_of(arrival) == caller.zone;
+                let places = chains.arrivals().iter().filter(here);
+                starts.extend(places.map(|arrival| Start::Stranger {
+                    id: caller.id.clone(),
+                    arrival: *arrival,
+                    called: describe(policy, caller),
+                }));
+            }
+        }
+    }
+    let meant: HashSet<_> = targets(policy, never)
+        .iter()
+        .map(|target| target.name())
+        .collect();
+    let goal = |hop: &Hop<'_>| {
+        let target = policy.workload(hop.target)?;
+        let port = never.ports.is_empty()
+            || never.ports.iter().any(|range| range.value.contains(hop.port));
+        let mut grants = hop.grants();
+        let found = grants.find(|grant| overlaps(core::slice::from_ref(grant.pattern), never));
+        found
+            .filter(|_| port && meant.contains(target.name()))
+            .map(|grant| grant.rule)
+    };
+    let links = chains.shortest(starts, goal)?;
+    let links = links.iter().map(|link| {
+        let rule = policy.rule(link.rule).map_or("", |rule| &rule.name);
+        format!("{} reaches `{}` on port {} (permit `{rule}`)", link.from, link.to, link.port)
+    });
+    Some(links.collect::<Vec<_>>().join(", "))
 }
 
 /// The enforced rules that speak of a port of the target.
@@ -158,7 +260,7 @@ fn candidates(policy: &Policy) -> Option<Vec<Candidate>> {
             zone,
         }));
     }
-    for id in undeclared(policy)? {
+    for id in undeclared(&[policy], &asserted(policy))? {
         callers.extend(zones.iter().map(|zone| Candidate {
             id: Some(id.clone()),
             workload: None,
@@ -173,53 +275,16 @@ fn candidates(policy: &Policy) -> Option<Vec<Candidate>> {
     Some(callers)
 }
 
-/// An undeclared id for every pattern of the document, and one of a trust domain that it does not name: the exact id, or one
-/// below that nothing in the document names.
-fn undeclared(policy: &Policy) -> Option<Vec<SpiffeId>> {
-    let rules = policy.rules.iter().flat_map(|rule| rule.from.iter());
-    let patterns = rules.filter_map(|who| match who {
-        Who::Id(pattern) => Some(pattern.clone()),
-        _ => None,
-    });
-    let nevers = policy
-        .document
-        .nevers
-        .iter()
-        .flat_map(|never| never.from.iter());
-    let asserted = nevers.filter_map(|from| match &from.value {
-        Principal::Id(pattern) => policy.primary_pattern(pattern),
-        _ => None,
-    });
-    let home = IdPattern::TrustDomain(policy.trust_domain().clone());
-    let patterns: Vec<_> = patterns.chain(asserted).chain([home]).collect();
-    let named = |text: &str| {
-        let in_patterns = patterns
-            .iter()
-            .any(|pattern| pattern.to_string().contains(text));
-        let declared = policy.workloads().iter();
-        in_patterns
-            || declared
-                .into_iter()
-                .any(|workload| workload.id.as_str().contains(text))
-    };
-    // A segment that occurs nowhere; there are more of these than the document has names.
-    let fresh = (0..=u32::MAX)
-        .map(|at| format!("x{at}"))
-        .find(|text| !named(text))?;
-    let mut ids = vec![SpiffeId::parse(&format!("spiffe://{fresh}.invalid/{fresh}")).ok()?];
-    for pattern in &patterns {
-        let id = match pattern {
-            IdPattern::Exact(id) => id.clone(),
-            IdPattern::Below(id) => SpiffeId::parse(&format!("{id}/{fresh}")).ok()?,
-            IdPattern::TrustDomain(domain) => {
-                SpiffeId::parse(&format!("spiffe://{domain}/{fresh}")).ok()?
-            }
-        };
-        ids.extend(Some(id).filter(|id| policy.workload_with_id(id).is_none()));
-    }
-    ids.sort();
-    ids.dedup();
-    Some(ids)
+/// What the assertions name beside the rules.
+fn asserted(policy: &Policy) -> Vec<IdPattern> {
+    let nevers = policy.document.nevers.iter();
+    let named = nevers.flat_map(|never| never.from.iter());
+    named
+        .filter_map(|from| match &from.value {
+            Principal::Id(pattern) => policy.primary_pattern(pattern),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Whether the assertion's `from` means this caller. One who could drop its SVID is meant as `public` too (T11).

@@ -1,0 +1,230 @@
+//! The blast radius of a workload that was taken over: what it can do, and what can be done from there.
+//!
+//! 1. Whoever has taken over a workload has its SVID and its place, skips its own egress checks, and asks for whatever it
+//!    likes. So the target decides alone, and only what stands at the target's end counts.
+//! 2. Requirements may hold: a token may have been taken as well. They are told of, and hold nothing up. What is known from
+//!    the document alone, that a place's zone is trusted enough, does.
+//! 3. A forbid holds something up only if it is enforced and has no condition (T10).
+//! 4. A workload can leave its SVID at home: where a public port reaches, it is tried as `public` too (T11). Where it is a
+//!    party that a target lets say who a caller is (`asserted_by`), it is tried as everyone (T12).
+//! 5. Each workload that is reached, over whatever action, can be taken over in turn.
+//! 6. A workload without a `zone` is tried from every place.
+
+mod chain;
+mod step;
+mod walk;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use thiserror::Error;
+
+pub(crate) use self::chain::{Chains, Start};
+pub(crate) use self::step::{Counting, Hop, Mesh};
+use self::walk::walk;
+use crate::policy::{Policy, RuleIdx};
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ReachError {
+    /// No workload has this name.
+    #[error("there is no workload `{0}`")]
+    UnknownWorkload(String),
+    /// No rule has this name.
+    #[error("there is no rule `{0}`")]
+    UnknownRule(String),
+    /// An id is so long that none fits below it.
+    #[error("an id is too long for another below it")]
+    IdTooLong,
+}
+
+/// What is asked beside the workload.
+#[derive(Clone, Debug, Default)]
+pub struct ReachOptions {
+    without: Vec<String>,
+    hops: Option<usize>,
+}
+
+impl ReachOptions {
+    /// Every rule as it stands, and any number of hops.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// As though this rule were absent, by name.
+    #[must_use]
+    pub fn without(mut self, rule: &str) -> Self {
+        self.without.push(rule.to_owned());
+        self
+    }
+
+    /// At most so many hops.
+    #[must_use]
+    pub const fn hops(mut self, most: usize) -> Self {
+        self.hops = Some(most);
+        self
+    }
+}
+
+/// The blast radius of a workload.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Reach {
+    /// The workload that was taken over.
+    pub start: Arc<str>,
+    /// What can be reached from there, the nearest first and each once.
+    pub reached: Vec<Reached>,
+    /// What can be done from every workload that was taken over, nearest first.
+    pub edges: Vec<ReachEdge>,
+}
+
+/// A workload that can be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reached {
+    /// Its name.
+    pub workload: Arc<str>,
+    /// After how many hops at the least.
+    pub hops: usize,
+    /// Whether it can be reached with nothing but what was taken over: over edges that require nothing.
+    pub freely: bool,
+}
+
+/// What one workload can do at one port of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReachEdge {
+    /// Which hop this is: 1 from the start.
+    pub hop: usize,
+    /// Who calls.
+    pub from: Arc<str>,
+    /// How it shows itself: `svid`, `public`, or `asserted`.
+    pub shown_as: &'static str,
+    /// Whom.
+    pub to: Arc<str>,
+    /// On which port.
+    pub port: u16,
+    /// What it can ask for, by rule.
+    pub uses: Vec<Use>,
+}
+
+impl ReachEdge {
+    /// Whether anything can be done here with nothing but what was taken over.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        self.uses.iter().any(|one| one.requires.is_empty())
+    }
+}
+
+/// What one permit lets somebody do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Use {
+    /// The permit.
+    pub rule: Arc<str>,
+    /// Its action patterns of which something is left.
+    pub actions: Vec<String>,
+    /// What stands in the way: all of this must hold. Empty: nothing does.
+    pub requires: Vec<String>,
+    /// Forbids that take a part of this away.
+    pub except: Vec<Arc<str>>,
+    /// Forbids with a condition, which are not counted on.
+    pub unless: Vec<Arc<str>>,
+}
+
+/// The blast radius of a workload under a policy.
+///
+/// ```
+/// use ztl_core::{analysis::{self, ReachOptions}, policy::Policy};
+///
+/// let policy = Policy::from_toml(r#"
+///     schema = 1
+///     trust_domain = "prod.example"
+///     [workloads.web]
+///     id = "spiffe://prod.example/web"
+///     [workloads.api]
+///     id = "spiffe://prod.example/api"
+///     ports = [8443]
+///     [workloads.db]
+///     id = "spiffe://prod.example/db"
+///     ports = [5432]
+///     [[permit]]
+///     name = "web-asks"
+///     from = "web"
+///     to = "api"
+///     actions = ["GET /{*all}"]
+///     [permit.require]
+///     trust_score = 70
+///     [[permit]]
+///     name = "api-stores"
+///     from = "api"
+///     to = "db"
+///     actions = ["connect"]
+/// "#)?;
+/// let reach = analysis::reach(&policy, "web", &ReachOptions::new())?;
+/// let found: Vec<_> = reach.reached.iter().map(|one| (&*one.workload, one.hops, one.freely)).collect();
+/// assert_eq!(found, [("api", 1, false), ("db", 2, false)]);
+/// assert_eq!(reach.edges[0].uses[0].requires, ["trust_score >= 70"]);
+///
+/// let after = analysis::reach(&policy, "web", &ReachOptions::new().without("api-stores"))?;
+/// assert_eq!(after.reached.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`ReachError`] where there is no such workload or rule.
+pub fn reach(policy: &Policy, workload: &str, options: &ReachOptions) -> Result<Reach, ReachError> {
+    let Some((start, _)) = policy.workload_named(workload) else {
+        return Err(ReachError::UnknownWorkload(workload.to_owned()));
+    };
+    let mut without = HashSet::new();
+    for name in &options.without {
+        let mut rules = policy.rules().zip(0_u32..);
+        let found = rules.find(|(rule, _)| *rule.name == **name);
+        let (_, index) = found.ok_or_else(|| ReachError::UnknownRule(name.clone()))?;
+        without.insert(RuleIdx(index));
+    }
+    let mesh = Mesh::new(policy, without, Counting::Known).ok_or(ReachError::IdTooLong)?;
+    Ok(walk(&mesh, start, options.hops.unwrap_or(usize::MAX)))
+}
+
+impl Reach {
+    /// The blast radius as documented in docs/analysis.md.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let texts = |texts: &[Arc<str>]| texts.iter().map(|one| Value::from(&**one)).collect::<Value>();
+        let reached: Vec<_> = self
+            .reached
+            .iter()
+            .map(|one| json!({ "workload": &*one.workload, "hops": one.hops, "freely": one.freely }))
+            .collect();
+        let edges = self.edges.iter().map(|edge| {
+            let uses = edge.uses.iter().map(|one| {
+                json!({
+                    "rule": &*one.rule,
+                    "actions": one.actions,
+                    "requires": one.requires,
+                    "except": texts(&one.except),
+                    "unless": texts(&one.unless),
+                })
+            });
+            json!({
+                "hop": edge.hop,
+                "from": &*edge.from,
+                "as": edge.shown_as,
+                "to": &*edge.to,
+                "port": edge.port,
+                "free": edge.is_free(),
+                "uses": uses.collect::<Vec<_>>(),
+            })
+        });
+        json!({
+            "start": &*self.start,
+            "reached": reached,
+            "edges": edges.collect::<Vec<_>>(),
+        })
+    }
+}
