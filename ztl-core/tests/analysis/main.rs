@@ -7,4 +7,5 @@ mod support;
 
 mod brute;
 mod diff;
+mod reach;
 mod universe;

@@ -90,11 +90,15 @@ pub(crate) fn questions(flow: &Question, reads_evidence: bool) -> Vec<Question> 
 pub(crate) struct Draft {
     permits: Vec<Value>,
     forbids: Vec<Value>,
-    world: u8,
+    pub(crate) world: u8,
 }
 
 impl Draft {
     pub(crate) fn load(&self) -> Option<Policy> {
+        try_load(&self.document()).ok()
+    }
+
+    pub(crate) fn document(&self) -> Value {
         let mut document = document(&self.permits, &self.forbids);
         match self.world {
             1 => document["zones"]["iot"]["networks"] = json!(["10.20.0.0/16", "10.10.7.0/25"]),
@@ -105,7 +109,7 @@ impl Draft {
             6 => document["trust_domain_aliases"] = json!([]),
             _ => {}
         }
-        try_load(&document).ok()
+        document
     }
 }
 
