@@ -8,6 +8,7 @@ mod check;
 mod clock;
 mod decide;
 mod dev_pki;
+mod diff;
 mod exit;
 mod json;
 mod lines;
@@ -16,6 +17,7 @@ mod pages;
 mod places;
 mod policy_file;
 mod preset;
+mod reach;
 mod spiffe_id;
 mod stream;
 mod test;
@@ -46,6 +48,8 @@ enum Verb {
     Decide(Box<decide::Args>),
     #[command(after_help = EXIT_CODES)]
     Preset(preset::Args),
+    Reach(reach::Args),
+    Diff(diff::Args),
     DevPki(dev_pki::Args),
     CanonicalPath(canonical_path::Args),
     SpiffeId(spiffe_id::Args),
@@ -79,6 +83,8 @@ fn run(verb: &Verb, out: &mut Output) -> Result<Exit, Failure> {
         Verb::Test(args) => test::run(args, out),
         Verb::Decide(args) => decide::run(args, out),
         Verb::Preset(args) => preset::run(args, out),
+        Verb::Reach(args) => reach::run(args, out),
+        Verb::Diff(args) => diff::run(args, out),
         Verb::DevPki(args) => dev_pki::run(args, out),
         Verb::CanonicalPath(_) => canonical_path::run(out),
         Verb::SpiffeId(_) => spiffe_id::run(out),
