@@ -36,7 +36,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let file = PolicyFile::load(&args.policy)?;
     let limited = || {
         let options = ReachOptions::new();
-        args.hops.map_or_else(|| options.clone(), |hops| options.clone().hops(hops))
+        args.hops
+            .map_or_else(|| options.clone(), |hops| options.clone().hops(hops))
     };
     let ask = |options| {
         reach(&file.policy, &args.workload, &options).map_err(|error| usage(&error, &file))
@@ -115,7 +116,15 @@ fn text(
         [] => String::new(),
         rules => format!(", without `{}`", rules.join("`, `")),
     };
-    writeln!(out, "`{}` taken over reaches {count}, {freely} of them freely{given}", found.start)?;
+    let freely = match found.reached.is_empty() {
+        true => String::new(),
+        false => format!(", {freely} of them freely"),
+    };
+    writeln!(
+        out,
+        "`{}` taken over reaches {count}{freely}{given}",
+        found.start
+    )?;
     let mut hop = 0;
     for edge in &found.edges {
         if edge.hop != hop {
@@ -140,7 +149,11 @@ fn text(
             ("no longer reached", names_beyond(before, found)),
             ("reached only now", names_beyond(found, before)),
         ] {
-            let names = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+            let names = if names.is_empty() {
+                "nothing".to_owned()
+            } else {
+                names.join(", ")
+            };
             writeln!(out, "{what}: {names}")?;
         }
     }
@@ -160,7 +173,11 @@ fn write_edge(out: &mut Output, edge: &ReachEdge) -> Result<(), Failure> {
         "asserted" => "  saying that it is somebody else",
         _ => "",
     };
-    writeln!(out, "  {} -> {}:{}{shown_as}", edge.from, edge.to, edge.port)?;
+    writeln!(
+        out,
+        "  {} -> {}:{}{shown_as}",
+        edge.from, edge.to, edge.port
+    )?;
     for one in &edge.uses {
         let line = format!("    {}  (permit {})", one.actions.join(", "), one.rule);
         writeln!(out, "{}", json::escaped(&line))?;
@@ -169,7 +186,10 @@ fn write_edge(out: &mut Output, edge: &ReachEdge) -> Result<(), Failure> {
             let requires = json::escaped(&one.requires.join("; "));
             writeln!(out, "      {only} {requires}")?;
         }
-        for (word, names) in [("except what is forbidden by", &one.except), ("not counting on the conditional", &one.unless)] {
+        for (word, names) in [
+            ("except what is forbidden by", &one.except),
+            ("not counting on the conditional", &one.unless),
+        ] {
             if !names.is_empty() {
                 writeln!(out, "      {word} {}", names.join(", "))?;
             }

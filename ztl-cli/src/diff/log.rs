@@ -127,9 +127,7 @@ impl Shown {
         let decision = |decision: &Decision| -> Value {
             serde_json::from_str(&decision_json(decision)).unwrap_or_default()
         };
-        let decided = |change: &str, old, new| {
-            json!({ "line": self.line, "change": change, "old": decision(old), "new": decision(new) })
-        };
+        let decided = |change: &str, old, new| json!({ "line": self.line, "change": change, "old": decision(old), "new": decision(new) });
         match &self.what {
             What::Permitted(old, new) => decided("newly_permitted", old, new),
             What::Denied(old, new) => decided("newly_denied", old, new),

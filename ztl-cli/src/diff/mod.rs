@@ -62,14 +62,18 @@ impl FailOn {
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let inputs = [Some(&args.old), Some(&args.new), args.log.as_ref()];
-    let from_stdin = inputs.into_iter().flatten().filter(|path| path.as_os_str() == STDIN);
+    let from_stdin = inputs
+        .into_iter()
+        .flatten()
+        .filter(|path| path.as_os_str() == STDIN);
     if from_stdin.count() > 1 {
         let message = "only one of the policies and the log can be standard input";
         return Err(Failure::Usage(message.to_owned()));
     }
     let old = PolicyFile::load(&args.old)?;
     let new = PolicyFile::load(&args.new)?;
-    let found = diff(&old.policy, &new.policy).map_err(|error| Failure::Usage(error.to_string()))?;
+    let found =
+        diff(&old.policy, &new.policy).map_err(|error| Failure::Usage(error.to_string()))?;
     let log = match &args.log {
         None => None,
         Some(path) => {

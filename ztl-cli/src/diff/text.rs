@@ -79,7 +79,10 @@ fn write_change(out: &mut Output, change: &Change, edge: &mut String) -> Result<
         writeln!(out, "{}", escaped(&here))?;
         *edge = here;
     }
-    let action = change.action.as_deref().unwrap_or("the flow, with nothing to ask on it");
+    let action = change
+        .action
+        .as_deref()
+        .unwrap_or("the flow, with nothing to ask on it");
     let mut line = format!("    {action}  (permit {})", change.rule);
     if !change.requires.is_empty() {
         line.push_str(&format!("\n      with: {}", change.requires.join("; ")));
@@ -90,7 +93,10 @@ fn write_change(out: &mut Output, change: &Change, edge: &mut String) -> Result<
         line.push_str(&format!(" by {rule}"));
     }
     if !otherwise.requires.is_empty() {
-        line.push_str(&format!(", which asks for: {}", otherwise.requires.join("; ")));
+        line.push_str(&format!(
+            ", which asks for: {}",
+            otherwise.requires.join("; ")
+        ));
     }
     for line in line.lines() {
         writeln!(out, "{}", escaped(line))?;
@@ -120,10 +126,17 @@ fn write_log(out: &mut Output, log: &Log) -> Result<(), Failure> {
     )?;
     for shown in &log.shown {
         let said = match &shown.what {
-            What::Permitted(old, new) => format!("newly permitted: was {}, is {}", told(old), told(new)),
+            What::Permitted(old, new) => {
+                format!("newly permitted: was {}, is {}", told(old), told(new))
+            }
             What::Denied(old, new) => format!("newly denied: was {}, is {}", told(old), told(new)),
-            What::Depends { permitted: true, denied: true } => "newly permitted or newly denied, as the evidence was".to_owned(),
-            What::Depends { permitted: true, .. } => "newly permitted with some evidence".to_owned(),
+            What::Depends {
+                permitted: true,
+                denied: true,
+            } => "newly permitted or newly denied, as the evidence was".to_owned(),
+            What::Depends {
+                permitted: true, ..
+            } => "newly permitted with some evidence".to_owned(),
             What::Depends { .. } => "newly denied with some evidence".to_owned(),
             What::Unread(message) => message.clone(),
         };

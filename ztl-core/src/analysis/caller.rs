@@ -59,15 +59,27 @@ fn fresh(policies: &[&Policy], patterns: &[IdPattern]) -> Option<Arc<str>> {
 pub(crate) fn callers(policies: &[&Policy]) -> Option<Vec<Option<SpiffeId>>> {
     let mut ids = undeclared(policies, &[])?;
     for policy in policies {
-        ids.extend(policy.workloads().iter().map(|workload| workload.id().clone()));
+        ids.extend(
+            policy
+                .workloads()
+                .iter()
+                .map(|workload| workload.id().clone()),
+        );
     }
     let domains = |policy: &Policy| {
-        let aliases = policy.document().aliases.iter().map(|alias| alias.value.clone());
+        let aliases = policy
+            .document()
+            .aliases
+            .iter()
+            .map(|alias| alias.value.clone());
         let mut domains: Vec<_> = aliases.chain([policy.trust_domain().clone()]).collect();
         domains.sort();
         domains
     };
-    let named: Vec<_> = policies.iter().map(|policy| (policy.trust_domain(), domains(policy))).collect();
+    let named: Vec<_> = policies
+        .iter()
+        .map(|policy| (policy.trust_domain(), domains(policy)))
+        .collect();
     // Where all agree on what is an alias of what, an id in an alias is the id.
     if named.windows(2).any(|pair| pair.first() != pair.last()) {
         let mut all: Vec<_> = named.into_iter().flat_map(|(_, domains)| domains).collect();
@@ -75,7 +87,10 @@ pub(crate) fn callers(policies: &[&Policy]) -> Option<Vec<Option<SpiffeId>>> {
         all.dedup();
         let mut more = Vec::new();
         for id in &ids {
-            if all.iter().any(|domain| domain.as_str() == id.trust_domain_name()) {
+            if all
+                .iter()
+                .any(|domain| domain.as_str() == id.trust_domain_name())
+            {
                 for domain in &all {
                     more.push(id.with_trust_domain(domain).ok()?);
                 }

@@ -42,7 +42,10 @@ impl<'e, 'a> Cell<'e, 'a> {
                 _ => cell.forbidden = cell.forbidden.or(Some(veto.rule)),
             }
         }
-        let granted = edge.permits.iter().filter(|grant| grant.pattern.permits(action));
+        let granted = edge
+            .permits
+            .iter()
+            .filter(|grant| grant.pattern.permits(action));
         cell.grants = granted
             .map(|grant| (grant, grant.variables().into_iter().collect()))
             .collect();
@@ -51,7 +54,11 @@ impl<'e, 'a> Cell<'e, 'a> {
 
     /// How this could be permitted while `other` is not: the permit, and evidence with which it holds. The evidence is none
     /// where none could be made up that meets the permit, which is then taken to be more than the other.
-    pub(crate) fn beyond(&self, other: &Self, beside: &str) -> Option<(&'e Grant<'a>, Option<MadeUp>)> {
+    pub(crate) fn beyond(
+        &self,
+        other: &Self,
+        beside: &str,
+    ) -> Option<(&'e Grant<'a>, Option<MadeUp>)> {
         if self.forbidden.is_some() {
             return None;
         }
@@ -98,7 +105,10 @@ impl<'e, 'a> Cell<'e, 'a> {
         refuted: &BTreeSet<&Variable>,
     ) -> bool {
         self.passes(refuted)
-            && self.conditions.iter().all(|(_, reads)| evidence.has(*reads))
+            && self
+                .conditions
+                .iter()
+                .all(|(_, reads)| evidence.has(*reads))
             && self
                 .grants
                 .iter()

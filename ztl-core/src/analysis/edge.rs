@@ -157,11 +157,12 @@ impl<'a> Question<'_, 'a> {
                 continue;
             }
             let need = Need::of(self.policy, rule, decl);
-            edge.permits.extend(rule.actions.iter().map(|pattern| Grant {
-                rule: index,
-                pattern,
-                need: need.clone(),
-            }));
+            edge.permits
+                .extend(rule.actions.iter().map(|pattern| Grant {
+                    rule: index,
+                    pattern,
+                    need: need.clone(),
+                }));
         }
         Some(edge)
     }
@@ -185,9 +186,10 @@ impl<'a> Question<'_, 'a> {
             })
             .filter(move |(_, rule, _)| rule.mode == Mode::Enforce && rule.effect == effect)
             .filter(move |(_, rule, _)| {
-                rule.from
-                    .iter()
-                    .any(|who| who.speaks_of(caller, effect, policy.zones()).counts_for(effect))
+                rule.from.iter().any(|who| {
+                    who.speaks_of(caller, effect, policy.zones())
+                        .counts_for(effect)
+                })
             })
     }
 }
@@ -311,12 +313,23 @@ impl<'a> Need<'a> {
             Mfa::PhishingResistant => "phishing-resistant mfa".to_owned(),
         }));
         texts.extend(headers.iter().map(|header| {
-            let values: Vec<_> = header.values.iter().map(|value| value.escape_debug()).collect();
+            let values: Vec<_> = header
+                .values
+                .iter()
+                .map(|value| value.escape_debug())
+                .collect();
             let values: Vec<_> = values.iter().map(|value| format!("`{value}`")).collect();
             format!("header {} of {}", header.name.value, values.join(", "))
         }));
-        texts.extend(when.as_ref().map(|when| format!("when {}", when.value.escape_debug())));
-        texts.extend(authorizer.iter().map(|name| format!("no objection by {}", name.value)));
+        texts.extend(
+            when.as_ref()
+                .map(|when| format!("when {}", when.value.escape_debug())),
+        );
+        texts.extend(
+            authorizer
+                .iter()
+                .map(|name| format!("no objection by {}", name.value)),
+        );
         texts
     }
 
@@ -337,7 +350,11 @@ impl<'a> Need<'a> {
                 .as_ref()
                 .map(|audience| format!("audience {}", audience.escape_debug())),
         );
-        parts.extend(scopes.iter().map(|scope| format!("scope {}", scope.escape_debug())));
+        parts.extend(
+            scopes
+                .iter()
+                .map(|scope| format!("scope {}", scope.escape_debug())),
+        );
         let claim = |(name, value): &(std::sync::Arc<str>, Value)| {
             format!("claim {} = {value}", name.escape_debug())
         };
@@ -372,7 +389,10 @@ impl Veto<'_> {
 impl Grant<'_> {
     /// The conditions and authorizers that have to agree.
     pub(crate) fn variables(&self) -> Vec<Variable> {
-        let when = self.need.when.map(|when| Variable::when(when.text, Some(self.pattern)));
+        let when = self
+            .need
+            .when
+            .map(|when| Variable::when(when.text, Some(self.pattern)));
         let template = template_text(Some(self.pattern));
         let authorizers = self.need.authorizers.iter();
         let named = authorizers.map(|name| Variable(format!("authorizer {name}\n{template}")));

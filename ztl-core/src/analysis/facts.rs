@@ -163,7 +163,11 @@ fn logins(mfa: Option<Mfa>, beside: Option<&str>) -> Vec<Option<(&'static str, V
     }
 }
 
-fn token_claims(token: &TokenRequire, issuer: Option<&str>, beside: Option<&str>) -> Map<String, Value> {
+fn token_claims(
+    token: &TokenRequire,
+    issuer: Option<&str>,
+    beside: Option<&str>,
+) -> Map<String, Value> {
     let TokenRequire {
         issuer: _,
         audience,

@@ -13,10 +13,10 @@ mod facts;
 mod place;
 mod reach;
 
-pub use diff::{
-    Caller, Change, Diff, DocumentChange, MAX_COMPARED_ACTIONS, Otherwise, ReplayError, Replayed,
-    TooLarge, diff, replay,
-};
-pub use reach::{Reach, ReachEdge, ReachError, ReachOptions, Reached, Use, reach};
 pub(crate) use caller::undeclared;
+pub use diff::{
+    Caller, Change, Diff, DocumentChange, MAX_ACTIONS_OF_EDGE, MAX_COMPARED_ACTIONS, Otherwise,
+    ReplayError, Replayed, TooLarge, diff, replay,
+};
 pub(crate) use reach::{Chains, Counting, Hop, Mesh, Start};
+pub use reach::{Reach, ReachEdge, ReachError, ReachOptions, Reached, Use, reach};

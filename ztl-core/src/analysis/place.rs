@@ -74,9 +74,10 @@ fn blocks(policies: &[&Policy], ipv4: bool) -> Vec<Block> {
         });
         for (net, owner) in relays.chain(zones) {
             let (first, last) = match net {
-                IpNet::V4(net) if ipv4 => {
-                    (u32::from(net.network()).into(), u32::from(net.broadcast()).into())
-                }
+                IpNet::V4(net) if ipv4 => (
+                    u32::from(net.network()).into(),
+                    u32::from(net.broadcast()).into(),
+                ),
                 IpNet::V6(net) if !ipv4 => (net.network().into(), net.broadcast().into()),
                 _ => continue,
             };
@@ -119,7 +120,11 @@ fn outside(block: &Block, below: &[Block]) -> Option<u128> {
             }
         }
     }
-    if next <= block.last { Some(next) } else { skipped }
+    if next <= block.last {
+        Some(next)
+    } else {
+        skipped
+    }
 }
 
 fn holding(policies: usize, around: &[Block]) -> Holding {
@@ -151,7 +156,10 @@ mod tests {
     use super::*;
 
     fn policy(zones: &[(&str, &[&str])], relays: &[&str]) -> Policy {
-        let mut text = format!("schema = 1\ntrust_domain = 'td'\nrelays = {relays:?}\n");
+        let mut text = "schema = 1\ntrust_domain = 'td'\n".to_owned();
+        if !relays.is_empty() {
+            text.push_str(&format!("relays = {relays:?}\n"));
+        }
         for (name, networks) in zones {
             text.push_str(&format!("[zones.{name}]\nnetworks = {networks:?}\n"));
         }
@@ -159,7 +167,12 @@ mod tests {
     }
 
     fn zones(policy: &Policy, arrivals: &[Arrival]) -> Vec<Option<String>> {
-        let name = |arrival| policy.zones().zone_of(arrival).map(|zone| zone.name().to_owned());
+        let name = |arrival| {
+            policy
+                .zones()
+                .zone_of(arrival)
+                .map(|zone| zone.name().to_owned())
+        };
         arrivals.iter().map(name).collect()
     }
 
@@ -177,7 +190,14 @@ mod tests {
         );
         let arrivals = arrivals(&[&policy]);
         let seen = zones(&policy, &arrivals);
-        let wanted = [None, Some("half"), Some("narrow"), Some("other-half"), Some("everything"), Some("wide")];
+        let wanted = [
+            None,
+            Some("half"),
+            Some("narrow"),
+            Some("other-half"),
+            Some("everything"),
+            Some("wide"),
+        ];
         assert_eq!(seen, wanted.map(|zone| zone.map(str::to_owned)));
         // Nothing of `wide` is left in IPv4: both halves are taken.
         assert!(arrivals[5].addr().expect("address").is_ipv6());
@@ -186,12 +206,26 @@ mod tests {
     #[test]
     fn two_documents_are_cut_along_both() {
         let old = policy(&[("here", &["10.0.0.0/8"])], &[]);
-        let new = policy(&[("here", &["10.0.0.0/9"]), ("there", &["192.0.2.7/32"])], &[]);
+        let new = policy(
+            &[("here", &["10.0.0.0/9"]), ("there", &["192.0.2.7/32"])],
+            &[],
+        );
         let arrivals = arrivals(&[&old, &new]);
-        let pairs: Vec<_> = zones(&old, &arrivals).into_iter().zip(zones(&new, &arrivals)).collect();
+        let pairs: Vec<_> = zones(&old, &arrivals)
+            .into_iter()
+            .zip(zones(&new, &arrivals))
+            .collect();
         let named = |name: Option<&str>| name.map(str::to_owned);
-        for pair in [(None, None), (Some("here"), None), (Some("here"), Some("here")), (None, Some("there"))] {
-            assert!(pairs.contains(&(named(pair.0), named(pair.1))), "{pair:?} in {pairs:?}");
+        for pair in [
+            (None, None),
+            (Some("here"), None),
+            (Some("here"), Some("here")),
+            (None, Some("there")),
+        ] {
+            assert!(
+                pairs.contains(&(named(pair.0), named(pair.1))),
+                "{pair:?} in {pairs:?}"
+            );
         }
         assert_eq!(pairs.len(), 4);
     }

@@ -46,7 +46,10 @@ pub(super) fn prove(policy: &Policy, report: &mut Report) {
             if let Some(hops) = chain(policy, never, &everyone, chains) {
                 report.error_with_help(
                     never.name.span,
-                    format!("`{}` does not hold over several hops: {hops}", never.name.value),
+                    format!(
+                        "`{}` does not hold over several hops: {hops}",
+                        never.name.value
+                    ),
                     "cut the chain at one of these permits, or change the assertion",
                 );
             }
@@ -182,7 +185,10 @@ fn chain(
     let goal = |hop: &Hop<'_>| {
         let target = policy.workload(hop.target)?;
         let port = never.ports.is_empty()
-            || never.ports.iter().any(|range| range.value.contains(hop.port));
+            || never
+                .ports
+                .iter()
+                .any(|range| range.value.contains(hop.port));
         let mut grants = hop.grants();
         let found = grants.find(|grant| overlaps(core::slice::from_ref(grant.pattern), never));
         found
@@ -192,7 +198,10 @@ fn chain(
     let links = chains.shortest(starts, goal)?;
     let links = links.iter().map(|link| {
         let rule = policy.rule(link.rule).map_or("", |rule| &rule.name);
-        format!("{} reaches `{}` on port {} (permit `{rule}`)", link.from, link.to, link.port)
+        format!(
+            "{} reaches `{}` on port {} (permit `{rule}`)",
+            link.from, link.to, link.port
+        )
     });
     Some(links.collect::<Vec<_>>().join(", "))
 }

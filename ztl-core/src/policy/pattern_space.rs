@@ -35,9 +35,7 @@ impl Shape {
             ActionPattern::Http { path, .. }
             | ActionPattern::WebSocket(path)
             | ActionPattern::Upgrade { path, .. } => path.clone(),
-            ActionPattern::Grpc { service, method } => {
-                Template::of_grpc(service, method.as_ref())
-            }
+            ActionPattern::Grpc { service, method } => Template::of_grpc(service, method.as_ref()),
             ActionPattern::Any => return Some(Self::everything(sought)),
             ActionPattern::Connect => return None,
         };
@@ -145,7 +143,13 @@ impl Fresh {
                 .unwrap_or_default()
         };
         Self {
-            any: first(&|at| if at == 0 { "x".to_owned() } else { format!("x{at}") }),
+            any: first(&|at| {
+                if at == 0 {
+                    "x".to_owned()
+                } else {
+                    format!("x{at}")
+                }
+            }),
             int: first(&|at| at.saturating_add(1).to_string()),
             uuid: first(&|at| format!("00000000-0000-4000-8000-{at:012}")),
         }
@@ -283,7 +287,10 @@ mod tests {
         assert_eq!(space(&patterns).paths(10), Ok(Vec::new()));
         patterns.push(("GET /s7/x", true));
         let few = space(&patterns).paths(100).expect("few");
-        assert!(few.len() < 10 && few.contains(&"/s7/x".to_owned()), "{few:?}");
+        assert!(
+            few.len() < 10 && few.contains(&"/s7/x".to_owned()),
+            "{few:?}"
+        );
         patterns.push(("GET /{*all}", true));
         assert_eq!(space(&patterns).paths(100), Err(TooMany));
     }

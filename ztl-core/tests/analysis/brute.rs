@@ -1,9 +1,9 @@
 //! What `diff` says, against trying everything.
 
 use proptest::prelude::*;
+use ztl_core::Verdict;
 use ztl_core::analysis::{self, Caller, Change};
 use ztl_core::policy::{ActionPattern, Policy, Query};
-use ztl_core::Verdict;
 
 use crate::support::{NOW, Question};
 use crate::universe::{edited, flows, peer_name, questions};
@@ -67,7 +67,9 @@ fn check(old: &Policy, new: &Policy) -> Result<usize, TestCaseError> {
                 _ => continue,
             };
             differing += 1;
-            let told = changes.iter().any(|change| covers(change, &question, permitting));
+            let told = changes
+                .iter()
+                .any(|change| covers(change, &question, permitting));
             prop_assert!(told, "missed {question:?}: {was} -> {is}\n{changes:#?}");
         }
     }
@@ -81,17 +83,22 @@ fn check(old: &Policy, new: &Policy) -> Result<usize, TestCaseError> {
             prop_assert_eq!(change.confirmed, said(old) == was && said(new) == is);
             let opaque = |policy: &Policy| {
                 policy.document().rules.iter().any(|rule| {
-                    rule.when.is_some() || rule.require.when.is_some() || !rule.require.authorizer.is_empty()
+                    rule.when.is_some()
+                        || rule.require.when.is_some()
+                        || !rule.require.authorizer.is_empty()
                 })
             };
-            prop_assert!(change.confirmed || opaque(old) || opaque(new), "{change:#?}");
+            prop_assert!(
+                change.confirmed || opaque(old) || opaque(new),
+                "{change:#?}"
+            );
         }
     }
     Ok(differing)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 160, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     /// T10: nothing that changes is missed, nothing is told of that does not change.
     #[test]

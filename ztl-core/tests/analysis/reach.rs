@@ -19,7 +19,16 @@ const WORKLOADS: [(&str, &str); 5] = [
     ("store", support::STORE),
 ];
 const PATHS: [&str; 10] = [
-    "/v1/a", "/v1/admin", "/v1/7", "/v1/a/b", "/v1/a/", "/pkg.Svc/Do", "/", "/x/y", "/z", "/admin/a",
+    "/v1/a",
+    "/v1/admin",
+    "/v1/7",
+    "/v1/a/b",
+    "/v1/a/",
+    "/pkg.Svc/Do",
+    "/",
+    "/x/y",
+    "/z",
+    "/admin/a",
 ];
 
 /// Whether anything at all is permitted there.
@@ -36,7 +45,9 @@ fn any_action(policy: &Policy, from: Option<&str>, addr: &str, to: &str, port: u
     permits(Action::Connect)
         || PATHS.iter().any(|path| {
             let request = |method| Action::request(method, path).expect("path");
-            ["GET", "HEAD", "POST", "PUT"].into_iter().any(|method| permits(request(method)))
+            ["GET", "HEAD", "POST", "PUT"]
+                .into_iter()
+                .any(|method| permits(request(method)))
                 || permits(request("GET").with_upgrade("websocket"))
         })
 }
@@ -44,10 +55,19 @@ fn any_action(policy: &Policy, from: Option<&str>, addr: &str, to: &str, port: u
 /// The document with all that reach does not count on taken out.
 fn relaxed(document: &Value) -> Policy {
     let mut document = document.clone();
-    let rules = |kind: &str| document.get(kind).and_then(Value::as_array).cloned().unwrap_or_default();
+    let rules = |kind: &str| {
+        document
+            .get(kind)
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default()
+    };
     let mut permits = rules("permit");
     for permit in &mut permits {
-        let trust = permit.get("require").and_then(|require| require.get("zone_trust")).cloned();
+        let trust = permit
+            .get("require")
+            .and_then(|require| require.get("zone_trust"))
+            .cloned();
         if let Some(permit) = permit.as_object_mut() {
             permit.remove("require");
             if permit.get("from") == Some(&json!("public")) {
@@ -82,8 +102,16 @@ fn by_trying(policy: &Policy, start: &str) -> Edges {
     let mut at = 0;
     while let Some(from) = taken.get(at).cloned() {
         at += 1;
-        let id = WORKLOADS.iter().find(|(name, _)| *name == from).expect("workload").1;
-        for target in policy.workloads().iter().filter(|target| target.name() != from) {
+        let id = WORKLOADS
+            .iter()
+            .find(|(name, _)| *name == from)
+            .expect("workload")
+            .1;
+        for target in policy
+            .workloads()
+            .iter()
+            .filter(|target| target.name() != from)
+        {
             for port in target.ports().iter().chain(target.public_ports()) {
                 for (shown, as_what) in [(Some(id), "svid"), (None, "public")] {
                     if shown.is_none() && !target.public_ports().contains(port) {
@@ -104,7 +132,14 @@ fn by_trying(policy: &Policy, start: &str) -> Edges {
 }
 
 fn edges(reach: &Reach) -> Edges {
-    let edge = |edge: &analysis::ReachEdge| (edge.from.to_string(), edge.to.to_string(), edge.port, edge.shown_as);
+    let edge = |edge: &analysis::ReachEdge| {
+        (
+            edge.from.to_string(),
+            edge.to.to_string(),
+            edge.port,
+            edge.shown_as,
+        )
+    };
     reach.edges.iter().map(edge).collect()
 }
 
@@ -152,7 +187,9 @@ fn permit(name: &str, from: &str, to: &str, actions: &[&str]) -> Value {
 
 fn reached(policy: &Policy, start: &str) -> Vec<(String, usize, bool)> {
     let all = reach(policy, start).reached;
-    all.iter().map(|one| (one.workload.to_string(), one.hops, one.freely)).collect()
+    all.iter()
+        .map(|one| (one.workload.to_string(), one.hops, one.freely))
+        .collect()
 }
 
 #[test]
@@ -164,7 +201,10 @@ fn t10_weak_forbids_and_requirements_hold_nothing_up() {
         let policy = load(&document(&[first.clone(), second.clone()], forbids));
         reached(&policy, "sensor")
     };
-    let all = vec![("gateway".to_owned(), 1, false), ("store".to_owned(), 2, false)];
+    let all = vec![
+        ("gateway".to_owned(), 1, false),
+        ("store".to_owned(), 2, false),
+    ];
     assert_eq!(found(&[]), all);
     for weak in [
         json!({ "from": "gateway", "to": "store", "mode": "shadow" }),
@@ -174,14 +214,25 @@ fn t10_weak_forbids_and_requirements_hold_nothing_up() {
     ] {
         assert_eq!(found(std::slice::from_ref(&weak)), all, "{weak}");
     }
-    assert_eq!(found(&[json!({ "from": "gateway", "to": "store" })]), all[..1]);
+    assert_eq!(
+        found(&[json!({ "from": "gateway", "to": "store" })]),
+        all[..1]
+    );
     // All that is permitted is forbidden, action by action; a forbid on a path takes raw bytes with it (T20).
-    assert_eq!(found(&[json!({ "from": "gateway", "to": "store", "actions": ["GET /v1/{*rest}"] })]), all[..1]);
+    assert_eq!(
+        found(&[json!({ "from": "gateway", "to": "store", "actions": ["GET /v1/{*rest}"] })]),
+        all[..1]
+    );
 }
 
 #[test]
 fn t10_what_stands_in_the_way_is_told() {
-    let mut guarded = permit("guarded", "router", "store", &["GET /v1/{id}", "POST /v1/{id}"]);
+    let mut guarded = permit(
+        "guarded",
+        "router",
+        "store",
+        &["GET /v1/{id}", "POST /v1/{id}"],
+    );
     guarded["require"] = json!({ "trust_score": 70, "zone_trust": 3, "token": { "issuer": "corp", "scopes": ["infer"] }, "headers": { "x-tenant": ["a", "b"] } });
     let forbids = [
         json!({ "name": "sealed", "from": "any", "to": "store", "actions": ["GET /v1/secret"] }),
@@ -190,12 +241,29 @@ fn t10_what_stands_in_the_way_is_told() {
     ];
     let policy = load(&document(&[guarded], &forbids));
     let found = reach(&policy, "router");
-    let [edge] = found.edges.as_slice() else { panic!("{found:#?}") };
-    let [one] = edge.uses.as_slice() else { panic!("{edge:#?}") };
-    assert_eq!(one.requires, ["trust_score >= 70", "token from corp with scope infer", "header x-tenant of `a`, `b`"]);
+    let [edge] = found.edges.as_slice() else {
+        panic!("{found:#?}")
+    };
+    let [one] = edge.uses.as_slice() else {
+        panic!("{edge:#?}")
+    };
+    assert_eq!(
+        one.requires,
+        [
+            "trust_score >= 70",
+            "token from corp with scope infer",
+            "header x-tenant of `a`, `b`"
+        ]
+    );
     assert_eq!(one.actions, ["GET /v1/{id}", "POST /v1/{id}"]);
-    assert_eq!(one.except.iter().map(|name| &**name).collect::<Vec<_>>(), ["sealed"]);
-    assert_eq!(one.unless.iter().map(|name| &**name).collect::<Vec<_>>(), ["perhaps"]);
+    assert_eq!(
+        one.except.iter().map(|name| &**name).collect::<Vec<_>>(),
+        ["sealed"]
+    );
+    assert_eq!(
+        one.unless.iter().map(|name| &**name).collect::<Vec<_>>(),
+        ["perhaps"]
+    );
     assert!(!edge.is_free());
     // A zone that is not trusted enough is known from the document.
     let mut far = permit("far", "router", "store", &["any"]);
@@ -208,18 +276,31 @@ fn t11_a_workload_comes_as_public_too() {
     let open = json!({ "name": "open", "from": "public", "to": "gateway", "ports": 443, "actions": ["GET /hello"], "anonymous": true });
     let policy = load(&document(&[open], &[]));
     let found = reach(&policy, "sensor");
-    let [edge] = found.edges.as_slice() else { panic!("{found:#?}") };
-    assert_eq!((&*edge.to, edge.port, edge.shown_as, edge.is_free()), ("gateway", 443, "public", true));
+    let [edge] = found.edges.as_slice() else {
+        panic!("{found:#?}")
+    };
+    assert_eq!(
+        (&*edge.to, edge.port, edge.shown_as, edge.is_free()),
+        ("gateway", 443, "public", true)
+    );
 }
 
 #[test]
 fn t12_a_believed_party_that_is_taken_over_is_everyone() {
-    let mut document = document(&[permit("reads", "retriever", "store", &["GET /v1/{id}"])], &[]);
+    let mut document = document(
+        &[permit("reads", "retriever", "store", &["GET /v1/{id}"])],
+        &[],
+    );
     document["workloads"]["store"]["asserted_by"] = json!(["gateway"]);
     let policy = load(&document);
     let found = reach(&policy, "gateway");
-    let [edge] = found.edges.as_slice() else { panic!("{found:#?}") };
-    assert_eq!((&*edge.to, edge.shown_as, &*edge.uses[0].rule), ("store", "asserted", "reads"));
+    let [edge] = found.edges.as_slice() else {
+        panic!("{found:#?}")
+    };
+    assert_eq!(
+        (&*edge.to, edge.shown_as, &*edge.uses[0].rule),
+        ("store", "asserted", "reads")
+    );
     // Somebody that the store does not believe is nobody but itself.
     assert_eq!(reached(&policy, "router"), []);
 }
@@ -235,21 +316,30 @@ fn hops_and_rules_taken_out() {
     let policy = load(&document(&chain, &[]));
     assert_eq!(reached(&policy, "sensor").len(), 3);
     for (hops, many) in [(0, 0), (1, 1), (2, 2), (9, 3)] {
-        let found = analysis::reach(&policy, "sensor", &ReachOptions::new().hops(hops)).expect("reach");
+        let found =
+            analysis::reach(&policy, "sensor", &ReachOptions::new().hops(hops)).expect("reach");
         assert_eq!(found.reached.len(), many, "{hops}");
         assert!(found.edges.iter().all(|edge| edge.hop <= hops));
     }
     let without = |rule| analysis::reach(&policy, "sensor", &ReachOptions::new().without(rule));
     assert_eq!(without("two").expect("reach").reached.len(), 1);
-    assert_eq!(without("four").map(|_| ()), Err(ReachError::UnknownRule("four".to_owned())));
+    assert_eq!(
+        without("four").map(|_| ()),
+        Err(ReachError::UnknownRule("four".to_owned()))
+    );
     let nobody = analysis::reach(&policy, "nobody", &ReachOptions::new());
-    assert_eq!(nobody.map(|_| ()), Err(ReachError::UnknownWorkload("nobody".to_owned())));
+    assert_eq!(
+        nobody.map(|_| ()),
+        Err(ReachError::UnknownWorkload("nobody".to_owned()))
+    );
 }
 
 fn never(permits: &[Value], forbids: &[Value], never: Value) -> Result<(), String> {
     let mut document = document(permits, forbids);
     document["never"] = json!([never]);
-    try_load(&document).map(|_| ()).map_err(|error| error.to_string())
+    try_load(&document)
+        .map(|_| ())
+        .map_err(|error| error.to_string())
 }
 
 #[test]
@@ -296,9 +386,28 @@ fn t11_a_transitive_assertion_tries_strangers_and_those_without_an_svid() {
     let rules = [public, inner.clone()];
     for from in ["public", "sensor"] {
         let error = never(&rules, &[], apart(from)).expect_err("a chain");
-        assert!(error.contains("(permit `open`), `gateway` reaches `store`"), "{error}");
+        assert!(
+            error.contains("(permit `open`), `gateway` reaches `store`"),
+            "{error}"
+        );
     }
-    let strangers = [permit("kin", "spiffe://prod.example/agents/**", "gateway", &["any"]), inner];
-    let error = never(&strangers, &[], apart("spiffe://prod.example/agents/guests/**"));
-    assert!(error.expect_err("a chain").contains("an undeclared workload such as"));
+    let strangers = [
+        permit(
+            "kin",
+            "spiffe://prod.example/agents/**",
+            "gateway",
+            &["any"],
+        ),
+        inner,
+    ];
+    let error = never(
+        &strangers,
+        &[],
+        apart("spiffe://prod.example/agents/guests/**"),
+    );
+    assert!(
+        error
+            .expect_err("a chain")
+            .contains("an undeclared workload such as")
+    );
 }

@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::{self, GATEWAY, Question, ROUTER, SENSOR, STRANGER, document, forbid, permit, try_load};
+use crate::support::{
+    self, GATEWAY, Question, ROUTER, SENSOR, STRANGER, document, forbid, permit, try_load,
+};
 use ztl_core::policy::Policy;
 
 pub(crate) const FROM: [Option<&str>; 6] = [
@@ -14,14 +16,28 @@ pub(crate) const FROM: [Option<&str>; 6] = [
     Some("spiffe://other.example/x"),
     None,
 ];
-pub(crate) const ADDRS: [Option<&str>; 4] =
-    [Some("10.10.0.5"), Some("10.10.7.5"), Some("10.20.0.5"), None];
-pub(crate) const PORTS: [(&str, u16); 4] =
-    [("gateway", 8443), ("gateway", 443), ("router", 8443), ("store", 6333)];
+pub(crate) const ADDRS: [Option<&str>; 4] = [
+    Some("10.10.0.5"),
+    Some("10.10.7.5"),
+    Some("10.20.0.5"),
+    None,
+];
+pub(crate) const PORTS: [(&str, u16); 4] = [
+    ("gateway", 8443),
+    ("gateway", 443),
+    ("router", 8443),
+    ("store", 6333),
+];
 
 const METHODS: [&str; 3] = ["GET", "HEAD", "POST"];
 const PATHS: [&str; 7] = [
-    "/v1/a", "/v1/admin", "/v1/7", "/v1/a/b", "/v1/a/", "/pkg.Svc/Do", "/",
+    "/v1/a",
+    "/v1/admin",
+    "/v1/7",
+    "/v1/a/b",
+    "/v1/a/",
+    "/pkg.Svc/Do",
+    "/",
 ];
 
 /// Every action: method and target, raw bytes, an upgrade.
@@ -37,12 +53,13 @@ pub(crate) fn actions() -> Vec<(Option<(&'static str, &'static str)>, Option<&'s
 
 /// Kinds of evidence: claims, score, headers.
 pub(crate) fn evidence(question: &Question) -> Vec<Question> {
-    let one = |claims: Option<Value>, score: Option<u8>, tenant: &'static [&'static [u8]]| Question {
-        claims,
-        score,
-        headers: tenant.iter().map(|value| ("x-tenant", *value)).collect(),
-        ..question.clone()
-    };
+    let one =
+        |claims: Option<Value>, score: Option<u8>, tenant: &'static [&'static [u8]]| Question {
+            claims,
+            score,
+            headers: tenant.iter().map(|value| ("x-tenant", *value)).collect(),
+            ..question.clone()
+        };
     let strong = json!({ "scope": "read write", "amr": ["mfa"] });
     vec![
         one(None, None, &[]),
@@ -105,8 +122,8 @@ impl Draft {
             2 => document["zones"]["production"]["trust"] = json!(2),
             3 => document["workloads"]["router"]["zone"] = json!("vault"),
             4 => document["workloads"]["router"]["labels"]["tier"] = json!("thing"),
-            5 => document["relays"] = json!([]),
-            6 => document["trust_domain_aliases"] = json!([]),
+            5 => document["relays"] = json!(["10.20.0.99/32"]),
+            6 => document["trust_domain_aliases"] = json!(["older.example"]),
             _ => {}
         }
         document
@@ -127,7 +144,10 @@ pub(crate) fn draft() -> impl Strategy<Value = Draft> {
         .prop_map(|require| json!({ "from": "any", "to": "any", "ports": "1-65535", "actions": ["any", "GET /v1/{id}", "connect"], "require": require }))
     };
     (
-        prop::collection::vec(prop_oneof![4 => permit(), 1 => shapes(), 1 => Just(public)], 0..4),
+        prop::collection::vec(
+            prop_oneof![4 => permit(), 1 => shapes(), 1 => Just(public)],
+            0..4,
+        ),
         prop::collection::vec(forbid(), 0..3),
         prop_oneof![3 => Just(0_u8), 1 => 1..7_u8],
     )

@@ -6,13 +6,17 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::policy::{Document, Mode, Policy, RuleDecl, WorkloadDecl};
+use crate::policy::{
+    Document, ExternalDecl, IssuerDecl, Mode, NeverDecl, Policy, Principal, RuleDecl, Spanned,
+    Target, WorkloadDecl, ZoneDecl,
+};
 
 /// A change of the document itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct DocumentChange {
-    /// What changed: `mode`, `zone`, `relays`, `trust-domain`, `aliases`, `workload`, `external`, `issuer` or `never`.
+    /// What changed: `mode`, `zone`, `relays`, `trust-domain`, `aliases`, `workload`, `external`, `external-rule`, `issuer` or
+    /// `never`.
     pub kind: &'static str,
     /// Its name; empty where there is but one.
     pub name: Arc<str>,
@@ -59,13 +63,18 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<DocumentChange> {
         }
     };
     let domain = |document: &Document| document.trust_domain.value.to_string();
-    one("trust-domain", "", trust_domain.value.to_string(), domain(new));
+    one(
+        "trust-domain",
+        "",
+        trust_domain.value.to_string(),
+        domain(new),
+    );
     let listed = |list: BTreeSet<String>| shown(&list.into_iter().collect::<Vec<_>>());
-    let texts = |list: &[crate::policy::Spanned<crate::id::TrustDomain>]| {
+    let texts = |list: &[Spanned<crate::id::TrustDomain>]| {
         listed(list.iter().map(|one| one.value.to_string()).collect())
     };
     one("aliases", "", texts(aliases), texts(&new.aliases));
-    let networks = |list: &[crate::policy::Spanned<ipnet::IpNet>]| {
+    let networks = |list: &[Spanned<ipnet::IpNet>]| {
         listed(list.iter().map(|one| one.value.to_string()).collect())
     };
     one("relays", "", networks(relays), networks(&new.relays));
@@ -74,11 +83,17 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<DocumentChange> {
         for (name, was) in &was {
             match is.get(name) {
                 Some(is) => one(kind, name, was.clone(), is.clone()),
+                // Whom nobody declares any more is nobody's target, and as a caller is compared by what rules say of it.
+                None if kind == "workload" => {}
                 None => one(kind, name, was.clone(), "gone".to_owned()),
             }
         }
-        // An assertion more is no risk; a workload, zone or issuer more is.
-        for (name, is) in is.iter().filter(|(name, _)| kind != "never" && !was.contains_key(*name)) {
+        // An assertion more is no risk, and what a workload more can do stands in rules.
+        let counts = !matches!(kind, "never" | "workload");
+        for (name, is) in is
+            .iter()
+            .filter(|(name, _)| counts && !was.contains_key(*name))
+        {
             one(kind, name, "not there".to_owned(), is.clone());
         }
     }
@@ -99,16 +114,17 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<DocumentChange> {
 /// The kinds of named parts.
 type Kind = (&'static str, fn(&Document) -> Parts);
 
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 6] = [
     ("zone", zones),
     ("workload", workloads),
     ("external", externals),
+    ("external-rule", external_rules),
     ("issuer", issuers),
     ("never", nevers),
 ];
 
 fn zones(document: &Document) -> Parts {
-    let part = |zone: &crate::policy::ZoneDecl| {
+    let part = |zone: &ZoneDecl| {
         let networks: BTreeSet<_> = zone.networks.iter().map(|net| net.value).collect();
         let networks: Vec<_> = networks.iter().map(ToString::to_string).collect();
         let text = format!("trust {} and networks {}", zone.trust, shown(&networks));
@@ -122,7 +138,11 @@ fn zones(document: &Document) -> Parts {
 fn workloads(document: &Document) -> Parts {
     let part = |workload: &WorkloadDecl| {
         let hosts: Vec<_> = workload.hosts.iter().map(|host| &host.value).collect();
-        let parties: Vec<_> = workload.asserted_by.iter().map(|party| &party.value).collect();
+        let parties: Vec<_> = workload
+            .asserted_by
+            .iter()
+            .map(|party| &party.value)
+            .collect();
         let mut text = workload.id.value.to_string();
         if !hosts.is_empty() {
             text.push_str(&format!(" with hosts {}", shown(&hosts)));
@@ -136,7 +156,7 @@ fn workloads(document: &Document) -> Parts {
 }
 
 fn externals(document: &Document) -> Parts {
-    let part = |external: &crate::policy::ExternalDecl| {
+    let part = |external: &ExternalDecl| {
         let hosts: Vec<_> = external.hosts.iter().map(|host| &host.value).collect();
         let ports: Vec<_> = external.ports.iter().map(|port| port.value).collect();
         let text = format!("hosts {} and ports {}", shown(&hosts), shown(&ports));
@@ -145,10 +165,40 @@ fn externals(document: &Document) -> Parts {
     document.externals.iter().map(part).collect()
 }
 
+/// Rules about destinations outside the mesh, of which no decision is compared.
+fn external_rules(document: &Document) -> Parts {
+    let outward = |rule: &&RuleDecl| {
+        rule.mode != Mode::Off
+            && rule
+                .to
+                .iter()
+                .any(|to| matches!(to.value, Target::External(_)))
+    };
+    let part = |rule: &RuleDecl| {
+        let actions: Vec<_> = rule
+            .actions
+            .iter()
+            .map(|one| one.value.to_string())
+            .collect();
+        let ports: Vec<_> = rule.ports.iter().map(|one| one.value.to_string()).collect();
+        let text = format!(
+            "{} from {} to {} on ports {} with actions {}",
+            rule.effect.as_str(),
+            principals(&rule.from),
+            targets(&rule.to),
+            shown(&ports),
+            shown(&actions)
+        );
+        (Arc::clone(&rule.name.value), text)
+    };
+    document.rules.iter().filter(outward).map(part).collect()
+}
+
 fn issuers(document: &Document) -> Parts {
-    let part = |issuer: &crate::policy::IssuerDecl| {
-        let value = |text: &Option<crate::policy::Spanned<Arc<str>>>| {
-            text.as_ref().map_or_else(|| "none".to_owned(), |text| format!("`{}`", text.value))
+    let part = |issuer: &IssuerDecl| {
+        let value = |text: &Option<Spanned<Arc<str>>>| {
+            text.as_ref()
+                .map_or_else(|| "none".to_owned(), |text| format!("`{}`", text.value))
         };
         let text = format!(
             "`{}` with audience {} and keys in {}",
@@ -162,12 +212,18 @@ fn issuers(document: &Document) -> Parts {
 }
 
 fn nevers(document: &Document) -> Parts {
-    let part = |never: &crate::policy::NeverDecl| {
-        let from: Vec<_> = never.from.iter().map(|one| &one.value).collect();
-        let to: Vec<_> = never.to.iter().map(|one| &one.value).collect();
-        let ports: Vec<_> = never.ports.iter().map(|one| one.value.to_string()).collect();
-        let actions: Vec<_> = never.actions.iter().map(|one| one.value.to_string()).collect();
-        let mut text = format!("from {from:?} to {to:?}");
+    let part = |never: &NeverDecl| {
+        let ports: Vec<_> = never
+            .ports
+            .iter()
+            .map(|one| one.value.to_string())
+            .collect();
+        let actions: Vec<_> = never
+            .actions
+            .iter()
+            .map(|one| one.value.to_string())
+            .collect();
+        let mut text = format!("from {} to {}", principals(&never.from), targets(&never.to));
         if never.transitive {
             text.push_str(" over any number of hops");
         }
@@ -180,6 +236,31 @@ fn nevers(document: &Document) -> Parts {
         (Arc::clone(&never.name.value), text)
     };
     document.nevers.iter().map(part).collect()
+}
+
+/// As a document writes them.
+fn principals(list: &[Spanned<Principal>]) -> String {
+    let text = |one: &Spanned<Principal>| match &one.value {
+        Principal::Workload(name) => name.to_string(),
+        Principal::Id(pattern) => pattern.to_string(),
+        Principal::Label { key, value } => format!("label:{key}={value}"),
+        Principal::Zone(name) => format!("zone:{name}"),
+        Principal::Public => "public".to_owned(),
+        Principal::Any => "any".to_owned(),
+    };
+    list.iter().map(text).collect::<Vec<_>>().join(", ")
+}
+
+fn targets(list: &[Spanned<Target>]) -> String {
+    let text = |one: &Spanned<Target>| match &one.value {
+        Target::Workload(name) => name.to_string(),
+        Target::Id(pattern) => pattern.to_string(),
+        Target::Label { key, value } => format!("label:{key}={value}"),
+        Target::Zone(name) => format!("zone:{name}"),
+        Target::External(name) => format!("external:{name}"),
+        Target::Any => "any".to_owned(),
+    };
+    list.iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
 fn mode_text(mode: Mode) -> String {

@@ -29,7 +29,11 @@ use self::target::Comparer;
 use crate::policy::Policy;
 
 /// Most actions that are compared, over all edges. Past it the answer is [`TooLarge`], never a part of the whole.
-pub const MAX_COMPARED_ACTIONS: usize = 4_000_000;
+pub const MAX_COMPARED_ACTIONS: usize = 1_000_000;
+/// Most actions that are told apart on one edge; past it as above.
+pub const MAX_ACTIONS_OF_EDGE: usize = 100_000;
+/// Most edges that are looked at; past it as above.
+const MAX_EDGES: usize = 10_000_000;
 
 /// The documents tell more apart than can be tried one by one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -104,7 +108,7 @@ impl Diff {
 /// ```
 ///
 /// # Errors
-/// [`TooLarge`] where more would have to be tried than [`MAX_COMPARED_ACTIONS`], or an id is so long that none fits below it.
+/// [`TooLarge`] where more would have to be tried than [`MAX_COMPARED_ACTIONS`], or [`MAX_ACTIONS_OF_EDGE`] on one edge, or an id is so long that none fits below it.
 pub fn diff(old: &Policy, new: &Policy) -> Result<Diff, TooLarge> {
     let (newly_permitted, newly_denied) = Comparer::new(old, new)?.compare()?;
     Ok(Diff {

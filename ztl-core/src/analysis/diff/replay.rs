@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::action::Method;
 use crate::analysis::asked::Asked;
 use crate::analysis::compare::Cell;
 use crate::analysis::edge::{Edge, Question, Seen};
 use crate::analysis::facts;
-use crate::action::Method;
 use crate::decision::Decision;
 use crate::flow::{Direction, Flow};
 use crate::id::SpiffeId;
@@ -70,7 +70,12 @@ pub enum Replayed {
 ///
 /// # Errors
 /// [`ReplayError`] where the line is neither.
-pub fn replay(old: &Policy, new: &Policy, line: &str, now: Timestamp) -> Result<Replayed, ReplayError> {
+pub fn replay(
+    old: &Policy,
+    new: &Policy,
+    line: &str,
+    now: Timestamp,
+) -> Result<Replayed, ReplayError> {
     let map = Query::object(line)?;
     if map.contains_key("me") || map.contains_key("direction") {
         return Record::read(&map)?.replay(old, new, now);
@@ -140,7 +145,9 @@ impl Record {
         }
         let peer = self.peer.clone().map(Peer::foreseen);
         let flow = match (self.direction, &peer) {
-            (Direction::Ingress, peer) => Flow::ingress(&self.me, self.port, self.arrival, peer.as_ref()),
+            (Direction::Ingress, peer) => {
+                Flow::ingress(&self.me, self.port, self.arrival, peer.as_ref())
+            }
             (Direction::Egress, Some(peer)) => Flow::egress(&self.me, self.port, peer),
             (Direction::Egress, None) => Flow::egress_unproved(&self.me, self.port),
         };
@@ -164,7 +171,9 @@ impl Record {
             self.edge(old, was.as_ref(), &none),
             self.edge(new, is.as_ref(), &none),
         ];
-        let [was, is] = edges.each_ref().map(|edge| Cell::of(edge.as_ref(), &action));
+        let [was, is] = edges
+            .each_ref()
+            .map(|edge| Cell::of(edge.as_ref(), &action));
         let beside = facts::beside(&[old, new]);
         let permitted = is.beyond(&was, &beside).is_some();
         let denied = was.beyond(&is, &beside).is_some();

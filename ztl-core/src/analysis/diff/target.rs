@@ -30,7 +30,8 @@ pub(super) struct Comparer<'a> {
     same_world: bool,
     pub(super) beside: String,
     pub(super) none: HashSet<RuleIdx>,
-    /// How much may still be tried.
+    /// How many edges, and how many actions, may still be tried.
+    edges_left: usize,
     left: usize,
 }
 
@@ -55,13 +56,17 @@ struct Group<'g, 'a> {
 type Found = BTreeMap<Kind, Change>;
 
 /// The permit and its pattern, and in short why the other document denies.
-type Kind = (Option<(RuleIdx, String)>, (bool, Option<RuleIdx>, Option<RuleIdx>));
+type Kind = (
+    Option<(RuleIdx, String)>,
+    (bool, Option<RuleIdx>, Option<RuleIdx>),
+);
 
 impl<'a> Comparer<'a> {
     pub(super) fn new(old: &'a Policy, new: &'a Policy) -> Result<Self, TooLarge> {
         let sides = [old, new];
-        let ids = caller::callers(&sides)
-            .ok_or_else(|| TooLarge::new("an id is too long for another below it, or in an alias"))?;
+        let ids = caller::callers(&sides).ok_or_else(|| {
+            TooLarge::new("an id is too long for another below it, or in an alias")
+        })?;
         let callers = ids.into_iter().map(|id| {
             let seen = sides.map(|policy| Seen::of(policy, id.as_ref()));
             let facts = |at: usize| {
@@ -80,6 +85,7 @@ impl<'a> Comparer<'a> {
             same_world: world(old) == world(new),
             beside: facts::beside(&sides),
             none: HashSet::new(),
+            edges_left: super::MAX_EDGES,
             left: super::MAX_COMPARED_ACTIONS,
         })
     }
@@ -92,7 +98,8 @@ impl<'a> Comparer<'a> {
         let gone = gone.filter(|name| new.workload_by_name(name).is_none());
         for name in new.workloads().iter().map(Workload::name).chain(gone) {
             let targets = self.sides.map(|policy| policy.workload_by_name(name));
-            let same = self.same_world && rules_text(old, targets[0]) == rules_text(new, targets[1]);
+            let same =
+                self.same_world && rules_text(old, targets[0]) == rules_text(new, targets[1]);
             if same && !self.callers.iter().any(|caller| caller.changed) {
                 continue;
             }
@@ -123,14 +130,16 @@ impl<'a> Comparer<'a> {
                     continue;
                 };
                 for (place, arrival) in arrivals.iter().enumerate() {
-                    spend(&mut self.left, 1, name)?;
-                    let key = edges(&self.sides, targets, port, caller, *arrival, &self.none).map(|edge| {
-                        edge.map(|edge| {
-                            let forbids = edge.forbids.iter().map(|one| one.rule);
-                            let rules = forbids.chain(edge.permits.iter().map(|one| one.rule));
-                            rules.collect::<Vec<_>>()
-                        })
-                    });
+                    spend(&mut self.edges_left, 1, name)?;
+                    let key = edges(&self.sides, targets, port, caller, *arrival, &self.none).map(
+                        |edge| {
+                            edge.map(|edge| {
+                                let forbids = edge.forbids.iter().map(|one| one.rule);
+                                let rules = forbids.chain(edge.permits.iter().map(|one| one.rule));
+                                rules.collect::<Vec<_>>()
+                            })
+                        },
+                    );
                     let places = alike.entry(key).or_default().entry(class).or_default();
                     places.push(place);
                 }
@@ -139,15 +148,22 @@ impl<'a> Comparer<'a> {
             let mut groups: BTreeMap<(Key, Vec<usize>), Vec<usize>> = BTreeMap::new();
             for (key, by_class) in alike {
                 for (class, places) in by_class {
-                    groups.entry((key.clone(), places)).or_default().extend(
-                        classes.get(class).into_iter().flatten().copied(),
-                    );
+                    groups
+                        .entry((key.clone(), places))
+                        .or_default()
+                        .extend(classes.get(class).into_iter().flatten().copied());
                 }
             }
             for ((_, places), mut callers) in groups {
                 callers.sort_unstable();
-                let callers: Vec<_> = callers.iter().filter_map(|at| self.callers.get(*at)).collect();
-                let arrivals: Vec<_> = places.iter().filter_map(|at| arrivals.get(*at).copied()).collect();
+                let callers: Vec<_> = callers
+                    .iter()
+                    .filter_map(|at| self.callers.get(*at))
+                    .collect();
+                let arrivals: Vec<_> = places
+                    .iter()
+                    .filter_map(|at| arrivals.get(*at).copied())
+                    .collect();
                 let (Some(caller), Some(arrival)) = (callers.first(), arrivals.first()) else {
                     continue;
                 };
@@ -199,8 +215,13 @@ impl<'a> Comparer<'a> {
                 for who in whos {
                     // Not of a zone, and so the same for a permit and a forbid but in what an unknown label counts.
                     let says = who.speaks_of(&caller, Effect::Forbid, policy.zones());
-                    let counts = [Effect::Permit, Effect::Forbid].map(|effect| says.counts_for(effect));
-                    key.push(counts.iter().fold(0, |key, counts| key * 2 + u16::from(*counts)));
+                    let counts =
+                        [Effect::Permit, Effect::Forbid].map(|effect| says.counts_for(effect));
+                    key.push(
+                        counts
+                            .iter()
+                            .fold(0, |key, counts| key * 2 + u16::from(*counts)),
+                    );
                 }
             }
             classes.entry(key).or_default().push(index);
@@ -253,16 +274,16 @@ impl<'a> Comparer<'a> {
 }
 
 fn spend(left: &mut usize, much: usize, target: &str) -> Result<(), TooLarge> {
-    *left = left
-        .checked_sub(much)
-        .ok_or_else(|| too_many(target))?;
+    *left = left.checked_sub(much).ok_or_else(|| too_many(target))?;
     Ok(())
 }
 
 fn too_many(target: &str) -> TooLarge {
     TooLarge::new(format!(
-        "the rules about `{target}` and those before tell more than {} actions apart",
-        super::MAX_COMPARED_ACTIONS
+        "at `{target}` more is told apart than {} actions on one edge, {} in all, or {} edges",
+        super::MAX_ACTIONS_OF_EDGE,
+        super::MAX_COMPARED_ACTIONS,
+        super::MAX_EDGES
     ))
 }
 
@@ -297,16 +318,32 @@ impl Group<'_, '_> {
         left: &mut usize,
         found: &mut [Found; 2],
     ) -> Result<(), TooLarge> {
-        for asked in self.differing(*left).map_err(|_| too_many(self.to))? {
+        for asked in self
+            .differing((*left).min(super::MAX_ACTIONS_OF_EDGE))
+            .map_err(|_| too_many(self.to))?
+        {
             spend(left, 1, self.to)?;
             let Some(action) = asked.action() else {
                 continue;
             };
-            let [old, new] = self.edges.each_ref().map(|edge| Cell::of(edge.as_ref(), &action));
+            let [old, new] = self
+                .edges
+                .each_ref()
+                .map(|edge| Cell::of(edge.as_ref(), &action));
             for (permitting, (one, other)) in [(&old, &new), (&new, &old)].into_iter().enumerate() {
                 if let Some((grant, evidence)) = one.beyond(other, beside) {
-                    let kind = (Some((grant.rule, grant.pattern.to_string())), other.shortfall());
-                    self.record(sides, permitting, &asked, (kind, Some(grant)), evidence, found);
+                    let kind = (
+                        Some((grant.rule, grant.pattern.to_string())),
+                        other.shortfall(),
+                    );
+                    self.record(
+                        sides,
+                        permitting,
+                        &asked,
+                        (kind, Some(grant)),
+                        evidence,
+                        found,
+                    );
                 }
             }
         }
@@ -326,7 +363,9 @@ impl Group<'_, '_> {
     fn differing(&self, most: usize) -> Result<Vec<Asked>, crate::policy::TooMany> {
         let [old, new] = self.edges.each_ref().map(|edge| {
             let edge = edge.iter();
-            let grants = edge.clone().flat_map(|edge| edge.permits.iter().map(key_of_grant));
+            let grants = edge
+                .clone()
+                .flat_map(|edge| edge.permits.iter().map(key_of_grant));
             let vetoes = edge.flat_map(|edge| edge.forbids.iter().map(key_of_veto));
             let keys: [HashSet<String>; 2] = [grants.collect(), vetoes.collect()];
             keys
@@ -370,10 +409,15 @@ impl Group<'_, '_> {
         if let Some(evidence) = &evidence {
             evidence.write(&mut witness);
         }
-        let decide = |policy: &Policy| Query::from_map(&witness).and_then(|query| query.decide(policy, NOW));
+        let decide =
+            |policy: &Policy| Query::from_map(&witness).and_then(|query| query.decide(policy, NOW));
         let (here, there) = (decide(policy).ok(), decide(other).ok());
-        let confirmed = here.as_ref().is_some_and(|one| one.verdict == Verdict::Permit)
-            && there.as_ref().is_some_and(|one| one.verdict == Verdict::Deny);
+        let confirmed = here
+            .as_ref()
+            .is_some_and(|one| one.verdict == Verdict::Permit)
+            && there
+                .as_ref()
+                .is_some_and(|one| one.verdict == Verdict::Deny);
         let rule = match grant {
             Some(grant) => policy.rule(grant.rule).map(|rule| Arc::clone(&rule.name)),
             None => here.and_then(|here| here.rule),
@@ -384,7 +428,11 @@ impl Group<'_, '_> {
             None => (Reason::AuthorizerFailed, None),
         };
         let change = Change {
-            callers: self.callers.iter().filter_map(|caller| name_of(sides, caller)).collect(),
+            callers: self
+                .callers
+                .iter()
+                .filter_map(|caller| name_of(sides, caller))
+                .collect(),
             places: self.places(policy),
             to: self.to.into(),
             ports: self.ports.to_vec(),
@@ -393,7 +441,10 @@ impl Group<'_, '_> {
             requires: grant.map(|grant| grant.need.texts()).unwrap_or_default(),
             otherwise: Otherwise {
                 reason,
-                requires: nearest.as_deref().map(|name| requires(other, name)).unwrap_or_default(),
+                requires: nearest
+                    .as_deref()
+                    .map(|name| requires(other, name))
+                    .unwrap_or_default(),
                 rule: nearest,
             },
             witness,
@@ -420,7 +471,10 @@ impl Group<'_, '_> {
     fn places(&self, policy: &Policy) -> Vec<Option<Arc<str>>> {
         let mut places = Vec::new();
         for arrival in &self.arrivals {
-            let zone = policy.zones().zone_of(arrival).map(|zone| Arc::from(zone.name()));
+            let zone = policy
+                .zones()
+                .zone_of(arrival)
+                .map(|zone| Arc::from(zone.name()));
             if !places.contains(&zone) {
                 places.push(zone);
             }
@@ -433,7 +487,10 @@ fn name_of(sides: [&Policy; 2], caller: &Shown<'_>) -> Option<Caller> {
     let Some(id) = &caller.id else {
         return Some(Caller::Public);
     };
-    let declared = sides.iter().rev().find_map(|policy| policy.workload_by_id(id));
+    let declared = sides
+        .iter()
+        .rev()
+        .find_map(|policy| policy.workload_by_id(id));
     Some(match declared {
         Some(workload) if workload.id() == id => Caller::Workload(workload.shared_name()),
         _ => Caller::Undeclared(id.clone()),
@@ -461,17 +518,27 @@ fn world(policy: &Policy) -> String {
         let networks: BTreeSet<_> = zone.networks.iter().map(|net| net.value).collect();
         (&zone.name.value, zone.trust, networks)
     });
-    let zones: BTreeMap<_, _> = zones.map(|(name, trust, networks)| (name, (trust, networks))).collect();
+    let zones: BTreeMap<_, _> = zones
+        .map(|(name, trust, networks)| (name, (trust, networks)))
+        .collect();
     let relays: BTreeSet<_> = document.relays.iter().map(|net| net.value).collect();
     let aliases: BTreeSet<_> = document.aliases.iter().map(|alias| &alias.value).collect();
-    format!("{zones:?} {relays:?} {aliases:?} {}", document.trust_domain.value)
+    format!(
+        "{zones:?} {relays:?} {aliases:?} {}",
+        document.trust_domain.value
+    )
 }
 
 /// What a target is and all that enforced rules say of it, for a comparison: in any order.
 fn rules_text(policy: &Policy, target: Option<&Workload>) -> Option<BTreeSet<String>> {
     let target = target?;
     let mut texts = BTreeSet::new();
-    texts.insert(format!("{:?} {:?} {:?}", target.zone.is_some(), target.ports, target.public_ports));
+    texts.insert(format!(
+        "{:?} {:?} {:?}",
+        target.zone.is_some(),
+        target.ports,
+        target.public_ports
+    ));
     for entry in target.rules() {
         let (Some(rule), Ok(at)) = (policy.rule(entry.rule), usize::try_from(entry.rule.0)) else {
             continue;
@@ -505,7 +572,10 @@ fn who_text(policy: &Policy, who: &Who) -> String {
         Who::Label { key, value } => format!("label {key:?} {value:?}"),
         Who::Zone(zone) => {
             let zone = policy.zones().get(*zone);
-            format!("zone {}", zone.map(crate::zone::Zone::name).unwrap_or_default())
+            format!(
+                "zone {}",
+                zone.map(crate::zone::Zone::name).unwrap_or_default()
+            )
         }
         Who::Public => "public".to_owned(),
         Who::Any => "any".to_owned(),
@@ -532,7 +602,10 @@ fn port_classes(targets: [Option<&Workload>; 2]) -> Vec<Vec<u16>> {
             key.push(target.public_ports.contains(&port));
             key.extend(target.rules().map(|entry| entry.covers_port(port)));
         }
-        let declared = targets.into_iter().flatten().any(|target| target.listens_on(port));
+        let declared = targets
+            .into_iter()
+            .flatten()
+            .any(|target| target.listens_on(port));
         let class = classes.entry((!declared, key)).or_default();
         if declared || class.is_empty() {
             class.push(port);

@@ -66,9 +66,15 @@ impl<'a> Chains<'a> {
                         queue.push_back((index, None));
                     }
                 }
-                Start::Stranger { id, arrival, called } => {
+                Start::Stranger {
+                    id,
+                    arrival,
+                    called,
+                } => {
                     let hops = self.mesh.hops_of_stranger(id.as_ref(), arrival);
-                    if let Some(end) = follow(&self.mesh, &hops, &called, None, &goal, &mut links, &mut taken, &mut queue) {
+                    if let Some(end) = follow(
+                        &self.mesh, &hops, &called, None, &goal, &mut links, &mut taken, &mut queue,
+                    ) {
                         return Some(unroll(&links, end));
                     }
                 }
@@ -76,10 +82,18 @@ impl<'a> Chains<'a> {
         }
         while let Some((index, before)) = queue.pop_front() {
             let mesh = &self.mesh;
-            let hops = self.hops.entry(index).or_insert_with(|| mesh.hops_of(index));
-            let called = mesh.policy.workload(index).map(|one| format!("`{}`", one.name()));
+            let hops = self
+                .hops
+                .entry(index)
+                .or_insert_with(|| mesh.hops_of(index));
+            let called = mesh
+                .policy
+                .workload(index)
+                .map(|one| format!("`{}`", one.name()));
             let called = called.unwrap_or_default();
-            if let Some(end) = follow(mesh, hops, &called, before, &goal, &mut links, &mut taken, &mut queue) {
+            if let Some(end) = follow(
+                mesh, hops, &called, before, &goal, &mut links, &mut taken, &mut queue,
+            ) {
                 return Some(unroll(&links, end));
             }
         }

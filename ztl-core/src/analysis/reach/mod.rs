@@ -195,11 +195,18 @@ impl Reach {
     /// The blast radius as documented in docs/analysis.md.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let texts = |texts: &[Arc<str>]| texts.iter().map(|one| Value::from(&**one)).collect::<Value>();
+        let texts = |texts: &[Arc<str>]| {
+            texts
+                .iter()
+                .map(|one| Value::from(&**one))
+                .collect::<Value>()
+        };
         let reached: Vec<_> = self
             .reached
             .iter()
-            .map(|one| json!({ "workload": &*one.workload, "hops": one.hops, "freely": one.freely }))
+            .map(
+                |one| json!({ "workload": &*one.workload, "hops": one.hops, "freely": one.freely }),
+            )
             .collect();
         let edges = self.edges.iter().map(|edge| {
             let uses = edge.uses.iter().map(|one| {

@@ -67,8 +67,15 @@ pub(crate) struct Mesh<'a> {
 
 impl<'a> Mesh<'a> {
     /// None where an id is too long for another below it.
-    pub(crate) fn new(policy: &'a Policy, without: HashSet<RuleIdx>, counting: Counting) -> Option<Self> {
-        let believing = policy.workloads().iter().any(|one| !one.asserted_by.is_empty());
+    pub(crate) fn new(
+        policy: &'a Policy,
+        without: HashSet<RuleIdx>,
+        counting: Counting,
+    ) -> Option<Self> {
+        let believing = policy
+            .workloads()
+            .iter()
+            .any(|one| !one.asserted_by.is_empty());
         let everyone = if believing {
             caller::callers(&[policy])?
         } else {
@@ -131,10 +138,22 @@ impl<'a> Mesh<'a> {
             let Some(target) = self.policy.workload(*index) else {
                 continue;
             };
-            hops.extend(self.hops(target, *index, Presented::Svid, &[Some(taken.id.clone())], &places));
+            hops.extend(self.hops(
+                target,
+                *index,
+                Presented::Svid,
+                &[Some(taken.id.clone())],
+                &places,
+            ));
             hops.extend(self.hops(target, *index, Presented::Public, &[None], &places));
             if target.is_asserted_by(&taken.name) {
-                hops.extend(self.hops(target, *index, Presented::Asserted, &self.everyone, &places));
+                hops.extend(self.hops(
+                    target,
+                    *index,
+                    Presented::Asserted,
+                    &self.everyone,
+                    &places,
+                ));
             }
         }
         hops
@@ -143,7 +162,11 @@ impl<'a> Mesh<'a> {
     /// What a caller can do that was not declared, or shows nothing.
     pub(crate) fn hops_of_stranger(&self, id: Option<&SpiffeId>, arrival: Arrival) -> Vec<Hop<'a>> {
         let presented = id.map_or(Presented::Public, |_| Presented::Svid);
-        let targets = self.policy.workloads().iter().zip((0_u32..).map(WorkloadIdx));
+        let targets = self
+            .policy
+            .workloads()
+            .iter()
+            .zip((0_u32..).map(WorkloadIdx));
         targets
             .flat_map(|(target, index)| {
                 self.hops(target, index, presented, &[id.cloned()], &[arrival])
@@ -176,7 +199,12 @@ impl<'a> Mesh<'a> {
         let public = presented == Presented::Public;
         let declared: BTreeSet<u16> = match public {
             true => target.public_ports.iter().copied().collect(),
-            false => target.ports.iter().chain(&target.public_ports).copied().collect(),
+            false => target
+                .ports
+                .iter()
+                .chain(&target.public_ports)
+                .copied()
+                .collect(),
         };
         let seen: Vec<_> = callers
             .iter()
@@ -224,8 +252,12 @@ fn could_mean(policy: &Policy, who: &Who) -> Vec<usize> {
                 id: Some(workload.id.clone()),
                 workload: policy.workload_with_id(&workload.id),
             };
-            who.speaks_of(&seen.from(Arrival::unknown()), Effect::Permit, policy.zones())
-                .counts_for(Effect::Permit)
+            who.speaks_of(
+                &seen.from(Arrival::unknown()),
+                Effect::Permit,
+                policy.zones(),
+            )
+            .counts_for(Effect::Permit)
         }
     };
     let workloads = policy.workloads().iter().enumerate();

@@ -14,7 +14,11 @@ const MAX_TRIED: usize = 10_000;
 
 pub(super) fn walk(mesh: &Mesh<'_>, start: WorkloadIdx, most: usize) -> Reach {
     let policy = mesh.policy;
-    let name = |index| policy.workload(index).map_or_else(|| "".into(), |one| one.shared_name());
+    let name = |index| {
+        policy
+            .workload(index)
+            .map_or_else(|| "".into(), |one| one.shared_name())
+    };
     let mut hops = HashMap::from([(start, 0)]);
     let mut order = Vec::new();
     let mut edges = Vec::new();
@@ -101,7 +105,8 @@ fn uses(policy: &Policy, hop: &Hop<'_>) -> Vec<Use> {
             }
             let conditional = edge.forbids.iter().filter(|veto| veto.when.is_some());
             let may_fire = conditional.filter(|veto| {
-                let covers = |pattern: &crate::policy::ActionPattern| pattern.forbids_some_of(grant.pattern);
+                let covers =
+                    |pattern: &crate::policy::ActionPattern| pattern.forbids_some_of(grant.pattern);
                 veto.pattern.is_none_or(covers)
             });
             add(&mut one.except, except.into_iter().filter_map(name));
@@ -142,7 +147,10 @@ fn left_of(grant: &Grant<'_>, edge: &Edge<'_>) -> Option<Vec<RuleIdx>> {
         if !grant.pattern.permits(&action) {
             continue;
         }
-        let mut covering = forbids.iter().filter(|veto| veto.covers(&action)).peekable();
+        let mut covering = forbids
+            .iter()
+            .filter(|veto| veto.covers(&action))
+            .peekable();
         left |= covering.peek().is_none();
         except.extend(covering.map(|veto| veto.rule));
     }
