@@ -83,7 +83,13 @@ impl ActionSpace {
         };
         self.paths.add(pattern, sought);
         match pattern {
-            ActionPattern::Http { methods, .. } => self.methods.extend(methods),
+            ActionPattern::Http { methods, .. } => {
+                self.methods.extend(
+                    Method::NAMED
+                        .into_iter()
+                        .filter(|one| methods.contains(*one)),
+                );
+            }
             ActionPattern::Grpc { .. } => self.methods.push(Method::Post),
             ActionPattern::WebSocket(_) => self.upgrades.push("websocket".to_owned()),
             ActionPattern::Upgrade { token, .. } => self.upgrades.push(token.to_string()),

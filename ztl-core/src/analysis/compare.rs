@@ -9,13 +9,14 @@ use std::collections::BTreeSet;
 
 use crate::action::Action;
 use crate::authorizer::Reads;
-use crate::policy::RuleIdx;
+use crate::policy::{Policy, RuleIdx};
 
 use super::edge::{Edge, Grant, Variable, Veto};
 use super::facts::MadeUp;
 
 /// An action on an edge.
 pub(crate) struct Cell<'e, 'a> {
+    policy: &'a Policy,
     /// The flow itself is denied.
     closed: bool,
     /// A forbid that covers it whatever the facts are.
@@ -26,8 +27,9 @@ pub(crate) struct Cell<'e, 'a> {
 }
 
 impl<'e, 'a> Cell<'e, 'a> {
-    pub(crate) fn of(edge: Option<&'e Edge<'a>>, action: &Action<'_>) -> Self {
+    pub(crate) fn of(policy: &'a Policy, edge: Option<&'e Edge<'a>>, action: &Action<'_>) -> Self {
         let mut cell = Self {
+            policy,
             closed: edge.is_none(),
             forbidden: None,
             conditions: Vec::new(),
@@ -37,9 +39,9 @@ impl<'e, 'a> Cell<'e, 'a> {
             return cell;
         };
         for veto in edge.forbids.iter().filter(|veto| veto.covers(action)) {
-            match (veto.condition(action), veto.when) {
-                (Some(condition), Some(when)) => cell.conditions.push((condition, when.reads)),
-                _ => cell.forbidden = cell.forbidden.or(Some(veto.rule)),
+            match veto.condition(action) {
+                Some(condition) => cell.conditions.push(condition),
+                None => cell.forbidden = cell.forbidden.or(Some(veto.rule)),
             }
         }
         let granted = edge
@@ -76,7 +78,7 @@ impl<'e, 'a> Cell<'e, 'a> {
             }
             let mut any = false;
             for evidence in MadeUp::meeting(&grant.need, reads, beside) {
-                if !evidence.meets(&grant.need) || !evidence.has(reads) {
+                if !evidence.meets(&grant.need, self.policy) || !evidence.has(reads) {
                     continue;
                 }
                 any = true;
@@ -109,10 +111,9 @@ impl<'e, 'a> Cell<'e, 'a> {
                 .conditions
                 .iter()
                 .all(|(_, reads)| evidence.has(*reads))
-            && self
-                .grants
-                .iter()
-                .any(|(grant, needed)| needed.is_subset(agreed) && evidence.meets(&grant.need))
+            && self.grants.iter().any(|(grant, needed)| {
+                follow(needed, agreed) && evidence.meets(&grant.need, self.policy)
+            })
     }
 
     /// The same, for evidence of which is known only that it meets another permit.
@@ -124,13 +125,19 @@ impl<'e, 'a> Cell<'e, 'a> {
     ) -> bool {
         self.passes(refuted)
             && self.grants.iter().any(|(grant, needed)| {
-                needed.is_subset(agreed) && grant.need.key() == other.need.key()
+                follow(needed, agreed) && grant.need.key() == other.need.key()
             })
     }
 
     fn passes(&self, refuted: &BTreeSet<&Variable>) -> bool {
         self.forbidden.is_none() && self.conditions.iter().all(|(one, _)| refuted.contains(one))
     }
+}
+
+/// Whether all of these are true wherever all of those are.
+fn follow(these: &BTreeSet<Variable>, those: &BTreeSet<Variable>) -> bool {
+    let follows = |one: &Variable| those.iter().any(|other| one.follows_from(other));
+    these.iter().all(follows)
 }
 
 /// What of an edge counts, in a form that can be compared: the same here is the same decision.
@@ -141,5 +148,6 @@ pub(crate) fn key_of_grant(grant: &Grant<'_>) -> String {
 /// The same for a forbid.
 pub(crate) fn key_of_veto(veto: &Veto<'_>) -> String {
     let pattern = veto.pattern.map(ToString::to_string);
-    format!("{pattern:?} {:?}", veto.when.map(|when| when.text))
+    let variable = veto.is_conditional().then(|| veto.variable());
+    format!("{pattern:?} {variable:?} {}", veto.of_peer)
 }

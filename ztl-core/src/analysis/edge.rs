@@ -1,6 +1,6 @@
 //! One caller at one port of one target: the enforced rules that speak there, each with what else it asks.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Value;
 
@@ -8,8 +8,8 @@ use crate::action::Action;
 use crate::authorizer::Reads;
 use crate::id::SpiffeId;
 use crate::policy::{
-    ActionPattern, Caller, Effect, Mfa, Mode, Place, Policy, Require, Requirement, Rule, RuleDecl,
-    RuleIdx, TokenRequire, Workload, WorkloadIdx,
+    ActionPattern, Caller, Effect, Mfa, Mode, Oblige, Place, Policy, Require, Requirement, Rule,
+    RuleDecl, RuleIdx, Spanned, Subject, TokenRequire, Workload, WorkloadIdx,
 };
 use crate::zone::Arrival;
 
@@ -73,6 +73,9 @@ pub(crate) struct Veto<'a> {
     /// None: every action.
     pub(crate) pattern: Option<&'a ActionPattern>,
     pub(crate) when: Option<When<'a>>,
+    /// It speaks of the peer; else it fires only on somebody who comes along (T12).
+    pub(crate) of_peer: bool,
+    pub(crate) decl: &'a RuleDecl,
 }
 
 /// A condition, and what it reads.
@@ -94,6 +97,7 @@ pub(crate) struct Grant<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Need<'a> {
     pub(crate) decl: &'a Require,
+    rule: &'a RuleDecl,
     /// What the decision itself asks, without conditions and authorizers.
     pub(crate) native: Vec<&'a Requirement>,
     pub(crate) when: Option<When<'a>>,
@@ -131,7 +135,7 @@ impl<'a> Question<'_, 'a> {
             .and_then(|zone| self.policy.zones().get(zone))
             .map(crate::zone::Zone::trust);
         let mut edge = Edge::default();
-        for (index, rule, decl) in speaking(Effect::Forbid) {
+        for (index, rule, decl, of_peer) in self.forbidding(&caller) {
             let when = decl.when.as_ref().zip(rule.when.as_ref());
             let when = when.map(|(text, condition)| When {
                 text: &text.value,
@@ -141,6 +145,8 @@ impl<'a> Question<'_, 'a> {
                 rule: index,
                 pattern,
                 when,
+                of_peer,
+                decl,
             };
             if rule.actions.is_empty() {
                 edge.forbids.push(veto(None));
@@ -172,25 +178,46 @@ impl<'a> Question<'_, 'a> {
         caller: &'s Caller<'s>,
         effect: Effect,
     ) -> impl Iterator<Item = (RuleIdx, &'a Rule, &'a RuleDecl)> + 's {
-        let policy = self.policy;
+        let speaks = move |rule: &Rule| {
+            rule.from.iter().any(|who| {
+                who.speaks_of(caller, effect, self.policy.zones())
+                    .counts_for(effect)
+            })
+        };
+        self.rules()
+            .filter(move |(_, rule, _)| rule.effect == effect && speaks(rule))
+    }
+
+    /// The forbids that speak of the peer, and those that could fire on somebody who comes along with it (T12).
+    fn forbidding<'s>(
+        &'s self,
+        caller: &'s Caller<'s>,
+    ) -> impl Iterator<Item = (RuleIdx, &'a Rule, &'a RuleDecl, bool)> + 's {
+        let speaks = move |rule: &Rule| {
+            rule.from.iter().any(|who| {
+                who.speaks_of(caller, Effect::Forbid, self.policy.zones())
+                    .counts_for(Effect::Forbid)
+            })
+        };
+        self.rules()
+            .filter(|(_, rule, _)| rule.effect == Effect::Forbid)
+            .map(move |(index, rule, decl)| (index, rule, decl, speaks(rule)))
+            .filter(|(_, rule, _, of_peer)| *of_peer || rule.forbids_parties())
+    }
+
+    /// The enforced rules about the target on this port.
+    fn rules(&self) -> impl Iterator<Item = (RuleIdx, &'a Rule, &'a RuleDecl)> {
+        let (policy, port, without) = (self.policy, self.port, self.without);
         let target: &'a Workload = self.target;
         target
             .rules()
-            .filter(|entry| entry.covers_port(self.port) && !self.without.contains(&entry.rule))
+            .filter(move |entry| entry.covers_port(port) && !without.contains(&entry.rule))
             .filter_map(move |entry| {
-                let decl = policy
-                    .document()
-                    .rules
-                    .get(usize::try_from(entry.rule.0).ok()?)?;
+                let at = usize::try_from(entry.rule.0).ok()?;
+                let decl = policy.document().rules.get(at)?;
                 Some((entry.rule, policy.rule(entry.rule)?, decl))
             })
-            .filter(move |(_, rule, _)| rule.mode == Mode::Enforce && rule.effect == effect)
-            .filter(move |(_, rule, _)| {
-                rule.from.iter().any(|who| {
-                    who.speaks_of(caller, effect, policy.zones())
-                        .counts_for(effect)
-                })
-            })
+            .filter(|(_, rule, _)| rule.mode == Mode::Enforce)
     }
 }
 
@@ -208,6 +235,7 @@ impl<'a> Need<'a> {
         } = &decl.require;
         let mut need = Self {
             decl: &decl.require,
+            rule: decl,
             native: Vec::new(),
             when: None,
             authorizers: authorizer.iter().map(|name| &*name.value).collect(),
@@ -225,7 +253,9 @@ impl<'a> Need<'a> {
                     reads
                 }
                 Requirement::Authorizer(authorizer) => authorizer.reads(),
-                Requirement::ZoneTrust(_) => continue,
+                // Whom they name is compared by name, and not made up.
+                Requirement::ZoneTrust(_) | Requirement::Subject(_) => continue,
+                Requirement::Actors(_) => Reads::nothing().with_token(),
                 Requirement::TrustScore(_)
                 | Requirement::Token(_)
                 | Requirement::Mfa(_)
@@ -282,7 +312,10 @@ impl<'a> Need<'a> {
                 mfa.map(|mfa| mfa.value),
                 headers,
                 when.as_ref().map(|when| &when.value),
-                authorizers
+                authorizers,
+                names(&self.rule.subject),
+                names(&self.rule.actors),
+                obligations(&self.rule.oblige),
             )
         )
     }
@@ -325,11 +358,19 @@ impl<'a> Need<'a> {
             when.as_ref()
                 .map(|when| format!("when {}", when.value.escape_debug())),
         );
-        texts.extend(
-            authorizer
-                .iter()
-                .map(|name| format!("no objection by {}", name.value)),
-        );
+        let named = authorizer.iter();
+        texts.extend(named.map(|name| format!("no objection by {}", name.value)));
+        for (word, list) in [
+            ("subject", &self.rule.subject),
+            ("actors", &self.rule.actors),
+        ] {
+            if !list.is_empty() {
+                let names: Vec<_> = names(list).into_iter().collect();
+                texts.push(format!("{word} of {}", names.join(", ").escape_debug()));
+            }
+        }
+        let oblige = obligations(&self.rule.oblige);
+        texts.extend(oblige.map(|text| text.escape_debug().to_string()));
         texts
     }
 
@@ -373,41 +414,147 @@ impl Veto<'_> {
         self.pattern.is_none_or(|pattern| pattern.forbids(action))
     }
 
-    /// The condition that has to be false for the action to pass; none where it is forbidden whatever the facts are.
-    pub(crate) fn condition(&self, action: &Action<'_>) -> Option<Variable> {
-        let when = self.when?;
-        // On a raw stream, and where a parameter cannot be told, a conditional forbid fires.
+    /// Whether it may not fire: it has a condition, or speaks of somebody who comes along.
+    pub(crate) fn is_conditional(&self) -> bool {
+        !self.of_peer || self.when.is_some() || self.is_by_party()
+    }
+
+    fn is_by_party(&self) -> bool {
+        !self.decl.subject.is_empty() || !self.decl.actors.is_empty()
+    }
+
+    /// All that it asks beside the action.
+    pub(crate) fn variable(&self) -> Variable {
+        let (subject, actors) = (names(&self.decl.subject), names(&self.decl.actors));
+        let text = self.when.map(|when| when.text);
+        let template = template_text(self.pattern);
+        // Whom it speaks of matters where that is not the peer.
+        let from = self.decl.from.iter().filter(|_| !self.of_peer);
+        let from: BTreeSet<_> = from.map(|one| format!("{:?}", one.value)).collect();
+        Variable::Text(format!(
+            "forbid {from:?} {subject:?} {actors:?} {text:?}\n{template}"
+        ))
+    }
+
+    /// What has to be untrue for the action to pass, and what that is read from; none where it is forbidden whatever the
+    /// facts are.
+    pub(crate) fn condition(&self, action: &Action<'_>) -> Option<(Variable, Reads)> {
+        if !self.of_peer {
+            return Some((self.variable(), Reads::nothing()));
+        }
+        // On a raw stream a conditional forbid fires.
         let path = action.resource()?.path();
+        if self.is_by_party() {
+            return Some((self.variable(), Reads::nothing().with_token()));
+        }
+        // So it does where a parameter cannot be told.
+        let when = self.when?;
         let template = self.pattern.and_then(ActionPattern::template);
         if template.is_some_and(|template| !template.matches(path)) {
             return None;
         }
-        Some(Variable::when(when.text, self.pattern))
+        Some((Variable::when(when.text, self.pattern), when.reads))
     }
 }
 
 impl Grant<'_> {
-    /// The conditions and authorizers that have to agree.
+    /// What has to be true beside what a decision itself asks of evidence.
     pub(crate) fn variables(&self) -> Vec<Variable> {
-        let when = self
-            .need
-            .when
-            .map(|when| Variable::when(when.text, Some(self.pattern)));
+        let mut all = Vec::new();
+        let when = self.need.when;
+        all.extend(when.map(|when| Variable::when(when.text, Some(self.pattern))));
         let template = template_text(Some(self.pattern));
         let authorizers = self.need.authorizers.iter();
-        let named = authorizers.map(|name| Variable(format!("authorizer {name}\n{template}")));
-        when.into_iter().chain(named).collect()
+        all.extend(
+            authorizers.map(|name| Variable::Text(format!("authorizer {name}\n{template}"))),
+        );
+        let RuleDecl {
+            subject,
+            actors,
+            oblige,
+            effect: _,
+            name: _,
+            mode: _,
+            from: _,
+            to: _,
+            ports: _,
+            actions: _,
+            anonymous: _,
+            require: _,
+            when: _,
+            why: _,
+            controls: _,
+            span: _,
+        } = self.need.rule;
+        for (what, list) in [("subject", subject), ("actors", actors)] {
+            if !list.is_empty() {
+                all.push(Variable::OneOf(what, names(list)));
+            }
+        }
+        all.extend(obligations(oblige).map(Variable::Text));
+        all
     }
 }
 
-/// Something of which nothing is known but that the same text, asked with the same parameters, has the same answer.
+/// Something of which nothing is known but that the same has the same answer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Variable(String);
+pub(crate) enum Variable {
+    /// A text, asked with the same parameters.
+    Text(String),
+    /// That all who come along as such are among these.
+    OneOf(&'static str, BTreeSet<String>),
+}
 
 impl Variable {
     fn when(text: &str, pattern: Option<&ActionPattern>) -> Self {
-        Self(format!("when {text}\n{}", template_text(pattern)))
+        Self::Text(format!("when {text}\n{}", template_text(pattern)))
     }
+
+    /// Whether it is true wherever the other is.
+    pub(crate) fn follows_from(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::OneOf(what, wider), Self::OneOf(other, narrower)) => {
+                what == other && narrower.is_subset(wider)
+            }
+            (one, other) => one == other,
+        }
+    }
+}
+
+/// As a document writes them.
+fn names(list: &[Spanned<Subject>]) -> BTreeSet<String> {
+    let text = |one: &Spanned<Subject>| match &one.value {
+        Subject::Workload(name) => name.to_string(),
+        Subject::Id(pattern) => pattern.to_string(),
+        Subject::Label { key, value } => format!("label:{key}={value}"),
+        Subject::Issuer(issuer) => format!("issuer:{issuer}"),
+        Subject::User { issuer, subject } => format!("user:{issuer}/{subject}"),
+        Subject::Any => "any".to_owned(),
+    };
+    list.iter().map(text).collect()
+}
+
+/// Obligations count as something more that is asked: a permit without them is the looser one.
+fn obligations(oblige: &Oblige) -> Option<String> {
+    let Oblige {
+        limit,
+        schema,
+        max_body,
+        log,
+    } = oblige;
+    let mut parts = Vec::new();
+    parts.extend(limit.as_ref().map(|limit| format!("limit {}", limit.value)));
+    parts.extend(
+        schema
+            .as_ref()
+            .map(|schema| format!("schema {}", schema.value)),
+    );
+    parts.extend(max_body.map(|most| format!("max_body {}", most.value)));
+    parts.extend(
+        log.as_ref()
+            .map(|fields| format!("log {}", fields.join(", "))),
+    );
+    (!parts.is_empty()).then(|| format!("obliged to {}", parts.join(" and ")))
 }
 
 /// What names the parameters.

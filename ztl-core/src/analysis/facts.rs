@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::authorizer::Reads;
 use crate::evidence::{Claims, Evidence, Headers, TrustScore};
-use crate::policy::{Given, Mfa, Policy, Require, TokenRequire};
+use crate::policy::{Along, Given, Mfa, Policy, Require, TokenRequire};
 use crate::time::Timestamp;
 
 use super::edge::Need;
@@ -102,14 +102,16 @@ impl MadeUp {
     }
 
     /// Whether what a decision itself asks is met, and what conditions read is there.
-    pub(crate) fn meets(&self, need: &Need<'_>) -> bool {
+    pub(crate) fn meets(&self, need: &Need<'_>, policy: &Policy) -> bool {
         let mut evidence = Evidence::none().with_headers(&self.headers);
         evidence.claims = self.claims.as_ref();
         evidence.trust_score = self
             .score
             .and_then(|score| TrustScore::new(score, Timestamp::EPOCH, Timestamp::MAX));
+        let along = Along::new(policy, &evidence, Timestamp::EPOCH);
         let given = Given {
             evidence: &evidence,
+            along: &along,
             zone_trust: None,
             facts: &|_| {},
             now: Timestamp::EPOCH,

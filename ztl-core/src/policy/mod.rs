@@ -45,14 +45,15 @@ pub use read::Format;
 pub use template::Template;
 pub use workload::Workload;
 
+pub(crate) use along::Along;
 pub(crate) use decide::Outcome;
 pub(crate) use edge::Edge;
+use index::{Hashed, Index};
 pub(crate) use pattern_space::{PathSpace, TooMany};
 pub(crate) use reads::Read;
 pub(crate) use requirement::Given;
 pub(crate) use rule::{Caller, Place, Requirement, Rule, RuleIdx, Who};
 pub(crate) use workload::WorkloadIdx;
-use index::{Hashed, Index};
 
 use crate::id::{IdPattern, SpiffeId, TrustDomain};
 use crate::zone::ZoneMap;

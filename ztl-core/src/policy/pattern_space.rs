@@ -35,7 +35,9 @@ impl Shape {
             ActionPattern::Http { path, .. }
             | ActionPattern::WebSocket(path)
             | ActionPattern::Upgrade { path, .. } => path.clone(),
-            ActionPattern::Grpc { service, method } => Template::of_grpc(service, method.as_ref()),
+            ActionPattern::Grpc { service, method } => {
+                Template::of_grpc(service, method.as_deref())
+            }
             ActionPattern::Any => return Some(Self::everything(sought)),
             ActionPattern::Connect => return None,
         };

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::policy::{
-    Document, ExternalDecl, IssuerDecl, Mode, NeverDecl, Policy, Principal, RuleDecl, Spanned,
-    Target, WorkloadDecl, ZoneDecl,
+    AuthorizerDecl, Document, ExternalDecl, IssuerDecl, LimitDecl, Mode, NeverDecl, Policy,
+    Principal, RuleDecl, Spanned, Target, WorkloadDecl, ZoneDecl,
 };
 
 /// A change of the document itself.
@@ -48,6 +48,8 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<DocumentChange> {
         workloads: _,
         externals: _,
         issuers: _,
+        limits: _,
+        authorizers: _,
         rules: _,
         nevers: _,
         tests: _,
@@ -114,12 +116,14 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<DocumentChange> {
 /// The kinds of named parts.
 type Kind = (&'static str, fn(&Document) -> Parts);
 
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 8] = [
     ("zone", zones),
     ("workload", workloads),
     ("external", externals),
     ("external-rule", external_rules),
     ("issuer", issuers),
+    ("limit", limits),
+    ("authorizer", authorizers),
     ("never", nevers),
 ];
 
@@ -133,7 +137,7 @@ fn zones(document: &Document) -> Parts {
     document.zones.iter().map(part).collect()
 }
 
-/// Who a workload is, and what is decided beside its rules. Where it stands, its labels and its ports are compared by what
+/// Who a workload is, and what is decided beside its rules. Where it stands and its ports are compared by what
 /// they change.
 fn workloads(document: &Document) -> Parts {
     let part = |workload: &WorkloadDecl| {
@@ -146,6 +150,13 @@ fn workloads(document: &Document) -> Parts {
         let mut text = workload.id.value.to_string();
         if !hosts.is_empty() {
             text.push_str(&format!(" with hosts {}", shown(&hosts)));
+        }
+        // A forbid or a `subject` may speak of a label of somebody who comes along.
+        if !workload.labels.is_empty() {
+            text.push_str(&format!(" with labels {:?}", workload.labels));
+        }
+        if !workload.forwards.is_empty() {
+            text.push_str(&format!(" forwarding {}", principals(&workload.forwards)));
         }
         if !parties.is_empty() {
             text.push_str(&format!(" asserted by {}", shown(&parties)));
@@ -209,6 +220,20 @@ fn issuers(document: &Document) -> Parts {
         (Arc::clone(&issuer.name.value), text)
     };
     document.issuers.iter().map(part).collect()
+}
+
+fn limits(document: &Document) -> Parts {
+    let part = |limit: &LimitDecl| (Arc::clone(&limit.name.value), format!("{:?}", limit.limit));
+    document.limits.iter().map(part).collect()
+}
+
+fn authorizers(document: &Document) -> Parts {
+    let part = |one: &AuthorizerDecl| {
+        let settings = Value::Object(one.settings.clone());
+        let text = format!("kind {} with {settings}", one.kind.value);
+        (Arc::clone(&one.name.value), text)
+    };
+    document.authorizers.iter().map(part).collect()
 }
 
 fn nevers(document: &Document) -> Parts {

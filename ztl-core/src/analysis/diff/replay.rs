@@ -171,9 +171,9 @@ impl Record {
             self.edge(old, was.as_ref(), &none),
             self.edge(new, is.as_ref(), &none),
         ];
-        let [was, is] = edges
-            .each_ref()
-            .map(|edge| Cell::of(edge.as_ref(), &action));
+        let [was, is] = edges.each_ref();
+        let was = Cell::of(old, was.as_ref(), &action);
+        let is = Cell::of(new, is.as_ref(), &action);
         let beside = facts::beside(&[old, new]);
         let permitted = is.beyond(&was, &beside).is_some();
         let denied = was.beyond(&is, &beside).is_some();

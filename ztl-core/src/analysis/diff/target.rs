@@ -123,7 +123,7 @@ impl<'a> Comparer<'a> {
                 continue;
             };
             // Edges on which the same rules speak are alike.
-            type Key = [Option<Vec<RuleIdx>>; 2];
+            type Key = [Option<Vec<(RuleIdx, bool)>>; 2];
             let mut alike: HashMap<Key, BTreeMap<usize, Vec<usize>>> = HashMap::new();
             for (class, callers) in classes.iter().enumerate() {
                 let Some(caller) = callers.first().and_then(|at| self.callers.get(*at)) else {
@@ -134,8 +134,10 @@ impl<'a> Comparer<'a> {
                     let key = edges(&self.sides, targets, port, caller, *arrival, &self.none).map(
                         |edge| {
                             edge.map(|edge| {
-                                let forbids = edge.forbids.iter().map(|one| one.rule);
-                                let rules = forbids.chain(edge.permits.iter().map(|one| one.rule));
+                                let forbids =
+                                    edge.forbids.iter().map(|one| (one.rule, one.of_peer));
+                                let rules =
+                                    forbids.chain(edge.permits.iter().map(|one| (one.rule, true)));
                                 rules.collect::<Vec<_>>()
                             })
                         },
@@ -310,10 +312,10 @@ fn edges<'a>(
     [edge(0), edge(1)]
 }
 
-impl Group<'_, '_> {
+impl<'a> Group<'_, 'a> {
     fn compare(
         &self,
-        sides: [&Policy; 2],
+        sides: [&'a Policy; 2],
         beside: &str,
         left: &mut usize,
         found: &mut [Found; 2],
@@ -326,10 +328,9 @@ impl Group<'_, '_> {
             let Some(action) = asked.action() else {
                 continue;
             };
-            let [old, new] = self
-                .edges
-                .each_ref()
-                .map(|edge| Cell::of(edge.as_ref(), &action));
+            let ([was, is], [old, new]) = (self.edges.each_ref(), sides);
+            let old = Cell::of(old, was.as_ref(), &action);
+            let new = Cell::of(new, is.as_ref(), &action);
             for (permitting, (one, other)) in [(&old, &new), (&new, &old)].into_iter().enumerate() {
                 if let Some((grant, evidence)) = one.beyond(other, beside) {
                     let kind = (
@@ -552,10 +553,15 @@ fn rules_text(policy: &Policy, target: Option<&Workload>) -> Option<BTreeSet<Str
         let from: BTreeSet<String> = rule.from.iter().map(|who| who_text(policy, who)).collect();
         let actions: BTreeSet<String> = rule.actions.iter().map(ToString::to_string).collect();
         let when = decl.when.as_ref().map(|when| &when.value);
+        let parties = [&decl.subject, &decl.actors].map(|list| {
+            list.iter()
+                .map(|one| format!("{:?}", one.value))
+                .collect::<BTreeSet<_>>()
+        });
         let trust = decl.require.zone_trust.map(|trust| trust.value);
         let need = Need::of(policy, rule, decl).key();
         texts.insert(format!(
-            "{:?} {from:?} {:?} {actions:?} {when:?} {trust:?} {need}",
+            "{:?} {from:?} {:?} {actions:?} {when:?} {parties:?} {trust:?} {need}",
             rule.effect, entry.ports
         ));
     }

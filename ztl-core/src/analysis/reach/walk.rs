@@ -103,7 +103,8 @@ fn uses(policy: &Policy, hop: &Hop<'_>) -> Vec<Use> {
             if !one.actions.contains(&action) {
                 one.actions.push(action);
             }
-            let conditional = edge.forbids.iter().filter(|veto| veto.when.is_some());
+            let conditional =
+                (edge.forbids.iter()).filter(|veto| veto.of_peer && veto.is_conditional());
             let may_fire = conditional.filter(|veto| {
                 let covers =
                     |pattern: &crate::policy::ActionPattern| pattern.forbids_some_of(grant.pattern);
@@ -129,7 +130,7 @@ fn left_of(grant: &Grant<'_>, edge: &Edge<'_>) -> Option<Vec<RuleIdx>> {
     let forbids: Vec<&Veto<'_>> = edge
         .forbids
         .iter()
-        .filter(|veto| veto.when.is_none())
+        .filter(|veto| !veto.is_conditional())
         .collect();
     if forbids.is_empty() {
         return Some(Vec::new());
