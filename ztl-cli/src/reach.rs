@@ -82,13 +82,15 @@ fn usage(error: &ReachError, file: &PolicyFile) -> Failure {
 
 fn object(name: &str, without: &[String], found: &Reach, before: Option<&Reach>) -> Value {
     let mut object = json!({ "policy": name, "without": without });
+    let gone = before.map_or_else(Vec::new, |before| names_beyond(before, found));
+    let gained = before.map_or_else(Vec::new, |before| names_beyond(found, before));
     if let (Some(object), Value::Object(found)) = (object.as_object_mut(), found.to_json()) {
         object.extend(found);
-    }
-    if let Some(before) = before {
-        object["before"] = before.to_json();
-        object["gone"] = names_beyond(before, found).into();
-        object["gained"] = names_beyond(found, before).into();
+        if let Some(before) = before {
+            object.insert("gone".to_owned(), gone.into());
+            object.insert("gained".to_owned(), gained.into());
+            object.insert("before".to_owned(), before.to_json());
+        }
     }
     object
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use ztl_core::Verdict;
 use ztl_core::analysis::{self, Caller, Change};
-use ztl_core::policy::{ActionPattern, Policy, Query};
+use ztl_core::policy::{ActionPattern, Effect, Policy, Query, RuleDecl};
 
 use crate::support::{NOW, Question};
 use crate::universe::{edited, flows, peer_name, questions};
@@ -37,11 +37,26 @@ fn covers(change: &Change, question: &Question, permitting: &Policy) -> bool {
         && asked
 }
 
+/// Whether no evidence is made up for what this rule asks.
+fn is_opaque(rule: &RuleDecl) -> bool {
+    let parties = !rule.subject.is_empty() || !rule.actors.is_empty();
+    // A forbid fires on somebody who comes along as well (T12).
+    let oblige = &rule.oblige;
+    let obliged = oblige.limit.is_some()
+        || oblige.schema.is_some()
+        || oblige.max_body.is_some()
+        || oblige.log.is_some();
+    let conditions = rule.require.when.is_some() || !rule.require.authorizer.is_empty();
+    parties || obliged || conditions || rule.effect == Effect::Forbid
+}
+
 /// Whether it matters what evidence there is.
 fn reads_evidence(policy: &Policy) -> bool {
     policy.document().rules.iter().any(|rule| {
         let require = &rule.require;
-        rule.when.is_some()
+        !rule.subject.is_empty()
+            || !rule.actors.is_empty()
+            || rule.effect == Effect::Forbid
             || require.when.is_some()
             || require.token.is_some()
             || require.mfa.is_some()
@@ -81,13 +96,7 @@ fn check(old: &Policy, new: &Policy) -> Result<usize, TestCaseError> {
             let query = Query::from_map(&change.witness).expect("request");
             let said = |policy| query.decide(policy, NOW).expect("answer").verdict;
             prop_assert_eq!(change.confirmed, said(old) == was && said(new) == is);
-            let opaque = |policy: &Policy| {
-                policy.document().rules.iter().any(|rule| {
-                    rule.when.is_some()
-                        || rule.require.when.is_some()
-                        || !rule.require.authorizer.is_empty()
-                })
-            };
+            let opaque = |policy: &Policy| policy.document().rules.iter().any(is_opaque);
             prop_assert!(
                 change.confirmed || opaque(old) || opaque(new),
                 "{change:#?}"

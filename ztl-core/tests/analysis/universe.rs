@@ -60,7 +60,7 @@ pub(crate) fn evidence(question: &Question) -> Vec<Question> {
             headers: tenant.iter().map(|value| ("x-tenant", *value)).collect(),
             ..question.clone()
         };
-    let strong = json!({ "scope": "read write", "amr": ["mfa"] });
+    let strong = json!({ "iss": "https://idp.example", "sub": "spiffe://prod.example/things/sensor", "scope": "read write", "amr": ["mfa"] });
     vec![
         one(None, None, &[]),
         one(Some(strong.clone()), Some(60), &[b"a"]),

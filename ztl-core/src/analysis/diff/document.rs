@@ -15,8 +15,8 @@ use crate::policy::{
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct DocumentChange {
-    /// What changed: `mode`, `zone`, `relays`, `trust-domain`, `aliases`, `workload`, `external`, `external-rule`, `issuer` or
-    /// `never`.
+    /// What changed: `mode`, `zone`, `relays`, `trust-domain`, `aliases`, `workload`, `external`, `external-rule`, `issuer`,
+    /// `limit`, `authorizer` or `never`.
     pub kind: &'static str,
     /// Its name; empty where there is but one.
     pub name: Arc<str>,
