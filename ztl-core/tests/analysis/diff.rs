@@ -194,7 +194,8 @@ fn t10_what_stands_around_the_rules_counts_as_newly_permitted() {
     let mut shadow = base();
     shadow["permit"][0]["mode"] = json!("shadow");
     assert_eq!(kinds(&base(), &shadow), ["mode"]);
-    let edits: [(&str, fn(&mut Value)); 8] = [
+    type Edit = (&'static str, fn(&mut Value));
+    let edits: [Edit; 8] = [
         ("zone", |document| {
             document["zones"]["iot"]["trust"] = json!(2)
         }),

@@ -124,7 +124,7 @@ fn by_trying(policy: &Policy, start: &str) -> Edges {
                         continue;
                     }
                     let open = |addr: &&str| any_action(policy, shown, addr, target.name(), *port);
-                    if homes(&from).iter().any(|addr| open(addr)) {
+                    if homes(&from).iter().any(open) {
                         edges.insert((from.clone(), target.name().to_owned(), *port, as_what));
                         if !taken.iter().any(|name| name == target.name()) {
                             taken.push(target.name().to_owned());

@@ -40,8 +40,11 @@ const PATHS: [&str; 7] = [
     "/",
 ];
 
+/// Method and target, none for raw bytes; and an upgrade.
+type Asked = (Option<(&'static str, &'static str)>, Option<&'static str>);
+
 /// Every action: method and target, raw bytes, an upgrade.
-pub(crate) fn actions() -> Vec<(Option<(&'static str, &'static str)>, Option<&'static str>)> {
+pub(crate) fn actions() -> Vec<Asked> {
     let mut all = vec![(None, None)];
     for path in PATHS {
         all.extend(METHODS.map(|method| (Some((method, path)), None)));
