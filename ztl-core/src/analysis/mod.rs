@@ -3,13 +3,14 @@
 //! A document's language is finite where it matters: callers, places, ports, methods and paths that no rule tells apart are
 //! answered alike. So these questions are answered exactly, by trying one of each kind, without a solver.
 
-pub mod lint;
 mod asked;
 mod caller;
 mod compare;
 mod diff;
 mod edge;
 mod facts;
+pub mod lint;
+mod need;
 mod place;
 mod reach;
 

@@ -15,6 +15,7 @@
 mod change;
 mod document;
 mod replay;
+mod same;
 mod target;
 
 use core::fmt;
