@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::analysis::edge::Need;
 use crate::id::SpiffeId;
-use crate::policy::{Mode, Policy, Who, Workload};
+use crate::policy::{Effect, Mode, Policy, Who, Workload};
 
 pub(super) fn zone_name(policy: &Policy, workload: &Workload) -> Option<Arc<str>> {
     let zone = policy.zones().get(workload.zone?)?;
@@ -118,4 +118,14 @@ pub(super) fn port_classes(targets: [Option<&Workload>; 2]) -> Vec<Vec<u16>> {
         }
     }
     classes.into_values().collect()
+}
+
+/// What a permit of this name requires.
+pub(super) fn requires(policy: &Policy, name: &str) -> Vec<String> {
+    let rules = policy.document().rules.iter().zip(policy.rules());
+    let named = rules.into_iter().find(|(_, rule)| &*rule.name == name);
+    named
+        .filter(|(decl, _)| decl.effect == Effect::Permit)
+        .map(|(decl, rule)| Need::of(policy, rule, decl).all_texts())
+        .unwrap_or_default()
 }

@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 
 use super::TooLarge;
 use super::change::{Caller, Change, Otherwise};
-use super::same::{port_classes, rules_text, world, zone_name};
+use super::same::{port_classes, requires, rules_text, world, zone_name};
 use crate::analysis::asked::{ActionSpace, Asked};
 use crate::analysis::compare::{Cell, key_of_grant, key_of_veto};
-use crate::analysis::edge::{Edge, Grant, Need, Question, Seen};
+use crate::analysis::edge::{Edge, Grant, Question, Seen};
 use crate::analysis::facts::{self, MadeUp};
 use crate::analysis::{caller, place};
 use crate::id::SpiffeId;
@@ -497,13 +497,4 @@ fn name_of(sides: [&Policy; 2], caller: &Shown<'_>) -> Option<Caller> {
         Some(workload) if workload.id() == id => Caller::Workload(workload.shared_name()),
         _ => Caller::Undeclared(id.clone()),
     })
-}
-
-fn requires(policy: &Policy, name: &str) -> Vec<String> {
-    let rules = policy.document().rules.iter().zip(policy.rules());
-    let named = rules.into_iter().find(|(_, rule)| &*rule.name == name);
-    named
-        .filter(|(decl, _)| decl.effect == Effect::Permit)
-        .map(|(decl, rule)| Need::of(policy, rule, decl).all_texts())
-        .unwrap_or_default()
 }
