@@ -78,6 +78,7 @@ pub fn decide(figures: &Figures) -> Vec<Value> {
         lines.push(at_most("P3", what, most, "allocations", target));
     }
     load(figures, &mut lines);
+    swap(figures, &mut lines);
     lines
 }
 
@@ -118,6 +119,13 @@ fn load(figures: &Figures, lines: &mut Vec<Value>) {
         "MB",
         60.0,
     ));
+}
+
+/// The delay of decisions while policies are swapped.
+fn swap(figures: &Figures, lines: &mut Vec<Value>) {
+    let delay = figures.get("swap-delay-us", "ztl-calls", "1000");
+    let what = "the slowest thousandth of decisions, while policies are swapped / while none is";
+    lines.push(at_most("P4", what, delay, "us more", 50.0));
 }
 
 /// The goals of a request.
