@@ -26,7 +26,7 @@ fn parts(template: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether a permit on this pattern names the request.
+/// Whether a permit on this pattern names the request (§9.1).
 pub(super) fn permits(pattern: &str, resource: &Resource<'_>) -> bool {
     let method = resource.method().as_str();
     let (verb, rest) = pattern.split_once(' ').unwrap_or((pattern, ""));
@@ -50,7 +50,7 @@ pub(super) fn permits(pattern: &str, resource: &Resource<'_>) -> bool {
     }
 }
 
-/// Whether a forbid on this pattern covers the request: wider, since another view of it may be looser.
+/// Whether a forbid on this pattern covers the request: wider, since another view of it may be looser (§9.2).
 pub(super) fn forbids(pattern: &str, resource: &Resource<'_>) -> bool {
     let method = resource.method().as_str();
     let (verb, rest) = pattern.split_once(' ').unwrap_or((pattern, ""));
@@ -78,6 +78,7 @@ fn grpc(pattern: &str, path: &[String]) -> bool {
     }
 }
 
+/// §9.3
 fn exact(parts: &[String], path: &[String]) -> bool {
     match (parts, path) {
         ([], []) => true,
@@ -99,7 +100,7 @@ fn exact(parts: &[String], path: &[String]) -> bool {
     }
 }
 
-/// Without regard to slashes at the end and to what parameters look like.
+/// Without regard to slashes at the end and to what parameters look like (§9.4).
 fn loose(template: &str, resource: &Resource<'_>) -> bool {
     let mut parts: Vec<_> = parts(template)
         .into_iter()

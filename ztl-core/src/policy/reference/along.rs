@@ -26,7 +26,7 @@ struct Party {
 struct Unreadable;
 
 impl Asked<'_> {
-    /// Whether an id that the peer passes on may not be passed on by it.
+    /// Whether an id that the peer passes on may not be passed on by it (§8.7).
     pub(super) fn forwards_untrusted(&self, ends: &Ends<'_>) -> bool {
         if self.input.flow.direction == Direction::Egress {
             return false;
@@ -50,7 +50,7 @@ impl Asked<'_> {
         })
     }
 
-    /// Whether a forbid's `from` speaks of somebody who comes along (T12).
+    /// Whether a forbid's `from` speaks of somebody who comes along (T12, §8.8).
     pub(super) fn forbids_along(&self, rule: &RuleDecl) -> bool {
         let ingress = self.input.flow.direction == Direction::Ingress;
         if rule.effect == Effect::Permit || !ingress {
@@ -81,7 +81,7 @@ impl Asked<'_> {
         })
     }
 
-    /// Whether `subject` and `actors` of a forbid leave it standing: they match, or it cannot be told.
+    /// Whether `subject` and `actors` of a forbid leave it standing: they match, or it cannot be told (§8.9).
     pub(super) fn forbids_parties(&self, rule: &RuleDecl) -> bool {
         let fresh = self.claims().is_ok();
         let meant = |named: &[_], party: &Party| self.is_any(named, party, true);
@@ -105,7 +105,7 @@ impl Asked<'_> {
         (subjects.is_empty() || subject_fires) && (actors.is_empty() || actors_fire)
     }
 
-    /// Whether `subject` and `actors` of a permit hold.
+    /// Whether `subject` and `actors` of a permit hold (§8.10, §8.11).
     pub(super) fn parties(&self, rule: &RuleDecl) -> Result<(), (Reason, Lack)> {
         let missing = |lack| (Reason::EvidenceMissing, lack);
         let unmet = |lack| (Reason::RequirementUnmet, lack);
@@ -141,7 +141,7 @@ impl Asked<'_> {
         Ok(())
     }
 
-    /// What the rule of this name obliges to.
+    /// What the rule of this name obliges to (§11).
     pub(super) fn obligations(&self, rule: Option<&Arc<str>>) -> Obligations {
         let rules = &self.document.rules;
         let Some(rule) = rules.iter().find(|decl| Some(&decl.name.value) == rule) else {
@@ -169,7 +169,7 @@ impl Asked<'_> {
             .any(|one| self.is_named(one, party).unwrap_or(unknown))
     }
 
-    /// Whether a clause speaks of somebody; none where it cannot be told.
+    /// Whether a clause means somebody; none where it cannot be told (§8.6).
     fn is_named(&self, named: &Subject, party: &Party) -> Option<bool> {
         let issued_by = |name: &Arc<str>| {
             let declared = &self.document.issuers;
@@ -202,6 +202,7 @@ impl Asked<'_> {
         }
     }
 
+    /// §8.5
     fn is_identity(&self, whose: &Principal, party: &Party) -> Option<bool> {
         let Some(id) = &party.id else {
             return Some(false);
@@ -218,6 +219,7 @@ impl Asked<'_> {
         }
     }
 
+    /// §8.4
     fn forwarded(&self, id: &SpiffeId) -> Option<Party> {
         let subject = id.to_string();
         let id = self.primary(id).filter(|id| !id.path().is_empty())?;
@@ -229,7 +231,7 @@ impl Asked<'_> {
         })
     }
 
-    /// The subject of the token; none where there is no token or it names nobody.
+    /// The subject of the token; none where there is no token or it names nobody (§8.1).
     fn subject(&self) -> Result<Option<Party>, Unreadable> {
         let claims = self.input.evidence.claims;
         match claims.map(|claims| (claims.get("sub"), claims.get("iss"))) {
@@ -238,7 +240,7 @@ impl Asked<'_> {
         }
     }
 
-    /// The actors of the token, at most eight.
+    /// The actors of the token, at most eight (§8.2, §8.3).
     fn actors(&self) -> Result<Vec<Party>, Unreadable> {
         let mut actors = Vec::new();
         let Some(claims) = self.input.evidence.claims else {
@@ -257,6 +259,7 @@ impl Asked<'_> {
         Ok(actors)
     }
 
+    /// §8.3
     fn party(&self, subject: &Value, issuer: Option<&Value>) -> Result<Party, Unreadable> {
         let subject = subject.as_str().ok_or(Unreadable)?;
         let issuer = match issuer {

@@ -1,4 +1,5 @@
-//! The reference interpreter: the meaning of a document as a short, slow program to be read beside docs/policy.md.
+//! The reference interpreter: the meaning of a document as a short, slow program to be read beside docs/semantics.md. Where a
+//! comment ends with a number (§4), the function is that section of the page, or that sentence.
 //!
 //! It reads the document itself, resolves every name each time it is met, tries every rule, and takes patterns apart as text.
 //! The engine has to agree with it on verdict, stage, reason, rule, lack, shadow and obligations; property tests compare the
@@ -44,6 +45,7 @@ fn is_conditional(rule: &RuleDecl) -> bool {
     rule.when.is_some() || !rule.subject.is_empty() || !rule.actors.is_empty()
 }
 
+/// §4.3
 fn forbids_flow(rule: &RuleDecl) -> bool {
     rule.effect == Effect::Forbid && rule.actions.is_empty() && !is_conditional(rule)
 }
@@ -97,7 +99,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// Stage one: who is at either end.
+    /// Stage one: who is at either end (§2).
     fn ends(&self) -> Result<Ends<'a>, (Stage, Reason)> {
         let flow = &self.input.flow;
         let peer = flow.peer;
@@ -159,7 +161,7 @@ impl<'a> Asked<'a> {
         })
     }
 
-    /// Stages two and three.
+    /// Stages two and three, and what rules in shadow would say (§5.1, §10).
     fn judge(&self, ends: &Ends<'_>) -> (Outcome, Vec<ShadowOutcome>) {
         let enforced: Vec<_> = self.covering(ends, Mode::Enforce).collect();
         let mut outcome = self.flow(ends, &enforced);
@@ -200,6 +202,7 @@ impl<'a> Asked<'a> {
         (outcome, shadow.collect())
     }
 
+    /// Stage two (§4).
     fn flow(&self, ends: &Ends<'_>, rules: &[&RuleDecl]) -> Outcome {
         if self.input.flow.direction == Direction::Ingress {
             let zone = ends.zones.as_ref().and_then(|zones| zones.first());
@@ -226,6 +229,7 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// Stage three (§5).
     fn action(&self, ends: &Ends<'_>, rules: &[&RuleDecl], action: &Action<'_>) -> Outcome {
         if self.forwards_untrusted(ends) {
             return (Stage::Action, Reason::ForwardedUntrusted, None, None);
@@ -256,7 +260,7 @@ impl<'a> Asked<'a> {
         nearest
     }
 
-    /// Whether a forbid that speaks of these ends covers the action.
+    /// Whether a forbid that speaks of these ends forbids the action (§6).
     fn forbid(&self, ends: &Ends<'_>, rule: &RuleDecl, action: &Action<'_>) -> bool {
         let Action::Request(resource) = action else {
             return true;
@@ -291,7 +295,7 @@ impl<'a> Asked<'a> {
             })
     }
 
-    /// Whether a permit that speaks of these ends names the action, and if so, the first requirement that does not hold.
+    /// Whether a permit that speaks of these ends names the action, and if so, the first requirement that does not hold (§7.1–4).
     fn permit(
         &self,
         ends: &Ends<'_>,
@@ -328,7 +332,7 @@ impl<'a> Asked<'a> {
         nearest
     }
 
-    /// The rules of a mode that speak of this target and port, in document order.
+    /// The rules of a mode that cover this target and port, in document order (§3.1, §3.6).
     fn covering<'b>(
         &'b self,
         ends: &'b Ends<'_>,
@@ -344,13 +348,14 @@ impl<'a> Asked<'a> {
         })
     }
 
-    /// Whether a rule speaks of the peer.
+    /// Whether a rule speaks of the caller (§3.5).
     fn speaks(&self, ends: &Ends<'_>, rule: &RuleDecl) -> bool {
         rule.from
             .iter()
             .any(|from| self.is_caller(&from.value, ends, rule.effect))
     }
 
+    /// §3.3, §3.4
     fn covers_port(&self, rule: &RuleDecl, target: &WorkloadDecl) -> bool {
         let port = self.input.flow.port;
         if !rule.ports.is_empty() {
@@ -379,7 +384,7 @@ impl<'a> Asked<'a> {
             || (names_public && only(public) == Some(port))
     }
 
-    /// Whether a rule speaks of the caller; in a forbid, what is not known counts as yes.
+    /// Whether a rule speaks of the caller; in a forbid, what is not known counts as yes (§3.5).
     fn is_caller(&self, from: &Principal, ends: &Ends<'_>, effect: Effect) -> bool {
         let forbid = effect == Effect::Forbid;
         match from {
@@ -407,6 +412,7 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// §3.2
     fn is_target(&self, to: &Target, target: &WorkloadDecl) -> bool {
         match to {
             Target::Workload(name) => target.name.value == *name,
@@ -420,6 +426,7 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// §1.3
     fn matches(&self, pattern: &IdPattern, id: &SpiffeId) -> bool {
         match pattern {
             IdPattern::Exact(exact) => self.primary(exact).as_ref() == Some(id),
@@ -442,7 +449,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// The id in the primary trust domain; none where it does not fit there.
+    /// The id in the primary trust domain; none where it does not fit there (§1.1, §1.2).
     fn primary(&self, id: &SpiffeId) -> Option<SpiffeId> {
         let aliases = &self.document.aliases;
         let named = |domain: &str| aliases.iter().any(|alias| alias.value.as_str() == domain);
@@ -453,6 +460,7 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// §1.5, §1.6
     fn zones_of(&self, addr: IpAddr) -> Option<Vec<&'a ZoneDecl>> {
         if self
             .document

@@ -15,6 +15,7 @@ use crate::reason::Reason;
 use super::{Asked, Ends};
 
 impl Asked<'_> {
+    /// What `[permit.require]` asks for, in its order (§7.3, §7.5–11).
     pub(super) fn require(
         &self,
         ends: &Ends<'_>,
@@ -102,6 +103,7 @@ impl Asked<'_> {
         factory.build(name, &decl.settings).ok()
     }
 
+    /// §7.11
     pub(super) fn condition(
         &self,
         ends: &Ends<'_>,
@@ -152,6 +154,7 @@ impl Asked<'_> {
         })
     }
 
+    /// §7.5
     fn score(&self) -> Result<TrustScore, (Reason, Lack)> {
         let missing = (Reason::EvidenceMissing, Lack::TrustScore);
         let score = self.input.evidence.trust_score.ok_or(missing)?;
@@ -165,6 +168,7 @@ impl Asked<'_> {
         }
     }
 
+    /// §7.7
     pub(super) fn claims(&self) -> Result<&Claims, (Reason, Lack)> {
         let claims = self
             .input
@@ -178,6 +182,7 @@ impl Asked<'_> {
         }
     }
 
+    /// §7.8
     fn token(&self, token: &TokenRequire) -> Result<(), (Reason, Lack)> {
         let claims = self.claims()?;
         let unmet = |lack| Err((Reason::RequirementUnmet, lack));
