@@ -75,7 +75,7 @@ async fn run(text: String, json: bool) -> Result<usize, Box<dyn Error>> {
     };
     match io::stdout().write_all(output.as_bytes()) {
         // Whoever reads us may stop; the exit status still tells.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(wrong),
     }
 }

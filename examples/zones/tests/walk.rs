@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use serde_json::Value;
-use ztl_core::policy::{Effect, Policy};
+use serde_json::{Map, Value};
+use ztl_core::Timestamp;
+use ztl_core::policy::{Policy, Query, decision_json};
 
 const POLICY: &str = include_str!("../policy.toml");
 
@@ -141,13 +142,14 @@ fn the_walk_takes_every_rule() {
 }
 
 #[test]
-fn every_rule_says_why() {
+fn every_rule_says_why_and_for_which_control() {
     let policy = Policy::from_toml(POLICY).expect("the policy loads");
-    for rule in &policy.document().rules {
-        assert!(rule.why.is_some(), "{}", rule.name.value);
-        let forbid = rule.effect == Effect::Forbid;
-        assert!(!forbid || !rule.controls.is_empty(), "{}", rule.name.value);
+    let document = policy.document();
+    for rule in &document.rules {
+        let said = rule.why.is_some() && !rule.controls.is_empty();
+        assert!(said, "{}", rule.name.value);
     }
+    assert!(document.nevers.iter().all(|never| never.why.is_some()));
 }
 
 #[test]
@@ -209,4 +211,37 @@ fn the_table_is_for_people() {
     assert!(table.contains("29 steps: all came out as told"), "{table}");
     let widest = table.lines().map(|line| line.chars().count()).max();
     assert!(widest.is_some_and(|widest| widest <= 150), "{widest:?}");
+}
+
+/// The answers that the README shows are those of the policy.
+#[test]
+fn the_readme_shows_what_is_so() {
+    let policy = Policy::from_toml(POLICY).expect("the policy loads");
+    let mut lines = include_str!("../README.md").lines();
+    let mut asked = 0;
+    while let Some(line) = lines.next() {
+        let Some(options) = line.strip_prefix("$ ztl decide --policy policy.toml ") else {
+            continue;
+        };
+        let mut request = Map::new();
+        let mut words = options.split(' ');
+        while let Some(word) = words.next() {
+            let key = word.trim_start_matches("--").replace('-', "_");
+            let (key, value) = match (&*key, words.clone().next()) {
+                ("connect", _) => ("action", Value::from("connect")),
+                ("port", port) => ("port", port.expect("a port").parse().expect("a number")),
+                (key, value) => (key, Value::from(value.expect("a value"))),
+            };
+            if key != "action" {
+                let _ = words.next();
+            }
+            request.insert(key.to_owned(), value);
+        }
+        let query = Query::from_map(&request).expect("a request");
+        let now = Timestamp::from_unix_secs(1_800_000_000);
+        let decision = query.decide(&policy, now).expect("a decision");
+        assert_eq!(lines.next(), Some(&*decision_json(&decision)), "{options}");
+        asked += 1;
+    }
+    assert_eq!(asked, 6);
 }
