@@ -232,7 +232,8 @@ fn the_reference_follows_the_prose() {
         let source = std::fs::read_to_string(&path).expect("a source");
         for cited in source.split('§').skip(1) {
             let end = cited.find(|byte: char| !byte.is_ascii_digit() && byte != '.');
-            let cited = cited[..end.unwrap_or(cited.len())].trim_end_matches('.');
+            let (cited, _) = cited.split_at(end.unwrap_or(cited.len()));
+            let cited = cited.trim_end_matches('.');
             assert!(sentences.contains(cited), "{path:?}: §{cited}");
             let (section, _) = cited.split_once('.').unwrap_or((cited, ""));
             followed.insert(section.to_owned());
