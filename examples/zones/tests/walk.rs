@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Map, Value};
 use ztl_core::Timestamp;
+use ztl_core::analysis::{ReachOptions, reach};
 use ztl_core::policy::{Policy, Query, decision_json};
 
 const POLICY: &str = include_str!("../policy.toml");
@@ -162,6 +163,7 @@ fn a_permit_that_opens_the_plant_to_a_camera_does_not_load() {
     );
     assert_eq!(output.status.code(), Some(3));
     let error = text(&output.stderr);
+    assert!(error.contains("no-thing-in-production"), "{error}");
     assert!(error.contains("no-thing-meets-a-thing"), "{error}");
     assert!(error.contains("in-a-hurry"), "{error}");
 }
@@ -244,4 +246,37 @@ fn the_readme_shows_what_is_so() {
         asked += 1;
     }
     assert_eq!(asked, 6);
+}
+
+/// What a camera that was taken over can do, over any number of hops.
+#[test]
+fn a_camera_that_was_taken_over_reaches_the_broker_alone() {
+    let policy = Policy::from_toml(POLICY).expect("the policy loads");
+    let reached = |workload| {
+        let reach = reach(&policy, workload, &ReachOptions::new()).expect("a workload");
+        let reached = reach.reached.iter();
+        reached
+            .map(|reached| (reached.workload.to_string(), reached.hops))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(reached("camera"), [("broker".to_owned(), 1)]);
+    assert_eq!(reached("sensor"), [("broker".to_owned(), 1)]);
+    assert_eq!(reached("broker"), []);
+    assert!(
+        !reached("laptop")
+            .iter()
+            .any(|(name, _)| name == "plc-gateway")
+    );
+}
+
+#[test]
+fn a_harmless_edge_that_ends_in_production_does_not_load() {
+    let permit = "[[permit]]\nname = \"broker-pushes\"\nfrom = \"broker\"\nto = \"dashboard\"\n\
+                  actions = \"POST /v1/events\"\n";
+    let (rules, _) = POLICY.split_once("[[test]]").expect("a test");
+    let output = run_under("pushes", &format!("{rules}{permit}"));
+    assert_eq!(output.status.code(), Some(3));
+    let error = text(&output.stderr);
+    assert!(error.contains("does not hold over several hops"), "{error}");
+    assert!(error.contains("broker-pushes"), "{error}");
 }
