@@ -7,5 +7,6 @@ mod support;
 
 mod brute;
 mod diff;
+mod parties;
 mod reach;
 mod universe;

@@ -1,0 +1,85 @@
+//! Toy conditions and authorizers, and the loader that knows them.
+
+use super::*;
+
+pub(crate) fn loader() -> Loader {
+    Loader::new()
+        .with_conditions(Arc::new(Toy))
+        .with_authorizer("objector", Arc::new(Fixed(Ok(true))))
+        .with_authorizer(
+            "broken",
+            Arc::new(Fixed(Err(AuthorizerError("broken".into())))),
+        )
+        .with_authorizer("agreeable", Arc::new(Fixed(Ok(false))))
+        .authorizer_kind("fixed", Arc::new(FixedKind))
+}
+
+/// Conditions for tests: `true`, `false`, `error`, `token` (true, and reads the token), `score` (true, and reads the score), `name-is-admin`
+/// (the parameter `name`).
+#[derive(Debug)]
+pub(crate) struct Toy;
+
+#[derive(Debug)]
+struct ToyCondition(String);
+
+impl ConditionCompiler for Toy {
+    fn compile(&self, source: &str) -> Result<Arc<dyn Condition>, String> {
+        match source {
+            "true" | "false" | "error" | "token" | "score" | "name-is-admin" => {
+                Ok(Arc::new(ToyCondition(source.to_owned())))
+            }
+            _ => Err(format!("`{source}` is no condition")),
+        }
+    }
+}
+
+impl Condition for ToyCondition {
+    fn reads(&self) -> Reads {
+        match self.0.as_str() {
+            "token" => Reads::nothing().with_token(),
+            "score" => Reads::nothing().with_trust_score(),
+            _ => Reads::nothing(),
+        }
+    }
+
+    fn holds(&self, facts: &Facts<'_>) -> Result<bool, AuthorizerError> {
+        // T7: what is not declared is not passed.
+        assert!(self.reads().token || facts.claims.is_none());
+        assert!(self.reads().trust_score || facts.trust_score.is_none());
+        match self.0.as_str() {
+            "false" => Ok(false),
+            "name-is-admin" => Ok(facts
+                .params
+                .iter()
+                .any(|(name, value)| &**name == "name" && value == "admin")),
+            "error" => Err(AuthorizerError("error".into())),
+            _ => Ok(true),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Fixed(Result<bool, AuthorizerError>);
+
+impl Authorizer for Fixed {
+    fn reads(&self) -> Reads {
+        Reads::nothing()
+    }
+
+    fn objects(&self, _: &Facts<'_>) -> Result<bool, AuthorizerError> {
+        self.0.clone()
+    }
+}
+
+/// Builds authorizers that say `objects`.
+#[derive(Debug)]
+struct FixedKind;
+
+impl AuthorizerFactory for FixedKind {
+    fn build(&self, _: &str, settings: &Map<String, Value>) -> Result<Arc<dyn Authorizer>, String> {
+        match settings.get("objects") {
+            Some(Value::Bool(objects)) if settings.len() == 1 => Ok(Arc::new(Fixed(Ok(*objects)))),
+            _ => Err("takes `objects`, true or false".to_owned()),
+        }
+    }
+}
