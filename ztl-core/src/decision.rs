@@ -7,6 +7,7 @@ use std::sync::Arc;
 use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 
+use crate::clause::Near;
 use crate::obligation::Obligations;
 use crate::reason::{Reason, Stage, Verdict};
 
@@ -28,6 +29,8 @@ pub struct Decision {
     pub lack: Option<Lack>,
     /// What the permit that decided obliges to; empty on a denial, of a flow, and on egress.
     pub obligations: Obligations,
+    /// On a denial of an engine that was told to [`explain_denials`](crate::Engine::explain_denials): what it hung on.
+    pub near: Option<Near>,
 }
 
 /// What a rule in shadow mode would have said.

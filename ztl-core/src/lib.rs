@@ -4,6 +4,7 @@ mod action;
 pub mod analysis;
 pub mod audit;
 pub mod authorizer;
+mod clause;
 mod decision;
 mod engine;
 mod evidence;
@@ -19,6 +20,7 @@ mod time;
 mod zone;
 
 pub use action::{Action, Method, Methods, Resource, Upgrade};
+pub use clause::{Clause, Near};
 pub use decision::{Decision, DecisionId, Denial, Lack, ShadowOutcome};
 pub use engine::{CLOCK_LEAP, CLOCK_SKEW, Engine, EngineError};
 pub use evidence::{Claims, Evidence, HeaderPairs, Headers, TrustScore};

@@ -131,6 +131,17 @@ impl ZoneMap {
         u16::try_from(at).ok().map(ZoneIdx)
     }
 
+    /// Some address in the zone, by the longest prefix.
+    pub(crate) fn example(&self, zone: ZoneIdx) -> Option<Arrival> {
+        let of = self.networks.iter().filter(|(_, owner)| *owner == zone);
+        let ends = of.flat_map(|(network, _)| {
+            let second = network.hosts().nth(1);
+            [second, Some(network.network()), Some(network.broadcast())]
+        });
+        let mut arrivals = ends.flatten().map(Arrival::from_addr);
+        arrivals.find(|arrival| self.index_of(arrival) == Some(zone))
+    }
+
     /// Whether an address could be in a network of both.
     pub(crate) fn overlap(&self, one: ZoneIdx, two: ZoneIdx) -> bool {
         let of = |zone| {

@@ -135,6 +135,11 @@ impl Record<'_> {
         if !self.decision.shadow.is_empty() {
             self.write_shadow(out);
         }
+        if let Some(near) = &self.decision.near {
+            text::plain(out, ",\"near\":{\"rule\":\"", &near.rule);
+            text::plain(out, ",\"clause\":\"", near.clause.code());
+            out.push('}');
+        }
         out.push_str(",\"revision\":\"");
         out.push_str(self.revision_text);
         out.push('"');

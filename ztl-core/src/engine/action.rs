@@ -65,6 +65,8 @@ impl Engine {
             };
             return self.authorize_on(judged, permit, action, evidence, now);
         }
+        let mut decision = policy.decision(outcome, Vec::new());
+        self.explain_denial(policy, &edge, Some(action), &mut decision);
         let about = About {
             flow: &flow,
             edge: Some(&edge),
@@ -73,7 +75,7 @@ impl Engine {
             evidence: None,
             now,
         };
-        Err(self.denied(policy.decision(outcome, Vec::new()), &about))
+        Err(self.denied(decision, &about))
     }
 
     fn authorize_on(
@@ -94,6 +96,7 @@ impl Engine {
         let shadow = policy.shadows(edge, &flow, Some(action), evidence, now);
         let mut decision = policy.decision(outcome, shadow);
         self.check_obligations(&mut decision);
+        self.explain_denial(policy, edge, Some(action), &mut decision);
         let about = About {
             flow: &flow,
             edge: Some(edge),
@@ -147,7 +150,7 @@ impl Engine {
     }
 
     /// A permit with an obligation that nobody would discharge is none.
-    fn check_obligations(&self, decision: &mut Decision) {
+    pub(super) fn check_obligations(&self, decision: &mut Decision) {
         if !self.discharges.contains(decision.obligations.kinds()) {
             decision.verdict = Verdict::Deny;
             decision.reason = Reason::ObligationUnknown;

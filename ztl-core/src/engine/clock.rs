@@ -43,4 +43,15 @@ impl Clock {
             .fetch_max(now.as_unix_millis(), Ordering::AcqRel);
         now >= Timestamp::from_unix_millis(latest).saturating_sub(CLOCK_SKEW)
     }
+
+    /// What [`trusts`](Self::trusts) would say, without moving anything.
+    pub(super) fn would_trust(&self, now: Timestamp) -> bool {
+        let millis = |at: &AtomicU64| Timestamp::from_unix_millis(at.load(Ordering::Acquire));
+        let (latest, leap) = (millis(&self.latest), millis(&self.leap));
+        let leaps = latest != Timestamp::EPOCH && now > latest && now.since(latest) > CLOCK_LEAP;
+        let agreed = leap < now && now.since(leap) <= CLOCK_SKEW;
+        now != Timestamp::EPOCH
+            && now >= latest.saturating_sub(CLOCK_SKEW)
+            && (!leaps || agreed)
+    }
 }

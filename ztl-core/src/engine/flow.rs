@@ -33,7 +33,8 @@ impl Engine {
         let policy = &in_force.policy;
         let (edge, outcome) = self.judge_flow(policy, flow, now);
         let shadow = policy.shadows(&edge, flow, None, &Evidence::none(), now);
-        let decision = policy.decision(outcome, shadow);
+        let mut decision = policy.decision(outcome, shadow);
+        self.explain_denial(policy, &edge, None, &mut decision);
         let about = About {
             flow,
             edge: Some(&edge),
@@ -120,9 +121,13 @@ impl Engine {
         };
         let peer = Peer::foreseen(workload.id().clone());
         let flow = Flow::egress(me, port, &peer);
-        let decision = decide(&policy, &Input::new(flow).with_action(Ok(*action)), now);
+        let mut decision = decide(&policy, &Input::new(flow).with_action(Ok(*action)), now);
         if decision.verdict == Verdict::Permit {
             return Ok(());
+        }
+        if self.explains {
+            let (edge, _) = policy.judge_flow(&flow, now);
+            self.explain_denial(&policy, &edge, Some(action), &mut decision);
         }
         Err(self.denied(
             decision,

@@ -4,6 +4,7 @@ mod about;
 mod action;
 mod clock;
 mod error;
+mod explain;
 mod flow;
 mod record;
 
@@ -49,6 +50,7 @@ pub struct Engine {
     ids: IdSource,
     sink: Box<dyn Sink>,
     discharges: ObligationKinds,
+    explains: bool,
     for_tests: bool,
 }
 
@@ -77,6 +79,7 @@ impl Engine {
             ids: IdSource::new().map_err(random)?,
             sink: Box::new(sink),
             discharges: ObligationKinds::none(),
+            explains: false,
             for_tests: false,
         })
     }

@@ -153,6 +153,21 @@ impl Asked<'_, '_> {
         })
     }
 
+    /// The first requirement of a permit that names the action that does not hold, and why: by the place of the requirement,
+    /// and as the pattern that names the action first asks it. None where the permit holds.
+    pub(super) fn first_unmet(&self, rule: &Rule) -> Option<(usize, Unmet)> {
+        let Err(_) = self.permit_holds(rule)? else {
+            return None;
+        };
+        let mut patterns = rule.actions.iter();
+        let naming = patterns.find(|pattern| pattern.permits(self.action))?;
+        self.given(&self.params(naming), |given| {
+            let checks = rule.require.iter().map(|one| one.check(given)).enumerate();
+            let mut unmet = checks.filter_map(|(at, held)| Some((at, held.err()?)));
+            unmet.next()
+        })
+    }
+
     fn params(&self, pattern: &ActionPattern) -> Params {
         let path = self.action.resource().map(crate::action::Resource::path);
         let template = pattern.template();

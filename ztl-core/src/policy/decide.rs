@@ -153,6 +153,7 @@ impl Policy {
             obligations: rule
                 .filter(|_| outcome.obliges)
                 .map_or_else(Obligations::none, |rule| rule.obligations.clone()),
+            near: None,
         }
     }
 

@@ -46,8 +46,22 @@ impl Edge {
 impl Policy {
     /// Stages identity and flow. The edge holds what speaks of this flow even where it is denied, for shadow rules.
     pub(crate) fn judge_flow(&self, flow: &Flow<'_>, now: Timestamp) -> (Edge, Outcome) {
-        let unpermitted = |reason| (Edge::default(), Outcome::new(Stage::Flow, reason, None));
-        let identity = |reason| (Edge::default(), Outcome::new(Stage::Identity, reason, None));
+        let judged = self.with_ends(flow, now, |target, caller| {
+            self.judge_edge(target, caller, flow)
+        });
+        judged.unwrap_or_else(|outcome| (Edge::default(), outcome))
+    }
+
+    /// Hands on who is called and who calls, where both are known and the caller proved enough.
+    #[inline]
+    pub(super) fn with_ends<T>(
+        &self,
+        flow: &Flow<'_>,
+        now: Timestamp,
+        judge: impl FnOnce((WorkloadIdx, &Workload), &Caller<'_>) -> T,
+    ) -> Result<T, Outcome> {
+        let unpermitted = |reason| Err(Outcome::new(Stage::Flow, reason, None));
+        let identity = |reason| Err(Outcome::new(Stage::Identity, reason, None));
         let Some(me) = self.workload_named(flow.me) else {
             return unpermitted(Reason::NoFlowPermitted);
         };
@@ -95,7 +109,7 @@ impl Policy {
                 )
             }
         };
-        self.judge_edge(target, &caller, flow)
+        Ok(judge(target, &caller))
     }
 
     fn judge_edge(

@@ -11,6 +11,7 @@ mod decide;
 mod diagnostic;
 mod document;
 mod edge;
+mod explain;
 mod index;
 mod kinds;
 mod limits;
@@ -37,6 +38,9 @@ pub use document::{
     Mode, NeverDecl, Oblige, PortRange, Principal, Require, RuleDecl, Span, Spanned, Subject,
     Target, TestDecl, TokenRequire, WorkloadDecl, ZoneDecl,
 };
+pub use explain::{
+    Change, Checked, Explanation, MAX_RULES_SHOWN, Nearest, Needs, Otherwise, Redacted, Step, Walk, explain,
+};
 pub use limits::MAX_DOCUMENT_BYTES;
 pub use load::Loader;
 pub use pattern::{ActionPattern, PatternError};
@@ -48,6 +52,7 @@ pub use workload::Workload;
 pub(crate) use along::Along;
 pub(crate) use decide::Outcome;
 pub(crate) use edge::Edge;
+pub(crate) use explain::explain_as;
 use index::{Hashed, Index};
 pub(crate) use pattern_space::{PathSpace, TooMany};
 pub(crate) use reads::Read;
@@ -206,6 +211,10 @@ impl Policy {
 
     pub(crate) fn rule(&self, index: RuleIdx) -> Option<&Rule> {
         self.rules.get(usize::try_from(index.0).ok()?)
+    }
+
+    pub(crate) fn rules_in_order(&self) -> impl Iterator<Item = RuleIdx> {
+        (0_u32..).take(self.rules.len()).map(RuleIdx)
     }
 
     pub(crate) fn workload(&self, index: WorkloadIdx) -> Option<&Workload> {

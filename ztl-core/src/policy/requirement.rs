@@ -5,6 +5,7 @@ use core::time::Duration;
 use serde_json::Value;
 
 use crate::authorizer::{Facts, Reads};
+use crate::clause::Clause;
 use crate::decision::Lack;
 use crate::evidence::{Claims, Evidence, TrustScore};
 use crate::reason::Reason;
@@ -95,6 +96,21 @@ impl Requirement {
                     }
                 }
             }
+        }
+    }
+
+    /// The clause that it is.
+    pub(crate) const fn clause(&self) -> Clause {
+        match self {
+            Self::Subject(_) => Clause::Subject,
+            Self::Actors(_) => Clause::Actors,
+            Self::TrustScore(_) => Clause::TrustScore,
+            Self::ZoneTrust(_) => Clause::ZoneTrust,
+            Self::Token(_) => Clause::Token,
+            Self::Mfa(_) => Clause::Mfa,
+            Self::Header { .. } => Clause::Header,
+            Self::When(_) => Clause::When,
+            Self::Authorizer(_) => Clause::Authorizer,
         }
     }
 

@@ -177,6 +177,36 @@ impl Template {
         Some(params)
     }
 
+    /// The path among those that is most like another: each parameter keeps the segment in its place where it can, and has
+    /// a made-up value where it cannot.
+    pub(super) fn like(&self, path: &str) -> String {
+        let segments = path.strip_prefix('/').unwrap_or(path);
+        let mut segments = segments.split('/');
+        let mut like = String::new();
+        for part in self.parts() {
+            let segment = segments.next();
+            like.push('/');
+            match part {
+                Part::Text(text) => like.push_str(&Escaped(text).to_string()),
+                Part::Param(name, kind) => {
+                    let keep = segment.filter(|segment| kind.accepts(segment.as_bytes()));
+                    like.push_str(keep.unwrap_or(match kind {
+                        ParamKind::Text | ParamKind::Rest => name,
+                        ParamKind::Uuid => "00000000-0000-0000-0000-000000000000",
+                        ParamKind::Int => "1",
+                    }));
+                    if let (ParamKind::Rest, Some(_)) = (kind, keep) {
+                        for segment in segments.by_ref() {
+                            like.push('/');
+                            like.push_str(segment);
+                        }
+                    }
+                }
+            }
+        }
+        like
+    }
+
     /// Segment by segment.
     fn parts(&self) -> impl Iterator<Item = Part<'_>> {
         let mut from = 0;

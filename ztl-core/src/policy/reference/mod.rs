@@ -96,6 +96,7 @@ impl<'a> Asked<'a> {
             shadow,
             lack,
             obligations,
+            near: None,
         }
     }
 

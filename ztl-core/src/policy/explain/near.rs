@@ -1,0 +1,108 @@
+//! What a denial hung on, at a price that every denial can pay: only the edge's own rules are looked at, and few of them.
+
+use std::sync::Arc;
+
+use crate::action::Action;
+use crate::clause::{Clause, Near};
+use crate::decision::Decision;
+use crate::policy::Policy;
+use crate::policy::edge::Edge;
+use crate::policy::index::{Kind, Line};
+use crate::policy::kinds::Kinds;
+use crate::policy::rule::RuleIdx;
+use crate::reason::Reason;
+
+use super::misfit::Misfit;
+
+/// How many permits are compared with what was asked.
+const FEW_RULES: usize = 4;
+/// How many patterns of one permit are.
+const FEW_PATTERNS: usize = 8;
+
+impl Policy {
+    /// The rule that a denial hung on, and its first clause that failed. None where no rule came near.
+    pub(crate) fn near(
+        &self,
+        edge: &Edge,
+        action: Option<&Action<'_>>,
+        decision: &Decision,
+    ) -> Option<Near> {
+        if let Some(rule) = &decision.rule {
+            let clause = match (decision.reason, decision.lack) {
+                (Reason::Forbidden, _) => Clause::Forbid,
+                (Reason::ObligationUnknown, _) => Clause::Oblige,
+                (_, lack) => lack?.into(),
+            };
+            return Some(Near {
+                rule: Arc::clone(rule),
+                clause,
+            });
+        }
+        let (rule, clause) = match (decision.reason, action) {
+            (Reason::NoActionPermitted, Some(action)) => self.nearest_on(edge, action)?,
+            (Reason::NoFlowPermitted, _) => self.nearest_to(edge)?,
+            _ => return None,
+        };
+        Some(Near {
+            rule: Arc::clone(&self.rule(rule)?.name),
+            clause,
+        })
+    }
+
+    /// Of the permits of a flow the one whose patterns come nearest to an action.
+    fn nearest_on(&self, edge: &Edge, action: &Action<'_>) -> Option<(RuleIdx, Clause)> {
+        let kind = Kinds::of(action);
+        let lines = (edge.shares.iter()).flat_map(|share| self.index.lines(*share, Kind::Permit));
+        let lines = lines.filter(|line| line.covers_port(edge.port));
+        let mut nearest: Option<(usize, RuleIdx, Clause)> = None;
+        for line in lines.take(FEW_RULES) {
+            let misfit = self.misfit(line, kind, edge.port, action);
+            let Some(clause) = misfit.first() else {
+                continue;
+            };
+            let this = (misfit.count(), line.rule, clause);
+            if nearest.is_none_or(|(count, rule, _)| (this.0, this.1) < (count, rule)) {
+                nearest = Some(this);
+            }
+        }
+        nearest.map(|(_, rule, clause)| (rule, clause))
+    }
+
+    fn misfit(&self, line: &Line, kind: Kinds, port: u16, action: &Action<'_>) -> Misfit {
+        let plain = action.resource().filter(|asked| asked.upgrade().is_none());
+        match (&line.plain, plain) {
+            // It names the method, so the path it is.
+            (Some(_), Some(_)) if line.could_name(kind, port) => Misfit {
+                path: true,
+                ..Misfit::default()
+            },
+            (Some(path), Some(asked)) => Misfit {
+                method: true,
+                path: !path.matches(asked.path()),
+                ..Misfit::default()
+            },
+            _ => {
+                let patterns = self.rule(line.rule).map_or(&[][..], |rule| &rule.actions);
+                let patterns = patterns.iter().take(FEW_PATTERNS);
+                let misfits = patterns.map(|pattern| Misfit::of(pattern, action));
+                misfits
+                    .min_by_key(|misfit| misfit.count())
+                    .unwrap_or_default()
+            }
+        }
+    }
+
+    /// Of the permits of a target the first that speaks of the caller, on other ports; else the first on this port.
+    fn nearest_to(&self, edge: &Edge) -> Option<(RuleIdx, Clause)> {
+        let mut own = (edge.shares.iter()).flat_map(|share| self.index.lines(*share, Kind::Permit));
+        if let Some(line) = own.next() {
+            return Some((line.rule, Clause::Port));
+        }
+        let permits = &self.workload(edge.target?)?.permits;
+        let few = || permits.iter().take(FEW_RULES);
+        let nearest = few()
+            .find(|entry| entry.covers_port(edge.port))
+            .or_else(|| few().next());
+        nearest.map(|entry| (entry.rule, Clause::From))
+    }
+}
