@@ -16,10 +16,10 @@ const HOT: usize = 256;
 fn decide(criterion: &mut Criterion<ThreadCpu>) {
     for size in ztl_bench::sizes() {
         let mesh = Mesh::new(size);
-        let (any, bound) = (mesh.queries(ALL), mesh.queries_on_permitted_flows(ALL));
+        let questions = mesh.questions(ALL);
         let loaded = Loaded::new(&mesh);
         for kind in Kind::at(size) {
-            let queries = if kind.is_bound() { &bound } else { &any };
+            let queries = kind.of(&questions);
             let engine = kind.build(&mesh, &loaded, queries);
             agree(kind, &*engine, queries);
             for (set, count) in [("all", ALL), ("hot", HOT)] {

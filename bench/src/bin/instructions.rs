@@ -58,18 +58,15 @@ fn main() {
     let (size, count) = (size.parse().expect("size"), count.parse().expect("count"));
     assert!(kinds.len() <= SLOTS.len(), "too many engines");
     let mesh = Mesh::new(size);
-    let (any, bound) = match questions.as_str() {
-        "all" => (mesh.queries(count), mesh.queries_on_permitted_flows(count)),
-        "first" => (
-            mesh.queries_of_first_target(count),
-            mesh.queries_of_first_target(count),
-        ),
+    let questions = match questions.as_str() {
+        "all" => mesh.questions(count),
+        "first" => mesh.questions_of_first_target(count),
         other => panic!("`{other}` is neither `all` nor `first`"),
     };
     let loaded = Loaded::new(&mesh);
     for (name, measured) in kinds.iter().zip(SLOTS) {
         let kind = Kind::named(name).expect("an engine");
-        let queries = if kind.is_bound() { &bound } else { &any };
+        let queries = kind.of(&questions);
         let engine = kind.build(&mesh, &loaded, queries);
         agree(kind, &*engine, queries);
         black_box(measured(&*engine, queries));

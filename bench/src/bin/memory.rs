@@ -30,13 +30,10 @@ fn main() {
         );
     };
     loads(&mesh, &print);
-    let (any, bound) = (
-        mesh.queries(QUERIES),
-        mesh.queries_on_permitted_flows(QUERIES),
-    );
+    let questions = mesh.questions(QUERIES);
     let loaded = Loaded::new(&mesh);
     for kind in Kind::at(size) {
-        let queries = if kind.is_bound() { &bound } else { &any };
+        let queries = kind.of(&questions);
         let engine = kind.build(&mesh, &loaded, queries);
         // Every answer is looked at, and the ring is full afterwards.
         agree(kind, &*engine, queries);

@@ -16,7 +16,7 @@ pub use hand::{Bound, Tuned};
 pub use rego::Rego;
 pub use ztl::{Loaded, Part, PolicyText, Ring, Void, Ztl};
 
-use crate::mesh::{Mesh, Query};
+use crate::mesh::{Mesh, Query, Questions};
 
 /// Something that answers the questions it was made for.
 pub trait Engine {
@@ -47,6 +47,14 @@ pub enum Kind {
     ZtlAuthorizeRing,
     /// `permit_flow` alone with such an audit.
     ZtlFlowRing,
+    /// `permit_flow` and `authorize`, asked only about what is denied.
+    ZtlDenied,
+    /// The same with every denial explained: its deciding rule and first failing clause.
+    ZtlDeniedExplained,
+    /// `authorize` alone, asked only about what is denied on permitted flows.
+    ZtlRefused,
+    /// The same with every denial explained.
+    ZtlRefusedExplained,
     /// The pure function `decide`, with `Action::request`.
     ZtlDecide,
     /// Cedar in its best form: one policy, every grant in the data, the route found first.
@@ -71,6 +79,10 @@ impl Kind {
         Self::ZtlAuthorize,
         Self::ZtlAuthorizeRing,
         Self::ZtlFlowRing,
+        Self::ZtlDenied,
+        Self::ZtlDeniedExplained,
+        Self::ZtlRefused,
+        Self::ZtlRefusedExplained,
         Self::ZtlDecide,
         Self::Cedar,
         #[cfg(feature = "peers")]
@@ -99,6 +111,10 @@ impl Kind {
             Self::ZtlAuthorize => "ztl-authorize",
             Self::ZtlAuthorizeRing => "ztl-authorize-ring",
             Self::ZtlFlowRing => "ztl-flow-ring",
+            Self::ZtlDenied => "ztl-denied",
+            Self::ZtlDeniedExplained => "ztl-denied-explained",
+            Self::ZtlRefused => "ztl-refused",
+            Self::ZtlRefusedExplained => "ztl-refused-explained",
             Self::ZtlDecide => "ztl-decide",
             Self::Cedar => "cedar",
             #[cfg(feature = "peers")]
@@ -119,8 +135,36 @@ impl Kind {
     pub const fn is_bound(self) -> bool {
         matches!(
             self,
-            Self::HandBound | Self::ZtlRequest | Self::ZtlAuthorize | Self::ZtlAuthorizeRing
+            Self::HandBound
+                | Self::ZtlRequest
+                | Self::ZtlAuthorize
+                | Self::ZtlAuthorizeRing
+                | Self::ZtlRefused
+                | Self::ZtlRefusedExplained
         )
+    }
+
+    /// Whether it is asked only about what is denied.
+    #[must_use]
+    pub const fn is_denied(self) -> bool {
+        matches!(
+            self,
+            Self::ZtlDenied
+                | Self::ZtlDeniedExplained
+                | Self::ZtlRefused
+                | Self::ZtlRefusedExplained
+        )
+    }
+
+    /// The questions that it is asked.
+    #[must_use]
+    pub const fn of(self, questions: &Questions) -> &Vec<Query> {
+        match (self.is_bound(), self.is_denied()) {
+            (false, false) => &questions.any,
+            (true, false) => &questions.bound,
+            (false, true) => &questions.denied,
+            (true, true) => &questions.refused,
+        }
     }
 
     /// Whether it answers only for the flow.
@@ -148,6 +192,7 @@ impl Kind {
         queries: &'a [Query],
     ) -> Box<dyn Engine + 'a> {
         let ztl = |part| Ztl::new(loaded.silent(), part, queries);
+        let explained = |part| Ztl::new(loaded.explaining(), part, queries);
         let ring = |part| Ztl::new(loaded.kept(), part, queries);
         match self {
             Self::HandTuned => Box::new(Tuned::new(mesh)),
@@ -159,6 +204,10 @@ impl Kind {
             Self::ZtlAuthorize => Box::new(ztl(Part::Authorize)),
             Self::ZtlAuthorizeRing => Box::new(ring(Part::Authorize)),
             Self::ZtlFlowRing => Box::new(ring(Part::Flow)),
+            Self::ZtlDenied => Box::new(ztl(Part::Calls)),
+            Self::ZtlDeniedExplained => Box::new(explained(Part::Calls)),
+            Self::ZtlRefused => Box::new(ztl(Part::Authorize)),
+            Self::ZtlRefusedExplained => Box::new(explained(Part::Authorize)),
             Self::ZtlDecide => Box::new(ztl(Part::Decide)),
             Self::Cedar => Box::new(Cedar::new(mesh)),
             #[cfg(feature = "peers")]

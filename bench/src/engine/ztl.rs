@@ -96,12 +96,13 @@ pub enum Part {
     Decide,
 }
 
-/// The policy of one mesh in two engines, loaded when it is first asked for.
+/// The policy of one mesh in three engines, loaded when it is first asked for.
 #[derive(Debug)]
 pub struct Loaded {
     text: PolicyText,
     silent: OnceCell<Arc<Core>>,
     kept: OnceCell<Arc<Core>>,
+    explaining: OnceCell<Arc<Core>>,
 }
 
 impl Loaded {
@@ -112,21 +113,29 @@ impl Loaded {
             text: PolicyText::of(mesh),
             silent: OnceCell::new(),
             kept: OnceCell::new(),
+            explaining: OnceCell::new(),
         }
     }
 
     /// The engine whose audit keeps nothing.
     pub fn silent(&self) -> &Arc<Core> {
-        self.silent.get_or_init(|| self.engine(Void))
+        self.silent.get_or_init(|| Arc::new(self.engine(Void)))
     }
 
     /// The engine whose audit keeps the last records.
     pub fn kept(&self) -> &Arc<Core> {
-        self.kept.get_or_init(|| self.engine(Ring::default()))
+        self.kept
+            .get_or_init(|| Arc::new(self.engine(Ring::default())))
     }
 
-    fn engine(&self, sink: impl Sink + 'static) -> Arc<Core> {
-        Arc::new(Core::new(self.text.load(), sink).expect("random bits"))
+    /// The engine that says of every denial what it hung on.
+    pub fn explaining(&self) -> &Arc<Core> {
+        self.explaining
+            .get_or_init(|| Arc::new(self.engine(Void).explain_denials(true)))
+    }
+
+    fn engine(&self, sink: impl Sink + 'static) -> Core {
+        Core::new(self.text.load(), sink).expect("random bits")
     }
 }
 

@@ -11,7 +11,7 @@ mod route;
 use std::collections::HashMap;
 
 pub use pattern::Pattern;
-pub use query::Query;
+pub use query::{Query, Questions};
 
 use crate::random::Random;
 

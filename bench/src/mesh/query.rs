@@ -30,7 +30,48 @@ impl Query {
     }
 }
 
+/// The same number of questions of each kind.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Questions {
+    /// About all rules.
+    pub any: Vec<Query>,
+    /// On flows that are permitted.
+    pub bound: Vec<Query>,
+    /// About all rules, all to be denied.
+    pub denied: Vec<Query>,
+    /// On flows that are permitted, all to be denied.
+    pub refused: Vec<Query>,
+}
+
 impl Mesh {
+    /// `count` questions of each kind.
+    #[must_use]
+    pub fn questions(&self, count: usize) -> Questions {
+        let denied = |queries: Vec<Query>| {
+            let denied = queries.into_iter().filter(|query| !query.permitted);
+            denied.collect()
+        };
+        Questions {
+            any: self.queries(count),
+            bound: self.queries_on_permitted_flows(count),
+            denied: denied(self.queries(2 * count)),
+            refused: denied(self.queries_on_permitted_flows(2 * count)),
+        }
+    }
+
+    /// The same, all about the first target, which is the same at every size.
+    #[must_use]
+    pub fn questions_of_first_target(&self, count: usize) -> Questions {
+        let all = self.queries_of_first_target(count);
+        Questions {
+            any: all.clone(),
+            bound: all.clone(),
+            denied: all.clone(),
+            refused: all,
+        }
+    }
+
     /// `count` questions about all rules.
     #[must_use]
     pub fn queries(&self, count: usize) -> Vec<Query> {

@@ -77,6 +77,14 @@ pub fn decide(figures: &Figures) -> Vec<Value> {
         let most = worst(|size| figures.get("allocations-most", engine, size));
         lines.push(at_most("P3", what, most, "allocations", target));
     }
+    for (what, plain, explained) in [
+        ("permit_flow and authorize", "ztl-denied", "ztl-denied-explained"),
+        ("authorize alone", "ztl-refused", "ztl-refused-explained"),
+    ] {
+        let over = |size: &str| ratio(instructions(explained, size), instructions(plain, size));
+        let what = format!("instructions of a denial, explained / plain, {what}");
+        lines.push(at_most("P5", &what, worst(over), "ratio", 1.5));
+    }
     load(figures, &mut lines);
     swap(figures, &mut lines);
     lines

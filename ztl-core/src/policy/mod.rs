@@ -39,7 +39,8 @@ pub use document::{
     Target, TestDecl, TokenRequire, WorkloadDecl, ZoneDecl,
 };
 pub use explain::{
-    Change, Checked, Explanation, MAX_RULES_SHOWN, Nearest, Needs, Otherwise, Redacted, Step, Walk, explain,
+    Change, Checked, Explanation, MAX_RULES_SHOWN, Nearest, Needs, Otherwise, Redacted, Step, Walk,
+    explain,
 };
 pub use limits::MAX_DOCUMENT_BYTES;
 pub use load::Loader;

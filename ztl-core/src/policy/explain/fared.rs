@@ -64,7 +64,10 @@ pub(super) enum Rest {
 
 impl<'a, 'e> Scene<'a, 'e> {
     pub(super) fn action(&self) -> Option<&'a Action<'a>> {
-        self.input.action.as_ref().and_then(|asked| asked.as_ref().ok())
+        self.input
+            .action
+            .as_ref()
+            .and_then(|asked| asked.as_ref().ok())
     }
 
     /// Whether what only the target knows, and only of a request, was judged.

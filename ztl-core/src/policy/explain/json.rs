@@ -100,9 +100,8 @@ impl Nearest {
     fn json(&self) -> Value {
         let otherwise = self.otherwise.iter().map(|one| {
             let changes = one.changes.iter();
-            let changes = changes.map(|change| {
-                json!({ "clause": change.clause.code(), "to": change.to })
-            });
+            let changes =
+                changes.map(|change| json!({ "clause": change.clause.code(), "to": change.to }));
             json!({
                 "rule": &*one.rule,
                 "changes": changes.collect::<Vec<_>>(),

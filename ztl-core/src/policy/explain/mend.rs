@@ -63,7 +63,9 @@ impl Scene<'_, '_> {
         if let Some(zone) = reachable.next() {
             return arrive_from(self.policy, zone, draft);
         }
-        rule.from.iter().find_map(|who| become_one(self.policy, who, draft))
+        rule.from
+            .iter()
+            .find_map(|who| become_one(self.policy, who, draft))
     }
 
     fn mend_port(&self, fared: &Fared, draft: &mut Draft<'_>) -> Option<Change> {
@@ -152,22 +154,14 @@ impl Scene<'_, '_> {
 }
 
 /// Lets the caller arrive from a zone.
-pub(super) fn arrive_from(
-    policy: &Policy,
-    zone: ZoneIdx,
-    draft: &mut Draft<'_>,
-) -> Option<Change> {
+pub(super) fn arrive_from(policy: &Policy, zone: ZoneIdx, draft: &mut Draft<'_>) -> Option<Change> {
     draft.arrival = policy.zones().example(zone)?;
     let name = policy.zones().get(zone)?.name().to_owned();
     Some(Change::new(Clause::Zone, name))
 }
 
 /// Makes the caller one whom a rule speaks of.
-pub(super) fn become_one(
-    policy: &Policy,
-    who: &Who,
-    draft: &mut Draft<'_>,
-) -> Option<Change> {
+pub(super) fn become_one(policy: &Policy, who: &Who, draft: &mut Draft<'_>) -> Option<Change> {
     let (peer, name) = match who {
         Who::Public => (None, "public".to_owned()),
         Who::Id(IdPattern::Exact(id)) if policy.workload_with_id(id).is_none() => {

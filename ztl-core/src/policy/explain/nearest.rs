@@ -187,7 +187,8 @@ impl Search<'_> {
     fn near_permits(&self, input: &Input<'_>, denied: &Decision) -> Vec<RuleIdx> {
         let near = with_scene(self.policy, input, self.now, denied.stage, |scene| {
             let near = fared(scene, denied).into_iter();
-            let permits = near.filter(|one| (one.effect, one.mode) == (Effect::Permit, Mode::Enforce));
+            let permits =
+                near.filter(|one| (one.effect, one.mode) == (Effect::Permit, Mode::Enforce));
             permits.map(|one| one.rule).take(MAX_RULES_SHOWN).collect()
         });
         near.unwrap_or_else(|| {
@@ -233,34 +234,37 @@ impl Search<'_> {
         draft: &mut Draft<'_>,
     ) -> Result<Change, Beyond> {
         let before = draft.clone();
-        before.with_input(|input| match decision.reason {
-            Reason::IdentityExpired => good_proof(draft),
-            Reason::IdentityUnproven if draft.peer.is_some() => good_proof(draft),
-            Reason::IdentityUnproven => self.prove(index, draft),
-            Reason::ForwardedUntrusted => {
-                draft.forwarded = None;
-                Some(Change::new(Clause::Forwards, "nothing".to_owned()))
+        before.with_input(|input| {
+            match decision.reason {
+                Reason::IdentityExpired => good_proof(draft),
+                Reason::IdentityUnproven if draft.peer.is_some() => good_proof(draft),
+                Reason::IdentityUnproven => self.prove(index, draft),
+                Reason::ForwardedUntrusted => {
+                    draft.forwarded = None;
+                    Some(Change::new(Clause::Forwards, "nothing".to_owned()))
+                }
+                Reason::ZoneUnknown | Reason::ZoneMismatch => self.come_home(input, draft),
+                Reason::NoFlowPermitted
+                | Reason::NoActionPermitted
+                | Reason::RequirementUnmet
+                | Reason::EvidenceMissing
+                | Reason::EvidenceStale
+                | Reason::Objected
+                | Reason::AuthorizerFailed => {
+                    let mended =
+                        with_scene(self.policy, input, self.now, decision.stage, |scene| {
+                            let target = scene.target.ok_or(Beyond::Reach)?;
+                            let entry = target.rules().find(|entry| entry.rule == index);
+                            let port = entry.map(|entry| entry.covers_port(input.flow.port));
+                            let fared = scene.walk(index, port).ok_or(Beyond::Reach)?;
+                            scene.mend(&fared, draft)
+                        });
+                    return mended.unwrap_or(Err(Beyond::Reach));
+                }
+                _ => None,
             }
-            Reason::ZoneUnknown | Reason::ZoneMismatch => self.come_home(input, draft),
-            Reason::NoFlowPermitted
-            | Reason::NoActionPermitted
-            | Reason::RequirementUnmet
-            | Reason::EvidenceMissing
-            | Reason::EvidenceStale
-            | Reason::Objected
-            | Reason::AuthorizerFailed => {
-                let mended = with_scene(self.policy, input, self.now, decision.stage, |scene| {
-                    let target = scene.target.ok_or(Beyond::Reach)?;
-                    let entry = target.rules().find(|entry| entry.rule == index);
-                    let port = entry.map(|entry| entry.covers_port(input.flow.port));
-                    let fared = scene.walk(index, port).ok_or(Beyond::Reach)?;
-                    scene.mend(&fared, draft)
-                });
-                return mended.unwrap_or(Err(Beyond::Reach));
-            }
-            _ => None,
-        }
-        .ok_or(Beyond::Reach))
+            .ok_or(Beyond::Reach)
+        })
     }
 
     /// Lets somebody whom the rule speaks of prove who it is.

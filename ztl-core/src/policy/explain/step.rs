@@ -26,7 +26,9 @@ pub(super) fn steps(
         (Stage::Flow, asked.flow()),
         (Stage::Action, asked.action()),
     ];
-    let reached = all.into_iter().filter(|(stage, _)| *stage <= decision.stage);
+    let reached = all
+        .into_iter()
+        .filter(|(stage, _)| *stage <= decision.stage);
     let steps = reached.map(|(stage, facts)| {
         let passed = stage < decision.stage || decision.verdict == Verdict::Permit;
         Step {

@@ -145,7 +145,11 @@ impl Words<'_, '_, '_> {
         };
         let asked = match resource.upgrade() {
             None => "none".to_owned(),
-            Some(_) => cut(&self.scene.action().map(ToString::to_string).unwrap_or_default()),
+            Some(_) => cut(&self
+                .scene
+                .action()
+                .map(ToString::to_string)
+                .unwrap_or_default()),
         };
         vec![
             checked(Clause::Upgrade, misfit.upgrade, upgrade, asked),

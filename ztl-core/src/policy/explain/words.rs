@@ -256,10 +256,7 @@ pub(super) fn expected(
             // They stand last, in the order of the document.
             let one = require.authorizer.iter().rev().nth(from_end);
             let name = one.map_or("", |one| &one.value);
-            (
-                format!("no objection of {name}"),
-                one.map(|one| one.span),
-            )
+            (format!("no objection of {name}"), one.map(|one| one.span))
         }
     }
 }
@@ -274,7 +271,10 @@ pub(super) fn token_wanted(clause: &TokenClause) -> String {
     if !clause.claims.is_empty() {
         let claims = clause.claims.iter();
         let claims = claims.map(|(name, value): &(_, Value)| format!("{name} = {value}"));
-        words.push(format!("with {}", cut(&claims.collect::<Vec<_>>().join(", "))));
+        words.push(format!(
+            "with {}",
+            cut(&claims.collect::<Vec<_>>().join(", "))
+        ));
     }
     words.join(" ")
 }
