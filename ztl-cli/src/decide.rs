@@ -1,6 +1,6 @@
 //! `ztl decide`: what would the policy say.
 
-mod one;
+pub(crate) mod one;
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
     /// Requests, one JSON object a line; `-` reads standard input
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "one")]
     requests: Option<PathBuf>,
     /// The time of requests that state none, in seconds since 1970; the system clock where it is left out
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
@@ -100,7 +100,7 @@ impl Requests {
     }
 }
 
-fn seconds(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn seconds(text: &str) -> Result<Timestamp, String> {
     let span = match text.parse::<u64>() {
         Ok(secs) => Some(Duration::from_secs(secs)),
         Err(_) => text

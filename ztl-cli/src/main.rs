@@ -10,6 +10,7 @@ mod decide;
 mod dev_pki;
 mod diff;
 mod exit;
+mod explain;
 mod json;
 mod lines;
 mod output;
@@ -46,6 +47,7 @@ enum Verb {
     #[command(after_help = EXIT_CODES)]
     Test(test::Args),
     Decide(Box<decide::Args>),
+    Explain(Box<explain::Args>),
     #[command(after_help = EXIT_CODES)]
     Preset(preset::Args),
     Reach(reach::Args),
@@ -82,6 +84,7 @@ fn run(verb: &Verb, out: &mut Output) -> Result<Exit, Failure> {
         Verb::Check(args) => check::run(args, out),
         Verb::Test(args) => test::run(args, out),
         Verb::Decide(args) => decide::run(args, out),
+        Verb::Explain(args) => explain::run(args, out),
         Verb::Preset(args) => preset::run(args, out),
         Verb::Reach(args) => reach::run(args, out),
         Verb::Diff(args) => diff::run(args, out),

@@ -112,6 +112,21 @@ impl Peer {
         }))
     }
 
+    /// The same, as another party would assert it.
+    pub(crate) fn foreseen_by(id: SpiffeId, by: &str) -> Self {
+        let proof = Proof::Asserted {
+            id,
+            by: by.into(),
+            leaf_sha256: None,
+            expires_at: Timestamp::MAX,
+        };
+        Self(Arc::new(Inner {
+            proof,
+            reason: "foreseen",
+            test_only: true,
+        }))
+    }
+
     /// Who it is.
     #[must_use]
     pub fn id(&self) -> &SpiffeId {

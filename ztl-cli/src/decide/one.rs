@@ -6,41 +6,37 @@ use ztl_core::policy::Query;
 use crate::exit::Failure;
 
 #[derive(Debug, clap::Args)]
+#[group(id = "one", multiple = true)]
 pub(crate) struct One {
     /// The called workload: its name or its SPIFFE ID
     #[arg(long, value_name = "WORKLOAD")]
     to: Option<String>,
     /// The proved caller: a SPIFFE ID or a workload's name; left out, the caller proved nothing
-    #[arg(long, value_name = "WORKLOAD", conflicts_with = "requests")]
+    #[arg(long, value_name = "WORKLOAD")]
     from: Option<String>,
     /// The IP address it arrives from
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "requests")]
+    #[arg(long, value_name = "ADDRESS")]
     from_addr: Option<String>,
     /// The port; left out, the only one that can be meant
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "requests")]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
     /// The request's method; with `--path`
-    #[arg(long, requires = "path", conflicts_with = "requests")]
+    #[arg(long, requires = "path")]
     method: Option<String>,
     /// The request's raw target; with `--method`
-    #[arg(
-        long,
-        value_name = "TARGET",
-        requires = "method",
-        conflicts_with = "requests"
-    )]
+    #[arg(long, value_name = "TARGET", requires = "method")]
     path: Option<String>,
     /// Ask for raw bytes
-    #[arg(long, conflicts_with_all = ["method", "path", "requests"])]
+    #[arg(long, conflicts_with_all = ["method", "path"])]
     connect: bool,
     /// A header field of the request; may be given several times
-    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value, conflicts_with = "requests")]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
     header: Vec<(String, String)>,
     /// The claims of a verified token, as a JSON object
-    #[arg(long, value_name = "JSON", conflicts_with = "requests")]
+    #[arg(long, value_name = "JSON")]
     claims: Option<String>,
     /// How far the caller is trusted, 0 to 100
-    #[arg(long, value_name = "SCORE", value_parser = clap::value_parser!(u8).range(0..=100), conflicts_with = "requests")]
+    #[arg(long, value_name = "SCORE", value_parser = clap::value_parser!(u8).range(0..=100))]
     trust_score: Option<u8>,
 }
 

@@ -46,24 +46,27 @@ impl Edge {
 impl Policy {
     /// Stages identity and flow. The edge holds what speaks of this flow even where it is denied, for shadow rules.
     pub(crate) fn judge_flow(&self, flow: &Flow<'_>, now: Timestamp) -> (Edge, Outcome) {
-        let judged = self.with_ends(flow, now, |target, caller| {
-            self.judge_edge(target, caller, flow)
-        });
-        judged.unwrap_or_else(|outcome| (Edge::default(), outcome))
+        self.with_ends(
+            flow,
+            now,
+            |target, caller| self.judge_edge(target, caller, flow),
+            |outcome| (Edge::default(), outcome),
+        )
     }
 
-    /// Hands on who is called and who calls, where both are known and the caller proved enough.
-    #[inline]
+    /// Hands on who is called and who calls, where both are known and the caller proved enough; else why not.
+    #[inline(always)]
     pub(super) fn with_ends<T>(
         &self,
         flow: &Flow<'_>,
         now: Timestamp,
         judge: impl FnOnce((WorkloadIdx, &Workload), &Caller<'_>) -> T,
-    ) -> Result<T, Outcome> {
-        let unpermitted = |reason| Err(Outcome::new(Stage::Flow, reason, None));
-        let identity = |reason| Err(Outcome::new(Stage::Identity, reason, None));
+        refuse: impl Fn(Outcome) -> T,
+    ) -> T {
+        let unpermitted = || refuse(Outcome::new(Stage::Flow, Reason::NoFlowPermitted, None));
+        let identity = |reason| refuse(Outcome::new(Stage::Identity, reason, None));
         let Some(me) = self.workload_named(flow.me) else {
-            return unpermitted(Reason::NoFlowPermitted);
+            return unpermitted();
         };
         if flow.peer.is_some_and(|peer| now >= peer.expires_at()) {
             return identity(Reason::IdentityExpired);
@@ -94,7 +97,7 @@ impl Policy {
             Direction::Egress => {
                 // Whom I speak to has to be a workload of the policy that proved itself with its own certificate.
                 let Some(target) = declared else {
-                    return unpermitted(Reason::NoFlowPermitted);
+                    return unpermitted();
                 };
                 if !matches!(flow.peer.map(Peer::proof), Some(Proof::X509 { .. })) {
                     return identity(Reason::IdentityUnproven);
@@ -109,7 +112,7 @@ impl Policy {
                 )
             }
         };
-        Ok(judge(target, &caller))
+        judge(target, &caller)
     }
 
     fn judge_edge(

@@ -45,7 +45,7 @@ pub use explain::{
 pub use limits::MAX_DOCUMENT_BYTES;
 pub use load::Loader;
 pub use pattern::{ActionPattern, PatternError};
-pub use query::{MAX_QUERY_BYTES, Query, QueryError, decision_json};
+pub use query::{MAX_QUERY_BYTES, Query, QueryError, Recorded, decision_json};
 pub use read::Format;
 pub use template::Template;
 pub use workload::Workload;

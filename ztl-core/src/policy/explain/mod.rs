@@ -265,8 +265,13 @@ fn with_scene<T>(
         };
         show.take().map(|show| show(&scene))
     };
-    let known = policy.with_ends(flow, now, |(_, target), caller| set(Some(target), caller));
-    if let Ok(shown) = known {
+    let shown = policy.with_ends(
+        flow,
+        now,
+        |(_, target), caller| set(Some(target), caller),
+        |_| None,
+    );
+    if shown.is_some() {
         return shown;
     }
     let id = flow.peer.and_then(|peer| policy.primary_id(peer.id()));

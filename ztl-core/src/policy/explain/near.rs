@@ -49,7 +49,7 @@ impl Policy {
         })
     }
 
-    /// Of the permits of a flow the one whose patterns come nearest to an action.
+    /// Of the permits of a flow the one whose patterns come nearest to an action: the first that differs in one aspect only.
     fn nearest_on(&self, edge: &Edge, action: &Action<'_>) -> Option<(RuleIdx, Clause)> {
         let kind = Kinds::of(action);
         let lines = (edge.shares.iter()).flat_map(|share| self.index.lines(*share, Kind::Permit));
@@ -63,6 +63,9 @@ impl Policy {
             let this = (misfit.count(), line.rule, clause);
             if nearest.is_none_or(|(count, rule, _)| (this.0, this.1) < (count, rule)) {
                 nearest = Some(this);
+            }
+            if this.0 == 1 {
+                break;
             }
         }
         nearest.map(|(_, rule, clause)| (rule, clause))

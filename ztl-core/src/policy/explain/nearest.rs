@@ -250,7 +250,9 @@ impl Search<'_> {
                 | Reason::EvidenceMissing
                 | Reason::EvidenceStale
                 | Reason::Objected
-                | Reason::AuthorizerFailed => {
+                | Reason::AuthorizerFailed
+            // Out of the forbid's reach, perhaps, and into the permit's.
+            | Reason::Forbidden => {
                     let mended =
                         with_scene(self.policy, input, self.now, decision.stage, |scene| {
                             let target = scene.target.ok_or(Beyond::Reach)?;

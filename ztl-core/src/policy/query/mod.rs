@@ -4,6 +4,7 @@ mod answer;
 mod error;
 mod fields;
 mod read;
+mod record;
 
 use core::fmt;
 
@@ -12,10 +13,11 @@ use serde_json::{Map, Value};
 pub use answer::decision_json;
 pub use error::QueryError;
 use fields::Fields;
+pub use record::Recorded;
 
 use super::diagnostic::{quoted, suggest};
 use super::tree::parse_json;
-use super::{Input, Policy, Workload, decide};
+use super::{Explanation, Input, Policy, Workload, decide, explain};
 use crate::action::Action;
 use crate::decision::Decision;
 use crate::evidence::{Claims, Evidence, TrustScore};
@@ -86,6 +88,10 @@ pub struct Query {
     claims: Option<Claims>,
     trust_score: Option<u8>,
     now: Option<Timestamp>,
+    /// Who says who the caller is; only of a record.
+    asserted_by: Option<Box<str>>,
+    /// The workload that called, where it judged itself; only of a record.
+    caller_of: Option<Box<str>>,
 }
 
 /// A workload, as a query names it.
@@ -145,8 +151,35 @@ impl Query {
     /// [`QueryError::UnknownCaller`] where `from` is a name that no workload has, and [`QueryError::UnclearPort`] where
     /// `port` is left out and could be any of several.
     pub fn decide(&self, policy: &Policy, default_now: Timestamp) -> Result<Decision, QueryError> {
+        self.put(policy, default_now, |input, now| decide(policy, input, now))
+    }
+
+    /// Asks the policy why it decides as it does.
+    ///
+    /// # Errors
+    /// As [`decide`](Self::decide).
+    pub fn explain(
+        &self,
+        policy: &Policy,
+        default_now: Timestamp,
+    ) -> Result<Explanation, QueryError> {
+        self.put(policy, default_now, |input, now| {
+            explain(policy, input, now)
+        })
+    }
+
+    /// Hands on the question as a decision takes it.
+    fn put<T>(
+        &self,
+        policy: &Policy,
+        default_now: Timestamp,
+        ask: impl FnOnce(&Input<'_>, Timestamp) -> T,
+    ) -> Result<T, QueryError> {
         let now = self.now.unwrap_or(default_now);
-        let peer = self.caller(policy)?.map(Peer::foreseen);
+        let peer = self.caller(policy)?.map(|id| match &self.asserted_by {
+            None => Peer::foreseen(id),
+            Some(by) => Peer::foreseen_by(id, by),
+        });
         let (me, port) = match self.to.workload(policy) {
             Some(target) => (target.name(), self.port_of(target, peer.is_some())?),
             None => (self.to.as_str(), self.port.unwrap_or_default()),
@@ -157,7 +190,12 @@ impl Query {
         evidence.trust_score = self
             .trust_score
             .and_then(|score| TrustScore::new(score, now, Timestamp::MAX));
-        let flow = Flow::ingress(me, port, self.arrival, peer.as_ref());
+        let flow = match (&self.caller_of, &peer) {
+            // A record of the calling end: `from` is who answered there.
+            (Some(caller), Some(peer)) => Flow::egress(caller, port, peer),
+            (Some(caller), None) => Flow::egress_unproved(caller, port),
+            (None, peer) => Flow::ingress(me, port, self.arrival, peer.as_ref()),
+        };
         let input = Input::new(flow).with_evidence(evidence);
         let input = match &self.asked {
             Asked::Flow => input,
@@ -174,7 +212,7 @@ impl Query {
                 })
             }
         };
-        Ok(decide(policy, &input, now))
+        Ok(ask(&input, now))
     }
 
     /// Who calls, or would have proved that it does.

@@ -48,6 +48,8 @@ pub(super) fn query(map: &Map<String, Value>) -> Result<Query, QueryError> {
         claims: keys.claims()?,
         trust_score: keys.trust_score()?,
         now: keys.now()?,
+        asserted_by: None,
+        caller_of: None,
     })
 }
 

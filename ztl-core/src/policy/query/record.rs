@@ -1,0 +1,147 @@
+//! The question that an audit record answers, as far as the record tells it.
+
+use serde_json::{Map, Value};
+
+use super::{Asked, Query, QueryError};
+use crate::policy::diagnostic::quoted;
+use crate::policy::tree::parse_json;
+
+/// The end of a text that was cut when it was recorded.
+const CUT: char = '…';
+
+/// A question, from the record of its decision.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Recorded {
+    /// The question.
+    pub query: Query,
+    /// `id`: the decision's.
+    pub id: Box<str>,
+    /// `verdict`
+    pub verdict: Box<str>,
+    /// `reason`
+    pub reason: Box<str>,
+    /// `rule`, where one decided.
+    pub rule: Option<Box<str>>,
+    /// `revision`: under which policy.
+    pub revision: Box<str>,
+    /// What the record does not hold and a decision may have read, in words.
+    pub missing: Vec<&'static str>,
+}
+
+impl Query {
+    /// Reads one line of an audit log as the question that was decided.
+    ///
+    /// # Errors
+    /// [`QueryError`] where the line is no record.
+    pub fn from_record(line: &str) -> Result<Recorded, QueryError> {
+        if line.len() > super::MAX_QUERY_BYTES {
+            return Err(QueryError::TooLong);
+        }
+        let Value::Object(record) = parse_json(line)?.to_json() else {
+            return Err(QueryError::NotAnObject);
+        };
+        Record(&record).question()
+    }
+}
+
+struct Record<'a>(&'a Map<String, Value>);
+
+impl Record<'_> {
+    fn text(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(Value::as_str)
+    }
+
+    fn needed(&self, key: &'static str) -> Result<&str, QueryError> {
+        let missing = || QueryError::value(key, "is missing: this is no audit record");
+        self.text(key).ok_or_else(missing)
+    }
+
+    fn question(&self) -> Result<Recorded, QueryError> {
+        let mut missing = Vec::new();
+        let egress = self.needed("direction")? == "egress";
+        let asked = self.asked(&mut missing)?;
+        let mut query = super::read::query(&self.keys()?)?;
+        query.asked = asked;
+        query.asserted_by = self.text("asserted_by").map(Into::into);
+        query.caller_of = egress.then(|| self.text("me").unwrap_or_default().into());
+        if query.from.is_none() && self.needed("reason")? == "identity_unproven" {
+            missing.push("what the peer showed, where it proved nothing");
+        }
+        if !egress && !matches!(query.asked, Asked::Flow) {
+            missing.push(if query.claims.is_some() {
+                "the claims of the token but its issuer and subject"
+            } else {
+                "the caller's token, if it had one"
+            });
+            missing.push("the trust score");
+            missing.push("the header fields");
+            missing.push("an id that the peer passed on, if it did");
+        }
+        Ok(Recorded {
+            query,
+            id: self.needed("id")?.into(),
+            verdict: self.needed("verdict")?.into(),
+            reason: self.needed("reason")?.into(),
+            rule: self.text("rule").map(Into::into),
+            revision: self.needed("revision")?.into(),
+            missing,
+        })
+    }
+
+    /// The keys of a query that a record has.
+    fn keys(&self) -> Result<Map<String, Value>, QueryError> {
+        let mut keys = Map::new();
+        keys.insert("to".to_owned(), self.needed("me")?.into());
+        let named = [
+            ("peer", "from"),
+            ("addr", "from_addr"),
+            ("port", "port"),
+            ("time", "now"),
+        ];
+        for (name, key) in named {
+            let value = self.0.get(name).filter(|value| value.as_u64() != Some(0));
+            let value = value.cloned();
+            keys.extend(value.map(|value| (key.to_owned(), value)));
+        }
+        if let (Some(issuer), Some(subject)) = (self.text("issuer"), self.text("subject")) {
+            let claims = serde_json::json!({ "iss": issuer, "sub": subject });
+            keys.insert("claims".to_owned(), claims);
+        }
+        Ok(keys)
+    }
+
+    /// What was asked for, as [`Action`](crate::Action) shows it.
+    fn asked(&self, missing: &mut Vec<&'static str>) -> Result<Asked, QueryError> {
+        let Some(action) = self.text("action") else {
+            if self.text("stage") == Some("action") {
+                missing.push("the request, which was refused before it was an action");
+            }
+            return Ok(Asked::Flow);
+        };
+        if action == "connect" {
+            return Ok(Asked::Connect);
+        }
+        if action.ends_with(CUT) {
+            missing.push("the end of a long path");
+        }
+        let wrong = || QueryError::value("action", format!("is {}", quoted(action)));
+        let (verb, path) = action.rsplit_once(' ').ok_or_else(wrong)?;
+        let (method, upgrade) = match (verb, verb.strip_prefix("upgrade:")) {
+            ("websocket", _) => ("GET", Some("websocket")),
+            (_, Some(token)) => ("GET", Some(token)),
+            (method, None) => (method, None),
+        };
+        if upgrade.is_some() {
+            missing.push("the method of the upgrade, taken to be GET");
+        }
+        if method == "?" {
+            missing.push("the name of a method that no rule can name");
+        }
+        Ok(Asked::Request {
+            method: method.into(),
+            target: path.into(),
+            upgrade: upgrade.map(Into::into),
+        })
+    }
+}
