@@ -78,7 +78,11 @@ pub fn decide(figures: &Figures) -> Vec<Value> {
         lines.push(at_most("P3", what, most, "allocations", target));
     }
     for (what, plain, explained) in [
-        ("permit_flow and authorize", "ztl-denied", "ztl-denied-explained"),
+        (
+            "permit_flow and authorize",
+            "ztl-denied",
+            "ztl-denied-explained",
+        ),
         ("authorize alone", "ztl-refused", "ztl-refused-explained"),
     ] {
         let over = |size: &str| ratio(instructions(explained, size), instructions(plain, size));

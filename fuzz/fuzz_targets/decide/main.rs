@@ -7,7 +7,8 @@
 //! 4. Less evidence never widens.
 //! 5. Rules in shadow, and rules that are off, change nothing.
 //! 6. The reference interpreter says what `decide` says.
-//! 7. The engine says what `decide` says, and writes one record a decision.
+//! 7. An explanation says what `decide` says, and names no request that would be denied as well: each was decided first.
+//! 8. The engine says what `decide` says, and writes one record a decision.
 
 #![no_main]
 
@@ -17,8 +18,10 @@ mod request;
 use libfuzzer_sys::fuzz_target;
 use policy::WORLD;
 use request::{NOW, Request};
-use ztl_core::policy::{Effect, Input, Loader, Mode, Policy, Principal, decide, reference};
-use ztl_core::{Decision, Evidence, Flow, HeaderPairs, Lack, Peer, Reason, Stage, Verdict};
+use ztl_core::policy::{
+    Effect, Input, Loader, Mode, Policy, Principal, decide, explain, reference,
+};
+use ztl_core::{Clause, Decision, Evidence, Flow, HeaderPairs, Lack, Peer, Reason, Stage, Verdict};
 
 fuzz_target!(|request: Request<'_>| {
     let peer = request.from.peer();
@@ -51,6 +54,18 @@ fuzz_target!(|request: Request<'_>| {
             decision,
             reference::decide(document, &Loader::new(), &input, NOW)
         );
+        let why = explain(policy, &input, NOW);
+        assert_eq!(why.decision, decision);
+        assert!(why.nearest.decisions <= 64);
+        let permitted = decision.verdict == Verdict::Permit;
+        assert!(!permitted || why.nearest.otherwise.is_empty());
+        if let Some(rule) = &decision.rule {
+            assert!(why.rules[0].decided && why.rules[0].rule == *rule);
+            assert_eq!(
+                why.rules[0].failed().map(|failed| failed.clause),
+                decision.lack.map(Clause::from)
+            );
+        }
         decision
     };
     let decision = ask(&WORLD.base, evidence);

@@ -2,8 +2,8 @@
 
 use std::io::Write as _;
 
-use ztl_core::policy::{Effect, Explanation, Mode, Recorded, Span, Walk};
 use ztl_core::Verdict;
+use ztl_core::policy::{Effect, Explanation, Mode, Recorded, Span, Walk};
 
 use crate::exit::Failure;
 use crate::json::escaped;
