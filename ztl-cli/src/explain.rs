@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::Value;
 use ztl_core::policy::{Explanation, Query, Recorded};
 use ztl_core::{Timestamp, Verdict};
 
@@ -95,26 +95,21 @@ fn object(
     file: &PolicyFile,
     redacted: bool,
 ) -> Value {
+    let mut object = if redacted {
+        why.redacted().json()
+    } else {
+        why.json(&file.text)
+    };
+    let Value::Object(keys) = &mut object else {
+        return object;
+    };
+    if let (true, Some(recorded)) = (redacted, recorded) {
+        keys.insert("id".to_owned(), Value::from(&*recorded.id));
+    }
     if redacted {
-        let mut object = why.redacted().json();
-        if let Some(recorded) = recorded {
-            object["id"] = Value::from(&*recorded.id);
-        }
         return object;
     }
-    let mut object = why.json(&file.text);
-    object["policy"] = file.name.as_str().into();
-    if let Some(recorded) = recorded {
-        object["record"] = json!({
-            "id": recorded.id,
-            "verdict": recorded.verdict,
-            "reason": recorded.reason,
-            "rule": recorded.rule,
-            "revision": recorded.revision,
-            "same_revision": record::is_same_policy(recorded, why),
-            "same_answer": record::is_same_answer(recorded, why),
-            "missing": recorded.missing,
-        });
-    }
+    keys.insert("policy".to_owned(), file.name.as_str().into());
+    keys.extend(recorded.map(|recorded| ("record".to_owned(), record::json(recorded, why))));
     object
 }

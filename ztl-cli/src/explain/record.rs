@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use ztl_core::policy::{Explanation, Query, Recorded};
 
 use crate::exit::Failure;
@@ -56,4 +56,18 @@ pub(super) fn is_same_answer(recorded: &Recorded, why: &Explanation) -> bool {
     *recorded.verdict == *decision.verdict.as_str()
         && *recorded.reason == *decision.reason.code()
         && recorded.rule.as_deref() == decision.rule.as_deref()
+}
+
+/// The record, held against the explanation.
+pub(super) fn json(recorded: &Recorded, why: &Explanation) -> Value {
+    json!({
+        "id": recorded.id,
+        "verdict": recorded.verdict,
+        "reason": recorded.reason,
+        "rule": recorded.rule,
+        "revision": recorded.revision,
+        "same_revision": is_same_policy(recorded, why),
+        "same_answer": is_same_answer(recorded, why),
+        "missing": recorded.missing,
+    })
 }
