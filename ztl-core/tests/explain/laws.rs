@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use ztl_core::policy::{Effect, Mode, Walk, decide, explain, reference};
+use ztl_core::policy::{Change, Effect, Mode, Walk, decide, explain, reference};
 use ztl_core::{Clause, Lack, Reason, Stage, Verdict};
 
 use super::with_input;
@@ -101,6 +101,29 @@ fn check_forbid(
         walk
     );
     Ok(())
+}
+
+/// The question with one thing different, where that can be written down here.
+fn changed(question: &Question, change: &Change) -> Option<Question> {
+    let mut other = question.clone();
+    let text = |to: &str| -> &'static str { Box::leak(to.to_owned().into_boxed_str()) };
+    match change.clause {
+        Clause::Method => other.action.as_mut()?.as_mut()?.0 = text(&change.to),
+        Clause::Path => other.action.as_mut()?.as_mut()?.1 = text(&change.to),
+        Clause::Port => other.port = change.to.parse().expect("a port"),
+        Clause::TrustScore => other.score = Some(change.to.parse().expect("a score")),
+        Clause::Zone => {
+            other.addr = Some(match &*change.to {
+                "production" => "10.10.0.5",
+                "vault" => "10.10.7.5",
+                "iot" => "10.20.0.5",
+                zone => panic!("no zone `{zone}`"),
+            });
+        }
+        Clause::Forwards => other.forwarded = None,
+        _ => return None,
+    }
+    Some(other)
 }
 
 proptest! {
@@ -218,6 +241,42 @@ proptest! {
         let lack = why.decision.lack;
         prop_assert_eq!(mended, why.decision.reason == Reason::PathAmbiguous || matches!(lack, Some(Lack::Token | Lack::Scope | Lack::Mfa)));
     }
+}
+
+#[test]
+fn what_is_said_to_be_permitted_is_permitted() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let mut asked = std::collections::BTreeMap::<Clause, usize>::new();
+    for _ in 0..1500 {
+        let tree = (rules(), likely()).new_tree(&mut runner).expect("a value");
+        let ((permits, forbids), question) = tree.current();
+        let policy = load(&document(&permits, &forbids));
+        let why = with_input(&question, false, |input| explain(&policy, input, NOW));
+        for one in &why.nearest.otherwise {
+            let other = (one.changes.iter()).try_fold(question.clone(), |question, change| {
+                changed(&question, change)
+            });
+            let Some(other) = other else { continue };
+            let decision = other.ask(&policy);
+            assert_eq!(decision.verdict, Verdict::Permit, "{one} {question:?}");
+            assert_eq!(decision.rule.as_ref(), Some(&one.rule));
+            for change in &one.changes {
+                *asked.entry(change.clause).or_default() += 1;
+            }
+        }
+    }
+    let seen = [
+        Clause::Method,
+        Clause::Path,
+        Clause::Zone,
+        Clause::TrustScore,
+    ];
+    assert!(
+        seen.iter().all(|clause| asked.contains_key(clause)),
+        "{asked:?}"
+    );
 }
 
 #[test]

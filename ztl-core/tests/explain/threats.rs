@@ -62,6 +62,13 @@ fn a_parameter_of_the_wrong_kind_is_the_path() {
 }
 
 #[test]
+fn a_port_that_no_rule_speaks_of_is_named() {
+    let why = ask(permit(), &Question::get(ROUTER, "gateway", 443, "/v1/7"));
+    assert_eq!(failed(&why), (Clause::Port, "8443", "443"));
+    assert_eq!(nearest(&why), ["the port were 8443"]);
+}
+
+#[test]
 fn rule_45_head_is_not_get() {
     let why = ask(permit(), &get("/v1/7").method("HEAD"));
     assert_eq!(failed(&why), (Clause::Method, "GET", "HEAD"));
