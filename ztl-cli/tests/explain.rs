@@ -196,6 +196,22 @@ fn a_record_of_the_calling_end_is_explained_as_such() {
 }
 
 #[test]
+fn what_was_masked_is_said_to_be_missing() {
+    let record = format!(
+        r#"{{"id":"{ID}","time":1790000000,"verdict":"deny","stage":"action","reason":"no_action_permitted","direction":"ingress","me":"model-server","peer":{{"hash":"ab"}},"addr":"127.0.30.2","port":18443,"action":"PUT","path":{{"hash":"cd"}},"revision":"00"}}"#
+    );
+    let run = ztl_with_input(
+        &["explain", POLICY, "--id", ID, "--log", "-"],
+        record.as_bytes(),
+    );
+    assert_eq!((run.code, run.stderr.as_str()), (Some(1), ""));
+    for what in ["the peer", "the path"] {
+        let wanted = format!("the record does not hold {what}, which was masked");
+        assert!(run.stdout.contains(&wanted), "{}", run.stdout);
+    }
+}
+
+#[test]
 fn t30_a_hostile_record_cannot_steer_the_terminal() {
     let action = r#""action":"upgrade:\u001b[31m\u202e /v1/models/tiny","#;
     let run = ztl_with_input(

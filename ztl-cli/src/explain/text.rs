@@ -8,7 +8,8 @@ use ztl_core::policy::{Effect, Explanation, Mode, Recorded, Span, Walk};
 use crate::exit::Failure;
 use crate::json::escaped;
 use crate::output::{Colour, Output};
-use crate::policy_file::{PolicyFile, place};
+use crate::places::Places;
+use crate::policy_file::PolicyFile;
 
 use super::record::{is_same_answer, is_same_policy};
 
@@ -19,7 +20,12 @@ pub(super) fn write(
     file: &PolicyFile,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let mut page = Page { why, file, out };
+    let mut page = Page {
+        why,
+        file,
+        places: Places::new(&file.text),
+        out,
+    };
     page.verdict()?;
     if let Some(recorded) = recorded {
         page.record(recorded)?;
@@ -37,6 +43,7 @@ pub(super) fn write(
 struct Page<'a> {
     why: &'a Explanation,
     file: &'a PolicyFile,
+    places: Places<'a>,
     out: &'a mut Output,
 }
 
@@ -47,7 +54,7 @@ impl Page<'_> {
     }
 
     fn place(&self, span: Span) -> String {
-        let (line, _) = place(&self.file.text, span.start);
+        let line = self.places.of(span.start).line;
         format!("{}:{line}", self.file.name)
     }
 

@@ -50,8 +50,6 @@ impl Clock {
         let (latest, leap) = (millis(&self.latest), millis(&self.leap));
         let leaps = latest != Timestamp::EPOCH && now > latest && now.since(latest) > CLOCK_LEAP;
         let agreed = leap < now && now.since(leap) <= CLOCK_SKEW;
-        now != Timestamp::EPOCH
-            && now >= latest.saturating_sub(CLOCK_SKEW)
-            && (!leaps || agreed)
+        now != Timestamp::EPOCH && now >= latest.saturating_sub(CLOCK_SKEW) && (!leaps || agreed)
     }
 }

@@ -65,6 +65,17 @@ impl Record<'_> {
         query.asked = asked;
         query.asserted_by = self.text("asserted_by").map(Into::into);
         query.caller_of = egress.then(|| self.text("me").unwrap_or_default().into());
+        for (key, what) in [
+            ("peer", "the peer, which was masked"),
+            ("addr", "the address, which was masked"),
+        ] {
+            missing.extend(
+                self.0
+                    .get(key)
+                    .filter(|value| value.is_object())
+                    .map(|_| what),
+            );
+        }
         if query.from.is_none() && self.needed("reason")? == "identity_unproven" {
             missing.push("what the peer showed, where it proved nothing");
         }
@@ -74,7 +85,7 @@ impl Record<'_> {
             } else {
                 "the caller's token, if it had one"
             });
-            missing.push("the trust score");
+            missing.extend((query.trust_score.is_none()).then_some("the trust score"));
             missing.push("the header fields");
             missing.push("an id that the peer passed on, if it did");
         }
@@ -100,10 +111,16 @@ impl Record<'_> {
             ("time", "now"),
         ];
         for (name, key) in named {
-            let value = self.0.get(name).filter(|value| value.as_u64() != Some(0));
+            // What is masked is an object, or is not there.
+            let value = self.0.get(name);
+            let value = value.filter(|value| !value.is_object() && value.as_u64() != Some(0));
             let value = value.cloned();
             keys.extend(value.map(|value| (key.to_owned(), value)));
         }
+        let inputs = self.0.get("inputs");
+        let score = inputs.and_then(|inputs| inputs.get("trust_score")?.get("value").cloned());
+        let score = score.filter(Value::is_u64);
+        keys.extend(score.map(|score| ("trust_score".to_owned(), score)));
         if let (Some(issuer), Some(subject)) = (self.text("issuer"), self.text("subject")) {
             let claims = serde_json::json!({ "iss": issuer, "sub": subject });
             keys.insert("claims".to_owned(), claims);
@@ -124,6 +141,10 @@ impl Record<'_> {
         }
         if action.ends_with(CUT) {
             missing.push("the end of a long path");
+        }
+        if !action.contains(' ') {
+            missing.push("the path, which was masked");
+            return Ok(Asked::Flow);
         }
         let wrong = || QueryError::value("action", format!("is {}", quoted(action)));
         let (verb, path) = action.rsplit_once(' ').ok_or_else(wrong)?;
