@@ -10,8 +10,9 @@ use crate::time::Timestamp;
 
 use super::Policy;
 use super::along::Along;
+use super::document::Effect;
 use super::edge::Edge;
-use super::index::{Kind, Line};
+use super::index::{Kind, Line, Lines};
 use super::kinds::Kinds;
 use super::pattern::ActionPattern;
 use super::requirement::{Given, Unmet, reads_are_fresh, with_facts};
@@ -80,25 +81,33 @@ impl Asked<'_, '_> {
         })
     }
 
-    /// The forbids of the target on this port that fire because of somebody who comes along with the peer (T12).
-    pub(super) fn forbids_of_others(&self, kind: Kind) -> impl Iterator<Item = &Line> {
+    /// The rules of the target whose forbids speak of somebody who comes along with the peer, table by table (T12).
+    pub(super) fn about_others(&self, kind: Kind) -> Lines<'_> {
         let nobody = self.evidence.claims.is_none() && self.evidence.forwarded.is_none();
-        let target = self.edge.target.filter(|_| !nobody);
+        let mut lines = Lines::new();
         // Egress has not the facts; the target judges it again with them.
-        let target = target.filter(|_| self.flow.direction == Direction::Ingress);
-        let lines = target.map_or(&[][..], |target| {
-            self.policy.index.about_parties(target, kind)
-        });
-        lines.iter().filter(|line| {
-            line.covers_port(self.edge.port)
-                && (self.policy.rule(line.rule))
-                    .is_some_and(|rule| self.along.are_forbidden(rule) && self.forbid_fires(rule))
-        })
+        let (Some(target), Direction::Ingress, false) =
+            (self.edge.target, self.flow.direction, nobody)
+        else {
+            return lines;
+        };
+        let index = &self.policy.index;
+        let parties = self.along.parties();
+        if let (Ok(subject), Ok(actors)) = (&parties.subject, &parties.actors) {
+            for party in subject.iter().chain(actors).chain(&parties.forwarded) {
+                lines.extend(index.about_party(target, kind, party, self.policy));
+            }
+        } else {
+            // Who cannot be read may be anybody.
+            lines.push(index.about_parties(target, kind));
+        }
+        lines
     }
 
-    /// Whether a forbid that speaks of the peer covers the action.
+    /// Whether a forbid that speaks of the peer, or of somebody who comes along, covers the action.
     pub(super) fn line_fires(&self, line: &Line) -> bool {
-        let rule = Some(line).filter(|line| line.covers_port(self.edge.port));
+        let forbids = |line: &&Line| line.effect == Effect::Forbid;
+        let rule = (Some(line).filter(forbids)).filter(|line| line.covers_port(self.edge.port));
         let rule = rule.and_then(|line| self.policy.rule(line.rule));
         rule.is_some_and(|rule| self.forbid_fires(rule))
     }

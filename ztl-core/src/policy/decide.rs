@@ -193,12 +193,14 @@ impl Policy {
 
     /// The first forbid in document order that covers the action.
     fn first_forbid(&self, asked: &Asked<'_, '_>) -> Option<RuleIdx> {
-        let of_peer = asked.edge.shares.iter().filter_map(|share| {
-            let mut lines = self.index.lines(*share, Kind::Forbid).iter();
-            lines.find(|line| asked.line_fires(line))
-        });
-        let of_others = asked.forbids_of_others(Kind::Forbid);
-        of_peer.chain(of_others).map(|line| line.rule).min()
+        let shares = asked.edge.shares.iter();
+        let of_peer = shares.map(|share| self.index.lines(*share, Kind::Forbid));
+        let of_others = asked.about_others(Kind::Forbid);
+        let first = |lines: &[Line]| {
+            let fires = lines.iter().find(|line| asked.line_fires(line));
+            fires.map(|line| line.rule)
+        };
+        of_peer.chain(of_others).filter_map(first).min()
     }
 
     /// The first permit in document order that holds, or the first that names the action and does not.
@@ -288,8 +290,10 @@ impl Policy {
             .filter_map(|line| Some((line.rule, would(line)?)))
             .collect();
         if let Some(asked) = &asked {
-            let of_others = asked.forbids_of_others(Kind::Shadow);
-            said.extend(of_others.map(|line| (line.rule, Verdict::Deny)));
+            let of_others = asked.about_others(Kind::Shadow);
+            let of_others = of_others.into_iter().flatten();
+            let fire = of_others.filter(|line| asked.line_fires(line));
+            said.extend(fire.map(|line| (line.rule, Verdict::Deny)));
         }
         // What speaks of the caller in two ways speaks once.
         said.sort_by_key(|(index, _)| *index);

@@ -70,14 +70,22 @@ impl Classes {
         }
     }
 
-    /// The classes that an id belongs to. An id in an alias has to be mapped first.
+    /// The classes that a proved id belongs to. An id in an alias has to be mapped first.
     pub(crate) fn of(&self, id: &SpiffeId) -> ClassList {
+        let mut classes = self.of_named(id.as_str(), id.trust_domain_name());
+        classes.extend(self.any);
+        classes
+    }
+
+    /// The classes that name an id, which is of this trust domain: all but `any`.
+    pub(crate) fn of_named(&self, id: &str, domain: &str) -> ClassList {
         let mut classes = ClassList::new();
-        classes.extend(self.exact.get(id.as_str()).copied());
+        classes.extend(self.exact.get(id).copied());
         if !self.below.is_empty() {
-            let mut above = id.as_str();
             // `/**` is one or more segments below; the path begins behind the trust domain.
-            while above.len() > id.as_str().len() - id.path().len()
+            let root = "spiffe://".len() + domain.len();
+            let mut above = id;
+            while above.len() > root
                 && let Some((parent, _)) = above.rsplit_once('/')
             {
                 if parent.len() <= self.longest_below {
@@ -86,8 +94,7 @@ impl Classes {
                 above = parent;
             }
         }
-        classes.extend(self.domains.get(id.trust_domain_name()).copied());
-        classes.extend(self.any);
+        classes.extend(self.domains.get(domain).copied());
         classes
     }
 }

@@ -12,11 +12,14 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::id;
 use crate::zone::ZoneMap;
 
 use self::class::{ClassIdx, ClassList, Classes};
 use self::table::{Draft, Table, TableIdx};
 pub(crate) use self::table::{Kind, Line};
+use super::Policy;
+use super::along::Party;
 use super::document::Effect;
 use super::rule::{Caller, Rule, RuleIdx, TargetRule, Who};
 use super::workload::{Workload, WorkloadIdx};
@@ -48,6 +51,20 @@ struct Target {
     /// Forbids that name identities, which somebody who comes along with the caller may have.
     parties: Table,
     brief: Brief,
+}
+
+/// The rules that a party brings, table by table.
+pub(crate) type Lines<'a> = SmallVec<[&'a [Line]; 4]>;
+
+impl Target {
+    fn table_of(&self, class: ClassIdx) -> Option<TableIdx> {
+        let at = self
+            .classes
+            .binary_search_by_key(&class, |(class, _)| *class);
+        at.ok()
+            .and_then(|at| self.classes.get(at))
+            .map(|(_, table)| *table)
+    }
 }
 
 /// What the rules about one target have among them, so that nobody looks for what is not there.
@@ -176,12 +193,9 @@ impl Index {
             (None, None) => &[],
         };
         for class in classes {
-            let at = target
-                .classes
-                .binary_search_by_key(class, |(class, _)| *class);
-            if let Some((_, table)) = at.ok().and_then(|at| target.classes.get(at)) {
+            if let Some(table) = target.table_of(*class) {
                 shares.push(Share {
-                    table: *table,
+                    table,
                     forbids: true,
                     permits: true,
                 });
@@ -212,6 +226,31 @@ impl Index {
         let at = usize::try_from(share.table.0).ok().filter(|_| counts);
         at.and_then(|at| self.tables.get(at))
             .map_or(&[], |table| table.lines(kind))
+    }
+
+    /// The rules of one kind about a target whose forbids speak of this one, who comes along with a caller (T12).
+    pub(crate) fn about_party<'a>(
+        &'a self,
+        target: WorkloadIdx,
+        kind: Kind,
+        party: &Party<'_>,
+        policy: &Policy,
+    ) -> Lines<'a> {
+        let mut lines = Lines::new();
+        let (Some(target), Some(id)) = (self.target_at(target), party.id.as_deref()) else {
+            return lines;
+        };
+        let Ok((domain, _)) = id::split(id) else {
+            return lines;
+        };
+        let classes = self.classes.of_named(id, domain);
+        let of_classes = classes.iter().filter_map(|class| target.table_of(*class));
+        let asked = target.asked.iter();
+        let asked = asked.filter(|(speaker, _)| speaker.names(&classes, party, policy));
+        let tables = of_classes.chain(asked.map(|(_, table)| *table));
+        let tables = tables.filter_map(|table| self.tables.get(usize::try_from(table.0).ok()?));
+        lines.extend(tables.map(|table| table.lines(kind)));
+        lines
     }
 
     /// The rules of one kind about a target that forbid somebody who may come along with a caller (T12).
@@ -263,17 +302,31 @@ impl Speaker {
         let counts = |who: &Who| who.speaks_of(caller, effect, zones).counts_for(effect);
         match self {
             Self::Who(who) => counts(who),
-            Self::List(list) => {
-                classes
-                    .iter()
-                    .any(|class| list.classes.binary_search(class).is_ok())
-                    || list.others.iter().any(counts)
-            }
+            Self::List(list) => list.holds_any(classes) || list.others.iter().any(counts),
+        }
+    }
+}
+
+impl Speaker {
+    /// Whether it names one who comes along, or cannot tell.
+    fn names(&self, classes: &[ClassIdx], party: &Party<'_>, policy: &Policy) -> bool {
+        let names = |who: &Who| {
+            who.speaks_of_party(party, policy)
+                .counts_for(Effect::Forbid)
+        };
+        match self {
+            Self::Who(who) => names(who),
+            Self::List(list) => list.holds_any(classes) || list.others.iter().any(names),
         }
     }
 }
 
 impl List {
+    fn holds_any(&self, classes: &[ClassIdx]) -> bool {
+        let mut classes = classes.iter();
+        classes.any(|class| self.classes.binary_search(class).is_ok())
+    }
+
     fn new(rule: &Rule, workloads: &[Workload], classes: &mut Classes) -> Self {
         let mut list = Self::default();
         for who in &rule.from {

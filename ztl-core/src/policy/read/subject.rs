@@ -66,6 +66,16 @@ fn user(text: &str, node: &Node, report: &mut Report) -> Option<Subject> {
         report.error_with_help(node.span, message, help);
         return None;
     };
+    // An id has one name in each alias of the trust domain, and a text is compared as it stands (rule 28, T13).
+    if subject
+        .get(.."spiffe:".len())
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("spiffe:"))
+    {
+        let message = format!("{} speaks of a workload as if it were a user", quoted(text));
+        let help = "name the workload, or its `spiffe://..`; to ask for the issuer as well, require a `token` with an `issuer`";
+        report.error_with_help(node.span, message, help);
+        return None;
+    }
     let fit = fits(text, issuer, node, report) && fits(text, subject, node, report);
     fit.then(|| Subject::User {
         issuer: issuer.into(),
