@@ -33,7 +33,8 @@ pub(crate) struct Args {
     /// The key that checkpoints are signed with, in hexadecimal digits; a segment without signatures is then a finding
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// Wants the chain to begin where it began, or where its rotation says, and to end with a close
+    /// Wants the chain to begin where it began, or where its rotation says, and to end with a close; with `--key` also that no line
+    /// is signed by nobody
     #[arg(long)]
     whole: bool,
     /// Prints one JSON object
@@ -167,6 +168,10 @@ fn tell(report: &Report, fine: bool, out: &mut Output) -> Result<(), Failure> {
         )?;
     }
     for (count, what) in [
+        (
+            report.unsigned,
+            "lines of unclosed segments are signed by nobody: the segment after them does not vouch for them",
+        ),
         (
             report.aggregated,
             "denials of unproved callers were counted together",

@@ -199,6 +199,52 @@ fn t32_what_no_signature_covers_is_told() {
     assert_eq!((report.unsigned_tail, report.end), (1, End::Open));
 }
 
+/// The lines behind the first `keep` ones replaced by others that are linked rightly.
+fn with_forged_tail(bytes: &[u8], keep: usize, forged: usize) -> Vec<u8> {
+    let lines = split(bytes);
+    let body = String::from_utf8_lossy(lines[keep]).into_owned();
+    let mut out = lines[..keep].concat();
+    for more in 1..=forged {
+        out.extend(format!("{{\"seq\":{}", keep + more).bytes());
+        out.extend(body[body.find(",\"prev").expect("prev")..].bytes());
+    }
+    rewritten(&out, "", "")
+}
+
+#[test]
+fn t32_a_restart_vouches_for_nothing_that_it_finds_unsigned() {
+    let path = scratch("restart").join("audit.jsonl");
+    let open = || quiet().key(key()).open(&path, NOW).expect("open");
+    let verified = || {
+        let bytes = std::fs::read(&path).expect("read");
+        verify_with(Verifier::new().with_key(key()), &[&bytes]).expect("holds")
+    };
+    let (bytes, _) = finished(quiet().key(key()));
+    // After the segment line, and after the checkpoint.
+    for (keep, forged) in [(1, 40), (6, 3)] {
+        std::fs::write(&path, with_forged_tail(&bytes, keep, forged)).expect("write");
+        make_private(&path);
+        for _ in 0..2 {
+            // The service starts again, honestly, signs checkpoints and ends.
+            let sink = Arc::new(open());
+            let engine = engine(Arc::clone(&sink));
+            assert_eq!(permit(&engine), Ok(()));
+            sink.flush().expect("flush");
+            sink.close().expect("close");
+            let report = verified();
+            assert_eq!(report.unsigned, u64::try_from(forged).expect("number"));
+            assert_eq!((report.unsigned_tail, report.end), (0, End::Closed));
+            assert!(!report.is_whole());
+            assert_eq!(report.to_json()["signatures"]["unsigned"], report.unsigned);
+        }
+    }
+    // What was closed is vouched for by its own process.
+    std::fs::write(&path, &bytes).expect("write");
+    make_private(&path);
+    drop(open());
+    assert!(verified().is_whole() && verified().unsigned == 0);
+}
+
 #[test]
 fn t32_two_segments_that_are_mixed_are_found() {
     let folder = scratch("mixed");

@@ -352,7 +352,11 @@ impl Verifier {
             match line.is_signed_with(key) {
                 Some(true) => {
                     self.report.signed += 1;
-                    self.report.unsigned_tail = 0;
+                    let before = core::mem::take(&mut self.report.unsigned_tail);
+                    // Another process wrote what is before a segment: who takes it up cannot know whether it was changed since.
+                    if kind == "segment" {
+                        self.report.unsigned = self.report.unsigned.saturating_add(before);
+                    }
                     return Ok(());
                 }
                 Some(false) => report::fault_of(

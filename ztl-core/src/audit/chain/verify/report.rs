@@ -94,6 +94,9 @@ pub struct Report {
     pub signed: u64,
     /// Lines after the last signed one, which no signature covers; all of them where none was checked.
     pub unsigned_tail: u64,
+    /// Lines between the last signed one of a process that did not close its segment, and the segment of the next: signed by
+    /// nobody, as the next only takes up what it finds. 0 where no signature was checked.
+    pub unsigned: u64,
     /// Lines after the head that was asked for.
     pub lines_after_head: Option<u64>,
     /// How it begins.
@@ -107,11 +110,14 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether it begins where a chain does, or where its rotation says, and ends with a close.
+    /// Whether it begins where a chain does, or where its rotation says, and ends with a close; and, where signatures were
+    /// checked, whether there is no line that nobody signed for.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
+        let signed = !self.signatures_checked || (self.unsigned == 0 && self.unsigned_tail == 0);
         matches!(self.start, Start::Whole | Start::Rotated { .. })
             && matches!(self.end, End::Closed)
+            && signed
     }
 
     /// As one JSON object.
@@ -129,7 +135,7 @@ impl Report {
             "unclosed": self.unclosed,
             "checkpoints": self.checkpoints,
             "recovered": { "times": self.recovered, "bytes": self.recovered_bytes },
-            "signatures": if self.signatures_checked { json!({ "right": self.signed, "unsigned_tail": self.unsigned_tail }) } else { Value::Null },
+            "signatures": if self.signatures_checked { json!({ "right": self.signed, "unsigned_tail": self.unsigned_tail, "unsigned": self.unsigned }) } else { Value::Null },
             "lines_after_head": self.lines_after_head,
             "start": start,
             "first_seq": self.before.seq.saturating_add(1),
