@@ -1,6 +1,114 @@
 //! T31: a flood of denials neither crowds out what matters nor denies the service to itself.
 
+use ztl_core::policy::Policy;
+use ztl_core::{Action, Claims, Evidence, FlowPermit, Timestamp};
+
 use super::*;
+
+/// An engine with a public port.
+fn public(sink: impl Sink + 'static) -> Engine {
+    let policy = Policy::from_toml(
+        "schema = 1\ntrust_domain = 'td'\n\
+         [issuers.corp]\nissuer = 'https://corp'\n\
+         [workloads.web]\nid = 'spiffe://td/web'\n\
+         [workloads.db]\nid = 'spiffe://td/db'\nports = [5432]\npublic_ports = [443]\n\
+         [[permit]]\nname = 'users'\nfrom = 'public'\nto = 'db'\nactions = 'GET /me'\n\
+         [permit.require]\ntoken = { issuer = 'corp' }\n\
+         [[permit]]\nname = 'web'\nfrom = 'web'\nto = 'db'\nactions = 'GET /rows/{id}'\n",
+    )
+    .expect("policy");
+    Engine::new(policy, sink).expect("engine")
+}
+
+fn connect(engine: &Engine) -> Result<FlowPermit, Reason> {
+    let arrival = Arrival::from_addr("203.0.113.7".parse().expect("address"));
+    engine
+        .permit_flow(&Flow::ingress("db", 443, arrival, None), NOW)
+        .map_err(|denial| denial.reason())
+}
+
+fn claims(subject: &str) -> Claims {
+    let claims = json!({ "iss": "https://corp", "sub": subject });
+    Claims::assertion(
+        claims.as_object().expect("object").clone(),
+        Timestamp::MAX,
+        "test",
+    )
+}
+
+/// A sink whose writer writes nothing more, with the smallest queue.
+fn stuck(builder: ChainBuilder) -> (Arc<ChainSink>, Disk) {
+    let disk = Disk::default();
+    let sink = builder.queue_bytes(0).to_writer(disk.clone(), NOW);
+    let sink = Arc::new(sink.expect("sink"));
+    sink.flush().expect("flush");
+    (sink, disk)
+}
+
+#[test]
+fn t31_unproved_permits_take_no_room_from_proved_ones() {
+    for strict in [false, true] {
+        let (sink, disk) = stuck(if strict {
+            quiet().deny_when_full()
+        } else {
+            quiet()
+        });
+        let engine = public(Arc::clone(&sink));
+        let before = connect(&engine).expect("permitted");
+        sink.flush().expect("flush");
+        // The writer hangs in its next write.
+        let held = disk.0.lock().expect("lock");
+        let opened = (0..1000).filter(|_| connect(&engine).is_ok()).count();
+        if strict {
+            assert!(opened < 1000, "their own are denied");
+        } else {
+            assert!(opened == 1000 && sink.health().dropped_permits > 0);
+        }
+        let dropped = sink.health().dropped_permits;
+        let web = peer("spiffe://td/web");
+        let flow = Flow::ingress("db", 5432, Arrival::unknown(), Some(&web));
+        assert!(engine.permit_flow(&flow, NOW).is_ok(), "{strict}");
+        let alice = claims("alice");
+        let action = Action::request("GET", "/me").expect("action");
+        let evidence = Evidence::none().with_claims(&alice);
+        let asked = engine.authorize(&before, &action, &evidence, NOW);
+        assert!(asked.is_ok(), "{strict}");
+        assert_eq!(sink.health().dropped_permits, dropped);
+        drop(held);
+        sink.close().expect("close");
+        let lines = lines(&disk.bytes());
+        let has = |name: &str, value: &str| lines.iter().any(|line| line[name] == value);
+        assert!(has("peer", "spiffe://td/web") && has("subject", "alice"));
+    }
+}
+
+#[test]
+fn t31_denials_of_callers_with_a_token_are_records_of_their_own() {
+    let disk = Disk::default();
+    let sink = Arc::new(quiet().to_writer(disk.clone(), NOW).expect("sink"));
+    let engine = public(Arc::clone(&sink));
+    let flow = connect(&engine).expect("permitted");
+    let action = Action::request("GET", "/secret").expect("action");
+    for subject in ["alice", "mallory", "mallory"] {
+        let claims = claims(subject);
+        let evidence = Evidence::none().with_claims(&claims);
+        assert!(engine.authorize(&flow, &action, &evidence, NOW).is_err());
+    }
+    for _ in 0..3 {
+        assert!(
+            engine
+                .authorize(&flow, &action, &Evidence::none(), NOW)
+                .is_err()
+        );
+    }
+    sink.close().expect("close");
+    let subjects: Vec<_> = lines(&disk.bytes())
+        .iter()
+        .filter_map(|line| Some(line["subject"].as_str()?.to_owned()))
+        .collect();
+    assert_eq!(subjects, ["alice", "mallory", "mallory"]);
+    assert_eq!(sink.health().aggregated, 2, "those without are counted");
+}
 
 #[test]
 fn t31_unproved_denials_are_counted_by_network_and_reason() {

@@ -57,8 +57,9 @@ impl Default for ChainBuilder {
 }
 
 impl ChainBuilder {
-    /// Bytes of records that may wait for the writer: 8 MiB where it is not said, at least 64 KiB. Half is for permits, three
-    /// eighths for denials of proved callers.
+    /// Bytes of records that may wait for the writer: 8 MiB where it is not said, at least 64 KiB. Three
+    /// eighths are for permits of proved callers and three for their denials, one each for permits and denials of callers that
+    /// proved nothing.
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue_bytes = bytes.max(MIN_QUEUE_BYTES);
         self

@@ -1,7 +1,8 @@
 //! The bounded queue between decisions and the thread that writes.
 //!
-//! Three rooms, so that no flood takes another's place (T31): half for permits, three eighths for denials of proved callers,
-//! an eighth for first denials of unproved ones, whose others are counted together.
+//! Four rooms, so that no flood takes another's place (T31): three eighths for permits of proved callers, three eighths for their
+//! denials, an eighth for permits of callers that proved nothing, an eighth for first denials of those, whose others are counted
+//! together. Proved is who shows an SVID or a token.
 
 use core::time::Duration;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -46,14 +47,30 @@ pub struct Health {
 enum Room {
     Permits,
     Denials,
-    Unproved,
+    UnprovedPermits,
+    UnprovedDenials,
+}
+
+impl Room {
+    fn of(record: &Record<'_>) -> Self {
+        let unproved = record.direction == Direction::Ingress
+            && record.peer.is_none()
+            && record.subject.is_none();
+        match (record.is_permit(), unproved) {
+            (true, false) => Self::Permits,
+            (false, false) => Self::Denials,
+            (true, true) => Self::UnprovedPermits,
+            (false, true) => Self::UnprovedDenials,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Used {
     permits: usize,
     denials: usize,
-    unproved: usize,
+    unproved_permits: usize,
+    unproved_denials: usize,
 }
 
 impl Used {
@@ -61,7 +78,8 @@ impl Used {
         match room {
             Room::Permits => &mut self.permits,
             Room::Denials => &mut self.denials,
-            Room::Unproved => &mut self.unproved,
+            Room::UnprovedPermits => &mut self.unproved_permits,
+            Room::UnprovedDenials => &mut self.unproved_denials,
         }
     }
 
@@ -69,7 +87,8 @@ impl Used {
         Self {
             permits: self.permits.saturating_sub(other.permits),
             denials: self.denials.saturating_sub(other.denials),
-            unproved: self.unproved.saturating_sub(other.unproved),
+            unproved_permits: self.unproved_permits.saturating_sub(other.unproved_permits),
+            unproved_denials: self.unproved_denials.saturating_sub(other.unproved_denials),
         }
     }
 }
@@ -148,9 +167,10 @@ impl Queue {
             wake: Condvar::new(),
             done: Condvar::new(),
             limits: Used {
-                permits: bytes / 2,
+                permits: bytes / 8 * 3,
                 denials: bytes / 8 * 3,
-                unproved: bytes / 8,
+                unproved_permits: bytes / 8,
+                unproved_denials: bytes / 8,
             },
             needs,
             masks,
@@ -164,21 +184,18 @@ impl Queue {
             return Err(AuditError("the audit was closed".to_owned()));
         }
         state.latest = state.latest.max(record.time);
-        let room = if record.is_permit() {
-            Room::Permits
-        } else if record.peer.is_none() && record.direction == Direction::Ingress {
-            Room::Unproved
-        } else {
-            Room::Denials
-        };
+        let room = Room::of(record);
         let reason = record.decision.reason;
-        if room == Room::Unproved && !state.flood.is_first(record.addr, reason, record.time) {
+        if room == Room::UnprovedDenials && !state.flood.is_first(record.addr, reason, record.time)
+        {
             state.flood.count(record.addr, reason, record.time);
             return Ok(());
         }
-        if let (Room::Permits, Some(error), false) =
-            (room, &state.health.failing, self.needs == Needs::Nothing)
-        {
+        if let (true, Some(error), false) = (
+            record.is_permit(),
+            &state.health.failing,
+            self.needs == Needs::Nothing,
+        ) {
             return Err(AuditError(error.clone()));
         }
         let start = state.text.len();
@@ -193,12 +210,14 @@ impl Queue {
         if !fits {
             state.text.truncate(start);
             return match room {
-                Room::Unproved => {
+                Room::UnprovedDenials => {
                     state.flood.count(record.addr, reason, record.time);
                     Ok(())
                 }
-                Room::Permits if self.needs != Needs::Nothing => Err(full()),
-                Room::Permits => {
+                Room::Permits | Room::UnprovedPermits if self.needs != Needs::Nothing => {
+                    Err(full())
+                }
+                Room::Permits | Room::UnprovedPermits => {
                     state.dropped.permits += 1;
                     state.health.dropped_permits += 1;
                     Ok(())
@@ -219,7 +238,7 @@ impl Queue {
         if state.idle {
             self.wake.notify_one();
         }
-        if room == Room::Permits && self.needs == Needs::Disk {
+        if record.is_permit() && self.needs == Needs::Disk {
             self.wait_for_disk(guard, ticket)
         } else {
             Ok(())
