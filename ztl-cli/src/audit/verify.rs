@@ -186,6 +186,10 @@ fn tell(report: &Report, fine: bool, out: &mut Output) -> Result<(), Failure> {
         ),
         (report.recovered, "torn lines were recovered"),
         (
+            report.unsynced,
+            "times the disk failed, and lines may have been lost with the power: see `unsynced`",
+        ),
+        (
             report.unclosed,
             "segments have no close and another follows: a crash, or lines were cut off before it began",
         ),

@@ -1,5 +1,6 @@
 //! A full disk: counted, loud, tried again, and no permit where that was asked for.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use ztl_core::audit::chain::Trouble;
@@ -102,5 +103,76 @@ fn law_6_a_permit_that_waits_for_the_disk_finds_itself_there() {
             .filter(|kind| *kind == "decision")
             .count();
         assert_eq!(there, n);
+    }
+}
+
+/// A disk that fails to sync so often.
+struct Unsynced(Disk, Arc<AtomicUsize>);
+
+impl Write for Unsynced {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let less = |left: usize| left.checked_sub(1);
+        match self
+            .1
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+        {
+            Ok(_) => Err(io::Error::other("the disk is broken")),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn t32_lines_that_a_failed_sync_may_have_lost_are_told_and_no_permit_waits_for_them_in_vain() {
+    for times in [1, 3] {
+        let (disk, fails) = (Disk::default(), Arc::new(AtomicUsize::new(0)));
+        let (told, troubles) = mpsc::channel();
+        let sink = Arc::new(
+            ChainSink::builder()
+                .key(key())
+                .deny_unless_on_disk()
+                .on_trouble(move |trouble| drop(told.send(trouble.clone())))
+                .to_writer(Unsynced(disk.clone(), Arc::clone(&fails)), NOW)
+                .expect("sink"),
+        );
+        let engine = engine(Arc::clone(&sink));
+        assert_eq!(permit(&engine), Ok(()));
+        sink.flush().expect("flush");
+        let before = lines(&disk.bytes()).len();
+        fails.store(times, Ordering::SeqCst);
+        // The next sync succeeds, and says nothing about this record.
+        assert_eq!(permit(&engine), Err(Reason::AuditUnavailable), "{times}");
+        while sink.flush().is_err() {}
+        assert_eq!(permit(&engine), Ok(()));
+        sink.close().expect("close");
+        let bytes = disk.bytes();
+        let report = verify_with(Verifier::new().with_key(key()), &[&bytes]).expect("holds");
+        assert!(report.is_whole());
+        assert_eq!(report.unsynced, u64::try_from(times).expect("number"));
+        assert_eq!(report.to_json()["unsynced"], report.unsynced);
+        let first = u64::try_from(before + 1).expect("number");
+        let lines = lines(&bytes);
+        let told: Vec<_> = lines
+            .iter()
+            .filter(|line| line["kind"] == "unsynced")
+            .collect();
+        assert!(told.iter().all(|line| line["from"] == first));
+        // Each names all that came before it.
+        let last = told.last().expect("line");
+        assert_eq!(last["to"].as_u64(), last["seq"].as_u64().map(|seq| seq - 1));
+        let troubles: Vec<_> = troubles.try_iter().collect();
+        let [
+            Trouble::NotOnDisk { first: told, .. },
+            Trouble::Failing(_),
+            Trouble::Resumed,
+        ] = &troubles[..]
+        else {
+            panic!("{troubles:?}");
+        };
+        assert_eq!(*told, first);
     }
 }

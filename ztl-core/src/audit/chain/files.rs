@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::AuditError;
 use super::link::{Head, Line, MAX_LINE_BYTES, seq_of};
-use super::out::{Store, Torn};
+use super::out::{Rotated, Store, Torn};
 use crate::time::Timestamp;
 
 /// How far back from its end a file is searched for its last whole line.
@@ -136,7 +136,7 @@ impl Store for Files {
                     .is_some_and(|age| now.since(self.since) >= age))
     }
 
-    fn rotate(&mut self, seq: u64, now: Timestamp) -> io::Result<u64> {
+    fn rotate(&mut self, seq: u64, now: Timestamp) -> io::Result<Rotated> {
         let mut next = self.path.as_os_str().to_owned();
         next.push(".next");
         let next = PathBuf::from(next);
@@ -164,8 +164,11 @@ impl Store for Files {
         self.first = seq;
         self.len = 0;
         self.since = now;
-        self.sync_folder()?;
-        Ok(self.older.get(self.surplus()).copied().unwrap_or(seq))
+        // The files are switched: from here on nothing may fail.
+        Ok(Rotated {
+            kept_from: self.older.get(self.surplus()).copied().unwrap_or(seq),
+            unsure: self.sync_folder().err(),
+        })
     }
 
     fn settle(&mut self) {
@@ -354,4 +357,33 @@ fn check_owner(named: &fs::Metadata, opened: &fs::Metadata) -> io::Result<()> {
 #[cfg(not(unix))]
 fn check_owner(_: &fs::Metadata, _: &fs::Metadata) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t32_a_rotation_whose_folder_cannot_be_synced_goes_on() {
+        let folder = std::env::temp_dir().join(format!("ztl-rotate-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("folder");
+        let path = folder.join("audit.jsonl");
+        let now = Timestamp::from_unix_secs(1_790_000_000);
+        let rotation = Rotation {
+            bytes: 1,
+            age: None,
+            keep: None,
+        };
+        let (mut files, _) = Files::open(&path, rotation, now).expect("open");
+        files.write(b"old").expect("write");
+        files.folder = folder.join("gone");
+        let rotated = files.rotate(7, now).expect("the files were switched");
+        assert!(rotated.unsure.is_some());
+        assert_eq!((rotated.kept_from, files.first, files.len), (1, 7, 0));
+        files.write(b"new").expect("write");
+        assert_eq!(fs::read(&path).expect("read"), b"new");
+        assert_eq!(fs::read(earlier(&path, 1)).expect("read"), b"old");
+        drop(files);
+        fs::remove_dir_all(&folder).expect("remove");
+    }
 }

@@ -94,7 +94,7 @@ impl Head {
 }
 
 /// Kinds of lines that carry a signature where there is a key.
-pub(super) const SIGNED: [&str; 4] = ["segment", "file", "checkpoint", "close"];
+pub(super) const SIGNED: [&str; 5] = ["segment", "file", "unsynced", "checkpoint", "close"];
 
 /// Appends the line that follows `head`, its end included, and returns the new head. `body` is its members, `"kind"` first.
 pub(super) fn append(out: &mut String, head: Head, body: &str, key: Option<&SigningKey>) -> Head {

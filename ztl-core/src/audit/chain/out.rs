@@ -27,12 +27,21 @@ pub(super) trait Store: Send {
     fn is_due(&self, _now: Timestamp) -> bool {
         false
     }
-    /// Begins a new file with the line `seq`, and says from which line on the files are kept.
-    fn rotate(&mut self, _seq: u64, _now: Timestamp) -> io::Result<u64> {
+    /// Begins a new file with the line `seq`. After an error the old one is still written to.
+    fn rotate(&mut self, _seq: u64, _now: Timestamp) -> io::Result<Rotated> {
         Err(io::ErrorKind::Unsupported.into())
     }
     /// Removes the files that are not kept, now that the chain says so.
     fn settle(&mut self) {}
+}
+
+/// A file was begun.
+#[derive(Debug)]
+pub(super) struct Rotated {
+    /// From which line on the files are kept.
+    pub(super) kept_from: u64,
+    /// Why the new names may not be on disk yet.
+    pub(super) unsure: Option<io::Error>,
 }
 
 /// Bytes after the last whole line that are no whole line: of a process that ended, or of a write that broke off.
@@ -93,7 +102,17 @@ struct Placed {
     head: Head,
     /// How much of the bodies it stands for.
     body: usize,
-    is_file: bool,
+    tells: Tells,
+}
+
+/// What is told once a line is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tells {
+    Nothing,
+    /// That a file began.
+    File,
+    /// That lines may not be on disk.
+    Unsynced,
 }
 
 pub(super) struct Out {
@@ -107,6 +126,15 @@ pub(super) struct Out {
     /// A new file was begun, and its first line is not written yet: from which line on files are kept.
     file_begun: Option<u64>,
     not_rotated: bool,
+    /// The last line that is known to be on disk.
+    synced: u64,
+    /// Lines that a failed sync may have lost, from the first to the last, which no line tells of yet. Linux takes what it
+    /// could not write for written: another sync that succeeds says nothing about them.
+    unsynced: Option<(u64, u64)>,
+    /// Where the lines begin that trouble was told of last.
+    unsynced_told: u64,
+    /// A sync failed since it was asked.
+    sync_failed: bool,
     block: String,
     placed: Vec<Placed>,
 }
@@ -130,6 +158,10 @@ impl Out {
             lines: 0,
             file_begun: None,
             not_rotated: false,
+            synced: head.seq,
+            unsynced: None,
+            unsynced_told: 0,
+            sync_failed: false,
             block: String::new(),
             placed: Vec::new(),
         }
@@ -144,17 +176,36 @@ impl Out {
     }
 
     pub(super) fn sync(&mut self) -> io::Result<()> {
-        self.store.sync()
+        let last = self.head.seq;
+        if let Err(error) = self.store.sync() {
+            self.sync_failed = true;
+            if last > self.synced {
+                let first = self.synced.saturating_add(1);
+                self.unsynced = Some((first, last));
+                // Once, not at every attempt.
+                if core::mem::replace(&mut self.unsynced_told, first) != first {
+                    self.tell.tell(&Trouble::NotOnDisk { first, last });
+                }
+            }
+            return Err(error);
+        }
+        self.synced = last;
+        Ok(())
+    }
+
+    /// Whether a sync failed since this was asked.
+    pub(super) const fn take_sync_failed(&mut self) -> bool {
+        core::mem::replace(&mut self.sync_failed, false)
     }
 
     /// Writes the bodies from `at` on, and moves `at` behind those that are written.
     pub(super) fn write(&mut self, bodies: &str, at: &mut usize, now: Timestamp) -> io::Result<()> {
-        while *at < bodies.len() {
+        while *at < bodies.len() || self.unsynced.is_some() {
             self.begin_block(now);
             let limit = BLOCK.min(self.store.room());
             for body in bodies.get(*at..).unwrap_or_default().split_inclusive('\n') {
                 let line = body.strip_suffix('\n').unwrap_or(body);
-                self.place(line, body.len(), false);
+                self.place(line, body.len(), Tells::Nothing);
                 if self.block.len() >= limit {
                     break;
                 }
@@ -169,10 +220,14 @@ impl Out {
         self.block.clear();
         self.placed.clear();
         if self.torn.is_none() && self.file_begun.is_none() && self.store.is_due(now) {
-            match self.store.rotate(self.head.seq.saturating_add(1), now) {
-                Ok(kept_from) => {
-                    self.file_begun = Some(kept_from);
+            let next = self.head.seq.saturating_add(1);
+            match self.sync().and_then(|()| self.store.rotate(next, now)) {
+                Ok(rotated) => {
+                    self.file_begun = Some(rotated.kept_from);
                     self.not_rotated = false;
+                    if let Some(error) = rotated.unsure {
+                        self.tell.tell(&Trouble::NamesNotOnDisk(error.to_string()));
+                    }
                 }
                 Err(error) if !self.not_rotated => {
                     self.not_rotated = true;
@@ -191,25 +246,34 @@ impl Out {
             body.push_str(",\"sha256\":\"");
             crate::hex::push(&sha256, &mut body);
             body.push('"');
-            self.place(&body, 0, false);
+            self.place(&body, 0, Tells::Nothing);
         }
         if let Some(kept_from) = self.file_begun {
             let mut body = "\"kind\":\"file\",\"segment\":\"".to_owned();
             body.push_str(&self.segment);
             body.push_str("\",\"kept_from\":");
             text::number(&mut body, kept_from);
-            self.place(&body, 0, true);
+            self.place(&body, 0, Tells::File);
+        }
+        if let Some((first, last)) = self.unsynced {
+            let mut body = "\"kind\":\"unsynced\",\"segment\":\"".to_owned();
+            body.push_str(&self.segment);
+            body.push_str("\",\"from\":");
+            text::number(&mut body, first);
+            body.push_str(",\"to\":");
+            text::number(&mut body, last);
+            self.place(&body, 0, Tells::Unsynced);
         }
     }
 
-    fn place(&mut self, line: &str, body: usize, is_file: bool) {
+    fn place(&mut self, line: &str, body: usize, tells: Tells) {
         let before = self.placed.last().map_or(self.head, |placed| placed.head);
         let head = link::append(&mut self.block, before, line, self.key.as_ref());
         self.placed.push(Placed {
             end: self.block.len(),
             head,
             body,
-            is_file,
+            tells,
         });
     }
 
@@ -239,7 +303,10 @@ impl Out {
             self.head = placed.head;
             self.lines += 1;
             *at += placed.body;
-            settled |= placed.is_file;
+            settled |= placed.tells == Tells::File;
+            if placed.tells == Tells::Unsynced {
+                self.unsynced = None;
+            }
         }
         if whole > 0 {
             self.torn = Torn::default();

@@ -117,6 +117,8 @@ struct State {
     lines: u64,
     queued: u64,
     written: u64,
+    /// Up to this one a failed sync may have lost them.
+    doubted: u64,
     latest: Timestamp,
     dropped: Dropped,
     flood: Flood,
@@ -253,6 +255,9 @@ impl Queue {
             .done
             .wait_timeout_while(guard, PATIENCE, waits)
             .unwrap_or_else(PoisonError::into_inner);
+        if ticket <= state.doubted {
+            return Err(AuditError("the record may not be on disk".to_owned()));
+        }
         if state.written >= ticket {
             return Ok(());
         }
@@ -337,6 +342,12 @@ impl Queue {
         let mut state = self.state();
         let total = state.flood.drain(text, &self.masks);
         state.health.aggregated += total;
+    }
+
+    /// Says that a sync failed that what was taken, and not said to be written, waits for.
+    pub(super) fn doubt(&self, taken: &Taken) {
+        let mut state = self.state();
+        state.doubted = state.written + taken.lines;
     }
 
     /// Says that what was taken is written.

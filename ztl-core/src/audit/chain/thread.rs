@@ -198,13 +198,25 @@ impl Writer {
         self.told_dropped = false;
     }
 
-    /// Writes what is held, to its end or to the first error.
-    fn write_held(&mut self) -> io::Result<()> {
+    fn write_and_sync(&mut self) -> io::Result<()> {
         self.out.write(&self.batch, &mut self.at, self.latest)?;
         if self.sync_due || (self.checkpoints.sync_records && !self.batch.is_empty()) {
             self.out.sync()?;
             self.sync_due = false;
         }
+        Ok(())
+    }
+
+    /// Writes what is held, to its end or to the first error.
+    fn write_held(&mut self) -> io::Result<()> {
+        let written = self.write_and_sync();
+        // Whatever a later sync says, nobody who waits for these is told that they are on disk.
+        if self.out.take_sync_failed()
+            && let Some(taken) = &self.taken
+        {
+            self.queue.doubt(taken);
+        }
+        written?;
         self.batch.clear();
         self.at = 0;
         if let Some(taken) = self.taken.take() {

@@ -20,6 +20,16 @@ pub enum Trouble {
     },
     /// The file could not be rotated; it goes on growing.
     NotRotated(String),
+    /// The system could not put these lines on disk. They are in the file, but may be gone after a loss of power. The chain says so
+    /// as well.
+    NotOnDisk {
+        /// The number of the first.
+        first: u64,
+        /// The number of the last.
+        last: u64,
+    },
+    /// The file was rotated, but its new name may be gone after a loss of power.
+    NamesNotOnDisk(String),
     /// The sink was closed and these lines could not be written.
     Lost {
         /// How many.
@@ -37,6 +47,14 @@ impl fmt::Display for Trouble {
                 "the audit queue was full: the records of {permits} permits and {denials} denials were dropped"
             ),
             Self::NotRotated(error) => write!(f, "the audit file could not be rotated: {error}"),
+            Self::NotOnDisk { first, last } => write!(
+                f,
+                "audit lines {first} to {last} may not be on disk: the system could not write them there"
+            ),
+            Self::NamesNotOnDisk(error) => write!(
+                f,
+                "the names of the rotated audit files may not be on disk: {error}"
+            ),
             Self::Lost { lines } => {
                 write!(
                     f,

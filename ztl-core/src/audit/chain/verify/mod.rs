@@ -385,6 +385,7 @@ impl Verifier {
             "segment" => report.segments += 1,
             "checkpoint" | "close" => report.checkpoints += 1,
             "file" => self.kept_from = Some(number("kept_from")),
+            "unsynced" => report.unsynced += 1,
             "recovered" => {}
             _ => {
                 return Err(VerifyError::Broken(Box::new(at.broken(report::fault_of(

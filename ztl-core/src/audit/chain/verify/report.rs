@@ -88,6 +88,8 @@ pub struct Report {
     pub recovered: u64,
     /// Their bytes.
     pub recovered_bytes: u64,
+    /// Lines that say that lines before them may not have come to disk.
+    pub unsynced: u64,
     /// Whether signatures were checked.
     pub signatures_checked: bool,
     /// Lines whose signature is right.
@@ -135,6 +137,7 @@ impl Report {
             "unclosed": self.unclosed,
             "checkpoints": self.checkpoints,
             "recovered": { "times": self.recovered, "bytes": self.recovered_bytes },
+            "unsynced": self.unsynced,
             "signatures": if self.signatures_checked { json!({ "right": self.signed, "unsigned_tail": self.unsigned_tail, "unsigned": self.unsigned }) } else { Value::Null },
             "lines_after_head": self.lines_after_head,
             "start": start,
