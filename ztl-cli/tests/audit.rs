@@ -97,6 +97,39 @@ fn t32_a_whole_chain_is_0_in_any_order_of_its_files() {
 }
 
 #[test]
+fn t32_lines_that_nobody_signed_are_told_and_are_not_whole() {
+    let path = chain("unsigned");
+    let key = path.with_file_name("key");
+    std::fs::write(&key, format!("{KEY}\n")).expect("write");
+    let key = key.display().to_string();
+    // A crash after the first lines, and a process that takes them up.
+    let oldest = &files(&path)[1];
+    let first = std::fs::read_to_string(oldest).expect("read");
+    let signed = |line: &&str| line.contains(",\"mac\":\"");
+    let ends: Vec<&str> = first.split_inclusive('\n').collect();
+    let last = ends.iter().rposition(signed).map_or(0, |at| at + 1);
+    let unsigned = ends.len() - last;
+    assert!(unsigned > 0);
+    let crashed = scratch("unsigned-crashed").join("crashed.jsonl");
+    std::fs::copy(oldest, &crashed).expect("copy");
+    let signing = SigningKey::from_hex(KEY).expect("key");
+    drop(
+        ChainSink::builder()
+            .key(signing)
+            .open(&crashed, NOW)
+            .expect("open"),
+    );
+    let file = [crashed.display().to_string()];
+    assert_eq!(verify(&file, &["--whole"]).code, Some(0));
+    let run = verify(&file, &["--whole", "--key", &key]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let told = format!("{unsigned} lines of unclosed segments are signed by nobody");
+    assert!(run.stdout.contains(&told), "{run:?}");
+    let report = json(&verify(&file, &["--json", "--key", &key]));
+    assert_eq!(report["signatures"]["unsigned"], unsigned);
+}
+
+#[test]
 fn t32_the_first_broken_line_is_told() {
     let path = chain("broken");
     let files = files(&path);

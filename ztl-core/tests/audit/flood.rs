@@ -27,6 +27,10 @@ fn connect(engine: &Engine) -> Result<FlowPermit, Reason> {
         .map_err(|denial| denial.reason())
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests vouch for their own claims"
+)]
 fn claims(subject: &str) -> Claims {
     let claims = json!({ "iss": "https://corp", "sub": subject });
     Claims::assertion(

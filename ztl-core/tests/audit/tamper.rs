@@ -202,11 +202,11 @@ fn t32_what_no_signature_covers_is_told() {
 /// The lines behind the first `keep` ones replaced by others that are linked rightly.
 fn with_forged_tail(bytes: &[u8], keep: usize, forged: usize) -> Vec<u8> {
     let lines = split(bytes);
-    let body = String::from_utf8_lossy(lines[keep]).into_owned();
+    let text = String::from_utf8_lossy(lines[keep]);
+    let (_, body) = text.split_once(",\"prev").expect("prev");
     let mut out = lines[..keep].concat();
     for more in 1..=forged {
-        out.extend(format!("{{\"seq\":{}", keep + more).bytes());
-        out.extend(body[body.find(",\"prev").expect("prev")..].bytes());
+        out.extend(format!("{{\"seq\":{},\"prev{body}", keep + more).bytes());
     }
     rewritten(&out, "", "")
 }
