@@ -211,7 +211,7 @@ pub(super) fn names(list: &[Spanned<Subject>]) -> BTreeSet<String> {
 }
 
 /// Obligations count as something more that is asked: a permit without them is the looser one.
-pub(super) fn obligations(oblige: &Oblige) -> Option<String> {
+pub(crate) fn obligations(oblige: &Oblige) -> Option<String> {
     let Oblige {
         limit,
         schema,

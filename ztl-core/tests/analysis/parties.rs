@@ -82,3 +82,45 @@ fn t12_subjects_forwarded_ids_and_obligations_are_compared() {
     faster["limits"]["slow"]["requests"] = json!(6);
     assert_eq!(one_kind(&diff(&plain, &faster)), "limit");
 }
+
+/// A workload that is new decides about others by what it passes on, and by the labels that it gives (T12).
+#[test]
+fn t10_a_new_workload_that_tells_others_apart_counts_as_newly_permitted() {
+    let base = |edit: &dyn Fn(&mut Value)| {
+        let mut document = document(&[rule(&Value::Null)], &[]);
+        document["workloads"]["router"]["forwards"] = json!(["retriever"]);
+        edit(&mut document);
+        document
+    };
+    let with = |mut document: Value, more: &Value| {
+        document["workloads"]["evil"] = json!({ "id": "spiffe://prod.example/evil" });
+        for (key, value) in more.as_object().expect("object") {
+            document["workloads"]["evil"][key] = value.clone();
+        }
+        document
+    };
+    let plain = base(&|_| {});
+    let labels = json!({ "labels": { "tier": "agent" } });
+    let forwards = with(plain.clone(), &json!({ "forwards": "any" }));
+    assert_eq!(one_kind(&diff(&plain, &forwards)), "workload");
+    let named = [
+        base(&|document| {
+            document["forbid"] =
+                json!([{ "name": "no", "from": "label:tier=thing", "to": "gateway" }])
+        }),
+        base(&|document| document["permit"][0]["subject"] = json!("label:tier=agent")),
+        base(&|document| document["permit"][0]["actors"] = json!("label:tier=agent")),
+        base(&|document| document["workloads"]["router"]["forwards"] = json!("label:tier=agent")),
+    ];
+    for old in named {
+        assert_eq!(
+            one_kind(&diff(&old, &with(old.clone(), &labels))),
+            "workload",
+            "{old:#}"
+        );
+    }
+    // Labels that nothing names, and a workload that has nothing of this, are no risk.
+    assert!(diff(&plain, &with(plain.clone(), &labels)).is_empty());
+    assert!(diff(&plain, &with(plain.clone(), &json!({}))).is_empty());
+    assert!(diff(&with(plain.clone(), &labels), &plain).is_empty());
+}

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::analysis::need::obligations;
 use crate::policy::{
-    AuthorizerDecl, Document, ExternalDecl, IssuerDecl, LimitDecl, Mode, NeverDecl, Policy,
-    Principal, RuleDecl, Spanned, Target, WorkloadDecl, ZoneDecl,
+    AuthorizerDecl, Document, Effect, ExternalDecl, IssuerDecl, LimitDecl, Mode, NeverDecl, Policy,
+    Principal, RuleDecl, Spanned, Subject, Target, WorkloadDecl, ZoneDecl,
 };
 
 /// A change of the document itself.
@@ -90,7 +91,7 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<DocumentChange> {
                 None => one(kind, name, was.clone(), "gone".to_owned()),
             }
         }
-        // An assertion more is no risk, and what a workload more can do stands in rules.
+        // An assertion more is no risk, and what a workload more can do itself stands in rules.
         let counts = !matches!(kind, "never" | "workload");
         for (name, is) in is
             .iter()
@@ -110,7 +111,73 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<DocumentChange> {
             one("mode", &name, mode_text(was), mode_text(*is));
         }
     }
+    found.extend(come_and_gone(old, new));
     found
+}
+
+/// Workloads of one document alone, where what they are decides about others: whom they pass on, and what labels they give
+/// somebody who comes along (T12). What they may do, and what may be done to them, is compared edge by edge.
+fn come_and_gone(old: &Document, new: &Document) -> Vec<DocumentChange> {
+    let mut found = Vec::new();
+    let sides = [
+        (old, new, "declared no more", true),
+        (new, old, "not there", false),
+    ];
+    for (document, other, how, gone) in sides {
+        let parts = workloads(document);
+        let labels = telling_labels(document, gone);
+        let declared: BTreeSet<_> = other.workloads.iter().map(|one| &one.name.value).collect();
+        for workload in &document.workloads {
+            let name = &workload.name.value;
+            if declared.contains(name) {
+                continue;
+            }
+            let tells = workload.labels.keys().any(|key| labels.contains(key));
+            let passes_on = !gone && !workload.forwards.is_empty();
+            if !(tells || passes_on) {
+                continue;
+            }
+            let text = parts.get(name).map_or("", String::as_str);
+            found.push(DocumentChange {
+                kind: "workload",
+                name: Arc::clone(name),
+                how: match gone {
+                    true => format!("was {text}, is {how}"),
+                    false => format!("was {how}, is {text}"),
+                },
+            });
+        }
+    }
+    found
+}
+
+/// The keys of labels by which others than the peer are told apart; and the peers of permits, where any obliges, for which of
+/// several permits obliges is decided by whom each speaks of. Whoever loses a label is told apart by the latter alone: permits
+/// by a label no longer speak of it, and forbids by one fire.
+fn telling_labels(document: &Document, lost: bool) -> BTreeSet<Arc<str>> {
+    let mut keys = BTreeSet::new();
+    let of_principals = |keys: &mut BTreeSet<_>, list: &[Spanned<Principal>]| {
+        keys.extend(list.iter().filter_map(|one| match &one.value {
+            Principal::Label { key, .. } => Some(Arc::clone(key)),
+            _ => None,
+        }));
+    };
+    let obliges = |rule: &RuleDecl| obligations(&rule.oblige).is_some();
+    let obliging = document.rules.iter().any(obliges);
+    for rule in &document.rules {
+        if (rule.effect == Effect::Forbid && !lost) || (rule.effect == Effect::Permit && obliging) {
+            of_principals(&mut keys, &rule.from);
+        }
+        let parties = rule.subject.iter().chain(&rule.actors).filter(|_| !lost);
+        keys.extend(parties.filter_map(|one| match &one.value {
+            Subject::Label { key, .. } => Some(Arc::clone(key)),
+            _ => None,
+        }));
+    }
+    for workload in document.workloads.iter().filter(|_| !lost) {
+        of_principals(&mut keys, &workload.forwards);
+    }
+    keys
 }
 
 /// The kinds of named parts.
