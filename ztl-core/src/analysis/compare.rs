@@ -142,12 +142,12 @@ fn follow(these: &BTreeSet<Variable>, those: &BTreeSet<Variable>) -> bool {
 
 /// What of an edge counts, in a form that can be compared: the same here is the same decision.
 pub(crate) fn key_of_grant(grant: &Grant<'_>) -> String {
-    format!("{} {}", grant.pattern, grant.need.key())
+    format!("{:?}", (grant.pattern.to_string(), grant.need.key()))
 }
 
 /// The same for a forbid.
 pub(crate) fn key_of_veto(veto: &Veto<'_>) -> String {
     let pattern = veto.pattern.map(ToString::to_string);
     let variable = veto.is_conditional().then(|| veto.variable());
-    format!("{pattern:?} {variable:?} {}", veto.of_peer)
+    format!("{:?}", (pattern, variable, veto.of_peer))
 }

@@ -11,7 +11,7 @@ use crate::policy::{
 };
 use crate::zone::Arrival;
 
-use super::need::{names, obligations};
+use super::need::{name_keys, obligation_key};
 
 /// A caller as one policy sees it.
 #[derive(Clone, Debug)]
@@ -238,14 +238,15 @@ impl Veto<'_> {
 
     /// All that it asks beside the action.
     pub(crate) fn variable(&self) -> Variable {
-        let (subject, actors) = (names(&self.decl.subject), names(&self.decl.actors));
+        let (subject, actors) = (name_keys(&self.decl.subject), name_keys(&self.decl.actors));
         let text = self.when.map(|when| when.text);
         let template = template_text(self.pattern);
         // Whom it speaks of matters where that is not the peer.
         let from = self.decl.from.iter().filter(|_| !self.of_peer);
         let from: BTreeSet<_> = from.map(|one| format!("{:?}", one.value)).collect();
         Variable::Text(format!(
-            "forbid {from:?} {subject:?} {actors:?} {text:?}\n{template}"
+            "{:?}",
+            ("forbid", from, subject, actors, text, template)
         ))
     }
 
@@ -279,7 +280,8 @@ impl Grant<'_> {
         let template = template_text(Some(self.pattern));
         let authorizers = self.need.authorizers.iter();
         all.extend(
-            authorizers.map(|name| Variable::Text(format!("authorizer {name}\n{template}"))),
+            authorizers
+                .map(|name| Variable::Text(format!("{:?}", ("authorizer", name, &template)))),
         );
         let RuleDecl {
             subject,
@@ -301,10 +303,11 @@ impl Grant<'_> {
         } = self.need.rule;
         for (what, list) in [("subject", subject), ("actors", actors)] {
             if !list.is_empty() {
-                all.push(Variable::OneOf(what, names(list)));
+                all.push(Variable::OneOf(what, name_keys(list)));
             }
         }
-        all.extend(obligations(oblige).map(Variable::Text));
+        let obliged = obligation_key(oblige);
+        all.extend(obliged.map(|key| Variable::Text(format!("{:?}", ("oblige", key)))));
         all
     }
 }
@@ -320,7 +323,7 @@ pub(crate) enum Variable {
 
 impl Variable {
     fn when(text: &str, pattern: Option<&ActionPattern>) -> Self {
-        Self::Text(format!("when {text}\n{}", template_text(pattern)))
+        Self::Text(format!("{:?}", ("when", text, template_text(pattern))))
     }
 
     /// Whether it is true wherever the other is.

@@ -102,9 +102,9 @@ impl<'a> Need<'a> {
                 headers,
                 when.as_ref().map(|when| &when.value),
                 authorizers,
-                names(&self.rule.subject),
-                names(&self.rule.actors),
-                obligations(&self.rule.oblige),
+                name_keys(&self.rule.subject),
+                name_keys(&self.rule.actors),
+                obligation_key(&self.rule.oblige),
             )
         )
     }
@@ -197,8 +197,13 @@ impl<'a> Need<'a> {
     }
 }
 
-/// As a document writes them.
-pub(super) fn names(list: &[Spanned<Subject>]) -> BTreeSet<String> {
+/// Whom they name, for a comparison: quoted and escaped, so that none can pass for another.
+pub(crate) fn name_keys(list: &[Spanned<Subject>]) -> BTreeSet<String> {
+    list.iter().map(|one| format!("{:?}", one.value)).collect()
+}
+
+/// As a document writes them, for a person.
+fn names(list: &[Spanned<Subject>]) -> BTreeSet<String> {
     let text = |one: &Spanned<Subject>| match &one.value {
         Subject::Workload(name) => name.to_string(),
         Subject::Id(pattern) => pattern.to_string(),
@@ -210,7 +215,24 @@ pub(super) fn names(list: &[Spanned<Subject>]) -> BTreeSet<String> {
     list.iter().map(text).collect()
 }
 
-/// Obligations count as something more that is asked: a permit without them is the looser one.
+/// Obligations count as something more that is asked: a permit without them is the looser one. For a comparison, as above.
+pub(crate) fn obligation_key(oblige: &Oblige) -> Option<String> {
+    let Oblige {
+        limit,
+        schema,
+        max_body,
+        log,
+    } = oblige;
+    let key = (
+        limit.as_ref().map(|limit| &limit.value),
+        schema.as_ref().map(|schema| &schema.value),
+        max_body.map(|most| most.value),
+        log,
+    );
+    (key != (None, None, None, &None)).then(|| format!("{key:?}"))
+}
+
+/// The same for a person.
 pub(crate) fn obligations(oblige: &Oblige) -> Option<String> {
     let Oblige {
         limit,

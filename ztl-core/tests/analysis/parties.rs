@@ -124,3 +124,91 @@ fn t10_a_new_workload_that_tells_others_apart_counts_as_newly_permitted() {
     assert!(diff(&plain, &with(plain.clone(), &json!({}))).is_empty());
     assert!(diff(&with(plain.clone(), &labels), &plain).is_empty());
 }
+
+/// What could be read as two obligations, or as another name, is not.
+#[test]
+fn t10_texts_that_read_alike_are_told_apart() {
+    let with = |key: &str, value: &Value| {
+        let mut rule = rule(&Value::Null);
+        rule[key] = value.clone();
+        let mut document = document(&[rule], &[]);
+        document["issuers"] = json!({ "corp": { "issuer": "https://corp.example" } });
+        document
+    };
+    let pairs = [
+        (
+            "oblige",
+            json!({ "schema": "s", "max_body": 10 }),
+            json!({ "schema": "s and max_body 10" }),
+        ),
+        (
+            "oblige",
+            json!({ "log": ["a", "b"] }),
+            json!({ "log": ["a"] }),
+        ),
+        (
+            "subject",
+            json!(["user:corp/a", "user:corp/b"]),
+            json!(["user:corp/a, user:corp/b"]),
+        ),
+    ];
+    for (key, one, other) in pairs {
+        let (one, other) = (with(key, &one), with(key, &other));
+        assert!(diff(&one, &other).permits_more(), "{one:#}");
+        assert!(diff(&one, &one).is_empty());
+    }
+}
+
+/// The first permit that grants obliges, so that an obligation is lost where the verdict stays.
+#[test]
+fn t10_an_obligation_that_is_lost_counts_as_newly_permitted() {
+    let named = |name: &str, oblige: &Value| {
+        let mut rule = rule(&Value::Null);
+        rule["name"] = json!(name);
+        if !oblige.is_null() {
+            rule["oblige"] = oblige.clone();
+        }
+        rule
+    };
+    let (small, large) = (json!({ "max_body": 10 }), json!({ "max_body": 20 }));
+    let (a, b) = (named("a", &small), named("b", &Value::Null));
+    let loose = named("a", &large);
+    let mut other = named("c", &Value::Null);
+    other["actions"] = json!(["GET /v1/a"]);
+    let both = document(&[a.clone(), b.clone()], &[]);
+    for new in [
+        &[b.clone(), a.clone()][..],
+        &[b.clone()],
+        &[loose, b.clone()],
+        &[named("a", &Value::Null), b.clone()],
+        &[other.clone(), a.clone(), b.clone()],
+        &[named("c", &large), a.clone(), b.clone()],
+    ] {
+        let new = document(new, &[]);
+        let found = diff(&both, &new);
+        let told: Vec<_> = found
+            .document
+            .iter()
+            .map(|one| (one.kind, &*one.name))
+            .collect();
+        assert_eq!(told, [("obligations", "gateway")], "{new:#}");
+        assert!(
+            found.document[0]
+                .how
+                .contains("`a` (obliged to max_body 10)")
+        );
+    }
+    // What comes after the last that obliges, and what goes beside them, takes no obligation away.
+    for new in [
+        &[a.clone(), b.clone(), other.clone()][..],
+        &[a.clone()],
+        &[a.clone(), other.clone(), b.clone()],
+        &[a.clone(), named("d", &small)],
+        &[],
+    ] {
+        let found = diff(&both, &document(new, &[]));
+        assert!(found.document.is_empty(), "{found:#?}");
+    }
+    let plain = document(&[b, other], &[]);
+    assert!(diff(&plain, &both).document.is_empty());
+}

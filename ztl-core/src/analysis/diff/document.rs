@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::analysis::need::obligations;
+use super::obliged;
+use crate::analysis::need::obligation_key;
 use crate::policy::{
     AuthorizerDecl, Document, Effect, ExternalDecl, IssuerDecl, LimitDecl, Mode, NeverDecl, Policy,
     Principal, RuleDecl, Spanned, Subject, Target, WorkloadDecl, ZoneDecl,
@@ -17,7 +18,7 @@ use crate::policy::{
 #[non_exhaustive]
 pub struct DocumentChange {
     /// What changed: `mode`, `zone`, `relays`, `trust-domain`, `aliases`, `workload`, `external`, `external-rule`, `issuer`,
-    /// `limit`, `authorizer` or `never`.
+    /// `limit`, `authorizer`, `never` or `obligations` (of a target: which permit obliges, where several grant the same).
     pub kind: &'static str,
     /// Its name; empty where there is but one.
     pub name: Arc<str>,
@@ -38,6 +39,7 @@ type Parts = BTreeMap<Arc<str>, String>;
 
 pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<DocumentChange> {
     let mut found = Vec::new();
+    let obliged = obliged::changes(old, new);
     let (old, new) = (old.document(), new.document());
     // A key that is not looked at here would be one that nobody is told of.
     let Document {
@@ -112,6 +114,7 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<DocumentChange> {
         }
     }
     found.extend(come_and_gone(old, new));
+    found.extend(obliged);
     found
 }
 
@@ -162,7 +165,7 @@ fn telling_labels(document: &Document, lost: bool) -> BTreeSet<Arc<str>> {
             _ => None,
         }));
     };
-    let obliges = |rule: &RuleDecl| obligations(&rule.oblige).is_some();
+    let obliges = |rule: &RuleDecl| obligation_key(&rule.oblige).is_some();
     let obliging = document.rules.iter().any(obliges);
     for rule in &document.rules {
         if (rule.effect == Effect::Forbid && !lost) || (rule.effect == Effect::Permit && obliging) {
@@ -330,7 +333,7 @@ fn nevers(document: &Document) -> Parts {
     document.nevers.iter().map(part).collect()
 }
 
-/// As a document writes them.
+/// As a document writes them, each quoted, so that none can pass for two.
 fn principals(list: &[Spanned<Principal>]) -> String {
     let text = |one: &Spanned<Principal>| match &one.value {
         Principal::Workload(name) => name.to_string(),
@@ -340,7 +343,7 @@ fn principals(list: &[Spanned<Principal>]) -> String {
         Principal::Public => "public".to_owned(),
         Principal::Any => "any".to_owned(),
     };
-    list.iter().map(text).collect::<Vec<_>>().join(", ")
+    shown(&list.iter().map(text).collect::<Vec<_>>())
 }
 
 fn targets(list: &[Spanned<Target>]) -> String {
@@ -352,7 +355,7 @@ fn targets(list: &[Spanned<Target>]) -> String {
         Target::External(name) => format!("external:{name}"),
         Target::Any => "any".to_owned(),
     };
-    list.iter().map(text).collect::<Vec<_>>().join(", ")
+    shown(&list.iter().map(text).collect::<Vec<_>>())
 }
 
 fn mode_text(mode: Mode) -> String {

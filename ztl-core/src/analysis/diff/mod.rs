@@ -14,6 +14,7 @@
 
 mod change;
 mod document;
+mod obliged;
 mod replay;
 mod same;
 mod target;

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::analysis::edge::Need;
+use crate::analysis::need::name_keys;
 use crate::id::SpiffeId;
-use crate::policy::{Effect, Mode, Policy, Who, Workload};
+use crate::policy::{Effect, Mode, Policy, TargetRule, Who, Workload};
 
 pub(super) fn zone_name(policy: &Policy, workload: &Workload) -> Option<Arc<str>> {
     let zone = policy.zones().get(workload.zone?)?;
@@ -40,32 +41,27 @@ pub(super) fn rules_text(policy: &Policy, target: Option<&Workload>) -> Option<B
         target.ports,
         target.public_ports
     ));
-    for entry in target.rules() {
-        let (Some(rule), Ok(at)) = (policy.rule(entry.rule), usize::try_from(entry.rule.0)) else {
-            continue;
-        };
-        let Some(decl) = policy.document().rules.get(at) else {
-            continue;
-        };
-        if rule.mode != Mode::Enforce {
-            continue;
-        }
-        let from: BTreeSet<String> = rule.from.iter().map(|who| who_text(policy, who)).collect();
-        let actions: BTreeSet<String> = rule.actions.iter().map(ToString::to_string).collect();
-        let when = decl.when.as_ref().map(|when| &when.value);
-        let parties = [&decl.subject, &decl.actors].map(|list| {
-            list.iter()
-                .map(|one| format!("{:?}", one.value))
-                .collect::<BTreeSet<_>>()
-        });
-        let trust = decl.require.zone_trust.map(|trust| trust.value);
-        let need = Need::of(policy, rule, decl).key();
-        texts.insert(format!(
-            "{:?} {from:?} {:?} {actions:?} {when:?} {parties:?} {trust:?} {need}",
-            rule.effect, entry.ports
-        ));
-    }
+    texts.extend(target.rules().filter_map(|entry| rule_text(policy, entry)));
     Some(texts)
+}
+
+/// All that an enforced rule says of one target, for a comparison.
+pub(super) fn rule_text(policy: &Policy, entry: &TargetRule) -> Option<String> {
+    let rule = policy
+        .rule(entry.rule)
+        .filter(|rule| rule.mode == Mode::Enforce)?;
+    let at = usize::try_from(entry.rule.0).ok()?;
+    let decl = policy.document().rules.get(at)?;
+    let from: BTreeSet<String> = rule.from.iter().map(|who| who_text(policy, who)).collect();
+    let actions: BTreeSet<String> = rule.actions.iter().map(ToString::to_string).collect();
+    let when = decl.when.as_ref().map(|when| &when.value);
+    let parties = [&decl.subject, &decl.actors].map(|list| name_keys(list));
+    let trust = decl.require.zone_trust.map(|trust| trust.value);
+    let need = Need::of(policy, rule, decl).key();
+    Some(format!(
+        "{:?} {from:?} {:?} {actions:?} {when:?} {parties:?} {trust:?} {need}",
+        rule.effect, entry.ports
+    ))
 }
 
 fn who_text(policy: &Policy, who: &Who) -> String {
@@ -75,7 +71,7 @@ fn who_text(policy: &Policy, who: &Who) -> String {
             format!("id {}", id.map(SpiffeId::as_str).unwrap_or_default())
         }
         Who::Id(pattern) => format!("id {pattern}"),
-        Who::Label { key, value } => format!("label {key:?} {value:?}"),
+        Who::Label { key, value } => format!("label {:?}", (key, value)),
         Who::Zone(zone) => {
             let zone = policy.zones().get(*zone);
             format!(
