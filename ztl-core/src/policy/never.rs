@@ -2,10 +2,11 @@
 //!
 //! Rules compare identities, zones and ports with what the document names, so callers that no rule tells apart need be tried
 //! only once. The proof tries every declared workload, one undeclared workload for each pattern of the document, and a caller
-//! without an SVID, each from every place it could come from, and asks the permits. Requirements are not counted as
+//! without an SVID, each from every place it could come from, and asks the permits. Whoever is meant and believed by a target
+//! (`asserted_by`) is tried as everyone who may stand where it stands (T12). Requirements are not counted as
 //! protection, and neither are forbids that are conditional, narrowed to some actions, in shadow or off (T10).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::analysis::{Chains, Counting, Hop, Mesh, Start, undeclared};
 use crate::id::{IdPattern, SpiffeId};
@@ -79,8 +80,23 @@ fn counter_example<'a>(
     never: &NeverDecl,
     everyone: &[Candidate],
 ) -> Option<(&'a Rule, String, &'a str, u16)> {
-    let mut meant = Meant::new(policy, never, everyone);
+    let meant: Vec<_> = everyone
+        .iter()
+        .filter(|caller| is_meant(policy, never, caller))
+        .collect();
+    let mut parties: HashMap<WorkloadIdx, BTreeSet<Option<ZoneIdx>>> = HashMap::new();
+    for caller in &meant {
+        if let Some(index) = caller.workload {
+            parties.entry(index).or_default().insert(caller.zone);
+        }
+    }
+    // By where parties stand that a target believes: few tell targets apart.
+    let mut by_places: HashMap<BTreeSet<Option<ZoneIdx>>, Meant<'_, '_>> = HashMap::new();
     for target in targets(policy, never) {
+        let believed = believed(policy, target, &parties);
+        let meant = by_places
+            .entry(believed)
+            .or_insert_with_key(|places| Meant::new(policy, &meant, everyone, places));
         for port in ports(target, never) {
             let speaking: Vec<_> = speaking(policy, target, port).collect();
             let permits: Vec<_> = speaking
@@ -102,7 +118,11 @@ fn counter_example<'a>(
                         let reachable = caller.id.is_some() || target.public_ports.contains(&port);
                         let placed = target.zone.is_none() || caller.zone.is_some();
                         if reachable && placed && !forbids.iter().any(|rule| names(rule, caller)) {
-                            return Some((*rule, describe(policy, caller), &target.name, port));
+                            let mut called = describe(policy, caller);
+                            if !is_meant(policy, never, caller) {
+                                called.push_str(" (as whom somebody meant may come, being believed by the target's `asserted_by`)");
+                            }
+                            return Some((*rule, called, &target.name, port));
                         }
                     }
                 }
@@ -112,7 +132,19 @@ fn counter_example<'a>(
     None
 }
 
-/// The callers that an assertion means, found by whom a permit speaks of.
+/// Where those stand whom the assertion means and of whom the target believes who a caller is (T12).
+fn believed(
+    policy: &Policy,
+    target: &Workload,
+    parties: &HashMap<WorkloadIdx, BTreeSet<Option<ZoneIdx>>>,
+) -> BTreeSet<Option<ZoneIdx>> {
+    let named = target.asserted_by.iter();
+    let named = named.filter_map(|party| policy.workload_named(party));
+    let places = named.filter_map(|(index, _)| parties.get(&index));
+    places.flatten().copied().collect()
+}
+
+/// The callers that an assertion means, found by whom a permit speaks of: and as whom they could come, being believed.
 struct Meant<'p, 'e> {
     policy: &'p Policy,
     all: Vec<&'e Candidate>,
@@ -122,11 +154,19 @@ struct Meant<'p, 'e> {
 }
 
 impl<'p, 'e> Meant<'p, 'e> {
-    fn new(policy: &'p Policy, never: &NeverDecl, everyone: &'e [Candidate]) -> Self {
-        let all: Vec<_> = everyone
-            .iter()
-            .filter(|caller| is_meant(policy, never, caller))
-            .collect();
+    /// Who is meant, and everyone with an SVID at the places where one stands who is believed.
+    fn new(
+        policy: &'p Policy,
+        meant: &[&'e Candidate],
+        everyone: &'e [Candidate],
+        believed: &BTreeSet<Option<ZoneIdx>>,
+    ) -> Self {
+        let mut all = meant.to_vec();
+        if !believed.is_empty() {
+            let stands =
+                |caller: &&Candidate| caller.id.is_some() && believed.contains(&caller.zone);
+            all.extend(everyone.iter().filter(stands));
+        }
         let mut by_workload: HashMap<_, Vec<_>> = HashMap::new();
         for caller in &all {
             if let Some(index) = caller.workload {

@@ -311,6 +311,32 @@ fn t12_a_believed_party_that_is_taken_over_is_everyone() {
     assert_eq!(reached(&policy, "router"), []);
 }
 
+/// An assertion about a party that the target believes is one about everyone as whom it may come, over one hop as over several.
+#[test]
+fn t12_never_counts_whom_a_believed_party_may_say_it_is() {
+    let with = |party: &str, transitive: bool, from: &str| {
+        let mut document = document(
+            &[permit("reads", "retriever", "store", &["GET /v1/{id}"])],
+            &[],
+        );
+        document["workloads"]["store"]["asserted_by"] = json!([party]);
+        document["never"] =
+            json!([{ "name": "apart", "from": from, "to": "store", "transitive": transitive }]);
+        try_load(&document).map_err(|error| error.to_string())
+    };
+    for transitive in [false, true] {
+        for from in ["gateway", "label:tier=edge", "spiffe://prod.example/edge/**"] {
+            let refused =
+                with("gateway", transitive, from).expect_err("it may come as `retriever`");
+            assert!(refused.contains("`apart` does not hold"), "{refused}");
+            assert!(refused.contains("permit `reads`"), "{refused}");
+        }
+        // Whom the target does not believe, and who stands where no permit speaks for anyone.
+        with("router", transitive, "gateway").expect("not believed");
+        with("sensor", transitive, "sensor").expect("stands elsewhere");
+    }
+}
+
 #[test]
 fn hops_and_rules_taken_out() {
     let chain = [
