@@ -93,6 +93,12 @@ impl<'e, 'a> Cell<'e, 'a> {
         unclear
     }
 
+    /// Whether no evidence decides here.
+    pub(crate) fn reads_nothing(&self) -> bool {
+        let asks_nothing = |grant: &Grant<'_>| grant.need.asks_nothing();
+        self.conditions.is_empty() && self.grants.iter().all(|(grant, _)| asks_nothing(grant))
+    }
+
     /// In short why this is not permitted, where it is not: alike for what is denied alike.
     pub(crate) fn shortfall(&self) -> (bool, Option<RuleIdx>, Option<RuleIdx>) {
         let nearest = self.grants.first().map(|(grant, _)| grant.rule);

@@ -67,6 +67,15 @@ impl<'a> Need<'a> {
         need
     }
 
+    /// Whether no evidence is asked for; obligations are none.
+    pub(crate) fn asks_nothing(&self) -> bool {
+        self.native.is_empty()
+            && self.when.is_none()
+            && self.authorizers.is_empty()
+            && self.rule.subject.is_empty()
+            && self.rule.actors.is_empty()
+    }
+
     /// The same for two that ask for the same.
     pub(crate) fn key(&self) -> String {
         let Require {

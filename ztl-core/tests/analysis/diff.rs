@@ -420,6 +420,73 @@ fn a_log_is_asked_again() {
     ));
 }
 
+/// What was masked away is not taken for what was never there.
+#[test]
+fn t10_a_masked_record_is_never_the_same() {
+    let load = |permits: &[Value]| {
+        loader()
+            .load(&document(permits, &[]).to_string(), Format::Json)
+            .expect("policy")
+    };
+    let mut any = rule(&Value::Null);
+    any["actions"] = json!("any");
+    let (old, new) = (load(&[rule(&Value::Null)]), load(&[any]));
+    let record = json!({
+        "verdict": "deny", "stage": "action", "reason": "no_action_permitted", "direction": "ingress", "me": "gateway",
+        "peer": ROUTER, "addr": "10.10.0.5", "zone": "production", "port": 8443, "action": "POST /v2",
+    });
+    let without = |keys: &[&str]| {
+        let mut record = record.clone();
+        let fields = record.as_object_mut().expect("object");
+        fields.retain(|key, _| !keys.contains(&key.as_str()));
+        record
+    };
+    assert!(matches!(
+        replay(&old, &new, &record),
+        Ok(Replayed::NewlyPermitted(_))
+    ));
+    for (keys, missing) in [(&["peer"][..], "peer"), (&["addr"], "addr")] {
+        assert_eq!(
+            replay(&old, &new, &without(keys)),
+            Err(ReplayError::Field(missing))
+        );
+    }
+    // Without zone and address it was permitted nothing, as an unknown place; but it was permitted.
+    let mut permitted = without(&["addr", "zone"]);
+    permitted["action"] = json!("GET /v1/a");
+    permitted["verdict"] = json!("permit");
+    assert_eq!(
+        replay(&old, &new, &permitted),
+        Err(ReplayError::Disagrees("permit"))
+    );
+    let mut denied = record.clone();
+    denied["action"] = json!("GET /v1/a");
+    assert_eq!(
+        replay(&old, &new, &denied),
+        Err(ReplayError::Disagrees("deny"))
+    );
+    // A caller without an SVID at a public port is one, and a proof that failed fails under both.
+    let mut public = without(&["peer"]);
+    public["port"] = json!(443);
+    assert_eq!(replay(&old, &new, &public), Ok(Replayed::Same));
+    let failed = json!({ "verdict": "deny", "stage": "identity", "reason": "expired", "direction": "ingress", "me": "gateway", "addr": "10.10.0.5", "port": 8443 });
+    assert_eq!(replay(&old, &new, &failed), Ok(Replayed::Same));
+    // Whose assertions are believed decides where that changed.
+    let believing = |party: &str| {
+        let mut document = document(&[rule(&Value::Null)], &[]);
+        document["workloads"]["gateway"]["asserted_by"] = json!([party]);
+        loader()
+            .load(&document.to_string(), Format::Json)
+            .expect("policy")
+    };
+    let (one, other) = (believing("front-proxy"), believing("side-proxy"));
+    assert_eq!(
+        replay(&one, &other, &record),
+        Err(ReplayError::Field("asserted_by"))
+    );
+    assert_eq!(replay(&one, &one, &record), Ok(Replayed::Same));
+}
+
 pub(crate) fn one_kind(diff: &Diff) -> &'static str {
     assert!(diff.permits_more());
     match diff.document.as_slice() {

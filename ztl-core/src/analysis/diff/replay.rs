@@ -1,6 +1,7 @@
 //! A recorded log, asked again under two documents.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -14,7 +15,8 @@ use crate::decision::Decision;
 use crate::flow::{Direction, Flow};
 use crate::id::SpiffeId;
 use crate::peer::Peer;
-use crate::policy::{Input, Policy, Query, QueryError, RuleIdx, decide};
+use crate::policy::{Input, Policy, Query, QueryError, RuleIdx, Workload, decide};
+use crate::reason::{Stage, Verdict};
 use crate::time::Timestamp;
 use crate::zone::Arrival;
 
@@ -28,6 +30,12 @@ pub enum ReplayError {
     /// A field of an audit record is missing, cut off or not what a record has.
     #[error("has no `{0}` that can be read")]
     Field(&'static str),
+    /// What was decided is not what the old document decides of what is left of the record: a part that it was decided by is
+    /// masked away, or it was decided under another document.
+    #[error(
+        "does not hold the question: the old document does not answer it with the recorded `{0}`"
+    )]
+    Disagrees(&'static str),
 }
 
 /// What both documents say of one line.
@@ -102,6 +110,10 @@ struct Record {
     arrival: Arrival,
     port: u16,
     asked: Asked,
+    /// Where the record says so.
+    verdict: Option<Verdict>,
+    /// Where the record says so.
+    stage: Option<String>,
 }
 
 impl Record {
@@ -118,6 +130,18 @@ impl Record {
         };
         let peer = text("peer")?.map(SpiffeId::parse_workload).transpose();
         let addr = text("addr")?.map(str::parse).transpose();
+        if direction == Direction::Ingress && !map.contains_key("addr") && map.contains_key("zone")
+        {
+            // It was masked away: an unknown place is none with a zone.
+            return Err(ReplayError::Field("addr"));
+        }
+        let verdict = match text("verdict")? {
+            None => None,
+            Some("permit") => Some(Verdict::Permit),
+            Some("deny") => Some(Verdict::Deny),
+            Some(_) => return Err(ReplayError::Field("verdict")),
+        };
+        let stage = text("stage")?.map(str::to_owned);
         let port = map.get("port").and_then(Value::as_u64);
         let asked = match text("action")? {
             None => Asked::Flow,
@@ -135,14 +159,51 @@ impl Record {
                 .and_then(|port| u16::try_from(port).ok())
                 .ok_or(ReplayError::Field("port"))?,
             asked,
+            verdict,
+            stage,
         })
     }
 
-    fn replay(&self, old: &Policy, new: &Policy, now: Timestamp) -> Result<Replayed, ReplayError> {
+    /// That nothing by which it was decided was masked away, as far as that can be seen.
+    fn holds_its_peer(&self, old: &Policy, new: &Policy) -> Result<(), ReplayError> {
         if self.asserted {
             // Whom a party may assert is compared as a change of the document.
             return Err(ReplayError::Field("peer"));
         }
+        let [was, is] = [old, new].map(|policy| policy.workload_by_name(&self.me));
+        let public = was.is_some_and(|me| me.public_ports().contains(&self.port));
+        if self.direction == Direction::Egress {
+            return Ok(());
+        }
+        if self.peer.is_none() && self.stage.is_some() && !self.is_of_proof() && !public {
+            return Err(ReplayError::Field("peer"));
+        }
+        let believed = |me: Option<&Workload>| -> BTreeSet<Arc<str>> {
+            let parties = me.into_iter().flat_map(|me| &me.asserted_by);
+            parties.cloned().collect()
+        };
+        // By whom it was asserted, if by anyone, decides here, and may be masked.
+        if self.peer.is_some() && !believed(was).is_empty() && believed(was) != believed(is) {
+            return Err(ReplayError::Field("asserted_by"));
+        }
+        Ok(())
+    }
+
+    fn is_of_proof(&self) -> bool {
+        self.stage.as_deref() == Some(Stage::Identity.as_str())
+    }
+
+    /// Where the answer is known, it must be the recorded one. What failed at its proof failed under no document.
+    fn agrees(&self, can: bool, must: bool) -> Result<(), ReplayError> {
+        match self.verdict.filter(|_| !self.is_of_proof()) {
+            Some(Verdict::Permit) if !can => Err(ReplayError::Disagrees("permit")),
+            Some(Verdict::Deny) if must => Err(ReplayError::Disagrees("deny")),
+            _ => Ok(()),
+        }
+    }
+
+    fn replay(&self, old: &Policy, new: &Policy, now: Timestamp) -> Result<Replayed, ReplayError> {
+        self.holds_its_peer(old, new)?;
         let peer = self.peer.clone().map(Peer::foreseen);
         let flow = match (self.direction, &peer) {
             (Direction::Ingress, peer) => {
@@ -156,14 +217,14 @@ impl Record {
         if let Some(action) = action {
             input = input.with_action(Ok(action));
         }
-        let said = compare(decide(old, &input, now), decide(new, &input, now));
+        let was = decide(old, &input, now);
+        let permitted = was.verdict == Verdict::Permit;
+        let said = compare(was, decide(new, &input, now));
         let (Some(action), Direction::Ingress) = (action, self.direction) else {
             // The flow, and a caller's own check, read no evidence.
+            self.agrees(permitted, permitted)?;
             return Ok(said);
         };
-        if said != Replayed::Same {
-            return Ok(said);
-        }
         let none = HashSet::new();
         let seen = [old, new].map(|policy| Seen::of(policy, self.peer.as_ref()));
         let [was, is] = &seen;
@@ -175,6 +236,12 @@ impl Record {
         let was = Cell::of(old, was.as_ref(), &action);
         let is = Cell::of(new, is.as_ref(), &action);
         let beside = facts::beside(&[old, new]);
+        let nothing = Cell::of(old, None, &action);
+        let can = was.beyond(&nothing, &beside).is_some();
+        self.agrees(can, permitted && was.reads_nothing())?;
+        if said != Replayed::Same {
+            return Ok(said);
+        }
         let permitted = is.beyond(&was, &beside).is_some();
         let denied = was.beyond(&is, &beside).is_some();
         Ok(if permitted || denied {
