@@ -212,3 +212,59 @@ fn t10_an_obligation_that_is_lost_counts_as_newly_permitted() {
     let plain = document(&[b, other], &[]);
     assert!(diff(&plain, &both).document.is_empty());
 }
+
+/// Of rules about destinations outside the mesh no decision is compared: every key of theirs counts.
+#[test]
+fn t10_every_key_of_a_rule_about_an_external_counts() {
+    let with = |kind: &str, key: &str, value: &Value| {
+        let mut document = document(&[], &[]);
+        document["external"] = json!({ "api": { "hosts": ["api.example.com"] } });
+        let mut rule =
+            json!({ "name": "out", "from": "router", "to": "external:api", "actions": "GET /v1" });
+        if !value.is_null() {
+            rule[key] = value.clone();
+        }
+        document[kind] = json!([rule]);
+        document
+    };
+    for (kind, key, value) in [
+        ("permit", "require", json!({ "trust_score": 70 })),
+        ("permit", "require", json!({ "mfa": true })),
+        (
+            "permit",
+            "require",
+            json!({ "token": { "issuer": "corp" } }),
+        ),
+        (
+            "permit",
+            "require",
+            json!({ "headers": { "x-purpose": ["a"] } }),
+        ),
+        ("permit", "oblige", json!({ "max_body": 1 })),
+        ("permit", "subject", json!("issuer:corp")),
+        ("permit", "actors", json!("issuer:corp")),
+        ("forbid", "subject", json!("issuer:corp")),
+        ("forbid", "when", json!("false")),
+    ] {
+        let (plain, narrowed) = (with(kind, key, &Value::Null), with(kind, key, &value));
+        for (old, new) in [(&plain, &narrowed), (&narrowed, &plain)] {
+            assert_eq!(one_kind(&diff(old, new)), "external-rule", "{kind} {key}");
+        }
+        assert!(diff(&narrowed, &narrowed).is_empty());
+    }
+    let ordered = |turned: bool| {
+        let mut document = with("permit", "oblige", &json!({ "max_body": 1 }));
+        let rules = document["permit"].as_array_mut().expect("list");
+        rules.push(
+            json!({ "name": "also", "from": "router", "to": "external:api", "actions": "GET /v1" }),
+        );
+        if turned {
+            rules.reverse();
+        }
+        document
+    };
+    assert_eq!(
+        one_kind(&diff(&ordered(false), &ordered(true))),
+        "external-rule"
+    );
+}

@@ -325,7 +325,11 @@ fn t12_never_counts_whom_a_believed_party_may_say_it_is() {
         try_load(&document).map_err(|error| error.to_string())
     };
     for transitive in [false, true] {
-        for from in ["gateway", "label:tier=edge", "spiffe://prod.example/edge/**"] {
+        for from in [
+            "gateway",
+            "label:tier=edge",
+            "spiffe://prod.example/edge/**",
+        ] {
             let refused =
                 with("gateway", transitive, from).expect_err("it may come as `retriever`");
             assert!(refused.contains("`apart` does not hold"), "{refused}");

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::obliged;
-use crate::analysis::need::obligation_key;
+use crate::analysis::need::{name_keys, obligation_key};
 use crate::policy::{
     AuthorizerDecl, Document, Effect, ExternalDecl, IssuerDecl, LimitDecl, Mode, NeverDecl, Policy,
-    Principal, RuleDecl, Spanned, Subject, Target, WorkloadDecl, ZoneDecl,
+    Principal, Require, RuleDecl, Spanned, Subject, Target, TokenRequire, WorkloadDecl, ZoneDecl,
 };
 
 /// A change of the document itself.
@@ -83,6 +83,8 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<DocumentChange> {
         listed(list.iter().map(|one| one.value.to_string()).collect())
     };
     one("relays", "", networks(relays), networks(&new.relays));
+    let [was, is] = outward_order(old, new);
+    one("external-rule", "", was, is);
     for (kind, part) in KINDS {
         let (was, is) = (part(old), part(new));
         for (name, was) in &was {
@@ -246,33 +248,138 @@ fn externals(document: &Document) -> Parts {
     document.externals.iter().map(part).collect()
 }
 
+fn is_outward(rule: &RuleDecl) -> bool {
+    let external = |to: &Spanned<Target>| matches!(to.value, Target::External(_));
+    rule.mode != Mode::Off && rule.to.iter().any(external)
+}
+
+/// The order of the permits that both have about destinations outside the mesh: the first that grants obliges.
+fn outward_order(old: &Document, new: &Document) -> [String; 2] {
+    let order = |document: &Document| -> Vec<Arc<str>> {
+        let rules = document.rules.iter().filter(|rule| is_outward(rule));
+        let permits = rules.filter(|rule| rule.effect == Effect::Permit);
+        permits.map(|rule| Arc::clone(&rule.name.value)).collect()
+    };
+    let obliges = |rule: &RuleDecl| is_outward(rule) && obligation_key(&rule.oblige).is_some();
+    if !old.rules.iter().any(obliges) {
+        return [String::new(), String::new()];
+    }
+    let orders = [order(old), order(new)];
+    let [was, is] = orders
+        .each_ref()
+        .map(|list| list.iter().collect::<BTreeSet<_>>());
+    let both: BTreeSet<_> = was.intersection(&is).collect();
+    let common = |list: &Vec<Arc<str>>| {
+        list.iter()
+            .filter(|name| both.contains(name))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    orders
+        .each_ref()
+        .map(|list| format!("in order {}", shown(&common(list))))
+}
+
 /// Rules about destinations outside the mesh, of which no decision is compared.
 fn external_rules(document: &Document) -> Parts {
-    let outward = |rule: &&RuleDecl| {
-        rule.mode != Mode::Off
-            && rule
-                .to
-                .iter()
-                .any(|to| matches!(to.value, Target::External(_)))
-    };
     let part = |rule: &RuleDecl| {
-        let actions: Vec<_> = rule
-            .actions
-            .iter()
-            .map(|one| one.value.to_string())
-            .collect();
-        let ports: Vec<_> = rule.ports.iter().map(|one| one.value.to_string()).collect();
-        let text = format!(
+        // A key that is not looked at here would be one that nobody is told of.
+        let RuleDecl {
+            effect,
+            name,
+            mode: _,
+            from,
+            subject,
+            actors,
+            to,
+            ports,
+            actions,
+            anonymous,
+            require,
+            oblige,
+            when,
+            why: _,
+            controls: _,
+            span: _,
+        } = rule;
+        let actions: Vec<_> = actions.iter().map(|one| one.value.to_string()).collect();
+        let ports: Vec<_> = ports.iter().map(|one| one.value.to_string()).collect();
+        let mut text = format!(
             "{} from {} to {} on ports {} with actions {}",
-            rule.effect.as_str(),
-            principals(&rule.from),
-            targets(&rule.to),
+            effect.as_str(),
+            principals(from),
+            targets(to),
             shown(&ports),
             shown(&actions)
         );
-        (Arc::clone(&rule.name.value), text)
+        for (word, list) in [("subject", subject), ("actors", actors)] {
+            if !list.is_empty() {
+                text.push_str(&format!(" with {word} {:?}", name_keys(list)));
+            }
+        }
+        if *anonymous {
+            text.push_str(" for anyone");
+        }
+        text.push_str(&required(require));
+        if let Some(when) = when {
+            text.push_str(&format!(" when {:?}", when.value));
+        }
+        if let Some(obliged) = obligation_key(oblige) {
+            text.push_str(&format!(
+                " obliged to limit, schema, max_body and log {obliged}"
+            ));
+        }
+        (Arc::clone(&name.value), text)
     };
-    document.rules.iter().filter(outward).map(part).collect()
+    document
+        .rules
+        .iter()
+        .filter(|rule| is_outward(rule))
+        .map(part)
+        .collect()
+}
+
+/// What a permit requires, as far as it requires anything.
+fn required(require: &Require) -> String {
+    let Require {
+        trust_score,
+        zone_trust,
+        token,
+        mfa,
+        headers,
+        when,
+        authorizer,
+    } = require;
+    let mut parts = Vec::new();
+    parts.extend(trust_score.map(|least| format!("trust_score {}", least.value)));
+    parts.extend(zone_trust.map(|least| format!("zone_trust {}", least.value)));
+    parts.extend(token.as_ref().map(|token| {
+        let TokenRequire {
+            issuer,
+            audience,
+            scopes,
+            claims,
+        } = &token.value;
+        let issuer = issuer.as_ref().map(|issuer| &issuer.value);
+        let texts = (issuer, audience, scopes, claims);
+        format!("token of issuer, audience, scopes and claims {texts:?}")
+    }));
+    parts.extend(mfa.map(|mfa| format!("mfa {:?}", mfa.value)));
+    parts.extend(
+        headers
+            .iter()
+            .map(|one| format!("header {:?}", (&one.name.value, &one.values))),
+    );
+    parts.extend(when.as_ref().map(|when| format!("when {:?}", when.value)));
+    parts.extend(
+        authorizer
+            .iter()
+            .map(|one| format!("authorizer {:?}", one.value)),
+    );
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!(" requiring {}", parts.join(", ")),
+    }
 }
 
 fn issuers(document: &Document) -> Parts {
