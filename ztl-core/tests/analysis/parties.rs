@@ -178,7 +178,7 @@ fn t10_an_obligation_that_is_lost_counts_as_newly_permitted() {
     let both = document(&[a.clone(), b.clone()], &[]);
     for new in [
         &[b.clone(), a.clone()][..],
-        &[b.clone()],
+        std::slice::from_ref(&b),
         &[loose, b.clone()],
         &[named("a", &Value::Null), b.clone()],
         &[other.clone(), a.clone(), b.clone()],
@@ -201,7 +201,7 @@ fn t10_an_obligation_that_is_lost_counts_as_newly_permitted() {
     // What comes after the last that obliges, and what goes beside them, takes no obligation away.
     for new in [
         &[a.clone(), b.clone(), other.clone()][..],
-        &[a.clone()],
+        std::slice::from_ref(&a),
         &[a.clone(), other.clone(), b.clone()],
         &[a.clone(), named("d", &small)],
         &[],
@@ -211,6 +211,18 @@ fn t10_an_obligation_that_is_lost_counts_as_newly_permitted() {
     }
     let plain = document(&[b, other], &[]);
     assert!(diff(&plain, &both).document.is_empty());
+    // Which of two permits obliges is decided by a label, which one who was declared has, and one who is no more has not.
+    let mut by_label = a;
+    by_label["from"] = json!("label:tier=agent");
+    let mut rest = named("b", &Value::Null);
+    rest["from"] = json!("spiffe://prod.example/**");
+    let old = document(&[by_label, rest], &[]);
+    let mut new = old.clone();
+    new["workloads"]["more"] =
+        json!({ "id": "spiffe://prod.example/more", "labels": { "tier": "agent" } });
+    for (old, new) in [(&old, &new), (&new, &old)] {
+        assert_eq!(one_kind(&diff(old, new)), "workload");
+    }
 }
 
 /// Of rules about destinations outside the mesh no decision is compared: every key of theirs counts.
