@@ -100,7 +100,7 @@ fn t10_a_removed_assertion_is_told_of() {
     );
     let run = ztl(&["diff", "mesh.toml", &new, "--fail-on", "newly-permitted"]);
     assert_eq!(run.code, Some(1));
-    let wanted = "\nchanged in the document (counts as newly permitted)\n  never `router-never-reads-vectors`: was from router to vector-store, is gone\n";
+    let wanted = "\nchanged in the document (counts as newly permitted)\n  never `router-never-reads-vectors`: was from [\"router\"] to [\"vector-store\"], is gone\n";
     assert!(run.stdout.ends_with(wanted), "{}", run.stdout);
 }
 

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use ztl_bench::engine::{Engine, Kind, Loaded, PolicyText};
+use ztl_bench::engine::{Kind, Loaded, PolicyText};
 use ztl_bench::mesh::Mesh;
 
 /// Questions of one round.
