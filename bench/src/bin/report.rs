@@ -32,7 +32,6 @@ fn main() {
                 ("allocations", "Allocations a decision, mean"),
                 ("allocations-most", "Allocations a decision, most"),
                 ("load-ms", "Load, ms of processor time"),
-                ("load-share", "Shares of a load's instructions"),
                 ("text-bytes", "Bytes of the document"),
                 ("heap-bytes", "Bytes of heap that stay"),
             ],
