@@ -27,10 +27,35 @@ pub(super) struct Asked<'a, 'e> {
     pub(super) edge: &'a Edge,
     pub(super) flow: &'a Flow<'a>,
     pub(super) action: &'a Action<'a>,
-    pub(super) kind: Kinds,
+    /// The kind of the action.
+    kind: Kinds,
     pub(super) evidence: &'a Evidence<'a>,
     pub(super) along: &'a Along<'e>,
     pub(super) now: Timestamp,
+}
+
+impl<'a, 'e> Asked<'a, 'e> {
+    #[inline]
+    pub(super) fn new(
+        policy: &'a Policy,
+        edge: &'a Edge,
+        flow: &'a Flow<'a>,
+        action: &'a Action<'a>,
+        evidence: &'a Evidence<'a>,
+        along: &'a Along<'e>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            policy,
+            edge,
+            flow,
+            action,
+            kind: Kinds::of(action),
+            evidence,
+            along,
+            now,
+        }
+    }
 }
 
 impl Asked<'_, '_> {

@@ -25,7 +25,6 @@ use super::asked::Asked;
 use super::document::Effect;
 use super::edge::Edge;
 use super::index::{Kind, Line};
-use super::kinds::Kinds;
 use super::requirement::Unmet;
 use super::rule::{Match, RuleIdx, Who};
 
@@ -171,16 +170,7 @@ impl Policy {
             return Outcome::new(Stage::Action, Reason::ForwardedUntrusted, None);
         }
         let along = Along::new(self, evidence, now);
-        let asked = Asked {
-            policy: self,
-            edge,
-            flow,
-            action,
-            kind: Kinds::of(action),
-            evidence,
-            along: &along,
-            now,
-        };
+        let asked = Asked::new(self, edge, flow, action, evidence, &along, now);
         if let Some(first) = edge
             .has_forbids
             .then(|| self.first_forbid(&asked))
@@ -263,16 +253,8 @@ impl Policy {
         now: Timestamp,
     ) -> Vec<ShadowOutcome> {
         let along = Along::new(self, evidence, now);
-        let asked = action.map(|action| Asked {
-            policy: self,
-            edge,
-            flow,
-            action,
-            kind: Kinds::of(action),
-            evidence,
-            along: &along,
-            now,
-        });
+        let asked =
+            action.map(|action| Asked::new(self, edge, flow, action, evidence, &along, now));
         let would = |line: &Line| match (&asked, line.effect) {
             (None, Effect::Permit) => Some(Verdict::Permit),
             (None, Effect::Forbid) => line.forbids_flow.then_some(Verdict::Deny),

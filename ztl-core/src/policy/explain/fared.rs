@@ -8,7 +8,6 @@ use crate::policy::asked::Asked;
 use crate::policy::decide::Input;
 use crate::policy::document::Effect;
 use crate::policy::edge::Edge;
-use crate::policy::kinds::Kinds;
 use crate::policy::requirement::Unmet;
 use crate::policy::rule::{Caller, Rule, RuleIdx};
 use crate::policy::workload::Workload;
@@ -78,16 +77,16 @@ impl<'a, 'e> Scene<'a, 'e> {
 
     pub(super) fn asked(&self) -> Option<Asked<'a, 'e>> {
         let action = self.action()?;
-        Some(Asked {
-            policy: self.policy,
-            edge: self.edge,
-            flow: &self.input.flow,
+        let (flow, evidence) = (&self.input.flow, &self.input.evidence);
+        Some(Asked::new(
+            self.policy,
+            self.edge,
+            flow,
             action,
-            kind: Kinds::of(action),
-            evidence: &self.input.evidence,
-            along: self.along,
-            now: self.now,
-        })
+            evidence,
+            self.along,
+            self.now,
+        ))
     }
 
     /// Walks one rule. `port` is none where the rule does not speak of the target.
