@@ -1,12 +1,14 @@
 //! Reading PEM, from memory and from files, within bounds.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
+
+use crate::regular::open_regular;
 
 /// Most bytes of a PEM text.
 pub const MAX_PEM_BYTES: usize = 1024 * 1024;
@@ -76,9 +78,11 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
         path: path.to_owned(),
         error,
     };
-    let file = open(path).map_err(io)?.ok_or_else(|| FileError::NotAFile {
-        path: path.to_owned(),
-    })?;
+    let file = open_regular(path)
+        .map_err(io)?
+        .ok_or_else(|| FileError::NotAFile {
+            path: path.to_owned(),
+        })?;
     if writable_by_everybody(&file).map_err(io)? {
         return Err(FileError::Writable {
             path: path.to_owned(),
@@ -95,32 +99,6 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
         });
     }
     Ok(bytes)
-}
-
-/// Opens a regular file; anything else is `None`.
-fn open(path: &Path) -> std::io::Result<Option<File>> {
-    // To open a pipe waits for its other end, so it is not even tried; where it takes the file's place just then, O_NONBLOCK
-    // keeps the open from waiting.
-    if !std::fs::metadata(path)?.is_file() {
-        return Ok(None);
-    }
-    let mut options = OpenOptions::new();
-    options.read(true);
-    #[cfg(all(
-        any(target_os = "linux", target_os = "android"),
-        any(
-            target_arch = "x86_64",
-            target_arch = "x86",
-            target_arch = "aarch64",
-            target_arch = "arm",
-            target_arch = "riscv64"
-        )
-    ))]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, 0o4000);
-    #[cfg(target_vendor = "apple")]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, 0x4);
-    let file = options.open(path)?;
-    Ok(file.metadata()?.is_file().then_some(file))
 }
 
 #[cfg(unix)]

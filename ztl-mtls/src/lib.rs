@@ -15,6 +15,7 @@ mod leaf;
 mod pair;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod provider;
+mod regular;
 pub mod source;
 mod svid;
 mod verify;
@@ -36,6 +37,7 @@ pub use leaf::{Leaf, LeafError, MAX_NAMES};
 pub use pair::MAX_CHAIN;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use provider::provider;
+pub use regular::open_regular;
 pub use svid::{SvidError, X509Svid};
 pub use verify::{
     ClientVerifier, PeerHook, Position, ProveError, Prover, Purpose, Refused, ServerVerifier,
