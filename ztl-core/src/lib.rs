@@ -11,6 +11,8 @@ mod evidence;
 mod flow;
 mod hex;
 mod id;
+#[cfg(feature = "json")]
+pub mod json;
 mod obligation;
 mod path;
 mod peer;

@@ -3,9 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
+use ztl_core::json::{self, FaultKind};
 
 use super::error::{Part, TokenError};
-use super::strict::{self, FaultKind};
 
 /// The longest token that is read.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -104,10 +104,10 @@ fn short_type(media_type: &str) -> &str {
 }
 
 fn object(part: &str, which: Part) -> Result<Map<String, Value>, TokenError> {
-    strict::object(&decode(part, which)?).map_err(|fault| match fault.kind {
-        FaultKind::Syntax => TokenError::Json(which),
+    json::object(&decode(part, which)?).map_err(|fault| match fault.kind {
         FaultKind::Duplicate => TokenError::Duplicate(which),
         FaultKind::TooDeep => TokenError::TooDeep(which),
+        _ => TokenError::Json(which),
     })
 }
 

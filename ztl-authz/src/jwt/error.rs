@@ -2,8 +2,9 @@
 
 use core::fmt;
 
+use ztl_core::json::MAX_DEPTH;
+
 use super::compact::MAX_TOKEN_BYTES;
-use super::strict::MAX_DEPTH;
 
 /// A part of a compact token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,10 +4,10 @@ use core::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
+use ztl_core::json::{self, Fault, FaultKind};
 
 use super::error::TokenError;
 use super::key::{Key, KeyError};
-use super::strict::{self, FaultKind};
 
 /// The longest key set that is read.
 pub const MAX_JWKS_BYTES: usize = 256 * 1024;
@@ -49,7 +49,7 @@ impl Jwks {
         if json.len() > MAX_JWKS_BYTES {
             return Err(JwksError::TooLong { bytes: json.len() });
         }
-        let set = strict::object(json).map_err(JwksError::from)?;
+        let set = json::object(json).map_err(JwksError::from)?;
         let list = match set.get("keys") {
             Some(Value::Array(list)) => list,
             _ => return Err(JwksError::NoList),
@@ -168,13 +168,13 @@ pub enum JwksError {
     },
 }
 
-impl From<strict::Fault> for JwksError {
-    fn from(fault: strict::Fault) -> Self {
+impl From<Fault> for JwksError {
+    fn from(fault: Fault) -> Self {
         let (line, column) = (fault.line, fault.column);
         match fault.kind {
-            FaultKind::Syntax => Self::Json { line, column },
             FaultKind::Duplicate => Self::DuplicateMember { line, column },
             FaultKind::TooDeep => Self::TooDeep { line, column },
+            _ => Self::Json { line, column },
         }
     }
 }

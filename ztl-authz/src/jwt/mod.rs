@@ -28,7 +28,6 @@ mod issuer;
 mod jwks;
 mod key;
 mod rsa;
-mod strict;
 mod verifier;
 
 pub use bearer::{BearerError, bearer_token};

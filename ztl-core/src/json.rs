@@ -1,34 +1,58 @@
-//! JSON read so that two readers cannot see two different things in it: no member name twice, bounded depth.
+//! JSON read so that two readers cannot see two different things in it: no member name twice, bounded depth (rule 22).
+//!
+//! For what others wrote and a proof rests on: tokens, key sets, trust bundles. How long a text may be is the caller's to say.
+//!
+//! ```
+//! use ztl_core::json::{self, FaultKind};
+//!
+//! assert_eq!(json::object(br#"{"keys": []}"#)?.len(), 1);
+//! let fault = json::object(br#"{"keys": [], "keys": [1]}"#).unwrap_err();
+//! assert_eq!((fault.kind, fault.line), (FaultKind::Duplicate, 1));
+//! # Ok::<(), ztl_core::json::Fault>(())
+//! ```
 
 use core::cell::Cell;
 use core::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+use thiserror::Error;
 
 /// How many objects and lists may stand inside one another, the outermost counted.
-pub(super) const MAX_DEPTH: usize = 16;
+pub const MAX_DEPTH: usize = 16;
 
 /// Why a text was refused, and where: never with a piece of the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) kind: FaultKind,
-    pub(super) line: usize,
-    pub(super) column: usize,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{kind}, at line {line} column {column}")]
+pub struct Fault {
+    /// What is wrong.
+    pub kind: FaultKind,
+    /// Counted from 1.
+    pub line: usize,
+    /// Counted from 1.
+    pub column: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FaultKind {
+/// What is wrong with a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FaultKind {
     /// No JSON (RFC 8259), or no object.
+    #[error("is not one JSON object")]
     Syntax,
     /// A member name stands twice in one object (RFC 7493 §2.3, RFC 7515 §4, RFC 7519 §4).
+    #[error("has a member name twice")]
     Duplicate,
     /// Deeper than [`MAX_DEPTH`].
+    #[error("has objects and lists more than {MAX_DEPTH} deep")]
     TooDeep,
 }
 
 /// Reads one JSON object and nothing after it.
-pub(super) fn object(json: &[u8]) -> Result<Map<String, Value>, Fault> {
+///
+/// # Errors
+/// [`Fault`]: what and where, never a piece of the text.
+pub fn object(json: &[u8]) -> Result<Map<String, Value>, Fault> {
     let kind = Cell::new(FaultKind::Syntax);
     let strict = Strict {
         left: MAX_DEPTH,
@@ -61,14 +85,14 @@ struct Strict<'a> {
 
 impl Strict<'_> {
     /// One level down.
-    fn inner<E: Error>(self) -> Result<Self, E> {
+    fn inner<E: de::Error>(self) -> Result<Self, E> {
         match self.left.checked_sub(1) {
             Some(left) => Ok(Self { left, ..self }),
             None => Err(self.fault(FaultKind::TooDeep)),
         }
     }
 
-    fn fault<E: Error>(self, kind: FaultKind) -> E {
+    fn fault<E: de::Error>(self, kind: FaultKind) -> E {
         self.kind.set(kind);
         E::custom("refused")
     }
@@ -89,33 +113,33 @@ impl<'de> Visitor<'de> for Strict<'_> {
         f.write_str("JSON")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
         Ok(Value::Null)
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
         Ok(Value::Bool(value))
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
         Ok(Value::Number(value.into()))
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
         Ok(Value::Number(value.into()))
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
         Number::from_f64(value)
             .map(Value::Number)
             .ok_or_else(|| self.fault(FaultKind::Syntax))
     }
 
-    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
         Ok(Value::String(value.to_owned()))
     }
 
-    fn visit_string<E: Error>(self, value: String) -> Result<Value, E> {
+    fn visit_string<E: de::Error>(self, value: String) -> Result<Value, E> {
         Ok(Value::String(value))
     }
 
