@@ -19,9 +19,11 @@ mod places;
 mod policy_file;
 mod preset;
 mod reach;
+mod rfc3339;
 mod spiffe_id;
 mod stream;
 mod test;
+mod verify_svid;
 
 use std::process::ExitCode;
 
@@ -56,6 +58,7 @@ enum Verb {
     CanonicalPath(canonical_path::Args),
     SpiffeId(spiffe_id::Args),
     Audit(audit::Args),
+    VerifySvid(verify_svid::Args),
 }
 
 const EXIT_CODES: &str =
@@ -92,5 +95,6 @@ fn run(verb: &Verb, out: &mut Output) -> Result<Exit, Failure> {
         Verb::CanonicalPath(_) => canonical_path::run(out),
         Verb::SpiffeId(_) => spiffe_id::run(out),
         Verb::Audit(args) => audit::run(args, out),
+        Verb::VerifySvid(args) => verify_svid::run(args, out),
     }
 }

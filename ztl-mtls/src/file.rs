@@ -113,8 +113,11 @@ fn writable_by_everybody(_: &File) -> io::Result<bool> {
     Ok(false) // no such right is known here
 }
 
-/// All certificates of a PEM text, in order; other sections are read past.
-pub(crate) fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
+/// All certificates of a PEM text, in order; other sections are read past. For tools that are handed a chain without its key.
+///
+/// # Errors
+/// [`PemError`] for a text that is too long or damaged, or has none.
+pub fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
     if text.len() > MAX_PEM_BYTES {
         return Err(PemError::TooLong);
     }

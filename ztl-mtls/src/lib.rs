@@ -4,12 +4,14 @@ mod authority;
 mod bundle;
 mod bundles;
 mod cert;
+mod clause;
 mod config;
 #[cfg(feature = "dev-ca")]
 mod dev_ca;
 mod extension;
 mod file;
 mod fingerprint;
+mod help;
 mod identity;
 mod leaf;
 mod pair;
@@ -30,7 +32,7 @@ pub use config::{client_config, public_server_config, server_config};
 pub use dev_ca::{
     DevCa, DevCaError, DevWebCa, IssuedSvid, IssuedWeb, MAX_DEV_LIFETIME, write_private,
 };
-pub use file::{FileError, MAX_PEM_BYTES, PemError};
+pub use file::{FileError, MAX_PEM_BYTES, PemError, certificates as certificates_from_pem};
 pub use fingerprint::Fingerprint;
 pub use identity::{IdentityError, IdentitySource};
 pub use leaf::{Leaf, LeafError, MAX_NAMES};

@@ -1,0 +1,65 @@
+//! The verdict for a person, and what names the leaf elsewhere: in logs, in an audit record, in a deny list.
+
+use std::io::Write as _;
+
+use ztl_core::{Peer, Timestamp};
+use ztl_mtls::Leaf;
+
+use super::input::Chain;
+use super::refusal::Refusal;
+use crate::exit::Failure;
+use crate::json::escaped;
+use crate::output::{Colour, Output};
+use crate::rfc3339;
+
+pub(super) fn write(
+    judged: &Result<Peer, Refusal>,
+    chain: Option<&Chain>,
+    now: Timestamp,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    match judged {
+        Ok(peer) => {
+            let word = out.mark("proved", Colour::Green);
+            let (id, until) = (peer.id(), rfc3339::show(peer.expires_at()));
+            writeln!(out, "{word}: `{id}`, until {until}")?;
+        }
+        Err(refusal) => {
+            let word = out.mark("refused", Colour::Red);
+            let text = refusal.to_string();
+            let rest = text.strip_prefix("refused").unwrap_or(&text);
+            for (index, line) in rest.lines().enumerate() {
+                let line = escaped(line);
+                match index {
+                    0 => writeln!(out, "{word}{line}")?,
+                    _ => writeln!(out, "{line}")?,
+                }
+            }
+        }
+    }
+    let Some(chain) = chain else { return Ok(()) };
+    writeln!(out)?;
+    let count = chain.certificates.len();
+    writeln!(out, "judged at      {}", rfc3339::show(now))?;
+    writeln!(out, "certificates   {count}")?;
+    let Some(Ok(leaf)) = chain.certificates.first().map(|der| Leaf::read(der)) else {
+        return Ok(());
+    };
+    let says = if judged.is_ok() { "" } else { " (not proved)" };
+    writeln!(out, "names          {}{says}", leaf.id())?;
+    let (begins, ends) = (leaf.not_before(), leaf.not_after());
+    writeln!(
+        out,
+        "valid          {} to {}",
+        rfc3339::show(begins),
+        rfc3339::show(ends)
+    )?;
+    writeln!(out, "serial         {}", hex(leaf.serial()))?;
+    writeln!(out, "certificate    sha256:{}", hex(leaf.sha256()))?;
+    writeln!(out, "public key     sha256:{}", hex(leaf.key().as_bytes()))?;
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
