@@ -5,6 +5,7 @@ use thiserror::Error;
 use ztl_core::Timestamp;
 
 use crate::cert::{Cert, CertError, Version};
+use crate::revocation::Named;
 
 /// Why a certificate is none that a bundle may hold.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -25,12 +26,18 @@ pub enum AuthorityError {
 }
 
 /// What is asked of an authority when a path ends in it; the key itself is in the anchor beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) not_before: Timestamp,
     pub(crate) not_after: Timestamp,
     pub(crate) dev_authority: bool,
     pub(crate) constrains_uris: bool,
+    /// Whether its key may sign revocation lists (RFC 5280 §4.2.1.3).
+    pub(crate) crl_sign: bool,
+    /// Its key, with tag and length.
+    pub(crate) spki: Box<[u8]>,
+    /// How a deny list names it.
+    pub(crate) named: Named,
 }
 
 /// Reads an authority's certificate. Its own signature is not checked: it is trusted for standing in the bundle.
@@ -60,6 +67,12 @@ pub(crate) fn read(
         not_after: cert.not_after,
         dev_authority: cert.extensions.is_dev_authority(),
         constrains_uris: cert.extensions.constrains_uris(),
+        crl_sign: cert
+            .extensions
+            .key_usage()?
+            .is_none_or(|usage| usage.crl_sign),
+        spki: cert.spki.into(),
+        named: Named::of(&cert),
     };
     Ok((anchor.to_owned(), facts))
 }

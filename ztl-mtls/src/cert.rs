@@ -68,9 +68,11 @@ pub(crate) struct Cert<'a> {
     pub(crate) version: Version,
     /// The octets of the INTEGER, as they stand.
     pub(crate) serial: &'a [u8],
+    /// The issuer's name with tag and length.
+    pub(crate) issuer: &'a [u8],
     pub(crate) not_before: Timestamp,
     pub(crate) not_after: Timestamp,
-    /// The subject's name without tag and length: finds issuers, names nobody (rule 16).
+    /// The subject's name with tag and length: finds issuers, names nobody (rule 16).
     pub(crate) subject: &'a [u8],
     /// SubjectPublicKeyInfo with tag and length.
     pub(crate) spki: &'a [u8],
@@ -103,14 +105,11 @@ impl<'a> Cert<'a> {
         };
         let serial = expect(tbs, Tag::Integer)?;
         expect(tbs, Tag::Sequence)?; // signature algorithm: webpki compares it with the outer one
-        expect(tbs, Tag::Sequence)?; // issuer
+        let issuer = sequence(tbs, "the issuer's name is not a SEQUENCE")?;
         let (not_before, not_after) =
             tbs.sequence(|validity| Ok::<_, CertError>((time(validity)?, time(validity)?)))?;
-        let subject = expect(tbs, Tag::Sequence)?;
-        let spki = tbs.tlv_bytes()?;
-        if spki.first() != Some(&0x30) {
-            return Err(CertError::malformed("the public key is not a SEQUENCE"));
-        }
+        let subject = sequence(tbs, "the subject's name is not a SEQUENCE")?;
+        let spki = sequence(tbs, "the public key is not a SEQUENCE")?;
         let extensions = if tbs.is_finished() {
             Extensions::default()
         } else {
@@ -119,6 +118,7 @@ impl<'a> Cert<'a> {
         Ok(Self {
             version,
             serial,
+            issuer,
             not_before,
             not_after,
             subject,
@@ -135,8 +135,21 @@ pub(crate) fn expect<'a>(reader: &mut SliceReader<'a>, tag: Tag) -> Result<&'a [
     Ok(any.value())
 }
 
+/// The next element with tag and length, which must be a SEQUENCE.
+pub(crate) fn sequence<'a>(
+    reader: &mut SliceReader<'a>,
+    or_else: &str,
+) -> Result<&'a [u8], CertError> {
+    let whole = reader.tlv_bytes()?;
+    if whole.first() == Some(&0x30) {
+        Ok(whole)
+    } else {
+        Err(CertError::malformed(or_else))
+    }
+}
+
 /// RFC 5280 §4.1.2.5: UTCTime or GeneralizedTime, with seconds, in Z, without fractions.
-fn time(reader: &mut SliceReader<'_>) -> Result<Timestamp, CertError> {
+pub(crate) fn time(reader: &mut SliceReader<'_>) -> Result<Timestamp, CertError> {
     let any = AnyRef::decode(reader)?;
     let since_epoch = match any.tag() {
         Tag::UtcTime => any.decode_as::<UtcTime>()?.to_unix_duration(),

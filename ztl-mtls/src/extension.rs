@@ -10,6 +10,7 @@ const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f]; // 2.5.29.15
 const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25]; // 2.5.29.37
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11]; // 2.5.29.17
 const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x1e]; // 2.5.29.30
+const CRL_DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 0x1f]; // 2.5.29.31
 
 const SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01]; // 1.3.6.1.5.5.7.3.1
 const CLIENT_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02]; // 1.3.6.1.5.5.7.3.2
@@ -51,6 +52,7 @@ pub(crate) struct Extensions<'a> {
     extended_key_usage: Option<&'a [u8]>,
     subject_alt_name: Option<&'a [u8]>,
     name_constraints: Option<&'a [u8]>,
+    crl_distribution_points: Option<&'a [u8]>,
     dev_authority: Option<&'a [u8]>,
     unknown_critical: Option<&'a [u8]>,
 }
@@ -85,6 +87,7 @@ impl<'a> Extensions<'a> {
             EXTENDED_KEY_USAGE => (&mut self.extended_key_usage, "extKeyUsage"),
             SUBJECT_ALT_NAME => (&mut self.subject_alt_name, "subjectAltName"),
             NAME_CONSTRAINTS => (&mut self.name_constraints, "nameConstraints"),
+            CRL_DISTRIBUTION_POINTS => (&mut self.crl_distribution_points, "cRLDistributionPoints"),
             DEV_AUTHORITY => (&mut self.dev_authority, "devAuthority"),
             _ => {
                 if critical {
@@ -179,6 +182,11 @@ impl<'a> Extensions<'a> {
     pub(crate) fn constrains_uris(&self) -> bool {
         self.name_constraints
             .is_some_and(|value| constrains_uris(value).unwrap_or(true))
+    }
+
+    /// The value of cRLDistributionPoints (RFC 5280 §4.2.1.13).
+    pub(crate) const fn crl_distribution_points(&self) -> Option<&'a [u8]> {
+        self.crl_distribution_points
     }
 
     /// Whether this is the certificate of a development authority (T28).

@@ -31,11 +31,13 @@ pub enum FileError {
         /// Which file.
         path: PathBuf,
     },
-    /// There are more than [`MAX_PEM_BYTES`].
-    #[error("`{}` is longer than 1 MiB", path.display())]
+    /// There are more bytes than are read of such a file, [`MAX_PEM_BYTES`] of most.
+    #[error("`{}` is longer than {} MiB", path.display(), limit >> 20)]
     TooLong {
         /// Which file.
         path: PathBuf,
+        /// How many bytes are read.
+        limit: usize,
     },
     /// Everybody may write it, so anybody could become anyone.
     #[error("`{at}` is writable by everybody: take that right away with `chmod o-w {at}`", at = path.display())]
@@ -74,6 +76,11 @@ impl From<pem::Error> for PemError {
 
 /// Reads a file, at most [`MAX_PEM_BYTES`] of it.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    read_at_most(path, MAX_PEM_BYTES)
+}
+
+/// Reads a file, at most so many bytes of it.
+pub(crate) fn read_at_most(path: &Path, limit: usize) -> Result<Vec<u8>, FileError> {
     let io = |error| FileError::Io {
         path: path.to_owned(),
         error,
@@ -88,14 +95,13 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
             path: path.to_owned(),
         });
     }
-    let limit = u64::try_from(MAX_PEM_BYTES).unwrap_or(u64::MAX);
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
-    file.take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(io)?;
-    if bytes.len() > MAX_PEM_BYTES {
+    file.take(most).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() > limit {
         return Err(FileError::TooLong {
             path: path.to_owned(),
+            limit,
         });
     }
     Ok(bytes)

@@ -15,6 +15,12 @@ impl Fingerprint {
         Self(Sha256::digest(spki).into())
     }
 
+    /// One that was written down before, all 32 bytes of it.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// All 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {

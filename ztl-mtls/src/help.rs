@@ -76,7 +76,9 @@ impl ProveError {
             Self::UnknownIssuer(_) => {
                 "present the intermediates with the leaf; or refresh the bundle, if the authority is a new one of that domain"
             }
-            Self::Expired { .. } => "rotate it, and see why it was not: is the source still delivering?",
+            Self::Expired { .. } => {
+                "rotate it, and see why it was not: is the source still delivering?"
+            }
             Self::NotYetValid { .. } => {
                 "set both clocks; have the issuer date certificates back by a minute"
             }
@@ -86,13 +88,19 @@ impl ProveError {
             Self::UnsupportedAlgorithm => {
                 "sign with ECDSA P-256 or P-384, Ed25519, or RSA of 2048 bits or more, and SHA-256 or better"
             }
-            Self::IssuerNotAuthority => "issue from a certificate with `basicConstraints = critical, CA:TRUE`",
-            Self::IssuerNoCertSign => "issue from a certificate with `keyUsage = critical, keyCertSign`",
+            Self::IssuerNotAuthority => {
+                "issue from a certificate with `basicConstraints = critical, CA:TRUE`"
+            }
+            Self::IssuerNoCertSign => {
+                "issue from a certificate with `keyUsage = critical, keyCertSign`"
+            }
             Self::PathLength => "issue from a higher authority, or raise the issuer's `pathlen`",
             Self::NameConstraint => {
                 "issue it without the name, from another authority, or with wider name constraints"
             }
-            Self::UriNameConstraint => "take the URI name constraints out of the issuer's certificate",
+            Self::UriNameConstraint => {
+                "take the URI name constraints out of the issuer's certificate"
+            }
             Self::Purpose(_) => {
                 "issue from a certificate whose extKeyUsage, if any, has both serverAuth and clientAuth"
             }
@@ -103,6 +111,27 @@ impl ProveError {
             }
             Self::DevAuthority(_) => {
                 "for production, issue from a real authority; for development, allow development authorities"
+            }
+            Self::Key { .. } => {
+                "issue it for a key of ECDSA P-256 or P-384, Ed25519, or RSA of 2048 to 8192 bits"
+            }
+            Self::Denied { .. } => {
+                "issue it anew, for a new key, once whoever wrote the entry takes it back: the entry is the one that is quoted"
+            }
+            Self::Revoked { .. } => {
+                "issue it anew, for a new key: what an authority revoked it does not take back"
+            }
+            Self::RevocationUnknown { .. } => {
+                "put the current revocation list of its issuer in place, and see why it was not: is the authority still publishing?"
+            }
+            Self::CrlSignature { .. } => {
+                "fetch the revocation list again from the authority that issued the certificate"
+            }
+            Self::CrlAlgorithm { .. } => {
+                "sign revocation lists with ECDSA P-256 or P-384, Ed25519, or RSA of 2048 bits or more, and SHA-256 or better"
+            }
+            Self::CrlSigner { .. } => {
+                "issue the authority's certificate with `keyUsage = critical, keyCertSign, cRLSign`"
             }
             Self::NoPossession => "give the workload the key that belongs to its certificate",
             Self::VerifierUsedTwice => "make a verifier for each connection",
@@ -118,7 +147,10 @@ mod tests {
     #[test]
     fn what_is_told_is_of_the_innermost_error() {
         let leaf = LeafError::from(CertError::TooLong);
-        let long = ProveError::CertificateTooLong { index: 1, len: 70_000 };
+        let long = ProveError::CertificateTooLong {
+            index: 1,
+            len: 70_000,
+        };
         assert_eq!(ProveError::from(leaf).help(), long.help());
     }
 }

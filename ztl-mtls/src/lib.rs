@@ -6,6 +6,7 @@ mod bundles;
 mod cert;
 mod clause;
 mod config;
+mod crl;
 #[cfg(feature = "dev-ca")]
 mod dev_ca;
 mod extension;
@@ -13,11 +14,14 @@ mod file;
 mod fingerprint;
 mod help;
 mod identity;
+mod key;
 mod leaf;
 mod pair;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod provider;
 mod regular;
+mod revocation;
+mod serial;
 pub mod source;
 mod svid;
 mod verify;
@@ -28,6 +32,9 @@ pub use bundle::{BundleError, MAX_AUTHORITIES, TrustBundle};
 pub use bundles::{BundleSet, Bundles};
 pub use cert::{CertError, MAX_CERTIFICATE_BYTES};
 pub use config::{client_config, public_server_config, server_config};
+pub use crl::{
+    CrlError, CrlListError, CrlSet, MAX_CRL_BYTES, MAX_CRLS, RevocationDepth, UnknownStatus,
+};
 #[cfg(feature = "dev-ca")]
 pub use dev_ca::{
     DevCa, DevCaError, DevWebCa, IssuedSvid, IssuedWeb, MAX_DEV_LIFETIME, write_private,
@@ -35,13 +42,19 @@ pub use dev_ca::{
 pub use file::{FileError, MAX_PEM_BYTES, PemError, certificates as certificates_from_pem};
 pub use fingerprint::Fingerprint;
 pub use identity::{IdentityError, IdentitySource};
+pub use key::KeyError;
 pub use leaf::{Leaf, LeafError, MAX_NAMES};
 pub use pair::MAX_CHAIN;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use provider::provider;
 pub use regular::open_regular;
+pub use revocation::{
+    Denied, DeniedError, DenyList, DenyListError, IssuedSerial, MAX_DENIED, MAX_DENY_LIST_BYTES,
+    Revocation,
+};
 pub use svid::{SvidError, X509Svid};
 pub use verify::{
-    ClientVerifier, PeerHook, Position, ProveError, Prover, Purpose, Refused, ServerVerifier,
+    ClientVerifier, Generations, PeerHook, Position, ProveError, Proved, Prover, Purpose, Refused,
+    ServerVerifier, Unknown,
 };
 pub use web::WebIdentity;

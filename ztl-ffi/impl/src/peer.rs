@@ -175,8 +175,9 @@ fn prove(
             bond: Arc::clone(&engine.bond),
         }),
         Err(error) => {
-            let reason = match error {
+            let reason = match &error {
                 ProveError::Expired { .. } => Reason::IdentityExpired,
+                revoked if revoked.is_revocation() => Reason::IdentityRevoked,
                 _ => Reason::IdentityUnproven,
             };
             let denial = connection.refuse(engine, None, Stage::Identity, reason);

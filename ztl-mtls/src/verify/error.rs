@@ -9,7 +9,9 @@ use rustls_pki_types::UnixTime;
 use thiserror::Error;
 use ztl_core::{Timestamp, TrustDomain};
 
+use crate::key::KeyError;
 use crate::leaf::LeafError;
+use crate::revocation::Denied;
 
 /// Which certificate of a path is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,30 @@ impl fmt::Display for Position {
             Self::Authority => "the authority's certificate",
         })
     }
+}
+
+/// Why the status of a certificate is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Unknown {
+    /// There is no revocation list of its issuer.
+    #[error("there is no revocation list of its issuer; add one, or write `UnknownStatus::Allow`")]
+    NoCrl,
+    /// There are some, for other certificates of its issuer.
+    #[error(
+        "no revocation list of its issuer covers it: their issuingDistributionPoint is none that it names (RFC 5280 §6.3.3)"
+    )]
+    Scope,
+    /// The next one is overdue (T25).
+    #[error(
+        "the revocation list of its issuer was to be replaced by {next_update}, and it is {now}"
+    )]
+    Expired {
+        /// When the next one was due.
+        next_update: Timestamp,
+        /// When it was judged.
+        now: Timestamp,
+    },
 }
 
 /// Why a peer is not proved. Each names the clause that failed; none of them is ever read as success (rule 25).
@@ -126,6 +152,62 @@ pub enum ProveError {
          the feature `dev-ca` and call `allow_dev_authority`"
     )]
     DevAuthority(TrustDomain),
+    /// A certificate's key is too weak, or of no kind that the crypto provider verifies with.
+    #[error("{certificate} {error}")]
+    Key {
+        /// Which.
+        certificate: Position,
+        /// What is wrong with its key.
+        error: KeyError,
+    },
+    /// A deny list names the peer, or a certificate of its path (T25).
+    #[error("{certificate} is denied: the deny list has `{denied}`")]
+    Denied {
+        /// Which certificate is named.
+        certificate: Position,
+        /// The entry.
+        denied: Denied,
+    },
+    /// The issuer of a certificate revoked it (RFC 5280 §5).
+    #[error("{certificate} with the serial number {serial} was revoked by its issuer")]
+    Revoked {
+        /// Which.
+        certificate: Position,
+        /// Its serial number in hexadecimal.
+        serial: Box<str>,
+    },
+    /// Nothing says whether a certificate is revoked, and [`UnknownStatus::Deny`](crate::UnknownStatus::Deny) is in force.
+    #[error("whether {certificate} is revoked cannot be told: {why}")]
+    RevocationUnknown {
+        /// Which.
+        certificate: Position,
+        /// What is missing.
+        why: Unknown,
+    },
+    /// A revocation list bears the name of a certificate's issuer, whose key did not sign it.
+    #[error(
+        "the revocation list for {certificate} bears the name of its issuer, but a signature that the issuer's key did not make"
+    )]
+    CrlSignature {
+        /// The certificate whose status is asked for.
+        certificate: Position,
+    },
+    /// A revocation list is signed in a way that the crypto provider does not accept.
+    #[error(
+        "the revocation list for {certificate} is signed with an algorithm that is not accepted"
+    )]
+    CrlAlgorithm {
+        /// The certificate whose status is asked for.
+        certificate: Position,
+    },
+    /// An issuer signed a revocation list, but its key may not.
+    #[error(
+        "the revocation list for {certificate} was signed by a key without cRLSign (RFC 5280 §4.2.1.3)"
+    )]
+    CrlSigner {
+        /// The certificate whose status is asked for.
+        certificate: Position,
+    },
     /// The peer does not hold the leaf's key.
     #[error("the peer did not sign the handshake with the leaf's key")]
     NoPossession,
@@ -163,10 +245,38 @@ impl ProveError {
             Self::Malformed(_) => "malformed",
             Self::TooIntricate => "too_intricate",
             Self::DevAuthority(_) => "dev_authority",
+            Self::Key { error, .. } => error.code(),
+            Self::Denied { denied, .. } => match denied {
+                Denied::Id(_) => "denied_id",
+                Denied::Key(_) => "denied_key",
+                Denied::Serial(_) => "denied_serial",
+            },
+            Self::Revoked { .. } => "revoked",
+            Self::RevocationUnknown { why, .. } => match why {
+                Unknown::Expired { .. } => "crl_expired",
+                Unknown::NoCrl | Unknown::Scope => "revocation_unknown",
+            },
+            Self::CrlSignature { .. } => "crl_bad_signature",
+            Self::CrlAlgorithm { .. } => "crl_unsupported_algorithm",
+            Self::CrlSigner { .. } => "crl_signer",
             Self::NoPossession => "no_possession",
             Self::VerifierUsedTwice => "verifier_used_twice",
             Self::Path(_) => "path",
         }
+    }
+
+    /// Whether the peer was proved but for this: somebody took its proof back, or it cannot be told that nobody did.
+    #[must_use]
+    pub const fn is_revocation(&self) -> bool {
+        matches!(
+            self,
+            Self::Denied { .. }
+                | Self::Revoked { .. }
+                | Self::RevocationUnknown { .. }
+                | Self::CrlSignature { .. }
+                | Self::CrlAlgorithm { .. }
+                | Self::CrlSigner { .. }
+        )
     }
 
     /// What rustls is told, and so the alert that the peer sees (RFC 8446 §6.2).
@@ -186,6 +296,18 @@ impl ProveError {
             | Self::EmptyBundle(_)
             | Self::UnknownIssuer(_)
             | Self::DevAuthority(_) => CertificateError::UnknownIssuer,
+            Self::Denied { .. } | Self::Revoked { .. } => CertificateError::Revoked,
+            Self::RevocationUnknown {
+                why: Unknown::Expired { next_update, now },
+                ..
+            } => CertificateError::ExpiredRevocationListContext {
+                time: unix_time(*now),
+                next_update: unix_time(*next_update),
+            },
+            Self::RevocationUnknown { .. }
+            | Self::CrlSignature { .. }
+            | Self::CrlAlgorithm { .. }
+            | Self::CrlSigner { .. } => CertificateError::UnknownRevocationStatus,
             Self::BadSignature | Self::NoPossession => CertificateError::BadSignature,
             Self::Purpose(_) => CertificateError::InvalidPurpose,
             Self::UnknownCritical => CertificateError::UnhandledCriticalExtension,

@@ -9,7 +9,8 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use ztl_core::Peer;
 
 use super::error::{ProveError, timestamp};
-use super::prover::{Proved, Prover, Purpose};
+use super::proved::Proved;
+use super::prover::{Prover, Purpose};
 
 /// The embedding crate does not want the proved peer. It keeps the reason itself; the peer sees the alert `access_denied`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,11 +110,8 @@ impl Handshake {
         }
     }
 
-    pub(crate) fn bundle_generation(&self) -> Option<u64> {
-        match self.chain.get() {
-            Some(Ok(proved)) => Some(proved.generation),
-            _ => None,
-        }
+    pub(crate) fn proved(&self) -> Option<&Proved> {
+        self.chain.get()?.as_ref().ok()
     }
 
     pub(crate) fn refused(&self) -> Option<Peer> {

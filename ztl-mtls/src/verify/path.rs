@@ -1,16 +1,17 @@
-//! The path from a leaf to an authority of one bundle: webpki builds and checks it, and what webpki leaves out is checked here.
+//! The path from a leaf to an authority of one bundle: webpki builds and checks it, and asks here about each one it would accept.
 
 use core::cell::{Cell, RefCell};
 
-use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor};
+use rustls_pki_types::CertificateDer;
 use webpki::{EndEntityCert, Error as PathError, KeyUsage, VerifiedPath};
-use ztl_core::Timestamp;
+use ztl_core::{SpiffeId, Timestamp};
 
-use super::error::{Position, ProveError, timestamp, unix_time};
+use super::error::{Position, ProveError, unix_time};
 use super::prover::{DevAuthority, Purpose};
-use crate::authority::Facts;
 use crate::bundle::TrustBundle;
 use crate::cert::Cert;
+use crate::crl::Algorithms;
+use crate::revocation::State;
 
 /// Most intermediates of a chain that bear the same name. Each of them is a fork for whoever searches a path, and a search may
 /// take thousands of steps over forks of forks. Four allow for an authority's rollover, cross-signing, and nested authorities
@@ -20,23 +21,58 @@ const MAX_SAME_NAME: usize = 4;
 /// One search for a path.
 pub(crate) struct Search<'a> {
     pub(crate) bundle: &'a TrustBundle,
-    pub(crate) algorithms: &'a [&'a dyn SignatureVerificationAlgorithm],
+    pub(crate) revocation: &'a State,
+    pub(crate) algorithms: Algorithms,
     pub(crate) dev_authority: DevAuthority,
     pub(crate) now: Timestamp,
     pub(crate) purpose: Purpose,
 }
 
+/// A path that holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    /// The first second of the certificate that begins last.
+    pub(crate) from: Timestamp,
+    /// The last second of the certificate that ends first.
+    pub(crate) not_after: Timestamp,
+    /// The last second in which it holds, revocation lists considered.
+    pub(crate) holds_until: Timestamp,
+    /// Which intermediates it leads over, a bit each.
+    pub(crate) via: u16,
+    /// In which authority of the bundle it ends.
+    pub(crate) authority: usize,
+}
+
+impl Found {
+    /// Whether the path leads over the intermediate at this place.
+    pub(super) fn leads_over(&self, place: usize) -> bool {
+        bit(place).is_some_and(|bit| self.via & bit != 0)
+    }
+
+    pub(super) fn lead_over(&mut self, place: usize) {
+        self.via |= bit(place).unwrap_or_default();
+    }
+
+    pub(super) fn narrow(&mut self, cert: &Cert<'_>) {
+        self.from = self.from.max(cert.not_before);
+        self.not_after = self.not_after.min(cert.not_after);
+        self.holds_until = self.holds_until.min(cert.not_after);
+    }
+}
+
 impl Search<'_> {
-    /// Finds a path that holds, and answers when its first certificate ends.
+    /// Finds a path that holds.
     pub(crate) fn run(
         &self,
         leaf_der: &CertificateDer<'_>,
         leaf: &Cert<'_>,
+        id: &SpiffeId,
         intermediates: &[CertificateDer<'_>],
-    ) -> Result<Timestamp, ProveError> {
+    ) -> Result<Found, ProveError> {
         if self.bundle.is_empty() {
             return Err(ProveError::EmptyBundle(self.bundle.trust_domain().clone()));
         }
+        self.check_key(Position::Leaf, leaf.spki)?;
         check_forks(intermediates)?;
         let end_entity = EndEntityCert::try_from(leaf_der)
             .map_err(|error| self.explain(error, leaf, intermediates))?;
@@ -46,10 +82,10 @@ impl Search<'_> {
         };
         // webpki asks about each path that it would accept; a refusal makes it go on with the next.
         let refusal = RefCell::new(None);
-        let ends = Cell::new(leaf.not_after);
-        let judge = |path: &VerifiedPath<'_>| match self.judge(path) {
-            Ok(first_end) => {
-                ends.set(leaf.not_after.min(first_end));
+        let found = Cell::new(None);
+        let judge = |path: &VerifiedPath<'_>| match self.judge(path, leaf, id, intermediates) {
+            Ok(path) => {
+                found.set(Some(path));
                 Ok(())
             }
             Err(error) => {
@@ -57,7 +93,7 @@ impl Search<'_> {
                 Err(PathError::UnknownIssuer)
             }
         };
-        let found = end_entity.verify_for_usage(
+        let verified = end_entity.verify_for_usage(
             self.algorithms,
             self.bundle.anchors(),
             intermediates,
@@ -66,138 +102,12 @@ impl Search<'_> {
             None,
             Some(&judge),
         );
-        match (found, refusal.take()) {
-            (Ok(_), _) => Ok(ends.get()),
-            (Err(_), Some(refusal)) => Err(refusal),
-            (Err(error), None) => Err(self.explain(error, leaf, intermediates)),
-        }
-    }
-
-    /// What webpki does not ask of a path: keyCertSign of each issuer (rule 19), the validity of the authority itself, and that
-    /// it is no development authority (T28). Answers when the first certificate above the leaf ends.
-    fn judge(&self, path: &VerifiedPath<'_>) -> Result<Timestamp, ProveError> {
-        let authority = self.facts_of(path.anchor())?;
-        self.judge_authority(authority)?;
-        let mut ends = authority.not_after;
-        for issuer in path.intermediate_certificates() {
-            let der = issuer.der();
-            let issuer = Cert::read(&der).map_err(malformed)?;
-            match issuer.extensions.key_usage().map_err(malformed)? {
-                Some(usage) if usage.cert_sign => ends = ends.min(issuer.not_after),
-                _ => return Err(ProveError::IssuerNoCertSign),
-            }
-        }
-        Ok(ends)
-    }
-
-    fn judge_authority(&self, authority: &Facts) -> Result<(), ProveError> {
-        if authority.dev_authority && self.dev_authority == DevAuthority::Refuse {
-            return Err(ProveError::DevAuthority(self.bundle.trust_domain().clone()));
-        }
-        let (certificate, now) = (Position::Authority, self.now);
-        if now < authority.not_before {
-            return Err(ProveError::NotYetValid {
-                certificate,
-                not_before: authority.not_before,
-                now,
-            });
-        }
-        if is_over(authority.not_after, now) {
-            return Err(ProveError::Expired {
-                certificate,
-                not_after: authority.not_after,
-                now,
-            });
-        }
-        Ok(())
-    }
-
-    fn facts_of(&self, anchor: &TrustAnchor<'_>) -> Result<&Facts, ProveError> {
-        self.bundle
-            .anchors()
-            .iter()
-            .zip(self.bundle.facts())
-            .find_map(|(held, facts)| core::ptr::eq(held, anchor).then_some(facts))
-            .ok_or_else(|| ProveError::UnknownIssuer(self.bundle.trust_domain().clone()))
-    }
-
-    fn explain(
-        &self,
-        error: PathError,
-        leaf: &Cert<'_>,
-        intermediates: &[CertificateDer<'_>],
-    ) -> ProveError {
-        let now = self.now;
-        let at = |of_leaf: bool| {
-            if of_leaf {
-                Position::Leaf
-            } else {
-                Position::Intermediate
-            }
-        };
-        match error {
-            PathError::UnknownIssuer => {
-                ProveError::UnknownIssuer(self.bundle.trust_domain().clone())
-            }
-            PathError::CertExpired { not_after, .. } => {
-                let not_after = timestamp(not_after);
-                ProveError::Expired {
-                    certificate: at(is_over(leaf.not_after, now)),
-                    not_after,
-                    now,
-                }
-            }
-            PathError::CertNotValidYet { not_before, .. } => {
-                let not_before = timestamp(not_before);
-                ProveError::NotYetValid {
-                    certificate: at(now < leaf.not_before),
-                    not_before,
-                    now,
-                }
-            }
-            PathError::InvalidSignatureForPublicKey => ProveError::BadSignature,
-            PathError::UnsupportedSignatureAlgorithmContext(_)
-            | PathError::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
-                ProveError::UnsupportedAlgorithm
-            }
-            PathError::EndEntityUsedAsCa => ProveError::IssuerNotAuthority,
-            PathError::PathLenConstraintViolated => ProveError::PathLength,
-            PathError::NameConstraintViolation => self.explain_names(intermediates),
-            PathError::RequiredEkuNotFoundContext(_) => ProveError::Purpose(match self.purpose {
-                Purpose::Client => "client",
-                Purpose::Server => "server",
-            }),
-            PathError::UnsupportedCriticalExtension => ProveError::UnknownCritical,
-            PathError::MaximumPathDepthExceeded
-            | PathError::MaximumPathBuildCallsExceeded
-            | PathError::MaximumSignatureChecksExceeded
-            | PathError::MaximumNameConstraintComparisonsExceeded => ProveError::TooIntricate,
-            PathError::BadDer
-            | PathError::BadDerTime
-            | PathError::TrailingData(_)
-            | PathError::ExtensionValueInvalid
-            | PathError::MalformedExtensions
-            | PathError::InvalidCertValidity
-            | PathError::SignatureAlgorithmMismatch
-            | PathError::UnsupportedCertVersion => ProveError::Malformed(error.to_string().into()),
-            other => ProveError::Path(other.to_string().into()),
-        }
-    }
-
-    /// webpki lets no URI pass an issuer that constrains URIs: say so, where that may be the reason.
-    fn explain_names(&self, intermediates: &[CertificateDer<'_>]) -> ProveError {
-        let by_authority = self
-            .bundle
-            .facts()
-            .iter()
-            .any(|facts| facts.constrains_uris);
-        let by_intermediate = intermediates
-            .iter()
-            .any(|der| Cert::read(der).is_ok_and(|cert| cert.extensions.constrains_uris()));
-        if by_authority || by_intermediate {
-            ProveError::UriNameConstraint
-        } else {
-            ProveError::NameConstraint
+        match (verified, found.get(), refusal.take()) {
+            (Ok(_), Some(found), _) => Ok(found),
+            (_, _, Some(refusal)) => Err(refusal),
+            (Err(error), _, None) => Err(self.explain(error, leaf, intermediates)),
+            // webpki asks before it accepts.
+            (Ok(_), None, None) => Err(ProveError::Path("a path was not judged".into())),
         }
     }
 }
@@ -218,11 +128,12 @@ fn check_forks(intermediates: &[CertificateDer<'_>]) -> Result<(), ProveError> {
     Ok(())
 }
 
-/// notAfter is the last second that counts (RFC 5280 §4.1.2.5), here as in webpki.
-const fn is_over(not_after: Timestamp, now: Timestamp) -> bool {
-    now.as_unix_secs() > not_after.as_unix_secs()
+/// Chains have at most 16 certificates.
+fn bit(place: usize) -> Option<u16> {
+    1_u16.checked_shl(u32::try_from(place).ok()?)
 }
 
-fn malformed(error: crate::cert::CertError) -> ProveError {
-    ProveError::Malformed(error.to_string().into())
+/// notAfter is the last second that counts (RFC 5280 §4.1.2.5), here as in webpki.
+pub(super) const fn is_over(not_after: Timestamp, now: Timestamp) -> bool {
+    now.as_unix_secs() > not_after.as_unix_secs()
 }

@@ -1,18 +1,24 @@
 //! The prover: the only place of this crate that says that a peer was proved.
 
 use core::fmt;
+use std::sync::Arc;
 
 use ::rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls_pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 use ztl_core::{Peer, Proof, Timestamp};
 
-use super::error::ProveError;
+use super::cache::{self, Cache, Chain, Entry, Under};
+use super::error::{Position, ProveError};
 use super::path;
+use super::proved::{Generations, Proved};
+use super::status;
+use crate::bundles::BundleSet;
 use crate::bundles::Bundles;
 use crate::cert::MAX_CERTIFICATE_BYTES;
 use crate::leaf;
 use crate::pair::MAX_CHAIN;
+use crate::revocation::{DenyList, Revocation};
 
 /// Which end of TLS the peer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,8 +46,14 @@ pub(crate) enum DevAuthority {
 /// 4. A path leads to an authority of that bundle: signatures, validity of every certificate of the path at `now`, the
 ///    authority's included, `cA`, keyCertSign, path length, name constraints, extended key usage (RFC 5280 §6).
 /// 5. The authority is not a development authority, unless that was allowed (T28).
+/// 6. Keys of the path are RSA keys of 2048 to 8192 bits, or of another kind that the provider verifies with.
+/// 7. No deny list names the id, nor the key or the serial number of any certificate of the path, the authority's included; and
+///    no issuer revoked one (T25, [`CrlSet`](crate::CrlSet)).
 ///
-/// The [`Peer`] that comes out expires with the first certificate of its path. Revocation is not judged here yet.
+/// Names and revocations are judged on paths that hold otherwise, so none of their errors hides a wrong signature (rule 25), and
+/// nobody learns by a forged certificate whom we deny.
+///
+/// The [`Peer`] that comes out expires with the first certificate of its path.
 ///
 /// ```
 /// # #[cfg(all(feature = "dev-ca", any(feature = "aws-lc-rs", feature = "ring")))] {
@@ -73,19 +85,41 @@ pub(crate) enum DevAuthority {
 #[derive(Clone)]
 pub struct Prover {
     bundles: Bundles,
+    revocation: Revocation,
     algorithms: WebPkiSupportedAlgorithms,
     dev_authority: DevAuthority,
+    cache: Arc<Cache>,
 }
 
 impl Prover {
     /// Proves by these bundles, with the provider's signature algorithms.
     #[must_use]
-    pub const fn new(bundles: Bundles, provider: &CryptoProvider) -> Self {
+    pub fn new(bundles: Bundles, provider: &CryptoProvider) -> Self {
         Self {
             bundles,
+            revocation: Revocation::new(),
             algorithms: provider.signature_verification_algorithms,
             dev_authority: DevAuthority::Refuse,
+            cache: Arc::new(Cache::new(cache::DEFAULT_ENTRIES)),
         }
+    }
+
+    /// Refuses what is revoked there. Without this the prover has an empty holder of its own, [`revocation`](Self::revocation).
+    #[must_use]
+    pub fn with_revocation(mut self, revocation: Revocation) -> Self {
+        self.revocation = revocation;
+        let chains = self.cache.len();
+        self.with_cache_size(chains)
+    }
+
+    /// Remembers at most so many chains that were proved, rounded up to a multiple of four; 0 is none. 1024 where not called.
+    ///
+    /// Whatever is remembered, validity of every certificate of a path, and the deny list are judged in each proof, and the
+    /// handshake's signature in each handshake. A change of bundles or revocation lists forgets all.
+    #[must_use]
+    pub fn with_cache_size(mut self, chains: usize) -> Self {
+        self.cache = Arc::new(Cache::new(chains));
+        self
     }
 
     /// Also proves peers whose path ends in a development authority (T28). Not for production: the key of such an authority
@@ -94,13 +128,29 @@ impl Prover {
     #[must_use]
     pub fn allow_dev_authority(mut self) -> Self {
         self.dev_authority = DevAuthority::Accept;
-        self
+        let chains = self.cache.len();
+        self.with_cache_size(chains)
     }
 
     /// The bundles it proves by.
     #[must_use]
     pub const fn bundles(&self) -> &Bundles {
         &self.bundles
+    }
+
+    /// What it refuses though its path holds.
+    #[must_use]
+    pub const fn revocation(&self) -> &Revocation {
+        &self.revocation
+    }
+
+    /// The bundles and revocations in force. A [`Proved`] of other generations is to be proved again.
+    #[must_use]
+    pub fn generations(&self) -> Generations {
+        Generations {
+            bundles: self.bundles.generation(),
+            revocation: self.revocation.generation(),
+        }
     }
 
     /// Proves the chain that a peer presented, leaf first.
@@ -116,9 +166,22 @@ impl Prover {
         now: Timestamp,
         purpose: Purpose,
     ) -> Result<Peer, ProveError> {
+        self.prove_chain(chain, now, purpose).map(Proved::into_peer)
+    }
+
+    /// As [`prove`](Self::prove), and says what the proof rests on: for those who keep connections open, and prove the chain of
+    /// each again when something of it changes or ends (rule 27).
+    ///
+    /// # Errors
+    /// [`ProveError`] names the clause that failed.
+    pub fn prove_chain(
+        &self,
+        chain: &[CertificateDer<'_>],
+        now: Timestamp,
+        purpose: Purpose,
+    ) -> Result<Proved, ProveError> {
         let (leaf, intermediates) = chain.split_first().ok_or(ProveError::NoCertificate)?;
         self.prove_parts(leaf, intermediates, now, purpose)
-            .map(|proved| proved.peer)
     }
 
     pub(crate) fn prove_parts(
@@ -129,26 +192,50 @@ impl Prover {
         purpose: Purpose,
     ) -> Result<Proved, ProveError> {
         check_bounds(leaf, intermediates)?;
+        let chain = Chain {
+            leaf,
+            intermediates,
+        };
+        let (bundles, revocation) = (self.bundles.snapshot(), self.revocation.snapshot());
+        let generations = Generations {
+            bundles: bundles.generation,
+            revocation: revocation.generation,
+        };
+        let under = Under {
+            purpose,
+            bundles: bundles.generation,
+            crls: revocation.crl_generation,
+        };
+        let remembered = self.cache.get(chain, under, now);
+        if let Some(entry) = remembered
+            && is_denied_nowhere(&entry, &bundles.set, revocation.deny_lists())
+        {
+            return Ok(Proved {
+                peer: entry.peer().clone(),
+                generations,
+                holds_until: entry.found().holds_until,
+            });
+        }
         let (cert, id) = leaf::check(leaf)?;
-        let snapshot = self.bundles.snapshot();
         // Rule 20: choose the bundle first, by the leaf's own trust domain, then verify with nothing else.
-        let bundle = snapshot
+        let bundle = bundles
             .set
             .get(id.trust_domain_name())
             .ok_or_else(|| ProveError::UnknownTrustDomain(id.trust_domain()))?;
-        let not_after = path::Search {
+        let found = path::Search {
             bundle,
+            revocation: &revocation,
             algorithms: self.algorithms.all,
             dev_authority: self.dev_authority,
             now,
             purpose,
         }
-        .run(leaf, &cert, intermediates)?;
+        .run(leaf, &cert, &id, intermediates)?;
         let proof = Proof::X509 {
             id,
             leaf_sha256: Sha256::digest(leaf).into(),
             serial: cert.serial.into(),
-            not_after,
+            not_after: found.not_after,
         };
         #[expect(
             clippy::disallowed_methods,
@@ -158,9 +245,11 @@ impl Prover {
             proof,
             "path to an authority of its own trust domain verified",
         );
+        self.cache.insert(chain, under, found, &peer);
         Ok(Proved {
             peer,
-            generation: snapshot.generation,
+            generations,
+            holds_until: found.holds_until,
         })
     }
 
@@ -173,16 +262,31 @@ impl fmt::Debug for Prover {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Prover")
             .field("bundles", &self.bundles)
+            .field("revocation", &self.revocation)
             .field("dev_authority", &self.dev_authority)
+            .field("cache", &self.cache)
             .finish_non_exhaustive()
     }
 }
 
-/// A proved peer, and which generation of the bundles proved it.
-#[derive(Clone, Debug)]
-pub(crate) struct Proved {
-    pub(crate) peer: Peer,
-    pub(crate) generation: u64,
+/// Whether the deny list names nothing of a remembered path. Judged each time (T17).
+fn is_denied_nowhere(entry: &Entry, bundles: &BundleSet, lists: [&DenyList; 2]) -> bool {
+    if status::check_id(lists, entry.peer().id()).is_err() {
+        return false;
+    }
+    if !status::names_certificates(lists) {
+        return true;
+    }
+    let clean = |(certificate, named): &(Position, _)| {
+        status::check_named(lists, *certificate, named).is_ok()
+    };
+    let authority = bundles
+        .get(entry.peer().id().trust_domain_name())
+        .and_then(|bundle| bundle.facts().get(entry.found().authority));
+    entry.named().is_some_and(|named| named.iter().all(clean))
+        && authority.is_some_and(|facts| {
+            status::check_named(lists, Position::Authority, &facts.named).is_ok()
+        })
 }
 
 /// Rule 31: what is too much is not even parsed.

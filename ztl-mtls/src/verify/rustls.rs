@@ -11,10 +11,11 @@ use ::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Serv
 use ::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use ::rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use ztl_core::Peer;
+use ztl_core::{Peer, Timestamp};
 
 use super::error::ProveError;
 use super::handshake::{Handshake, PeerHook};
+use super::proved::{Generations, Proved};
 use super::prover::{Prover, Purpose};
 
 /// Proves the client of one connection.
@@ -71,7 +72,19 @@ impl ClientVerifier {
     /// The generation of the bundles that proved the client's chain.
     #[must_use]
     pub fn bundle_generation(&self) -> Option<u64> {
-        self.handshake.bundle_generation()
+        self.generations().map(|generations| generations.bundles)
+    }
+
+    /// The bundles and revocations that the client's chain was proved by.
+    #[must_use]
+    pub fn generations(&self) -> Option<Generations> {
+        self.handshake.proved().map(Proved::generations)
+    }
+
+    /// The last second in which the proof of the client's chain holds though nothing is changed, see [`Proved::holds_until`].
+    #[must_use]
+    pub fn holds_until(&self) -> Option<Timestamp> {
+        self.handshake.proved().map(Proved::holds_until)
     }
 }
 
@@ -166,7 +179,19 @@ impl ServerVerifier {
     /// The generation of the bundles that proved the server's chain.
     #[must_use]
     pub fn bundle_generation(&self) -> Option<u64> {
-        self.handshake.bundle_generation()
+        self.generations().map(|generations| generations.bundles)
+    }
+
+    /// The bundles and revocations that the server's chain was proved by.
+    #[must_use]
+    pub fn generations(&self) -> Option<Generations> {
+        self.handshake.proved().map(Proved::generations)
+    }
+
+    /// The last second in which the proof of the server's chain holds though nothing is changed, see [`Proved::holds_until`].
+    #[must_use]
+    pub fn holds_until(&self) -> Option<Timestamp> {
+        self.handshake.proved().map(Proved::holds_until)
     }
 }
 

@@ -213,8 +213,9 @@ impl Door {
     }
 
     fn unproven(&self, arrival: Arrival, error: Option<ztl_mtls::ProveError>) {
-        let reason = match error {
+        let reason = match &error {
             Some(ztl_mtls::ProveError::Expired { .. }) => Reason::IdentityExpired,
+            Some(error) if error.is_revocation() => Reason::IdentityRevoked,
             _ => Reason::IdentityUnproven,
         };
         let flow = Flow::ingress(self.guard.name(), self.port, arrival, None);

@@ -1,0 +1,250 @@
+//! One revocation list: what it says, and whether an issuer's key signed it.
+
+use core::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use der::asn1::{AnyRef, BitStringRef};
+use der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
+use rustls_pki_types::{SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
+use webpki::{BorrowedCertRevocationList, RawPublicKeyEntity};
+use ztl_core::Timestamp;
+
+use super::error::CrlListError;
+use super::scope::Scope;
+use crate::cert::{CertError, expect, sequence, time};
+use crate::serial::significant;
+
+const CRL_NUMBER: &[u8] = &[0x55, 0x1d, 0x14]; // 2.5.29.20
+
+/// The signature algorithms of a crypto provider.
+pub(crate) type Algorithms = &'static [&'static dyn SignatureVerificationAlgorithm];
+
+/// Most issuers' keys of which a list remembers whether they signed it.
+const MAX_REMEMBERED: usize = 16;
+
+/// What an issuer's key says to a list's signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signature {
+    Good,
+    Bad,
+    Unsupported,
+}
+
+/// A revocation list that webpki has read and found well-formed (RFC 5280 §5).
+///
+/// webpki keeps to itself who signed a list and when the next one comes, and judges one list an issuer, checking its signature
+/// in each handshake. Here each list of an issuer's name is judged, so that authorities that share a name and have each a key
+/// (SPIRE's do) may each have a list, and a signature is checked once a key.
+pub(crate) struct Crl {
+    pub(crate) issuer: Box<[u8]>,
+    pub(crate) next_update: Timestamp,
+    scope: Option<Scope>,
+    /// Sorted, without leading zeros.
+    revoked: Box<[Box<[u8]>]>,
+    signed: Signed,
+    seen: Mutex<Vec<Remembered>>,
+}
+
+struct Signed {
+    tbs: Box<[u8]>,
+    /// The AlgorithmIdentifier, without tag and length.
+    algorithm: Box<[u8]>,
+    signature: Box<[u8]>,
+}
+
+struct Remembered {
+    spki: Box<[u8]>,
+    algorithms: Algorithms,
+    signature: Signature,
+}
+
+impl Crl {
+    pub(crate) fn read(der: &[u8]) -> Result<Self, CrlListError> {
+        let parsed = BorrowedCertRevocationList::from_der(der)?;
+        let mut revoked = Vec::new();
+        for entry in &parsed {
+            revoked.push(significant(entry?.serial_number).into());
+        }
+        revoked.sort_unstable();
+        let list: webpki::CertRevocationList<'_> = parsed.into();
+        let scope = list
+            .issuing_distribution_point()
+            .map(Scope::read)
+            .transpose()?;
+        let (fields, signed) = read_signed(der)?;
+        fields.check()?;
+        Ok(Self {
+            issuer: fields.issuer.into(),
+            next_update: fields.next_update,
+            scope,
+            revoked: revoked.into(),
+            signed,
+            seen: Mutex::default(),
+        })
+    }
+
+    /// Whether it lists this serial number.
+    pub(crate) fn lists(&self, serial: &[u8]) -> bool {
+        let serial = significant(serial);
+        self.revoked
+            .binary_search_by(|held| (**held).cmp(serial))
+            .is_ok()
+    }
+
+    /// Whether it would list a certificate of its issuer, were it revoked.
+    pub(crate) fn covers(&self, is_leaf: bool, points: Option<&[u8]>) -> bool {
+        self.scope
+            .as_ref()
+            .is_none_or(|scope| scope.covers(is_leaf, points))
+    }
+
+    /// Whether this key, a SubjectPublicKeyInfo in DER, signed it. Computed once a key.
+    pub(crate) fn signature_by(&self, spki: &[u8], algorithms: Algorithms) -> Signature {
+        let is_same =
+            |seen: &Remembered| *seen.spki == *spki && core::ptr::eq(seen.algorithms, algorithms);
+        let lock = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = lock().iter().find(|seen| is_same(seen)) {
+            return seen.signature;
+        }
+        let signature = self.check_signature(spki, algorithms);
+        let mut seen = lock();
+        if seen.len() >= MAX_REMEMBERED {
+            seen.clear();
+        }
+        seen.push(Remembered {
+            spki: spki.into(),
+            algorithms,
+            signature,
+        });
+        signature
+    }
+
+    fn check_signature(&self, spki: &[u8], algorithms: Algorithms) -> Signature {
+        let spki = SubjectPublicKeyInfoDer::from(spki);
+        let Ok(key) = RawPublicKeyEntity::try_from(&spki) else {
+            return Signature::Unsupported;
+        };
+        let mut known = algorithms
+            .iter()
+            .filter(|known| *known.signature_alg_id().as_ref() == *self.signed.algorithm)
+            .peekable();
+        if known.peek().is_none() {
+            return Signature::Unsupported;
+        }
+        // One signature algorithm stands in the list once for each kind of key (ECDSA with SHA-256 over P-256 and P-384).
+        let good = known.any(|known| {
+            key.verify_signature(*known, &self.signed.tbs, &self.signed.signature)
+                .is_ok()
+        });
+        if good {
+            Signature::Good
+        } else {
+            Signature::Bad
+        }
+    }
+}
+
+impl fmt::Debug for Crl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Crl")
+            .field("next_update", &self.next_update)
+            .field("revoked", &self.revoked.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What webpki reads and does not show.
+struct Fields<'a> {
+    issuer: &'a [u8],
+    next_update: Timestamp,
+    number: Option<Criticality>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Criticality {
+    Critical,
+    Not,
+}
+
+impl Fields<'_> {
+    /// RFC 5280 §5.2.3: each list has a number, and it is not critical.
+    fn check(&self) -> Result<(), CrlListError> {
+        match self.number {
+            None => Err(CrlListError::NoNumber),
+            Some(Criticality::Critical) => Err(CrlListError::CriticalNumber),
+            Some(Criticality::Not) => Ok(()),
+        }
+    }
+}
+
+/// RFC 5280 §5.1: `CertificateList`.
+fn read_signed(der: &[u8]) -> Result<(Fields<'_>, Signed), CrlListError> {
+    let mut input = SliceReader::new(der)?;
+    let read = input.sequence(|outer| {
+        let tbs = sequence(outer, "tbsCertList is not a SEQUENCE")?;
+        let algorithm = expect(outer, Tag::Sequence)?;
+        let signature = BitStringRef::decode(outer)?;
+        let signature = signature
+            .as_bytes()
+            .ok_or_else(|| CertError::malformed("the signature is not of whole bytes"))?;
+        let signed = Signed {
+            tbs: tbs.into(),
+            algorithm: algorithm.into(),
+            signature: signature.into(),
+        };
+        Ok::<_, CertError>((read_tbs(tbs)?, signed))
+    })?;
+    input.finish()?;
+    Ok(read)
+}
+
+/// RFC 5280 §5.1.2: `TBSCertList`.
+fn read_tbs(tbs: &[u8]) -> Result<Fields<'_>, CertError> {
+    let mut input = SliceReader::new(tbs)?;
+    let fields = input.sequence(|tbs| {
+        expect(tbs, Tag::Integer)?; // version: webpki asks for 2
+        expect(tbs, Tag::Sequence)?; // signature: webpki compares it with the outer one
+        let issuer = sequence(tbs, "the issuer's name is not a SEQUENCE")?;
+        time(tbs)?; // thisUpdate
+        let next_update = time(tbs)?;
+        let mut fields = Fields {
+            issuer,
+            next_update,
+            number: None,
+        };
+        while !tbs.is_finished() {
+            let field = AnyRef::decode(tbs)?;
+            let extensions = Tag::ContextSpecific {
+                constructed: true,
+                number: TagNumber(0),
+            };
+            if field.tag() == extensions {
+                SliceReader::new(field.value())?.sequence(|list| {
+                    while !list.is_finished() {
+                        list.sequence(|extension| fields.take(extension))?;
+                    }
+                    Ok::<_, CertError>(())
+                })?;
+            }
+        }
+        Ok::<_, CertError>(fields)
+    })?;
+    input.finish()?;
+    Ok(fields)
+}
+
+impl Fields<'_> {
+    fn take(&mut self, extension: &mut SliceReader<'_>) -> Result<(), CertError> {
+        let oid = expect(extension, Tag::ObjectIdentifier)?;
+        let critical = Option::<bool>::decode(extension)?.unwrap_or(false);
+        expect(extension, Tag::OctetString)?;
+        if oid == CRL_NUMBER {
+            self.number = Some(if critical {
+                Criticality::Critical
+            } else {
+                Criticality::Not
+            });
+        }
+        Ok(())
+    }
+}
