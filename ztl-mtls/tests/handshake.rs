@@ -343,6 +343,13 @@ impl rustls::client::ResolvesClientCert for Thief {
 fn a_certificate_without_its_key_proves_nobody_and_no_hook_is_asked() {
     let root = Ca::new("root");
     let mesh = Mesh::of(&root, &root);
+    // Its chain was proved before, and is remembered; possession is proved anew all the same (T17).
+    assert!(
+        mesh.connect(anyone(), anyone())
+            .judges_client
+            .peer()
+            .is_some()
+    );
     let own_key = root.leaf(|_| {}).svid().certified_key();
     let stolen =
         rustls::sign::CertifiedKey::new(mesh.client.load().chain().to_vec(), own_key.key.clone());

@@ -238,13 +238,17 @@ impl Fields<'_> {
         let oid = expect(extension, Tag::ObjectIdentifier)?;
         let critical = Option::<bool>::decode(extension)?.unwrap_or(false);
         expect(extension, Tag::OctetString)?;
-        if oid == CRL_NUMBER {
-            self.number = Some(if critical {
-                Criticality::Critical
-            } else {
-                Criticality::Not
-            });
+        if oid != CRL_NUMBER {
+            return Ok(());
         }
-        Ok(())
+        let criticality = if critical {
+            Criticality::Critical
+        } else {
+            Criticality::Not
+        };
+        match self.number.replace(criticality) {
+            None => Ok(()),
+            Some(_) => Err(CertError::DuplicateExtension("crlNumber")),
+        }
     }
 }

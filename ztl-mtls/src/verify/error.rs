@@ -360,6 +360,45 @@ mod tests {
                 },
                 Alert::CertificateExpired,
             ),
+            (
+                ProveError::Revoked {
+                    certificate,
+                    serial: "01".into(),
+                },
+                Alert::CertificateRevoked,
+            ),
+            (
+                ProveError::Denied {
+                    certificate,
+                    denied: "id spiffe://a.test/x".parse().expect("entry"),
+                },
+                Alert::CertificateRevoked,
+            ),
+            (
+                ProveError::RevocationUnknown {
+                    certificate,
+                    why: Unknown::NoCrl,
+                },
+                Alert::UnknownCA,
+            ),
+            (
+                ProveError::RevocationUnknown {
+                    certificate,
+                    why: Unknown::Expired {
+                        next_update: now,
+                        now,
+                    },
+                },
+                Alert::UnknownCA,
+            ),
+            (ProveError::CrlSignature { certificate }, Alert::UnknownCA),
+            (
+                ProveError::Key {
+                    certificate,
+                    error: KeyError::RsaShort(1024),
+                },
+                Alert::CertificateUnknown,
+            ),
             (ProveError::BadSignature, Alert::DecryptError),
             (ProveError::NoPossession, Alert::DecryptError),
             (ProveError::Malformed("x".into()), Alert::BadCertificate),

@@ -161,6 +161,7 @@ pub(crate) fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
     match value.len() {
         short @ 0..=127 => out.push(u8::try_from(short).expect("short")),
+        medium @ 128..=255 => out.extend([0x81, u8::try_from(medium).expect("medium")]),
         long => {
             let [high, low] = u16::try_from(long).expect("long").to_be_bytes();
             out.extend([0x82, high, low]);
