@@ -164,6 +164,34 @@ fn t25_the_list_is_judged_on_every_certificate_of_the_path_and_works_at_once() {
 }
 
 #[test]
+fn t13_an_id_is_denied_under_every_name_of_its_trust_domain() {
+    let (old, new) = (Ca::new("old"), Ca::new("new"));
+    let prover = prover([old.bundle("old.test"), new.bundle("new.test")]);
+    let leaf = |ca: &Ca, id: &str| ca.leaf_of(id).der;
+    let code = |leaf: &_| {
+        prover
+            .prove(std::slice::from_ref(leaf), NOW, Purpose::Client)
+            .map(|_| ())
+            .map_err(|error| error.code())
+    };
+    let (by_old, by_new) = (
+        leaf(&old, "spiffe://old.test/x"),
+        leaf(&new, "spiffe://new.test/x"),
+    );
+    let other = leaf(&new, "spiffe://new.test/y");
+    let revocation = prover.revocation();
+    revocation.deny("id spiffe://old.test/x".parse().expect("entry"));
+    assert_eq!((code(&by_old), code(&by_new)), (Err("denied_id"), Ok(())));
+    revocation.swap_aliases(["new.test", "old.test"].map(common::domain));
+    let denied = Err("denied_id");
+    assert_eq!((code(&by_old), code(&by_new)), (denied, denied));
+    assert_eq!(code(&other), Ok(()));
+    assert!(revocation.denies_id(&SpiffeId::parse("spiffe://new.test/x").expect("id")));
+    revocation.swap_aliases(["new.test", "third.test"].map(common::domain));
+    assert_eq!((code(&by_old), code(&by_new)), (denied, Ok(())));
+}
+
+#[test]
 fn t25_a_serial_number_is_denied_together_with_its_issuer() {
     let (one, two) = (Ca::new("one"), Ca::new("two"));
     let same = |ca: &Ca| {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use ztl_core::TrustDomain;
+use ztl_core::{SpiffeId, TrustDomain};
 
 pub use self::denied::{Denied, DeniedError, IssuedSerial};
 pub(crate) use self::denied::{Hex, Named};
@@ -29,6 +29,8 @@ pub(crate) struct State {
     deny_list: DenyList,
     /// What was denied one by one; a new deny list does not take it back.
     denied: DenyList,
+    /// Trust domains that are one: an id that is denied in one of them is denied in all.
+    one: Arc<[TrustDomain]>,
     crls: Arc<HashMap<Box<str>, Arc<CrlSet>>>,
     pub(crate) generation: u64,
     /// Counts changes of the revocation lists alone.
@@ -38,6 +40,22 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn crls(&self, trust_domain: &str) -> Option<&CrlSet> {
         self.crls.get(trust_domain).map(Arc::as_ref)
+    }
+
+    /// Whether an id is denied, under its own name or another of its trust domain (T13).
+    pub(crate) fn denies(&self, id: &SpiffeId) -> Option<Denied> {
+        let listed = |id: &SpiffeId| self.deny_lists().iter().any(|list| list.denies_id(id));
+        if listed(id) {
+            return Some(Denied::Id(id.clone()));
+        }
+        let is_own = |domain: &TrustDomain| domain.as_str() == id.trust_domain_name();
+        if !self.one.iter().any(is_own) {
+            return None;
+        }
+        let others = self.one.iter().filter(|domain| !is_own(domain));
+        // An id that would be too long in the other domain is none, so nobody can have denied it.
+        let mut ids = others.filter_map(|domain| id.with_trust_domain(domain).ok());
+        ids.find(listed).map(Denied::Id)
     }
 
     pub(crate) fn deny_lists(&self) -> [&DenyList; 2] {
@@ -83,6 +101,19 @@ impl Revocation {
     /// Takes back one [`deny`](Self::deny). What the deny list names stays denied.
     pub fn undeny(&self, denied: &Denied) {
         self.change(|state| state.denied = state.denied.without(denied));
+    }
+
+    /// Whether an id is denied, by the deny list or by itself, under its own name or another of its trust domain.
+    #[must_use]
+    pub fn denies_id(&self, id: &SpiffeId) -> bool {
+        self.0.load().denies(id).is_some()
+    }
+
+    /// Says which trust domains are names of one: the primary one of a policy and its aliases. An id that is denied in one of them
+    /// is denied in all (T13). They choose no bundle and no revocation lists (rule 28).
+    pub fn swap_aliases(&self, one: impl IntoIterator<Item = TrustDomain>) {
+        let one: Arc<[TrustDomain]> = one.into_iter().collect();
+        self.change(|state| state.one = Arc::clone(&one));
     }
 
     /// The revocation lists of a trust domain.

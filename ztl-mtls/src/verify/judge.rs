@@ -33,7 +33,7 @@ impl Search<'_> {
             authority: index,
         };
         found.narrow(leaf);
-        status::check_id(self.revocation.deny_lists(), id)?;
+        status::check_id(self.revocation, id)?;
         self.check_denied(Position::Leaf, leaf)?;
         let (mut position, mut below) = (Position::Leaf, leaf.clone());
         for issuer in path.intermediate_certificates() {

@@ -18,7 +18,7 @@ use crate::bundles::Bundles;
 use crate::cert::MAX_CERTIFICATE_BYTES;
 use crate::leaf;
 use crate::pair::MAX_CHAIN;
-use crate::revocation::{DenyList, Revocation};
+use crate::revocation::{Revocation, State};
 
 /// Which end of TLS the peer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -208,7 +208,7 @@ impl Prover {
         };
         let remembered = self.cache.get(chain, under, now);
         if let Some(entry) = remembered
-            && is_denied_nowhere(&entry, &bundles.set, revocation.deny_lists())
+            && is_denied_nowhere(&entry, &bundles.set, &revocation)
         {
             return Ok(Proved {
                 peer: entry.peer().clone(),
@@ -270,10 +270,11 @@ impl fmt::Debug for Prover {
 }
 
 /// Whether the deny list names nothing of a remembered path. Judged each time (T17).
-fn is_denied_nowhere(entry: &Entry, bundles: &BundleSet, lists: [&DenyList; 2]) -> bool {
-    if status::check_id(lists, entry.peer().id()).is_err() {
+fn is_denied_nowhere(entry: &Entry, bundles: &BundleSet, revocation: &State) -> bool {
+    if status::check_id(revocation, entry.peer().id()).is_err() {
         return false;
     }
+    let lists = revocation.deny_lists();
     if !status::names_certificates(lists) {
         return true;
     }

@@ -7,20 +7,20 @@ use ztl_core::{SpiffeId, Timestamp};
 use super::error::{Position, ProveError, Unknown};
 use crate::cert::Cert;
 use crate::crl::{Algorithms, CrlSet, RevocationDepth, Signature, UnknownStatus};
-use crate::revocation::{Denied, DenyList, Hex, Named};
+use crate::revocation::{DenyList, Hex, Named, State};
 
 /// nextUpdate is the first second in which a list is overdue.
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Refuses a leaf whose id is denied.
-pub(crate) fn check_id(lists: [&DenyList; 2], id: &SpiffeId) -> Result<(), ProveError> {
-    if lists.iter().any(|list| list.denies_id(id)) {
-        return Err(ProveError::Denied {
+pub(crate) fn check_id(revocation: &State, id: &SpiffeId) -> Result<(), ProveError> {
+    match revocation.denies(id) {
+        None => Ok(()),
+        Some(denied) => Err(ProveError::Denied {
             certificate: Position::Leaf,
-            denied: Denied::Id(id.clone()),
-        });
+            denied,
+        }),
     }
-    Ok(())
 }
 
 /// Whether any entry names certificates, so that they are to be looked at.
