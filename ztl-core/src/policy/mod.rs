@@ -199,6 +199,11 @@ impl Policy {
         }
     }
 
+    /// Other names of the trust domain: the document's `trust_domain_aliases`.
+    pub fn trust_domain_aliases(&self) -> impl Iterator<Item = &TrustDomain> {
+        self.document.aliases.iter().map(|alias| &alias.value)
+    }
+
     pub(crate) fn is_alias(&self, domain: &str) -> bool {
         self.document
             .aliases

@@ -113,6 +113,9 @@ impl Revocation {
     /// is denied in all (T13). They choose no bundle and no revocation lists (rule 28).
     pub fn swap_aliases(&self, one: impl IntoIterator<Item = TrustDomain>) {
         let one: Arc<[TrustDomain]> = one.into_iter().collect();
+        if self.0.load().one == one {
+            return;
+        }
         self.change(|state| state.one = Arc::clone(&one));
     }
 

@@ -15,6 +15,7 @@ use ztl_core::{Engine, Timestamp, TrustDomain};
 use ztl_mtls::source::{PemBundle, PemIdentity};
 use ztl_mtls::{BundleSet, Bundles, IdentitySource, Prover, TrustBundle, X509Svid};
 
+use super::revocation::RevocationFrom;
 use super::{BuildError, Clock, Guard, Inner, Limits, wall_clock};
 use crate::refresh::{PolicyFile, Refresh, off_thread};
 
@@ -26,6 +27,7 @@ pub struct GuardBuilder {
     identity: Option<IdentityFrom>,
     bundles: Vec<TrustBundle>,
     bundle_files: Vec<(Box<str>, PathBuf)>,
+    pub(super) revocation: RevocationFrom,
     audit: Option<AuditTo>,
     provider: Option<Arc<CryptoProvider>>,
     endpoints: HashMap<Box<str>, SocketAddr>,
@@ -62,6 +64,7 @@ impl GuardBuilder {
             identity: None,
             bundles: Vec::new(),
             bundle_files: Vec::new(),
+            revocation: RevocationFrom::default(),
             audit: None,
             provider: None,
             endpoints: HashMap::new(),
@@ -284,7 +287,8 @@ impl GuardBuilder {
         let set =
             BundleSet::new(bundles.clone()).map_err(|error| BuildError::Bundle(error.into()))?;
         let bundles_in_use = Bundles::new(set);
-        let prover = Prover::new(bundles_in_use.clone(), &provider);
+        let (revocation, revocation_files) = self.revocation.open(&policy).await?;
+        let prover = Prover::new(bundles_in_use.clone(), &provider).with_revocation(revocation);
         #[cfg(feature = "dev-ca")]
         let prover = if self.dev_authority {
             prover.allow_dev_authority()
@@ -321,6 +325,7 @@ impl GuardBuilder {
             identity: identity_files,
             bundle_files,
             bundles,
+            revocation: revocation_files,
         }
         .spawn(&guard.0, self.reload_every);
         Ok(guard)

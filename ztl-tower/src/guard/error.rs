@@ -59,6 +59,9 @@ pub enum BuildError {
     /// A trust bundle could not be used.
     #[error("the trust bundle could not be used: {0}")]
     Bundle(#[source] Box<dyn core::error::Error + Send + Sync>),
+    /// A revocation list or the deny list could not be used.
+    #[error("what is revoked could not be read: {0}")]
+    Revocation(#[source] Box<dyn core::error::Error + Send + Sync>),
     /// The audit sink could not be opened.
     #[error("`{path}`: {error}")]
     Audit {

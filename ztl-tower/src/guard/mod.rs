@@ -2,6 +2,7 @@
 
 mod builder;
 mod error;
+mod revocation;
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
@@ -139,7 +140,13 @@ impl Guard {
         }) {
             tracing::error!(target: "ztl", workload = self.name(), "the new policy does not know this workload by its SPIFFE ID: everything will be denied");
         }
-        self.0.engine.swap_policy(policy)?;
+        // Before the policy, so that none of its aliases is open to who is denied (T13).
+        let revocation = self.0.prover.revocation();
+        revocation.swap_aliases(revocation::names_of(&policy));
+        if let Err(error) = self.0.engine.swap_policy(policy) {
+            revocation.swap_aliases(revocation::names_of(&self.0.engine.policy()));
+            return Err(error);
+        }
         self.changed();
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Files that change while the service runs: policy, identity and bundles.
+//! Files that change while the service runs: policy, identity, bundles and revocations.
 //!
 //! A file is taken when two reads a moment apart agree, is checked whole before anything of it is used, and where it is bad
 //! the last good one stays in force and an error event says so.
@@ -7,6 +7,7 @@ mod bundles;
 mod error;
 mod identity;
 mod policy;
+mod revocation;
 
 use core::time::Duration;
 use std::sync::{Arc, Weak};
@@ -18,6 +19,7 @@ use ztl_mtls::source::{PemBundle, PemIdentity};
 
 pub use error::FileError;
 pub(crate) use policy::PolicyFile;
+pub(crate) use revocation::RevocationFiles;
 
 use crate::guard::{Guard, Inner};
 
@@ -28,12 +30,17 @@ pub(crate) struct Refresh {
     pub(crate) bundle_files: Vec<PemBundle>,
     /// All bundles, those from files among them.
     pub(crate) bundles: Vec<TrustBundle>,
+    pub(crate) revocation: RevocationFiles,
 }
 
 impl Refresh {
     /// Looks at the files for as long as the guard lives.
     pub(crate) fn spawn(mut self, guard: &Arc<Inner>, every: Duration) {
-        if self.policy.is_none() && self.identity.is_none() && self.bundle_files.is_empty() {
+        if self.policy.is_none()
+            && self.identity.is_none()
+            && self.bundle_files.is_empty()
+            && self.revocation.is_empty()
+        {
             return;
         }
         let guard: Weak<Inner> = Arc::downgrade(guard);
@@ -48,6 +55,7 @@ impl Refresh {
                 self.policy(&guard).await;
                 self.identity(&guard).await;
                 self.bundles(&guard).await;
+                self.revocation.look(&guard).await;
             }
         });
     }

@@ -7,6 +7,7 @@ mod files;
 mod layer;
 mod listeners;
 mod quiet;
+mod revocation;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,0 +1,83 @@
+//! Revocation lists and the deny list in files.
+
+use ztl_mtls::source::{CrlFiles, DenyListFile};
+use ztl_mtls::{CrlError, CrlSet, DenyList, DenyListError};
+
+use super::{off_thread, unwatched};
+use crate::guard::Guard;
+
+/// The files of what is no longer trusted.
+#[derive(Default)]
+pub(crate) struct RevocationFiles {
+    crls: Vec<CrlFiles>,
+    deny_list: Option<DenyListFile>,
+}
+
+/// What the files held when they were read first.
+type Loaded = (Vec<CrlSet>, Option<DenyList>);
+
+/// What changed.
+type Polled = (
+    Vec<Result<Option<CrlSet>, CrlError>>,
+    Result<Option<DenyList>, DenyListError>,
+);
+
+impl RevocationFiles {
+    pub(crate) const fn new(crls: Vec<CrlFiles>, deny_list: Option<DenyListFile>) -> Self {
+        Self { crls, deny_list }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.crls.is_empty() && self.deny_list.is_none()
+    }
+
+    pub(crate) fn load(&mut self) -> Result<Loaded, Box<dyn core::error::Error + Send + Sync>> {
+        let crls = self.crls.iter_mut().map(CrlFiles::load);
+        let crls = crls.collect::<Result<_, _>>()?;
+        let deny_list = self.deny_list.as_mut().map(DenyListFile::load);
+        Ok((crls, deny_list.transpose()?))
+    }
+
+    fn poll(&mut self) -> Polled {
+        let crls = self.crls.iter_mut().map(CrlFiles::poll).collect();
+        let deny_list = self.deny_list.as_mut().map(DenyListFile::poll);
+        (crls, deny_list.unwrap_or(Ok(None)))
+    }
+
+    /// Takes what changed. What is broken takes nothing back.
+    pub(super) async fn look(&mut self, guard: &Guard) {
+        if self.is_empty() {
+            return;
+        }
+        let files = core::mem::take(self);
+        let (files, (crls, deny_list)) = match off_thread(files, Self::poll).await {
+            Ok(polled) => polled,
+            Err(error) => return unwatched(guard, "revocation lists and deny list", &error),
+        };
+        *self = files;
+        match deny_list {
+            Ok(None) => {}
+            Ok(Some(deny_list)) => {
+                let entries = deny_list.len();
+                guard.swap_deny_list(deny_list);
+                tracing::info!(target: "ztl", workload = guard.name(), entries, "deny list reloaded");
+            }
+            Err(error) => {
+                tracing::error!(target: "ztl", workload = guard.name(), %error, "deny list not reloaded; the last good one stays in force, and nobody new is denied");
+            }
+        }
+        for polled in crls {
+            match polled {
+                Ok(None) => {}
+                Ok(Some(set)) => {
+                    let (trust_domain, lists) = (set.trust_domain().clone(), set.len());
+                    guard.swap_crls(set);
+                    tracing::info!(target: "ztl", workload = guard.name(), %trust_domain, lists, "revocation lists reloaded");
+                }
+                Err(error) => {
+                    tracing::error!(target: "ztl", workload = guard.name(), %error, "revocation lists not reloaded; the last good ones stay in force until they are overdue");
+                }
+            }
+        }
+    }
+}
