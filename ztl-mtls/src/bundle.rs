@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 use thiserror::Error;
-use ztl_core::TrustDomain;
+use ztl_core::{Timestamp, TrustDomain};
 
 use crate::authority::{self, AuthorityError, Facts};
 use crate::file::{self, FileError, PemError};
@@ -161,6 +161,15 @@ impl TrustBundle {
     #[must_use]
     pub fn has_dev_authority(&self) -> bool {
         self.facts.iter().any(|facts| facts.dev_authority)
+    }
+
+    /// The life of the authority that ends last: from then on nobody is proved by this bundle. `None` where it is empty.
+    #[must_use]
+    pub fn validity(&self) -> Option<(Timestamp, Timestamp)> {
+        self.facts
+            .iter()
+            .map(|facts| (facts.not_before, facts.not_after))
+            .max_by_key(|(_, not_after)| *not_after)
     }
 
     pub(crate) fn anchors(&self) -> &[TrustAnchor<'static>] {

@@ -9,6 +9,7 @@ mod config;
 mod crl;
 #[cfg(feature = "dev-ca")]
 mod dev_ca;
+mod expiry;
 mod extension;
 mod file;
 mod fingerprint;
@@ -39,9 +40,10 @@ pub use crl::{
 pub use dev_ca::{
     DevCa, DevCaError, DevWebCa, IssuedSvid, IssuedWeb, MAX_DEV_LIFETIME, write_private,
 };
+pub use expiry::{Expiring, Expiry, ExpiryStage, ExpiryWatch};
 pub use file::{FileError, MAX_PEM_BYTES, PemError, certificates as certificates_from_pem};
 pub use fingerprint::Fingerprint;
-pub use identity::{IdentityError, IdentitySource};
+pub use identity::{IdentityError, IdentitySource, Unpresentable};
 pub use key::KeyError;
 pub use leaf::{Leaf, LeafError, MAX_NAMES};
 pub use pair::MAX_CHAIN;

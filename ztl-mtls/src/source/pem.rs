@@ -5,17 +5,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
-use ztl_core::TrustDomain;
+use ztl_core::{Timestamp, TrustDomain};
 
 use super::steady::{Seen, Steady, content_of};
+use super::{Part, Polled, Source, SourceError};
 use crate::bundle::{BundleError, TrustBundle};
 use crate::file;
 use crate::svid::{SvidError, X509Svid};
 
 /// An SVID in two files, or in one given twice.
 ///
-/// Files may be replaced one after the other or through a link to their folder. A pair that does not belong together is never
-/// returned: while it lasts, each [`poll`](Self::poll) is an error, and the SVID taken last stays in use.
+/// Files may be replaced one after the other or through a link to their folder, as Kubernetes does. As a [`Source`], the first
+/// content is taken at once and changed content when two reads in a row agree (T6). A pair that does not belong together is
+/// never given: while it lasts, the source fails, and the SVID taken last stays in use for the grace.
 pub struct PemIdentity {
     certificates: PathBuf,
     key: PathBuf,
@@ -48,20 +50,26 @@ impl PemIdentity {
         self.take(&texts)
     }
 
-    /// Reads the files again. Answers `None` while they are what was taken last, or changed but not yet seen twice in a row.
-    ///
-    /// # Errors
-    /// [`SvidError`] as long as the files cannot be read, or are no SVID.
-    pub fn poll(&mut self) -> Result<Option<X509Svid>, SvidError> {
-        let texts = self.read()?;
-        match self.steady.observe(content_of(&[&texts.0, &texts.1])) {
-            Seen::Known | Seen::Unsettled => Ok(None),
-            Seen::Settled => self.take(&texts).map(Some),
+    /// Both texts, out of one state of their folder: where a link on the way was turned between the two reads, as Kubernetes
+    /// does, they are read again.
+    fn read(&self) -> Result<(Vec<u8>, Vec<u8>), SvidError> {
+        let once = || Ok((file::read(&self.certificates)?, file::read(&self.key)?));
+        let mut places = self.places();
+        for _ in 0..3 {
+            let read: Result<_, SvidError> = once();
+            let after = self.places();
+            if places == after {
+                return read;
+            }
+            places = after;
         }
+        once()
     }
 
-    fn read(&self) -> Result<(Vec<u8>, Vec<u8>), SvidError> {
-        Ok((file::read(&self.certificates)?, file::read(&self.key)?))
+    /// Where the two paths lead just now.
+    fn places(&self) -> (Option<PathBuf>, Option<PathBuf>) {
+        let place = |path: &Path| std::fs::canonicalize(path).ok();
+        (place(&self.certificates), place(&self.key))
     }
 
     fn take(&mut self, texts: &(Vec<u8>, Vec<u8>)) -> Result<X509Svid, SvidError> {
@@ -69,6 +77,30 @@ impl PemIdentity {
             .map_err(|error| error.in_files(&self.certificates, &self.key))?;
         self.steady.take(content_of(&[&texts.0, &texts.1]));
         Ok(svid)
+    }
+}
+
+impl Source for PemIdentity {
+    fn name(&self) -> String {
+        if self.certificates == self.key {
+            return format!("`{}`", self.certificates.display());
+        }
+        let (certificates, key) = (self.certificates.display(), self.key.display());
+        format!("`{certificates}` and `{key}`")
+    }
+
+    fn poll(&mut self, _: Timestamp) -> Polled {
+        let mut read = || {
+            let texts = self.read()?;
+            match self.steady.observe(content_of(&[&texts.0, &texts.1])) {
+                Seen::Known => Ok(Part::Current),
+                Seen::Unsettled => Ok(Part::Unsettled),
+                Seen::Settled => self.take(&texts).map(Part::Changed),
+            }
+        };
+        Polled::svid(
+            read().unwrap_or_else(|error: SvidError| Part::Failed(SourceError::new(error))),
+        )
     }
 }
 
@@ -81,7 +113,7 @@ impl fmt::Debug for PemIdentity {
     }
 }
 
-/// The bundle of one trust domain in a file.
+/// The bundle of one trust domain in a file. Taken as a [`PemIdentity`] is.
 #[derive(Debug)]
 pub struct PemBundle {
     trust_domain: TrustDomain,
@@ -121,22 +153,30 @@ impl PemBundle {
         self.take(&text)
     }
 
-    /// Reads the file again. Answers `None` while it is what was taken last, or changed but not yet seen twice in a row.
-    ///
-    /// # Errors
-    /// [`BundleError`] as long as the file cannot be read, or is no bundle; the bundle taken last stays in use.
-    pub fn poll(&mut self) -> Result<Option<TrustBundle>, BundleError> {
-        let text = file::read(&self.path)?;
-        match self.steady.observe(content_of(&[&text])) {
-            Seen::Known | Seen::Unsettled => Ok(None),
-            Seen::Settled => self.take(&text).map(Some),
-        }
-    }
-
     fn take(&mut self, text: &[u8]) -> Result<TrustBundle, BundleError> {
         let bundle = TrustBundle::from_pem(self.trust_domain.clone(), text)
             .map_err(|error| error.in_file(&self.path))?;
         self.steady.take(content_of(&[text]));
         Ok(bundle)
+    }
+}
+
+impl Source for PemBundle {
+    fn name(&self) -> String {
+        format!("`{}`", self.path.display())
+    }
+
+    fn poll(&mut self, _: Timestamp) -> Polled {
+        let mut read = || {
+            let text = file::read(&self.path)?;
+            match self.steady.observe(content_of(&[&text])) {
+                Seen::Known => Ok(Part::Current),
+                Seen::Unsettled => Ok(Part::Unsettled),
+                Seen::Settled => self.take(&text).map(|bundle| Part::Changed(vec![bundle])),
+            }
+        };
+        Polled::bundles(
+            read().unwrap_or_else(|error: BundleError| Part::Failed(SourceError::new(error))),
+        )
     }
 }

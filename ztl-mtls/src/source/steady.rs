@@ -20,7 +20,7 @@ pub(crate) enum Seen {
     Known,
     /// New content, seen for the first time: it may be half written.
     Unsettled,
-    /// New content, seen twice in a row.
+    /// New content, seen twice in a row, or the first of all.
     Settled,
 }
 
@@ -36,7 +36,7 @@ impl Steady {
         let before = self.seen.replace(content);
         if self.taken == Some(content) {
             Seen::Known
-        } else if before == Some(content) {
+        } else if before == Some(content) || self.taken.is_none() {
             Seen::Settled
         } else {
             Seen::Unsettled

@@ -40,6 +40,9 @@ pub enum EgressError {
         /// The workload.
         workload: String,
     },
+    /// We have no SVID to present: it is withdrawn, or has ended. Nothing was dialled.
+    #[error("we cannot prove who we are: {0}")]
+    NoIdentity(#[from] ztl_mtls::Unpresentable),
     /// The target could not be reached.
     #[error("`{workload}` could not be reached at {address}: {error}")]
     Connect {

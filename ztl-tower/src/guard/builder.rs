@@ -11,22 +11,25 @@ use rustls::crypto::CryptoProvider;
 use tokio::sync::watch;
 use ztl_core::audit::{JsonLinesSink, Sink};
 use ztl_core::policy::Policy;
-use ztl_core::{Engine, Timestamp, TrustDomain};
-use ztl_mtls::source::{PemBundle, PemIdentity};
-use ztl_mtls::{BundleSet, Bundles, IdentitySource, Prover, TrustBundle, X509Svid};
+use ztl_core::{Engine, Timestamp};
+use ztl_mtls::source::DEFAULT_GRACE;
+use ztl_mtls::{Bundles, ExpiryWatch, IdentitySource, Prover, TrustBundle, X509Svid};
 
 use super::revocation::RevocationFrom;
+use super::sources::{Opening, Place};
 use super::{BuildError, Clock, Guard, Inner, Limits, wall_clock};
-use crate::refresh::{PolicyFile, Refresh, off_thread};
+use crate::refresh::{OnExpiry, PolicyFile, Refresh, Sources};
 
 /// Gathers what a guard needs. Policy, identity and at least one bundle are required; nothing else is.
 #[must_use = "a builder guards nothing; call `build`"]
 pub struct GuardBuilder {
     name: Box<str>,
     policy: Option<PolicyFrom>,
-    identity: Option<IdentityFrom>,
-    bundles: Vec<TrustBundle>,
-    bundle_files: Vec<(Box<str>, PathBuf)>,
+    pub(super) identity: Option<X509Svid>,
+    pub(super) bundles: Vec<TrustBundle>,
+    pub(super) places: Vec<Place>,
+    pub(super) grace: Duration,
+    pub(super) on_expiry: Option<OnExpiry>,
     pub(super) revocation: RevocationFrom,
     audit: Option<AuditTo>,
     provider: Option<Arc<CryptoProvider>>,
@@ -46,11 +49,6 @@ enum PolicyFrom {
     Memory(Box<Policy>),
 }
 
-enum IdentityFrom {
-    Files(PathBuf, PathBuf),
-    Memory(Box<X509Svid>),
-}
-
 enum AuditTo {
     File(PathBuf),
     Sink(Box<dyn Sink>),
@@ -63,7 +61,9 @@ impl GuardBuilder {
             policy: None,
             identity: None,
             bundles: Vec::new(),
-            bundle_files: Vec::new(),
+            places: Vec::new(),
+            grace: DEFAULT_GRACE,
+            on_expiry: None,
             revocation: RevocationFrom::default(),
             audit: None,
             provider: None,
@@ -88,34 +88,6 @@ impl GuardBuilder {
     /// What we permit, from memory; [`Guard::swap_policy`] changes it.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(PolicyFrom::Memory(Box::new(policy)));
-        self
-    }
-
-    /// Who we are: a certificate chain and its key as PEM, read again when they rotate.
-    pub fn identity_files(
-        mut self,
-        certificate: impl Into<PathBuf>,
-        key: impl Into<PathBuf>,
-    ) -> Self {
-        self.identity = Some(IdentityFrom::Files(certificate.into(), key.into()));
-        self
-    }
-
-    /// Who we are, from memory; [`Guard::swap_identity`] changes it.
-    pub fn identity(mut self, svid: X509Svid) -> Self {
-        self.identity = Some(IdentityFrom::Memory(Box::new(svid)));
-        self
-    }
-
-    /// Whom we can prove: the authorities of one trust domain as PEM, read again when they change. Call it once a domain.
-    pub fn bundle_file(mut self, trust_domain: &str, path: impl Into<PathBuf>) -> Self {
-        self.bundle_files.push((trust_domain.into(), path.into()));
-        self
-    }
-
-    /// Whom we can prove, from memory; [`Guard::swap_bundles`] changes it.
-    pub fn bundle(mut self, bundle: TrustBundle) -> Self {
-        self.bundles.push(bundle);
         self
     }
 
@@ -243,22 +215,30 @@ impl GuardBuilder {
                 (policy, Some(file))
             }
         };
-        let (svid, identity_files) = match self
-            .identity
-            .ok_or_else(|| missing("identity", "`identity_files` or `identity`"))?
-        {
-            IdentityFrom::Memory(svid) => (*svid, None),
-            IdentityFrom::Files(certificate, key) => {
-                let files = PemIdentity::new(certificate, key, Arc::clone(&provider));
-                let (files, svid) = off_thread(files, PemIdentity::load)
-                    .await
-                    .map_err(|error| BuildError::Identity(error.into()))?;
-                (
-                    svid.map_err(|error| BuildError::Identity(error.into()))?,
-                    Some(files),
-                )
-            }
+        let sink: Box<dyn Sink> = match self.audit {
+            Some(AuditTo::Sink(sink)) => sink,
+            Some(AuditTo::File(path)) => Box::new(
+                JsonLinesSink::append(&path).map_err(|error| BuildError::Audit { path, error })?,
+            ),
+            None => Box::new(JsonLinesSink::new(std::io::stderr())),
         };
+        let engine = Arc::new(Engine::new(policy, sink)?);
+        let policy = engine.policy();
+        let opening = Opening {
+            name: &self.name,
+            engine: &engine,
+            provider: &provider,
+            grace: self.grace,
+        };
+        let supplies = opening.supplies(self.places)?;
+        let (sources, svid, set) =
+            Sources::begin(supplies, self.identity, self.bundles, &self.clock).await?;
+        let svid = svid.ok_or_else(|| {
+            missing(
+                "identity",
+                "`identity_files`, `identity`, `spiffe_workload_api` or `source`",
+            )
+        })?;
         check_identity(&self.name, &policy, &svid)?;
         check_validity(&svid, (self.clock)())?;
         check_endpoints(&policy, &self.endpoints)?;
@@ -269,23 +249,12 @@ impl GuardBuilder {
         if !verifies_tokens && policy.workload_reads_token(&self.name) {
             return Err(BuildError::NoTokenVerifier(self.name.into()));
         }
-        let mut bundles = self.bundles;
-        let mut bundle_files = Vec::new();
-        for (domain, path) in self.bundle_files {
-            let domain = TrustDomain::parse(&domain).map_err(|error| {
-                BuildError::Bundle(format!("the trust domain `{domain}` {error}").into())
-            })?;
-            let (file, bundle) = off_thread(PemBundle::new(domain, path), PemBundle::load)
-                .await
-                .map_err(|error| BuildError::Bundle(error.into()))?;
-            bundles.push(bundle.map_err(|error| BuildError::Bundle(error.into()))?);
-            bundle_files.push(file);
+        if set.iter().next().is_none() {
+            return Err(missing(
+                "trust bundle",
+                "`bundle_file`, `bundle`, `spiffe_workload_api` or `source`",
+            ));
         }
-        if bundles.is_empty() {
-            return Err(missing("trust bundle", "`bundle_file` or `bundle`"));
-        }
-        let set =
-            BundleSet::new(bundles.clone()).map_err(|error| BuildError::Bundle(error.into()))?;
         let bundles_in_use = Bundles::new(set);
         let (revocation, revocation_files) = self.revocation.open(&policy).await?;
         let prover = Prover::new(bundles_in_use.clone(), &provider).with_revocation(revocation);
@@ -295,19 +264,15 @@ impl GuardBuilder {
         } else {
             prover
         };
-        let sink: Box<dyn Sink> = match self.audit {
-            Some(AuditTo::Sink(sink)) => sink,
-            Some(AuditTo::File(path)) => Box::new(
-                JsonLinesSink::append(&path).map_err(|error| BuildError::Audit { path, error })?,
-            ),
-            None => Box::new(JsonLinesSink::new(std::io::stderr())),
-        };
         let guard = Guard(Arc::new(Inner {
             name: self.name.into(),
-            engine: Arc::new(Engine::new(policy, sink)?),
+            engine,
             prover,
             bundles: bundles_in_use,
-            identity: Arc::new(IdentitySource::new(svid)),
+            identity: Arc::new(IdentitySource::with_clock(svid, {
+                let clock = Arc::clone(&self.clock);
+                move || clock()
+            })),
             provider,
             endpoints: self.endpoints,
             source_addr: self.source_addr,
@@ -322,9 +287,9 @@ impl GuardBuilder {
         }));
         Refresh {
             policy: policy_file,
-            identity: identity_files,
-            bundle_files,
-            bundles,
+            sources,
+            expiry: ExpiryWatch::new(),
+            on_expiry: self.on_expiry,
             revocation: revocation_files,
         }
         .spawn(&guard.0, self.reload_every);

@@ -53,6 +53,14 @@ pub enum BuildError {
         /// When it was looked at.
         now: Timestamp,
     },
+    /// Two sources say who we are.
+    #[error("{first} and {second} both give an SVID; give the builder one identity")]
+    ManyIdentities {
+        /// The one.
+        first: String,
+        /// The other.
+        second: String,
+    },
     /// Certificate and key could not be used.
     #[error("the identity could not be used: {0}")]
     Identity(#[source] Box<dyn core::error::Error + Send + Sync>),
@@ -100,6 +108,14 @@ pub enum SwapError {
     Expired {
         /// Its last moment.
         not_after: Timestamp,
+        /// When it was looked at.
+        now: Timestamp,
+    },
+    /// It is not valid yet.
+    #[error("the new SVID begins at {not_before}, and it is {now}; the one in use stays")]
+    NotYetValid {
+        /// Its first moment.
+        not_before: Timestamp,
         /// When it was looked at.
         now: Timestamp,
     },

@@ -3,6 +3,7 @@
 mod builder;
 mod error;
 mod revocation;
+mod sources;
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
@@ -156,14 +157,33 @@ impl Guard {
     /// # Errors
     /// [`SwapError`] where the id is another (T22), or the certificate has ended; the identity in use stays.
     pub fn swap_identity(&self, svid: X509Svid) -> Result<(), SwapError> {
-        let now = self.now();
+        self.check_identity(&svid, self.now())?;
+        Ok(self.0.identity.swap(svid)?)
+    }
+
+    /// Whether an SVID could be taken at `now`.
+    pub(crate) fn check_identity(&self, svid: &X509Svid, now: Timestamp) -> Result<(), SwapError> {
+        self.0.identity.check(svid)?;
         if now >= svid.not_after() {
             return Err(SwapError::Expired {
                 not_after: svid.not_after(),
                 now,
             });
         }
-        Ok(self.0.identity.swap(svid)?)
+        if now < svid.not_before() {
+            return Err(SwapError::NotYetValid {
+                not_before: svid.not_before(),
+                now,
+            });
+        }
+        Ok(())
+    }
+
+    /// Presents no SVID from now on: new handshakes are refused, on both sides, until another is taken. Sources that the
+    /// builder was given do this by themselves (rule 30).
+    pub fn withdraw_identity(&self, why: &str) {
+        self.0.identity.withdraw(why);
+        self.changed();
     }
 
     /// Takes other trust bundles. What was proved under the earlier ones has to be proved again: open connections end.

@@ -1,61 +1,64 @@
-//! Files that change while the service runs: policy, identity, bundles and revocations.
+//! What changes while the service runs: the files of the policy and of revocations, and what the sources of our SVID and our
+//! bundles give.
 //!
-//! A file is taken when two reads a moment apart agree, is checked whole before anything of it is used, and where it is bad
-//! the last good one stays in force and an error event says so.
+//! A file is taken when two reads a moment apart agree, is checked whole before anything of it is used, and where it is
+//! bad the last good one stays in force and an error event says so. What sources give is kept for a grace and then withdrawn;
+//! `ztl_mtls::source` has the rules.
 
-mod bundles;
 mod error;
-mod identity;
+mod expiry;
+mod nudge;
 mod policy;
 mod revocation;
+mod sources;
 
 use core::time::Duration;
 use std::sync::{Arc, Weak};
 
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::MissedTickBehavior;
-use ztl_mtls::TrustBundle;
-use ztl_mtls::source::{PemBundle, PemIdentity};
+use ztl_mtls::ExpiryWatch;
 
 pub use error::FileError;
+pub(crate) use expiry::OnExpiry;
 pub(crate) use policy::PolicyFile;
 pub(crate) use revocation::RevocationFiles;
+pub(crate) use sources::Sources;
 
 use crate::guard::{Guard, Inner};
+use sources::Look;
 
-/// Everything that is read again from time to time.
+/// Everything that is looked at again from time to time.
 pub(crate) struct Refresh {
     pub(crate) policy: Option<PolicyFile>,
-    pub(crate) identity: Option<PemIdentity>,
-    pub(crate) bundle_files: Vec<PemBundle>,
-    /// All bundles, those from files among them.
-    pub(crate) bundles: Vec<TrustBundle>,
+    pub(crate) sources: Sources,
+    pub(crate) expiry: ExpiryWatch,
+    pub(crate) on_expiry: Option<OnExpiry>,
     pub(crate) revocation: RevocationFiles,
 }
 
 impl Refresh {
-    /// Looks at the files for as long as the guard lives.
+    /// Looks for as long as the guard lives: regularly at everything, and at a source at once where it has news.
     pub(crate) fn spawn(mut self, guard: &Arc<Inner>, every: Duration) {
-        if self.policy.is_none()
-            && self.identity.is_none()
-            && self.bundle_files.is_empty()
-            && self.revocation.is_empty()
-        {
-            return;
-        }
         let guard: Weak<Inner> = Arc::downgrade(guard);
+        let news = self.sources.news();
         tokio::spawn(async move {
             let mut ticks = tokio::time::interval(every.max(Duration::from_millis(1)));
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
-                ticks.tick().await;
+                let look = tokio::select! {
+                    _ = ticks.tick() => Look::All,
+                    () = news.notified() => Look::Nudged,
+                };
                 let Some(guard) = guard.upgrade().map(Guard::from_inner) else {
                     return;
                 };
-                self.policy(&guard).await;
-                self.identity(&guard).await;
-                self.bundles(&guard).await;
-                self.revocation.look(&guard).await;
+                if look == Look::All {
+                    self.policy(&guard).await;
+                    self.revocation.look(&guard).await;
+                }
+                self.sources.look(&guard, look).await;
+                self.expiry(&guard);
             }
         });
     }

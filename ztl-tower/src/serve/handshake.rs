@@ -73,7 +73,16 @@ impl Door {
         // Read before anything is proved: what is withdrawn while a client takes its time covers it (T5).
         let trust_generation = self.guard.engine().trust_generation();
         let public = match &self.kind {
-            Kind::Mutual => None,
+            // Rule 30: with an SVID that is withdrawn or has ended, nothing is answered, rather than something that no caller
+            // should take.
+            Kind::Mutual => {
+                if let Err(error) = self.guard.identity().presentable() {
+                    tracing::warn!(target: "ztl", workload = self.guard.name(), %error, "handshake refused: we have no SVID to present");
+                    self.unproven(arrival, None);
+                    return None;
+                }
+                None
+            }
             Kind::Public(config) => {
                 // Who proves nothing is judged before a byte is answered (rule 39).
                 let flow = Flow::ingress(self.guard.name(), self.port, arrival, None);

@@ -2,18 +2,19 @@
 
 use super::*;
 
-/// A guard whose clock, when it is read a second time, does something once: the first reading foresees the request, the second
-/// is within the handshake, when the target's chain is proved and its flow not yet permitted.
+/// A guard whose clock does something once, when it is first read after the target took the connection: that is within the
+/// handshake, when the target's chain is proved and its flow not yet permitted. Nothing else reads it then.
 async fn with_a_change_in_the_handshake(
     mesh: &Mesh,
     target: &Target,
     change: impl Fn(&Guard) + Send + Sync + 'static,
 ) -> Guard {
     let (slot, reads) = (Arc::new(OnceLock::<Guard>::new()), AtomicUsize::new(0));
-    let inner = Arc::clone(&slot);
+    let (inner, taken) = (Arc::clone(&slot), target.clone());
     let clock = move || {
         if let Some(guard) = inner.get()
-            && reads.fetch_add(1, Ordering::SeqCst) == 1
+            && taken.opened() > 0
+            && reads.fetch_add(1, Ordering::SeqCst) == 0
         {
             change(guard);
         }
@@ -21,6 +22,7 @@ async fn with_a_change_in_the_handshake(
     };
     let guard = caller(mesh, target, &Arc::new(MemorySink::new(100)))
         .clock(clock)
+        .reload_every(PATIENCE)
         .build()
         .await
         .expect("guard");

@@ -1,0 +1,263 @@
+//! The sources of our SVID and of our bundles, and what becomes of what they say.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use ztl_core::Timestamp;
+use ztl_mtls::source::{SourceError, Step, Steps, Supply};
+use ztl_mtls::{BundleSet, TrustBundle, X509Svid};
+
+use super::nudge::Nudge;
+use super::off_thread;
+use crate::guard::{BuildError, Clock, Guard};
+
+/// How often a source that has not answered yet is asked again while a guard is built, if it does not say so itself.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// All sources of a guard.
+pub(crate) struct Sources {
+    entries: Vec<Entry>,
+    /// Bundles from memory, which no source gives.
+    fixed: Vec<TrustBundle>,
+    /// Which source says who we are.
+    identity: Option<Box<str>>,
+    news: Arc<Notify>,
+}
+
+struct Entry {
+    name: Box<str>,
+    supply: Supply,
+    nudge: Arc<Nudge>,
+    bundles: Vec<TrustBundle>,
+}
+
+/// Which sources are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    All,
+    Nudged,
+}
+
+impl Sources {
+    /// Asks every source for the first time. What fails fails the guard, at once or when its patience is over.
+    pub(crate) async fn begin(
+        supplies: Vec<Supply>,
+        identity: Option<X509Svid>,
+        fixed: Vec<TrustBundle>,
+        clock: &Clock,
+    ) -> Result<(Self, Option<X509Svid>, BundleSet), BuildError> {
+        let news = Arc::new(Notify::new());
+        let entry = |mut supply: Supply| {
+            let nudge = Nudge::new(&news);
+            supply.notify(nudge.waker());
+            Entry {
+                name: supply.name().into(),
+                supply,
+                nudge,
+                bundles: Vec::new(),
+            }
+        };
+        let mut sources = Self {
+            entries: Vec::new(),
+            fixed,
+            identity: identity.as_ref().map(|_| "memory".into()),
+            news: Arc::clone(&news),
+        };
+        let mut svid = identity;
+        for supply in supplies {
+            let (entry, given) = entry(supply).begin(clock, &news).await?;
+            if let Some(given) = given {
+                if let Some(first) = &sources.identity {
+                    return Err(BuildError::ManyIdentities {
+                        first: first.to_string(),
+                        second: entry.name.to_string(),
+                    });
+                }
+                sources.identity = Some(entry.name.clone());
+                svid = Some(given);
+            }
+            sources.entries.push(entry);
+        }
+        let set = BundleSet::new(sources.bundles().cloned())
+            .map_err(|error| BuildError::Bundle(error.into()))?;
+        Ok((sources, svid, set))
+    }
+
+    /// Waits until a source has news.
+    pub(super) fn news(&self) -> Arc<Notify> {
+        Arc::clone(&self.news)
+    }
+
+    /// Asks the sources, and does what follows from their answers.
+    pub(super) async fn look(&mut self, guard: &Guard, look: Look) {
+        let entries = core::mem::take(&mut self.entries);
+        let (judge, now) = (guard.clone(), guard.now());
+        let asked = off_thread(entries, move |entries| {
+            let judge = |svid: &X509Svid, now| {
+                let judged = judge.check_identity(svid, now);
+                judged.map_err(SourceError::new)
+            };
+            let ask = |entry: &mut Entry| {
+                let nudged = entry.nudge.take();
+                (look == Look::All || nudged).then(|| entry.supply.poll(now, judge))
+            };
+            entries.iter_mut().map(ask).collect::<Vec<_>>()
+        });
+        let (entries, answers) = match asked.await {
+            Ok(asked) => asked,
+            Err(error) => return self.lost(guard, &error.to_string()),
+        };
+        self.entries = entries;
+        let mut changed = false;
+        let mine = self.identity.clone();
+        for (entry, steps) in self.entries.iter_mut().zip(answers) {
+            if let Some(Steps { svid, bundles, .. }) = steps {
+                let says_who_we_are = mine.as_ref() == Some(&entry.name);
+                entry.svid(guard, svid, says_who_we_are);
+                changed |= entry.bundles(guard, bundles);
+            }
+        }
+        if changed {
+            self.put_bundles(guard);
+        }
+    }
+
+    fn bundles(&self) -> impl Iterator<Item = &TrustBundle> {
+        let given = self.entries.iter().flat_map(|entry| &entry.bundles);
+        self.fixed.iter().chain(given)
+    }
+
+    /// Puts the bundles of all sources in force. Rule 22: two for one trust domain are never joined; the place that was named
+    /// first counts.
+    fn put_bundles(&self, guard: &Guard) {
+        let mut kept: Vec<TrustBundle> = Vec::new();
+        for bundle in self.bundles() {
+            let domain = bundle.trust_domain();
+            if kept.iter().any(|other| other.trust_domain() == domain) {
+                tracing::error!(target: "ztl", workload = guard.name(), trust_domain = %domain, "two sources give a bundle of this trust domain; that of the one named first is used");
+            } else {
+                kept.push(bundle.clone());
+            }
+        }
+        match BundleSet::new(kept) {
+            Ok(set) => guard.swap_bundles(set),
+            // Not reached: each domain was kept once.
+            Err(error) => {
+                tracing::error!(target: "ztl", workload = guard.name(), %error, "trust bundles not used; nobody is proved");
+                guard.swap_bundles(BundleSet::default());
+            }
+        }
+    }
+
+    /// A source panicked and took the others with it: nobody vouches for anything that they gave.
+    fn lost(&mut self, guard: &Guard, why: &str) {
+        tracing::error!(target: "ztl", workload = guard.name(), error = why, "the sources can no longer be asked: what they gave is withdrawn");
+        if self.identity.take().is_some_and(|name| &*name != "memory") {
+            guard.withdraw_identity("its source can no longer be asked");
+        }
+        self.put_bundles(guard);
+    }
+}
+
+impl Entry {
+    /// Asks until there is an answer.
+    async fn begin(
+        mut self,
+        clock: &Clock,
+        news: &Notify,
+    ) -> Result<(Self, Option<X509Svid>), BuildError> {
+        let deadline = Instant::now() + self.supply.patience();
+        let (mut svid, mut missing) = (None, [None, None]);
+        loop {
+            let now: Timestamp = clock();
+            let (entry, steps) = off_thread(self, move |entry: &mut Self| {
+                // Whose it is and whether it is valid is judged by whoever builds the guard.
+                entry.supply.poll(now, |_, _| Ok(()))
+            })
+            .await
+            .map_err(|error| BuildError::Identity(error.into()))?;
+            self = entry;
+            match steps.svid {
+                Step::Take(taken) => (svid, missing[0]) = (Some(taken), None),
+                Step::Failing { error, .. } => {
+                    missing[0] = Some(BuildError::Identity(error.into()))
+                }
+                _ => {}
+            }
+            match steps.bundles {
+                Step::Take(taken) => (self.bundles, missing[1]) = (taken, None),
+                Step::Failing { error, .. } => missing[1] = Some(BuildError::Bundle(error.into())),
+                _ => {}
+            }
+            if missing.iter().all(Option::is_none) {
+                return Ok((self, svid));
+            }
+            if Instant::now() >= deadline {
+                let error = missing.into_iter().flatten().next();
+                return error.map_or(Ok((self, svid)), Err);
+            }
+            let _ = tokio::time::timeout(ASK_AGAIN, news.notified()).await;
+        }
+    }
+
+    fn svid(&self, guard: &Guard, step: Step<X509Svid>, says_who_we_are: bool) {
+        let (workload, source) = (guard.name(), &*self.name);
+        match step {
+            Step::Take(_) if !says_who_we_are => {
+                tracing::error!(target: "ztl", workload, source, "another source says who we are: this SVID is not used");
+            }
+            Step::Take(svid) => match guard.swap_identity(svid) {
+                Ok(()) => tracing::info!(target: "ztl", workload, source, "SVID taken"),
+                Err(error) => {
+                    tracing::error!(target: "ztl", workload, source, %error, "SVID not taken; the last good one stays in use");
+                }
+            },
+            Step::Failing {
+                error,
+                withdrawn_at,
+            } => {
+                let withdrawn_at = withdrawn_at.map(|at| at.to_string());
+                tracing::error!(target: "ztl", workload, source, %error, withdrawn_at, "SVID not renewed; the last good one stays in use for the grace");
+            }
+            Step::Recovered => {
+                tracing::info!(target: "ztl", workload, source, "the source of the SVID is good again");
+            }
+            Step::Withdraw { error } if says_who_we_are => {
+                tracing::error!(target: "ztl", workload, source, %error, "SVID withdrawn: its source failed for the whole grace; new handshakes are refused");
+                guard.withdraw_identity(&error.to_string());
+            }
+            _ => {}
+        }
+    }
+
+    /// Answers whether the bundles are others now.
+    fn bundles(&mut self, guard: &Guard, step: Step<Vec<TrustBundle>>) -> bool {
+        let (workload, source) = (guard.name(), &*self.name);
+        match step {
+            Step::Take(bundles) => {
+                tracing::info!(target: "ztl", workload, source, bundles = bundles.len(), "trust bundles taken");
+                self.bundles = bundles;
+                return true;
+            }
+            Step::Failing {
+                error,
+                withdrawn_at,
+            } => {
+                let withdrawn_at = withdrawn_at.map(|at| at.to_string());
+                tracing::error!(target: "ztl", workload, source, %error, withdrawn_at, "trust bundles not renewed; the last good ones stay in use for the grace");
+            }
+            Step::Recovered => {
+                tracing::info!(target: "ztl", workload, source, "the source of the trust bundles is good again");
+            }
+            Step::Withdraw { error } => {
+                tracing::error!(target: "ztl", workload, source, %error, "trust bundles withdrawn: their source failed for the whole grace; their trust domains are no longer trusted");
+                self.bundles.clear();
+                return true;
+            }
+            _ => {}
+        }
+        false
+    }
+}
