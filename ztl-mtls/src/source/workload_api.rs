@@ -174,22 +174,17 @@ impl Listener {
             Ok(stream) => stream,
             Err(error) => return SourceError::new(error),
         };
-        let mut ended = SourceError::new("it closed the stream");
         while let Some(answer) = poll_fn(|cx| Pin::new(&mut stream).poll_next(cx)).await {
             match answer {
                 Ok(context) => {
                     *pause = FIRST_PAUSE;
-                    ended = SourceError::new("it closed the stream");
                     self.held.put(self.read(&context));
                 }
-                // Of one answer, and the next may be good; or of the stream, and then it ends here.
-                Err(error) => {
-                    ended = SourceError::new(error);
-                    self.held.put(failed(&ended));
-                }
+                // Not asked again: where bytes are no message the client's stream says so for ever, without ever waiting.
+                Err(error) => return SourceError::new(error),
             }
         }
-        ended
+        SourceError::new("it closed the stream")
     }
 
     fn read(&self, context: &X509Context) -> Polled {

@@ -20,7 +20,7 @@ type Judged = Arc<OnceLock<Result<FlowPermit, Denial>>>;
 /// Makes and proves a connection, within one deadline from the look-up of the name on.
 pub(super) async fn dial(guard: &Guard, to: &Key) -> Result<Sender, EgressError> {
     // Rule 30: whoever cannot prove itself asks nobody.
-    guard.identity().presentable()?;
+    guard.svid()?;
     let shown = OnceLock::new();
     let made = tokio::time::timeout(guard.limits().connect, async {
         let addresses = resolve(guard, to).await?;

@@ -15,7 +15,7 @@ use rustls::crypto::CryptoProvider;
 use tokio::sync::watch;
 use ztl_core::policy::Policy;
 use ztl_core::{Engine, EngineError, Timestamp};
-use ztl_mtls::{BundleSet, Bundles, IdentitySource, Prover, X509Svid};
+use ztl_mtls::{BundleSet, Bundles, IdentitySource, Prover, Unpresentable, X509Svid};
 
 pub use builder::GuardBuilder;
 pub use error::{BuildError, SwapError};
@@ -159,6 +159,14 @@ impl Guard {
     pub fn swap_identity(&self, svid: X509Svid) -> Result<(), SwapError> {
         self.check_identity(&svid, self.now())?;
         Ok(self.0.identity.swap(svid)?)
+    }
+
+    /// The SVID that a handshake presents now.
+    ///
+    /// # Errors
+    /// [`Unpresentable`] where it was withdrawn or has ended: new handshakes are refused.
+    pub fn svid(&self) -> Result<X509Svid, Unpresentable> {
+        self.0.identity.presentable()
     }
 
     /// Whether an SVID could be taken at `now`.

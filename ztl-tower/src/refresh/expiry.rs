@@ -56,7 +56,7 @@ fn gauges(guard: &Guard, svid: &X509Svid, bundles: &BundleSet) {
     let workload = guard.name().to_owned();
     metrics::gauge!("ztl_svid_expiry_timestamp_seconds", "workload" => workload.clone())
         .set(seconds(svid.not_after()));
-    let presentable = guard.identity().presentable().is_ok();
+    let presentable = guard.svid().is_ok();
     metrics::gauge!("ztl_svid_presentable", "workload" => workload.clone())
         .set(f64::from(u8::from(presentable)));
     for bundle in bundles.iter() {

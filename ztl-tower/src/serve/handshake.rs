@@ -76,7 +76,7 @@ impl Door {
             // Rule 30: with an SVID that is withdrawn or has ended, nothing is answered, rather than something that no caller
             // should take.
             Kind::Mutual => {
-                if let Err(error) = self.guard.identity().presentable() {
+                if let Err(error) = self.guard.svid() {
                     tracing::warn!(target: "ztl", workload = self.guard.name(), %error, "handshake refused: we have no SVID to present");
                     self.unproven(arrival, None);
                     return None;

@@ -8,6 +8,7 @@ mod layer;
 mod listeners;
 mod quiet;
 mod revocation;
+mod sources;
 
 #[path = "../support/mod.rs"]
 mod support;
