@@ -70,6 +70,7 @@ impl MemorySource {
         self.change(|held| held.bundles = Part::Failed(SourceError::new(why)));
     }
 
+    #[cfg(feature = "workload-api")]
     pub(super) fn put(&self, polled: Polled) {
         self.change(|held| {
             held.svid = polled.svid;

@@ -225,7 +225,9 @@ impl GuardBuilder {
         let engine = Arc::new(Engine::new(policy, sink)?);
         let policy = engine.policy();
         let opening = Opening {
+            #[cfg(feature = "workload-api")]
             name: &self.name,
+            #[cfg(feature = "workload-api")]
             engine: &engine,
             provider: &provider,
             grace: self.grace,

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
-use ztl_core::{Engine, TrustDomain};
+#[cfg(feature = "workload-api")]
+use ztl_core::Engine;
+use ztl_core::TrustDomain;
 use ztl_mtls::source::{PemBundle, PemIdentity, Source, Supply};
 use ztl_mtls::{Expiry, TrustBundle, X509Svid};
 
@@ -94,7 +96,9 @@ impl GuardBuilder {
 
 /// What opening a place takes.
 pub(super) struct Opening<'a> {
+    #[cfg(feature = "workload-api")]
     pub(super) name: &'a str,
+    #[cfg(feature = "workload-api")]
     pub(super) engine: &'a Arc<Engine>,
     pub(super) provider: &'a Arc<CryptoProvider>,
     pub(super) grace: Duration,
