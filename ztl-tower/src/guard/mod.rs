@@ -14,8 +14,8 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use tokio::sync::watch;
 use ztl_core::policy::Policy;
-use ztl_core::{Engine, EngineError, Timestamp};
-use ztl_mtls::{BundleSet, Bundles, IdentitySource, Prover, Unpresentable, X509Svid};
+use ztl_core::{Engine, EngineError, Timestamp, TrustDomain};
+use ztl_mtls::{BundleSet, Bundles, IdentitySource, Prover, TrustBundle, Unpresentable, X509Svid};
 
 pub use builder::GuardBuilder;
 pub use error::{BuildError, SwapError};
@@ -197,6 +197,18 @@ impl Guard {
     /// Takes other trust bundles. What was proved under the earlier ones has to be proved again: open connections end.
     pub fn swap_bundles(&self, bundles: BundleSet) {
         self.0.bundles.swap(bundles);
+        self.0.engine.withdraw_flows();
+        self.changed();
+    }
+
+    /// Takes these bundles and no longer those; bundles of other trust domains stay.
+    pub(crate) fn change_bundles(&self, gone: &[TrustDomain], bundles: Vec<TrustBundle>) {
+        for domain in gone {
+            self.0.bundles.remove(domain);
+        }
+        for bundle in bundles {
+            self.0.bundles.replace(bundle);
+        }
         self.0.engine.withdraw_flows();
         self.changed();
     }

@@ -56,7 +56,7 @@ impl GuardBuilder {
     }
 
     /// Who we are and whom we can prove, from any [`Source`]. Only one place may give an SVID. Where two places give a bundle
-    /// of one trust domain the guard is not built; where it comes to that later, the place that was named first counts.
+    /// of one trust domain the guard is not built; where it comes to that later, the one in force counts.
     pub fn source(mut self, source: impl Source + 'static) -> Self {
         self.places.push(Place::Source(Box::new(source)));
         self

@@ -1,11 +1,12 @@
 //! The sources of our SVID and of our bundles, and what becomes of what they say.
 
 use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use ztl_core::Timestamp;
+use ztl_core::{Timestamp, TrustDomain};
 use ztl_mtls::source::{SourceError, Step, Steps, Supply};
 use ztl_mtls::{BundleSet, TrustBundle, X509Svid};
 
@@ -19,8 +20,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// All sources of a guard.
 pub(crate) struct Sources {
     entries: Vec<Entry>,
-    /// Bundles from memory, which no source gives.
-    fixed: Vec<TrustBundle>,
+    /// Trust domains whose bundle in force is a source's.
+    owned: BTreeSet<TrustDomain>,
     /// Which source says who we are.
     identity: Option<Box<str>>,
     news: Arc<Notify>,
@@ -61,7 +62,7 @@ impl Sources {
         };
         let mut sources = Self {
             entries: Vec::new(),
-            fixed,
+            owned: BTreeSet::new(),
             identity: identity.as_ref().map(|_| "memory".into()),
             news: Arc::clone(&news),
         };
@@ -80,8 +81,12 @@ impl Sources {
             }
             sources.entries.push(entry);
         }
-        let set = BundleSet::new(sources.bundles().cloned())
+        let set = BundleSet::new(fixed.into_iter().chain(sources.bundles().cloned()))
             .map_err(|error| BuildError::Bundle(error.into()))?;
+        let owned = sources
+            .bundles()
+            .map(|bundle| bundle.trust_domain().clone());
+        sources.owned = owned.collect();
         Ok((sources, svid, set))
     }
 
@@ -125,29 +130,42 @@ impl Sources {
     }
 
     fn bundles(&self) -> impl Iterator<Item = &TrustBundle> {
-        let given = self.entries.iter().flat_map(|entry| &entry.bundles);
-        self.fixed.iter().chain(given)
+        self.entries.iter().flat_map(|entry| &entry.bundles)
     }
 
-    /// Puts the bundles of all sources in force. Rule 22: two for one trust domain are never joined; the place that was named
-    /// first counts.
-    fn put_bundles(&self, guard: &Guard) {
-        let mut kept: Vec<TrustBundle> = Vec::new();
+    /// Puts the bundles of all sources in force, and leaves those that no source gave alone. Rule 22: two for one trust domain
+    /// are never joined; what was there first counts.
+    fn put_bundles(&mut self, guard: &Guard) {
+        let in_force = guard.prover().bundles().load();
+        let mut given = BTreeMap::new();
         for bundle in self.bundles() {
             let domain = bundle.trust_domain();
-            if kept.iter().any(|other| other.trust_domain() == domain) {
-                tracing::error!(target: "ztl", workload = guard.name(), trust_domain = %domain, "two sources give a bundle of this trust domain; that of the one named first is used");
+            let elsewhere = in_force.get(domain.as_str()).is_some() && !self.owned.contains(domain);
+            if elsewhere || given.contains_key(domain) {
+                tracing::error!(target: "ztl", workload = guard.name(), trust_domain = %domain, "another place gives a bundle of this trust domain already; this one is not used");
             } else {
-                kept.push(bundle.clone());
+                given.insert(domain.clone(), bundle);
             }
         }
-        match BundleSet::new(kept) {
-            Ok(set) => guard.swap_bundles(set),
-            // Not reached: each domain was kept once.
-            Err(error) => {
-                tracing::error!(target: "ztl", workload = guard.name(), %error, "trust bundles not used; nobody is proved");
-                guard.swap_bundles(BundleSet::default());
-            }
+        let gone: Vec<_> = self
+            .owned
+            .iter()
+            .filter(|domain| !given.contains_key(domain))
+            .cloned()
+            .collect();
+        let news: Vec<_> = given
+            .values()
+            .filter(|bundle| {
+                in_force
+                    .get(bundle.trust_domain().as_str())
+                    .is_none_or(|old| old.certificates() != bundle.certificates())
+            })
+            .map(|bundle| (*bundle).clone())
+            .collect();
+        let owned = given.into_keys().collect();
+        self.owned = owned;
+        if !gone.is_empty() || !news.is_empty() {
+            guard.change_bundles(&gone, news);
         }
     }
 
