@@ -20,6 +20,7 @@ pub const POLICY: &str = include_str!("../policy.toml");
 
 /// How a service of this example finds its Workload API.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Agent {
     /// Where `SPIFFE_ENDPOINT_SOCKET` says.
     FromEnvironment,

@@ -1,6 +1,7 @@
 //! The two services on a Workload API that stands in for SPIRE's agent: SVIDs rotate, and no request fails (rule 30).
 
-#![cfg(all(test, unix))]
+#![cfg(test)]
+#![cfg(unix)]
 
 #[path = "../../../ztl-tower/tests/workload_api/agent.rs"]
 #[allow(dead_code, reason = "this test uses a part of it")]
