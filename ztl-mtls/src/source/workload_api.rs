@@ -172,7 +172,7 @@ impl Listener {
         };
         let mut stream = match opened.await {
             Ok(stream) => stream,
-            Err(error) => return SourceError::new(error),
+            Err(error) => return said(&error),
         };
         while let Some(answer) = poll_fn(|cx| Pin::new(&mut stream).poll_next(cx)).await {
             match answer {
@@ -181,7 +181,7 @@ impl Listener {
                     self.held.put(self.read(&context));
                 }
                 // Not asked again: where bytes are no message the client's stream says so for ever, without ever waiting.
-                Err(error) => return SourceError::new(error),
+                Err(error) => return said(&error),
             }
         }
         SourceError::new("it closed the stream")
@@ -230,6 +230,20 @@ fn bundles(context: &X509Context) -> Result<Vec<TrustBundle>, SourceError> {
     }
     bundles.sort_by(|a, b| a.trust_domain().as_str().cmp(b.trust_domain().as_str()));
     Ok(bundles)
+}
+
+/// An error of the client and what it was caused by, each said once: by itself it is often only "transport error".
+fn said(error: &dyn core::error::Error) -> SourceError {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    SourceError::new(text)
 }
 
 fn failed(error: &SourceError) -> Polled {
