@@ -132,6 +132,15 @@ impl Prover {
         self.with_cache_size(chains)
     }
 
+    /// The same, by other bundles.
+    #[must_use]
+    pub fn with_bundles(&self, bundles: Bundles) -> Self {
+        Self {
+            bundles,
+            ..self.clone()
+        }
+    }
+
     /// The bundles it proves by.
     #[must_use]
     pub const fn bundles(&self) -> &Bundles {

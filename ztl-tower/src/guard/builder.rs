@@ -26,6 +26,8 @@ pub struct GuardBuilder {
     identity: Option<IdentityFrom>,
     bundles: Vec<TrustBundle>,
     bundle_files: Vec<(Box<str>, PathBuf)>,
+    #[cfg(feature = "federation")]
+    federated: Vec<crate::federation::FederatedBundle>,
     audit: Option<AuditTo>,
     provider: Option<Arc<CryptoProvider>>,
     endpoints: HashMap<Box<str>, SocketAddr>,
@@ -62,6 +64,8 @@ impl GuardBuilder {
             identity: None,
             bundles: Vec::new(),
             bundle_files: Vec::new(),
+            #[cfg(feature = "federation")]
+            federated: Vec::new(),
             audit: None,
             provider: None,
             endpoints: HashMap::new(),
@@ -113,6 +117,14 @@ impl GuardBuilder {
     /// Whom we can prove, from memory; [`Guard::swap_bundles`] changes it.
     pub fn bundle(mut self, bundle: TrustBundle) -> Self {
         self.bundles.push(bundle);
+        self
+    }
+
+    /// Whom we can prove beside that: the authorities of another trust domain, fetched from its bundle endpoint again and again.
+    /// Call it once a domain, and for none that has a `bundle` or `bundle_file`.
+    #[cfg(feature = "federation")]
+    pub fn federated_bundle(mut self, bundle: crate::federation::FederatedBundle) -> Self {
+        self.federated.push(bundle);
         self
     }
 
@@ -281,8 +293,19 @@ impl GuardBuilder {
         if bundles.is_empty() {
             return Err(missing("trust bundle", "`bundle_file` or `bundle`"));
         }
-        let set =
-            BundleSet::new(bundles.clone()).map_err(|error| BuildError::Bundle(error.into()))?;
+        #[cfg(feature = "federation")]
+        let (federation, begun) = crate::federation::open(self.federated, (self.clock)())
+            .await
+            .map_err(|error| BuildError::Bundle(error.into()))?;
+        #[cfg(not(feature = "federation"))]
+        let begun: [TrustBundle; 0] = [];
+        // Apart from the others, which are put in force again when one of their files changes.
+        let set = BundleSet::new(bundles.iter().cloned().chain(begun))
+            .map_err(|error| BuildError::Bundle(error.into()))?;
+        #[cfg(feature = "federation")]
+        crate::federation::check(&federation, &set)
+            .await
+            .map_err(|error| BuildError::Bundle(error.into()))?;
         let bundles_in_use = Bundles::new(set);
         let prover = Prover::new(bundles_in_use.clone(), &provider);
         #[cfg(feature = "dev-ca")]
@@ -315,7 +338,11 @@ impl GuardBuilder {
             shutdown: watch::Sender::new(false),
             #[cfg(feature = "client")]
             pool: crate::egress::Pool::default(),
+            #[cfg(feature = "federation")]
+            federation,
         }));
+        #[cfg(feature = "federation")]
+        crate::federation::spawn(guard.federation(), &guard.0);
         Refresh {
             policy: policy_file,
             identity: identity_files,

@@ -13,7 +13,7 @@ use rustls::crypto::CryptoProvider;
 use tokio::sync::watch;
 use ztl_core::policy::Policy;
 use ztl_core::{Engine, EngineError, Timestamp};
-use ztl_mtls::{BundleSet, Bundles, IdentitySource, Prover, X509Svid};
+use ztl_mtls::{BundleSet, Bundles, IdentitySource, Prover, TrustBundle, X509Svid};
 
 pub use builder::GuardBuilder;
 pub use error::{BuildError, SwapError};
@@ -60,6 +60,8 @@ pub(crate) struct Inner {
     shutdown: watch::Sender<bool>,
     #[cfg(feature = "client")]
     pool: crate::egress::Pool,
+    #[cfg(feature = "federation")]
+    federation: crate::federation::Federation,
 }
 
 /// The protocols we speak within TLS, the preferred one first.
@@ -159,9 +161,26 @@ impl Guard {
         Ok(self.0.identity.swap(svid)?)
     }
 
-    /// Takes other trust bundles. What was proved under the earlier ones has to be proved again: open connections end.
+    /// Takes other trust bundles, in place of all there are, federated ones included. What was proved under the earlier ones has to be proved again: open connections end.
     pub fn swap_bundles(&self, bundles: BundleSet) {
         self.0.bundles.swap(bundles);
+        self.0.engine.withdraw_flows();
+        self.changed();
+    }
+
+    /// Takes another bundle of one trust domain; the others stay. What was proved by any bundle has to be proved again: open
+    /// connections end.
+    pub fn replace_bundle(&self, bundle: TrustBundle) {
+        self.0.bundles.replace(bundle);
+        self.0.engine.withdraw_flows();
+        self.changed();
+    }
+
+    /// Takes these bundles; those of other trust domains stay.
+    pub(crate) fn replace_bundles(&self, bundles: &BundleSet) {
+        for bundle in bundles.iter() {
+            self.0.bundles.replace(bundle.clone());
+        }
         self.0.engine.withdraw_flows();
         self.changed();
     }
@@ -212,6 +231,11 @@ impl Guard {
     #[cfg(feature = "client")]
     pub(crate) fn pool(&self) -> &crate::egress::Pool {
         &self.0.pool
+    }
+
+    #[cfg(feature = "federation")]
+    pub(crate) fn federation(&self) -> &crate::federation::Federation {
+        &self.0.federation
     }
 
     #[cfg(feature = "jwt")]

@@ -37,7 +37,7 @@ impl Refresh {
         }
         match BundleSet::new(self.bundles.clone()) {
             Ok(set) => {
-                guard.swap_bundles(set);
+                guard.replace_bundles(&set);
                 tracing::info!(target: "ztl", workload = guard.name(), "trust bundles reloaded");
             }
             Err(error) => {
