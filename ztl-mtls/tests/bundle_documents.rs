@@ -54,7 +54,7 @@ fn what_is_written_proves_what_the_authority_issued() {
     let leaf = ca.leaf_of(ID);
     assert!(
         prover
-            .prove(&[leaf.der.clone()], NOW, Purpose::Client)
+            .prove(std::slice::from_ref(&leaf.der), NOW, Purpose::Client)
             .is_ok()
     );
     let stranger = Ca::new("root").leaf_of(ID);

@@ -219,7 +219,7 @@ fn t24_the_sequence_and_the_last_good_bundle_outlive_a_restart() {
         "{}",
         "[]",
         &state.replace("b.test", "c.test"),
-        &state[1..],
+        state.trim_start_matches('{'),
         &state.replace("fetched_at", "x"),
     ] {
         let mut endpoint = endpoint();

@@ -32,7 +32,7 @@ pub enum FederationError {
         why: String,
     },
     /// The exchange broke off.
-    #[error("`{host}` answered nothing: {error}")]
+    #[error("the exchange with `{host}` broke off: {error}")]
     Broken {
         /// Its host and port.
         host: String,

@@ -1,6 +1,6 @@
 //! Endpoints that prove themselves and then do what they should not: what is held stays, and nothing hangs or grows.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ztl_mtls::{DevWebCa, MAX_BUNDLE_BYTES};
 use ztl_tower::{FederatedBundle, Guard, Refreshed};
@@ -25,13 +25,14 @@ async fn slow_endless_and_silent_answers_end_in_bounded_time_and_size() {
     let (endpoint, guard) = federated(Reply::Silent, timeout).await;
     for reply in [Reply::Silent, Reply::Stuck] {
         endpoint.reply(reply);
-        let begun = Instant::now();
-        let error = refused(&guard).await;
+        let within = Duration::from_secs(5);
+        let error = tokio::time::timeout(within, refused(&guard))
+            .await
+            .expect("in time");
         assert!(
             error.contains("did not answer whole within 300ms"),
             "{error}"
         );
-        assert!(begun.elapsed() < Duration::from_secs(5));
     }
     until("no connection is left", || endpoint.open() == 0).await;
 
@@ -104,14 +105,14 @@ async fn whatever_is_no_bundle_is_refused_and_the_last_good_one_stays() {
         ),
         (
             raw(&format!("HTTP/1.1 200 OK\r\n{}", "x: y\r\n".repeat(200))),
-            "answered nothing",
+            "broke off",
         ),
         (
             raw(&format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(100_000))),
-            "answered nothing",
+            "broke off",
         ),
-        (raw("SSH-2.0-OpenSSH_9"), "answered nothing"),
-        (Reply::Raw(String::new()), "answered nothing"),
+        (raw("SSH-2.0-OpenSSH_9"), "broke off"),
+        (Reply::Raw(String::new()), "broke off"),
     ] {
         endpoint.reply(reply);
         let error = refused(&guard).await;

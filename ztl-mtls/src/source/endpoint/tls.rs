@@ -146,7 +146,7 @@ impl BundleEndpoint {
                 let verifier = ServerVerifier::new(self.prover(prover), Arc::new(hook));
                 let config = builder
                     .dangerous()
-                    .with_custom_certificate_verifier(Arc::clone(&verifier) as _)
+                    .with_custom_certificate_verifier(verifier.clone())
                     .with_no_client_auth();
                 (config, Some(verifier))
             }
