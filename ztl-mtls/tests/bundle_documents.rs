@@ -1,6 +1,7 @@
 //! Bundle documents and maps that are hostile, odd or broken (rules 21 and 22; Bundle §4 and §5; X509-SVID §6; JWT-SVID §6).
 
 #![cfg(test)]
+#![cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 
 mod common;
 

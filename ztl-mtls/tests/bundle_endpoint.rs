@@ -1,6 +1,7 @@
 //! The client of a bundle endpoint, by a clock of our own (rules 23 and 24; Federation §4 to §7; T23, T24).
 
 #![cfg(test)]
+#![cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 
 mod common;
 

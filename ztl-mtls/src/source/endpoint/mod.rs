@@ -22,6 +22,8 @@ pub use url::{EndpointUrl, MAX_URL_BYTES, UrlError};
 
 /// Most redirects that one fetch follows.
 pub const MAX_REDIRECTS: u8 = 3;
+/// Most bytes of a stored state: a bundle, as it is written, and what stands around it.
+const MAX_STATE_BYTES: usize = 2 * crate::bundle::MAX_BUNDLE_BYTES;
 
 /// Fetches the bundle of one trust domain again and again: says what is due, judges what came, keeps the last good one.
 ///

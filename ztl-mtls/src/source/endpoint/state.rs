@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 use ztl_core::{Timestamp, json};
 
 use super::error::EndpointError;
-use super::{BundleEndpoint, newer};
-use crate::bundle::{MAX_BUNDLE_BYTES, SpiffeBundle, SpiffeBundleError};
+use super::{BundleEndpoint, MAX_STATE_BYTES, newer};
+use crate::bundle::{SpiffeBundle, SpiffeBundleError};
 
 impl BundleEndpoint {
     /// What to store after each good answer, for [`restore`](Self::restore). `None` where no bundle is held.
@@ -31,8 +31,7 @@ impl BundleEndpoint {
     /// # Errors
     /// [`EndpointError`] where the text is no state, or that of another trust domain.
     pub fn restore(&mut self, state: &[u8], now: Timestamp) -> Result<(), EndpointError> {
-        // The bundle's own bound, and room for what stands around it.
-        let most = MAX_BUNDLE_BYTES;
+        let most = MAX_STATE_BYTES;
         if state.len() > most {
             let bytes = state.len();
             return Err(SpiffeBundleError::TooLong { bytes, most }.into());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ztl_core::Timestamp;
 
-use super::{BundleEndpoint, EndpointError};
+use super::{BundleEndpoint, EndpointError, MAX_STATE_BYTES};
 use crate::file::{self, FileError};
 
 impl BundleEndpoint {
@@ -21,7 +21,7 @@ impl BundleEndpoint {
         now: Timestamp,
     ) -> Result<(), EndpointError> {
         let path = path.as_ref();
-        let state = match file::read(path) {
+        let state = match file::read_at_most(path, MAX_STATE_BYTES) {
             Err(FileError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(());
             }

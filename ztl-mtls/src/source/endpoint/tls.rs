@@ -163,7 +163,7 @@ impl BundleEndpoint {
         match &self.held {
             Some(held) if own => {
                 let set = BundleSet::new([held.x509().clone()]).unwrap_or_default();
-                prover.with_bundles(Bundles::new(set))
+                prover.with_bundles(Bundles::new(set)).with_cache_size(0)
             }
             _ => prover.clone(),
         }
