@@ -142,27 +142,22 @@ impl PublicKey {
     }
 
     /// The members of a JWK that say this key.
-    pub(super) fn members(&self) -> [(&'static str, String); 4] {
+    pub(super) fn members(&self) -> Vec<(&'static str, String)> {
         let text = |octets: &[u8]| URL_SAFE_NO_PAD.encode(octets);
-        let none = || ("", String::new());
         match self {
-            Self::Rsa { n, e } => [
-                ("kty", "RSA".to_owned()),
-                ("n", text(n)),
-                ("e", text(e)),
-                none(),
-            ],
-            Self::Ec { crv, x, y } => [
+            Self::Rsa { n, e } => {
+                vec![("kty", "RSA".to_owned()), ("n", text(n)), ("e", text(e))]
+            }
+            Self::Ec { crv, x, y } => vec![
                 ("kty", "EC".to_owned()),
                 ("crv", (*crv).to_owned()),
                 ("x", text(x)),
                 ("y", text(y)),
             ],
-            Self::Ed25519 { x } => [
+            Self::Ed25519 { x } => vec![
                 ("kty", "OKP".to_owned()),
                 ("crv", "Ed25519".to_owned()),
                 ("x", text(x)),
-                none(),
             ],
         }
     }

@@ -188,7 +188,6 @@ impl SpiffeBundle {
             let mut jwk: Map<String, Value> = key
                 .members()
                 .into_iter()
-                .filter(|(name, _)| !name.is_empty())
                 .map(|(name, value)| (name.to_owned(), value.into()))
                 .collect();
             jwk.insert("use".to_owned(), "x509-svid".into());

@@ -122,7 +122,8 @@ impl Federated {
     }
 }
 
-/// Until then, and up to a tenth longer: services that started together do not ask together.
+/// Until then, and up to a tenth longer, of the last minute where it is more: services that started together do not ask
+/// together.
 fn pause(at: Timestamp, now: Timestamp) -> Duration {
     let wait = at.since(now);
     let draw = RandomState::new().build_hasher().finish() % 100;
