@@ -1,5 +1,18 @@
 //! Whom we can prove: the authorities of each trust domain.
 
+#[cfg(feature = "spiffe-bundle")]
+mod document;
+#[cfg(feature = "spiffe-bundle")]
+mod error;
+#[cfg(feature = "spiffe-bundle")]
+mod jwk;
+#[cfg(feature = "spiffe-bundle")]
+mod jwt;
+#[cfg(feature = "spiffe-bundle")]
+mod map;
+#[cfg(feature = "spiffe-bundle")]
+mod spiffe;
+
 use core::fmt;
 use std::path::{Path, PathBuf};
 
@@ -10,8 +23,31 @@ use ztl_core::{Timestamp, TrustDomain};
 use crate::authority::{self, AuthorityError, Facts};
 use crate::file::{self, FileError, PemError};
 
+#[cfg(feature = "spiffe-bundle")]
+pub use error::SpiffeBundleError;
+#[cfg(feature = "spiffe-bundle")]
+pub use jwk::JwkError;
+#[cfg(feature = "spiffe-bundle")]
+pub use jwt::{JwtAuthority, JwtBundle};
+#[cfg(feature = "spiffe-bundle")]
+pub use map::SpiffeBundleMap;
+#[cfg(feature = "spiffe-bundle")]
+pub use spiffe::SpiffeBundle;
+
 /// Most authorities of one bundle.
 pub const MAX_AUTHORITIES: usize = 256;
+/// Most bytes of a bundle document.
+#[cfg(feature = "spiffe-bundle")]
+pub const MAX_BUNDLE_BYTES: usize = 1024 * 1024;
+/// Most elements of `keys` in a bundle document, those that are ignored among them.
+#[cfg(feature = "spiffe-bundle")]
+pub const MAX_BUNDLE_KEYS: usize = 1024;
+/// Most bytes of a bundle map.
+#[cfg(feature = "spiffe-bundle")]
+pub const MAX_MAP_BYTES: usize = 8 * 1024 * 1024;
+/// Most trust domains of a bundle map.
+#[cfg(feature = "spiffe-bundle")]
+pub const MAX_MAP_DOMAINS: usize = 1024;
 
 /// Why certificates are no trust bundle.
 #[derive(Debug, Error)]

@@ -44,15 +44,20 @@ pub fn client_config(
     verifier: Arc<ServerVerifier>,
     alpn: &[&[u8]],
 ) -> Result<ClientConfig, Error> {
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_client_cert_resolver(identity);
+    Ok(unresumed(config, alpn))
+}
+
+/// What every client has: no resumption, no early data.
+pub(crate) fn unresumed(mut config: ClientConfig, alpn: &[&[u8]]) -> ClientConfig {
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
     config.alpn_protocols = owned(alpn);
-    Ok(config)
+    config
 }
 
 /// For a public port: presents an ordinary server certificate, such as a [`WebIdentity`](crate::WebIdentity).

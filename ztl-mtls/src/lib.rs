@@ -30,6 +30,11 @@ mod web;
 
 pub use authority::AuthorityError;
 pub use bundle::{BundleError, MAX_AUTHORITIES, TrustBundle};
+#[cfg(feature = "spiffe-bundle")]
+pub use bundle::{
+    JwkError, JwtAuthority, JwtBundle, MAX_BUNDLE_BYTES, MAX_BUNDLE_KEYS, MAX_MAP_BYTES,
+    MAX_MAP_DOMAINS, SpiffeBundle, SpiffeBundleError, SpiffeBundleMap,
+};
 pub use bundles::{BundleSet, Bundles};
 pub use cert::{CertError, MAX_CERTIFICATE_BYTES};
 pub use config::{client_config, public_server_config, server_config};

@@ -146,3 +146,20 @@ fn the_same_authority_twice_counts_once() {
     let bundle = TrustBundle::from_pem(domain("a.test"), text.as_bytes()).expect("bundle");
     assert_eq!(bundle.certificates(), [root.der]);
 }
+
+#[test]
+fn t17_a_prover_by_other_bundles_remembers_nothing_that_these_proved() {
+    let (a, other) = (Ca::new("a"), Ca::new("a"));
+    let first = prover([a.bundle("a.test")]);
+    let leaf = a.leaf_of("spiffe://a.test/x");
+    let prove = |prover: &Prover| {
+        let chain = std::slice::from_ref(&leaf.der);
+        prover.prove(chain, NOW, Purpose::Client).is_ok()
+    };
+    assert!(prove(&first) && prove(&first));
+    // Both holders are at their first generation.
+    let second = first.with_bundles(bundles([other.bundle("a.test")]));
+    assert!(!prove(&second));
+    assert!(prove(&first) && !prove(&second));
+    assert!(prove(&second.with_bundles(first.bundles().clone())));
+}

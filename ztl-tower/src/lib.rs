@@ -4,12 +4,16 @@ mod audit;
 mod authorize;
 #[cfg(feature = "client")]
 mod egress;
+#[cfg(feature = "federation")]
+mod federation;
 mod guard;
 mod name;
 mod peer;
 mod refresh;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(feature = "client")]
+mod socket;
 #[cfg(feature = "jwt")]
 mod token;
 
@@ -17,6 +21,8 @@ pub use audit::TracingSink;
 pub use authorize::{Authorize, AuthorizeLayer, Refused, ResponseBody, ResponseFuture};
 #[cfg(feature = "client")]
 pub use egress::{Client, EgressError};
+#[cfg(feature = "federation")]
+pub use federation::{FederatedBundle, FederationError, Refreshed};
 pub use guard::{BuildError, Guard, GuardBuilder, SwapError};
 pub use name::Ambiguity;
 pub use peer::Peer;

@@ -14,6 +14,8 @@
 
 #[cfg(feature = "dev-ca")]
 mod dev;
+#[cfg(feature = "federation")]
+mod endpoint;
 mod memory;
 mod pem;
 mod polled;
@@ -30,6 +32,12 @@ use ztl_core::Timestamp;
 
 #[cfg(feature = "dev-ca")]
 pub use dev::DevSource;
+#[cfg(feature = "federation")]
+pub use endpoint::{
+    BundleEndpoint, DEFAULT_REFRESH, Due, EndpointError, EndpointTls, EndpointUrl, Fetch,
+    LONGEST_REFRESH, MAX_REDIRECTS, MAX_URL_BYTES, Received, SHORTEST_REFRESH, UrlError, WebRoots,
+    WebRootsError,
+};
 pub use memory::MemorySource;
 pub use pem::{PemBundle, PemIdentity};
 pub use polled::{Part, Polled, SourceError};

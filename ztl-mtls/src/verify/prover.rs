@@ -132,6 +132,16 @@ impl Prover {
         self.with_cache_size(chains)
     }
 
+    /// The same, by other bundles: what was proved by these is not remembered there.
+    #[must_use]
+    pub fn with_bundles(&self, bundles: Bundles) -> Self {
+        let other = Self {
+            bundles,
+            ..self.clone()
+        };
+        other.with_cache_size(self.cache.len())
+    }
+
     /// The bundles it proves by.
     #[must_use]
     pub const fn bundles(&self) -> &Bundles {

@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use rustls_pki_types::ServerName;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use ztl_core::{Denial, Flow, FlowPermit};
 use ztl_mtls::{Refused, ServerVerifier};
@@ -14,6 +14,7 @@ use super::live::{Standing, Watch, as_named};
 use super::pool::Key;
 use super::sender::Sender;
 use crate::guard::{ALPN, Guard};
+use crate::socket;
 
 type Judged = Arc<OnceLock<Result<FlowPermit, Denial>>>;
 
@@ -71,42 +72,15 @@ async fn connect(
     to: &Key,
     addresses: &[SocketAddr],
 ) -> Result<TcpStream, EgressError> {
-    let mut last = None;
-    for address in addresses {
-        match connect_one(guard, *address).await {
-            Ok(stream) => {
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
-            Err(error) => last = Some((address, error)),
-        }
-    }
-    let (address, error) = last.map_or_else(
-        || {
-            (
-                String::new(),
-                std::io::Error::from(std::io::ErrorKind::NotFound),
-            )
-        },
-        |(address, error)| (address.to_string(), error),
-    );
-    Err(EgressError::Connect {
-        workload: to.workload.to_string(),
-        address,
-        error,
-    })
-}
-
-async fn connect_one(guard: &Guard, address: SocketAddr) -> std::io::Result<TcpStream> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
-    if let Some(source) = guard.source_addr() {
-        socket.bind(SocketAddr::new(source, 0))?;
-    }
-    socket.connect(address).await
+    socket::connect(addresses, guard.source_addr())
+        .await
+        .map_err(|unreached| EgressError::Connect {
+            workload: to.workload.to_string(),
+            address: unreached
+                .address
+                .map_or_else(String::new, |address| address.to_string()),
+            error: unreached.error,
+        })
 }
 
 async fn prove(

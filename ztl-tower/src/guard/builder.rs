@@ -13,6 +13,8 @@ use ztl_core::audit::{JsonLinesSink, Sink};
 use ztl_core::policy::Policy;
 use ztl_core::{Engine, Timestamp};
 use ztl_mtls::source::DEFAULT_GRACE;
+#[cfg(feature = "federation")]
+use ztl_mtls::BundleSet;
 use ztl_mtls::{Bundles, ExpiryWatch, IdentitySource, Prover, TrustBundle, X509Svid};
 
 use super::revocation::RevocationFrom;
@@ -31,6 +33,8 @@ pub struct GuardBuilder {
     pub(super) grace: Duration,
     pub(super) on_expiry: Option<OnExpiry>,
     pub(super) revocation: RevocationFrom,
+    #[cfg(feature = "federation")]
+    pub(super) federated: Vec<crate::federation::FederatedBundle>,
     audit: Option<AuditTo>,
     provider: Option<Arc<CryptoProvider>>,
     endpoints: HashMap<Box<str>, SocketAddr>,
@@ -65,6 +69,8 @@ impl GuardBuilder {
             grace: DEFAULT_GRACE,
             on_expiry: None,
             revocation: RevocationFrom::default(),
+            #[cfg(feature = "federation")]
+            federated: Vec::new(),
             audit: None,
             provider: None,
             endpoints: HashMap::new(),
@@ -257,6 +263,17 @@ impl GuardBuilder {
                 "`bundle_file`, `bundle`, `spiffe_workload_api` or `source`",
             ));
         }
+        #[cfg(feature = "federation")]
+        let (federation, begun) = crate::federation::open(self.federated, (self.clock)())
+            .await
+            .map_err(|error| BuildError::Bundle(error.into()))?;
+        #[cfg(feature = "federation")]
+        let set = BundleSet::new(set.iter().cloned().chain(begun))
+            .map_err(|error| BuildError::Bundle(error.into()))?;
+        #[cfg(feature = "federation")]
+        crate::federation::check(&federation, &set)
+            .await
+            .map_err(|error| BuildError::Bundle(error.into()))?;
         let bundles_in_use = Bundles::new(set);
         let (revocation, revocation_files) = self.revocation.open(&policy).await?;
         let prover = Prover::new(bundles_in_use.clone(), &provider).with_revocation(revocation);
@@ -286,7 +303,11 @@ impl GuardBuilder {
             shutdown: watch::Sender::new(false),
             #[cfg(feature = "client")]
             pool: crate::egress::Pool::default(),
+            #[cfg(feature = "federation")]
+            federation,
         }));
+        #[cfg(feature = "federation")]
+        crate::federation::spawn(guard.federation(), &guard.0);
         Refresh {
             policy: policy_file,
             sources,

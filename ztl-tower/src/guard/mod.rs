@@ -62,6 +62,8 @@ pub(crate) struct Inner {
     shutdown: watch::Sender<bool>,
     #[cfg(feature = "client")]
     pool: crate::egress::Pool,
+    #[cfg(feature = "federation")]
+    federation: crate::federation::Federation,
 }
 
 /// The protocols we speak within TLS, the preferred one first.
@@ -194,9 +196,17 @@ impl Guard {
         self.changed();
     }
 
-    /// Takes other trust bundles. What was proved under the earlier ones has to be proved again: open connections end.
+    /// Takes other trust bundles, in place of all there are, federated ones included. What was proved under the earlier ones has to be proved again: open connections end.
     pub fn swap_bundles(&self, bundles: BundleSet) {
         self.0.bundles.swap(bundles);
+        self.0.engine.withdraw_flows();
+        self.changed();
+    }
+
+    /// Takes another bundle of one trust domain; the others stay. What was proved by any bundle has to be proved again: open
+    /// connections end.
+    pub fn replace_bundle(&self, bundle: TrustBundle) {
+        self.0.bundles.replace(bundle);
         self.0.engine.withdraw_flows();
         self.changed();
     }
@@ -259,6 +269,11 @@ impl Guard {
     #[cfg(feature = "client")]
     pub(crate) fn pool(&self) -> &crate::egress::Pool {
         &self.0.pool
+    }
+
+    #[cfg(feature = "federation")]
+    pub(crate) fn federation(&self) -> &crate::federation::Federation {
+        &self.0.federation
     }
 
     #[cfg(feature = "jwt")]

@@ -78,6 +78,14 @@ impl GuardBuilder {
         self
     }
 
+    /// Whom we can prove beside that: the authorities of another trust domain, fetched from its bundle endpoint again and again.
+    /// Call it once a domain, and for none that another place gives a bundle of.
+    #[cfg(feature = "federation")]
+    pub fn federated_bundle(mut self, bundle: crate::federation::FederatedBundle) -> Self {
+        self.federated.push(bundle);
+        self
+    }
+
     /// How long an SVID and bundles stay in use while their source is gone, denies or gives nothing usable. After that they
     /// are withdrawn: new handshakes are refused (rule 30). [`DEFAULT_GRACE`](ztl_mtls::source::DEFAULT_GRACE), 10 minutes,
     /// where not set. An SVID that ends before is refused then.

@@ -1,0 +1,74 @@
+//! Why the bundle of another trust domain was not refreshed.
+
+use core::time::Duration;
+
+use thiserror::Error;
+use ztl_mtls::source::EndpointError;
+
+/// Why the bundle of another trust domain was not refreshed. The last good one stays, for as long as it may.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FederationError {
+    /// The guard does not fetch the bundle of this trust domain.
+    #[error("the bundle of `{0}` is not fetched; give the builder a `federated_bundle` for it")]
+    NotFederated(String),
+    /// What came is not taken, or a redirect is not followed.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The endpoint could not be reached.
+    #[error("cannot reach `{host}`: {error}")]
+    Connect {
+        /// Its host and port.
+        host: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The endpoint did not prove itself. Nothing that it sent was read.
+    #[error("`{host}` is not proved: {why}")]
+    Unproven {
+        /// Its host and port.
+        host: String,
+        /// Why.
+        why: String,
+    },
+    /// The exchange broke off.
+    #[error("the exchange with `{host}` broke off: {error}")]
+    Broken {
+        /// Its host and port.
+        host: String,
+        /// Why.
+        error: Box<dyn core::error::Error + Send + Sync>,
+    },
+    /// The endpoint answered something else than a bundle.
+    #[error("`{host}` answered {status}")]
+    Status {
+        /// Its host and port.
+        host: String,
+        /// The status.
+        status: u16,
+    },
+    /// The answer is longer than a bundle document may be.
+    #[error("`{host}` sent more than {most} bytes")]
+    TooLong {
+        /// Its host and port.
+        host: String,
+        /// The bound.
+        most: usize,
+    },
+    /// The whole fetch, its redirects included, took too long.
+    #[error("the endpoint did not answer whole within {0:?}")]
+    TimedOut(Duration),
+    /// Under `https_spiffe` nothing is there to prove the endpoint by.
+    #[error(
+        "nothing proves the endpoint of `{trust_domain}`: no bundle of `{proved_by}` is at hand; give one with `bootstrap_file`, or with `bundle_file` where it is another trust domain's"
+    )]
+    NothingProves {
+        /// Whose bundle is to be fetched.
+        trust_domain: String,
+        /// Whose bundle proves the endpoint.
+        proved_by: String,
+    },
+    /// A file could not be worked on.
+    #[error("the work on a file was broken off: {0}")]
+    Aborted(#[from] tokio::task::JoinError),
+}

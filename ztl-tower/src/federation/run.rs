@@ -1,0 +1,135 @@
+//! Carries out what is due: one task an endpoint.
+
+use core::hash::{BuildHasher, Hasher};
+use core::time::Duration;
+use std::hash::RandomState;
+use std::sync::{Arc, Weak};
+
+use tokio::sync::Mutex;
+use ztl_core::Timestamp;
+use ztl_mtls::source::{Due, Fetch, Received};
+
+use super::error::FederationError;
+use super::{Federated, Federation, in_force};
+use crate::guard::{Guard, Inner};
+use crate::refresh::off_thread;
+
+/// Longest sleep, so that a machine that was asleep, or whose clock was set, notices soon.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// What a refresh that succeeded came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refreshed {
+    /// Other keys are in force now.
+    Changed,
+    /// The keys in force are the newest.
+    Unchanged,
+}
+
+impl Guard {
+    /// Fetches the bundle of a federated trust domain now, whether it is due or not. Whoever calls this often is a burden to the
+    /// endpoint: the guard refreshes by itself.
+    ///
+    /// # Errors
+    /// [`FederationError`]; the last good bundle stays, for as long as it may.
+    pub async fn refresh_bundle(&self, trust_domain: &str) -> Result<Refreshed, FederationError> {
+        let federated = self
+            .federation()
+            .get(trust_domain)
+            .ok_or_else(|| FederationError::NotFederated(trust_domain.to_owned()))?;
+        let mut federated = federated.lock().await;
+        let fetch = federated.endpoint.fetch(self.now());
+        federated.refresh(self, fetch).await
+    }
+}
+
+/// Begins to refresh every endpoint, for as long as the guard lives.
+pub(crate) fn spawn(federation: &Federation, guard: &Arc<Inner>) {
+    for federated in federation.values() {
+        tokio::spawn(keep(Arc::clone(federated), Arc::downgrade(guard)));
+    }
+}
+
+async fn keep(federated: Arc<Mutex<Federated>>, guard: Weak<Inner>) {
+    loop {
+        let wait = {
+            let Some(guard) = guard.upgrade().map(Guard::from_inner) else {
+                return;
+            };
+            federated.lock().await.step(&guard).await
+        };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+impl Federated {
+    /// Does what is due, and says how long nothing is.
+    async fn step(&mut self, guard: &Guard) -> Duration {
+        let domain = self.endpoint.trust_domain().to_string();
+        let workload = guard.name();
+        let now = guard.now();
+        match self.endpoint.due(now) {
+            Due::At(at) => return pause(at, now),
+            Due::Withdraw => {
+                guard.replace_bundle(in_force(&self.endpoint));
+                tracing::error!(target: "ztl", workload, trust_domain = domain, "the bundle was not refreshed for longer than it may be used; its trust domain proves nobody now");
+            }
+            Due::Fetch(fetch) => match self.refresh(guard, fetch).await {
+                Ok(Refreshed::Changed) => {
+                    tracing::info!(target: "ztl", workload, trust_domain = domain, "federated bundle changed");
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    let in_force = self.endpoint.is_in_force();
+                    tracing::error!(target: "ztl", workload, trust_domain = domain, in_force, %error, "federated bundle not refreshed; the last good one stays");
+                }
+            },
+            // What a later version of the source asks for is not known here.
+            _ => return LONGEST_SLEEP,
+        }
+        Duration::ZERO
+    }
+
+    async fn refresh(&mut self, guard: &Guard, fetch: Fetch) -> Result<Refreshed, FederationError> {
+        let work = super::fetch::fetch(guard, &self.endpoint, fetch, self.address);
+        let fetched = tokio::time::timeout(self.timeout, work).await;
+        let now = guard.now();
+        let body = match fetched.unwrap_or(Err(FederationError::TimedOut(self.timeout))) {
+            Ok(body) => body,
+            Err(error) => {
+                self.endpoint.failed(now);
+                return Err(error);
+            }
+        };
+        let refreshed = match self.endpoint.receive(&body, now)? {
+            Received::Unchanged => Refreshed::Unchanged,
+            _ => {
+                guard.replace_bundle(in_force(&self.endpoint));
+                Refreshed::Changed
+            }
+        };
+        if let Some(path) = &self.state {
+            // In force it is already: a full disk must not keep a withdrawn key trusted.
+            let (path, endpoint) = (path.clone(), self.endpoint.clone());
+            let store = move |endpoint: &mut _| {
+                ztl_mtls::source::BundleEndpoint::store_file(endpoint, path)
+            };
+            let (_, stored) = off_thread(endpoint, store).await?;
+            stored?;
+        }
+        Ok(refreshed)
+    }
+}
+
+/// Until then, and up to a tenth longer, of the last minute where it is more: services that started together do not ask
+/// together.
+fn pause(at: Timestamp, now: Timestamp) -> Duration {
+    let wait = at.since(now);
+    let draw = RandomState::new().build_hasher().finish() % 100;
+    let more = wait
+        .checked_div(1000)
+        .and_then(|unit| unit.checked_mul(u32::try_from(draw).unwrap_or(0)))
+        .unwrap_or_default();
+    (wait + more).clamp(Duration::from_millis(1), LONGEST_SLEEP)
+}
