@@ -35,6 +35,10 @@ pub use config::{client_config, public_server_config, server_config};
 pub use crl::{
     CrlError, CrlListError, CrlSet, MAX_CRL_BYTES, MAX_CRLS, RevocationDepth, UnknownStatus,
 };
+#[cfg(feature = "tls12")]
+pub use config::{
+    client_config_allowing_tls12, public_server_config_allowing_tls12, server_config_allowing_tls12,
+};
 #[cfg(feature = "dev-ca")]
 pub use dev_ca::{
     DevCa, DevCaError, DevWebCa, IssuedSvid, IssuedWeb, MAX_DEV_LIFETIME, write_private,
