@@ -88,7 +88,7 @@ fn scenario(name: &str) -> bool {
     let proves = |leaf: &Issued, of: &str| {
         let prover = prover([ca.bundle(of)]);
         prover
-            .prove(&[leaf.der.clone()], NOW, Purpose::Client)
+            .prove(std::slice::from_ref(&leaf.der), NOW, Purpose::Client)
             .is_ok()
     };
     let with = |names: &[&str]| {
