@@ -30,25 +30,12 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()?;
         let (to, lines) = mpsc::channel();
-        let read = |from: Option<Box<dyn Read + Send>>, to: mpsc::Sender<String>| {
-            let Some(from) = from else { return };
-            thread::spawn(move || {
-                let lines = BufReader::new(from)
-                    .split(b'\n')
-                    .map_while(|line| line.ok());
-                // Whoever listened may have heard enough.
-                lines
-                    .map(|line| String::from_utf8_lossy(&line).into_owned())
-                    .try_for_each(|line| to.send(line))
-            });
-        };
-        let out = child.stdout.take();
-        read(
-            out.map(|out| Box::new(out) as Box<dyn Read + Send>),
-            to.clone(),
-        );
-        let err = child.stderr.take();
-        read(err.map(|err| Box::new(err) as Box<dyn Read + Send>), to);
+        if let Some(out) = child.stdout.take() {
+            listen(out, to.clone());
+        }
+        if let Some(err) = child.stderr.take() {
+            listen(err, to);
+        }
         Ok(Self { child, lines })
     }
 
@@ -87,6 +74,18 @@ impl Process {
         }
         said
     }
+}
+
+/// Hands on each line until nothing more comes, or nobody listens any more.
+fn listen(from: impl Read + Send + 'static, to: mpsc::Sender<String>) {
+    thread::spawn(move || {
+        let lines = BufReader::new(from)
+            .split(b'\n')
+            .map_while(|line| line.ok());
+        lines
+            .map(|line| String::from_utf8_lossy(&line).into_owned())
+            .try_for_each(|line| to.send(line))
+    });
 }
 
 /// How long a server is listened to that has nothing that must be heard.
