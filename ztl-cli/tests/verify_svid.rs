@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use common::{Run, scratch, ztl, ztl_with_input};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    RevokedCertParams, SanType, SerialNumber,
 };
 use serde_json::Value;
 
@@ -72,6 +73,29 @@ impl Pki {
         let key = KeyPair::generate().expect("key");
         let leaf = params.signed_by(&key, &self.issuer).expect("leaf");
         (leaf.pem(), key.serialize_pem())
+    }
+
+    /// A revocation list of these serial numbers, in PEM.
+    fn crl(&self, revoked: &[u64]) -> String {
+        let at = |secs| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(secs);
+        let params = CertificateRevocationListParams {
+            this_update: at(NOW - 60),
+            next_update: at(NOW + 600),
+            crl_number: SerialNumber::from(7_u64),
+            issuing_distribution_point: None,
+            revoked_certs: revoked
+                .iter()
+                .map(|serial| RevokedCertParams {
+                    serial_number: SerialNumber::from(*serial),
+                    revocation_time: at(NOW - 60),
+                    reason_code: None,
+                    invalidity_date: None,
+                })
+                .collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = params.signed_by(&self.issuer).expect("list");
+        list.pem().expect("PEM")
     }
 
     fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
@@ -386,11 +410,12 @@ fn text_is_for_people() {
     let until = format!("proved: `{ID}`, until 2026-06-01T01:00:00Z\n");
     assert!(run.stdout.starts_with(&until), "{}", run.stdout);
     for line in [
+        "id spiffe://a.test/ns/x/sa/y",
+        "key sha256:",
+        "serial ",
         "judged at ",
         "valid ",
-        "serial ",
         "certificate ",
-        "public key ",
     ] {
         assert!(
             run.stdout.lines().any(|has| has.starts_with(line)),
@@ -435,4 +460,59 @@ fn t28_development_authorities_are_refused_unless_allowed() {
         &chain,
     ]);
     assert_eq!(object(&run)["ok"], true, "{}", run.stderr);
+}
+
+#[test]
+fn t25_a_revoked_certificate_proves_nobody_and_neither_does_one_of_unknown_status() {
+    let pki = Pki::new("verify-svid-crl");
+    let other = Pki::new("verify-svid-crl-other");
+    let leaf = pki.leaf(|leaf| leaf.serial_number = Some(SerialNumber::from(77_u64)));
+    let list = |name: &str, text: String| pki.file(name, text);
+    let (fresh, revoking, of_other) = (
+        list("fresh.crl", pki.crl(&[5])),
+        list("revoking.crl", pki.crl(&[5, 77])),
+        list("other.crl", other.crl(&[77])),
+    );
+    let status = "RFC 5280 §6.3.3";
+    assert_eq!(object(&pki.verify(&leaf, &["--crl", &fresh]))["ok"], true);
+    for crls in [
+        &["--crl", &revoking][..],
+        &["--crl", &fresh, "--crl", &revoking],
+    ] {
+        assert_eq!(
+            refused(&pki.verify(&leaf, crls)),
+            finding("revoked", status)
+        );
+    }
+    // A list of its issuer's name that its key did not sign.
+    let run = pki.verify(&leaf, &["--crl", &of_other]);
+    assert_eq!(refused(&run).1, "crl_bad_signature");
+    // The next list is overdue.
+    let late = ["--crl", &fresh, "--at", "2026-06-01T00:30:00Z"];
+    let chain = pki.file("leaf.pem", &leaf);
+    let bundle = bundle(&pki.folder);
+    let at =
+        |more: &[&str]| ztl(&[&["verify-svid", "--bundle", &bundle], more, &[&chain]].concat());
+    assert_eq!(refused(&at(&late)), finding("crl_expired", status));
+    let allowed = [&late[..], &["--allow-unknown-status"]].concat();
+    assert_eq!(object(&at(&allowed))["ok"], true);
+}
+
+#[test]
+fn a_revocation_list_that_is_none_is_2_and_proves_nobody() {
+    let pki = Pki::new("verify-svid-bad-crl");
+    let leaf = pki.leaf(|_| {});
+    for text in [
+        "",
+        "not a list",
+        "-----BEGIN X509 CRL-----\nMAA=",
+        &leaf,
+        "0\u{3}\u{2}\u{1}\u{1}",
+    ] {
+        let file = pki.file("bad.crl", text);
+        let (code, reason, _) = refused(&pki.verify(&leaf, &["--crl", &file]));
+        assert_eq!((code, reason.as_str()), (2, "crl_invalid"), "{text}");
+    }
+    let (code, reason, _) = refused(&pki.verify(&leaf, &["--crl", "not-there.crl"]));
+    assert_eq!((code, reason.as_str()), (2, "unreadable"));
 }

@@ -32,12 +32,12 @@ pub use bundle::{BundleError, MAX_AUTHORITIES, TrustBundle};
 pub use bundles::{BundleSet, Bundles};
 pub use cert::{CertError, MAX_CERTIFICATE_BYTES};
 pub use config::{client_config, public_server_config, server_config};
-pub use crl::{
-    CrlError, CrlListError, CrlSet, MAX_CRL_BYTES, MAX_CRLS, RevocationDepth, UnknownStatus,
-};
 #[cfg(feature = "tls12")]
 pub use config::{
     client_config_allowing_tls12, public_server_config_allowing_tls12, server_config_allowing_tls12,
+};
+pub use crl::{
+    CrlError, CrlListError, CrlSet, MAX_CRL_BYTES, MAX_CRLS, RevocationDepth, UnknownStatus,
 };
 #[cfg(feature = "dev-ca")]
 pub use dev_ca::{

@@ -4,15 +4,16 @@
 use std::collections::BTreeSet;
 
 use ztl_core::{IdError, Timestamp, TrustDomain};
-use ztl_mtls::{CertError, LeafError, Position, ProveError};
+use ztl_mtls::{CertError, KeyError, LeafError, Position, ProveError, Unknown};
 
 const PAGE: &str = include_str!("../../docs/verify.md");
 
 /// The functions `code` of all errors that a chain can meet. What they say has to be in [`all`].
-const SOURCES: [&str; 3] = [
+const SOURCES: [&str; 4] = [
     include_str!("../src/verify/error.rs"),
     include_str!("../src/leaf.rs"),
     include_str!("../src/cert.rs"),
+    include_str!("../src/key.rs"),
 ];
 
 fn all() -> Vec<ProveError> {
@@ -35,6 +36,25 @@ fn all() -> Vec<ProveError> {
         CertError::TooLong.into(),
         CertError::Malformed("x".into()).into(),
         CertError::DuplicateExtension("keyUsage").into(),
+    ];
+    let key = [
+        KeyError::RsaShort(1024),
+        KeyError::RsaLong(16_384),
+        KeyError::Unsupported("x".into()),
+        KeyError::Malformed("x".into()),
+    ];
+    let denied = [
+        "id spiffe://a.test/x".to_owned(),
+        format!("key sha256:{:064}", 0),
+        format!("serial 01 issuer sha256:{:064}", 0),
+    ];
+    let unknown = [
+        Unknown::NoCrl,
+        Unknown::Scope,
+        Unknown::Expired {
+            next_update: now,
+            now,
+        },
     ];
     let mut all: Vec<_> = leaf.into_iter().map(ProveError::Leaf).collect();
     all.extend([
@@ -66,10 +86,23 @@ fn all() -> Vec<ProveError> {
         ProveError::Malformed("x".into()),
         ProveError::TooIntricate,
         ProveError::DevAuthority(domain()),
+        ProveError::Revoked {
+            certificate,
+            serial: "01".into(),
+        },
+        ProveError::CrlSignature { certificate },
+        ProveError::CrlAlgorithm { certificate },
+        ProveError::CrlSigner { certificate },
         ProveError::NoPossession,
         ProveError::VerifierUsedTwice,
         ProveError::Path("x".into()),
     ]);
+    all.extend(key.map(|error| ProveError::Key { certificate, error }));
+    all.extend(unknown.map(|why| ProveError::RevocationUnknown { certificate, why }));
+    all.extend(denied.map(|line| ProveError::Denied {
+        certificate,
+        denied: line.parse().expect("an entry"),
+    }));
     all
 }
 

@@ -33,6 +33,20 @@ impl Refusal {
         }
     }
 
+    /// A revocation list that cannot be used, so that nothing can be said of whom it lists.
+    pub(super) fn of_crl(message: String) -> Self {
+        Self {
+            reason: "crl_invalid",
+            clause: "RFC 5280 §5",
+            message,
+            help: vec![
+                "fetch the list again from whoever issues it; complete lists of version 2 are read, in PEM or DER"
+                    .to_owned(),
+            ],
+            exit: Exit::Usage,
+        }
+    }
+
     /// A chain that was judged and refused.
     pub(super) fn of_chain(error: &ProveError, chain: &Chain, bundles: &[BundleFile]) -> Self {
         let mut help = Vec::new();

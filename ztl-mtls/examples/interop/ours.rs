@@ -9,8 +9,8 @@ use rustls::{ClientConnection, Connection, Error, ServerConnection};
 use rustls_pki_types::ServerName;
 use ztl_core::TrustDomain;
 use ztl_mtls::{
-    BundleSet, Bundles, ClientVerifier, IdentitySource, PeerHook, ProveError, Prover,
-    ServerVerifier, TrustBundle, X509Svid, client_config, provider, server_config,
+    BundleSet, Bundles, ClientVerifier, CrlSet, IdentitySource, PeerHook, ProveError, Prover,
+    Revocation, ServerVerifier, TrustBundle, X509Svid, client_config, provider, server_config,
 };
 
 use crate::Result;
@@ -19,7 +19,7 @@ use crate::pki::{Credential, Pki};
 /// Longest wait for anything a peer sends.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Who we are, and whom we can prove: `a.test` by one authority, `b.test` by the other.
+/// Who we are, and whom we can prove: `a.test` by one authority and its revocation list, `b.test` by the other.
 pub(crate) struct Ours {
     pub(crate) credential: Credential,
     identity: Arc<IdentitySource>,
@@ -56,10 +56,14 @@ impl Ours {
             bundle("a.test", "ca.pem")?,
             bundle("b.test", "other-ca.pem")?,
         ];
+        let revocation = Revocation::new();
+        let lists = pki.folder.join("ca.crl");
+        revocation.replace_crls(CrlSet::from_file(TrustDomain::parse("a.test")?, lists)?);
+        let prover = Prover::new(Bundles::new(BundleSet::new(bundles)?), &provider());
         Ok(Self {
             credential,
             identity: Arc::new(IdentitySource::new(svid)),
-            prover: Prover::new(Bundles::new(BundleSet::new(bundles)?), &provider()),
+            prover: prover.with_revocation(revocation),
         })
     }
 

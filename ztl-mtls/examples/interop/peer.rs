@@ -179,11 +179,13 @@ impl Program {
 
 /// The alert that a peer says it was sent, by its name in RFC 8446 §6.2. Each says it in words of its own.
 pub(crate) fn alert_in(output: &str) -> Option<&'static str> {
-    const WORDS: [(&str, &str); 8] = [
+    const WORDS: [(&str, &str); 10] = [
         ("unknown ca", "unknown_ca"),
         ("unknown certificate authority", "unknown_ca"),
         ("certificate expired", "certificate_expired"),
         ("expired certificate", "certificate_expired"),
+        ("certificate revoked", "certificate_revoked"),
+        ("revoked certificate", "certificate_revoked"),
         ("certificate required", "certificate_required"),
         ("certificate unknown", "certificate_unknown"),
         ("unknown certificate", "certificate_unknown"),

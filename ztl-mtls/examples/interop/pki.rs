@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    RevokedCertParams, SanType, SerialNumber,
 };
 
 use crate::Result;
@@ -26,6 +27,8 @@ pub(crate) enum Credential {
     Expired,
     TwoUris,
     CaAsLeaf,
+    /// The authority's revocation list names it.
+    Revoked,
 }
 
 impl Credential {
@@ -37,6 +40,7 @@ impl Credential {
         Self::Expired,
         Self::TwoUris,
         Self::CaAsLeaf,
+        Self::Revoked,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -48,6 +52,7 @@ impl Credential {
             Self::Expired => "expired",
             Self::TwoUris => "two-uris",
             Self::CaAsLeaf => "ca-as-leaf",
+            Self::Revoked => "revoked",
         }
     }
 
@@ -60,11 +65,12 @@ impl Credential {
             Self::Expired => Some(("expired", "certificate_expired")),
             Self::TwoUris => Some(("leaf_many_uris", "certificate_unknown")),
             Self::CaAsLeaf => Some(("leaf_is_authority", "certificate_unknown")),
+            Self::Revoked => Some(("revoked", "certificate_revoked")),
         }
     }
 }
 
-/// A folder of files in PEM: `ca.pem`, `other-ca.pem`, and a `.pem` and a `.key` for each credential.
+/// A folder of files in PEM: `ca.pem`, `ca.crl`, `other-ca.pem`, and a `.pem` and a `.key` for each credential.
 pub(crate) struct Pki {
     pub(crate) folder: PathBuf,
 }
@@ -83,7 +89,30 @@ impl Pki {
             };
             pki.issue(*credential, issuer)?;
         }
+        pki.revoke(&ours)?;
         Ok(pki)
+    }
+
+    /// Writes `ca.crl`, which names the one that is revoked.
+    fn revoke(&self, issuer: &Issuer<'_, KeyPair>) -> Result<()> {
+        let now = now()?;
+        let at = |since: Duration| rcgen::date_time_ymd(1970, 1, 1) + since;
+        let list = CertificateRevocationListParams {
+            this_update: at(now.saturating_sub(HOUR)),
+            next_update: at(now + HOUR),
+            crl_number: SerialNumber::from(1_u64),
+            issuing_distribution_point: None,
+            revoked_certs: vec![RevokedCertParams {
+                serial_number: REVOKED.into(),
+                revocation_time: at(now.saturating_sub(HOUR)),
+                reason_code: None,
+                invalidity_date: None,
+            }],
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(issuer)?;
+        fs::write(self.folder.join("ca.crl"), list.pem()?)?;
+        Ok(())
     }
 
     pub(crate) fn path(&self, name: &str) -> String {
@@ -128,6 +157,7 @@ impl Pki {
                 params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
                 params.key_usages.push(KeyUsagePurpose::KeyCertSign);
             }
+            Credential::Revoked => params.serial_number = Some(REVOKED.into()),
             _ => {}
         }
         let key = KeyPair::generate()?;
@@ -138,6 +168,9 @@ impl Pki {
         Ok(())
     }
 }
+
+/// The serial number that is revoked.
+const REVOKED: u64 = 0x7e_5e11;
 
 /// Whom the right credentials name.
 pub(crate) const ID: &str = "spiffe://a.test/end";
