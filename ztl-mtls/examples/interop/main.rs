@@ -2,13 +2,14 @@
 //! right and wrong certificates. Prints a table, and fails where anything came out otherwise than it must.
 //!
 //! ```console
-//! $ cargo run -p ztl-mtls --example interop
+//! $ cargo run -p ztl-mtls --features tls12 --example interop
 //! ```
 //!
 //! 1. Each peer meets us once for each of its [`Credential`]s: the right one is proved, each wrong one is refused with its own
 //!    code, and the peer is told by the alert that belongs to it.
 //! 2. Each peer is shown a certificate of ours that it must refuse, so that it is not we alone who judge.
-//! 3. A caller of TLS 1.2 is refused.
+//! 3. A caller of TLS 1.2 is refused. With the feature `tls12` the same is done once more in TLS 1.2, by configurations that were asked
+//!    for it.
 //!
 //! Everything stays on 127.0.0.1, in a folder that is removed, in bounded time; each process is ended. A peer whose program is
 //! not here is left out, and that is said.
@@ -90,5 +91,23 @@ fn meet(pki: &Pki, program: &peer::Program) -> Result<Vec<Row>> {
         }
         rows.push(they_serve(&strange, pki, program, Credential::Right)?);
     }
+    #[cfg(feature = "tls12")]
+    meet_in_tls12(pki, program, &mut rows)?;
     Ok(rows)
+}
+
+/// All meetings in TLS 1.2, for which we were asked by name.
+#[cfg(feature = "tls12")]
+fn meet_in_tls12(pki: &Pki, program: &peer::Program, rows: &mut Vec<Row>) -> Result<()> {
+    let Some(old) = program.speaking_tls12() else {
+        return Ok(());
+    };
+    let ours = Ours::new(pki, Credential::Right)?.speaking_tls12();
+    for theirs in Credential::ALL {
+        rows.push(they_call(&ours, pki, &old, *theirs)?);
+        if old.can_serve() && *theirs != Credential::None {
+            rows.push(they_serve(&ours, pki, &old, *theirs)?);
+        }
+    }
+    Ok(())
 }

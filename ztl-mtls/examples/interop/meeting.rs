@@ -118,7 +118,7 @@ pub(crate) fn they_call(
     Ok(Row {
         way: Way::TheyCall,
         peer: program.name(),
-        tls12: program.is_tls12(),
+        too_old: program.is_tls12() && !ours.speaks_tls12(),
         ours: ours.credential,
         theirs,
         answered: said.lines().any(|line| line.trim() == "ok"),
@@ -141,7 +141,7 @@ pub(crate) fn they_serve(
     Ok(Row {
         way: Way::TheyServe,
         peer: program.name(),
-        tls12: program.is_tls12(),
+        too_old: program.is_tls12() && !ours.speaks_tls12(),
         ours: ours.credential,
         theirs,
         answered: ended.answer.starts_with("HTTP/1."),

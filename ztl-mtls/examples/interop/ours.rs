@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::{ClientConnection, Connection, Error, ServerConnection};
+use rustls::{ClientConfig, ClientConnection, Connection, Error, ServerConfig, ServerConnection};
 use rustls_pki_types::ServerName;
 use ztl_core::TrustDomain;
 use ztl_mtls::{
@@ -24,6 +24,15 @@ pub(crate) struct Ours {
     pub(crate) credential: Credential,
     identity: Arc<IdentitySource>,
     prover: Prover,
+    speaks: Speaks,
+}
+
+/// Which versions we speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    Tls13,
+    #[cfg(feature = "tls12")]
+    Tls12Too,
 }
 
 /// What a meeting came to at our end.
@@ -64,7 +73,39 @@ impl Ours {
             credential,
             identity: Arc::new(IdentitySource::new(svid)),
             prover: prover.with_revocation(revocation),
+            speaks: Speaks::Tls13,
         })
+    }
+
+    /// The same, asked to speak TLS 1.2 too.
+    #[cfg(feature = "tls12")]
+    pub(crate) fn speaking_tls12(mut self) -> Self {
+        self.speaks = Speaks::Tls12Too;
+        self.prover = self.prover.allow_tls12();
+        self
+    }
+
+    pub(crate) fn speaks_tls12(&self) -> bool {
+        self.speaks != Speaks::Tls13
+    }
+
+    fn server_config(&self, verifier: Arc<ClientVerifier>) -> Result<ServerConfig> {
+        let make = match self.speaks {
+            Speaks::Tls13 => server_config,
+            #[cfg(feature = "tls12")]
+            Speaks::Tls12Too => ztl_mtls::server_config_allowing_tls12,
+        };
+        let alpn: &[&[u8]] = &[b"http/1.1"];
+        Ok(make(provider(), self.identity.clone(), verifier, alpn)?)
+    }
+
+    fn client_config(&self, verifier: Arc<ServerVerifier>) -> Result<ClientConfig> {
+        let make = match self.speaks {
+            Speaks::Tls13 => client_config,
+            #[cfg(feature = "tls12")]
+            Speaks::Tls12Too => ztl_mtls::client_config_allowing_tls12,
+        };
+        Ok(make(provider(), self.identity.clone(), verifier, &[])?)
     }
 
     /// Takes one caller and answers it.
@@ -72,12 +113,7 @@ impl Ours {
         let mut socket = accept(listener)?;
         patient(&socket)?;
         let verifier = ClientVerifier::new(self.prover.clone(), anyone());
-        let config = server_config(
-            provider(),
-            self.identity.clone(),
-            verifier.clone(),
-            &[b"http/1.1"],
-        )?;
+        let config = self.server_config(verifier.clone())?;
         let mut tls = Connection::from(ServerConnection::new(Arc::new(config))?);
         let outcome = talk(&mut tls, &mut socket, |tls, socket| {
             let request = until(tls, socket, b"\r\n\r\n")?;
@@ -93,7 +129,7 @@ impl Ours {
         let mut socket = TcpStream::connect_timeout(&server, PATIENCE)?;
         patient(&socket)?;
         let verifier = ServerVerifier::new(self.prover.clone(), anyone());
-        let config = client_config(provider(), self.identity.clone(), verifier.clone(), &[])?;
+        let config = self.client_config(verifier.clone())?;
         let name = ServerName::try_from("localhost")?;
         let mut tls = Connection::from(ClientConnection::new(Arc::new(config), name)?);
         let outcome = talk(&mut tls, &mut socket, |tls, socket| {

@@ -161,6 +161,9 @@ impl Program {
                 command.args(["s_server", "-accept", "127.0.0.1:0", "-www"]);
                 command.args(["-cert", &certificate, "-key", &key]);
                 command.args(["-CAfile", &ca, "-Verify", "1", "-verify_return_error"]);
+                if self.tls12 {
+                    command.arg("-tls1_2");
+                }
             }
             _ => {
                 command.args(["server", "0", &ca, &certificate, &key]);
@@ -192,6 +195,10 @@ pub(crate) fn alert_in(output: &str) -> Option<&'static str> {
         ("protocol version", "protocol_version"),
     ];
     let said = output.to_lowercase().replace('_', " ");
+    // curl's words for this alert where it ends a handshake; a certificate of ours that it refused it would tell more about.
+    if said.contains("curl: (60) ssl certificate verification failed") {
+        return Some("certificate_expired");
+    }
     let lines = said
         .lines()
         .filter(|line| line.contains("alert") || line.contains("remote error"));

@@ -17,7 +17,8 @@ pub(crate) enum Way {
 pub(crate) struct Row {
     pub(crate) way: Way,
     pub(crate) peer: String,
-    pub(crate) tls12: bool,
+    /// Whether the peer speaks nothing that we do.
+    pub(crate) too_old: bool,
     pub(crate) ours: Credential,
     pub(crate) theirs: Credential,
     /// Whether whoever asked something got an answer.
@@ -32,7 +33,7 @@ impl Row {
 
     pub(crate) fn is_as_it_must_be(&self) -> bool {
         let ended = &self.ended;
-        if self.tls12 {
+        if self.too_old {
             return !self.answered && ended.peer.is_none() && self.told_is("protocol_version");
         }
         if self.ours != Credential::Right {
