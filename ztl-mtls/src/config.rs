@@ -103,15 +103,20 @@ fn client(
     verifier: Arc<ServerVerifier>,
     alpn: &[&[u8]],
 ) -> Result<ClientConfig, Error> {
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_client_cert_resolver(identity);
+    Ok(unresumed(config, alpn))
+}
+
+/// What every client has: no resumption, no early data.
+pub(crate) fn unresumed(mut config: ClientConfig, alpn: &[&[u8]]) -> ClientConfig {
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
     config.alpn_protocols = owned(alpn);
-    Ok(config)
+    config
 }
 
 fn owned(alpn: &[&[u8]]) -> Vec<Vec<u8>> {
