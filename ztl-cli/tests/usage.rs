@@ -17,6 +17,7 @@ fn help_and_version_are_no_error() {
         &["help", "test"],
         &["lint", "-h"],
         &["preset", "--help"],
+        &["verify-svid", "--help"],
         &["preset", "health", "-h"],
         &["preset", "metrics", "--help"],
     ] {

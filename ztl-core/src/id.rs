@@ -57,7 +57,7 @@ pub enum IdError {
     )]
     PathChar,
     /// A workload's id needs a path: the bare trust domain is no workload.
-    #[error("has no path: the id of a trust domain is not the id of a workload (X509-SVID §2)")]
+    #[error("has no path: the id of a trust domain is not the id of a workload (X509-SVID §5.2)")]
     NoPath,
 }
 

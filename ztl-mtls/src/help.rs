@@ -1,6 +1,7 @@
 //! How each error is mended, said to whoever issues certificates or runs the workload that was refused.
 
 use crate::cert::CertError;
+use crate::key::KeyError;
 use crate::leaf::LeafError;
 use crate::verify::ProveError;
 
@@ -105,7 +106,11 @@ impl ProveError {
                 "issue from a certificate whose extKeyUsage, if any, has both serverAuth and clientAuth"
             }
             Self::UnknownCritical => "issue it without that extension, or with it not critical",
-            Self::Malformed(_) => MALFORMED,
+            Self::Malformed(_)
+            | Self::Key {
+                error: KeyError::Malformed(_),
+                ..
+            } => MALFORMED,
             Self::TooIntricate => {
                 "present the intermediates of one path; let authorities of one name not fork"
             }

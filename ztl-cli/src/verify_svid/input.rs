@@ -40,7 +40,7 @@ pub(super) fn bundle(text: &str) -> Result<BundleFile, String> {
 
 impl BundleFile {
     pub(super) fn load(&self) -> Result<TrustBundle, Refusal> {
-        let bytes = read(&self.path)?;
+        let bytes = read(&self.path, MAX_PEM_BYTES)?;
         TrustBundle::from_pem(self.domain.clone(), &bytes).map_err(|error| {
             let mut refusal = Refusal::of_bundle(&error);
             refusal.message = format!("`{}`: {error}", self.path.display());
@@ -52,7 +52,7 @@ impl BundleFile {
 
 /// Reads the chain that is to be judged.
 pub(super) fn chain(path: &Path) -> Result<Chain, Refusal> {
-    let bytes = read(path)?;
+    let bytes = read(path, MAX_PEM_BYTES)?;
     let holds_key = contains(&bytes, b"PRIVATE KEY-----");
     match certificates_from_pem(&bytes) {
         Ok(certificates) => Ok(Chain {
@@ -114,11 +114,9 @@ fn form(bytes: &[u8], path: &Path) -> Option<String> {
     }
 }
 
-/// A little more than the longest PEM text, so that one that is too long is seen to be.
-fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
-    let limit = u64::try_from(MAX_PEM_BYTES)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
+/// Reads a file to its end, but no further than a little more than the limit, so that one that is too long is seen to be.
+pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Refusal> {
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
     let unreadable = |message| Refusal {
         reason: "unreadable",

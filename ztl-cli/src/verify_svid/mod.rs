@@ -1,5 +1,6 @@
 //! `ztl verify-svid`: would this chain prove a peer, and if not, why not and how to mend it.
 
+mod crl;
 mod input;
 mod refusal;
 mod text;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use serde_json::Value;
 use ztl_core::{Peer, Timestamp};
-use ztl_mtls::{BundleSet, Bundles, Prover, Purpose};
+use ztl_mtls::{BundleSet, Bundles, Leaf, Prover, Purpose, Revocation, UnknownStatus};
 
 use self::input::{BundleFile, Chain};
 use self::refusal::Refusal;
@@ -32,6 +33,13 @@ pub(crate) struct Args {
     /// The authorities of a trust domain, in PEM; may be given several times, once for each domain
     #[arg(long = "bundle", value_name = "TD=FILE", required = true, value_parser = input::bundle)]
     bundles: Vec<BundleFile>,
+    /// Revocation lists of the leaf's trust domain, in PEM or DER; may be given several times. A certificate whose issuer's lists do
+    /// not cover it is refused
+    #[arg(long = "crl", value_name = "FILE")]
+    crls: Vec<PathBuf>,
+    /// Take a certificate that no revocation list covers as not revoked
+    #[arg(long, requires = "crls")]
+    allow_unknown_status: bool,
     /// When it is judged, such as 2026-11-22T04:00:00Z; the system clock where it is left out
     #[arg(long, value_name = "RFC3339", value_parser = rfc3339::parse)]
     at: Option<Timestamp>,
@@ -84,7 +92,8 @@ fn judge(args: &Args, chain: Result<&Chain, &Refusal>, now: Timestamp) -> Result
     let bundles = bundles.collect::<Result<Vec<_>, _>>()?;
     let set = BundleSet::new(bundles).map_err(|error| Refusal::of_bundle(&error))?;
     let chain = chain.map_err(Refusal::clone)?;
-    let mut prover = Prover::new(Bundles::new(set), &ztl_mtls::provider());
+    let mut prover = Prover::new(Bundles::new(set), &ztl_mtls::provider())
+        .with_revocation(revocation(args, chain)?);
     if args.allow_dev_authority {
         prover = prover.allow_dev_authority();
     }
@@ -95,6 +104,22 @@ fn judge(args: &Args, chain: Result<&Chain, &Refusal>, now: Timestamp) -> Result
     prover
         .prove(&chain.certificates, now, purpose)
         .map_err(|error| Refusal::of_chain(&error, chain, &args.bundles))
+}
+
+/// The lists speak of the trust domain that the leaf names; where it names none the chain is refused before they are asked.
+fn revocation(args: &Args, chain: &Chain) -> Result<Revocation, Refusal> {
+    let revocation = Revocation::new();
+    let lists = crl::read(&args.crls)?;
+    let leaf = chain.certificates.first().map(|der| Leaf::read(der));
+    if let (false, Some(Ok(leaf))) = (args.crls.is_empty(), leaf) {
+        let unknown = match args.allow_unknown_status {
+            true => UnknownStatus::Allow,
+            false => UnknownStatus::Deny,
+        };
+        let set = crl::set(leaf.id().trust_domain(), lists)?;
+        revocation.replace_crls(set.with_unknown_status(unknown));
+    }
+    Ok(revocation)
 }
 
 /// Keys in the order in which they are documented.

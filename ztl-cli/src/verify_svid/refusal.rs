@@ -3,7 +3,7 @@
 use core::fmt;
 
 use ztl_core::TrustDomain;
-use ztl_mtls::{BundleError, Leaf, LeafError, ProveError};
+use ztl_mtls::{BundleError, Leaf, ProveError};
 
 use super::input::{BundleFile, Chain};
 use crate::exit::Exit;
@@ -33,12 +33,27 @@ impl Refusal {
         }
     }
 
+    /// A revocation list that cannot be used, so that nothing can be said of whom it lists.
+    pub(super) fn of_crl(message: String) -> Self {
+        Self {
+            reason: "crl_invalid",
+            clause: "RFC 5280 §5",
+            message,
+            help: vec![
+                "fetch the list again from whoever issues it; complete lists of version 2 are read, in PEM or DER"
+                    .to_owned(),
+            ],
+            exit: Exit::Usage,
+        }
+    }
+
     /// A chain that was judged and refused.
     pub(super) fn of_chain(error: &ProveError, chain: &Chain, bundles: &[BundleFile]) -> Self {
-        let mut help = vec![error.help().to_owned()];
-        if let ProveError::Leaf(broken) = error {
-            help.extend(other_leaf(broken, chain));
+        let mut help = Vec::new();
+        if let ProveError::Leaf(_) = error {
+            help.extend(other_leaf(chain));
         }
+        help.push(error.help().to_owned());
         if let ProveError::UnknownTrustDomain(_) = error {
             let given: Vec<_> = bundles
                 .iter()
@@ -58,7 +73,7 @@ impl Refusal {
 }
 
 /// The first certificate is no leaf, and a later one is.
-fn other_leaf(_: &LeafError, chain: &Chain) -> Option<String> {
+fn other_leaf(chain: &Chain) -> Option<String> {
     let mut rest = (2..).zip(chain.certificates.iter().skip(1));
     rest.find_map(|(place, der)| {
         let leaf = Leaf::read(der).ok()?;

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use ztl_core::{Peer, Timestamp};
-use ztl_mtls::Leaf;
+use ztl_mtls::{Denied, Leaf};
 
 use super::input::Chain;
 use super::refusal::Refusal;
@@ -42,7 +42,10 @@ pub(super) fn write(
     let count = chain.certificates.len();
     writeln!(out, "judged at      {}", rfc3339::show(now))?;
     writeln!(out, "certificates   {count}")?;
-    let Some(Ok(leaf)) = chain.certificates.first().map(|der| Leaf::read(der)) else {
+    let Some(der) = chain.certificates.first() else {
+        return Ok(());
+    };
+    let Ok(leaf) = Leaf::read(der) else {
         return Ok(());
     };
     let says = if judged.is_ok() { "" } else { " (not proved)" };
@@ -54,9 +57,18 @@ pub(super) fn write(
         rfc3339::show(begins),
         rfc3339::show(ends)
     )?;
-    writeln!(out, "serial         {}", hex(leaf.serial()))?;
     writeln!(out, "certificate    sha256:{}", hex(leaf.sha256()))?;
-    writeln!(out, "public key     sha256:{}", hex(leaf.key().as_bytes()))?;
+    writeln!(
+        out,
+        "\nto deny it, put one of these lines into a deny list:"
+    )?;
+    writeln!(out, "{}", Denied::Id(leaf.id().clone()))?;
+    for named in [Denied::key_of(der), Denied::serial_of(der)]
+        .into_iter()
+        .flatten()
+    {
+        writeln!(out, "{named}")?;
+    }
     Ok(())
 }
 

@@ -3,6 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use ::rustls::client::danger::HandshakeSignatureValid;
+#[cfg(feature = "tls12")]
+use ::rustls::crypto::verify_tls12_signature;
 use ::rustls::crypto::verify_tls13_signature;
 use ::rustls::{CertificateError, DigitallySignedStruct, Error};
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -10,7 +12,7 @@ use ztl_core::Peer;
 
 use super::error::{ProveError, timestamp};
 use super::proved::Proved;
-use super::prover::{Prover, Purpose};
+use super::prover::{Prover, Purpose, Tls12};
 
 /// The embedding crate does not want the proved peer. It keeps the reason itself; the peer sees the alert `access_denied`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +20,13 @@ pub struct Refused;
 
 /// Asked once a handshake, after the peer is proved and before the handshake ends: the place to permit the flow.
 pub type PeerHook = Arc<dyn Fn(Peer) -> Result<(), Refused> + Send + Sync>;
+
+/// Which protocol the signature is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    Tls12,
+    Tls13,
+}
 
 enum Outcome {
     Accepted(Proved),
@@ -64,22 +73,31 @@ impl Handshake {
         }
     }
 
-    /// The peer's CertificateVerify message (RFC 8446 §4.4.3). Whoever signed it holds the key of the leaf, so the peer is
+    /// The peer's CertificateVerify message (RFC 8446 §4.4.3); in TLS 1.2 the same (RFC 5246 §7.4.8), or the signature over the
+    /// server's share of the key exchange (RFC 8422 §5.4). Whoever signed it holds the key of the leaf, so the peer is
     /// proved, and the hook is asked. Not before: a certificate alone is public, anyone can send it.
     pub(crate) fn certificate_verify(
         &self,
         message: &[u8],
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
+        version: Version,
     ) -> Result<HandshakeSignatureValid, Error> {
         let Some(Ok(proved)) = self.chain.get() else {
             return Err(self.fail(ProveError::NoCertificate));
         };
-        let valid = verify_tls13_signature(message, leaf, signed, self.prover.algorithms())
-            .inspect_err(|_| {
-                // The first failure stays.
-                let _ = self.failure.set(ProveError::NoPossession);
-            })?;
+        let verify = match (version, self.prover.tls12()) {
+            (Version::Tls13, _) => verify_tls13_signature,
+            #[cfg(feature = "tls12")]
+            (Version::Tls12, Tls12::Accept) => verify_tls12_signature,
+            (Version::Tls12, Tls12::Refuse) => {
+                return Err(Error::General("only TLS 1.3 is spoken".to_owned()));
+            }
+        };
+        let valid = verify(message, leaf, signed, self.prover.algorithms()).inspect_err(|_| {
+            // The first failure stays.
+            let _ = self.failure.set(ProveError::NoPossession);
+        })?;
         let answer = (self.hook)(proved.peer.clone());
         let outcome = match answer {
             Ok(()) => Outcome::Accepted(proved.clone()),

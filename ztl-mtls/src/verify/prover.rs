@@ -38,6 +38,14 @@ pub(crate) enum DevAuthority {
     Accept,
 }
 
+/// Whether a peer may show that it holds its key as TLS 1.2 does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tls12 {
+    Refuse,
+    #[cfg(feature = "tls12")]
+    Accept,
+}
+
 /// Proves peers by their X.509-SVIDs: knows bundles and signature algorithms, no socket, clock or policy. Cheap to clone.
 ///
 /// 1. At most 16 certificates of at most 64 KiB each are looked at (rule 31).
@@ -89,6 +97,7 @@ pub struct Prover {
     algorithms: WebPkiSupportedAlgorithms,
     dev_authority: DevAuthority,
     cache: Arc<Cache>,
+    tls12: Tls12,
 }
 
 impl Prover {
@@ -101,6 +110,7 @@ impl Prover {
             algorithms: provider.signature_verification_algorithms,
             dev_authority: DevAuthority::Refuse,
             cache: Arc::new(Cache::new(cache::DEFAULT_ENTRIES)),
+            tls12: Tls12::Refuse,
         }
     }
 
@@ -140,6 +150,19 @@ impl Prover {
             ..self.clone()
         };
         other.with_cache_size(self.cache.len())
+    }
+
+    /// Verifiers made of it also judge connections of TLS 1.2, where a configuration speaks it
+    /// ([`server_config_allowing_tls12`](crate::server_config_allowing_tls12)). What proves a chain stays the same.
+    #[cfg(feature = "tls12")]
+    #[must_use]
+    pub const fn allow_tls12(mut self) -> Self {
+        self.tls12 = Tls12::Accept;
+        self
+    }
+
+    pub(crate) const fn tls12(&self) -> Tls12 {
+        self.tls12
     }
 
     /// The bundles it proves by.

@@ -1,6 +1,7 @@
 //! The two adapters: a rustls verifier for the end that is called, and one for the end that calls.
 //!
-//! Each judges **one connection** and keeps what it found, so make one a handshake. Both run TLS 1.3 only. Session resumption
+//! Each judges **one connection** and keeps what it found, so make one a handshake. Both run TLS 1.3, and TLS 1.2 only if that was
+//! allowed ([`Prover`]). Session resumption
 //! must be off, as [`server_config`](crate::server_config) and [`client_config`](crate::client_config) see to: a resumed session
 //! does not ask its verifier.
 
@@ -14,7 +15,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use ztl_core::{Peer, Timestamp};
 
 use super::error::ProveError;
-use super::handshake::{Handshake, PeerHook};
+use super::handshake::{Handshake, PeerHook, Version};
 use super::proved::{Generations, Proved};
 use super::prover::{Prover, Purpose};
 
@@ -111,11 +112,12 @@ impl ClientCertVerifier for ClientVerifier {
 
     fn verify_tls12_signature(
         &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(only_tls13())
+        self.handshake
+            .certificate_verify(message, cert, signed, Version::Tls12)
     }
 
     fn verify_tls13_signature(
@@ -124,7 +126,8 @@ impl ClientCertVerifier for ClientVerifier {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.handshake.certificate_verify(message, cert, signed)
+        self.handshake
+            .certificate_verify(message, cert, signed, Version::Tls13)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -211,11 +214,12 @@ impl ServerCertVerifier for ServerVerifier {
 
     fn verify_tls12_signature(
         &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(only_tls13())
+        self.handshake
+            .certificate_verify(message, cert, signed, Version::Tls12)
     }
 
     fn verify_tls13_signature(
@@ -224,7 +228,8 @@ impl ServerCertVerifier for ServerVerifier {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.handshake.certificate_verify(message, cert, signed)
+        self.handshake
+            .certificate_verify(message, cert, signed, Version::Tls13)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -238,8 +243,4 @@ impl fmt::Debug for ServerVerifier {
             .field("peer", &self.peer())
             .finish_non_exhaustive()
     }
-}
-
-fn only_tls13() -> Error {
-    Error::General("only TLS 1.3 is spoken".to_owned())
 }
