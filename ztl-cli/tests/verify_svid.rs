@@ -16,6 +16,8 @@ use rcgen::{
     SerialNumber,
 };
 use serde_json::Value;
+use ztl_core::TrustDomain;
+use ztl_mtls::{SpiffeBundle, TrustBundle};
 
 /// What stands on standard output: one object of these four keys, and nothing else.
 fn object(run: &Run) -> Value {
@@ -409,4 +411,31 @@ fn a_revocation_list_that_is_none_is_2_and_proves_nobody() {
     }
     let (code, reason, _) = refused(&pki.verify(&leaf, &["--crl", "not-there.crl"]));
     assert_eq!((code, reason.as_str()), (2, "unreadable"));
+}
+
+#[test]
+fn a_bundle_may_be_a_spiffe_bundle_document() {
+    let pki = Pki::new("verify-svid-json");
+    let domain = TrustDomain::parse("a.test").expect("domain");
+    let bundle = TrustBundle::from_pem_file(domain, pki.folder.join("bundle.pem"));
+    let bundle = SpiffeBundle::new(bundle.expect("bundle"));
+    let document = bundle.to_json().expect("JSON");
+    let chain = pki.file("chain.pem", pki.leaf(|_| {}));
+    let verify = |document: &str| {
+        let file = pki.file("bundle.json", document);
+        let bundle = format!("a.test={file}");
+        ztl(&["verify-svid", "--bundle", &bundle, "--at", AT, &chain])
+    };
+    let run = verify(&document);
+    assert_eq!(object(&run)["ok"], true, "{}", run.stderr);
+    // Rule 21: a document without authorities proves nobody.
+    let run = verify(r#"{"keys":[]}"#);
+    assert_eq!(
+        refused(&run),
+        finding("empty_bundle", "SPIFFE Bundle §4.1.3")
+    );
+    for bad in ["{", r#"{"keys":[],"keys":[]}"#, "{}"] {
+        let (code, reason, _) = refused(&verify(bad));
+        assert_eq!((code, reason.as_str()), (2, "bundle_invalid"), "{bad}");
+    }
 }

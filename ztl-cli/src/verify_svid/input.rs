@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rustls_pki_types::CertificateDer;
 use ztl_core::TrustDomain;
-use ztl_mtls::{MAX_PEM_BYTES, PemError, TrustBundle, certificates_from_pem};
+use ztl_mtls::{MAX_PEM_BYTES, PemError, SpiffeBundle, TrustBundle, certificates_from_pem};
 
 use super::refusal::Refusal;
 use crate::exit::{Exit, Failure};
@@ -39,11 +39,19 @@ pub(super) fn bundle(text: &str) -> Result<BundleFile, String> {
 }
 
 impl BundleFile {
+    /// A bundle document where it begins with `{`, else certificates in PEM.
     pub(super) fn load(&self) -> Result<TrustBundle, Refusal> {
         let bytes = read(&self.path, MAX_PEM_BYTES)?;
-        TrustBundle::from_pem(self.domain.clone(), &bytes).map_err(|error| {
-            let mut refusal = Refusal::of_bundle(&error);
-            refusal.message = format!("`{}`: {error}", self.path.display());
+        let domain = self.domain.clone();
+        let bundle = if bytes.trim_ascii_start().starts_with(b"{") {
+            SpiffeBundle::from_json(domain, &bytes)
+                .map(|bundle| bundle.x509().clone())
+                .map_err(|error| Refusal::of_bundle(&error))
+        } else {
+            TrustBundle::from_pem(domain, &bytes).map_err(|error| Refusal::of_bundle(&error))
+        };
+        bundle.map_err(|mut refusal| {
+            refusal.message = format!("`{}`: {}", self.path.display(), refusal.message);
             refusal.help.extend(form(&bytes, &self.path));
             refusal
         })

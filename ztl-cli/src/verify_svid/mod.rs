@@ -30,7 +30,7 @@ pub(crate) struct Args {
     /// The chain in PEM as the workload presents it, leaf first, without the authority; `-` reads standard input
     #[arg(value_name = "CHAIN.pem")]
     chain: PathBuf,
-    /// The authorities of a trust domain, in PEM; may be given several times, once for each domain
+    /// The authorities of a trust domain, in PEM or as a SPIFFE bundle document (JSON); may be given several times, once for each domain
     #[arg(long = "bundle", value_name = "TD=FILE", required = true, value_parser = input::bundle)]
     bundles: Vec<BundleFile>,
     /// Revocation lists of the leaf's trust domain, in PEM or DER; may be given several times. A certificate whose issuer's lists do

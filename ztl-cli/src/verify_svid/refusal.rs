@@ -3,7 +3,7 @@
 use core::fmt;
 
 use ztl_core::TrustDomain;
-use ztl_mtls::{BundleError, Leaf, ProveError};
+use ztl_mtls::{Leaf, ProveError};
 
 use super::input::{BundleFile, Chain};
 use crate::exit::Exit;
@@ -20,7 +20,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     /// A bundle that proves nobody because it cannot be used.
-    pub(super) fn of_bundle(error: &BundleError) -> Self {
+    pub(super) fn of_bundle(error: &dyn core::error::Error) -> Self {
         Self {
             reason: "bundle_invalid",
             clause: "SPIFFE Bundle §4",
