@@ -5,6 +5,7 @@ mod authorize;
 #[cfg(feature = "client")]
 mod egress;
 mod guard;
+mod live;
 mod name;
 mod peer;
 mod refresh;
@@ -18,11 +19,12 @@ pub use authorize::{Authorize, AuthorizeLayer, Refused, ResponseBody, ResponseFu
 #[cfg(feature = "client")]
 pub use egress::{Client, EgressError};
 pub use guard::{BuildError, Guard, GuardBuilder, SwapError};
+pub use live::{Connection, ConnectionState};
 pub use name::Ambiguity;
 pub use peer::Peer;
 pub use refresh::FileError;
 #[cfg(feature = "serve")]
-pub use serve::{PublicTls, ServeError};
+pub use serve::{PublicTls, RequestBody, ServeError};
 
 pub use ztl_core as core;
 pub use ztl_mtls as mtls;

@@ -63,7 +63,9 @@ pub(super) fn chain(path: &Path) -> Result<Chain, Refusal> {
             let mut help = vec![remedy(error).to_owned()];
             help.extend(form(&bytes, path));
             if holds_key {
-                help.push("the file holds a private key: give the file of its certificates".to_owned());
+                help.push(
+                    "the file holds a private key: give the file of its certificates".to_owned(),
+                );
             }
             Err(Refusal {
                 reason: match error {
@@ -93,7 +95,9 @@ impl Chain {
 const fn remedy(error: PemError) -> &'static str {
     match error {
         PemError::TooLong => "present the leaf and the intermediates of one path, nothing else",
-        PemError::NoCertificate => "a chain is PEM: one section `CERTIFICATE` after the other, leaf first",
+        PemError::NoCertificate => {
+            "a chain is PEM: one section `CERTIFICATE` after the other, leaf first"
+        }
         _ => "the file was cut off or changed: fetch it again",
     }
 }
@@ -120,7 +124,10 @@ fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
         reason: "unreadable",
         clause: "law 1",
         message,
-        help: vec!["what cannot be read proves nobody: see that the file is there and may be read".to_owned()],
+        help: vec![
+            "what cannot be read proves nobody: see that the file is there and may be read"
+                .to_owned(),
+        ],
         exit: Exit::Usage,
     };
     let outcome = if path.as_os_str() == STDIN {
@@ -134,7 +141,10 @@ fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
     };
     match outcome {
         Ok(_) => Ok(bytes),
-        Err(error) => Err(unreadable(format!("cannot read `{}`: {error}", path.display()))),
+        Err(error) => Err(unreadable(format!(
+            "cannot read `{}`: {error}",
+            path.display()
+        ))),
     }
 }
 

@@ -79,11 +79,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(judged.map_or_else(|refusal| refusal.exit, |_| Exit::Fine))
 }
 
-fn judge(
-    args: &Args,
-    chain: Result<&Chain, &Refusal>,
-    now: Timestamp,
-) -> Result<Peer, Refusal> {
+fn judge(args: &Args, chain: Result<&Chain, &Refusal>, now: Timestamp) -> Result<Peer, Refusal> {
     let bundles = args.bundles.iter().map(BundleFile::load);
     let bundles = bundles.collect::<Result<Vec<_>, _>>()?;
     let set = BundleSet::new(bundles).map_err(|error| Refusal::of_bundle(&error))?;

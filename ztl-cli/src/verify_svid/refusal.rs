@@ -40,7 +40,10 @@ impl Refusal {
             help.extend(other_leaf(broken, chain));
         }
         if let ProveError::UnknownTrustDomain(_) = error {
-            let given: Vec<_> = bundles.iter().map(|bundle| quoted(&bundle.domain)).collect();
+            let given: Vec<_> = bundles
+                .iter()
+                .map(|bundle| quoted(&bundle.domain))
+                .collect();
             help.push(format!("bundles are given for {}", given.join(", ")));
         }
         help.extend(chain.key_inside());

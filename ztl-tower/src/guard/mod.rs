@@ -13,12 +13,15 @@ use rustls::crypto::CryptoProvider;
 use tokio::sync::watch;
 use ztl_core::policy::Policy;
 use ztl_core::{Engine, EngineError, Timestamp};
-use ztl_mtls::{BundleSet, Bundles, IdentitySource, Prover, X509Svid};
+use ztl_mtls::{
+    BundleSet, Bundles, CrlSet, Denied, DenyList, IdentitySource, Prover, Revocation, X509Svid,
+};
 
 pub use builder::GuardBuilder;
 pub use error::{BuildError, SwapError};
 
 use crate::authorize::AuthorizeLayer;
+use crate::live::{Connection, Registry};
 
 /// Reads the wall clock. Tests put their own in its place.
 pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -57,6 +60,7 @@ pub(crate) struct Inner {
     limits: Limits,
     clock: Clock,
     changes: watch::Sender<u64>,
+    registry: Registry,
     shutdown: watch::Sender<bool>,
     #[cfg(feature = "client")]
     pool: crate::egress::Pool,
@@ -76,6 +80,8 @@ pub(crate) struct Limits {
     pub(crate) idle: Duration,
     /// From the request to end to the last connection cut.
     pub(crate) drain: Duration,
+    /// From a rotation of our own SVID to the end of the connections that rest on the one before.
+    pub(crate) rotation: Duration,
     /// From the first packet of an egress connection to the end of its handshake.
     pub(crate) connect: Duration,
     /// Handshakes that compute at once; a slot is taken when a whole ClientHello is there (T35).
@@ -93,6 +99,7 @@ impl Default for Limits {
             header: Duration::from_secs(10),
             idle: Duration::from_secs(300),
             drain: Duration::from_secs(10),
+            rotation: Duration::from_secs(300),
             connect: Duration::from_secs(10),
             handshakes: 256,
             connections: 16_384,
@@ -156,19 +163,74 @@ impl Guard {
                 now,
             });
         }
-        Ok(self.0.identity.swap(svid)?)
+        self.0.identity.swap(svid)?;
+        self.changed();
+        Ok(())
     }
 
-    /// Takes other trust bundles. What was proved under the earlier ones has to be proved again: open connections end.
+    /// Takes other trust bundles. Every open connection is proved again by them: it lives on, or ends within a second.
     pub fn swap_bundles(&self, bundles: BundleSet) {
         self.0.bundles.swap(bundles);
-        self.0.engine.withdraw_flows();
-        self.changed();
+        self.trust_changed();
+    }
+
+    /// Denies a workload, a key or a certificate from now on. Its open connections end within a second.
+    pub fn deny(&self, denied: Denied) {
+        self.revocation().deny(denied);
+        self.trust_changed();
+    }
+
+    /// Takes back one [`deny`](Self::deny).
+    pub fn undeny(&self, denied: &Denied) {
+        self.revocation().undeny(denied);
+        self.trust_changed();
+    }
+
+    /// Takes another deny list. What was [denied](Self::deny) one by one stays denied.
+    pub fn swap_deny_list(&self, deny_list: DenyList) {
+        self.revocation().swap_deny_list(deny_list);
+        self.trust_changed();
+    }
+
+    /// Takes the revocation lists of a trust domain, in place of those that it had.
+    pub fn swap_crls(&self, crls: CrlSet) {
+        self.revocation().replace_crls(crls);
+        self.trust_changed();
+    }
+
+    /// The connections that are open, those within their handshake among them, in no order.
+    #[must_use]
+    pub fn connections(&self) -> Vec<Connection> {
+        let open = self.0.registry.all();
+        open.iter().map(|live| live.shown()).collect()
     }
 
     /// Ends every listener of this guard: no new connection, running requests finish, what is open at the deadline is cut.
     pub fn shutdown(&self) {
         self.0.shutdown.send_replace(true);
+        let by = self.now().saturating_add(self.limits().drain);
+        for live in self.0.registry.all() {
+            live.drain(by);
+        }
+    }
+
+    pub(crate) fn is_shutting_down(&self) -> bool {
+        *self.0.shutdown.borrow()
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    fn revocation(&self) -> &Revocation {
+        self.0.prover.revocation()
+    }
+
+    /// What proofs rest on was changed first; who sees the same count before and after a proof has one that rests on what is in
+    /// force (T5).
+    fn trust_changed(&self) {
+        self.0.engine.withdraw_flows();
+        self.changed();
     }
 
     pub(crate) fn now(&self) -> Timestamp {
