@@ -7,6 +7,7 @@ mod egress;
 #[cfg(feature = "federation")]
 mod federation;
 mod guard;
+mod live;
 mod name;
 mod peer;
 mod refresh;
@@ -24,11 +25,12 @@ pub use egress::{Client, EgressError};
 #[cfg(feature = "federation")]
 pub use federation::{FederatedBundle, FederationError, Refreshed};
 pub use guard::{BuildError, Guard, GuardBuilder, SwapError};
+pub use live::{Connection, ConnectionState};
 pub use name::Ambiguity;
 pub use peer::Peer;
 pub use refresh::FileError;
 #[cfg(feature = "serve")]
-pub use serve::{PublicTls, ServeError};
+pub use serve::{PublicTls, RequestBody, ServeError};
 
 pub use ztl_core as core;
 pub use ztl_mtls as mtls;

@@ -1,11 +1,13 @@
 //! A request's action: what the service will really perform, or a refusal.
 
+use core::cell::Cell;
 use core::fmt;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, UPGRADE};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
-use ztl_core::{Action, PathError};
+use ztl_core::{Action, Headers, PathError};
 
 /// Fields by which a client asks a framework to act under another method than the request's own.
 static METHOD_OVERRIDES: [HeaderName; 3] = [
@@ -84,25 +86,70 @@ pub(crate) fn action(parts: &Parts) -> Result<Action<'_>, Ambiguity> {
     {
         return Err(Ambiguity::MethodCase);
     }
-    let target = parts
-        .uri
-        .path_and_query()
-        .map_or("", http::uri::PathAndQuery::as_str);
+    let mut upgrades = parts.headers.get_all(UPGRADE).iter();
+    let (upgrade, more) = (upgrades.next(), upgrades.next());
+    let protocol = parts.extensions.get::<hyper::ext::Protocol>();
+    if protocol.is_none() && more.is_some() {
+        return Err(Ambiguity::Upgrade);
+    }
+    named(
+        parts.method.as_str(),
+        parts.uri.path_and_query(),
+        upgrade,
+        protocol,
+    )
+}
+
+fn named<'a>(
+    method: &str,
+    target: Option<&'a PathAndQuery>,
+    upgrade: Option<&'a HeaderValue>,
+    protocol: Option<&'a hyper::ext::Protocol>,
+) -> Result<Action<'a>, Ambiguity> {
+    let target = target.map_or("", PathAndQuery::as_str);
     // RFC 8441: an extended CONNECT opens what an Upgrade opens in HTTP/1.1, and is judged as that.
-    if let Some(protocol) = parts.extensions.get::<hyper::ext::Protocol>() {
+    if let Some(protocol) = protocol {
         return Action::request("GET", target)
             .map(|action| action.with_upgrade(protocol.as_str()))
             .map_err(Ambiguity::Path);
     }
-    let action = Action::request(parts.method.as_str(), target).map_err(Ambiguity::Path)?;
-    let mut upgrades = parts.headers.get_all(UPGRADE).iter();
-    match (upgrades.next(), upgrades.next()) {
-        (None, _) => Ok(action),
-        (Some(token), None) => token
+    let action = Action::request(method, target).map_err(Ambiguity::Path)?;
+    match upgrade {
+        None => Ok(action),
+        Some(token) => token
             .to_str()
             .map(|token| action.with_upgrade(token))
             .map_err(|_| Ambiguity::Upgrade),
-        (Some(_), Some(_)) => Err(Ambiguity::Upgrade),
+    }
+}
+
+/// The header fields of a request, as a rule reads them.
+pub(crate) struct Fields<'a> {
+    fields: &'a HeaderMap,
+    read: Cell<bool>,
+}
+
+impl<'a> Fields<'a> {
+    pub(crate) const fn new(fields: &'a HeaderMap) -> Self {
+        Self {
+            fields,
+            read: Cell::new(false),
+        }
+    }
+
+    /// The fields again, where a rule read one.
+    #[cfg(feature = "serve")]
+    pub(crate) fn kept(&self) -> Option<HeaderMap> {
+        self.read.get().then(|| self.fields.clone())
+    }
+}
+
+impl Headers for Fields<'_> {
+    fn for_each(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        self.read.set(true);
+        for value in self.fields.get_all(name) {
+            each(value.as_bytes());
+        }
     }
 }
 
@@ -118,7 +165,7 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct WireTarget {
     method: Method,
-    target: Option<http::uri::PathAndQuery>,
+    target: Option<PathAndQuery>,
     upgrade: Option<HeaderValue>,
     protocol: Option<hyper::ext::Protocol>,
     authorization: Option<HeaderValue>,
@@ -136,6 +183,17 @@ impl WireTarget {
             authorization: authorizations.next().cloned(),
             more_authorizations: authorizations.next().is_some(),
         }
+    }
+
+    /// What it was judged as.
+    #[cfg(feature = "serve")]
+    pub(crate) fn action(&self) -> Result<Action<'_>, Ambiguity> {
+        named(
+            self.method.as_str(),
+            self.target.as_ref(),
+            self.upgrade.as_ref(),
+            self.protocol.as_ref(),
+        )
     }
 }
 

@@ -32,7 +32,47 @@ impl Engine {
         evidence: &Evidence<'_>,
         now: Timestamp,
     ) -> Result<ActionPermit, Denial> {
-        self.check_permit(permit, now)?;
+        self.check_permit(permit, self.trust_generation(), now)?;
+        self.authorize_checked(permit, action, evidence, now)
+    }
+
+    /// As [`authorize`](Self::authorize), for a permit whose connection can be proved again: where what it rests on was withdrawn,
+    /// `renew` proves and permits first, and the action is authorized on that (T5). It is asked again where something is withdrawn
+    /// meanwhile, at most 16 times.
+    ///
+    /// # Errors
+    /// [`Denial`], that of `renew` among them.
+    pub fn authorize_or_renew(
+        &self,
+        permit: &FlowPermit,
+        renew: impl Fn() -> Result<FlowPermit, Denial>,
+        action: &Action<'_>,
+        evidence: &Evidence<'_>,
+        now: Timestamp,
+    ) -> Result<ActionPermit, Denial> {
+        let trust = self.trust_generation();
+        if permit.0.engine == self.id && permit.0.trust_generation != trust {
+            for _ in 0..16 {
+                let trust = self.trust_generation();
+                let renewed = renew()?;
+                // Compared with what was read before: what changes from here on is a change after the decision.
+                if renewed.0.trust_generation == trust {
+                    self.check_permit(&renewed, trust, now)?;
+                    return self.authorize_checked(&renewed, action, evidence, now);
+                }
+            }
+        }
+        self.check_permit(permit, trust, now)?;
+        self.authorize_checked(permit, action, evidence, now)
+    }
+
+    fn authorize_checked(
+        &self,
+        permit: &FlowPermit,
+        action: &Action<'_>,
+        evidence: &Evidence<'_>,
+        now: Timestamp,
+    ) -> Result<ActionPermit, Denial> {
         // What was permitted under the policy in force is judged by what the permit brings along.
         if permit.0.epoch == self.epoch() {
             let judged = Judged {
@@ -130,17 +170,22 @@ impl Engine {
     }
 
     /// Whether a permit is this engine's, and still good (T5).
-    pub(super) fn check_permit(&self, permit: &FlowPermit, now: Timestamp) -> Result<(), Denial> {
-        let reason =
-            if permit.0.engine != self.id || permit.0.trust_generation != self.trust_generation() {
-                Reason::FlowWithdrawn
-            } else if !self.clock.trusts(now) {
-                Reason::ClockUntrusted
-            } else if now >= permit.expires_at() {
-                Reason::IdentityExpired
-            } else {
-                return Ok(());
-            };
+    pub(super) fn check_permit(
+        &self,
+        permit: &FlowPermit,
+        trust_generation: u64,
+        now: Timestamp,
+    ) -> Result<(), Denial> {
+        let reason = if permit.0.engine != self.id || permit.0.trust_generation != trust_generation
+        {
+            Reason::FlowWithdrawn
+        } else if !self.clock.trusts(now) {
+            Reason::ClockUntrusted
+        } else if now >= permit.expires_at() {
+            Reason::IdentityExpired
+        } else {
+            return Ok(());
+        };
         let stage = if reason == Reason::FlowWithdrawn {
             Stage::Flow
         } else {

@@ -73,7 +73,7 @@ impl Engine {
     /// # Errors
     /// [`Denial`] where the flow would no longer be permitted.
     pub fn renew_flow(&self, permit: &FlowPermit, now: Timestamp) -> Result<FlowPermit, Denial> {
-        self.check_permit(permit, now)?;
+        self.check_permit(permit, self.trust_generation(), now)?;
         if permit.0.epoch == self.epoch() {
             Ok(permit.clone())
         } else {

@@ -9,12 +9,12 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 use ztl_core::{
-    ActionPermit, Claims, DecisionId, Direction, Evidence, Flow, FlowPermit, Headers, Reason, Stage,
+    ActionPermit, Claims, DecisionId, Direction, Evidence, Flow, FlowPermit, Reason, Stage,
 };
 
 use super::response::{Credential, Dress, Refused, ResponseBody, refusal};
 use crate::guard::Guard;
-use crate::name::{self, WireTarget};
+use crate::name::{self, Fields, WireTarget};
 use crate::peer::Peer;
 
 /// Judges every request before the inner service sees it. Made by [`AuthorizeLayer`](super::AuthorizeLayer).
@@ -27,6 +27,22 @@ pub struct Authorize<S> {
 impl<S> Authorize<S> {
     pub(crate) const fn new(inner: S, guard: Guard) -> Self {
         Self { inner, guard }
+    }
+
+    /// The answer to a request whose connection is no longer permitted.
+    #[cfg(feature = "serve")]
+    pub(crate) fn refuse<B, F, R>(
+        denial: ztl_core::Denial,
+        request: Request<B>,
+    ) -> ResponseFuture<F, R> {
+        let (parts, _) = request.into_parts();
+        let refused = Refused {
+            denial,
+            detail: None,
+        };
+        ResponseFuture::Refusal {
+            response: Some(refusal(refused, Credential::Absent, dress(&parts))),
+        }
     }
 
     /// The service inside.
@@ -119,17 +135,6 @@ struct Judged {
     trust_generation: u64,
 }
 
-/// The headers of a request, as a rule reads them.
-struct Fields<'a>(&'a http::HeaderMap);
-
-impl Headers for Fields<'_> {
-    fn for_each(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
-        for value in self.0.get_all(name) {
-            each(value.as_bytes());
-        }
-    }
-}
-
 type Refusal = (Box<Refused>, Credential);
 
 /// Judges a request. Permitted, it carries an [`ActionPermit`], its [`Peer`] and its [`Claims`] in its extensions.
@@ -155,7 +160,9 @@ fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
             return Ok(());
         }
     }
-    let (claims, credential, detail, permitted) = {
+    #[cfg(feature = "serve")]
+    let asking = parts.extensions.get::<crate::live::Asking>().cloned();
+    let (claims, credential, detail, kept, permitted) = {
         // T34: the cheap question before the dear one.
         let action = name::action(parts).map_err(|ambiguity| {
             let denial = engine.refuse_on(&flow, None, Reason::PathAmbiguous, now);
@@ -168,15 +175,39 @@ fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
             )
         })?;
         let (claims, credential, detail) = evidence(guard, &flow, parts);
-        let fields = Fields(&parts.headers);
+        let fields = Fields::new(&parts.headers);
         let mut evidence = Evidence::none().with_headers(&fields);
         if let Some(claims) = &claims {
             evidence = evidence.with_claims(claims);
         }
+        #[cfg(feature = "serve")]
+        let permitted = match &asking {
+            Some(asking) => {
+                let renew = || asking.renew(guard);
+                engine.authorize_or_renew(&flow, renew, &action, &evidence, now)
+            }
+            None => engine.authorize(&flow, &action, &evidence, now),
+        };
+        #[cfg(not(feature = "serve"))]
         let permitted = engine.authorize(&flow, &action, &evidence, now);
-        (claims, credential, detail, permitted)
+        #[cfg(feature = "serve")]
+        let kept = asking.is_some().then(|| fields.kept()).flatten();
+        #[cfg(not(feature = "serve"))]
+        let kept = ();
+        (claims, credential, detail, kept, permitted)
     };
     let permit = permitted.map_err(|denial| (Box::new(Refused { denial, detail }), credential))?;
+    #[cfg(feature = "serve")]
+    if let Some(asking) = &asking {
+        let asked = crate::live::Asked {
+            wire: wire.clone(),
+            claims: claims.clone(),
+            headers: kept,
+        };
+        asking.0.authorized(guard, &permit, asked);
+    }
+    #[cfg(not(feature = "serve"))]
+    let () = kept;
     match flow.peer() {
         Some(peer) => drop(parts.extensions.insert(Peer(peer.clone()))),
         None => drop(parts.extensions.remove::<Peer>()),

@@ -3,6 +3,7 @@
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue, UPGRADE};
@@ -19,7 +20,7 @@ use super::error::EgressError;
 use super::fields;
 use super::live::as_named;
 use super::pool::Key;
-use super::sender::boxed;
+use super::sender::{Unsent, boxed};
 use crate::guard::Guard;
 use crate::name;
 use crate::peer::Peer;
@@ -105,17 +106,49 @@ impl Client {
             why: "the policy declares no such workload",
         })?;
         let trailers = fields::strip(&mut parts.headers);
-        let key = Key {
-            workload: workload.as_str().into(),
-            id,
-            port,
-            identity: guard.identity().generation(),
-        };
+        if let Some(host) = parts
+            .uri
+            .authority()
+            .and_then(|authority| HeaderValue::from_str(authority.as_str()).ok())
+        {
+            parts.headers.insert(HOST, host);
+        }
+        let mut body = boxed(body);
+        for _ in 0..UNSENT {
+            let key = Key {
+                workload: workload.as_str().into(),
+                id: id.clone(),
+                port,
+                identity: guard.identity().generation(),
+            };
+            match self.attempt(key, parts.clone(), body, trailers).await? {
+                Sent::Answered(response) => return Ok(*response),
+                // The connection went away before anything of the request was written: another one takes it.
+                Sent::Unsent(again) => body = again,
+            }
+        }
+        Err(EgressError::Broken {
+            workload,
+            error: "each connection went away before the request was written".into(),
+        })
+    }
+
+    /// Authorizes the request on a connection and sends it there.
+    async fn attempt(
+        &self,
+        key: Key,
+        mut parts: request::Parts,
+        body: EgressBody,
+        trailers: bool,
+    ) -> Result<Sent, EgressError> {
+        let guard = &self.guard;
         let mut sender = match guard.pool().take(&key, guard) {
             Some(sender) => sender,
             None => dial(guard, &key).await?,
         };
-        let permit = sender.standing.permit();
+        let workload = key.workload.to_string();
+        let live = Arc::clone(&sender.live);
+        let permit = live.current(guard)?;
         {
             let action = name::action(&parts).map_err(|ambiguity| {
                 let denial =
@@ -127,44 +160,49 @@ impl Client {
             // The permit is spent on this one request, which is sent at once.
             let authorize = || {
                 let evidence = Evidence::none();
+                let renew = || live.current(guard);
                 guard
                     .engine()
-                    .authorize(&permit, &action, &evidence, guard.now())
+                    .authorize_or_renew(&permit, renew, &action, &evidence, guard.now())
             };
             let peer = permit.peer().map(ztl_core::Peer::id);
             let _permit = peer
                 .and_then(|peer| as_named(guard, peer, &workload, authorize))
                 .ok_or_else(|| EgressError::Unproven {
                     workload: workload.clone(),
-                    address: format!("{workload}:{port}"),
+                    address: format!("{workload}:{}", key.port),
                     why: "the policy has given the name to somebody else".to_owned(),
                 })??;
         }
-        if let Some(host) = parts
-            .uri
-            .authority()
-            .and_then(|authority| HeaderValue::from_str(authority.as_str()).ok())
-        {
-            parts.headers.insert(HOST, host);
-        }
         // What was judged here must not be taken as judged there.
         parts.extensions.clear();
-        let sent = sender
-            .send(Request::from_parts(parts, boxed(body)), trailers)
-            .await;
-        let mut response = match sent {
+        let request = Request::from_parts(parts, body);
+        let mut response = match sender.send(request, trailers).await {
             Ok(response) => response,
             Err(_) if sender.was_refused().await => {
                 return Err(EgressError::FlowRefused { workload });
             }
-            Err(error) => return Err(broken(&workload, error)),
+            Err(Unsent {
+                request: Some(request),
+                ..
+            }) => return Ok(Sent::Unsent(request.into_body())),
+            Err(Unsent { error, .. }) => return Err(broken(&workload, error)),
         };
         if let Some(peer) = permit.peer() {
             response.extensions_mut().insert(Peer(peer.clone()));
         }
         guard.pool().put(key, sender);
-        Ok(response)
+        Ok(Sent::Answered(Box::new(response)))
     }
+}
+
+/// How often a request is put on another connection, while none of it was written.
+const UNSENT: usize = 4;
+
+/// What became of a request.
+enum Sent {
+    Answered(Box<Response<Incoming>>),
+    Unsent(EgressBody),
 }
 
 impl<B> Service<Request<B>> for Client

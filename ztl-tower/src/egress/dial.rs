@@ -10,11 +10,12 @@ use ztl_core::{Denial, Flow, FlowPermit};
 use ztl_mtls::{Refused, ServerVerifier};
 
 use super::error::{EgressError, is_access_denied};
-use super::live::{Standing, Watch, as_named};
+use super::live::as_named;
 use super::pool::Key;
 use super::sender::Sender;
 use crate::guard::{ALPN, Guard};
 use crate::socket;
+use crate::live::{Begun, Live, Registry};
 
 type Judged = Arc<OnceLock<Result<FlowPermit, Denial>>>;
 
@@ -94,7 +95,10 @@ async fn prove(
         address: address.to_owned(),
         why,
     };
-    let watch = Watch::begin(guard);
+    // Before anything is judged, so that no change slips in between.
+    let live = Live::egress(guard, &to.workload, to.port);
+    let registered = Registry::register(guard, live, None);
+    let begun = Begun::now(guard);
     let judged = Judged::default();
     let verifier = verifier(guard, to, &judged);
     let config = ztl_mtls::client_config(
@@ -113,16 +117,17 @@ async fn prove(
     match (judged.get(), shaken) {
         (Some(Err(denial)), _) => Err(EgressError::Denied(denial.clone())),
         (Some(Ok(permit)), Ok(stream)) => {
-            // T5: the chain was proved before the permit was made, and what proved it may have gone in between. Bundles are
-            // swapped before flows are withdrawn, so whoever sees the same generation here has a permit that is withdrawn
-            // with the next.
-            let generation = guard.prover().bundles().generation();
-            if verifier.bundle_generation() != Some(generation) || !watch.trusts_the_same(guard) {
+            // T5: the chain was proved before the permit was made, and what proved it may have gone in between.
+            let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+            let chain = chain.iter().map(|one| one.clone().into_owned()).collect();
+            let proved = verifier.generations().zip(verifier.holds_until());
+            let live = registered.live();
+            if !live.begin(guard, begun, chain, permit.clone(), proved) {
                 return Err(unproven(
                     "what its proof rests on was changed during the handshake".to_owned(),
                 ));
             }
-            Sender::start(stream, guard, to, Standing::new(permit.clone()), watch)
+            Sender::start(stream, registered)
                 .await
                 .map_err(|error| broken(&to.workload, error))
         }

@@ -9,6 +9,7 @@ use ztl_core::SpiffeId;
 
 use super::sender::Sender;
 use crate::guard::Guard;
+use crate::live::State;
 
 /// Most connections kept to one target.
 const MAX_KEPT: usize = 32;
@@ -41,7 +42,9 @@ impl Pool {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let list = kept.get_mut(key)?;
         list.retain(|kept| {
-            !kept.sender.is_closed() && kept.sender.standing.renew(guard, &key.workload)
+            !kept.sender.is_closed()
+                && kept.sender.live.state() == State::Open
+                && kept.sender.live.current(guard).is_ok()
         });
         let ready = list.iter().position(|kept| kept.sender.is_ready())?;
         let shared = list.get_mut(ready).and_then(|kept| {
@@ -65,24 +68,22 @@ impl Pool {
         }
     }
 
-    /// Drops what is closed, and what nobody has used for a minute.
-    pub(super) fn sweep(&self, key: &Key, now: Instant) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(list) = kept.get_mut(key) {
+    /// Drops what is closed, what nobody has used for a minute, and what was made under an earlier SVID of ours.
+    pub(crate) fn sweep(&self, identity: u64, now: Instant) {
+        let mut pool = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pool.retain(|key, list| {
             list.retain(|kept| {
                 !kept.sender.is_closed() && now.duration_since(kept.used) < MAX_IDLE
             });
-            if list.is_empty() {
-                kept.remove(key);
-            }
-        }
+            key.identity == identity && !list.is_empty()
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::live::Standing;
     use super::*;
+    use crate::live::Live;
     use std::sync::Arc;
     use ztl_core::audit::MemorySink;
     use ztl_core::policy::Policy;
@@ -111,7 +112,7 @@ mod tests {
             .permit_flow(&flow, Timestamp::from_unix_secs(1_790_000_000))
             .expect("permit");
         let (near, far) = tokio::io::duplex(64);
-        let sender = Sender::over(near, Standing::new(permit))
+        let sender = Sender::over(near, Arc::new(Live::for_test(permit)))
             .await
             .expect("http");
         (sender, far)
@@ -124,11 +125,9 @@ mod tests {
         pool.put(mine.clone(), sender);
         let put = Instant::now();
         let kept = || pool.0.lock().expect("lock").len();
-        pool.sweep(&mine, put + MAX_IDLE / 2);
+        pool.sweep(0, put + MAX_IDLE / 2);
         assert_eq!(kept(), 1);
-        pool.sweep(&key(1), put + MAX_IDLE * 2);
-        assert_eq!(kept(), 1, "each connection sweeps its own");
-        pool.sweep(&mine, put + MAX_IDLE);
+        pool.sweep(0, put + MAX_IDLE);
         assert_eq!(kept(), 0);
     }
 }

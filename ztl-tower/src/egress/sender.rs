@@ -1,6 +1,7 @@
 //! A proved connection to a target, ready to take requests.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue, TE};
@@ -15,9 +16,8 @@ use tokio_rustls::client::TlsStream;
 
 use super::client::EgressBody;
 use super::error::is_access_denied;
-use super::live::{Standing, Tied, Watch};
-use super::pool::Key;
-use crate::guard::Guard;
+use super::live::{Tied, drive};
+use crate::live::{Live, Registered, Revocable};
 
 /// How often a silent HTTP/2 target is asked whether it is there, and how long it may take to say so (RFC 9113 §6.7).
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
@@ -27,7 +27,7 @@ const PARTING: Duration = Duration::from_secs(1);
 
 /// A connection and the permit of its flow.
 pub(super) struct Sender {
-    pub(super) standing: Standing,
+    pub(super) live: Arc<Live>,
     kind: Kind,
     /// Once the connection has ended: whether the target refused the flow.
     refused: watch::Receiver<Option<bool>>,
@@ -42,14 +42,11 @@ impl Sender {
     /// Speaks HTTP over a proved stream, in the version that the handshake agreed on, while the flow is watched.
     pub(super) async fn start(
         stream: TlsStream<TcpStream>,
-        guard: &Guard,
-        key: &Key,
-        standing: Standing,
-        watch: Watch,
+        registered: Registered,
     ) -> hyper::Result<Self> {
         let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        let io = TokioIo::new(stream);
-        let (guard, key, judged) = (guard.clone(), key.clone(), standing.clone());
+        let live = Arc::clone(registered.live());
+        let io = TokioIo::new(Revocable::new(stream, registered));
         let (ended, refused) = refusal();
         let kind = if two {
             let (tied, tie) = Tied::new();
@@ -61,15 +58,15 @@ impl Sender {
                 .handshake(io)
                 .await?;
             let connection = tie.around(told(connection, ended));
-            tokio::spawn(watch.over(connection, guard, key, judged));
+            tokio::spawn(drive(connection, Arc::clone(&live)));
             Kind::Two(sender)
         } else {
             let (sender, connection) = http1::handshake(io).await?;
-            tokio::spawn(watch.over(told(connection, ended), guard, key, judged));
+            tokio::spawn(drive(told(connection, ended), Arc::clone(&live)));
             Kind::One(sender)
         };
         Ok(Self {
-            standing,
+            live,
             kind,
             refused,
         })
@@ -79,14 +76,14 @@ impl Sender {
     #[cfg(test)]
     pub(super) async fn over(
         stream: tokio::io::DuplexStream,
-        standing: Standing,
+        live: Arc<Live>,
     ) -> hyper::Result<Self> {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let (ended, refused) = refusal();
         tokio::spawn(told(connection, ended));
         let kind = Kind::One(sender);
         Ok(Self {
-            standing,
+            live,
             kind,
             refused,
         })
@@ -120,7 +117,7 @@ impl Sender {
         match &self.kind {
             Kind::One(_) => None,
             Kind::Two(sender) => Some(Self {
-                standing: self.standing.clone(),
+                live: Arc::clone(&self.live),
                 kind: Kind::Two(sender.clone()),
                 refused: self.refused.clone(),
             }),
@@ -136,14 +133,14 @@ impl Sender {
         &mut self,
         mut request: Request<EgressBody>,
         trailers: bool,
-    ) -> hyper::Result<Response<Incoming>> {
-        match &mut self.kind {
+    ) -> Result<Response<Incoming>, Unsent> {
+        let sent = match &mut self.kind {
             Kind::One(sender) => {
                 // HTTP/1.1 takes the origin form and a Host field, which the client has set.
                 *request.version_mut() = Version::HTTP_11;
                 let target = request.uri().path_and_query().cloned();
                 *request.uri_mut() = target.map(http::Uri::from).unwrap_or_default();
-                sender.send_request(request).await
+                sender.try_send_request(request).await
             }
             Kind::Two(sender) => {
                 *request.version_mut() = Version::HTTP_2;
@@ -153,10 +150,20 @@ impl Sender {
                         .headers_mut()
                         .insert(TE, HeaderValue::from_static("trailers"));
                 }
-                sender.send_request(request).await
+                sender.try_send_request(request).await
             }
-        }
+        };
+        sent.map_err(|mut failed| Unsent {
+            request: failed.take_message(),
+            error: failed.into_error(),
+        })
     }
+}
+
+/// A request that failed, and itself, where nothing of it was written.
+pub(super) struct Unsent {
+    pub(super) request: Option<Request<EgressBody>>,
+    pub(super) error: hyper::Error,
 }
 
 /// Boxes whatever body a request has.

@@ -20,6 +20,7 @@ use ztl_mtls::{Bundles, ExpiryWatch, IdentitySource, Prover, TrustBundle, X509Sv
 use super::revocation::RevocationFrom;
 use super::sources::{Opening, Place};
 use super::{BuildError, Clock, Guard, Inner, Limits, wall_clock};
+use crate::live::Registry;
 use crate::refresh::{OnExpiry, PolicyFile, Refresh, Sources};
 
 /// Gathers what a guard needs. Policy, identity and at least one bundle are required; nothing else is.
@@ -174,6 +175,13 @@ impl GuardBuilder {
         self
     }
 
+    /// How long a connection may last that was made under our SVID before the last rotation; it takes no new request. Never longer
+    /// than that SVID is valid. 5 minutes where not set.
+    pub const fn rotation_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.rotation = timeout;
+        self
+    }
+
     /// How many handshakes may compute at once. 256 where not set; at least one.
     pub const fn max_handshakes(mut self, count: usize) -> Self {
         self.limits.handshakes = if count == 0 { 1 } else { count };
@@ -300,6 +308,7 @@ impl GuardBuilder {
             limits: self.limits,
             clock: self.clock,
             changes: watch::Sender::new(0),
+            registry: Registry::default(),
             shutdown: watch::Sender::new(false),
             #[cfg(feature = "client")]
             pool: crate::egress::Pool::default(),

@@ -21,6 +21,7 @@ pub use builder::GuardBuilder;
 pub use error::{BuildError, SwapError};
 
 use crate::authorize::AuthorizeLayer;
+use crate::live::{Connection, Registry};
 
 /// Reads the wall clock. Tests put their own in its place.
 pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -59,6 +60,7 @@ pub(crate) struct Inner {
     limits: Limits,
     clock: Clock,
     changes: watch::Sender<u64>,
+    registry: Registry,
     shutdown: watch::Sender<bool>,
     #[cfg(feature = "client")]
     pool: crate::egress::Pool,
@@ -80,6 +82,8 @@ pub(crate) struct Limits {
     pub(crate) idle: Duration,
     /// From the request to end to the last connection cut.
     pub(crate) drain: Duration,
+    /// From a rotation of our own SVID to the end of the connections that rest on the one before.
+    pub(crate) rotation: Duration,
     /// From the first packet of an egress connection to the end of its handshake.
     pub(crate) connect: Duration,
     /// Handshakes that compute at once; a slot is taken when a whole ClientHello is there (T35).
@@ -97,6 +101,7 @@ impl Default for Limits {
             header: Duration::from_secs(10),
             idle: Duration::from_secs(300),
             drain: Duration::from_secs(10),
+            rotation: Duration::from_secs(300),
             connect: Duration::from_secs(10),
             handshakes: 256,
             connections: 16_384,
@@ -160,7 +165,9 @@ impl Guard {
     /// [`SwapError`] where the id is another (T22), or the certificate has ended; the identity in use stays.
     pub fn swap_identity(&self, svid: X509Svid) -> Result<(), SwapError> {
         self.check_identity(&svid, self.now())?;
-        Ok(self.0.identity.swap(svid)?)
+        self.0.identity.swap(svid)?;
+        self.changed();
+        Ok(())
     }
 
     /// The SVID that a handshake presents now.
@@ -196,19 +203,25 @@ impl Guard {
         self.changed();
     }
 
-    /// Takes other trust bundles, in place of all there are, federated ones included. What was proved under the earlier ones has to be proved again: open connections end.
+    /// Takes other trust bundles, in place of all there are, federated ones included. Every open connection is proved again by
+    /// them: it lives on, or ends within a second.
     pub fn swap_bundles(&self, bundles: BundleSet) {
         self.0.bundles.swap(bundles);
-        self.0.engine.withdraw_flows();
-        self.changed();
+        self.trust_changed();
     }
 
-    /// Takes another bundle of one trust domain; the others stay. What was proved by any bundle has to be proved again: open
-    /// connections end.
+    /// The connections that are open, those within their handshake among them, in no order.
+    #[must_use]
+    pub fn connections(&self) -> Vec<Connection> {
+        let open = self.0.registry.all();
+        open.iter().map(|live| live.shown()).collect()
+    }
+
+    /// Takes another bundle of one trust domain; the others stay. Every open connection is proved
+    /// again: it lives on, or ends within a second.
     pub fn replace_bundle(&self, bundle: TrustBundle) {
         self.0.bundles.replace(bundle);
-        self.0.engine.withdraw_flows();
-        self.changed();
+        self.trust_changed();
     }
 
     /// Takes these bundles and no longer those; bundles of other trust domains stay.
@@ -219,13 +232,31 @@ impl Guard {
         for bundle in bundles {
             self.0.bundles.replace(bundle);
         }
-        self.0.engine.withdraw_flows();
-        self.changed();
+        self.trust_changed();
     }
 
     /// Ends every listener of this guard: no new connection, running requests finish, what is open at the deadline is cut.
     pub fn shutdown(&self) {
         self.0.shutdown.send_replace(true);
+        let by = self.now().saturating_add(self.limits().drain);
+        for live in self.0.registry.all() {
+            live.drain(by);
+        }
+    }
+
+    pub(crate) fn is_shutting_down(&self) -> bool {
+        *self.0.shutdown.borrow()
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    /// What proofs rest on was changed first; who sees the same count before and after a proof has one that rests on what is in
+    /// force (T5).
+    fn trust_changed(&self) {
+        self.0.engine.withdraw_flows();
+        self.changed();
     }
 
     pub(crate) fn now(&self) -> Timestamp {

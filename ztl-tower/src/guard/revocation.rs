@@ -103,35 +103,29 @@ impl Guard {
     pub fn deny(&self, denied: Denied) {
         tracing::warn!(target: "ztl", workload = self.name(), %denied, "denied");
         self.revocation().deny(denied);
-        self.revoked();
+        self.trust_changed();
     }
 
     /// Takes back one [`deny`](Self::deny). What the deny list names stays denied.
     pub fn undeny(&self, denied: &Denied) {
         tracing::warn!(target: "ztl", workload = self.name(), %denied, "no longer denied");
         self.revocation().undeny(denied);
-        self.revoked();
+        self.trust_changed();
     }
 
     /// Puts another deny list in force, at once. Open connections are judged again.
     pub fn swap_deny_list(&self, deny_list: DenyList) {
         self.revocation().swap_deny_list(deny_list);
-        self.revoked();
+        self.trust_changed();
     }
 
     /// Puts other revocation lists of one trust domain in force, at once. Open connections are judged again.
     pub fn swap_crls(&self, crls: CrlSet) {
         self.revocation().replace_crls(crls);
-        self.revoked();
+        self.trust_changed();
     }
 
     fn revocation(&self) -> &Revocation {
         self.0.prover.revocation()
-    }
-
-    /// What was proved is to be proved again.
-    fn revoked(&self) {
-        self.0.engine.withdraw_flows();
-        self.changed();
     }
 }

@@ -1,16 +1,9 @@
 //! Whether a connection is used: one that asks nothing keeps no slot for ever (T35).
 
-use core::future::Future;
-use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use core::task::{Context, Poll, ready};
 use core::time::Duration;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::Response;
-use http_body::{Body, Frame, SizeHint};
-use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use crate::guard::Limits;
@@ -79,7 +72,7 @@ impl Activity {
 const FAR_OFF: Duration = Duration::from_secs(86_400);
 
 /// One running request.
-pub(super) struct Ticket(Activity);
+pub(crate) struct Ticket(Activity);
 
 impl Drop for Ticket {
     fn drop(&mut self) {
@@ -87,71 +80,6 @@ impl Drop for Ticket {
         let last = u64::try_from(state.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         state.last.fetch_max(last, Ordering::AcqRel);
         state.running.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-pin_project! {
-    /// What answers a request, and then the body of the answer: it runs until it is dropped.
-    pub(super) struct Running<T> {
-        #[pin]
-        inner: T,
-        ticket: Option<Ticket>,
-        // An extended CONNECT: the stream lives on when the answer has no body (RFC 8441 §5).
-        opens_stream: bool,
-    }
-}
-
-impl<T> Running<T> {
-    pub(super) const fn new(inner: T, ticket: Ticket, opens_stream: bool) -> Self {
-        Self {
-            inner,
-            ticket: Some(ticket),
-            opens_stream,
-        }
-    }
-}
-
-impl<F, B, E> Future for Running<F>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-{
-    type Output = Result<Response<Running<B>>, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let response = ready!(this.inner.poll(cx))?;
-        if *this.opens_stream && response.status().is_success() {
-            // Nobody tells us when the stream ends, so this connection is never idle again; its pings find out when it is dead.
-            if let Some(Ticket(activity)) = this.ticket.as_ref() {
-                activity.0.running.fetch_add(1, Ordering::AcqRel);
-            }
-        }
-        let ticket = this.ticket.take();
-        Poll::Ready(Ok(response.map(|inner| Running {
-            inner,
-            ticket,
-            opens_stream: false,
-        })))
-    }
-}
-
-impl<B: Body<Data = Bytes>> Body for Running<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        self.project().inner.poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }
 

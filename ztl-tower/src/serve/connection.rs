@@ -6,26 +6,25 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
-use tokio::time::MissedTickBehavior;
+use tokio::sync::OwnedSemaphorePermit;
 use tower_service::Service;
-use ztl_core::FlowPermit;
 
-use super::activity::{Activity, Running, Verdict};
+use super::activity::{Activity, Verdict};
+use super::body::RequestBody;
 use super::handshake::Door;
 use super::listener::Knock;
+use super::running::Running;
 use crate::authorize::{Authorize, ResponseBody};
 use crate::guard::Guard;
+use crate::live::{self, Asking, Carried, Live, Registry, Revocable, State, Tasks};
 
-/// How often an open connection is looked at by the wall clock: timers sleep with the machine (T23).
-const SWEEP: Duration = Duration::from_secs(1);
 /// Largest header section of a request, in bytes.
 const MAX_HEADER_BYTES: u32 = 32 * 1024;
 /// The same for HTTP/1.1, where it bounds what is read ahead as well.
@@ -35,9 +34,14 @@ const MAX_SEND_BYTES: usize = 64 * 1024;
 /// How often an HTTP/2 client that says nothing is asked whether it is there, and how long it may take to answer.
 const PING: Duration = Duration::from_secs(20);
 
-pub(super) async fn serve<S, B>(door: &Door, stream: TcpStream, remote: SocketAddr, app: S)
-where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+pub(super) async fn serve<S, B>(
+    door: &Door,
+    stream: TcpStream,
+    remote: SocketAddr,
+    slot: OwnedSemaphorePermit,
+    app: S,
+) where
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
     B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -45,50 +49,56 @@ where
 {
     let guard = &door.guard;
     // Before anything is judged, so that no change slips in between.
-    let mut changes = guard.changes();
-    let mut shutdown = guard.shutdown_signal();
-    let mut seen = (guard.engine().epoch(), guard.engine().trust_generation());
-    let Some((stream, permit)) = door.admit(Knock { stream, remote }).await else {
+    let registered = Registry::register(guard, door.begins(remote), Some(slot));
+    let live = Arc::clone(registered.live());
+    let Some(stream) = door.admit(Knock { stream, remote }, &live).await else {
         return;
     };
-    let permit = Arc::new(ArcSwap::from_pointee(permit));
+    // RFC 9113 §3.2: HTTP/2 over TLS is what ALPN says, so nothing waits for a first byte to tell.
+    let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let activity = Activity::new();
     let service = Carry {
-        permit: Arc::clone(&permit),
+        guard: guard.clone(),
+        live: Arc::clone(&live),
+        carried: if two {
+            Carried::AmongOthers
+        } else {
+            Carried::Alone
+        },
         activity: activity.clone(),
         inner: Authorize::new(app, guard.clone()),
     };
-    // RFC 9113 §3.2: HTTP/2 over TLS is what ALPN says, so nothing waits for a first byte to tell.
-    let builder = match stream.get_ref().1.alpn_protocol() {
-        Some(b"h2") => builder(guard).http2_only(),
-        _ => builder(guard).http1_only(),
+    let builder = if two {
+        builder(guard).http2_only()
+    } else {
+        builder(guard).http1_only()
     };
-    let mut connection =
-        pin!(builder.serve_connection_with_upgrades(
-            TokioIo::new(stream),
-            TowerToHyperService::new(service)
-        ));
-    let mut sweep = tokio::time::interval(SWEEP);
-    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let stream = TokioIo::new(Revocable::new(stream, registered));
+    let service = TowerToHyperService::new(service);
+    let mut connection = pin!(builder.serve_connection_with_upgrades(stream, service));
     let mut draining = false;
     let mut cut = pin!(tokio::time::sleep(Duration::MAX));
     let mut quiet = pin!(tokio::time::sleep(guard.limits().header));
+    // What came while the handshake ran.
+    if guard.is_shutting_down() {
+        live.drain(guard.now().saturating_add(guard.limits().drain));
+    }
     loop {
         tokio::select! {
             _ = connection.as_mut() => return,
-            changed = changes.changed() => if changed.is_err() || !still_permitted(guard, &permit) { return },
-            _ = sweep.tick() => {
-                // Also what no notification told: the engine may be changed by itself.
-                let now = (guard.engine().epoch(), guard.engine().trust_generation());
-                if guard.now() >= permit.load().expires_at() {
-                    // Recorded as the denial that it is.
-                    let _ = still_permitted(guard, &permit);
-                    return;
+            () = live.changed() => match live.state() {
+                State::Revoked => return,
+                State::Draining => {
+                    let left = live.deadline().since(guard.now());
+                    cut.set(tokio::time::sleep(left));
+                    // For a rotation of our own, HTTP/1.1 says `Connection: close` with its next response instead: a client
+                    // that sends just now must not find the connection closed.
+                    if !draining && (two || guard.is_shutting_down()) {
+                        draining = true;
+                        connection.as_mut().graceful_shutdown();
+                    }
                 }
-                if now != seen && !still_permitted(guard, &permit) {
-                    return;
-                }
-                seen = now;
+                State::Open => {}
             },
             () = quiet.as_mut(), if !draining => match activity.judge(&guard.limits()) {
                 Verdict::Silent => return,
@@ -96,33 +106,17 @@ where
                 Verdict::Idle => {
                     draining = true;
                     connection.as_mut().graceful_shutdown();
-                    cut.set(tokio::time::sleep(guard.limits().drain));
+                    live.drain(guard.now().saturating_add(guard.limits().drain));
                 }
             },
-            _ = shutdown.wait_for(|stop| *stop), if !draining => {
-                draining = true;
-                connection.as_mut().graceful_shutdown();
-                cut.set(tokio::time::sleep(guard.limits().drain));
-            },
-            () = cut.as_mut(), if draining => return,
+            () = cut.as_mut(), if live.state() == State::Draining => return,
         }
     }
 }
 
-/// Judges the flow of a live connection again and keeps the new permit (law 8).
-fn still_permitted(guard: &Guard, permit: &ArcSwap<FlowPermit>) -> bool {
-    match guard.engine().renew_flow(&permit.load(), guard.now()) {
-        Ok(renewed) => {
-            permit.store(Arc::new(renewed));
-            true
-        }
-        Err(_) => false,
-    }
-}
-
-fn builder(guard: &Guard) -> auto::Builder<TokioExecutor> {
+fn builder(guard: &Guard) -> auto::Builder<Tasks> {
     let limits = guard.limits();
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = auto::Builder::new(Tasks);
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -141,32 +135,42 @@ fn builder(guard: &Guard) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// Puts the flow permit of the connection into each of its requests.
+/// Registers each request of the connection, and puts a flow permit in it that rests on what is in force.
 #[derive(Clone)]
 struct Carry<S> {
-    permit: Arc<ArcSwap<FlowPermit>>,
+    guard: Guard,
+    live: Arc<Live>,
+    carried: Carried,
     activity: Activity,
     inner: Authorize<S>,
 }
 
 impl<S, R> Service<Request<Incoming>> for Carry<S>
 where
-    S: Service<Request<Incoming>, Response = Response<R>>,
+    S: Service<Request<RequestBody>, Response = Response<R>>,
 {
     type Response = Response<Running<ResponseBody<R>>>;
     type Error = S::Error;
-    type Future = Running<<Authorize<S> as Service<Request<Incoming>>>::Future>;
+    type Future = Running<<Authorize<S> as Service<Request<RequestBody>>>::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        Service::<Request<Incoming>>::poll_ready(&mut self.inner, cx)
+        Service::<Request<RequestBody>>::poll_ready(&mut self.inner, cx)
     }
 
-    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
-        request
-            .extensions_mut()
-            .insert(FlowPermit::clone(&self.permit.load()));
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let running = live::Request::begin(&self.live, self.carried, self.activity.begin());
         let opens_stream = request.extensions().get::<hyper::ext::Protocol>().is_some();
-        let ticket = self.activity.begin();
-        Running::new(self.inner.call(request), ticket, opens_stream)
+        let mut request = request.map(|body| RequestBody::new(body, Arc::clone(&running)));
+        let answer = match self.live.current(&self.guard) {
+            Ok(permit) => {
+                request.extensions_mut().insert(permit);
+                request
+                    .extensions_mut()
+                    .insert(Asking(Arc::clone(&running)));
+                self.inner.call(request)
+            }
+            Err(denial) => Authorize::<S>::refuse(denial, request),
+        };
+        Running::new(answer, running, opens_stream)
     }
 }

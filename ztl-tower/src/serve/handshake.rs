@@ -1,6 +1,7 @@
 //! From an accepted stream to a permitted flow.
 
 use core::future::{Future, poll_fn};
+use core::net::SocketAddr;
 use core::pin::pin;
 use core::task::Poll;
 use core::time::Duration;
@@ -13,13 +14,14 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
-use ztl_core::{Arrival, Denial, Flow, FlowPermit, Reason, Stage};
-use ztl_mtls::{ClientVerifier, Refused};
+use ztl_core::{Arrival, Denial, Flow, FlowPermit, Reason, Stage, Timestamp};
+use ztl_mtls::{ClientVerifier, Generations, Refused};
 
 use super::error::ServeError;
 use super::listener::Knock;
 use super::public::PublicTls;
 use crate::guard::{ALPN, Guard};
+use crate::live::{Begun, Live};
 
 /// What a connection has to pass.
 pub(super) struct Door {
@@ -36,8 +38,8 @@ enum Kind {
     Public(Arc<ServerConfig>),
 }
 
-/// A stream, and the generation of bundles that proved its client.
-type Shaken = (TlsStream<TcpStream>, Option<u64>);
+/// A stream, and what the proof of its client rests on, where it proved itself.
+type Shaken = (TlsStream<TcpStream>, Option<(Generations, Timestamp)>);
 
 /// How the flow was judged within the handshake.
 type Judged = Arc<OnceLock<Result<FlowPermit, Denial>>>;
@@ -65,13 +67,24 @@ impl Door {
         })
     }
 
+    /// A connection at this door, before anything of it is known.
+    pub(super) fn begins(&self, remote: SocketAddr) -> Live {
+        let shows = matches!(self.kind, Kind::Mutual);
+        Live::ingress(
+            &self.guard,
+            Arrival::from_addr(remote.ip()),
+            self.port,
+            shows,
+        )
+    }
+
     /// Lets a connection in, or not. A refusal has been recorded.
-    pub(super) async fn admit(&self, knock: Knock) -> Option<(TlsStream<TcpStream>, FlowPermit)> {
+    pub(super) async fn admit(&self, knock: Knock, live: &Live) -> Option<TlsStream<TcpStream>> {
         let arrival = Arrival::from_addr(knock.remote.ip());
         let deadline = self.guard.limits().handshake;
         let judged = Judged::default();
         // Read before anything is proved: what is withdrawn while a client takes its time covers it (T5).
-        let trust_generation = self.guard.engine().trust_generation();
+        let begun = Begun::now(&self.guard);
         let public = match &self.kind {
             // Rule 30: with an SVID that is withdrawn or has ended, nothing is answered, rather than something that no caller
             // should take.
@@ -99,15 +112,13 @@ impl Door {
             tokio::time::timeout(deadline, self.shake(knock.stream, arrival, public, &judged))
                 .await;
         let failed = match (judged.get(), shaken) {
-            (Some(Ok(permit)), Ok(Ok((stream, proved_under)))) => {
-                let permit = permit.clone();
-                if self.is_outdated(trust_generation, proved_under) {
-                    let flow = Flow::ingress(self.guard.name(), self.port, arrival, permit.peer());
-                    let (engine, now) = (self.guard.engine(), self.guard.now());
-                    engine.refuse(&flow, None, Stage::Flow, Reason::FlowWithdrawn, now);
-                    return None;
-                }
-                return Some((stream, permit));
+            (Some(Ok(permit)), Ok(Ok((stream, proved)))) => {
+                let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+                let chain = chain.iter().map(|one| one.clone().into_owned()).collect();
+                // A chain is proved before the handshake ends, at the client's own pace: where anything changed since, it is
+                // proved again.
+                let begins = live.begin(&self.guard, begun, chain, permit.clone(), proved);
+                return begins.then_some(stream);
             }
             (Some(_), shaken) => shaken.ok().and_then(Result::err),
             (None, shaken) => {
@@ -125,16 +136,7 @@ impl Door {
         None
     }
 
-    /// Whether what a client was proved by has changed since. A chain is proved before the handshake ends, at the client's own
-    /// pace; the guard swaps bundles first and withdraws flows after, so one of the two tells in any order.
-    fn is_outdated(&self, trust_generation: u64, proved_under: Option<u64>) -> bool {
-        proved_under.is_some_and(|generation| {
-            generation != self.guard.prover().bundles().generation()
-                || trust_generation != self.guard.engine().trust_generation()
-        })
-    }
-
-    /// The handshake, and which generation of bundles proved the client, where it proved itself.
+    /// The handshake.
     async fn shake(
         &self,
         stream: TcpStream,
@@ -158,11 +160,10 @@ impl Door {
                 ALPN,
             )
             .map_err(|_| silent())?;
-            // Proved by nothing is proved by an earlier generation: `u64::MAX` is never reached.
             return self
                 .compute(start.into_stream(Arc::new(config)).into_fallible())
                 .await
-                .map(|stream| (stream, verifier.bundle_generation().or(Some(u64::MAX))))
+                .map(|stream| (stream, verifier.generations().zip(verifier.holds_until())))
                 .map_err(|failed| Failed {
                     error: verifier.error(),
                     stream: failed.map(|(_, stream)| stream),

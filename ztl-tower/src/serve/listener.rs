@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower_service::Service;
 
+use super::body::RequestBody;
 use super::connection;
 use super::error::ServeError;
 use super::handshake::Door;
@@ -32,7 +32,7 @@ impl Guard {
         app: S,
     ) -> Result<(), ServeError>
     where
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send + 'static,
         S::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
         B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -51,7 +51,7 @@ impl Guard {
         app: S,
     ) -> Result<(), ServeError>
     where
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send + 'static,
         S::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
         B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -75,7 +75,7 @@ impl Guard {
         app: S,
     ) -> Result<(), ServeError>
     where
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send + 'static,
         S::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
         B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -96,7 +96,7 @@ impl Guard {
         app: S,
     ) -> Result<(), ServeError>
     where
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send + 'static,
         S::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
         B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -116,7 +116,7 @@ impl Guard {
         app: S,
     ) -> Result<(), ServeError>
     where
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send + 'static,
         S::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
         B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -141,9 +141,8 @@ impl Guard {
                 Ok((stream, remote)) => {
                     let (door, app) = (Arc::clone(&door), app.clone());
                     tasks.spawn(async move {
-                        let _slot = slot;
                         let _ = stream.set_nodelay(true);
-                        connection::serve(&door, stream, remote, app).await;
+                        connection::serve(&door, stream, remote, slot, app).await;
                     });
                 }
                 // What is wrong with one connection is not wrong with the listener.

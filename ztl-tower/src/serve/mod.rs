@@ -6,15 +6,20 @@
 //! 3. Each request is judged by [`Authorize`](crate::Authorize) before the service sees it: routes that are added later and
 //!    fallbacks are covered, and a layer that was forgotten cannot be (T1).
 //! 4. A connection that asks nothing within the header timeout, or nothing for the idle timeout, is let go (T35).
-//! 5. When the policy or what proofs rest on changes, and every second for expiry and for what no notification told, an open connection is judged again, and
-//!    cut if its flow would no longer be permitted (law 8).
+//! 5. When the policy or what proofs rest on changes, and every second for expiry and for what no notification told, an open
+//!    connection and each running request is judged again, and cut if it would no longer be permitted: upgraded streams, slow
+//!    readers and long responses too (law 8). A rotation of our own drains.
 
 mod activity;
+mod body;
 mod connection;
 mod error;
 mod handshake;
 mod listener;
 mod public;
+mod running;
 
+pub(crate) use activity::Ticket;
+pub use body::RequestBody;
 pub use error::ServeError;
 pub use public::PublicTls;

@@ -1,0 +1,443 @@
+//! One open connection: what it rests on, and whether that still holds.
+
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use core::task::Waker;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use arc_swap::ArcSwapOption;
+use rustls_pki_types::CertificateDer;
+use tokio::sync::Notify;
+use ztl_core::{Arrival, Denial, Direction, Flow, FlowPermit, Peer, Reason, Stage, Timestamp};
+use ztl_mtls::{Generations, ProveError, Purpose};
+
+use super::shown::{Connection, ConnectionState};
+use crate::guard::Guard;
+
+/// How often a connection is judged while what it rests on changes under the judgement, before it is refused.
+const TRIES: usize = 16;
+
+/// How a connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It takes requests.
+    Open,
+    /// It finishes what runs, and ends at its deadline.
+    Draining,
+    /// It has ended.
+    Revoked,
+}
+
+/// Which half of a stream.
+#[derive(Clone, Copy)]
+pub(super) enum Side {
+    Read,
+    Write,
+}
+
+/// A connection in the registry.
+pub(crate) struct Live {
+    pub(super) direction: Direction,
+    pub(super) since: Timestamp,
+    pub(super) arrival: Arrival,
+    pub(super) port: u16,
+    /// The workload that the peer has to be, where we called it by name.
+    named: Option<Box<str>>,
+    /// The change of our own SVID that the handshake fell under, where we showed one.
+    own: Option<u64>,
+    own_not_after: Timestamp,
+    /// What the peer showed; empty for a caller without SVID on a public port.
+    chain: OnceLock<Box<[CertificateDer<'static>]>>,
+    grounds: ArcSwapOption<Grounds>,
+    state: AtomicU8,
+    /// When it is cut though something runs, in milliseconds.
+    deadline: AtomicU64,
+    changed: Notify,
+    wakers: Mutex<[Option<Waker>; 2]>,
+    #[cfg(feature = "serve")]
+    pub(super) requests: super::request::Requests,
+}
+
+/// What the last judgement rested on.
+struct Grounds {
+    permit: FlowPermit,
+    epoch: u64,
+    trust: u64,
+    generations: Option<Generations>,
+    /// When the chain has to be proved again though nothing changes.
+    until: Timestamp,
+}
+
+/// What was there before a connection was judged for the first time: to be taken before its handshake.
+#[derive(Clone, Copy)]
+pub(crate) struct Begun {
+    epoch: u64,
+    trust: u64,
+}
+
+impl Begun {
+    pub(crate) fn now(guard: &Guard) -> Self {
+        Self {
+            epoch: guard.engine().epoch(),
+            trust: guard.engine().trust_generation(),
+        }
+    }
+}
+
+impl Live {
+    /// A connection to us. `shows` says whether we prove ourselves by our SVID.
+    #[cfg(feature = "serve")]
+    pub(crate) fn ingress(guard: &Guard, arrival: Arrival, port: u16, shows: bool) -> Self {
+        let live = Self::new(guard, Direction::Ingress, arrival, port, None);
+        if shows {
+            return live;
+        }
+        Self {
+            own: None,
+            own_not_after: Timestamp::MAX,
+            ..live
+        }
+    }
+
+    /// A connection of ours to the workload of this name.
+    #[cfg(feature = "client")]
+    pub(crate) fn egress(guard: &Guard, named: &str, port: u16) -> Self {
+        let (named, arrival) = (Some(named.into()), Arrival::unknown());
+        Self::new(guard, Direction::Egress, arrival, port, named)
+    }
+
+    /// One that was permitted, of nobody.
+    #[cfg(all(test, feature = "client"))]
+    pub(crate) fn for_test(permit: FlowPermit) -> Self {
+        Self {
+            direction: Direction::Egress,
+            since: Timestamp::EPOCH,
+            arrival: Arrival::unknown(),
+            port: 0,
+            named: None,
+            own: None,
+            own_not_after: Timestamp::MAX,
+            chain: OnceLock::new(),
+            grounds: ArcSwapOption::from_pointee(Grounds {
+                permit,
+                epoch: 0,
+                trust: 0,
+                generations: None,
+                until: Timestamp::MAX,
+            }),
+            state: AtomicU8::new(0),
+            deadline: AtomicU64::new(u64::MAX),
+            changed: Notify::new(),
+            wakers: Mutex::new([None, None]),
+            #[cfg(feature = "serve")]
+            requests: super::request::Requests::new(0),
+        }
+    }
+
+    fn new(
+        guard: &Guard,
+        direction: Direction,
+        arrival: Arrival,
+        port: u16,
+        named: Option<Box<str>>,
+    ) -> Self {
+        let identity = guard.identity();
+        // In this order: where it rotates in between, the connection is older than it thinks, and drained.
+        let own = Some(identity.generation());
+        Self {
+            direction,
+            since: guard.now(),
+            arrival,
+            port,
+            named,
+            own,
+            own_not_after: identity.load().not_after(),
+            chain: OnceLock::new(),
+            grounds: ArcSwapOption::empty(),
+            state: AtomicU8::new(0),
+            deadline: AtomicU64::new(u64::MAX),
+            changed: Notify::new(),
+            wakers: Mutex::new([None, None]),
+            #[cfg(feature = "serve")]
+            requests: super::request::Requests::new(guard.engine().epoch()),
+        }
+    }
+
+    /// The handshake is done: the chain that was shown, and how it was judged. Whether that still holds is judged at once where
+    /// anything changed meanwhile.
+    ///
+    /// Tells whether it is permitted; where not, that has been recorded.
+    pub(crate) fn begin(
+        &self,
+        guard: &Guard,
+        begun: Begun,
+        chain: Box<[CertificateDer<'static>]>,
+        permit: FlowPermit,
+        proved: Option<(Generations, Timestamp)>,
+    ) -> bool {
+        let until = proved.map_or(Timestamp::MAX, |(_, until)| until);
+        let _ = self.chain.set(chain);
+        self.grounds.store(Some(Arc::new(Grounds {
+            until: until.min(permit.expires_at()),
+            permit,
+            epoch: begun.epoch,
+            trust: begun.trust,
+            generations: proved.map(|(generations, _)| generations),
+        })));
+        !self.is_stale(guard, guard.now()) || self.judge(guard).is_ok()
+    }
+
+    /// The permit of the last judgement, however old.
+    pub(crate) fn permit(&self) -> Option<FlowPermit> {
+        self.grounds
+            .load()
+            .as_ref()
+            .map(|grounds| grounds.permit.clone())
+    }
+
+    /// A permit that rests on what is in force now; where something changed, the connection is judged first (T5).
+    ///
+    /// # Errors
+    /// [`Denial`]: it is no longer permitted, and revoked.
+    pub(crate) fn current(&self, guard: &Guard) -> Result<FlowPermit, Denial> {
+        {
+            let grounds = self.grounds.load();
+            if let Some(grounds) = grounds.as_ref()
+                && grounds.epoch == guard.engine().epoch()
+                && grounds.trust == guard.engine().trust_generation()
+                && self.state() != State::Revoked
+            {
+                return Ok(grounds.permit.clone());
+            }
+        }
+        self.judge(guard)
+    }
+
+    /// Judges the connection again: proves the chain, permits the flow. Refused, it is revoked.
+    pub(crate) fn judge(&self, guard: &Guard) -> Result<FlowPermit, Denial> {
+        let judged = self.judged(guard);
+        match &judged {
+            Ok(grounds) => self.grounds.store(Some(Arc::clone(grounds))),
+            Err(_) => self.revoke(),
+        }
+        judged.map(|grounds| grounds.permit.clone())
+    }
+
+    fn judged(&self, guard: &Guard) -> Result<Arc<Grounds>, Denial> {
+        let engine = guard.engine();
+        let refuse = |peer: Option<&Peer>, stage, reason| {
+            let flow = self.flow(guard, peer);
+            engine.refuse(&flow, None, stage, reason, guard.now())
+        };
+        let last = self.permit();
+        let peer = last.as_ref().and_then(FlowPermit::peer);
+        for _ in 0..TRIES {
+            // Before anything is judged: a change after it shows in the comparison below, or makes the permit stale.
+            let (epoch, trust, now) = (engine.epoch(), engine.trust_generation(), guard.now());
+            if now >= self.own_not_after {
+                return Err(refuse(peer, Stage::Identity, Reason::IdentityExpired));
+            }
+            let purpose = match self.direction {
+                Direction::Ingress => Purpose::Client,
+                Direction::Egress => Purpose::Server,
+            };
+            let chain = self.chain.get().map_or(&[][..], |chain| chain);
+            let proved = if chain.is_empty() {
+                None
+            } else {
+                let proved = guard.prover().prove_chain(chain, now, purpose);
+                Some(proved.map_err(|error| {
+                    let (stage, reason) = reason_of(&error);
+                    let denial = refuse(peer, stage, reason);
+                    tracing::info!(target: "ztl", workload = guard.name(), decision = %denial.id(), %error, "peer no longer proved");
+                    denial
+                })?)
+            };
+            let permit = match &self.named {
+                None => engine.permit_flow(
+                    &self.flow(guard, proved.as_ref().map(|proved| proved.peer())),
+                    now,
+                )?,
+                #[cfg(feature = "client")]
+                Some(named) => {
+                    let Some(proved) = &proved else {
+                        return Err(refuse(peer, Stage::Identity, Reason::IdentityUnproven));
+                    };
+                    let judge = || engine.permit_flow(&self.flow(guard, Some(proved.peer())), now);
+                    match crate::egress::as_named(guard, proved.peer().id(), named, judge) {
+                        Some(judged) => judged?,
+                        // The name is somebody else's now.
+                        None => return Err(refuse(peer, Stage::Flow, Reason::FlowWithdrawn)),
+                    }
+                }
+                #[cfg(not(feature = "client"))]
+                Some(_) => return Err(refuse(peer, Stage::Flow, Reason::FlowWithdrawn)),
+            };
+            let generations = proved.as_ref().map(ztl_mtls::Proved::generations);
+            if engine.trust_generation() == trust
+                && generations.is_none_or(|under| under == guard.prover().generations())
+            {
+                let until = proved.map_or(Timestamp::MAX, |proved| proved.holds_until());
+                return Ok(Arc::new(Grounds {
+                    until: until.min(permit.expires_at()),
+                    permit,
+                    epoch,
+                    trust,
+                    generations,
+                }));
+            }
+        }
+        Err(refuse(peer, Stage::Flow, Reason::FlowWithdrawn))
+    }
+
+    fn flow<'a>(&self, guard: &'a Guard, peer: Option<&'a Peer>) -> Flow<'a> {
+        match (self.direction, peer) {
+            (Direction::Ingress, _) => Flow::ingress(guard.name(), self.port, self.arrival, peer),
+            (Direction::Egress, Some(peer)) => Flow::egress(guard.name(), self.port, peer),
+            (Direction::Egress, None) => Flow::egress_unproved(guard.name(), self.port),
+        }
+    }
+
+    fn is_stale(&self, guard: &Guard, now: Timestamp) -> bool {
+        let grounds = self.grounds.load();
+        grounds.as_ref().is_some_and(|grounds| {
+            grounds.epoch != guard.engine().epoch()
+                || grounds.trust != guard.engine().trust_generation()
+                || grounds
+                    .generations
+                    .is_some_and(|under| under != guard.prover().generations())
+                || now >= grounds.until
+                || now >= self.own_not_after
+        })
+    }
+
+    /// What the sweeper does with it. A connection in its handshake is judged at its end.
+    pub(super) fn sweep(self: &Arc<Self>, guard: &Guard) {
+        let now = guard.now();
+        if self.state() == State::Revoked || self.grounds.load().is_none() {
+            return;
+        }
+        if now.as_unix_millis() >= self.deadline.load(Ordering::Acquire)
+            || (self.is_stale(guard, now) && self.judge(guard).is_err())
+        {
+            return self.revoke();
+        }
+        if self
+            .own
+            .is_some_and(|own| own != guard.identity().generation())
+        {
+            let by = now.saturating_add(guard.limits().rotation);
+            self.drain(by.min(self.own_not_after));
+        } else if guard.is_shutting_down() {
+            self.drain(now.saturating_add(guard.limits().drain));
+        }
+        #[cfg(feature = "serve")]
+        self.requests.sweep(guard, now);
+    }
+
+    /// From now on it finishes what runs, until then. The earliest deadline stands.
+    pub(crate) fn drain(&self, by: Timestamp) {
+        let by = by.as_unix_millis();
+        let (set, get) = (Ordering::SeqCst, Ordering::SeqCst);
+        let begins = self.state.compare_exchange(0, 1, set, get).is_ok();
+        // A deadline that is set again each second would never come.
+        if self.deadline.fetch_min(by, Ordering::AcqRel) > by || begins {
+            self.changed.notify_one();
+        }
+    }
+
+    /// When it is cut though something runs.
+    pub(crate) fn deadline(&self) -> Timestamp {
+        Timestamp::from_unix_millis(self.deadline.load(Ordering::Acquire))
+    }
+
+    /// Ends it now, whatever is in flight.
+    pub(crate) fn revoke(&self) {
+        self.state.store(2, Ordering::SeqCst);
+        self.changed.notify_one();
+        let wakers =
+            core::mem::take(&mut *self.wakers.lock().unwrap_or_else(PoisonError::into_inner));
+        for waker in wakers.into_iter().flatten() {
+            waker.wake();
+        }
+        #[cfg(feature = "serve")]
+        self.requests.cut_all();
+    }
+
+    /// Its stream is gone.
+    pub(super) fn closed(&self) {
+        #[cfg(feature = "serve")]
+        {
+            self.requests.cut_all();
+            self.requests.release();
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        match self.state.load(Ordering::SeqCst) {
+            0 => State::Open,
+            1 => State::Draining,
+            _ => State::Revoked,
+        }
+    }
+
+    pub(super) fn is_revoked(&self) -> bool {
+        self.state() == State::Revoked
+    }
+
+    /// Resolves when its state may have changed.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// What an operator sees of it.
+    pub(crate) fn shown(&self) -> Connection {
+        let permit = self.permit();
+        Connection {
+            peer: permit
+                .as_ref()
+                .and_then(|permit| permit.peer().cloned())
+                .map(|peer| peer.id().clone()),
+            direction: self.direction,
+            arrival: self.arrival,
+            port: self.port,
+            since: self.since,
+            until: self.grounds.load().as_ref().map(|grounds| grounds.until),
+            state: match (permit, self.state()) {
+                (_, State::Revoked) => ConnectionState::Revoked,
+                (_, State::Draining) => ConnectionState::Draining,
+                (None, State::Open) => ConnectionState::Handshake,
+                (Some(_), State::Open) => ConnectionState::Open,
+            },
+            #[cfg(feature = "serve")]
+            requests: self.requests.len(),
+            #[cfg(not(feature = "serve"))]
+            requests: 0,
+        }
+    }
+
+    /// Wakes this one when it is revoked; tells whether it is already.
+    pub(super) fn parks(&self, side: Side, waker: &Waker) -> bool {
+        {
+            let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+            let [read, write] = &mut *wakers;
+            let parked = match side {
+                Side::Read => read,
+                Side::Write => write,
+            };
+            match parked {
+                Some(parked) => parked.clone_from(waker),
+                None => *parked = Some(waker.clone()),
+            }
+        }
+        self.is_revoked()
+    }
+}
+
+/// Why a peer that was proved is no longer.
+fn reason_of(error: &ProveError) -> (Stage, Reason) {
+    match error {
+        ProveError::Expired { .. } => (Stage::Identity, Reason::IdentityExpired),
+        error if error.is_revocation() => (Stage::Identity, Reason::IdentityRevoked),
+        _ => (Stage::Flow, Reason::FlowWithdrawn),
+    }
+}

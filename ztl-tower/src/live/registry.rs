@@ -1,0 +1,89 @@
+//! All open connections of a guard.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
+
+use super::connection::Live;
+use super::sweep;
+use crate::guard::Guard;
+
+/// The open connections of a guard, those in their handshake among them.
+#[derive(Default)]
+pub(crate) struct Registry(Mutex<Open>);
+
+#[derive(Default)]
+struct Open {
+    next: u64,
+    lives: HashMap<u64, Arc<Live>>,
+    sweeper: Option<JoinHandle<()>>,
+}
+
+impl Registry {
+    /// Takes a connection in, before anything of it is judged. It is swept until the answer is dropped.
+    pub(crate) fn register(
+        guard: &Guard,
+        live: Live,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> Registered {
+        let live = Arc::new(live);
+        let mut open = guard.registry().lock();
+        let key = open.next;
+        open.next = open.next.wrapping_add(1);
+        open.lives.insert(key, Arc::clone(&live));
+        // One that ended with its runtime is begun again on this one.
+        if open.sweeper.as_ref().is_none_or(JoinHandle::is_finished) {
+            open.sweeper = Some(sweep::spawn(guard.clone()));
+        }
+        drop(open);
+        Registered {
+            guard: guard.clone(),
+            key,
+            live,
+            _slot: slot,
+        }
+    }
+
+    /// Those that are open now.
+    pub(crate) fn all(&self) -> Vec<Arc<Live>> {
+        self.lock().lives.values().cloned().collect()
+    }
+
+    /// Lets the sweeper go where nothing is open; whoever is registered next begins another.
+    pub(super) fn rests(&self) -> bool {
+        let mut open = self.lock();
+        let empty = open.lives.is_empty();
+        if empty {
+            open.sweeper = None;
+        }
+        empty
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection's place in the registry: dropped with its stream.
+pub(crate) struct Registered {
+    guard: Guard,
+    key: u64,
+    live: Arc<Live>,
+    /// Its place among those that a listener holds, upgraded ones too.
+    _slot: Option<OwnedSemaphorePermit>,
+}
+
+impl Registered {
+    pub(crate) const fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.guard.registry().lock().lives.remove(&self.key);
+        self.live.closed();
+    }
+}

@@ -1,0 +1,248 @@
+//! A running request: judged again while it lives.
+
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::task::Waker;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use http::HeaderMap;
+use ztl_core::{ActionPermit, Claims, Denial, Evidence, FlowPermit, Timestamp};
+
+use super::connection::Live;
+use crate::guard::Guard;
+use crate::name::{Fields, WireTarget};
+use crate::serve::Ticket;
+
+/// The running requests of a connection.
+pub(super) struct Requests {
+    running: Mutex<HashMap<u64, Weak<Request>>>,
+    next: AtomicU64,
+    /// That which turned the connection into another protocol: it runs for as long as the stream is held.
+    upgraded: Mutex<Option<Arc<Request>>>,
+    /// The policy under which they were judged.
+    epoch: AtomicU64,
+    /// When the first thing that one of them rests on expires, in milliseconds.
+    due: AtomicU64,
+}
+
+impl Requests {
+    pub(super) fn new(epoch: u64) -> Self {
+        Self {
+            running: Mutex::default(),
+            next: AtomicU64::new(0),
+            upgraded: Mutex::default(),
+            epoch: AtomicU64::new(epoch),
+            due: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    /// Judges those again that rest on an earlier policy, or all where something that one rests on has expired (T15).
+    pub(super) fn sweep(&self, guard: &Guard, now: Timestamp) {
+        let epoch = guard.engine().epoch();
+        let changed = self.epoch.swap(epoch, Ordering::AcqRel) != epoch;
+        let expired = now.as_unix_millis() >= self.due.load(Ordering::Acquire);
+        if !changed && !expired {
+            return;
+        }
+        // Those that are still authorized say when they expire themselves.
+        self.due.store(u64::MAX, Ordering::Release);
+        for request in self.all() {
+            request.judge(guard);
+        }
+    }
+
+    pub(super) fn cut_all(&self) {
+        for request in self.all() {
+            request.end();
+        }
+    }
+
+    pub(super) fn release(&self) {
+        let upgraded = lock(&self.upgraded).take();
+        drop(upgraded);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        lock(&self.running).len()
+    }
+
+    fn all(&self) -> Vec<Arc<Request>> {
+        let running = lock(&self.running);
+        running.values().filter_map(Weak::upgrade).collect()
+    }
+}
+
+/// How a request is carried, and so how it is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carried {
+    /// It has the connection to itself (HTTP/1.1).
+    Alone,
+    /// It is one of several, in a task of its own (HTTP/2).
+    AmongOthers,
+}
+
+/// What a request was judged as. Holds a credential: it has no `Debug`.
+pub(crate) struct Asked {
+    pub(crate) wire: WireTarget,
+    pub(crate) claims: Option<Claims>,
+    /// Where a rule read any.
+    pub(crate) headers: Option<HeaderMap>,
+}
+
+/// Who waits for a request to be cut.
+#[derive(Clone, Copy)]
+pub(crate) enum Waits {
+    /// The task that answers it.
+    Task,
+    /// Whoever reads its body.
+    Body,
+}
+
+/// A running request, for as long as anything of it is held: what answers it, either body, its task.
+pub(crate) struct Request {
+    live: Arc<Live>,
+    key: u64,
+    carried: Carried,
+    cut: AtomicBool,
+    became_stream: AtomicBool,
+    wakers: Mutex<[Option<Waker>; 2]>,
+    asked: Mutex<Option<Asked>>,
+    _ticket: Ticket,
+}
+
+impl Request {
+    /// A request begins: it is known before it is judged.
+    pub(crate) fn begin(live: &Arc<Live>, carried: Carried, ticket: Ticket) -> Arc<Self> {
+        let requests = &live.requests;
+        let request = Arc::new(Self {
+            live: Arc::clone(live),
+            key: requests.next.fetch_add(1, Ordering::Relaxed),
+            carried,
+            cut: AtomicBool::new(false),
+            became_stream: AtomicBool::new(false),
+            wakers: Mutex::default(),
+            asked: Mutex::default(),
+            _ticket: ticket,
+        });
+        lock(&requests.running).insert(request.key, Arc::downgrade(&request));
+        request
+    }
+
+    pub(crate) const fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// It was authorized as this. Where that is outdated already, it is judged again at once.
+    pub(crate) fn authorized(&self, guard: &Guard, permit: &ActionPermit, asked: Asked) {
+        *lock(&self.asked) = Some(asked);
+        self.holds_until(permit);
+        if !guard.engine().is_current(permit, guard.now()) {
+            self.judge(guard);
+        }
+    }
+
+    /// Judges it again as what it was asked for; what is no longer authorized is cut.
+    fn judge(&self, guard: &Guard) {
+        let judged = {
+            let asked = lock(&self.asked);
+            let Some(asked) = &*asked else { return };
+            let Ok(flow) = self.live.current(guard) else {
+                return;
+            };
+            let Ok(action) = asked.wire.action() else {
+                return self.cut();
+            };
+            let fields = asked.headers.as_ref().map(Fields::new);
+            let mut evidence = Evidence::none();
+            if let Some(fields) = &fields {
+                evidence = evidence.with_headers(fields);
+            }
+            if let Some(claims) = &asked.claims {
+                evidence = evidence.with_claims(claims);
+            }
+            let renew = || self.live.current(guard);
+            guard
+                .engine()
+                .authorize_or_renew(&flow, renew, &action, &evidence, guard.now())
+        };
+        match judged {
+            Ok(permit) => self.holds_until(&permit),
+            Err(_) => self.cut(),
+        }
+    }
+
+    fn holds_until(&self, permit: &ActionPermit) {
+        let until = permit.expires_at().as_unix_millis();
+        self.live.requests.due.fetch_min(until, Ordering::AcqRel);
+    }
+
+    /// It became another protocol: its stream is in the hands of the service, out of reach of everything but the connection.
+    pub(crate) fn becomes_stream(self: &Arc<Self>) {
+        self.became_stream.store(true, Ordering::Release);
+        if self.carried == Carried::Alone {
+            *lock(&self.live.requests.upgraded) = Some(Arc::clone(self));
+        }
+    }
+
+    /// Ends it, and where it cannot be ended alone, its connection.
+    fn cut(&self) {
+        if self.carried == Carried::Alone || self.became_stream.load(Ordering::Acquire) {
+            self.live.revoke();
+        }
+        self.end();
+    }
+
+    fn end(&self) {
+        self.cut.store(true, Ordering::SeqCst);
+        let wakers = core::mem::take(&mut *lock(&self.wakers));
+        for waker in wakers.into_iter().flatten() {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::SeqCst)
+    }
+
+    pub(crate) const fn is_alone(&self) -> bool {
+        matches!(self.carried, Carried::Alone)
+    }
+
+    /// Wakes this one when it is cut; tells whether it is already.
+    pub(crate) fn parks(&self, waits: Waits, waker: &Waker) -> bool {
+        {
+            let mut wakers = lock(&self.wakers);
+            let [task, body] = &mut *wakers;
+            let parked = match waits {
+                Waits::Task => task,
+                Waits::Body => body,
+            };
+            match parked {
+                Some(parked) => parked.clone_from(waker),
+                None => *parked = Some(waker.clone()),
+            }
+        }
+        self.is_cut()
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        lock(&self.live.requests.running).remove(&self.key);
+    }
+}
+
+/// In the extensions of a request that a listener of ours took: where to get a permit that rests on what is in force.
+#[derive(Clone)]
+pub(crate) struct Asking(pub(crate) Arc<Request>);
+
+impl Asking {
+    /// A permit of the connection that rests on what is in force now.
+    pub(crate) fn renew(&self, guard: &Guard) -> Result<FlowPermit, Denial> {
+        self.0.live.current(guard)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,128 @@
+//! A stream that can be revoked from elsewhere, whoever holds it by then.
+
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::io::{Error, ErrorKind, IoSlice, Result};
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::connection::{Live, Side};
+use super::registry::Registered;
+
+/// A stream over TCP that can be ended so that nothing more is sent.
+pub(crate) trait Sever {
+    /// Has the kernel discard what it has not sent when the stream is dropped.
+    fn sever(&self);
+}
+
+impl Sever for TcpStream {
+    fn sever(&self) {
+        // Where it fails the connection is gone already.
+        let _ = self.set_zero_linger();
+    }
+}
+
+impl<T: Sever> Sever for tokio_rustls::server::TlsStream<T> {
+    fn sever(&self) {
+        self.get_ref().0.sever();
+    }
+}
+
+impl<T: Sever> Sever for tokio_rustls::client::TlsStream<T> {
+    fn sever(&self) {
+        self.get_ref().0.sever();
+    }
+}
+
+/// A stream whose reads and writes fail from the moment its connection is revoked; whoever waits for one is woken. It lies over
+/// TLS, so that what was received before is not read either. HTTP's upgrades hand it out with the rest of the connection.
+pub(crate) struct Revocable<T: Sever> {
+    stream: T,
+    registered: Registered,
+}
+
+impl<T: Sever> Revocable<T> {
+    pub(crate) const fn new(stream: T, registered: Registered) -> Self {
+        Self { stream, registered }
+    }
+
+    fn live(&self) -> &Arc<Live> {
+        self.registered.live()
+    }
+
+    /// Does what the stream does, unless it is revoked now or while that waits.
+    fn unless_revoked<R>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        side: Side,
+        poll: impl FnOnce(Pin<&mut T>, &mut Context<'_>) -> Poll<Result<R>>,
+    ) -> Poll<Result<R>>
+    where
+        T: Unpin,
+    {
+        let this = self.get_mut();
+        if this.live().is_revoked() {
+            return Poll::Ready(Err(revoked()));
+        }
+        let polled = poll(Pin::new(&mut this.stream), cx);
+        if polled.is_pending() && this.live().parks(side, cx.waker()) {
+            return Poll::Ready(Err(revoked()));
+        }
+        polled
+    }
+}
+
+fn revoked() -> Error {
+    Error::new(
+        ErrorKind::ConnectionAborted,
+        "the connection was revoked: what it rested on is gone",
+    )
+}
+
+impl<T: AsyncRead + Sever + Unpin> AsyncRead for Revocable<T> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<Result<()>> {
+        self.unless_revoked(cx, Side::Read, |stream, cx| stream.poll_read(cx, into))
+    }
+}
+
+impl<T: AsyncWrite + Sever + Unpin> AsyncWrite for Revocable<T> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
+        self.unless_revoked(cx, Side::Write, |stream, cx| stream.poll_write(cx, bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.unless_revoked(cx, Side::Write, |stream, cx| stream.poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.unless_revoked(cx, Side::Write, |stream, cx| stream.poll_shutdown(cx))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<Result<usize>> {
+        self.unless_revoked(cx, Side::Write, |stream, cx| {
+            stream.poll_write_vectored(cx, parts)
+        })
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+impl<T: Sever> Drop for Revocable<T> {
+    fn drop(&mut self) {
+        if self.live().is_revoked() {
+            self.stream.sever();
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What answers a request, and then the body of the answer.
+
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONNECTION;
+use http::{HeaderValue, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use crate::live::{Request, State, claim};
+
+pin_project! {
+    /// What answers a request, and then the body of the answer: the request runs until it is dropped.
+    pub(super) struct Running<T> {
+        #[pin]
+        inner: T,
+        request: Arc<Request>,
+        // An extended CONNECT: the stream lives on when the answer has no body (RFC 8441 §5).
+        opens_stream: bool,
+    }
+}
+
+impl<T> Running<T> {
+    pub(super) const fn new(inner: T, request: Arc<Request>, opens_stream: bool) -> Self {
+        Self {
+            inner,
+            request,
+            opens_stream,
+        }
+    }
+}
+
+impl<F, B, E> Future for Running<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = Result<Response<Running<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        claim(this.request);
+        let mut response = ready!(this.inner.poll(cx))?;
+        let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if switches || (*this.opens_stream && response.status().is_success()) {
+            this.request.becomes_stream();
+        } else if this.request.is_alone() && this.request.live().state() == State::Draining {
+            // RFC 9112 §9.6: the client hears that this was the last response, and does not send into a closing connection.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        let request = Arc::clone(this.request);
+        Poll::Ready(Ok(response.map(|inner| Running {
+            inner,
+            request,
+            opens_stream: false,
+        })))
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for Running<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        self.project().inner.poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
