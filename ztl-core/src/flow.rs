@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::decision::DecisionId;
 use crate::obligation::Obligations;
 use crate::peer::Peer;
-use crate::policy::{Edge, Policy};
+use crate::policy::{Edge, Policy, RuleIdx, Workload};
 use crate::time::Timestamp;
 use crate::zone::Arrival;
 
@@ -81,6 +81,50 @@ impl<'a> Flow<'a> {
     }
 }
 
+/// A flow as it was asked about, or as a permit keeps it.
+#[derive(Clone, Copy)]
+pub(crate) enum AnyFlow<'a> {
+    Asked(&'a Flow<'a>),
+    Kept(&'a Permitted),
+}
+
+impl<'a> AnyFlow<'a> {
+    pub(crate) fn direction(self) -> Direction {
+        match self {
+            Self::Asked(flow) => flow.direction,
+            Self::Kept(permitted) => permitted.direction,
+        }
+    }
+
+    pub(crate) fn me(self) -> &'a str {
+        match self {
+            Self::Asked(flow) => flow.me,
+            Self::Kept(permitted) => permitted.me(),
+        }
+    }
+
+    pub(crate) fn peer(self) -> Option<&'a Peer> {
+        match self {
+            Self::Asked(flow) => flow.peer,
+            Self::Kept(permitted) => permitted.peer.as_ref(),
+        }
+    }
+
+    pub(crate) fn arrival(self) -> Arrival {
+        match self {
+            Self::Asked(flow) => flow.arrival,
+            Self::Kept(permitted) => permitted.arrival,
+        }
+    }
+
+    pub(crate) fn port(self) -> u16 {
+        match self {
+            Self::Asked(flow) => flow.port,
+            Self::Kept(permitted) => permitted.edge.port(),
+        }
+    }
+}
+
 /// The proof that a flow is permitted. Made by [`Engine::permit_flow`](crate::Engine::permit_flow) and nowhere else, and
 /// good only at the engine that made it (law 2, T5). Cheap to clone.
 #[derive(Clone)]
@@ -89,27 +133,41 @@ pub struct FlowPermit(pub(crate) Arc<Permitted>);
 
 pub(crate) struct Permitted {
     pub(crate) engine: u64,
-    pub(crate) direction: Direction,
-    pub(crate) me: Arc<str>,
-    pub(crate) peer: Option<Peer>,
-    pub(crate) arrival: Arrival,
-    pub(crate) port: u16,
-    pub(crate) epoch: u64,
-    pub(crate) trust_generation: u64,
-    pub(crate) policy: Arc<Policy>,
-    pub(crate) edge: Edge,
     pub(crate) id: DecisionId,
-    pub(crate) rule: Option<Arc<str>>,
+    pub(crate) direction: Direction,
+    pub(crate) peer: Option<Peer>,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) arrival: Arrival,
+    pub(crate) trust_generation: u64,
+    /// The policy that permitted it.
+    pub(crate) in_force: Arc<InForce>,
+    pub(crate) edge: Edge,
+    pub(crate) rule: Option<RuleIdx>,
+}
+
+/// A policy, and how many were in force before it.
+pub(crate) struct InForce {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) epoch: u64,
 }
 
 impl Permitted {
+    fn policy(&self) -> &Policy {
+        &self.in_force.policy
+    }
+
+    fn me(&self) -> &str {
+        let me = self.edge.me().and_then(|me| self.policy().workload(me));
+        me.map_or("", Workload::name)
+    }
+
     pub(crate) fn flow(&self) -> Flow<'_> {
         Flow {
             direction: self.direction,
-            me: &self.me,
+            me: self.me(),
             peer: self.peer.as_ref(),
             arrival: self.arrival,
-            port: self.port,
+            port: self.edge.port(),
         }
     }
 }
@@ -130,7 +188,8 @@ impl FlowPermit {
     /// The first rule in document order that permits the flow.
     #[must_use]
     pub fn rule(&self) -> &str {
-        self.0.rule.as_deref().unwrap_or_default()
+        let rule = self.0.rule.and_then(|rule| self.0.policy().rule(rule));
+        rule.map_or("", |rule| &rule.name)
     }
 
     /// Which end judged.
@@ -142,13 +201,13 @@ impl FlowPermit {
     /// The workload that judged.
     #[must_use]
     pub fn me(&self) -> &str {
-        &self.0.me
+        self.0.me()
     }
 
     /// The target's port.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.0.port
+        self.0.edge.port()
     }
 
     /// Where the connection arrived from.
@@ -160,10 +219,7 @@ impl FlowPermit {
     /// From when on the peer's proof no longer holds, and with it this permit.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
-        self.0
-            .peer
-            .as_ref()
-            .map_or(Timestamp::MAX, Peer::expires_at)
+        self.0.expires_at
     }
 
     /// Whether any rule on this flow could ask for a token, so that one is worth verifying (T34).
@@ -177,10 +233,10 @@ impl fmt::Debug for FlowPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FlowPermit")
             .field("direction", &self.0.direction)
-            .field("me", &self.0.me)
+            .field("me", &self.0.me())
             .field("peer", &self.0.peer)
-            .field("port", &self.0.port)
-            .field("epoch", &self.0.epoch)
+            .field("port", &self.port())
+            .field("epoch", &self.0.in_force.epoch)
             .finish_non_exhaustive()
     }
 }

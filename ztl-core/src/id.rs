@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::texts;
+
 /// Longest SPIFFE ID in bytes (SPIFFE-ID §2.3).
 pub const MAX_ID_BYTES: usize = 2048;
 /// Longest trust domain name in bytes (SPIFFE-ID §2.1).
@@ -170,6 +172,8 @@ pub struct SpiffeId {
     text: Arc<str>,
     // The path begins here; equals the length of the text where there is none. Bounded by MAX_ID_BYTES.
     path_at: u16,
+    /// Of the text.
+    hash: u64,
 }
 
 impl SpiffeId {
@@ -183,6 +187,7 @@ impl SpiffeId {
         Ok(Self {
             text: text.into(),
             path_at,
+            hash: texts::hash(text),
         })
     }
 
@@ -203,6 +208,16 @@ impl SpiffeId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Its text, to share.
+    pub(crate) fn shared_text(&self) -> Arc<str> {
+        Arc::clone(&self.text)
+    }
+
+    /// The hash of its text, by [`texts::hash`].
+    pub(crate) const fn text_hash(&self) -> u64 {
+        self.hash
     }
 
     /// The name of its trust domain.

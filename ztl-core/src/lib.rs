@@ -18,6 +18,7 @@ mod path;
 mod peer;
 pub mod policy;
 mod reason;
+mod texts;
 mod time;
 mod zone;
 

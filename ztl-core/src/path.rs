@@ -96,6 +96,7 @@ impl PathError {
 pub struct CanonicalPath<'a> {
     path: &'a str,
     escaped: bool,
+    slashes: usize,
 }
 
 impl<'a> CanonicalPath<'a> {
@@ -104,10 +105,12 @@ impl<'a> CanonicalPath<'a> {
     /// # Errors
     /// [`PathError`] says why the path has more than one reading.
     pub fn parse(target: &'a str) -> Result<Self, PathError> {
-        match plain_path(target.as_bytes()).and_then(|end| target.get(..end)) {
-            Some(path) => Ok(Self {
+        let plain = plain_path(target.as_bytes());
+        match plain.and_then(|(end, slashes)| Some((target.get(..end)?, slashes))) {
+            Some((path, slashes)) => Ok(Self {
                 path,
                 escaped: false,
+                slashes,
             }),
             None => Self::parse_any(target),
         }
@@ -134,7 +137,11 @@ impl<'a> CanonicalPath<'a> {
         if escaped && !decodes_to_utf8(rest) {
             return Err(PathError::NotUtf8);
         }
-        Ok(Self { path, escaped })
+        Ok(Self {
+            path,
+            escaped,
+            slashes: path.bytes().filter(|byte| *byte == b'/').count(),
+        })
     }
 
     /// The path as it was sent, with its leading slash and its escapes.
@@ -146,6 +153,11 @@ impl<'a> CanonicalPath<'a> {
     /// Whether anything in it is escaped, so that it means something else than what stands there.
     pub(crate) const fn is_escaped(&self) -> bool {
         self.escaped
+    }
+
+    /// How many slashes stand in it.
+    pub(crate) const fn slashes(&self) -> usize {
+        self.slashes
     }
 
     /// The segments between the slashes. `/` has one empty segment; so has the end of `/a/`.
@@ -242,27 +254,27 @@ impl Iterator for Decoded<'_> {
     }
 }
 
-/// Where the path ends in a target that is canonical at first sight: plain bytes, and no segment that is empty or begins with
-/// a dot. Most targets are; about all others `None` is no verdict.
-fn plain_path(target: &[u8]) -> Option<usize> {
+/// Where the path ends in a target that is canonical at first sight, and how many slashes it has: plain bytes, and no segment
+/// that is empty or begins with a dot. Most targets are; about all others `None` is no verdict.
+fn plain_path(target: &[u8]) -> Option<(usize, usize)> {
     if target.len() > MAX_TARGET_BYTES || target.first() != Some(&b'/') {
         return None;
     }
-    let mut before = 0;
+    let (mut before, mut slashes) = (0, 0);
     for (at, byte) in target.iter().enumerate() {
         let class = CLASSES.get(usize::from(*byte))?;
         match class {
             Class::Plain => {}
-            Class::SlashOrDot if before != b'/' => {}
+            Class::SlashOrDot if before != b'/' => slashes += usize::from(*byte == b'/'),
             Class::Query => {
                 let query = target.get(at..)?;
-                return (!query.contains(&b'#')).then_some(at);
+                return (!query.contains(&b'#')).then_some((at, slashes));
             }
             Class::SlashOrDot | Class::Other => return None,
         }
         before = *byte;
     }
-    Some(target.len())
+    Some((target.len(), slashes))
 }
 
 /// How a byte of a target is looked at first.

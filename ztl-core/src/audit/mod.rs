@@ -19,6 +19,7 @@ pub use chain::ChainSink;
 pub use inputs::Inputs;
 pub use mask::{Field, HashKey, Mask, MaskError, Masks};
 pub use memory::MemorySink;
+pub(crate) use record::About;
 pub use record::Record;
 #[cfg(feature = "audit-file")]
 pub use writer::JsonLinesSink;

@@ -1,56 +1,215 @@
 //! One record: what was asked, what came of it, and under which policy.
 
-use core::fmt::Write as _;
+use core::fmt::{self, Write as _};
 use core::net::IpAddr;
 
 use super::inputs::Inputs;
 use super::mask::{Field, Mask, Masks};
 use super::text::{self, Quoted};
 use crate::action::{Action, Upgrade};
-use crate::decision::{Decision, DecisionId};
-use crate::flow::Direction;
+use crate::clause::Near;
+use crate::decision::{DecisionId, Lack, ShadowOutcome};
+use crate::evidence::Evidence;
+use crate::flow::{AnyFlow, Direction};
 use crate::id::SpiffeId;
-use crate::policy::Revision;
+use crate::obligation::Obligations;
+use crate::peer::{Peer, Proof};
+use crate::policy::{Edge, Judgement, Policy, Revision};
 use crate::reason::{Reason, Stage, Verdict};
 use crate::time::Timestamp;
+use crate::zone::Zone;
 
 /// Most outcomes of shadow rules in one record; of others it tells how many there are.
 const MAX_SHADOWS: usize = 32;
 
 /// What is known about one decision. No query, token or key is ever in it, and in plain no header
 /// value or claim but those that the policy itself names (law 7).
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
+///
+/// It is looked up where it is asked for, so that a record costs what its sink reads of it.
+#[derive(Clone, Copy)]
 pub struct Record<'a> {
+    id: DecisionId,
+    judged: &'a Judgement<'a>,
+    about: &'a About<'a>,
+}
+
+/// What a decision was about.
+pub(crate) struct About<'a> {
+    pub(crate) flow: AnyFlow<'a>,
+    pub(crate) edge: Option<&'a Edge>,
+    pub(crate) policy: &'a Policy,
+    pub(crate) action: Option<&'a Action<'a>>,
+    /// What was known beyond identity and route, where rules were asked about it.
+    pub(crate) evidence: Option<&'a Evidence<'a>>,
+    pub(crate) now: Timestamp,
+}
+
+impl<'a> Record<'a> {
+    #[inline]
+    pub(crate) const fn new(
+        id: DecisionId,
+        judged: &'a Judgement<'a>,
+        about: &'a About<'a>,
+    ) -> Self {
+        Self { id, judged, about }
+    }
+
     /// The decision's id, the only thing that the caller is told.
-    pub id: DecisionId,
+    #[must_use]
+    pub const fn id(&self) -> DecisionId {
+        self.id
+    }
+
     /// When it was decided.
-    pub time: Timestamp,
+    #[must_use]
+    pub const fn time(&self) -> Timestamp {
+        self.about.now
+    }
+
     /// What came of it.
-    pub decision: &'a Decision,
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        self.judged.outcome.verdict()
+    }
+
+    /// Whether this is a permit.
+    #[must_use]
+    pub fn is_permit(&self) -> bool {
+        self.judged.outcome.is_permit()
+    }
+
+    /// The last stage that was reached.
+    #[must_use]
+    pub const fn stage(&self) -> Stage {
+        self.judged.outcome.stage
+    }
+
+    /// Why.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        self.judged.outcome.reason
+    }
+
+    /// The first rule in document order that decided; none where no rule came near.
+    #[must_use]
+    pub fn rule(&self) -> Option<&'a str> {
+        self.judged.rule.map(|rule| &*rule.name)
+    }
+
+    /// What was lacking, where something was.
+    #[must_use]
+    pub const fn lack(&self) -> Option<Lack> {
+        self.judged.outcome.lack
+    }
+
+    /// What the permit that decided obliges to.
+    #[must_use]
+    pub fn obligations(&self) -> Option<&'a Obligations> {
+        self.judged.obligations()
+    }
+
+    /// What rules in shadow mode would have said.
+    #[must_use]
+    pub fn shadow(&self) -> &'a [ShadowOutcome] {
+        &self.judged.shadow
+    }
+
+    /// On a denial that is to be explained: what it hung on.
+    #[must_use]
+    pub const fn near(&self) -> Option<&'a Near> {
+        self.judged.near.as_ref()
+    }
+
     /// Which end judged.
-    pub direction: Direction,
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        self.about.flow.direction()
+    }
+
     /// The workload that judged.
-    pub me: &'a str,
+    #[must_use]
+    pub fn me(&self) -> &'a str {
+        self.about.flow.me()
+    }
+
     /// The other end, where it was proved.
-    pub peer: Option<&'a SpiffeId>,
+    #[must_use]
+    pub fn peer(&self) -> Option<&'a SpiffeId> {
+        self.about.flow.peer().map(Peer::id)
+    }
+
     /// Who asserted the peer, where it was not proved by a certificate.
-    pub asserted_by: Option<&'a str>,
+    #[must_use]
+    pub fn asserted_by(&self) -> Option<&'a str> {
+        match self.about.flow.peer().map(Peer::proof) {
+            Some(Proof::Asserted { by, .. }) => Some(by),
+            _ => None,
+        }
+    }
+
     /// Issuer and subject of the caller's token, where a rule of this flow could read one.
-    pub subject: Option<(&'a str, &'a str)>,
+    #[must_use]
+    pub fn subject(&self) -> Option<(&'a str, &'a str)> {
+        let claims = self.about.evidence?.claims?;
+        self.about.edge.filter(|edge| edge.reads_token())?;
+        Some((claims.issuer()?, claims.subject()?))
+    }
+
     /// Where the connection arrived from.
-    pub addr: Option<IpAddr>,
+    #[must_use]
+    pub fn addr(&self) -> Option<IpAddr> {
+        self.about.flow.arrival().addr()
+    }
+
     /// Its zone.
-    pub zone: Option<&'a str>,
+    #[must_use]
+    pub fn zone(&self) -> Option<&'a str> {
+        let About {
+            flow, edge, policy, ..
+        } = *self.about;
+        match edge {
+            Some(edge) => policy.edge_zone(edge),
+            None => policy.zones().zone_of(&flow.arrival()).map(Zone::name),
+        }
+    }
+
     /// The target's port.
-    pub port: u16,
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.about.flow.port()
+    }
+
     /// What was asked for; `None` where only the flow was.
-    pub action: Option<&'a Action<'a>>,
+    #[must_use]
+    pub const fn action(&self) -> Option<&'a Action<'a>> {
+        self.about.action
+    }
+
     /// What of the evidence the rule that decided reads.
-    pub inputs: Inputs<'a>,
+    #[must_use]
+    pub fn inputs(&self) -> Inputs<'a> {
+        let About { flow, policy, .. } = *self.about;
+        match (self.about.evidence, self.judged.outcome.rule) {
+            (Some(evidence), Some(rule)) => Inputs::of(policy, rule, flow.direction(), evidence),
+            _ => Inputs::none(),
+        }
+    }
+
     /// Under which policy.
-    pub revision: Revision,
-    pub(crate) revision_text: &'a str,
+    #[must_use]
+    pub const fn revision(&self) -> Revision {
+        self.about.policy.revision()
+    }
+}
+
+impl fmt::Debug for Record<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("id", &self.id)
+            .field("time", &self.time())
+            .field("judged", &self.judged)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Record<'_> {
@@ -70,21 +229,15 @@ impl Record<'_> {
     pub(super) fn write_members(&self, out: &mut String, masks: &Masks) {
         // Most records are shorter.
         out.reserve(640);
-        let plain_addr = match self.addr {
+        let plain_addr = match self.addr() {
             Some(IpAddr::V4(addr)) if masks.get(Field::Addr) == Mask::Keep => Some(addr),
             _ => None,
         };
-        text::front(out, self.id.as_u128(), self.time, self.port, plain_addr);
+        text::front(out, self.id.as_u128(), self.time(), self.port(), plain_addr);
         // Codes, words and names of ours need no escape.
-        let Decision {
-            verdict,
-            stage,
-            reason,
-            rule,
-            ..
-        } = self.decision;
+        let (verdict, stage, reason) = (self.verdict(), self.stage(), self.reason());
         match (verdict, stage) {
-            (Verdict::Permit, Stage::Action) if *reason == Reason::Permitted => out
+            (Verdict::Permit, Stage::Action) if reason == Reason::Permitted => out
                 .push_str(",\"verdict\":\"permit\",\"stage\":\"action\",\"reason\":\"permitted\""),
             _ => {
                 out.push_str(",\"verdict\":\"");
@@ -96,58 +249,58 @@ impl Record<'_> {
                 out.push('"');
             }
         }
-        if let Some(rule) = rule {
+        if let Some(rule) = self.rule() {
             text::plain(out, ",\"rule\":\"", rule);
         }
-        out.push_str(match self.direction {
+        out.push_str(match self.direction() {
             Direction::Ingress => ",\"direction\":\"ingress\",\"me\":",
             Direction::Egress => ",\"direction\":\"egress\",\"me\":",
         });
-        text::quoted(out, self.me);
-        if let Some(peer) = self.peer {
+        text::quoted(out, self.me());
+        if let Some(peer) = self.peer() {
             if masks.get(Field::Peer) == Mask::Keep {
                 text::plain(out, ",\"peer\":\"", peer.as_str());
             } else {
                 write_masked(out, masks, Field::Peer, ",\"peer\":", peer.as_str());
             }
         }
-        if let Some(by) = self.asserted_by {
+        if let Some(by) = self.asserted_by() {
             write_masked(out, masks, Field::AssertedBy, ",\"asserted_by\":", by);
         }
-        if let Some((issuer, subject)) = self.subject {
+        if let Some((issuer, subject)) = self.subject() {
             write_masked(out, masks, Field::Issuer, ",\"issuer\":", issuer);
             write_masked(out, masks, Field::Subject, ",\"subject\":", subject);
         }
-        if let (Some(addr), None) = (self.addr, plain_addr) {
+        if let (Some(addr), None) = (self.addr(), plain_addr) {
             write_addr(out, masks, addr);
         }
-        if let Some(zone) = self.zone {
+        if let Some(zone) = self.zone() {
             if masks.get(Field::Zone) == Mask::Keep {
                 text::plain(out, ",\"zone\":\"", zone);
             } else {
                 write_masked(out, masks, Field::Zone, ",\"zone\":", zone);
             }
         }
-        if let Some(action) = self.action {
+        if let Some(action) = self.action() {
             write_action(out, masks, action);
         }
-        self.inputs.write_json(out, masks);
-        if !self.decision.shadow.is_empty() {
+        self.inputs().write_json(out, masks);
+        if !self.shadow().is_empty() {
             self.write_shadow(out);
         }
-        if let Some(near) = &self.decision.near {
+        if let Some(near) = self.near() {
             text::plain(out, ",\"near\":{\"rule\":\"", &near.rule);
             text::plain(out, ",\"clause\":\"", near.clause.code());
             out.push('}');
         }
         out.push_str(",\"revision\":\"");
-        out.push_str(self.revision_text);
+        out.push_str(self.about.policy.revision_text());
         out.push('"');
     }
 
     fn write_shadow(&self, out: &mut String) {
         out.push_str(",\"shadow\":[");
-        for (at, shadow) in self.decision.shadow.iter().take(MAX_SHADOWS).enumerate() {
+        for (at, shadow) in self.shadow().iter().take(MAX_SHADOWS).enumerate() {
             out.push_str(if at == 0 { "{\"rule\":" } else { ",{\"rule\":" });
             text::quoted(out, &shadow.rule);
             out.push_str(",\"would\":\"");
@@ -155,16 +308,10 @@ impl Record<'_> {
             out.push_str("\"}");
         }
         out.push(']');
-        if let Some(more @ 1..) = self.decision.shadow.len().checked_sub(MAX_SHADOWS) {
+        if let Some(more @ 1..) = self.shadow().len().checked_sub(MAX_SHADOWS) {
             out.push_str(",\"shadow_more\":");
             text::number(out, u64::try_from(more).unwrap_or(u64::MAX));
         }
-    }
-
-    /// Whether this is a permit.
-    #[must_use]
-    pub fn is_permit(&self) -> bool {
-        self.decision.verdict == Verdict::Permit
     }
 }
 

@@ -1,14 +1,16 @@
 //! Authorizing an action on a permitted flow.
 
+use std::sync::Arc;
+
 use super::Engine;
-use super::about::About;
 use crate::action::Action;
-use crate::decision::{Decision, Denial};
+use crate::audit::About;
+use crate::decision::Denial;
 use crate::evidence::Evidence;
-use crate::flow::{ActionPermit, FlowPermit};
+use crate::flow::{ActionPermit, AnyFlow, FlowPermit, Permitted};
 use crate::obligation::Obligations;
 use crate::policy::{Edge, Policy};
-use crate::reason::{Reason, Stage, Verdict};
+use crate::reason::{Reason, Stage};
 use crate::time::Timestamp;
 
 /// A flow as it was judged under one policy.
@@ -66,6 +68,7 @@ impl Engine {
         self.authorize_checked(permit, action, evidence, now)
     }
 
+    #[inline(always)]
     fn authorize_checked(
         &self,
         permit: &FlowPermit,
@@ -74,11 +77,12 @@ impl Engine {
         now: Timestamp,
     ) -> Result<ActionPermit, Denial> {
         // What was permitted under the policy in force is judged by what the permit brings along.
-        if permit.0.epoch == self.epoch() {
+        let Permitted { in_force, edge, .. } = &*permit.0;
+        if in_force.epoch == self.epoch() {
             let judged = Judged {
-                policy: &permit.0.policy,
-                edge: &permit.0.edge,
-                epoch: permit.0.epoch,
+                policy: &in_force.policy,
+                edge,
+                epoch: in_force.epoch,
             };
             return self.authorize_on(judged, permit, action, evidence, now);
         }
@@ -95,8 +99,9 @@ impl Engine {
         now: Timestamp,
     ) -> Result<ActionPermit, Denial> {
         let in_force = self.current.load_full();
-        let (policy, flow) = (&*in_force.policy, permit.0.flow());
-        let (edge, outcome) = self.judge_flow(policy, &flow, now);
+        let policy = &*in_force.policy;
+        let mut edge = Edge::default();
+        let outcome = self.judge_flow(policy, &permit.0.flow(), now, &mut edge);
         if outcome.is_permit() {
             let judged = Judged {
                 policy,
@@ -105,19 +110,20 @@ impl Engine {
             };
             return self.authorize_on(judged, permit, action, evidence, now);
         }
-        let mut decision = policy.decision(outcome, Vec::new());
-        self.explain_denial(policy, &edge, Some(action), &mut decision);
+        let mut judged = policy.judged(outcome, Vec::new());
+        self.explain_denial(policy, &edge, Some(action), &mut judged);
         let about = About {
-            flow: &flow,
+            flow: AnyFlow::Kept(&permit.0),
             edge: Some(&edge),
             policy,
             action: Some(action),
             evidence: None,
             now,
         };
-        Err(self.denied(decision, &about))
+        Err(self.denied(judged, &about))
     }
 
+    #[inline(always)]
     fn authorize_on(
         &self,
         judged: Judged<'_>,
@@ -131,32 +137,36 @@ impl Engine {
             edge,
             epoch,
         } = judged;
-        let flow = permit.0.flow();
-        let outcome = policy.judge_action(edge, &flow, action, evidence, now);
-        let shadow = policy.shadows(edge, &flow, Some(action), evidence, now);
-        let mut decision = policy.decision(outcome, shadow);
-        self.check_obligations(&mut decision);
-        self.explain_denial(policy, edge, Some(action), &mut decision);
+        let flow = AnyFlow::Kept(&permit.0);
+        let outcome = policy.judge_action(edge, flow, action, evidence, now);
+        let shadow = policy.shadows(edge, flow, Some(action), evidence, now);
+        let mut judged = policy.judged(outcome, shadow);
+        // A permit with an obligation that nobody would discharge is none.
+        let obligations = judged.obligations();
+        if obligations.is_some_and(|obligations| !self.discharges(obligations)) {
+            judged.outcome.deny(Reason::ObligationUnknown);
+        }
+        self.explain_denial(policy, edge, Some(action), &mut judged);
         let about = About {
-            flow: &flow,
+            flow,
             edge: Some(edge),
             policy,
             action: Some(action),
-            evidence: Some((evidence, outcome.rule)),
+            evidence: Some(evidence),
             now,
         };
-        let (id, permitted) = self.recorded(&decision, &about);
+        let (id, permitted) = self.recorded(&judged, &about);
         if !permitted {
-            return Err(self.unpermitted(id, decision, &about));
+            return Err(self.unpermitted(id, judged, &about));
         }
         Ok(ActionPermit {
             engine: self.id,
             epoch,
             trust_generation: permit.0.trust_generation,
             id,
-            rule: decision.rule.unwrap_or_else(|| "".into()),
             expires_at: outcome.until.min(permit.expires_at()),
-            obligations: decision.obligations,
+            obligations: judged.obligations().cloned().unwrap_or_default(),
+            rule: (judged.rule).map_or_else(|| "".into(), |rule| Arc::clone(&rule.name)),
         })
     }
 
@@ -170,6 +180,7 @@ impl Engine {
     }
 
     /// Whether a permit is this engine's, and still good (T5).
+    #[inline(always)]
     pub(super) fn check_permit(
         &self,
         permit: &FlowPermit,
@@ -186,20 +197,22 @@ impl Engine {
         } else {
             return Ok(());
         };
+        Err(self.refuse_permit(permit, reason, now))
+    }
+
+    #[cold]
+    fn refuse_permit(&self, permit: &FlowPermit, reason: Reason, now: Timestamp) -> Denial {
         let stage = if reason == Reason::FlowWithdrawn {
             Stage::Flow
         } else {
             Stage::Identity
         };
-        Err(self.refuse(&permit.0.flow(), None, stage, reason, now))
+        self.refuse_any(AnyFlow::Kept(&permit.0), None, stage, reason, now)
     }
 
-    /// A permit with an obligation that nobody would discharge is none.
-    pub(super) fn check_obligations(&self, decision: &mut Decision) {
-        if !self.discharges.contains(decision.obligations.kinds()) {
-            decision.verdict = Verdict::Deny;
-            decision.reason = Reason::ObligationUnknown;
-            decision.obligations = Obligations::none();
-        }
+    /// Whether all of that is discharged by the enforcement point.
+    #[inline]
+    pub(super) fn discharges(&self, obligations: &Obligations) -> bool {
+        obligations.is_empty() || self.discharges.contains(obligations.kinds())
     }
 }

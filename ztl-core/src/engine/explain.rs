@@ -1,9 +1,9 @@
 //! What the engine says of its decisions to whoever may read the policy.
 
 use crate::action::Action;
-use crate::decision::Decision;
+use crate::obligation::Obligations;
 use crate::peer::Peer;
-use crate::policy::{Edge, Explanation, Input, Outcome, Policy, explain_as};
+use crate::policy::{Edge, Explanation, Input, Judgement, Outcome, Policy, explain_as};
 use crate::reason::{Reason, Stage, Verdict};
 use crate::time::Timestamp;
 
@@ -33,26 +33,30 @@ impl Engine {
         match refused {
             Some(reason) => {
                 let outcome = Outcome::denied(Stage::Identity, reason);
-                let decision = policy.decision(outcome, Vec::new());
+                let decision = policy.judged(outcome, Vec::new()).decision();
                 Explanation::of(&policy, input, now, decision)
             }
             None => explain_as(&policy, input, now, &|decision| {
-                self.check_obligations(decision);
+                if !self.discharges(&decision.obligations) {
+                    decision.verdict = Verdict::Deny;
+                    decision.reason = Reason::ObligationUnknown;
+                    decision.obligations = Obligations::none();
+                }
             }),
         }
     }
 
     /// Says what a denial hung on, where that is asked for.
-    #[inline]
+    #[inline(always)]
     pub(super) fn explain_denial(
         &self,
         policy: &Policy,
         edge: &Edge,
         action: Option<&Action<'_>>,
-        decision: &mut Decision,
+        judged: &mut Judgement<'_>,
     ) {
-        if self.explains && decision.verdict == Verdict::Deny {
-            decision.near = policy.near(edge, action, decision);
+        if self.explains && !judged.outcome.is_permit() {
+            judged.near = policy.near(edge, action, judged);
         }
     }
 }

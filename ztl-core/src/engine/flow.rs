@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::Engine;
-use super::about::About;
 use crate::action::Action;
+use crate::audit::About;
 use crate::decision::Denial;
 use crate::evidence::Evidence;
-use crate::flow::{Direction, Flow, FlowPermit, Permitted};
+use crate::flow::{AnyFlow, Flow, FlowPermit, Permitted};
 use crate::peer::Peer;
-use crate::policy::{Edge, Input, Outcome, Policy, Workload, decide};
-use crate::reason::{Reason, Stage, Verdict};
+use crate::policy::{Edge, Input, Outcome, Policy, judge};
+use crate::reason::{Reason, Stage};
 use crate::time::Timestamp;
 
 impl Engine {
@@ -31,39 +31,35 @@ impl Engine {
     ) -> Result<FlowPermit, Denial> {
         let in_force = self.current.load_full();
         let policy = &in_force.policy;
-        let (edge, outcome) = self.judge_flow(policy, flow, now);
-        let shadow = policy.shadows(&edge, flow, None, &Evidence::none(), now);
-        let mut decision = policy.decision(outcome, shadow);
-        self.explain_denial(policy, &edge, None, &mut decision);
+        let mut edge = Edge::default();
+        let outcome = self.judge_flow(policy, flow, now, &mut edge);
+        let any = AnyFlow::Asked(flow);
+        let shadow = policy.shadows(&edge, any, None, &Evidence::none(), now);
+        let mut judged = policy.judged(outcome, shadow);
+        self.explain_denial(policy, &edge, None, &mut judged);
         let about = About {
-            flow,
+            flow: any,
             edge: Some(&edge),
             policy,
             action: None,
             evidence: None,
             now,
         };
-        let (id, permitted) = self.recorded(&decision, &about);
+        let (id, permitted) = self.recorded(&judged, &about);
         if !permitted {
-            return Err(self.unpermitted(id, decision, &about));
+            return Err(self.unpermitted(id, judged, &about));
         }
         Ok(FlowPermit(Arc::new(Permitted {
             engine: self.id,
-            direction: flow.direction,
-            me: match (flow.direction, edge.target()) {
-                (Direction::Ingress, Some(me)) => policy.shared_name(me),
-                _ => policy.workload_by_name(flow.me).map(Workload::shared_name),
-            }
-            .unwrap_or_else(|| flow.me.into()),
-            peer: flow.peer.cloned(),
-            arrival: flow.arrival,
-            port: flow.port,
-            epoch: in_force.epoch,
-            trust_generation,
-            policy: Arc::clone(policy),
-            edge,
             id,
-            rule: decision.rule,
+            direction: flow.direction,
+            peer: flow.peer.cloned(),
+            expires_at: flow.peer.map_or(Timestamp::MAX, Peer::expires_at),
+            arrival: flow.arrival,
+            trust_generation,
+            rule: outcome.rule,
+            edge,
+            in_force,
         })))
     }
 
@@ -74,7 +70,7 @@ impl Engine {
     /// [`Denial`] where the flow would no longer be permitted.
     pub fn renew_flow(&self, permit: &FlowPermit, now: Timestamp) -> Result<FlowPermit, Denial> {
         self.check_permit(permit, self.trust_generation(), now)?;
-        if permit.0.epoch == self.epoch() {
+        if permit.0.in_force.epoch == self.epoch() {
             Ok(permit.clone())
         } else {
             // The proof is the old one, and so is what it rests on.
@@ -97,70 +93,49 @@ impl Engine {
         now: Timestamp,
     ) -> Result<(), Denial> {
         let policy = self.policy();
-        let unproved = Flow {
-            direction: Direction::Egress,
-            me,
-            peer: None,
-            arrival: crate::zone::Arrival::unknown(),
-            port,
+        let unproved = Flow::egress_unproved(me, port);
+        let about = |flow| About {
+            flow,
+            edge: None,
+            policy: &policy,
+            action: Some(action),
+            evidence: None,
+            now,
         };
         let Some(workload) = policy.workload_by_name(target) else {
-            let decision = policy.decision(
-                Outcome::denied(Stage::Flow, Reason::NoFlowPermitted),
-                Vec::new(),
-            );
-            let about = About {
-                flow: &unproved,
-                edge: None,
-                policy: &policy,
-                action: Some(action),
-                evidence: None,
-                now,
-            };
-            return Err(self.denied(decision, &about));
+            let judged = Outcome::denied(Stage::Flow, Reason::NoFlowPermitted);
+            let judged = policy.judged(judged, Vec::new());
+            return Err(self.denied(judged, &about(AnyFlow::Asked(&unproved))));
         };
         let peer = Peer::foreseen(workload.id().clone());
         let flow = Flow::egress(me, port, &peer);
-        let mut decision = decide(&policy, &Input::new(flow).with_action(Ok(*action)), now);
-        if decision.verdict == Verdict::Permit {
+        let mut judged = judge(&policy, &Input::new(flow).with_action(Ok(*action)), now);
+        if judged.outcome.is_permit() {
             return Ok(());
         }
         if self.explains {
-            let (edge, _) = policy.judge_flow(&flow, now);
-            self.explain_denial(&policy, &edge, Some(action), &mut decision);
+            let mut edge = Edge::default();
+            policy.judge_flow(&flow, now, &mut edge);
+            self.explain_denial(&policy, &edge, Some(action), &mut judged);
         }
-        Err(self.denied(
-            decision,
-            &About {
-                flow: &flow,
-                edge: None,
-                policy: &policy,
-                action: Some(action),
-                evidence: None,
-                now,
-            },
-        ))
+        Err(self.denied(judged, &about(AnyFlow::Asked(&flow))))
     }
 
+    #[inline(always)]
     pub(super) fn judge_flow(
         &self,
         policy: &Policy,
         flow: &Flow<'_>,
         now: Timestamp,
-    ) -> (Edge, Outcome) {
+        edge: &mut Edge,
+    ) -> Outcome {
         if !self.clock.trusts(now) {
-            return (
-                Edge::default(),
-                Outcome::denied(Stage::Identity, Reason::ClockUntrusted),
-            );
+            return Outcome::denied(Stage::Identity, Reason::ClockUntrusted);
         }
         // T18: what a test helper made is good only at an engine that was made for tests.
         if flow.peer.is_some_and(Peer::is_test_only) && !self.for_tests {
-            return (
-                Edge::default(),
-                Outcome::denied(Stage::Identity, Reason::IdentityUnproven),
-            );
+            return Outcome::denied(Stage::Identity, Reason::IdentityUnproven);
         }
-        policy.judge_flow(flow, now)
+        policy.judge_flow(flow, now, edge)
     }
 }

@@ -1,6 +1,5 @@
 //! The policy decision point of one process: the policy in force, the audit, and the only place where permits are made.
 
-mod about;
 mod action;
 mod clock;
 mod error;
@@ -20,6 +19,7 @@ pub use self::error::EngineError;
 
 use crate::audit::Sink;
 use crate::decision::IdSource;
+use crate::flow::InForce;
 use crate::obligation::ObligationKinds;
 use crate::policy::Policy;
 
@@ -52,11 +52,6 @@ pub struct Engine {
     discharges: ObligationKinds,
     explains: bool,
     for_tests: bool,
-}
-
-struct InForce {
-    policy: Arc<Policy>,
-    epoch: u64,
 }
 
 impl Engine {

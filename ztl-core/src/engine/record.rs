@@ -1,13 +1,12 @@
 //! What was decided, told to the audit before anybody else hears of it (law 6).
 
 use super::Engine;
-use super::about::About;
 use crate::action::Action;
-use crate::decision::{Decision, DecisionId, Denial};
-use crate::flow::{Flow, FlowPermit};
-use crate::obligation::Obligations;
-use crate::policy::Outcome;
-use crate::reason::{Reason, Stage, Verdict};
+use crate::audit::{About, Record};
+use crate::decision::{DecisionId, Denial};
+use crate::flow::{AnyFlow, Flow, FlowPermit};
+use crate::policy::{Judgement, Outcome};
+use crate::reason::{Reason, Stage};
 use crate::time::Timestamp;
 
 impl Engine {
@@ -21,24 +20,28 @@ impl Engine {
         reason: Reason,
         now: Timestamp,
     ) -> Denial {
-        let reason = if reason == Reason::Permitted {
-            Reason::NotJudged
-        } else {
-            reason
-        };
+        self.refuse_any(AnyFlow::Asked(flow), action, stage, reason, now)
+    }
+
+    pub(super) fn refuse_any(
+        &self,
+        flow: AnyFlow<'_>,
+        action: Option<&Action<'_>>,
+        stage: Stage,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Denial {
         let policy = self.policy();
-        let decision = policy.decision(Outcome::denied(stage, reason), Vec::new());
-        self.denied(
-            decision,
-            &About {
-                flow,
-                edge: None,
-                policy: &policy,
-                action,
-                evidence: None,
-                now,
-            },
-        )
+        let about = About {
+            flow,
+            edge: None,
+            policy: &policy,
+            action,
+            evidence: None,
+            now,
+        };
+        let judged = policy.judged(Outcome::denied(stage, reason), Vec::new());
+        self.denied(judged, &about)
     }
 
     /// The same on a flow that was permitted.
@@ -49,41 +52,52 @@ impl Engine {
         reason: Reason,
         now: Timestamp,
     ) -> Denial {
-        self.refuse(&permit.0.flow(), action, Stage::Action, reason, now)
+        let flow = AnyFlow::Kept(&permit.0);
+        self.refuse_any(flow, action, Stage::Action, reason, now)
     }
 
-    /// Records a decision, and says whether it is a permit; one that cannot be recorded is none (law 6).
-    pub(super) fn recorded(&self, decision: &Decision, about: &About<'_>) -> (DecisionId, bool) {
+    /// Records how something was judged, and says whether it is a permit; one that cannot be recorded is none (law 6).
+    #[inline(always)]
+    pub(super) fn recorded(&self, judged: &Judgement<'_>, about: &About<'_>) -> (DecisionId, bool) {
         let id = self.ids.next();
-        let kept = self.sink.record(&about.record(id, decision));
-        (id, decision.verdict == Verdict::Permit && kept.is_ok())
+        let kept = self.sink.record(&Record::new(id, judged, about));
+        (id, judged.outcome.is_permit() && kept.is_ok())
     }
 
     /// The denial of what was recorded as one, or could not be recorded as a permit.
+    #[inline(always)]
     pub(super) fn unpermitted(
         &self,
         id: DecisionId,
-        mut decision: Decision,
+        mut judged: Judgement<'_>,
         about: &About<'_>,
     ) -> Denial {
-        if decision.verdict == Verdict::Permit {
-            decision.verdict = Verdict::Deny;
-            decision.reason = Reason::AuditUnavailable;
-            decision.obligations = Obligations::none();
-            // One of several sinks may have kept the permit; the denial is told to it as well.
-            let _ = self.sink.record(&about.record(id, &decision));
+        if judged.outcome.is_permit() {
+            judged.outcome.deny(Reason::AuditUnavailable);
+            self.record_again(id, &judged, about);
         }
-        Denial { id, decision }
+        Denial {
+            id,
+            decision: judged.decision(),
+        }
     }
 
-    pub(super) fn denied(&self, decision: Decision, about: &About<'_>) -> Denial {
-        let decision = Decision {
-            verdict: Verdict::Deny,
-            ..decision
-        };
+    /// One of several sinks may have kept the permit; the denial is told to it as well.
+    #[cold]
+    fn record_again(&self, id: DecisionId, judged: &Judgement<'_>, about: &About<'_>) {
+        let _ = self.sink.record(&Record::new(id, judged, about));
+    }
+
+    pub(super) fn denied(&self, mut judged: Judgement<'_>, about: &About<'_>) -> Denial {
+        if judged.outcome.is_permit() {
+            judged.outcome.deny(Reason::NotJudged);
+        }
         let id = self.ids.next();
         // A denial stands whether or not it could be recorded; the sink reports its own failures.
-        let _ = self.sink.record(&about.record(id, &decision));
-        Denial { id, decision }
+        let _ = self.sink.record(&Record::new(id, &judged, about));
+        Denial {
+            id,
+            decision: judged.decision(),
+        }
     }
 }

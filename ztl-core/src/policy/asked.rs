@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::action::Action;
 use crate::authorizer::Facts;
 use crate::evidence::Evidence;
-use crate::flow::{Direction, Flow};
+use crate::flow::{AnyFlow, Direction};
 use crate::time::Timestamp;
 
 use super::Policy;
@@ -25,7 +25,7 @@ type Params = Vec<(Arc<str>, String)>;
 pub(super) struct Asked<'a, 'e> {
     pub(super) policy: &'a Policy,
     pub(super) edge: &'a Edge,
-    pub(super) flow: &'a Flow<'a>,
+    pub(super) flow: AnyFlow<'a>,
     pub(super) action: &'a Action<'a>,
     /// The kind of the action.
     kind: Kinds,
@@ -39,7 +39,7 @@ impl<'a, 'e> Asked<'a, 'e> {
     pub(super) fn new(
         policy: &'a Policy,
         edge: &'a Edge,
-        flow: &'a Flow<'a>,
+        flow: AnyFlow<'a>,
         action: &'a Action<'a>,
         evidence: &'a Evidence<'a>,
         along: &'a Along<'e>,
@@ -76,7 +76,7 @@ impl Asked<'_, '_> {
             // On a raw stream nothing that a condition asks about is known.
             return true;
         };
-        if self.flow.direction == Direction::Egress {
+        if self.flow.direction() == Direction::Egress {
             // Egress has not the facts; the target judges it again with them.
             return false;
         }
@@ -112,7 +112,7 @@ impl Asked<'_, '_> {
         let mut lines = Lines::new();
         // Egress has not the facts; the target judges it again with them.
         let (Some(target), Direction::Ingress, false) =
-            (self.edge.target, self.flow.direction, nobody)
+            (self.edge.target, self.flow.direction(), nobody)
         else {
             return lines;
         };
@@ -159,7 +159,7 @@ impl Asked<'_, '_> {
             .filter(|pattern| pattern.permits(self.action));
         let first = naming.next()?;
         // Requirements are judged where the facts are: at the target.
-        if self.flow.direction == Direction::Egress || rule.require.is_empty() {
+        if self.flow.direction() == Direction::Egress || rule.require.is_empty() {
             return Some(Ok(Timestamp::MAX));
         }
         if !rule.reads_params() {
@@ -218,7 +218,7 @@ impl Asked<'_, '_> {
             .and_then(|zone| self.policy.zones().get(zone));
         let facts = |ask: &mut dyn FnMut(&Facts<'_>)| {
             ask(&Facts {
-                peer: self.flow.peer,
+                peer: self.flow.peer(),
                 zone: zone.map(crate::zone::Zone::name),
                 target: self
                     .edge

@@ -5,70 +5,83 @@
 //! exponent. What two documents mean may be the same where this form differs: `1` and `1.0`, one value and a list of it.
 
 use sha2::{Digest as _, Sha256};
+use smallvec::SmallVec;
 
 use super::tree::{Node, Tree};
+
+/// How much of the form is held before it is hashed.
+const HELD: usize = 16 * 1024;
 
 /// SHA-256 over the canonical form.
 pub(crate) fn digest(root: &Node) -> [u8; 32] {
     let mut hash = Sha256::new();
-    write(root, &mut |bytes| hash.update(bytes));
+    let mut held = Vec::with_capacity(HELD + 1024);
+    write(root, &mut held, &mut |held| {
+        if held.len() >= HELD {
+            hash.update(&*held);
+            held.clear();
+        }
+    });
+    hash.update(&held);
     hash.finalize().into()
 }
 
-/// Writes the canonical form piece by piece.
-fn write(node: &Node, out: &mut dyn FnMut(&[u8])) {
+/// Writes the canonical form, and calls `written` after each value: it may take away what is there.
+fn write(node: &Node, out: &mut Vec<u8>, written: &mut impl FnMut(&mut Vec<u8>)) {
     match &node.value {
-        Tree::Null => out(b"null"),
-        Tree::Bool(value) => out(if *value { b"true" } else { b"false" }),
-        Tree::Int(value) => out(value.to_string().as_bytes()),
+        Tree::Null => out.extend(b"null"),
+        Tree::Bool(value) => out.extend(if *value { &b"true"[..] } else { b"false" }),
+        Tree::Int(value) => out.extend(value.to_string().as_bytes()),
         // A zero has one form; `Debug` is the shortest form that reads back.
-        Tree::Float(value) if *value == 0.0 => out(b"0.0"),
-        Tree::Float(value) => out(format!("{value:?}").as_bytes()),
+        Tree::Float(value) if *value == 0.0 => out.extend(b"0.0"),
+        Tree::Float(value) => out.extend(format!("{value:?}").as_bytes()),
         Tree::Text(text) => write_text(text, out),
         Tree::List(items) => {
-            out(b"[");
+            out.push(b'[');
             for (at, item) in items.iter().enumerate() {
                 if at > 0 {
-                    out(b",");
+                    out.push(b',');
                 }
-                write(item, out);
+                write(item, out, written);
             }
-            out(b"]");
+            out.push(b']');
         }
         Tree::Table(entries) => {
-            let mut sorted: Vec<_> = entries.iter().collect();
+            let mut sorted: SmallVec<[_; 16]> = entries.iter().collect();
             sorted.sort_by(|(left, _), (right, _)| left.value.cmp(&right.value));
-            out(b"{");
+            out.push(b'{');
             for (at, (key, item)) in sorted.into_iter().enumerate() {
                 if at > 0 {
-                    out(b",");
+                    out.push(b',');
                 }
                 write_text(&key.value, out);
-                out(b":");
-                write(item, out);
+                out.push(b':');
+                write(item, out, written);
             }
-            out(b"}");
+            out.push(b'}');
         }
     }
+    written(out);
 }
 
-fn write_text(text: &str, out: &mut dyn FnMut(&[u8])) {
-    out(b"\"");
-    let special = |character: char| matches!(character, '"' | '\\' | '\0'..='\u{1f}');
-    for piece in text.split_inclusive(special) {
-        match piece.chars().next_back().filter(|last| special(*last)) {
-            Some(last) => {
-                out(piece.strip_suffix(last).unwrap_or_default().as_bytes());
-                match last {
-                    '"' => out(b"\\\""),
-                    '\\' => out(b"\\\\"),
-                    _ => out(format!("\\u{:04x}", u32::from(last)).as_bytes()),
-                }
-            }
-            None => out(piece.as_bytes()),
+fn write_text(text: &str, out: &mut Vec<u8>) {
+    let mut rest = text.as_bytes();
+    out.push(b'"');
+    // What is special is ASCII, so that it is no part of another character.
+    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+    while let Some((plain, [byte, behind @ ..])) =
+        (rest.iter().position(special)).and_then(|at| rest.split_at_checked(at))
+    {
+        out.extend_from_slice(plain);
+        match byte {
+            b'"' => out.extend(b"\\\""),
+            b'\\' => out.extend(b"\\\\"),
+            _ => out.extend(format!("\\u{byte:04x}").as_bytes()),
         }
+        rest = behind;
     }
-    out(b"\"");
+    out.extend_from_slice(rest);
+    out.push(b'"');
 }
 
 #[cfg(test)]
@@ -78,7 +91,7 @@ mod tests {
 
     fn canonical(node: &Node) -> String {
         let mut bytes = Vec::new();
-        write(node, &mut |piece| bytes.extend_from_slice(piece));
+        write(node, &mut bytes, &mut |_| {});
         String::from_utf8(bytes).expect("UTF-8")
     }
 
@@ -125,7 +138,17 @@ mod tests {
 
     #[test]
     fn the_digest_is_sha_256_of_the_form() {
-        let node = parse_json("{ }").expect("JSON");
-        assert_eq!(digest(&node), <[u8; 32]>::from(Sha256::digest(b"{}")));
+        let long = "x".repeat(HELD);
+        let lists = [
+            String::new(),
+            format!("\"{long}\""),
+            vec!["12345"; HELD].join(","),
+        ];
+        for list in lists {
+            let form = format!("{{\"list\":[{list}]}}");
+            let node = parse_json(&form).expect("JSON");
+            let whole: [u8; 32] = Sha256::digest(form.as_bytes()).into();
+            assert_eq!(digest(&node), whole);
+        }
     }
 }

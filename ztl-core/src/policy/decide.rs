@@ -11,11 +11,12 @@
 use std::sync::Arc;
 
 use crate::action::Action;
+use crate::clause::Near;
 use crate::decision::{Decision, Lack, ShadowOutcome};
 use crate::evidence::Evidence;
-use crate::flow::{Direction, Flow};
+use crate::flow::{AnyFlow, Direction, Flow};
 use crate::obligation::Obligations;
-use crate::path::PathError;
+use crate::path::{CanonicalPath, PathError};
 use crate::reason::{Reason, Stage, Verdict};
 use crate::time::Timestamp;
 
@@ -25,8 +26,9 @@ use super::asked::Asked;
 use super::document::Effect;
 use super::edge::Edge;
 use super::index::{Kind, Line};
+use super::kinds::Kinds;
 use super::requirement::Unmet;
-use super::rule::{Match, RuleIdx, Who};
+use super::rule::{Match, Rule, RuleIdx, Who};
 
 /// How a step ended, and by which rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +60,66 @@ impl Outcome {
         Self::new(stage, reason, None)
     }
 
+    /// An action that a rule permits until then.
+    fn authorized(rule: RuleIdx, until: Timestamp, direction: Direction) -> Self {
+        Self {
+            until,
+            // As requirements are: where the facts are, at the target.
+            obliges: direction == Direction::Ingress,
+            ..Self::new(Stage::Action, Reason::Permitted, Some(rule))
+        }
+    }
+
+    /// The same question, denied for another reason than a rule gives.
+    pub(crate) fn deny(&mut self, reason: Reason) {
+        self.reason = reason;
+        self.obliges = false;
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
+        if self.is_permit() {
+            Verdict::Permit
+        } else {
+            Verdict::Deny
+        }
+    }
+
     pub(crate) fn is_permit(&self) -> bool {
         self.reason == Reason::Permitted
+    }
+}
+
+/// How a question was judged: a decision that nobody was told yet.
+#[derive(Debug)]
+pub(crate) struct Judgement<'p> {
+    pub(crate) outcome: Outcome,
+    /// The rule of the outcome.
+    pub(crate) rule: Option<&'p Rule>,
+    pub(crate) shadow: Vec<ShadowOutcome>,
+    pub(crate) near: Option<Near>,
+}
+
+impl Judgement<'_> {
+    /// What the permit that decided obliges to.
+    #[inline]
+    pub(crate) fn obligations(&self) -> Option<&Obligations> {
+        let rule = self.rule.filter(|_| self.outcome.obliges);
+        rule.map(|rule| &rule.obligations)
+    }
+
+    /// The decision that it comes to.
+    #[inline]
+    pub(crate) fn decision(self) -> Decision {
+        Decision {
+            verdict: self.outcome.verdict(),
+            stage: self.outcome.stage,
+            reason: self.outcome.reason,
+            rule: self.rule.map(|rule| Arc::clone(&rule.name)),
+            obligations: self.obligations().cloned().unwrap_or_default(),
+            shadow: self.shadow,
+            lack: self.outcome.lack,
+            near: self.near,
+        }
     }
 }
 
@@ -116,7 +176,14 @@ impl<'a> Input<'a> {
 /// ```
 #[must_use]
 pub fn decide(policy: &Policy, input: &Input<'_>, now: Timestamp) -> Decision {
-    let (mut edge, mut outcome) = policy.judge_flow(&input.flow, now);
+    judge(policy, input, now).decision()
+}
+
+/// Judges what [`decide`] decides.
+pub(crate) fn judge<'p>(policy: &'p Policy, input: &Input<'_>, now: Timestamp) -> Judgement<'p> {
+    let flow = AnyFlow::Asked(&input.flow);
+    let mut edge = Edge::default();
+    let mut outcome = policy.judge_flow(&input.flow, now, &mut edge);
     let action = match &input.action {
         None => None,
         Some(Ok(action)) => Some(action),
@@ -129,43 +196,56 @@ pub fn decide(policy: &Policy, input: &Input<'_>, now: Timestamp) -> Decision {
         }
     };
     if let (Some(action), true) = (action, outcome.is_permit()) {
-        outcome = policy.judge_action(&edge, &input.flow, action, &input.evidence, now);
+        outcome = policy.judge_action(&edge, flow, action, &input.evidence, now);
     }
-    let shadow = policy.shadows(&edge, &input.flow, action, &input.evidence, now);
-    policy.decision(outcome, shadow)
+    let shadow = policy.shadows(&edge, flow, action, &input.evidence, now);
+    policy.judged(outcome, shadow)
 }
 
 impl Policy {
-    pub(crate) fn decision(&self, outcome: Outcome, shadow: Vec<ShadowOutcome>) -> Decision {
-        let rule = outcome.rule.and_then(|index| self.rule(index));
-        Decision {
-            verdict: if outcome.is_permit() {
-                Verdict::Permit
-            } else {
-                Verdict::Deny
-            },
-            stage: outcome.stage,
-            reason: outcome.reason,
-            rule: rule.map(|rule| Arc::clone(&rule.name)),
+    /// An outcome with the rule that made it, and what shadow rules would have said.
+    #[inline]
+    pub(crate) fn judged(&self, outcome: Outcome, shadow: Vec<ShadowOutcome>) -> Judgement<'_> {
+        Judgement {
+            outcome,
+            rule: outcome.rule.and_then(|index| self.rule(index)),
             shadow,
-            lack: outcome.lack,
-            obligations: rule
-                .filter(|_| outcome.obliges)
-                .map_or_else(Obligations::none, |rule| rule.obligations.clone()),
             near: None,
         }
     }
 
     /// Stage action, on an edge whose flow is permitted.
+    #[inline(always)]
     pub(crate) fn judge_action(
         &self,
         edge: &Edge,
-        flow: &Flow<'_>,
+        flow: AnyFlow<'_>,
         action: &Action<'_>,
         evidence: &Evidence<'_>,
         now: Timestamp,
     ) -> Outcome {
-        let ingress = flow.direction == Direction::Ingress;
+        if let (true, None, Action::Request(resource)) = (edge.is_plain, evidence.forwarded, action)
+            && !resource.path().is_escaped()
+        {
+            return match self.first_plain(edge, Kinds::of(action), resource.path()) {
+                Some(first) => Outcome::authorized(first, Timestamp::MAX, flow.direction()),
+                None => Outcome::denied(Stage::Action, Reason::NoActionPermitted),
+            };
+        }
+        self.judge_any_action(edge, flow, action, evidence, now)
+    }
+
+    /// The same, whatever the rules of the edge are.
+    #[inline(never)]
+    fn judge_any_action(
+        &self,
+        edge: &Edge,
+        flow: AnyFlow<'_>,
+        action: &Action<'_>,
+        evidence: &Evidence<'_>,
+        now: Timestamp,
+    ) -> Outcome {
+        let ingress = flow.direction() == Direction::Ingress;
         if ingress && !self.may_forward(edge, evidence) {
             return Outcome::new(Stage::Action, Reason::ForwardedUntrusted, None);
         }
@@ -179,6 +259,19 @@ impl Policy {
             return Outcome::new(Stage::Action, Reason::Forbidden, Some(first));
         }
         self.first_permit(&asked)
+    }
+
+    /// The first permit in document order that names the action, on an edge where nothing else can speak of it.
+    #[inline(always)]
+    fn first_plain(&self, edge: &Edge, kind: Kinds, path: CanonicalPath<'_>) -> Option<RuleIdx> {
+        let mut first: Option<RuleIdx> = None;
+        for share in &edge.shares {
+            let mut lines = self.index.lines(*share, Kind::Permit).iter();
+            if let Some(line) = lines.find(|line| line.permits_plainly(kind, &path, edge.port)) {
+                first = Some(first.map_or(line.rule, |before| before.min(line.rule)));
+            }
+        }
+        first
     }
 
     /// The first forbid in document order that covers the action.
@@ -213,12 +306,7 @@ impl Policy {
             }
         }
         match (held, nearest) {
-            (Some((index, until)), _) => Outcome {
-                until,
-                // As requirements are: where the facts are, at the target.
-                obliges: asked.flow.direction == Direction::Ingress,
-                ..Outcome::new(Stage::Action, Reason::Permitted, Some(index))
-            },
+            (Some((index, until)), _) => Outcome::authorized(index, until, asked.flow.direction()),
             (None, Some((index, unmet))) => Outcome {
                 lack: Some(unmet.lack),
                 ..Outcome::new(Stage::Action, unmet.reason, Some(index))
@@ -228,11 +316,11 @@ impl Policy {
     }
 
     /// What the shadow rules of an edge would have said: of the action where one is given, else of the flow.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn shadows(
         &self,
         edge: &Edge,
-        flow: &Flow<'_>,
+        flow: AnyFlow<'_>,
         action: Option<&Action<'_>>,
         evidence: &Evidence<'_>,
         now: Timestamp,
@@ -244,10 +332,11 @@ impl Policy {
         }
     }
 
+    #[inline(never)]
     fn ask_shadows(
         &self,
         edge: &Edge,
-        flow: &Flow<'_>,
+        flow: AnyFlow<'_>,
         action: Option<&Action<'_>>,
         evidence: &Evidence<'_>,
         now: Timestamp,

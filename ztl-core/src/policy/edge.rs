@@ -22,19 +22,28 @@ pub(crate) struct Edge {
     pub(super) port: u16,
     pub(super) zone: Option<ZoneIdx>,
     pub(super) target: Option<WorkloadIdx>,
+    /// The workload that judges.
+    me: Option<WorkloadIdx>,
     /// The workload that the caller proved itself to be, where it may pass ids on.
     pub(super) forwarder: Option<WorkloadIdx>,
     /// Whether an enforced forbid could speak of an action on this flow.
     pub(super) has_forbids: bool,
     /// Whether a shadow rule could speak of this flow or of an action on it.
     pub(super) has_shadow: bool,
+    /// Whether nothing but plain permits could speak of an action on this flow.
+    pub(super) is_plain: bool,
     reads_token: bool,
 }
 
 impl Edge {
-    /// The workload that is called.
-    pub(crate) const fn target(&self) -> Option<WorkloadIdx> {
-        self.target
+    /// The workload that judges.
+    pub(crate) const fn me(&self) -> Option<WorkloadIdx> {
+        self.me
+    }
+
+    /// The port that is called.
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
     }
 
     /// Whether any rule on this flow could read a token.
@@ -44,13 +53,13 @@ impl Edge {
 }
 
 impl Policy {
-    /// Stages identity and flow. The edge holds what speaks of this flow even where it is denied, for shadow rules.
-    pub(crate) fn judge_flow(&self, flow: &Flow<'_>, now: Timestamp) -> (Edge, Outcome) {
+    /// Stages identity and flow. The edge, a new one, takes what speaks of this flow even where it is denied, for shadow rules.
+    pub(crate) fn judge_flow(&self, flow: &Flow<'_>, now: Timestamp, edge: &mut Edge) -> Outcome {
         self.with_ends(
             flow,
             now,
-            |target, caller| self.judge_edge(target, caller, flow),
-            |outcome| (Edge::default(), outcome),
+            |target, caller| self.judge_edge(target, caller, flow, edge),
+            |outcome| outcome,
         )
     }
 
@@ -71,14 +80,17 @@ impl Policy {
         if flow.peer.is_some_and(|peer| now >= peer.expires_at()) {
             return identity(Reason::IdentityExpired);
         }
-        let mapped = match flow.peer {
-            None => None,
-            Some(peer) => match self.primary_id(peer.id()) {
-                None => return identity(Reason::IdentityUnproven),
-                mapped => mapped,
-            },
+        let mapped;
+        let peer_id = match flow.peer.map(Peer::id) {
+            Some(id) if self.is_aliased(id) => {
+                mapped = id.with_trust_domain(self.trust_domain());
+                match &mapped {
+                    Ok(id) => Some(id),
+                    Err(_) => return identity(Reason::IdentityUnproven),
+                }
+            }
+            id => id,
         };
-        let peer_id = mapped.as_deref();
         let declared = peer_id.and_then(|id| self.workload_with_id(id));
         let (target, caller) = match flow.direction {
             Direction::Ingress => {
@@ -120,40 +132,48 @@ impl Policy {
         (index, target): (WorkloadIdx, &Workload),
         caller: &Caller<'_>,
         flow: &Flow<'_>,
-    ) -> (Edge, Outcome) {
-        let edge = self.edge(index, caller, flow);
-        let permit = self.first(&edge, Kind::Permit, |_| true);
-        let forbid = self.first(&edge, Kind::Forbid, |line| line.forbids_flow);
+        edge: &mut Edge,
+    ) -> Outcome {
+        self.fill(edge, index, caller, flow);
         let misplaced = match caller.place {
             Place::Arrival(_) => misplacement(caller, target, edge.zone),
             Place::Declared(_) => None,
         };
-        let outcome = match (misplaced, forbid, permit) {
-            (Some(reason), _, _) => Outcome::new(Stage::Flow, reason, None),
-            (None, Some(rule), _) => Outcome::new(Stage::Flow, Reason::Forbidden, Some(rule)),
-            (None, None, Some(rule)) => Outcome::new(Stage::Flow, Reason::Permitted, Some(rule)),
-            (None, None, None) => Outcome::new(Stage::Flow, Reason::NoFlowPermitted, None),
-        };
-        (edge, outcome)
+        if let Some(reason) = misplaced {
+            return Outcome::new(Stage::Flow, reason, None);
+        }
+        if edge.has_forbids
+            && let Some(rule) = self.first(edge, Kind::Forbid, |line| line.forbids_flow)
+        {
+            return Outcome::new(Stage::Flow, Reason::Forbidden, Some(rule));
+        }
+        match self.first(edge, Kind::Permit, |_| true) {
+            Some(rule) => Outcome::new(Stage::Flow, Reason::Permitted, Some(rule)),
+            None => Outcome::new(Stage::Flow, Reason::NoFlowPermitted, None),
+        }
     }
 
-    fn edge(&self, target: WorkloadIdx, caller: &Caller<'_>, flow: &Flow<'_>) -> Edge {
-        let mut edge = Edge {
-            shares: self.index.shares(target, caller, self.zones()),
-            port: flow.port,
-            zone: caller.place.zone(self.zones()),
-            target: Some(target),
-            forwarder: caller.workload.map(|(index, _)| index).filter(|_| {
-                // Whom another party asserts cannot vouch for a third.
-                matches!(flow.peer.map(Peer::proof), Some(Proof::X509 { .. }))
-            }),
-            ..Edge::default()
+    #[inline]
+    fn fill(&self, edge: &mut Edge, target: WorkloadIdx, caller: &Caller<'_>, flow: &Flow<'_>) {
+        let declared = caller.workload.map(|(index, _)| index);
+        edge.port = flow.port;
+        edge.zone = caller.place.zone(self.zones());
+        edge.target = Some(target);
+        edge.me = match flow.direction {
+            Direction::Ingress => Some(target),
+            Direction::Egress => declared,
         };
+        edge.forwarder = declared.filter(|_| {
+            // Whom another party asserts cannot vouch for a third.
+            matches!(flow.peer.map(Peer::proof), Some(Proof::X509 { .. }))
+        });
+        (self.index).share(target, caller, self.zones(), &mut edge.shares);
         let brief = self.index.brief(target);
         edge.has_forbids = brief.has_forbids;
         edge.has_shadow = brief.has_shadow;
-        edge.reads_token = brief.reads_token && self.could_read_token(&edge, flow);
-        edge
+        edge.is_plain =
+            !brief.has_forbids && (edge.shares.iter()).all(|share| self.index.is_plain(*share));
+        edge.reads_token = brief.reads_token && self.could_read_token(edge, flow);
     }
 
     /// Whether a rule of the edge reads a token, or a forbid of the target speaks of somebody who could come along in one.
@@ -177,13 +197,16 @@ impl Policy {
     }
 
     /// The first rule in document order of those of a kind that speak of a flow.
+    #[inline]
     fn first(&self, edge: &Edge, kind: Kind, counts: impl Fn(&Line) -> bool) -> Option<RuleIdx> {
-        let of_share = |share| {
-            let mut lines = self.index.lines(share, kind).iter();
-            lines.find(|line| line.covers_port(edge.port) && counts(line))
-        };
-        let firsts = edge.shares.iter().filter_map(|share| of_share(*share));
-        firsts.map(|line| line.rule).min()
+        let mut first: Option<RuleIdx> = None;
+        for share in &edge.shares {
+            let mut lines = self.index.lines(*share, kind).iter();
+            if let Some(line) = lines.find(|line| line.covers_port(edge.port) && counts(line)) {
+                first = Some(first.map_or(line.rule, |before| before.min(line.rule)));
+            }
+        }
+        first
     }
 
     pub(crate) fn edge_zone(&self, edge: &Edge) -> Option<&str> {
@@ -192,9 +215,13 @@ impl Policy {
             .map(crate::zone::Zone::name)
     }
 
+    fn is_aliased(&self, id: &SpiffeId) -> bool {
+        !self.document.aliases.is_empty() && self.is_alias(id.trust_domain_name())
+    }
+
     /// The id in the primary trust domain, where it was shown in an alias of it (rule 28, T13). None where it does not fit.
     pub(crate) fn primary_id<'a>(&self, id: &'a SpiffeId) -> Option<Cow<'a, SpiffeId>> {
-        if self.is_alias(id.trust_domain_name()) {
+        if self.is_aliased(id) {
             id.with_trust_domain(self.trust_domain())
                 .ok()
                 .map(Cow::Owned)

@@ -1,8 +1,6 @@
 //! The policy: its document, what it means, and the decision.
 
 use core::fmt;
-use std::collections::HashMap;
-use std::sync::Arc;
 
 mod along;
 mod asked;
@@ -27,6 +25,7 @@ pub mod reference;
 mod requirement;
 mod resolve;
 mod rule;
+mod size;
 mod template;
 mod tree;
 mod workload;
@@ -51,10 +50,10 @@ pub use template::Template;
 pub use workload::Workload;
 
 pub(crate) use along::Along;
-pub(crate) use decide::Outcome;
+pub(crate) use decide::{Judgement, Outcome, judge};
 pub(crate) use edge::Edge;
 pub(crate) use explain::explain_as;
-use index::{Hashed, Index};
+use index::Index;
 pub(crate) use pattern_space::{PathSpace, TooMany};
 pub(crate) use reads::Read;
 pub(crate) use requirement::Given;
@@ -62,6 +61,7 @@ pub(crate) use rule::{Caller, Place, Requirement, Rule, RuleIdx, TargetRule, Who
 pub(crate) use workload::WorkloadIdx;
 
 use crate::id::{IdPattern, SpiffeId, TrustDomain};
+use crate::texts::{self, Texts};
 use crate::zone::ZoneMap;
 
 /// Which document decided: SHA-256 over its canonical form, the same for TOML and JSON with the same content.
@@ -98,8 +98,8 @@ pub struct Policy {
     document: Document,
     zones: ZoneMap,
     workloads: Vec<Workload>,
-    by_name: HashMap<Arc<str>, WorkloadIdx, Hashed>,
-    by_id: HashMap<SpiffeId, WorkloadIdx, Hashed>,
+    by_name: Texts<WorkloadIdx>,
+    by_id: Texts<WorkloadIdx>,
     rules: Vec<Rule>,
     index: Index,
 }
@@ -227,22 +227,18 @@ impl Policy {
         self.workloads.get(usize::try_from(index.0).ok()?)
     }
 
-    pub(crate) fn shared_name(&self, index: WorkloadIdx) -> Option<Arc<str>> {
-        self.workload(index).map(Workload::shared_name)
-    }
-
     pub(crate) fn workload_named(&self, name: &str) -> Option<(WorkloadIdx, &Workload)> {
-        let index = *self.by_name.get(name)?;
+        let index = self.by_name.get(name, texts::hash(name))?;
         self.workload(index).map(|workload| (index, workload))
     }
 
     pub(crate) fn workload_with_id(&self, id: &SpiffeId) -> Option<(WorkloadIdx, &Workload)> {
-        let index = *self.by_id.get(id)?;
+        let index = self.by_id.get(id.as_str(), id.text_hash())?;
         self.workload(index).map(|workload| (index, workload))
     }
 
     /// The workload of the id with this text, in the primary trust domain.
     pub(crate) fn workload_with_text(&self, id: &str) -> Option<&Workload> {
-        self.workload(*self.by_id.get(id)?)
+        self.workload(self.by_id.get(id, texts::hash(id))?)
     }
 }

@@ -340,11 +340,9 @@ fn asserted(policy: &Policy) -> Vec<IdPattern> {
 fn is_meant(policy: &Policy, never: &NeverDecl, caller: &Candidate) -> bool {
     never.from.iter().any(|from| match &from.value {
         Principal::Workload(name) => {
-            let named = policy.by_name.get(name).copied();
-            let home = named
-                .and_then(|index| policy.workload(index))
-                .and_then(|workload| workload.zone);
-            caller.workload == named && named.is_some()
+            let named = policy.workload_named(name);
+            let home = named.and_then(|(_, workload)| workload.zone);
+            caller.workload.is_some() && caller.workload == named.map(|(index, _)| index)
                 || caller.id.is_none() && (home.is_none() || caller.zone == home)
         }
         Principal::Id(pattern) => {
@@ -448,7 +446,7 @@ fn names_are_known(policy: &Policy, never: &NeverDecl, report: &mut Report) -> b
     };
     for from in &never.from {
         match &from.value {
-            Principal::Workload(name) if !policy.by_name.contains_key(name) => {
+            Principal::Workload(name) if policy.workload_by_name(name).is_none() => {
                 missing(from.span, "workload", name)
             }
             Principal::Zone(name) if !zone_known(name) => missing(from.span, "zone", name),
@@ -460,7 +458,7 @@ fn names_are_known(policy: &Policy, never: &NeverDecl, report: &mut Report) -> b
     }
     for to in &never.to {
         match &to.value {
-            Target::Workload(name) if !policy.by_name.contains_key(name) => {
+            Target::Workload(name) if policy.workload_by_name(name).is_none() => {
                 missing(to.span, "workload", name)
             }
             Target::Zone(name) if !zone_known(name) => missing(to.span, "zone", name),

@@ -4,8 +4,10 @@ use core::fmt;
 use std::sync::Arc;
 
 use crate::path::{CanonicalPath, Escaped, PathError};
+use crate::texts::same;
 
 use super::pattern::{PatternError, is_name};
+use super::size::Size;
 
 /// A path with parameters, in the syntax of axum and OpenAPI: `/v1/models/{model}/infer`, `/files/{*rest}`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
@@ -17,6 +19,18 @@ struct Runs {
     /// All text, decoded, one run behind the other: `/v1/models/` and `/infer`.
     text: Box<str>,
     params: Box<[Param]>,
+    /// How many slashes the text has.
+    slashes: usize,
+}
+
+impl Runs {
+    fn new(text: String, params: Vec<Param>) -> Self {
+        Self {
+            slashes: text.bytes().filter(|byte| *byte == b'/').count(),
+            text: text.into(),
+            params: params.into(),
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -82,19 +96,57 @@ impl Template {
                 }
             }
         }
-        Ok(Self(Arc::new(Runs {
-            text: text.into(),
-            params: params.into(),
-        })))
+        Ok(Self(Arc::new(Runs::new(text, params))))
     }
 
     /// Whether the path is one of those.
     #[must_use]
+    #[inline]
     pub fn matches(&self, path: CanonicalPath<'_>) -> bool {
         if path.is_escaped() {
-            return self.matches_decoded(path);
+            self.matches_decoded(path)
+        } else {
+            self.matches_plain(&path)
         }
-        let mut rest = path.as_str().as_bytes();
+    }
+
+    /// The same of a path without escapes.
+    pub(super) fn matches_plain(&self, path: &CanonicalPath<'_>) -> bool {
+        let (bytes, text) = (path.as_str().as_bytes(), self.0.text.as_bytes());
+        match &*self.0.params {
+            [] => same(bytes, text),
+            [one] if one.kind == ParamKind::Rest => (bytes.split_at_checked(text.len()))
+                .is_some_and(|(start, value)| one.kind.accepts(value) && same(start, text)),
+            // All the slashes stand in the text around the value, so none is left for the value.
+            [_] if path.slashes() != self.0.slashes => false,
+            [one] => (|| {
+                let (before, behind) = text.split_at_checked(one.at)?;
+                let (start, rest) = bytes.split_at_checked(before.len())?;
+                let end = rest.len().checked_sub(behind.len())?;
+                let (value, end) = rest.split_at_checked(end)?;
+                Some(same(start, before) && same(end, behind) && one.kind.accepts(value))
+            })()
+            .unwrap_or_default(),
+            _ => self.matches_runs(bytes),
+        }
+    }
+
+    /// How long a path without escapes has to be for this, and how many slashes it has to have.
+    pub(super) fn size(&self) -> Size {
+        let Runs {
+            text,
+            params,
+            slashes,
+        } = &*self.0;
+        let rest = (params.last()).is_some_and(|param| param.kind == ParamKind::Rest);
+        // A value is not empty.
+        let bytes = text.len() + params.len();
+        Size::new((bytes, !params.is_empty()), (*slashes, rest))
+    }
+
+    /// The same, run by run, with any number of parameters.
+    fn matches_runs(&self, path: &[u8]) -> bool {
+        let mut rest = path;
         let mut from = 0;
         for param in &self.0.params {
             let Some(value) = rest.strip_prefix(self.run(from, param.at)) else {
@@ -258,6 +310,7 @@ impl fmt::Debug for Template {
 
 impl ParamKind {
     /// Whether a value, as it stands in a path, looks like this.
+    #[inline]
     fn accepts(self, value: &[u8]) -> bool {
         match self {
             Self::Text => !value.is_empty(),
@@ -286,10 +339,8 @@ impl Template {
             kind: ParamKind::Text,
         };
         text.push_str(method.unwrap_or_default());
-        Self(Arc::new(Runs {
-            text: text.into(),
-            params: method.is_none().then_some(param).into_iter().collect(),
-        }))
+        let params = method.is_none().then_some(param).into_iter().collect();
+        Self(Arc::new(Runs::new(text, params)))
     }
 
     /// Whether some path could be meant by both, without regard to slashes at the end.
@@ -385,7 +436,7 @@ mod tests {
 
     /// Bytes where nothing is escaped, segments where something is: one answer.
     #[test]
-    fn the_two_ways_to_match_agree() {
+    fn the_ways_to_match_agree() {
         let templates = [
             "/",
             "/a",
@@ -412,6 +463,9 @@ mod tests {
                     };
                     let quick = template.matches(path);
                     assert_eq!(quick, template.matches_decoded(path), "{text} {target}");
+                    let runs = template.matches_runs(target.as_bytes());
+                    assert_eq!(quick, runs, "{text} {target}");
+                    assert!(!quick || template.size().fits(&path), "{text} {target}");
                     matched += usize::from(quick);
                 }
                 let longer = paths.iter().flat_map(|path| {

@@ -9,6 +9,7 @@ mod flow;
 mod many_forbids;
 mod obligations;
 mod parties;
+mod plain;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -53,9 +53,9 @@ enum Room {
 
 impl Room {
     fn of(record: &Record<'_>) -> Self {
-        let unproved = record.direction == Direction::Ingress
-            && record.peer.is_none()
-            && record.subject.is_none();
+        let unproved = record.direction() == Direction::Ingress
+            && record.peer().is_none()
+            && record.subject().is_none();
         match (record.is_permit(), unproved) {
             (true, false) => Self::Permits,
             (false, false) => Self::Denials,
@@ -185,12 +185,13 @@ impl Queue {
         if state.closing || state.ended {
             return Err(AuditError("the audit was closed".to_owned()));
         }
-        state.latest = state.latest.max(record.time);
+        state.latest = state.latest.max(record.time());
         let room = Room::of(record);
-        let reason = record.decision.reason;
-        if room == Room::UnprovedDenials && !state.flood.is_first(record.addr, reason, record.time)
+        let reason = record.reason();
+        if room == Room::UnprovedDenials
+            && !state.flood.is_first(record.addr(), reason, record.time())
         {
-            state.flood.count(record.addr, reason, record.time);
+            state.flood.count(record.addr(), reason, record.time());
             return Ok(());
         }
         if let (true, Some(error), false) = (
@@ -213,7 +214,7 @@ impl Queue {
             state.text.truncate(start);
             return match room {
                 Room::UnprovedDenials => {
-                    state.flood.count(record.addr, reason, record.time);
+                    state.flood.count(record.addr(), reason, record.time());
                     Ok(())
                 }
                 Room::Permits | Room::UnprovedPermits if self.needs != Needs::Nothing => {

@@ -2,7 +2,7 @@
 
 use crate::action::Action;
 use crate::clause::Clause;
-use crate::flow::Direction;
+use crate::flow::{AnyFlow, Direction};
 use crate::policy::along::Along;
 use crate::policy::asked::Asked;
 use crate::policy::decide::Input;
@@ -77,7 +77,7 @@ impl<'a, 'e> Scene<'a, 'e> {
 
     pub(super) fn asked(&self) -> Option<Asked<'a, 'e>> {
         let action = self.action()?;
-        let (flow, evidence) = (&self.input.flow, &self.input.evidence);
+        let (flow, evidence) = (AnyFlow::Asked(&self.input.flow), &self.input.evidence);
         Some(Asked::new(
             self.policy,
             self.edge,
@@ -176,7 +176,7 @@ impl<'a, 'e> Scene<'a, 'e> {
 }
 
 fn asked_of_permit(asked: &Asked<'_, '_>, rule: &Rule) -> Rest {
-    if asked.flow.direction == Direction::Egress {
+    if asked.flow.direction() == Direction::Egress {
         return Rest::Open;
     }
     match asked.first_unmet(rule) {

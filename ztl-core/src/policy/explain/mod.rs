@@ -25,6 +25,7 @@ use self::fared::{Fared, Scene};
 use super::along::Along;
 use super::decide::{Input, decide};
 use super::document::{Effect, Mode, Span};
+use super::edge::Edge;
 use super::rule::{Caller, Place, Who};
 use super::{Policy, Revision};
 use crate::clause::Clause;
@@ -249,7 +250,8 @@ fn with_scene<T>(
         return None;
     }
     let flow = &input.flow;
-    let (edge, _) = policy.judge_flow(flow, now);
+    let mut edge = Edge::default();
+    policy.judge_flow(flow, now, &mut edge);
     let along = Along::new(policy, &input.evidence, now);
     let mut show = Some(show);
     let mut set = |target: Option<&super::Workload>, caller: &Caller<'_>| {

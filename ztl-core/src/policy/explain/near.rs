@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::action::Action;
 use crate::clause::{Clause, Near};
-use crate::decision::Decision;
 use crate::policy::Policy;
+use crate::policy::decide::Judgement;
 use crate::policy::edge::Edge;
 use crate::policy::index::{Kind, Line};
 use crate::policy::kinds::Kinds;
@@ -25,20 +25,21 @@ impl Policy {
         &self,
         edge: &Edge,
         action: Option<&Action<'_>>,
-        decision: &Decision,
+        judged: &Judgement<'_>,
     ) -> Option<Near> {
-        if let Some(rule) = &decision.rule {
-            let clause = match (decision.reason, decision.lack) {
+        let outcome = &judged.outcome;
+        if let Some(rule) = judged.rule {
+            let clause = match (outcome.reason, outcome.lack) {
                 (Reason::Forbidden, _) => Clause::Forbid,
                 (Reason::ObligationUnknown, _) => Clause::Oblige,
                 (_, lack) => lack?.into(),
             };
             return Some(Near {
-                rule: Arc::clone(rule),
+                rule: Arc::clone(&rule.name),
                 clause,
             });
         }
-        let (rule, clause) = match (decision.reason, action) {
+        let (rule, clause) = match (outcome.reason, action) {
             (Reason::NoActionPermitted, Some(action)) => self.nearest_on(edge, action)?,
             (Reason::NoFlowPermitted, _) => self.nearest_to(edge)?,
             _ => return None,

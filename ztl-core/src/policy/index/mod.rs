@@ -13,6 +13,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::id;
+use crate::texts;
 use crate::zone::ZoneMap;
 
 use self::class::{ClassIdx, ClassList, Classes};
@@ -57,13 +58,17 @@ struct Target {
 pub(crate) type Lines<'a> = SmallVec<[&'a [Line]; 4]>;
 
 impl Target {
+    #[inline]
     fn table_of(&self, class: ClassIdx) -> Option<TableIdx> {
-        let at = self
-            .classes
-            .binary_search_by_key(&class, |(class, _)| *class);
-        at.ok()
-            .and_then(|at| self.classes.get(at))
-            .map(|(_, table)| *table)
+        let found = if self.classes.len() <= 8 {
+            self.classes.iter().find(|(other, _)| *other == class)
+        } else {
+            let at = self
+                .classes
+                .binary_search_by_key(&class, |(class, _)| *class);
+            at.ok().and_then(|at| self.classes.get(at))
+        };
+        found.map(|(_, table)| *table)
     }
 }
 
@@ -168,16 +173,17 @@ impl Index {
         }
     }
 
-    /// The tables that a flow from this caller to this target takes.
-    pub(crate) fn shares(
+    /// Adds the tables that a flow from this caller to this target takes.
+    #[inline]
+    pub(crate) fn share(
         &self,
         target: WorkloadIdx,
         caller: &Caller<'_>,
         zones: &ZoneMap,
-    ) -> Shares {
-        let mut shares = Shares::new();
+        shares: &mut Shares,
+    ) {
         let Some(target) = self.target_at(target) else {
-            return shares;
+            return;
         };
         let computed;
         let known = caller.workload.and_then(|(index, _)| {
@@ -212,10 +218,19 @@ impl Index {
                 shares.push(share);
             }
         }
-        shares
+    }
+
+    /// Whether every permit that a share brings is plain.
+    pub(crate) fn is_plain(&self, share: Share) -> bool {
+        self.table_of(share).is_some_and(|table| table.is_plain)
+    }
+
+    fn table_of(&self, share: Share) -> Option<&Table> {
+        self.tables.get(usize::try_from(share.table.0).ok()?)
     }
 
     /// The rules of one kind that a share brings.
+    #[inline]
     pub(crate) fn lines(&self, share: Share, kind: Kind) -> &[Line] {
         let counts = match kind {
             Kind::Forbid => share.forbids,
@@ -223,9 +238,8 @@ impl Index {
             // Each by its own effect.
             Kind::Shadow => true,
         };
-        let at = usize::try_from(share.table.0).ok().filter(|_| counts);
-        at.and_then(|at| self.tables.get(at))
-            .map_or(&[], |table| table.lines(kind))
+        let table = self.table_of(share).filter(|_| counts);
+        table.map_or(&[], |table| table.lines(kind))
     }
 
     /// The rules of one kind about a target whose forbids speak of this one, who comes along with a caller (T12).
@@ -243,7 +257,7 @@ impl Index {
         let Ok((domain, _)) = id::split(id) else {
             return lines;
         };
-        let classes = self.classes.of_named(id, domain);
+        let classes = self.classes.of_named(id, texts::hash(id), domain);
         let of_classes = classes.iter().filter_map(|class| target.table_of(*class));
         let asked = target.asked.iter();
         let asked = asked.filter(|(speaker, _)| speaker.names(&classes, party, policy));

@@ -1,9 +1,11 @@
 //! The rules of one target and one class of callers, in document order.
 
+use crate::path::CanonicalPath;
 use crate::policy::document::{Effect, PortRange};
 use crate::policy::kinds::Kinds;
 use crate::policy::pattern::ActionPattern;
 use crate::policy::rule::{Rule, RuleIdx, TargetRule};
+use crate::policy::size::Size;
 use crate::policy::template::Template;
 
 /// A table's place in the index.
@@ -27,6 +29,8 @@ pub(super) struct Table {
     forbids: Box<[Line]>,
     permits: Box<[Line]>,
     shadow: Box<[Line]>,
+    /// Whether every enforced permit is plain.
+    pub(super) is_plain: bool,
 }
 
 impl Table {
@@ -51,6 +55,8 @@ pub(crate) struct Line {
     /// The path of a permit that names methods and one path and requires nothing, as most do. What is of its kinds and has
     /// such a path is permitted.
     pub(crate) plain: Option<Template>,
+    /// The size of the paths that it matches.
+    size: Size,
 }
 
 #[derive(Debug)]
@@ -63,6 +69,14 @@ enum Ports {
 
 impl Line {
     pub(super) fn new(entry: &TargetRule, rule: &Rule) -> Self {
+        let plain = match rule.actions.as_slice() {
+            [ActionPattern::Http { path, .. }]
+                if rule.effect == Effect::Permit && rule.require.is_empty() =>
+            {
+                Some(path.clone())
+            }
+            _ => None,
+        };
         Self {
             rule: entry.rule,
             effect: rule.effect,
@@ -74,17 +88,12 @@ impl Line {
                 [one] => Ports::One(*one),
                 several => Ports::Any(several.into()),
             },
-            plain: match rule.actions.as_slice() {
-                [ActionPattern::Http { path, .. }]
-                    if rule.effect == Effect::Permit && rule.require.is_empty() =>
-                {
-                    Some(path.clone())
-                }
-                _ => None,
-            },
+            size: plain.as_ref().map_or(Size::ANY, Template::size),
+            plain,
         }
     }
 
+    #[inline]
     pub(crate) fn covers_port(&self, port: u16) -> bool {
         match &self.ports {
             Ports::All => true,
@@ -93,7 +102,20 @@ impl Line {
         }
     }
 
+    /// Whether it is plain and permits what is of this kind and has this path, which has no escapes, on this port.
+    #[inline(always)]
+    pub(crate) fn permits_plainly(&self, kind: Kinds, path: &CanonicalPath<'_>, port: u16) -> bool {
+        self.kinds.meets(kind)
+            && self.size.fits(path)
+            && self
+                .plain
+                .as_ref()
+                .is_some_and(|plain| plain.matches_plain(path))
+            && self.covers_port(port)
+    }
+
     /// Whether it could name something of this kind on this port.
+    #[inline]
     pub(crate) fn could_name(&self, kind: Kinds, port: u16) -> bool {
         self.kinds.meets(kind) && self.covers_port(port)
     }
@@ -124,6 +146,7 @@ impl Draft {
 impl From<Draft> for Table {
     fn from(draft: Draft) -> Self {
         Self {
+            is_plain: draft.permits.iter().all(|line| line.plain.is_some()),
             forbids: draft.forbids.into(),
             permits: draft.permits.into(),
             shadow: draft.shadow.into(),

@@ -102,8 +102,10 @@ pub(super) fn resolve(
         revision_text: Revision(digest).to_string().into(),
         zones,
         workloads,
-        by_name,
-        by_id,
+        by_name: by_name.into_iter().collect(),
+        by_id: (by_id.into_iter())
+            .map(|(id, index)| (id.shared_text(), index))
+            .collect(),
         rules,
         document,
     })
