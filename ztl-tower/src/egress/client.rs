@@ -185,7 +185,11 @@ impl Client {
             Err(Unsent {
                 request: Some(request),
                 ..
-            }) => return Ok(Sent::Unsent(request.into_body())),
+            }) => {
+                // The target takes no more on it (RFC 9113 §6.8): the pool gives it to nobody again.
+                live.drain(guard.now().saturating_add(guard.limits().rotation));
+                return Ok(Sent::Unsent(request.into_body()));
+            }
             Err(Unsent { error, .. }) => return Err(broken(&workload, error)),
         };
         if let Some(peer) = permit.peer() {

@@ -34,7 +34,10 @@ async fn law_8_a_rotation_of_our_own_ends_no_request_and_takes_no_new_one() {
         .expect("closed")
         .expect("task")
         .ok();
-    until("GOAWAY", || two.is_closed() || !two.is_ready()).await;
+    let refused = async { while two.send_request(ask("/v1/x")).await.is_ok() {} };
+    tokio::time::timeout(support::PATIENCE, refused)
+        .await
+        .expect("GOAWAY");
     assert_eq!(db.running.count(), 1, "the feed runs on");
     drop(feed);
     until("nothing is open", || db.guard.connections().is_empty()).await;
