@@ -10,23 +10,19 @@ use http::header::{HOST, HeaderValue, UPGRADE};
 use http::uri::{Authority, Scheme};
 use http::{Method, Request, Response, Uri, request};
 use http_body::Body;
-use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use tower_service::Service;
 use ztl_core::{Evidence, Flow, Reason, SpiffeId, Stage};
 
+use super::body::{Boxed, Held, boxed};
 use super::dial::{broken, dial};
 use super::error::EgressError;
 use super::fields;
 use super::live::as_named;
 use super::pool::Key;
-use super::sender::{Unsent, boxed};
 use crate::guard::Guard;
 use crate::name;
 use crate::peer::Peer;
-
-/// The body of a request on its way out.
-pub(super) type EgressBody = UnsyncBoxBody<Bytes, Box<dyn core::error::Error + Send + Sync>>;
 
 /// Sends requests to other workloads, as this one. A tower service; cheap to clone. Made by [`Guard::client`].
 ///
@@ -114,7 +110,7 @@ impl Client {
             parts.headers.insert(HOST, host);
         }
         let mut body = boxed(body);
-        for _ in 0..UNSENT {
+        for _ in 0..TRIES {
             let key = Key {
                 workload: workload.as_str().into(),
                 id: id.clone(),
@@ -123,13 +119,13 @@ impl Client {
             };
             match self.attempt(key, parts.clone(), body, trailers).await? {
                 Sent::Answered(response) => return Ok(*response),
-                // The connection went away before anything of the request was written: another one takes it.
-                Sent::Unsent(again) => body = again,
+                // The connection went away before it took the request: another one does.
+                Sent::Untaken(again) => body = again,
             }
         }
         Err(EgressError::Broken {
             workload,
-            error: "each connection went away before the request was written".into(),
+            error: "each connection went away before it took the request".into(),
         })
     }
 
@@ -138,7 +134,7 @@ impl Client {
         &self,
         key: Key,
         mut parts: request::Parts,
-        body: EgressBody,
+        body: Boxed,
         trailers: bool,
     ) -> Result<Sent, EgressError> {
         let guard = &self.guard;
@@ -176,21 +172,22 @@ impl Client {
         }
         // What was judged here must not be taken as judged there.
         parts.extensions.clear();
-        let request = Request::from_parts(parts, body);
+        let held = Held::new(body);
+        let request = Request::from_parts(parts, held.body());
         let mut response = match sender.send(request, trailers).await {
             Ok(response) => response,
             Err(_) if sender.was_refused().await => {
                 return Err(EgressError::FlowRefused { workload });
             }
-            Err(Unsent {
-                request: Some(request),
-                ..
-            }) => {
-                // The target takes no more on it (RFC 9113 §6.8): the pool gives it to nobody again.
+            Err(failed) => {
+                let again = failed.untaken.then(|| held.take()).flatten();
+                let Some(again) = again else {
+                    return Err(broken(&workload, failed.error));
+                };
+                // The pool gives this connection to nobody again.
                 live.drain(guard.now().saturating_add(guard.limits().rotation));
-                return Ok(Sent::Unsent(request.into_body()));
+                return Ok(Sent::Untaken(again));
             }
-            Err(Unsent { error, .. }) => return Err(broken(&workload, error)),
         };
         if let Some(peer) = permit.peer() {
             response.extensions_mut().insert(Peer(peer.clone()));
@@ -200,13 +197,13 @@ impl Client {
     }
 }
 
-/// How often a request is put on another connection, while none of it was written.
-const UNSENT: usize = 4;
+/// How often a request is put on another connection, while none has taken it.
+const TRIES: usize = 4;
 
 /// What became of a request.
 enum Sent {
     Answered(Box<Response<Incoming>>),
-    Unsent(EgressBody),
+    Untaken(Boxed),
 }
 
 impl<B> Service<Request<B>> for Client

@@ -100,6 +100,21 @@ impl EgressError {
     }
 }
 
+/// Whether HTTP/2 says that the target goes away without an error and has not taken this request: its stream is beyond the last
+/// that the GOAWAY names, or was not opened any more (RFC 9113 §6.8).
+pub(super) fn is_going_away(error: &(dyn core::error::Error + 'static)) -> bool {
+    // As the h2 crate words a GOAWAY of the other end with NO_ERROR; worded otherwise, the request fails as any other does.
+    const WORDS: &str = "connection error received: not a result of an error";
+    let mut error = Some(error);
+    while let Some(current) = error {
+        if current.to_string() == WORDS {
+            return true;
+        }
+        error = current.source();
+    }
+    false
+}
+
 /// Whether a target closed the handshake with the alert `access_denied`: in TLS 1.3 a client learns it at its first read.
 pub(super) fn is_access_denied(error: &(dyn core::error::Error + 'static)) -> bool {
     let alert = rustls::Error::AlertReceived(rustls::AlertDescription::AccessDenied);

@@ -16,11 +16,13 @@
 //! The deadline of a connection covers the look-up of its name, the dialling and the handshake. **A response has none**: a host
 //! that cannot wait puts its own around the request. Over HTTP/2 a target that is gone is noticed by pings within 40 seconds.
 //!
-//! Redirects are not followed, no proxy of the environment is used, and nothing is retried after any of it was sent (T27); a request whose connection
-//! went away before that takes another one.
+//! Redirects are not followed, no proxy of the environment is used, and nothing is retried that a target may have taken (T27). A request that was
+//! not written, or that a target going away has not taken (RFC 9113 §6.8), and whose body nobody has read, takes another
+//! connection.
 //!
 //! [`endpoint`]: crate::GuardBuilder::endpoint
 
+mod body;
 mod client;
 mod dial;
 mod error;

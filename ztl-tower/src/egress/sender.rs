@@ -3,10 +3,8 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{HOST, HeaderValue, TE};
 use http::{Request, Response, Version};
-use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -14,8 +12,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::client::TlsStream;
 
-use super::client::EgressBody;
-use super::error::is_access_denied;
+use super::body::EgressBody;
+use super::error::{is_access_denied, is_going_away};
 use super::live::{Tied, drive};
 use crate::live::{Live, Registered, Revocable};
 
@@ -133,7 +131,7 @@ impl Sender {
         &mut self,
         mut request: Request<EgressBody>,
         trailers: bool,
-    ) -> Result<Response<Incoming>, Unsent> {
+    ) -> Result<Response<Incoming>, Failed> {
         let sent = match &mut self.kind {
             Kind::One(sender) => {
                 // HTTP/1.1 takes the origin form and a Host field, which the client has set.
@@ -153,27 +151,19 @@ impl Sender {
                 sender.try_send_request(request).await
             }
         };
-        sent.map_err(|mut failed| Unsent {
-            request: failed.take_message(),
+        sent.map_err(|failed| Failed {
+            untaken: failed.message().is_some() || is_going_away(failed.error()),
             error: failed.into_error(),
         })
     }
 }
 
-/// A request that failed, and itself, where nothing of it was written.
-pub(super) struct Unsent {
-    pub(super) request: Option<Request<EgressBody>>,
+/// A request that failed.
+pub(super) struct Failed {
+    /// Whether the connection did not take it: it was handed back before it was written, or the target said that it will not
+    /// process it (RFC 9113 §6.8), which it also says of what comes after that.
+    pub(super) untaken: bool,
     pub(super) error: hyper::Error,
-}
-
-/// Boxes whatever body a request has.
-pub(super) fn boxed<B>(body: B) -> EgressBody
-where
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
-{
-    use http_body_util::BodyExt;
-    body.map_err(Into::into).boxed_unsync()
 }
 
 fn refusal() -> (watch::Sender<Option<bool>>, watch::Receiver<Option<bool>>) {

@@ -384,6 +384,12 @@ impl Live {
         self.state() == State::Revoked
     }
 
+    /// Has the task of the connection look at its state.
+    #[cfg(feature = "serve")]
+    pub(crate) fn notify(&self) {
+        self.changed.notify_one();
+    }
+
     /// Resolves when its state may have changed.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;

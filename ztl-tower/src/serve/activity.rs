@@ -48,6 +48,10 @@ impl Activity {
         Ticket(self.clone())
     }
 
+    pub(super) fn has_asked(&self) -> bool {
+        self.0.asked.load(Ordering::Acquire)
+    }
+
     pub(super) fn judge(&self, limits: &Limits) -> Verdict {
         let now = Instant::now();
         let due = |from: Instant, limit: Duration| from.checked_add(limit).filter(|due| now < *due);

@@ -91,9 +91,10 @@ pub(super) async fn serve<S, B>(
                 State::Draining => {
                     let left = live.deadline().since(guard.now());
                     cut.set(tokio::time::sleep(left));
-                    // For a rotation of our own, HTTP/1.1 says `Connection: close` with its next response instead: a client
+                    // For a rotation of our own, HTTP/1.1 says `Connection: close` with its next response instead, and HTTP/2 its
+                    // GOAWAY once it has taken a request: hyper closes a connection whose preface is still on its way. A client
                     // that sends just now must not find the connection closed.
-                    if !draining && (two || guard.is_shutting_down()) {
+                    if !draining && (guard.is_shutting_down() || two && activity.has_asked()) {
                         draining = true;
                         connection.as_mut().graceful_shutdown();
                     }
@@ -159,6 +160,9 @@ where
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let running = live::Request::begin(&self.live, self.carried, self.activity.begin());
+        if self.live.state() == State::Draining {
+            self.live.notify();
+        }
         let opens_stream = request.extensions().get::<hyper::ext::Protocol>().is_some();
         let mut request = request.map(|body| RequestBody::new(body, Arc::clone(&running)));
         let answer = match self.live.current(&self.guard) {

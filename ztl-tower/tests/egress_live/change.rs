@@ -114,12 +114,13 @@ const CHANGES: [(&str, Change); 6] = [
         let other = Mesh::new(POLICY).authority.bundle();
         guard.swap_bundles(BundleSet::new([other]).expect("set"));
     }),
+    ("a denied id", |guard, _| {
+        let id = ztl_core::SpiffeId::parse("spiffe://prod.example/db").expect("id");
+        guard.deny(ztl_mtls::Denied::Id(id));
+    }),
     // Nobody is told of these; the sweep finds them.
     ("the engine's policy", |guard, _| {
         guard.engine().swap_policy(nothing()).expect("swap");
-    }),
-    ("withdrawn flows", |guard, _| {
-        guard.engine().withdraw_flows();
     }),
     ("the end of the target's SVID", |_, clock| {
         clock.fetch_add(3_601_000, Ordering::SeqCst);
