@@ -102,7 +102,7 @@ async fn rule_27_who_is_still_proved_lives_on_and_no_request_fails() {
     let db = Db::start().await;
     let mut two = db.two().await;
     let mut socket = websocket(&db).await;
-    let others: Vec<_> = (0..2).map(|_| Mesh::new("")).collect();
+
     for round in 0..50 {
         let mine = db.mesh.authority.bundle();
         let other = ztl_core::TrustDomain::parse("other.example").expect("domain");
@@ -120,7 +120,7 @@ async fn rule_27_who_is_still_proved_lives_on_and_no_request_fails() {
         socket.flush().await.expect("flush");
         assert_eq!(socket.read_u8().await.expect("echo"), b'b');
     }
-    drop(others);
+
     assert!(
         reasons(&db.audit)
             .iter()
