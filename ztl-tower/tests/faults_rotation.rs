@@ -29,6 +29,10 @@ fn policy(port: u16) -> String {
     )
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a test runs is no input of a decision"
+)]
 fn seconds() -> u64 {
     let text = std::env::var("ZTL_FAULT_SECONDS").unwrap_or_default();
     text.parse().unwrap_or(4)

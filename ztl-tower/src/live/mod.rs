@@ -22,10 +22,14 @@ mod sweep;
 #[cfg(feature = "serve")]
 mod task;
 
+#[cfg(any(feature = "client", feature = "serve"))]
 pub(crate) use connection::{Begun, Live, State};
-pub(crate) use registry::{Registered, Registry};
+#[cfg(feature = "client")]
+pub(crate) use registry::Registered;
+pub(crate) use registry::Registry;
 #[cfg(feature = "serve")]
 pub(crate) use request::{Asked, Asking, Carried, Request, Waits};
+#[cfg(any(feature = "client", feature = "serve"))]
 pub(crate) use revocable::Revocable;
 pub use shown::{Connection, ConnectionState};
 #[cfg(feature = "serve")]
