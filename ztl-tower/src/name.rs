@@ -173,6 +173,12 @@ pub(crate) struct WireTarget {
 }
 
 impl WireTarget {
+    /// Whether there is a credential, whatever it is worth.
+    #[cfg(feature = "serve")]
+    pub(crate) const fn has_credential(&self) -> bool {
+        self.authorization.is_some()
+    }
+
     pub(crate) fn of(parts: &Parts) -> Self {
         let mut authorizations = parts.headers.get_all(AUTHORIZATION).iter();
         Self {

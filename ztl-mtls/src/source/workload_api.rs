@@ -217,16 +217,35 @@ impl Listener {
     }
 }
 
-/// The bundles, by name. One bad bundle refuses all, so that none goes missing in silence.
+/// The bundles, by name. That of our own trust domain has to be one. That of another is somebody else's to mend: where it is none,
+/// its domain proves nobody (rule 21), and the others hold.
 fn bundles(context: &X509Context) -> Result<Vec<TrustBundle>, SourceError> {
+    let ours: Vec<&str> = context
+        .svids()
+        .iter()
+        .map(|svid| svid.spiffe_id().trust_domain_name())
+        .collect();
     let mut bundles = Vec::new();
     for (domain, bundle) in context.bundle_set().iter() {
-        let domain = TrustDomain::parse(domain.as_ref())
-            .map_err(|error| SourceError::new(format!("the trust domain `{domain}` {error}")))?;
+        let is_ours = ours.contains(&domain.as_ref());
+        let parsed = TrustDomain::parse(domain.as_ref());
+        let domain = match parsed {
+            Ok(parsed) => parsed,
+            Err(error) if is_ours => {
+                let why = format!("the trust domain `{domain}` {error}");
+                return Err(SourceError::new(why));
+            }
+            // A name that no SVID can bear.
+            Err(_) => continue,
+        };
         let authorities = bundle.authorities().iter();
         let authorities =
             authorities.map(|authority| CertificateDer::from(authority.as_bytes().to_vec()));
-        bundles.push(TrustBundle::from_der(domain, authorities).map_err(SourceError::new)?);
+        bundles.push(match TrustBundle::from_der(domain.clone(), authorities) {
+            Ok(bundle) => bundle,
+            Err(error) if is_ours => return Err(SourceError::new(error)),
+            Err(_) => TrustBundle::empty(domain),
+        });
     }
     bundles.sort_by(|a, b| a.trust_domain().as_str().cmp(b.trust_domain().as_str()));
     Ok(bundles)

@@ -137,6 +137,9 @@ struct Judged {
 
 type Refusal = (Box<Refused>, Credential);
 
+/// How often a request is judged while the policy changes under the judgement, before it is refused.
+const TRIES: usize = 16;
+
 /// Judges a request. Permitted, it carries an [`ActionPermit`], its [`Peer`] and its [`Claims`] in its extensions.
 fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
     let now = guard.now();
@@ -162,7 +165,22 @@ fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
     }
     #[cfg(feature = "serve")]
     let asking = parts.extensions.get::<crate::live::Asking>().cloned();
-    let (claims, credential, detail, kept, permitted) = {
+    let mut tries = 0;
+    let (flow, claims, credential, detail, kept, permitted) = loop {
+        tries += 1;
+        let epoch = engine.epoch();
+        // Under the policy in force, so that evidence is gathered for the rules that will judge (T12).
+        #[cfg(feature = "serve")]
+        let renewed = match &asking {
+            Some(asking) => asking.renew(guard),
+            None => engine.renew_flow(&flow, now),
+        };
+        #[cfg(not(feature = "serve"))]
+        let renewed = engine.renew_flow(&flow, now);
+        let flow = renewed.map_err(|denial| {
+            let detail = None;
+            (Box::new(Refused { denial, detail }), Credential::Absent)
+        })?;
         // T34: the cheap question before the dear one.
         let action = name::action(parts).map_err(|ambiguity| {
             let denial = engine.refuse_on(&flow, None, Reason::PathAmbiguous, now);
@@ -194,7 +212,12 @@ fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
         let kept = asking.is_some().then(|| fields.kept()).flatten();
         #[cfg(not(feature = "serve"))]
         let kept = ();
-        (claims, credential, detail, kept, permitted)
+        if engine.epoch() == epoch || permitted.is_err() {
+            break (flow, claims, credential, detail, kept, permitted);
+        }
+        if tries == TRIES {
+            return Err(plain(guard, parts, Reason::FlowWithdrawn, None));
+        }
     };
     let permit = permitted.map_err(|denial| (Box::new(Refused { denial, detail }), credential))?;
     #[cfg(feature = "serve")]

@@ -14,8 +14,8 @@ use super::live::as_named;
 use super::pool::Key;
 use super::sender::Sender;
 use crate::guard::{ALPN, Guard};
-use crate::socket;
 use crate::live::{Begun, Live, Registry};
+use crate::socket;
 
 type Judged = Arc<OnceLock<Result<FlowPermit, Denial>>>;
 

@@ -5,16 +5,16 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustls::crypto::CryptoProvider;
 use tokio::sync::watch;
 use ztl_core::audit::{JsonLinesSink, Sink};
 use ztl_core::policy::Policy;
 use ztl_core::{Engine, Timestamp};
-use ztl_mtls::source::DEFAULT_GRACE;
 #[cfg(feature = "federation")]
 use ztl_mtls::BundleSet;
+use ztl_mtls::source::DEFAULT_GRACE;
 use ztl_mtls::{Bundles, ExpiryWatch, IdentitySource, Prover, TrustBundle, X509Svid};
 
 use super::revocation::RevocationFrom;
@@ -22,6 +22,9 @@ use super::sources::{Opening, Place};
 use super::{BuildError, Clock, Guard, Inner, Limits, wall_clock};
 use crate::live::Registry;
 use crate::refresh::{OnExpiry, PolicyFile, Refresh, Sources};
+
+/// Most chains that a guard remembers as proved.
+const MAX_REMEMBERED: usize = 16_384;
 
 /// Gathers what a guard needs. Policy, identity and at least one bundle are required; nothing else is.
 #[must_use = "a builder guards nothing; call `build`"]
@@ -284,7 +287,10 @@ impl GuardBuilder {
             .map_err(|error| BuildError::Bundle(error.into()))?;
         let bundles_in_use = Bundles::new(set);
         let (revocation, revocation_files) = self.revocation.open(&policy).await?;
-        let prover = Prover::new(bundles_in_use.clone(), &provider).with_revocation(revocation);
+        let prover = Prover::new(bundles_in_use.clone(), &provider)
+            .with_revocation(revocation)
+            // Each open connection is proved again after a change: its peers' chains find room.
+            .with_cache_size(self.limits.connections.min(MAX_REMEMBERED));
         #[cfg(feature = "dev-ca")]
         let prover = if self.dev_authority {
             prover.allow_dev_authority()
@@ -310,6 +316,7 @@ impl GuardBuilder {
             changes: watch::Sender::new(0),
             registry: Registry::default(),
             shutdown: watch::Sender::new(false),
+            swapping: Mutex::default(),
             #[cfg(feature = "client")]
             pool: crate::egress::Pool::default(),
             #[cfg(feature = "federation")]

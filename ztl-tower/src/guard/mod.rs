@@ -9,7 +9,7 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::crypto::CryptoProvider;
 use tokio::sync::watch;
@@ -62,6 +62,7 @@ pub(crate) struct Inner {
     changes: watch::Sender<u64>,
     registry: Registry,
     shutdown: watch::Sender<bool>,
+    swapping: Mutex<()>,
     #[cfg(feature = "client")]
     pool: crate::egress::Pool,
     #[cfg(feature = "federation")]
@@ -148,6 +149,12 @@ impl Guard {
         }) {
             tracing::error!(target: "ztl", workload = self.name(), "the new policy does not know this workload by its SPIFFE ID: everything will be denied");
         }
+        // One at a time, so that policy and aliases are of one document.
+        let _one = self
+            .0
+            .swapping
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         // Before the policy, so that none of its aliases is open to who is denied (T13).
         let revocation = self.0.prover.revocation();
         revocation.swap_aliases(revocation::names_of(&policy));

@@ -15,7 +15,7 @@ use crate::refresh::{RevocationFiles, off_thread};
 pub(super) struct RevocationFrom {
     crl_files: Vec<(Box<str>, PathBuf)>,
     crls: Vec<CrlFiles>,
-    deny_list: Option<PathBuf>,
+    deny_lists: Vec<PathBuf>,
 }
 
 impl GuardBuilder {
@@ -46,7 +46,7 @@ impl GuardBuilder {
     /// Ids, keys and certificates that prove nothing any more, read again when the file changes; see [`DenyList`] for its form.
     /// A changed list works at once. One that is broken takes nothing back: the last good one stays, and an error event says so.
     pub fn deny_list_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.revocation.deny_list = Some(path.into());
+        self.revocation.deny_lists.push(path.into());
         self
     }
 }
@@ -59,12 +59,27 @@ impl RevocationFrom {
     ) -> Result<(Revocation, RevocationFiles), BuildError> {
         let refused =
             |error: Box<dyn core::error::Error + Send + Sync>| BuildError::Revocation(error);
+        if self.deny_lists.len() > 1 {
+            return Err(refused("there are two deny lists: give one file".into()));
+        }
         let mut crls = self.crls;
+        let chosen: Vec<TrustDomain> = crls
+            .iter()
+            .map(|files| files.trust_domain().clone())
+            .collect();
         for domain in self.crl_files.iter().map(|(domain, _)| domain) {
             let parsed = TrustDomain::parse(domain)
                 .map_err(|error| refused(format!("the trust domain `{domain}` {error}").into()))?;
+            if chosen.contains(&parsed) {
+                return Err(refused(
+                    format!(
+                        "the revocation lists of `{parsed}` are given by `crl_files` and then by `crl_file`: name all files in `crl_files`"
+                    )
+                    .into(),
+                ));
+            }
             if crls.iter().any(|files| *files.trust_domain() == parsed) {
-                continue;
+                continue; // with an earlier file of the same domain
             }
             let of_domain = self.crl_files.iter().filter(|(other, _)| other == domain);
             crls.push(CrlFiles::new(
@@ -72,7 +87,10 @@ impl RevocationFrom {
                 of_domain.map(|(_, path)| path.clone()),
             ));
         }
-        let files = RevocationFiles::new(crls, self.deny_list.map(DenyListFile::new));
+        let files = RevocationFiles::new(
+            crls,
+            self.deny_lists.into_iter().next().map(DenyListFile::new),
+        );
         let (files, loaded) = off_thread(files, RevocationFiles::load)
             .await
             .map_err(|error| refused(error.into()))?;

@@ -241,29 +241,37 @@ impl Live {
                 Direction::Egress => Purpose::Server,
             };
             let chain = self.chain.get().map_or(&[][..], |chain| chain);
-            let proved = if chain.is_empty() {
-                None
+            let proofs = guard.prover().generations();
+            let kept = self
+                .grounds
+                .load_full()
+                .filter(|grounds| grounds.generations == Some(proofs) && now < grounds.until);
+            let (proved, generations, until) = if chain.is_empty() {
+                (None, None, Timestamp::MAX)
+            } else if let Some(grounds) = kept {
+                // Nothing that it rests on has changed but the policy: the proof stands.
+                let peer = grounds.permit.peer().cloned();
+                (peer, Some(proofs), grounds.until)
             } else {
                 let proved = guard.prover().prove_chain(chain, now, purpose);
-                Some(proved.map_err(|error| {
+                let proved = proved.map_err(|error| {
                     let (stage, reason) = reason_of(&error);
                     let denial = refuse(peer, stage, reason);
                     tracing::info!(target: "ztl", workload = guard.name(), decision = %denial.id(), %error, "peer no longer proved");
                     denial
-                })?)
+                })?;
+                let (under, until) = (proved.generations(), proved.holds_until());
+                (Some(proved.into_peer()), Some(under), until)
             };
             let permit = match &self.named {
-                None => engine.permit_flow(
-                    &self.flow(guard, proved.as_ref().map(|proved| proved.peer())),
-                    now,
-                )?,
+                None => engine.permit_flow(&self.flow(guard, proved.as_ref()), now)?,
                 #[cfg(feature = "client")]
                 Some(named) => {
                     let Some(proved) = &proved else {
                         return Err(refuse(peer, Stage::Identity, Reason::IdentityUnproven));
                     };
-                    let judge = || engine.permit_flow(&self.flow(guard, Some(proved.peer())), now);
-                    match crate::egress::as_named(guard, proved.peer().id(), named, judge) {
+                    let judge = || engine.permit_flow(&self.flow(guard, Some(proved)), now);
+                    match crate::egress::as_named(guard, proved.id(), named, judge) {
                         Some(judged) => judged?,
                         // The name is somebody else's now.
                         None => return Err(refuse(peer, Stage::Flow, Reason::FlowWithdrawn)),
@@ -272,11 +280,9 @@ impl Live {
                 #[cfg(not(feature = "client"))]
                 Some(_) => return Err(refuse(peer, Stage::Flow, Reason::FlowWithdrawn)),
             };
-            let generations = proved.as_ref().map(ztl_mtls::Proved::generations);
             if engine.trust_generation() == trust
                 && generations.is_none_or(|under| under == guard.prover().generations())
             {
-                let until = proved.map_or(Timestamp::MAX, |proved| proved.holds_until());
                 return Ok(Arc::new(Grounds {
                     until: until.min(permit.expires_at()),
                     permit,
@@ -308,6 +314,13 @@ impl Live {
                 || now >= grounds.until
                 || now >= self.own_not_after
         })
+    }
+
+    /// Whether its peer's id is denied: asked before anything that costs more.
+    pub(super) fn is_denied(&self, guard: &Guard) -> bool {
+        let grounds = self.grounds.load();
+        let peer = grounds.as_ref().and_then(|grounds| grounds.permit.peer());
+        peer.is_some_and(|peer| guard.prover().revocation().denies_id(peer.id()))
     }
 
     /// What the sweeper does with it. A connection in its handshake is judged at its end.

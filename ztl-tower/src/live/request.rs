@@ -152,6 +152,10 @@ impl Request {
             let Ok(action) = asked.wire.action() else {
                 return self.cut();
             };
+            if flow.reads_token() && asked.claims.is_none() && asked.wire.has_credential() {
+                // T12: rules read tokens now, and this one's was not read: whom it speaks of is not known.
+                return self.cut();
+            }
             let fields = asked.headers.as_ref().map(Fields::new);
             let mut evidence = Evidence::none();
             if let Some(fields) = &fields {
@@ -178,7 +182,11 @@ impl Request {
 
     /// It became another protocol: its stream is in the hands of the service, out of reach of everything but the connection.
     pub(crate) fn becomes_stream(self: &Arc<Self>) {
-        self.became_stream.store(true, Ordering::Release);
+        self.became_stream.store(true, Ordering::SeqCst);
+        if self.is_cut() {
+            // It was cut before it could be seen to be a stream.
+            self.live.revoke();
+        }
         if self.carried == Carried::Alone {
             *lock(&self.live.requests.upgraded) = Some(Arc::clone(self));
         }
@@ -186,10 +194,11 @@ impl Request {
 
     /// Ends it, and where it cannot be ended alone, its connection.
     fn cut(&self) {
-        if self.carried == Carried::Alone || self.became_stream.load(Ordering::Acquire) {
+        // The flag first: whoever becomes a stream from here on sees it.
+        self.end();
+        if self.carried == Carried::Alone || self.became_stream.load(Ordering::SeqCst) {
             self.live.revoke();
         }
-        self.end();
     }
 
     fn end(&self) {

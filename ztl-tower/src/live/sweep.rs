@@ -1,10 +1,13 @@
 //! The task that judges open connections again.
 
 use core::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+use super::connection::Live;
 use crate::guard::Guard;
 
 /// How often open connections are looked at by the wall clock: timers sleep with the machine (T23).
@@ -31,14 +34,31 @@ pub(super) fn spawn(guard: Guard) -> JoinHandle<()> {
                     }
                 }
             }
-            for (at, live) in guard.registry().all().iter().enumerate() {
-                live.sweep(guard);
-                if at % TURN == TURN - 1 {
+            let open = guard.registry().all();
+            let mut seen = None;
+            for (at, live) in open.iter().enumerate() {
+                if at % TURN == 0 {
+                    // Who is denied goes first, however many are judged, and whenever in this round it is denied.
+                    let change = *changes.borrow();
+                    if seen.replace(change) != Some(change) {
+                        open.iter()
+                            .filter(|live| live.is_denied(guard))
+                            .for_each(|live| judge(live, guard));
+                    }
                     tokio::task::yield_now().await;
                 }
+                judge(live, guard);
             }
         }
     })
+}
+
+/// Judges one connection. A panic on the way, of a sink or a condition of the service's own, ends that connection and no other.
+fn judge(live: &Arc<Live>, guard: &Guard) {
+    if catch_unwind(AssertUnwindSafe(|| live.sweep(guard))).is_err() {
+        tracing::error!(target: "ztl", workload = guard.name(), "a connection could not be judged again, by a panic: it ends");
+        live.revoke();
+    }
 }
 
 /// Connections that nobody judges any more are revoked: where the sweeper ends with its runtime, or by a panic (law 1).

@@ -32,6 +32,29 @@ impl Seat {
     }
 }
 
+/// A task has the seat. Whoever had it before gets it back, also where a handler panics: else everything that is polled on this
+/// thread from then on would be taken for the panicking request's.
+struct Sits(Option<Seat>);
+
+impl Sits {
+    fn down(seat: Seat) -> Self {
+        Self(Some(SEAT.replace(seat)))
+    }
+
+    /// Whose the task turned out to be.
+    fn up(mut self) -> Seat {
+        SEAT.replace(self.0.take().unwrap_or(Seat::NoTask))
+    }
+}
+
+impl Drop for Sits {
+    fn drop(&mut self) {
+        if let Some(before) = self.0.take() {
+            SEAT.set(before);
+        }
+    }
+}
+
 /// Says whose the task is that is polled: called by what answers a request, from within it.
 pub(crate) fn claim(request: &Arc<Request>) {
     SEAT.with_borrow_mut(|seat| {
@@ -71,9 +94,9 @@ impl<F: Future> Future for Task<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         let seat = this.request.clone().map_or(Seat::Free, Seat::Taken);
-        let before = SEAT.replace(seat);
+        let sits = Sits::down(seat);
         let polled = this.future.poll(cx);
-        let seat = SEAT.replace(before);
+        let seat = sits.up();
         if polled.is_ready() {
             return Poll::Ready(());
         }

@@ -128,6 +128,30 @@ async fn t25_where_revocation_lists_are_asked_for_an_unknown_status_is_refused()
 }
 
 #[tokio::test]
+async fn t25_two_says_about_one_thing_are_refused_at_build() {
+    let text = policy(8443, 1).replace(
+        "name = \"users-ask\"",
+        "name = \"users-ask\"\nmode = \"off\"",
+    );
+    let mesh = Mesh::new(&text);
+    let audit = Arc::new(MemorySink::new(10));
+    let domain = ztl_core::TrustDomain::parse("prod.example").expect("domain");
+    let files = ztl_mtls::source::CrlFiles::new(domain, Vec::<std::path::PathBuf>::new());
+    let lists = mesh
+        .builder("gateway", "/gateway", &audit)
+        .crl_files(files)
+        .crl_file("prod.example", "/no/such/file");
+    let error = lists.build().await.expect_err("refused").to_string();
+    assert!(error.contains("name all files in `crl_files`"), "{error}");
+    let denied = mesh
+        .builder("gateway", "/gateway", &audit)
+        .deny_list_file("/no/such/one")
+        .deny_list_file("/no/such/other");
+    let error = denied.build().await.expect_err("refused").to_string();
+    assert!(error.contains("two deny lists"), "{error}");
+}
+
+#[tokio::test]
 async fn t13_an_alias_of_a_denied_id_is_denied() {
     let (listener, address) = listener().await;
     let text = policy(address.port(), 1).replace(

@@ -170,7 +170,14 @@ fn app(running: &Running) -> Router {
         .route("/feed", get(feed))
         .route("/upload", post(upload))
         .route("/chat", any(chat))
+        .route("/v1/bug", get(faulty))
         .route("/v1/{*rest}", get(|| async { "hello" }))
+}
+
+/// A handler that panics, once it is within the task of its request.
+async fn faulty() -> &'static str {
+    tokio::task::yield_now().await;
+    panic!("a bug of the service")
 }
 
 struct Db {

@@ -52,6 +52,30 @@ async fn law_8_a_request_that_is_no_longer_authorized_is_cut_alone() {
     assert_eq!(denied.count(), 3, "{recorded:?}");
 }
 
+/// Everything runs on one thread, so that what a panic left behind on it would be everybody's.
+#[tokio::test]
+async fn law_8_a_handler_that_panics_leaves_nothing_to_other_requests() {
+    let db = Db::start().await;
+    let mut mallory = db.two().await;
+    assert!(mallory.send_request(ask("/v1/bug")).await.is_err());
+    let mut alice = db.two().await;
+    let mut feed = alice.send_request(ask("/feed")).await.expect("feed");
+    let first = feed.frame().await.expect("frame").expect("data");
+    assert_eq!(first.into_data().expect("data"), "xxxx");
+    drop(mallory);
+    until("one is left", || db.guard.connections().len() == 1).await;
+    let mut bob = db.two().await;
+    for _ in 0..4 {
+        assert_eq!(status(&mut bob, "/v1/x").await, StatusCode::OK);
+    }
+    assert_eq!(db.running.count(), 1, "her feed runs on");
+    let since = Instant::now();
+    db.without_streams();
+    db.none_runs(since, "and is cut when it is hers to be cut")
+        .await;
+    assert_eq!(status(&mut alice, "/v1/x").await, StatusCode::OK);
+}
+
 /// A body from what is written at the other end.
 fn tokio_stream(stream: tokio::io::DuplexStream) -> Piped {
     Piped(stream)

@@ -68,6 +68,20 @@ impl Agent {
 
     /// Gives these SVIDs, each with its own domain's bundle, and bundles of other domains.
     pub(crate) fn give(&self, svids: &[IssuedSvid], own: &TrustBundle, federated: &[TrustBundle]) {
+        let federated = federated.iter().map(|bundle| {
+            let certificates = bundle.certificates().concat_der();
+            (bundle.trust_domain().as_str(), certificates)
+        });
+        self.give_beside(svids, own, &federated.collect::<Vec<_>>());
+    }
+
+    /// The same, with bundles of other domains that may be none.
+    pub(crate) fn give_beside(
+        &self,
+        svids: &[IssuedSvid],
+        own: &TrustBundle,
+        federated: &[(&str, Vec<u8>)],
+    ) {
         let mut message = Vec::new();
         for issued in svids {
             let key = PrivateKeyDer::from_pem_slice(issued.key_pem.as_bytes()).expect("key");
@@ -78,10 +92,10 @@ impl Agent {
             field(&mut svid, 4, &own.certificates().concat_der());
             field(&mut message, 1, &svid);
         }
-        for bundle in federated {
+        for (domain, certificates) in federated {
             let mut entry = Vec::new();
-            field(&mut entry, 1, bundle.trust_domain().as_str().as_bytes());
-            field(&mut entry, 2, &bundle.certificates().concat_der());
+            field(&mut entry, 1, domain.as_bytes());
+            field(&mut entry, 2, certificates);
             field(&mut message, 3, &entry);
         }
         self.answer.send_replace(Answer::Message(message.into()));

@@ -274,6 +274,24 @@ async fn rule_27_a_federated_domain_that_is_left_out_is_not_trusted_from_then_on
     }
 }
 
+/// A federated partner's authority that is none is the partner's trouble: it must not freeze our own bundle, nor withdraw it.
+#[tokio::test]
+async fn rule_21_a_federated_bundle_that_is_none_proves_nobody_and_leaves_ours_alone() {
+    let mut site = Site::new().await;
+    let (_db, caller) = site.guards(Duration::from_millis(300)).await;
+    assert_eq!(ask(&caller).await.ok(), Some(200));
+    let svids = ["/caller", "/db"].map(|path| site.issue(path));
+    let leaf = site.issue("/other").svid.chain()[0].to_vec();
+    let before = chain(&caller);
+    let own = site.mesh.authority.bundle();
+    site.agent
+        .give_beside(&svids, &own, &[("partner.example", leaf)]);
+    support::until("the answer is taken", || chain(&caller) != before).await;
+    // Longer than the grace: nothing is withdrawn.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(ask(&caller).await.ok(), Some(200));
+}
+
 #[tokio::test]
 async fn t22_a_guard_is_not_built_with_another_workloads_svid() {
     let site = Site::new().await;
