@@ -1,17 +1,18 @@
 //! One caller at one port of one target: the enforced rules that speak there, each with what else it asks.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use crate::action::Action;
 use crate::authorizer::Reads;
 use crate::id::SpiffeId;
 use crate::policy::{
-    ActionPattern, Caller, Effect, Mode, Place, Policy, Require, Requirement, Rule, RuleDecl,
-    RuleIdx, Workload, WorkloadIdx,
+    ActionPattern, Caller, Effect, Mode, Named, Place, Policy, Require, Requirement, Rule,
+    RuleDecl, RuleIdx, Workload, WorkloadIdx,
 };
 use crate::zone::Arrival;
 
-use super::need::{name_keys, obligation_key};
+use super::among::Among;
+use super::need::obligation_key;
 
 /// A caller as one policy sees it.
 #[derive(Clone, Debug)]
@@ -75,7 +76,8 @@ pub(crate) struct Veto<'a> {
     pub(crate) when: Option<When<'a>>,
     /// It speaks of the peer; else it fires only on somebody who comes along (T12).
     pub(crate) of_peer: bool,
-    pub(crate) decl: &'a RuleDecl,
+    policy: &'a Policy,
+    of: &'a Rule,
 }
 
 /// A condition, and what it reads.
@@ -98,6 +100,9 @@ pub(crate) struct Grant<'a> {
 pub(crate) struct Need<'a> {
     pub(crate) decl: &'a Require,
     pub(super) rule: &'a RuleDecl,
+    pub(super) policy: &'a Policy,
+    pub(super) subject: &'a [Named],
+    pub(super) actors: &'a [Named],
     /// What the decision itself asks, without conditions and authorizers.
     pub(crate) native: Vec<&'a Requirement>,
     pub(crate) when: Option<When<'a>>,
@@ -146,7 +151,8 @@ impl<'a> Question<'_, 'a> {
                 pattern,
                 when,
                 of_peer,
-                decl,
+                policy: self.policy,
+                of: rule,
             };
             if rule.actions.is_empty() {
                 edge.forbids.push(veto(None));
@@ -233,17 +239,17 @@ impl Veto<'_> {
     }
 
     fn is_by_party(&self) -> bool {
-        !self.decl.subject.is_empty() || !self.decl.actors.is_empty()
+        !self.of.subject.is_empty() || !self.of.actors.is_empty()
     }
 
     /// All that it asks beside the action.
     pub(crate) fn variable(&self) -> Variable {
-        let (subject, actors) = (name_keys(&self.decl.subject), name_keys(&self.decl.actors));
+        let [subject, actors] =
+            [&self.of.subject, &self.of.actors].map(|list| Among::named(self.policy, list));
         let text = self.when.map(|when| when.text);
         let template = template_text(self.pattern);
         // Whom it speaks of matters where that is not the peer.
-        let from = self.decl.from.iter().filter(|_| !self.of_peer);
-        let from: BTreeSet<_> = from.map(|one| format!("{:?}", one.value)).collect();
+        let from = (!self.of_peer).then(|| Among::from(self.policy, &self.of.from));
         Variable::Text(format!(
             "{:?}",
             ("forbid", from, subject, actors, text, template)
@@ -284,8 +290,8 @@ impl Grant<'_> {
                 .map(|name| Variable::Text(format!("{:?}", ("authorizer", name, &template)))),
         );
         let RuleDecl {
-            subject,
-            actors,
+            subject: _,
+            actors: _,
             oblige,
             effect: _,
             name: _,
@@ -301,9 +307,9 @@ impl Grant<'_> {
             controls: _,
             span: _,
         } = self.need.rule;
-        for (what, list) in [("subject", subject), ("actors", actors)] {
+        for (what, list) in [("subject", self.need.subject), ("actors", self.need.actors)] {
             if !list.is_empty() {
-                all.push(Variable::OneOf(what, name_keys(list)));
+                all.push(Variable::OneOf(what, Among::named(self.need.policy, list)));
             }
         }
         let obliged = obligation_key(oblige);
@@ -318,7 +324,7 @@ pub(crate) enum Variable {
     /// A text, asked with the same parameters.
     Text(String),
     /// That all who come along as such are among these.
-    OneOf(&'static str, BTreeSet<String>),
+    OneOf(&'static str, Among),
 }
 
 impl Variable {
@@ -330,7 +336,7 @@ impl Variable {
     pub(crate) fn follows_from(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::OneOf(what, wider), Self::OneOf(other, narrower)) => {
-                what == other && narrower.is_subset(wider)
+                what == other && narrower.is_within(wider)
             }
             (one, other) => one == other,
         }

@@ -3,6 +3,7 @@
 //! A document's language is finite where it matters: callers, places, ports, methods and paths that no rule tells apart are
 //! answered alike. So these questions are answered exactly, by trying one of each kind, without a solver.
 
+mod among;
 mod asked;
 mod caller;
 mod compare;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::among::Among;
 use super::edge::{Need, When};
 use crate::authorizer::Reads;
 use crate::policy::{
@@ -25,6 +26,9 @@ impl<'a> Need<'a> {
         let mut need = Self {
             decl: &decl.require,
             rule: decl,
+            policy,
+            subject: &[],
+            actors: &[],
             native: Vec::new(),
             when: None,
             authorizers: authorizer.iter().map(|name| &*name.value).collect(),
@@ -42,9 +46,16 @@ impl<'a> Need<'a> {
                     reads
                 }
                 Requirement::Authorizer(authorizer) => authorizer.reads(),
-                // Whom they name is compared by name, and not made up.
-                Requirement::ZoneTrust(_) | Requirement::Subject(_) => continue,
-                Requirement::Actors(_) => Reads::nothing().with_token(),
+                Requirement::ZoneTrust(_) => continue,
+                // Whom they name is compared, and not made up.
+                Requirement::Subject(named) => {
+                    need.subject = named;
+                    continue;
+                }
+                Requirement::Actors(named) => {
+                    need.actors = named;
+                    Reads::nothing().with_token()
+                }
                 Requirement::TrustScore(_)
                 | Requirement::Token(_)
                 | Requirement::Mfa(_)
@@ -111,8 +122,8 @@ impl<'a> Need<'a> {
                 headers,
                 when.as_ref().map(|when| &when.value),
                 authorizers,
-                name_keys(&self.rule.subject),
-                name_keys(&self.rule.actors),
+                Among::named(self.policy, self.subject),
+                Among::named(self.policy, self.actors),
                 obligation_key(&self.rule.oblige),
             )
         )
@@ -204,11 +215,6 @@ impl<'a> Need<'a> {
         }
         text
     }
-}
-
-/// Whom they name, for a comparison: quoted and escaped, so that none can pass for another.
-pub(crate) fn name_keys(list: &[Spanned<Subject>]) -> BTreeSet<String> {
-    list.iter().map(|one| format!("{:?}", one.value)).collect()
 }
 
 /// As a document writes them, for a person.

@@ -57,7 +57,7 @@ use index::Index;
 pub(crate) use pattern_space::{PathSpace, TooMany};
 pub(crate) use reads::Read;
 pub(crate) use requirement::Given;
-pub(crate) use rule::{Caller, Place, Requirement, Rule, RuleIdx, TargetRule, Who};
+pub(crate) use rule::{Caller, Named, Place, Requirement, Rule, RuleIdx, TargetRule, Who};
 pub(crate) use workload::WorkloadIdx;
 
 use crate::id::{IdPattern, SpiffeId, TrustDomain};

@@ -1,6 +1,7 @@
 //! Changes of whom a token names, of what is passed on, and of obligations (T12).
 
 use serde_json::{Value, json};
+use ztl_core::analysis::{Caller, Change};
 
 use crate::diff::{diff, one_kind, rule};
 use crate::support::document;
@@ -81,6 +82,70 @@ fn t12_subjects_forwarded_ids_and_obligations_are_compared() {
     let mut faster = plain.clone();
     faster["limits"]["slow"]["requests"] = json!(6);
     assert_eq!(one_kind(&diff(&plain, &faster)), "limit");
+}
+
+/// A token's names are what they stand for, which another alias, issuer or id changes though the rule is the same (T10, T12).
+#[test]
+fn t10_the_same_name_that_stands_for_somebody_else_is_compared() {
+    let named = |key: &str, name: &str| {
+        let mut rule =
+            json!({ "from": "sensor", "to": "any", "ports": "1-65535", "actions": "any" });
+        rule[key] = json!(name);
+        document(&[rule], &[])
+    };
+    let old = named("subject", "trust-domain:old.example");
+    let mut new = old.clone();
+    new["trust_domain_aliases"] = json!(["older.example"]);
+    let found = diff(&old, &new);
+    let sensor = |change: &Change| change.callers.contains(&Caller::Workload("sensor".into()));
+    let denied = &found.newly_denied;
+    assert!(
+        denied
+            .iter()
+            .any(|change| &*change.to == "gateway" && sensor(change))
+    );
+    // Whoever is in that trust domain was in the other.
+    assert!(!found.newly_permitted.iter().any(sensor));
+    assert!(diff(&new, &new).is_empty());
+
+    let edits: [(&str, &str, &dyn Fn(&mut Value)); 4] = [
+        ("trust-domain:prod.example", "aliases", &|new| {
+            new["trust_domain_aliases"] = json!(["older.example"])
+        }),
+        ("label:tier=agent", "aliases", &|new| {
+            new["trust_domain_aliases"] = json!(["older.example"])
+        }),
+        ("issuer:corp", "issuer", &|new| {
+            new["issuers"]["corp"]["issuer"] = json!("https://other.example")
+        }),
+        ("router", "workload", &|new| {
+            new["workloads"]["router"]["id"] = json!("spiffe://prod.example/agents/other")
+        }),
+    ];
+    for (name, kind, edit) in edits {
+        for key in ["subject", "actors"] {
+            let old = named(key, name);
+            let mut new = old.clone();
+            edit(&mut new);
+            let found = diff(&old, &new);
+            assert_eq!(one_kind(&found), kind, "{name}");
+            assert!(found.newly_permitted.iter().any(sensor), "{key} {name}");
+            assert!(found.newly_denied.iter().any(sensor), "{key} {name}");
+        }
+    }
+    // One more alias lets more in, and takes nothing away.
+    let mut more = named("subject", "trust-domain:prod.example");
+    more["trust_domain_aliases"] = json!(["old.example", "older.example"]);
+    let found = diff(&named("subject", "trust-domain:prod.example"), &more);
+    assert!(found.newly_permitted.iter().any(sensor) && found.newly_denied.is_empty());
+
+    // A forbid on somebody who comes along is narrowed by the same.
+    let permit = json!({ "from": "sensor", "to": "gateway", "ports": 8443, "actions": "any" });
+    let forbid = json!({ "from": "trust-domain:old.example", "to": "gateway" });
+    let old = document(&[permit], &[forbid]);
+    let mut new = old.clone();
+    new["trust_domain_aliases"] = json!(["older.example"]);
+    assert!(diff(&old, &new).newly_permitted.iter().any(sensor));
 }
 
 /// A workload that is new decides about others by what it passes on, and by the labels that it gives (T12).

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::obliged;
-use crate::analysis::need::{name_keys, obligation_key};
+use crate::analysis::need::obligation_key;
 use crate::policy::{
     AuthorizerDecl, Document, Effect, ExternalDecl, IssuerDecl, LimitDecl, Mode, NeverDecl, Policy,
     Principal, Require, RuleDecl, Spanned, Subject, Target, TokenRequire, WorkloadDecl, ZoneDecl,
@@ -314,7 +314,9 @@ fn external_rules(document: &Document) -> Parts {
         );
         for (word, list) in [("subject", subject), ("actors", actors)] {
             if !list.is_empty() {
-                text.push_str(&format!(" with {word} {:?}", name_keys(list)));
+                let names = list.iter().map(|one| format!("{:?}", one.value));
+                let names: BTreeSet<_> = names.collect();
+                text.push_str(&format!(" with {word} {names:?}"));
             }
         }
         if *anonymous {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::analysis::among::Among;
 use crate::analysis::edge::Need;
-use crate::analysis::need::name_keys;
 use crate::id::SpiffeId;
 use crate::policy::{Effect, Mode, Policy, TargetRule, Who, Workload};
 
@@ -55,7 +55,8 @@ pub(super) fn rule_text(policy: &Policy, entry: &TargetRule) -> Option<String> {
     let from: BTreeSet<String> = rule.from.iter().map(|who| who_text(policy, who)).collect();
     let actions: BTreeSet<String> = rule.actions.iter().map(ToString::to_string).collect();
     let when = decl.when.as_ref().map(|when| &when.value);
-    let parties = [&decl.subject, &decl.actors].map(|list| name_keys(list));
+    // Those of a permit are among its needs.
+    let parties = [&rule.subject, &rule.actors].map(|list| Among::named(policy, list));
     let trust = decl.require.zone_trust.map(|trust| trust.value);
     let need = Need::of(policy, rule, decl).key();
     Some(format!(
