@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::action::Action;
+use crate::action::{Action, Resource};
 use crate::clause::{Clause, Near};
 use crate::policy::Policy;
 use crate::policy::decide::Judgement;
 use crate::policy::edge::Edge;
-use crate::policy::index::{Kind, Line};
+use crate::policy::index::Kind;
 use crate::policy::kinds::Kinds;
 use crate::policy::rule::RuleIdx;
 use crate::reason::Reason;
@@ -53,47 +53,48 @@ impl Policy {
     /// Of the permits of a flow the one whose patterns come nearest to an action: the first that differs in one aspect only.
     fn nearest_on(&self, edge: &Edge, action: &Action<'_>) -> Option<(RuleIdx, Clause)> {
         let kind = Kinds::of(action);
-        let lines = (edge.shares.iter()).flat_map(|share| self.index.lines(*share, Kind::Permit));
-        let lines = lines.filter(|line| line.covers_port(edge.port));
+        let plain = action.resource().filter(|asked| asked.upgrade().is_none());
+        let plain = plain.map(Resource::path);
+        let mut left = FEW_RULES;
         let mut nearest: Option<(usize, RuleIdx, Clause)> = None;
-        for line in lines.take(FEW_RULES) {
-            let misfit = self.misfit(line, kind, edge.port, action);
-            let Some(clause) = misfit.first() else {
-                continue;
-            };
-            let this = (misfit.count(), line.rule, clause);
-            if nearest.is_none_or(|(count, rule, _)| (this.0, this.1) < (count, rule)) {
-                nearest = Some(this);
-            }
-            if this.0 == 1 {
-                break;
+        'all: for share in &edge.shares {
+            let lines = self.index.lines(*share, Kind::Permit).iter();
+            for line in lines.filter(|line| line.covers_port(edge.port)) {
+                if left == 0 {
+                    break 'all;
+                }
+                left -= 1;
+                let (count, clause) = match &plain {
+                    Some(path) if line.plain.is_some() => match line.names(kind) {
+                        // The method it is not, so the path it is.
+                        true => return Some((line.rule, Clause::Path)),
+                        false if line.has_plain_path(path) => (1, Clause::Method),
+                        false => (2, Clause::Method),
+                    },
+                    _ => match self.misfit(line.rule, action) {
+                        Some(misfit) => misfit,
+                        None => continue,
+                    },
+                };
+                if count == 1 {
+                    return Some((line.rule, clause));
+                }
+                if nearest.is_none_or(|(most, rule, _)| (count, line.rule) < (most, rule)) {
+                    nearest = Some((count, line.rule, clause));
+                }
             }
         }
         nearest.map(|(_, rule, clause)| (rule, clause))
     }
 
-    fn misfit(&self, line: &Line, kind: Kinds, port: u16, action: &Action<'_>) -> Misfit {
-        let plain = action.resource().filter(|asked| asked.upgrade().is_none());
-        match (&line.plain, plain) {
-            // It names the method, so the path it is.
-            (Some(_), Some(_)) if line.could_name(kind, port) => Misfit {
-                path: true,
-                ..Misfit::default()
-            },
-            (Some(path), Some(asked)) => Misfit {
-                method: true,
-                path: !path.matches(asked.path()),
-                ..Misfit::default()
-            },
-            _ => {
-                let patterns = self.rule(line.rule).map_or(&[][..], |rule| &rule.actions);
-                let patterns = patterns.iter().take(FEW_PATTERNS);
-                let misfits = patterns.map(|pattern| Misfit::of(pattern, action));
-                misfits
-                    .min_by_key(|misfit| misfit.count())
-                    .unwrap_or_default()
-            }
-        }
+    /// In how many aspects the nearest pattern of a permit differs, and the first of them.
+    #[inline(never)]
+    fn misfit(&self, rule: RuleIdx, action: &Action<'_>) -> Option<(usize, Clause)> {
+        let patterns = self.rule(rule).map_or(&[][..], |rule| &rule.actions);
+        let patterns = patterns.iter().take(FEW_PATTERNS);
+        let misfits = patterns.map(|pattern| Misfit::of(pattern, action));
+        let misfit = misfits.min_by_key(|misfit| misfit.count())?;
+        Some((misfit.count(), misfit.first()?))
     }
 
     /// Of the permits of a target the first that speaks of the caller, on other ports; else the first on this port.

@@ -114,10 +114,23 @@ impl Line {
             && self.covers_port(port)
     }
 
-    /// Whether it could name something of this kind on this port.
+    /// Whether it is plain and has this path.
+    #[inline]
+    pub(crate) fn has_plain_path(&self, path: &CanonicalPath<'_>) -> bool {
+        let fits = path.is_escaped() || self.size.fits(path);
+        fits && (self.plain.as_ref()).is_some_and(|plain| plain.matches(*path))
+    }
+
+    /// Whether it could name something of this kind.
+    #[inline]
+    pub(crate) const fn names(&self, kind: Kinds) -> bool {
+        self.kinds.meets(kind)
+    }
+
+    /// The same on this port.
     #[inline]
     pub(crate) fn could_name(&self, kind: Kinds, port: u16) -> bool {
-        self.kinds.meets(kind) && self.covers_port(port)
+        self.names(kind) && self.covers_port(port)
     }
 }
 
