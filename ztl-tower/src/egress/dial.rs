@@ -97,7 +97,7 @@ async fn prove(
     };
     // Before anything is judged, so that no change slips in between.
     let live = Live::egress(guard, &to.workload, to.port);
-    let registered = Registry::register(guard, live, None);
+    let registered = Registry::register(guard, live);
     let begun = Begun::now(guard);
     let judged = Judged::default();
     let verifier = verifier(guard, to, &judged);

@@ -197,6 +197,25 @@ impl GuardBuilder {
         self
     }
 
+    /// How many connections of one listener may come from one address and have proved nobody yet: past that, new ones from there
+    /// are closed at once (T35). An address is one of IPv4, or a /64 of IPv6. Callers of a public listener never prove anybody: behind a
+    /// load balancer that hides their addresses, set this to [`max_connections`](Self::max_connections).
+    ///
+    /// A quarter of `max_connections` where not set, but not below 16; at least one.
+    pub const fn max_unproved_per_prefix(mut self, count: usize) -> Self {
+        self.limits.unproved_per_prefix = Some(if count == 0 { 1 } else { count });
+        self
+    }
+
+    /// How many connections of one listener one proved peer (SPIFFE ID) may hold: past that, new ones of it are closed after
+    /// their handshake (T35).
+    ///
+    /// Half of [`max_connections`](Self::max_connections) where not set, but not below 16; at least one.
+    pub const fn max_connections_per_peer(mut self, count: usize) -> Self {
+        self.limits.connections_per_peer = Some(if count == 0 { 1 } else { count });
+        self
+    }
+
     /// How often files are looked at. Every second where not set.
     pub const fn reload_every(mut self, interval: Duration) -> Self {
         self.reload_every = interval;

@@ -91,6 +91,10 @@ pub(crate) struct Limits {
     pub(crate) handshakes: usize,
     /// Open connections of one listener.
     pub(crate) connections: usize,
+    /// Those of them that have proved nobody, from one address.
+    pub(crate) unproved_per_prefix: Option<usize>,
+    /// Those of them of one proved peer.
+    pub(crate) connections_per_peer: Option<usize>,
     /// Requests at once on one HTTP/2 connection.
     pub(crate) streams: u32,
 }
@@ -106,8 +110,27 @@ impl Default for Limits {
             connect: Duration::from_secs(10),
             handshakes: 256,
             connections: 16_384,
+            unproved_per_prefix: None,
+            connections_per_peer: None,
             streams: 256,
         }
+    }
+}
+
+/// Below this a share is no share: the connections of one client that come at once would be turned away.
+#[cfg(feature = "serve")]
+const LEAST_SHARE: usize = 16;
+
+#[cfg(feature = "serve")]
+impl Limits {
+    pub(crate) fn unproved_per_prefix(&self) -> usize {
+        self.unproved_per_prefix
+            .unwrap_or_else(|| (self.connections / 4).max(LEAST_SHARE))
+    }
+
+    pub(crate) fn connections_per_peer(&self) -> usize {
+        self.connections_per_peer
+            .unwrap_or_else(|| (self.connections / 2).max(LEAST_SHARE))
     }
 }
 

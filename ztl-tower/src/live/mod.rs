@@ -31,6 +31,8 @@ pub(crate) use registry::Registry;
 pub(crate) use request::{Asked, Asking, Carried, Request, Waits};
 #[cfg(any(feature = "client", feature = "serve"))]
 pub(crate) use revocable::Revocable;
+#[cfg(feature = "serve")]
+pub(crate) use revocable::Sever;
 pub use shown::{Connection, ConnectionState};
 #[cfg(feature = "serve")]
 pub(crate) use task::{Tasks, claim};

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use super::connection::Live;
@@ -23,11 +22,7 @@ struct Open {
 
 impl Registry {
     /// Takes a connection in, before anything of it is judged. It is swept until the answer is dropped.
-    pub(crate) fn register(
-        guard: &Guard,
-        live: Live,
-        slot: Option<OwnedSemaphorePermit>,
-    ) -> Registered {
+    pub(crate) fn register(guard: &Guard, live: Live) -> Registered {
         let live = Arc::new(live);
         let mut open = guard.registry().lock();
         let key = open.next;
@@ -42,7 +37,8 @@ impl Registry {
             guard: guard.clone(),
             key,
             live,
-            _slot: slot,
+            #[cfg(feature = "serve")]
+            _place: None,
         }
     }
 
@@ -71,13 +67,21 @@ pub(crate) struct Registered {
     guard: Guard,
     key: u64,
     live: Arc<Live>,
-    /// Its place among those that a listener holds, upgraded ones too.
-    _slot: Option<OwnedSemaphorePermit>,
+    /// What it takes up of a listener, upgraded ones too.
+    #[cfg(feature = "serve")]
+    _place: Option<crate::serve::Place>,
 }
 
 impl Registered {
     pub(crate) const fn live(&self) -> &Arc<Live> {
         &self.live
+    }
+
+    /// Keeps its place at a listener for as long as its stream.
+    #[cfg(feature = "serve")]
+    pub(crate) fn keep(mut self, place: crate::serve::Place) -> Self {
+        self._place = Some(place);
+        self
     }
 }
 

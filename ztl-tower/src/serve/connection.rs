@@ -13,13 +13,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tower_service::Service;
 
 use super::activity::{Activity, Verdict};
 use super::body::RequestBody;
 use super::handshake::Door;
 use super::listener::Knock;
+use super::place::Place;
 use super::running::Running;
 use crate::authorize::{Authorize, ResponseBody};
 use crate::guard::Guard;
@@ -38,7 +38,7 @@ pub(super) async fn serve<S, B>(
     door: &Door,
     stream: TcpStream,
     remote: SocketAddr,
-    slot: OwnedSemaphorePermit,
+    mut place: Place,
     app: S,
 ) where
     S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
@@ -49,11 +49,13 @@ pub(super) async fn serve<S, B>(
 {
     let guard = &door.guard;
     // Before anything is judged, so that no change slips in between.
-    let registered = Registry::register(guard, door.begins(remote), Some(slot));
+    let registered = Registry::register(guard, door.begins(remote));
     let live = Arc::clone(registered.live());
-    let Some(stream) = door.admit(Knock { stream, remote }, &live).await else {
+    let knock = Knock { stream, remote };
+    let Some(stream) = door.admit(knock, &live, &mut place).await else {
         return;
     };
+    let registered = registered.keep(place);
     // RFC 9113 §3.2: HTTP/2 over TLS is what ALPN says, so nothing waits for a first byte to tell.
     let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let activity = Activity::new();

@@ -9,17 +9,22 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::ServerConfig;
 use rustls::server::Acceptor;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
-use ztl_core::{Arrival, Denial, Flow, FlowPermit, Reason, Stage, Timestamp};
+use ztl_core::{Arrival, Denial, Flow, FlowPermit, Reason, SpiffeId, Stage, Timestamp};
 use ztl_mtls::{ClientVerifier, Generations, Refused};
 
 use super::error::ServeError;
 use super::listener::Knock;
+use super::overflow::Overflow;
+use super::place::Place;
+use super::prefix::Prefix;
 use super::public::PublicTls;
+use super::share::Shares;
 use crate::guard::{ALPN, Guard};
 use crate::live::{Begun, Live};
 
@@ -29,6 +34,9 @@ pub(super) struct Door {
     port: u16,
     kind: Kind,
     computing: Semaphore,
+    unproved: Arc<Shares<Prefix>>,
+    peers: Arc<Shares<SpiffeId>>,
+    overflow: Overflow,
 }
 
 enum Kind {
@@ -46,25 +54,55 @@ type Judged = Arc<OnceLock<Result<FlowPermit, Denial>>>;
 
 impl Door {
     pub(super) fn mutual(guard: &Guard, port: u16) -> Self {
-        Self {
-            guard: guard.clone(),
-            port,
-            kind: Kind::Mutual,
-            computing: Semaphore::new(guard.limits().handshakes),
-        }
+        Self::new(guard, port, Kind::Mutual)
     }
 
     pub(super) fn public(guard: &Guard, port: u16, tls: &PublicTls) -> Result<Self, ServeError> {
         let config =
             ztl_mtls::public_server_config(guard.provider(), tls.identity(guard)?, None, ALPN)
                 .map_err(|error| ServeError::Certificate(error.into()))?;
-        let kind = Kind::Public(Arc::new(config));
-        Ok(Self {
+        Ok(Self::new(guard, port, Kind::Public(Arc::new(config))))
+    }
+
+    fn new(guard: &Guard, port: u16, kind: Kind) -> Self {
+        let limits = guard.limits();
+        Self {
             guard: guard.clone(),
             port,
             kind,
-            computing: Semaphore::new(guard.limits().handshakes),
-        })
+            computing: Semaphore::new(limits.handshakes),
+            unproved: Shares::new(limits.unproved_per_prefix()),
+            peers: Shares::new(limits.connections_per_peer()),
+            overflow: Overflow::default(),
+        }
+    }
+
+    /// A place for a connection from this address, unless it holds its share of those that have proved nobody (T35). A caller at
+    /// a public door never does.
+    pub(super) fn place(&self, slot: OwnedSemaphorePermit, remote: SocketAddr) -> Option<Place> {
+        let share = self.unproved.take(&Prefix::from(remote.ip()));
+        if share.is_none()
+            && let Some(count) = self.overflow.count(Instant::now())
+        {
+            tracing::warn!(target: "ztl", workload = self.guard.name(), port = self.port, last = %remote.ip(), count, "connections turned away: their address holds its share of those that have proved nobody");
+        }
+        Some(Place::unproved(slot, share?))
+    }
+
+    /// Counts a connection against the peer that it was proved to be, after the handshake: before it a chain is only shown, and
+    /// might be anybody's. Tells whether that has a share left (T35).
+    fn seats(&self, permit: &FlowPermit, place: &mut Place) -> bool {
+        let Some(peer) = permit.peer() else {
+            return true;
+        };
+        if let Some(share) = self.peers.take(peer.id()) {
+            place.prove(share);
+            return true;
+        }
+        if let Some(count) = self.overflow.count(Instant::now()) {
+            tracing::warn!(target: "ztl", workload = self.guard.name(), port = self.port, last = %peer.id(), count, "connections turned away: their peer holds its share of this listener");
+        }
+        false
     }
 
     /// A connection at this door, before anything of it is known.
@@ -78,8 +116,13 @@ impl Door {
         )
     }
 
-    /// Lets a connection in, or not. A refusal has been recorded.
-    pub(super) async fn admit(&self, knock: Knock, live: &Live) -> Option<TlsStream<TcpStream>> {
+    /// Lets a connection in, or not. A refusal has been recorded; that a peer holds its share is logged.
+    pub(super) async fn admit(
+        &self,
+        knock: Knock,
+        live: &Live,
+        place: &mut Place,
+    ) -> Option<TlsStream<TcpStream>> {
         let arrival = Arrival::from_addr(knock.remote.ip());
         let deadline = self.guard.limits().handshake;
         let judged = Judged::default();
@@ -113,6 +156,10 @@ impl Door {
                 .await;
         let failed = match (judged.get(), shaken) {
             (Some(Ok(permit)), Ok(Ok((stream, proved)))) => {
+                if !self.seats(permit, place) {
+                    part(stream).await;
+                    return None;
+                }
                 let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
                 let chain = chain.iter().map(|one| one.clone().into_owned()).collect();
                 // A chain is proved before the handshake ends, at the client's own pace: where anything changed since, it is
@@ -254,7 +301,7 @@ const PARTING_BYTES: u64 = 64 * 1024;
 
 /// Closes a refused stream so that its alert arrives. In TLS 1.3 a client sends its first request before it hears of the
 /// refusal; closed over unread bytes, the connection would be reset, and the reset can overtake the alert.
-async fn part(mut stream: TcpStream) {
+async fn part(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let parted = async {
         let _ = stream.shutdown().await;
         let mut rest = stream.take(PARTING_BYTES);

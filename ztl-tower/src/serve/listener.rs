@@ -17,6 +17,7 @@ use super::error::ServeError;
 use super::handshake::Door;
 use super::public::PublicTls;
 use crate::guard::Guard;
+use crate::live::Sever;
 
 impl Guard {
     /// Serves `app` on `address` to callers that prove themselves by mutual TLS, until [`shutdown`](Guard::shutdown).
@@ -127,6 +128,7 @@ impl Guard {
         let mut shutdown = self.shutdown_signal();
         let mut tasks = JoinSet::new();
         loop {
+            while tasks.try_join_next().is_some() {}
             // A slot first: past the bound, connections wait in the kernel's queue instead of in our memory.
             let slot = tokio::select! {
                 slot = Arc::clone(&slots).acquire_owned() => slot,
@@ -139,10 +141,15 @@ impl Guard {
             };
             match accepted {
                 Ok((stream, remote)) => {
+                    let Some(place) = door.place(slot, remote) else {
+                        // No answer, and nothing that the kernel would keep of it.
+                        stream.sever();
+                        continue;
+                    };
                     let (door, app) = (Arc::clone(&door), app.clone());
                     tasks.spawn(async move {
                         let _ = stream.set_nodelay(true);
-                        connection::serve(&door, stream, remote, slot, app).await;
+                        connection::serve(&door, stream, remote, place, app).await;
                     });
                 }
                 // What is wrong with one connection is not wrong with the listener.
@@ -156,7 +163,6 @@ impl Guard {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             }
-            while tasks.try_join_next().is_some() {}
         }
         drop(listener);
         let drained = async { while tasks.join_next().await.is_some() {} };

@@ -1,6 +1,7 @@
 //! Listeners: every connection proved and permitted, every request judged outside the router.
 //!
-//! 1. The address a connection arrives from is taken, and a slot of the listener.
+//! 1. The address a connection arrives from is taken, and a slot of the listener. Until somebody is proved it counts against
+//!    that address, then against the peer; whose share is full is turned away, so that nobody takes all slots alone (T35).
 //! 2. Its TLS handshake runs in a task of its own, under a deadline, so that a slow client stalls nobody. Within it the client
 //!    is proved and its flow permitted; a refusal is the alert `access_denied`.
 //! 3. Each request is judged by [`Authorize`](crate::Authorize) before the service sees it: routes that are added later and
@@ -16,10 +17,15 @@ mod connection;
 mod error;
 mod handshake;
 mod listener;
+mod overflow;
+mod place;
+mod prefix;
 mod public;
 mod running;
+mod share;
 
 pub(crate) use activity::Ticket;
 pub use body::RequestBody;
 pub use error::ServeError;
+pub(crate) use place::Place;
 pub use public::PublicTls;

@@ -1,0 +1,37 @@
+//! Whom one address stands for.
+
+use core::net::{IpAddr, Ipv4Addr};
+
+/// What one client can have by itself: an IPv4 address, or the /64 of an IPv6 address (RFC 4291 §2.5.4, RFC 6177 §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Prefix {
+    V4(Ipv4Addr),
+    V6(u64),
+}
+
+impl From<IpAddr> for Prefix {
+    fn from(ip: IpAddr) -> Self {
+        // An IPv4 client at a listener for both is written as an IPv6 address (RFC 4291 §2.5.5.2).
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => Self::V4(ip),
+            IpAddr::V6(ip) => {
+                let [a, b, c, d, e, f, g, h, ..] = ip.octets();
+                Self::V6(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t35_an_ipv4_address_and_an_ipv6_64_are_one_client_each() {
+        let prefix = |text: &str| Prefix::from(text.parse::<IpAddr>().expect("address"));
+        assert_ne!(prefix("192.0.2.1"), prefix("192.0.2.2"));
+        assert_eq!(prefix("192.0.2.1"), prefix("::ffff:192.0.2.1"));
+        assert_eq!(prefix("2001:db8:0:1::1"), prefix("2001:db8:0:1:ffff::2"));
+        assert_ne!(prefix("2001:db8:0:1::1"), prefix("2001:db8:0:2::1"));
+    }
+}
