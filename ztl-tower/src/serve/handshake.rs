@@ -36,7 +36,9 @@ pub(super) struct Door {
     computing: Semaphore,
     unproved: Arc<Shares<Prefix>>,
     peers: Arc<Shares<SpiffeId>>,
-    overflow: Overflow,
+    /// Turned away by address, and by peer.
+    of_prefixes: Overflow,
+    of_peers: Overflow,
 }
 
 enum Kind {
@@ -73,7 +75,8 @@ impl Door {
             computing: Semaphore::new(limits.handshakes),
             unproved: Shares::new(limits.unproved_per_prefix()),
             peers: Shares::new(limits.connections_per_peer()),
-            overflow: Overflow::default(),
+            of_prefixes: Overflow::default(),
+            of_peers: Overflow::default(),
         }
     }
 
@@ -82,7 +85,7 @@ impl Door {
     pub(super) fn place(&self, slot: OwnedSemaphorePermit, remote: SocketAddr) -> Option<Place> {
         let share = self.unproved.take(&Prefix::from(remote.ip()));
         if share.is_none()
-            && let Some(count) = self.overflow.count(Instant::now())
+            && let Some(count) = self.of_prefixes.count(Instant::now())
         {
             tracing::warn!(target: "ztl", workload = self.guard.name(), port = self.port, last = %remote.ip(), count, "connections turned away: their address holds its share of those that have proved nobody");
         }
@@ -99,7 +102,7 @@ impl Door {
             place.prove(share);
             return true;
         }
-        if let Some(count) = self.overflow.count(Instant::now()) {
+        if let Some(count) = self.of_peers.count(Instant::now()) {
             tracing::warn!(target: "ztl", workload = self.guard.name(), port = self.port, last = %peer.id(), count, "connections turned away: their peer holds its share of this listener");
         }
         false

@@ -2,8 +2,10 @@
 
 #![cfg(test)]
 
+mod crl;
 mod requests;
 mod rotation;
+mod token;
 mod trust;
 
 #[path = "../support/mod.rs"]

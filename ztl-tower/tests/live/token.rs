@@ -1,0 +1,78 @@
+//! A stream whose token ends while it runs.
+
+use serde_json::json;
+use ztl_authz::jwt::{DevIssuer, Issuer, Jwks, TokenVerifier};
+
+use super::*;
+
+const ISSUER: &str = "https://idp.example";
+
+/// A database whose streams ask for a token.
+async fn asks_for_tokens(issuer: &DevIssuer) -> Db {
+    let jwks = Jwks::from_json(issuer.jwks_json().as_bytes()).expect("jwks");
+    let tokens = TokenVerifier::builder()
+        .issuer(Issuer::access_tokens("corp", ISSUER, "db", jwks))
+        .build()
+        .expect("verifier");
+    let db = Db::with(|builder| builder.token_verifier(tokens)).await;
+    let streams = "\"websocket /chat\"]";
+    let asks = format!("{streams}\nrequire = {{ token = {{ issuer = \"corp\" }} }}");
+    let issuers = format!(
+        "[issuers.corp]\nissuer = \"{ISSUER}\"\naudience = \"db\"\n[[permit]]\nname = \"reads\""
+    );
+    let policy = db.mesh.policy.replace(streams, &asks);
+    let policy = policy.replace("[[permit]]\nname = \"reads\"", &issuers);
+    let policy = Policy::from_toml(&policy).unwrap_or_else(|error| panic!("{error}"));
+    db.guard.swap_policy(policy).expect("swap");
+    db
+}
+
+/// A feed that is asked for with a token that is good for so many seconds.
+async fn feed(
+    two: &mut Two,
+    issuer: &DevIssuer,
+    seconds: u64,
+) -> http::Response<hyper::body::Incoming> {
+    let exp = now().as_unix_secs() + seconds;
+    let token = issuer.sign(json!({ "sub": "alice", "aud": "db", "exp": exp }));
+    let token = token.expect("token");
+    let mut request = ask("/feed");
+    let bearer = format!("Bearer {token}").parse().expect("value");
+    request.headers_mut().insert("authorization", bearer);
+    let mut response = two.send_request(request).await.expect("feed");
+    assert_eq!(response.status(), StatusCode::OK);
+    response.frame().await.expect("frame").expect("data");
+    response
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t15_a_stream_is_cut_when_its_token_ends_and_the_others_run_on() {
+    let issuer = DevIssuer::new(ISSUER).expect("issuer");
+    let db = asks_for_tokens(&issuer).await;
+    let mut two = db.two().await;
+    let mut short = feed(&mut two, &issuer, 60).await;
+    let _long = feed(&mut two, &issuer, 600).await;
+    assert_eq!(db.running.count(), 2);
+
+    db.ahead.store(30 * 1000, Ordering::SeqCst);
+    assert_eq!(status(&mut two, "/v1/x").await, StatusCode::OK);
+    assert_eq!(db.running.count(), 2, "both tokens are good");
+
+    let since = Instant::now();
+    db.ahead.store(61 * 1000, Ordering::SeqCst);
+    until("one is cut", || db.running.count() == 1).await;
+    assert!(since.elapsed() < AT_ONCE, "{:?}", since.elapsed());
+    assert!(!matches!(short.frame().await, Some(Ok(_))));
+    assert_eq!(
+        status(&mut two, "/v1/x").await,
+        StatusCode::OK,
+        "the connection lives on"
+    );
+    assert_eq!(db.running.count(), 1, "the other token is good");
+    let recorded = reasons(&db.audit);
+    let denied: Vec<_> = recorded
+        .iter()
+        .filter(|reason| *reason != "permitted")
+        .collect();
+    assert_eq!(denied, ["evidence_stale"], "{recorded:?}");
+}
