@@ -7,6 +7,7 @@ pub mod mesh;
 pub mod random;
 pub mod report;
 pub mod service;
+pub mod tls;
 pub mod wire;
 
 /// The numbers of rules at which everything is measured: those in the environment's `BENCH_SIZES`, else all.

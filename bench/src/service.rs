@@ -34,12 +34,45 @@ pub struct Hello {
     path: String,
 }
 
+/// An authority's certificate and key, in PEM.
+pub struct Secret {
+    /// The certificate.
+    pub bundle: String,
+    /// The key.
+    pub key: String,
+}
+
+impl core::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
 impl Hello {
     /// Looks a rule up that permits one caller to `GET` one path.
     #[must_use]
     pub fn new() -> Self {
-        let mesh = Mesh::new(RULES);
         let domain = TrustDomain::parse(TRUST_DOMAIN).expect("a trust domain");
+        Self::of(DevCa::new(domain, now()).expect("an authority"))
+    }
+
+    /// The same, and the same authority, in another process.
+    #[must_use]
+    pub fn from_secret(secret: &Secret) -> Self {
+        Self::of(DevCa::from_pem(&secret.bundle, &secret.key).expect("an authority"))
+    }
+
+    /// What another process needs to speak as the caller.
+    #[must_use]
+    pub fn secret(&self) -> Secret {
+        Secret {
+            bundle: self.authority.bundle_pem().to_owned(),
+            key: self.authority.key_pem(),
+        }
+    }
+
+    fn of(authority: DevCa) -> Self {
+        let mesh = Mesh::new(RULES);
         let found = mesh
             .rules
             .iter()
@@ -55,7 +88,7 @@ impl Hello {
             caller: mesh.workloads[caller].clone(),
             path,
             mesh,
-            authority: DevCa::new(domain, now()).expect("an authority"),
+            authority,
         }
     }
 
@@ -71,11 +104,19 @@ impl Hello {
         Router::new().route(&self.path, get(async || "hello"))
     }
 
+    /// The policy of the whole mesh.
+    ///
+    /// # Panics
+    /// Where it is none.
+    #[must_use]
+    pub fn policy(&self, port: u16) -> Policy {
+        Policy::from_toml(&document::toml(&self.mesh, port)).expect("a policy")
+    }
+
     /// Its guard, under the policy of the whole mesh. To be called within a tokio runtime.
     pub async fn guard(&self, port: u16, audit: impl Sink + 'static) -> Guard {
-        let policy = Policy::from_toml(&document::toml(&self.mesh, port));
         Guard::builder(&self.target.name)
-            .policy(policy.expect("a policy"))
+            .policy(self.policy(port))
             .identity(self.svid(&self.target))
             .bundle(self.authority.bundle())
             .allow_dev_authority()
@@ -83,6 +124,12 @@ impl Hello {
             .build()
             .await
             .expect("a guard")
+    }
+
+    /// The name of the service in its policy.
+    #[must_use]
+    pub fn service_name(&self) -> &str {
+        &self.target.name
     }
 
     /// The permit of the caller's flow.
@@ -159,7 +206,12 @@ fn id(workload: &Workload) -> SpiffeId {
     SpiffeId::parse(&workload.id).expect("a SPIFFE ID")
 }
 
-fn now() -> Timestamp {
+/// The time of day.
+///
+/// # Panics
+/// Where the clock stands before 1970.
+#[must_use]
+pub fn now() -> Timestamp {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .expect("a clock");

@@ -12,15 +12,13 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use ztl_core::audit::MemorySink;
-use ztl_mtls::{BundleSet, Bundles, IdentitySource, Prover, ServerVerifier};
 
 use crate::service::Hello;
+use crate::tls::{self, Caller};
 
 /// The protocols that can be measured.
 pub const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
@@ -38,7 +36,7 @@ impl Server {
     /// axum on tokio-rustls, with rustls's own verifier for clients.
     #[must_use]
     pub fn bare(hello: &Hello) -> Self {
-        let (config, app) = (bare_config(hello), hello.router());
+        let (config, app) = (tls::webpki_server(hello), hello.router());
         spawn(move |listener, ready| async move {
             ready();
             accept(&listener, TlsAcceptor::from(Arc::new(config)), app).await;
@@ -117,23 +115,6 @@ where
     receiver.recv().expect("a server")
 }
 
-fn bare_config(hello: &Hello) -> ServerConfig {
-    let provider = ztl_mtls::provider();
-    let mut roots = RootCertStore::empty();
-    for root in hello.roots() {
-        roots.add(root).expect("an authority");
-    }
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("TLS 1.3")
-        .with_client_cert_verifier(verifier.build().expect("a verifier"))
-        .with_cert_resolver(Arc::new(IdentitySource::new(hello.service_svid())));
-    config.alpn_protocols = PROTOCOLS.map(|name| name.as_bytes().to_vec()).to_vec();
-    config
-}
-
 async fn accept(listener: &TcpListener, acceptor: TlsAcceptor, app: Router) {
     loop {
         let (stream, _) = listener.accept().await.expect("a connection");
@@ -162,13 +143,13 @@ pub enum Connection {
 
 impl Connection {
     /// Connects as the caller.
-    pub async fn open(hello: &Hello, server: &Server, protocol: &str) -> Self {
-        let stream = TcpStream::connect(server.address).await.expect("connected");
+    pub async fn open(caller: &Caller, address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.expect("connected");
         stream.set_nodelay(true).expect("no delay");
-        let connector = TlsConnector::from(Arc::new(client_config(hello, protocol)));
+        let connector = TlsConnector::from(Arc::new(caller.config()));
         let name = "hello.example".try_into().expect("a name");
         let io = TokioIo::new(connector.connect(name, stream).await.expect("a handshake"));
-        if protocol == "h2" {
+        if caller.protocol() == "h2" {
             let (sender, connection) =
                 hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
                     .await
@@ -210,13 +191,4 @@ impl Connection {
             .to_bytes();
         assert_eq!(&body[..], b"hello");
     }
-}
-
-fn client_config(hello: &Hello, protocol: &str) -> ClientConfig {
-    let provider = ztl_mtls::provider();
-    let bundles = BundleSet::new([hello.bundle()]).expect("bundles");
-    let prover = Prover::new(Bundles::new(bundles), &provider).allow_dev_authority();
-    let identity = Arc::new(IdentitySource::new(hello.caller_svid()));
-    let verifier = ServerVerifier::new(prover, Arc::new(|_| Ok(())));
-    ztl_mtls::client_config(provider, identity, verifier, &[protocol.as_bytes()]).expect("TLS 1.3")
 }

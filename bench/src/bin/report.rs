@@ -1,68 +1,123 @@
-//! `report decide|request FOLDER CRITERION`: shows what a run measured, then one JSON line a goal.
+//! `report decide|request|handshake FOLDER CRITERION`: shows what a run measured, then one JSON line a goal.
 
 use std::path::Path;
 
-use ztl_bench::report::{Figures, decide, request};
+use serde_json::Value;
+use ztl_bench::report::{Figures, decide, handshake, request};
+
+/// A measure, and its title.
+type Table = (&'static str, &'static str);
+
+/// A group of measures: criterion's groups with the names of their measures, the goals, the tables.
+struct Group {
+    criterion: &'static [(&'static str, &'static str)],
+    goals: fn(&Figures) -> Vec<Value>,
+    tables: &'static [Table],
+}
+
+const DECIDE: Group = Group {
+    criterion: &[("all", "ns-all"), ("hot", "ns-hot")],
+    goals: decide,
+    tables: &[
+        (
+            "ns-all",
+            "Median ns of processor time a decision, over all edges",
+        ),
+        ("ns-hot", "The same over a working set of 256 questions"),
+        ("instructions", "Instructions a decision"),
+        (
+            "instructions-first",
+            "Instructions a decision about the first target, the same at every size",
+        ),
+        ("allocations", "Allocations a decision, mean"),
+        ("allocations-most", "Allocations a decision, most"),
+        ("load-ms", "Load, ms of processor time"),
+        ("text-bytes", "Bytes of the document"),
+        ("heap-bytes", "Bytes of heap that stay"),
+    ],
+};
+
+const REQUEST: Group = Group {
+    criterion: &[("request", "request-ns")],
+    goals: request,
+    tables: &[
+        (
+            "request-ns",
+            "Median ns of processor time a request in memory",
+        ),
+        ("request-allocations", "Allocations a request in memory"),
+        (
+            "socket-p50-us",
+            "Over mutual TLS, one connection: p50 in µs",
+        ),
+        ("socket-requests-a-second", "Requests a second"),
+        (
+            "socket-server-cpu-us",
+            "µs of the server's processor time a request",
+        ),
+    ],
+};
+
+const HANDSHAKE: Group = Group {
+    criterion: &[],
+    goals: handshake,
+    tables: &[
+        (
+            "handshake-server-us",
+            "A full handshake in memory: µs of processor time at the server's end",
+        ),
+        (
+            "handshakes-a-second",
+            "The same: handshakes a second and core",
+        ),
+        (
+            "handshakes-per-webpki",
+            "The same, as a share of rustls with WebPkiClientVerifier",
+        ),
+        (
+            "connection-server-us",
+            "Over sockets: µs of the server's processor time for a connection, its handshake and one request",
+        ),
+        (
+            "connections-per-bare",
+            "The same, connections a second as a share of the bare server",
+        ),
+        ("prove-ns", "Verification of a client's chain alone, ns"),
+        (
+            "prove-beyond-webpki-ns",
+            "ns beyond webpki, median of pairs",
+        ),
+        ("prove-allocations", "Allocations of it"),
+        (
+            "idle-bytes",
+            "Resident bytes of the server for each idle connection",
+        ),
+        ("idle-held", "Idle connections held"),
+    ],
+};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [group, folder, criterion] = &arguments[..] else {
-        panic!("report decide|request FOLDER CRITERION");
+    let [name, folder, criterion] = &arguments[..] else {
+        panic!("report decide|request|handshake FOLDER CRITERION");
+    };
+    let group = match name.as_str() {
+        "decide" => DECIDE,
+        "request" => REQUEST,
+        "handshake" => HANDSHAKE,
+        other => panic!("no group is called `{other}`"),
     };
     let mut figures = Figures::default();
-    let lines = Path::new(folder).join(format!("{group}.jsonl"));
+    let lines = Path::new(folder).join(format!("{name}.jsonl"));
     figures.read_lines(&std::fs::read_to_string(lines).expect("figures"));
-    let criterion = Path::new(criterion);
-    let (goals, tables): (_, &[(&str, &str)]) = if group == "decide" {
-        figures.read_criterion(criterion, "all", "ns-all");
-        figures.read_criterion(criterion, "hot", "ns-hot");
-        (
-            decide(&figures),
-            &[
-                (
-                    "ns-all",
-                    "Median ns of processor time a decision, over all edges",
-                ),
-                ("ns-hot", "The same over a working set of 256 questions"),
-                ("instructions", "Instructions a decision"),
-                (
-                    "instructions-first",
-                    "Instructions a decision about the first target, the same at every size",
-                ),
-                ("allocations", "Allocations a decision, mean"),
-                ("allocations-most", "Allocations a decision, most"),
-                ("load-ms", "Load, ms of processor time"),
-                ("text-bytes", "Bytes of the document"),
-                ("heap-bytes", "Bytes of heap that stay"),
-            ],
-        )
-    } else {
-        figures.read_criterion(criterion, "request", "request-ns");
-        (
-            request(&figures),
-            &[
-                (
-                    "request-ns",
-                    "Median ns of processor time a request in memory",
-                ),
-                ("request-allocations", "Allocations a request in memory"),
-                (
-                    "socket-p50-us",
-                    "Over mutual TLS, one connection: p50 in µs",
-                ),
-                ("socket-requests-a-second", "Requests a second"),
-                (
-                    "socket-server-cpu-us",
-                    "µs of the server's processor time a request",
-                ),
-            ],
-        )
-    };
-    for (measure, title) in tables {
+    for (of, measure) in group.criterion {
+        figures.read_criterion(Path::new(criterion), of, measure);
+    }
+    for (measure, title) in group.tables {
         print!("{}", figures.table(measure, title));
     }
     println!();
-    for goal in goals {
+    for goal in (group.goals)(&figures) {
         println!("{goal}");
     }
 }

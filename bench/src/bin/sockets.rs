@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use serde_json::json;
 use ztl_bench::service::Hello;
+use ztl_bench::tls::Caller;
 use ztl_bench::wire::{Connection, PROTOCOLS, Server, pin, runtime};
 
 /// What one round came to.
@@ -31,8 +32,9 @@ fn main() {
     runtime().block_on(async {
         for protocol in PROTOCOLS {
             let mut open = Vec::new();
+            let caller = Caller::new(&hello, protocol);
             for server in &servers {
-                let mut connection = Connection::open(&hello, server, protocol).await;
+                let mut connection = Connection::open(&caller, server.address).await;
                 for _ in 0..WARM {
                     connection.ask(hello.path()).await;
                 }

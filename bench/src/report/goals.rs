@@ -169,3 +169,64 @@ pub fn request(figures: &Figures) -> Vec<Value> {
     }
     lines
 }
+
+/// The goals of proving an end.
+#[must_use]
+pub fn handshake(figures: &Figures) -> Vec<Value> {
+    let get = |measure: &str, engine: &str| figures.get(measure, engine, "");
+    let mut lines = Vec::new();
+    for (measure, engine, what) in [
+        (
+            "handshakes-per-webpki",
+            "ztl",
+            "full handshakes a second in memory, no chain proved before, flow decision included / webpki",
+        ),
+        (
+            "handshakes-per-webpki",
+            "ztl, proved before",
+            "full handshakes a second in memory, a returning peer, flow decision included / webpki",
+        ),
+        (
+            "connections-per-bare",
+            "ztl, guarded",
+            "connections a second over sockets, one request each, registry included / bare",
+        ),
+    ] {
+        lines.push(at_least("P6", what, get(measure, engine), "ratio", 0.98));
+    }
+    let beyond = get("prove-beyond-webpki-ns", "ztl");
+    lines.push(at_most(
+        "P7",
+        "a proof beyond webpki",
+        beyond,
+        "ns",
+        3_000.0,
+    ));
+    let allocations = get("prove-allocations", "ztl")
+        .zip(get("prove-allocations", "webpki"))
+        .map(|(own, webpki)| own - webpki);
+    lines.push(at_most(
+        "P7",
+        "a proof beyond webpki",
+        allocations,
+        "allocations",
+        10.0,
+    ));
+    let again = get("prove-ns", "ztl, proved before");
+    lines.push(at_most(
+        "P7",
+        "the proof of a returning peer",
+        again,
+        "ns",
+        5_000.0,
+    ));
+    for protocol in crate::wire::PROTOCOLS {
+        let bytes = figures.get("idle-bytes", "ztl", protocol);
+        let what = format!("resident bytes an idle connection, registry included, {protocol}");
+        lines.push(at_most("P8", &what, bytes, "bytes", 40_960.0));
+        let held = figures.get("idle-held", "ztl", protocol);
+        let what = format!("idle connections held, {protocol}");
+        lines.push(at_least("P8", &what, held, "connections", 10_000.0));
+    }
+    lines
+}

@@ -1,0 +1,202 @@
+//! The two ends of TLS: configurations, and a handshake in memory whose cost is split between the ends.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use cpu_time::ThreadTime;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+use ztl_core::{Arrival, Engine, Flow};
+use ztl_mtls::{
+    BundleSet, Bundles, ClientVerifier, IdentitySource, Prover, Refused, ServerVerifier,
+};
+
+use crate::service::{Hello, now};
+use crate::wire::PROTOCOLS;
+
+fn alpn() -> Vec<Vec<u8>> {
+    PROTOCOLS.map(|name| name.as_bytes().to_vec()).to_vec()
+}
+
+/// rustls's own verifier of clients, and nothing else.
+///
+/// # Panics
+/// Where rustls does not take the authority.
+#[must_use]
+pub fn webpki(hello: &Hello) -> Arc<dyn rustls::server::danger::ClientCertVerifier> {
+    let mut roots = RootCertStore::empty();
+    for root in hello.roots() {
+        roots.add(root).expect("an authority");
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), ztl_mtls::provider())
+        .build()
+        .expect("a verifier")
+}
+
+/// A server that asks for certificates, with rustls's own verifier.
+#[must_use]
+pub fn webpki_server(hello: &Hello) -> ServerConfig {
+    server(hello, Some(webpki(hello)))
+}
+
+/// A server that asks nobody for a certificate.
+#[must_use]
+pub fn open_server(hello: &Hello) -> ServerConfig {
+    server(hello, None)
+}
+
+fn server(
+    hello: &Hello,
+    verifier: Option<Arc<dyn rustls::server::danger::ClientCertVerifier>>,
+) -> ServerConfig {
+    let builder = ServerConfig::builder_with_provider(ztl_mtls::provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("TLS 1.3");
+    let builder = match verifier {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config =
+        builder.with_cert_resolver(Arc::new(IdentitySource::new(hello.service_svid())));
+    config.alpn_protocols = alpn();
+    // As in ztl, so that both ends do the same work.
+    config.send_tls13_tickets = 0;
+    config
+}
+
+/// What proves the ends of the service.
+#[must_use]
+pub fn prover(hello: &Hello) -> Prover {
+    let bundles = BundleSet::new([hello.bundle()]).expect("bundles");
+    Prover::new(Bundles::new(bundles), &ztl_mtls::provider()).allow_dev_authority()
+}
+
+/// Makes the configuration of one connection, as a listener of ztl does: the client is proved and its flow permitted within
+/// the handshake.
+#[derive(Debug)]
+pub struct Door {
+    prover: Prover,
+    engine: Arc<Engine>,
+    identity: Arc<IdentitySource>,
+    name: Arc<str>,
+    port: u16,
+}
+
+impl Door {
+    /// Of this service.
+    #[must_use]
+    pub fn new(hello: &Hello, prover: Prover, engine: Engine, port: u16) -> Self {
+        Self {
+            prover,
+            engine: Arc::new(engine),
+            identity: Arc::new(IdentitySource::new(hello.service_svid())),
+            name: hello.service_name().into(),
+            port,
+        }
+    }
+
+    /// For the next connection.
+    ///
+    /// # Panics
+    /// Where the provider knows no TLS 1.3.
+    #[must_use]
+    pub fn config(&self) -> ServerConfig {
+        let (engine, name, port) = (Arc::clone(&self.engine), Arc::clone(&self.name), self.port);
+        let hook = move |peer: ztl_core::Peer| {
+            let flow = Flow::ingress(&name, port, Arrival::unknown(), Some(&peer));
+            match engine.permit_flow(&flow, now()) {
+                Ok(_) => Ok(()),
+                Err(_) => Err(Refused),
+            }
+        };
+        let verifier = ClientVerifier::new(self.prover.clone(), Arc::new(hook));
+        let alpn = PROTOCOLS.map(str::as_bytes);
+        ztl_mtls::server_config(
+            ztl_mtls::provider(),
+            Arc::clone(&self.identity),
+            verifier,
+            &alpn,
+        )
+        .expect("TLS 1.3")
+    }
+}
+
+/// The caller, with one certificate for all its connections.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    identity: Arc<IdentitySource>,
+    prover: Prover,
+    protocol: &'static str,
+}
+
+impl Caller {
+    /// Of this service.
+    #[must_use]
+    pub fn new(hello: &Hello, protocol: &'static str) -> Self {
+        Self {
+            identity: Arc::new(IdentitySource::new(hello.caller_svid())),
+            prover: prover(hello),
+            protocol,
+        }
+    }
+
+    /// What it speaks within TLS.
+    #[must_use]
+    pub const fn protocol(&self) -> &'static str {
+        self.protocol
+    }
+
+    /// For the next connection.
+    ///
+    /// # Panics
+    /// Where the provider knows no TLS 1.3.
+    #[must_use]
+    pub fn config(&self) -> ClientConfig {
+        let verifier = ServerVerifier::new(self.prover.clone(), Arc::new(|_| Ok(())));
+        ztl_mtls::client_config(
+            ztl_mtls::provider(),
+            Arc::clone(&self.identity),
+            verifier,
+            &[self.protocol.as_bytes()],
+        )
+        .expect("TLS 1.3")
+    }
+}
+
+/// One handshake in memory. Answers what the server's end took of this thread's processor time, its configuration included.
+///
+/// # Panics
+/// Where it fails.
+#[must_use]
+pub fn handshake(client: ClientConfig, server: impl FnOnce() -> Arc<ServerConfig>) -> Duration {
+    let name = "hello.example".try_into().expect("a name");
+    let mut client = ClientConnection::new(Arc::new(client), name).expect("a client");
+    let mut spent = Duration::ZERO;
+    let start = ThreadTime::now();
+    let mut server = ServerConnection::new(server()).expect("a server");
+    spent += start.elapsed();
+    let (mut hers, mut ours) = (Vec::with_capacity(8192), Vec::with_capacity(8192));
+    while client.is_handshaking() || server.is_handshaking() || client.wants_write() {
+        hers.clear();
+        while client.wants_write() {
+            client.write_tls(&mut hers).expect("bytes");
+        }
+        let start = ThreadTime::now();
+        ours.clear();
+        let mut unread = &hers[..];
+        while !unread.is_empty() {
+            server.read_tls(&mut unread).expect("bytes");
+            server.process_new_packets().expect("a client's messages");
+        }
+        while server.wants_write() {
+            server.write_tls(&mut ours).expect("bytes");
+        }
+        spent += start.elapsed();
+        let mut unread = &ours[..];
+        while !unread.is_empty() {
+            client.read_tls(&mut unread).expect("bytes");
+            client.process_new_packets().expect("a server's messages");
+        }
+    }
+    spent
+}
