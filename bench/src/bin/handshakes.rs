@@ -58,7 +58,7 @@ fn in_memory(hello: &Hello, rounds: usize) {
     let servers = [
         ("server only", fixed(tls::open_server(hello))),
         ("webpki", fixed(tls::webpki_server(hello))),
-        ("ztl", door(tls::prover(hello))),
+        ("ztl", door(tls::prover(hello).with_cache_size(0))),
         ("ztl, proved before", door(tls::prover(hello))),
     ];
     let caller = Caller::new(hello, "h2");
@@ -94,7 +94,7 @@ fn proofs(hello: &Hello, rounds: usize) {
             black_box(prover.prove(black_box(&chain), now(), Purpose::Client)).expect("proved");
         }
     };
-    let new = prove(tls::prover(hello));
+    let new = prove(tls::prover(hello).with_cache_size(0));
     let known = prove(tls::prover(hello));
     let raw = move || {
         let verified = webpki.verify_client_cert(black_box(leaf), issuers, UnixTime::now());
