@@ -120,6 +120,11 @@ impl Hello {
             .identity(self.svid(&self.target))
             .bundle(self.authority.bundle())
             .allow_dev_authority()
+            // All connections of a bench are one caller's.
+            .max_connections_per_peer(usize::MAX)
+            .max_unproved_per_prefix(usize::MAX)
+            // Which also bounds how long an idle connection of HTTP/1.1 is kept.
+            .header_timeout(Duration::from_secs(600))
             .audit(audit)
             .build()
             .await
