@@ -70,7 +70,10 @@ fuzz_target!(|case: Case<'_>| {
         let held = endpoint.bundle().and_then(SpiffeBundle::sequence);
         assert!(held >= highest, "the sequence went back");
         highest = held;
-        assert!(matches!(endpoint.due(NOW), Due::At(at) if at > NOW), "a tight loop");
+        assert!(
+            matches!(endpoint.due(NOW), Due::At(at) if at > NOW),
+            "a tight loop"
+        );
     }
     let mut restored = endpoint.clone();
     assert!(restored.restore(case.raw, NOW).is_err() || restored.bundle().is_some());
