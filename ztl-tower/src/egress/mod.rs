@@ -10,15 +10,16 @@
 //! Connections are kept by target, its SPIFFE ID and port, and used again only while their flow is permitted under the policy
 //! in force. When the policy or what proofs rest on changes, and every second for expiry, an open connection is judged again,
 //! and cut if its flow would no longer be permitted, running responses with it (law 8). After a rotation of our own SVID new
-//! requests take new connections, and what runs on the old ones has a deadline. One that nobody uses for a minute is closed. What belongs to one connection (`Connection` and what it names, framing, fields for proxies) is not passed on, and
-//! upgrades are not sent.
+//! requests take new connections, and what runs on the old ones has a deadline. One that nobody uses for a minute is closed. What
+//! belongs to one connection (`Connection` and what it names, framing, fields for proxies) is not passed on, and upgrades are
+//! not sent.
 //!
 //! The deadline of a connection covers the look-up of its name, the dialling and the handshake. **A response has none**: a host
 //! that cannot wait puts its own around the request. Over HTTP/2 a target that is gone is noticed by pings within 40 seconds.
 //!
-//! Redirects are not followed, no proxy of the environment is used, and nothing is retried that a target may have taken (T27). A request that was
-//! not written, or that a target going away has not taken (RFC 9113 §6.8), and whose body nobody has read, takes another
-//! connection.
+//! Redirects are not followed, no proxy of the environment is used, and nothing is retried that a target may have taken (T27). A
+//! request that was not written, or that a target going away has not taken (RFC 9113 §6.8), and whose body nobody has read,
+//! takes another connection.
 //!
 //! [`endpoint`]: crate::GuardBuilder::endpoint
 
@@ -27,6 +28,7 @@ mod client;
 mod dial;
 mod error;
 mod fields;
+mod handover;
 mod live;
 mod pool;
 mod sender;

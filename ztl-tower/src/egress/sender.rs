@@ -14,6 +14,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::body::EgressBody;
 use super::error::{is_access_denied, is_going_away};
+use super::handover::Handover;
 use super::live::{Tied, drive};
 use crate::live::{Live, Registered, Revocable};
 
@@ -27,6 +28,7 @@ const PARTING: Duration = Duration::from_secs(1);
 pub(super) struct Sender {
     pub(super) live: Arc<Live>,
     kind: Kind,
+    handover: Handover,
     /// Once the connection has ended: whether the target refused the flow.
     refused: watch::Receiver<Option<bool>>,
 }
@@ -46,6 +48,7 @@ impl Sender {
         let live = Arc::clone(registered.live());
         let io = TokioIo::new(Revocable::new(stream, registered));
         let (ended, refused) = refusal();
+        let handover = Handover::default();
         let kind = if two {
             let (tied, tie) = Tied::new();
             let (sender, connection) = http2::Builder::new(tied)
@@ -55,17 +58,19 @@ impl Sender {
                 .keep_alive_while_idle(true)
                 .handshake(io)
                 .await?;
-            let connection = tie.around(told(connection, ended));
+            let connection = tie.around(told(handover.taker(connection), ended));
             tokio::spawn(drive(connection, Arc::clone(&live)));
             Kind::Two(sender)
         } else {
             let (sender, connection) = http1::handshake(io).await?;
-            tokio::spawn(drive(told(connection, ended), Arc::clone(&live)));
+            let connection = told(handover.taker(connection), ended);
+            tokio::spawn(drive(connection, Arc::clone(&live)));
             Kind::One(sender)
         };
         Ok(Self {
             live,
             kind,
+            handover,
             refused,
         })
     }
@@ -78,11 +83,13 @@ impl Sender {
     ) -> hyper::Result<Self> {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let (ended, refused) = refusal();
-        tokio::spawn(told(connection, ended));
+        let handover = Handover::default();
+        tokio::spawn(told(handover.taker(connection), ended));
         let kind = Kind::One(sender);
         Ok(Self {
             live,
             kind,
+            handover,
             refused,
         })
     }
@@ -117,6 +124,7 @@ impl Sender {
             Kind::Two(sender) => Some(Self {
                 live: Arc::clone(&self.live),
                 kind: Kind::Two(sender.clone()),
+                handover: self.handover.clone(),
                 refused: self.refused.clone(),
             }),
         }
@@ -138,7 +146,8 @@ impl Sender {
                 *request.version_mut() = Version::HTTP_11;
                 let target = request.uri().path_and_query().cloned();
                 *request.uri_mut() = target.map(http::Uri::from).unwrap_or_default();
-                sender.try_send_request(request).await
+                let sent = self.handover.give(|| sender.try_send_request(request));
+                sent.await
             }
             Kind::Two(sender) => {
                 *request.version_mut() = Version::HTTP_2;
@@ -148,7 +157,8 @@ impl Sender {
                         .headers_mut()
                         .insert(TE, HeaderValue::from_static("trailers"));
                 }
-                sender.try_send_request(request).await
+                let sent = self.handover.give(|| sender.try_send_request(request));
+                sent.await
             }
         };
         sent.map_err(|failed| Failed {
