@@ -1,7 +1,7 @@
-//! Serial numbers, which name a certificate only together with its issuer.
+//! Unsigned numbers as octets: serial numbers, which name a certificate only together with its issuer, and parts of keys.
 
-/// A serial number without leading zeros: the octets of the INTEGER as they stand have one where the first bit is set.
-pub(crate) fn significant(serial: &[u8]) -> &[u8] {
-    let zeros = serial.iter().take_while(|octet| **octet == 0).count();
-    serial.get(zeros..).unwrap_or_default()
+/// A number without leading zeros. The octets of an INTEGER in DER have one where the first bit is set.
+pub(crate) fn significant(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|octet| **octet == 0).count();
+    number.get(zeros..).unwrap_or_default()
 }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use rustls_pki_types::CertificateRevocationListDer;
-use rustls_pki_types::pem::PemObject as _;
 use ztl_core::TrustDomain;
 use ztl_mtls::{CrlSet, MAX_CRL_BYTES};
 
@@ -18,21 +17,12 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<List>, Refusal> {
     let mut lists = Vec::new();
     for path in paths {
         let bytes = input::read(path, MAX_CRL_BYTES)?;
-        let invalid = |why: &str| Refusal::of_crl(format!("`{}` {why}", path.display()));
+        let invalid = |why: &str| Refusal::of_crl(format!("`{}`{why}", path.display()));
         if bytes.len() > MAX_CRL_BYTES {
-            return Err(invalid("is longer than 16 MiB"));
+            return Err(invalid(" is longer than 16 MiB"));
         }
-        if bytes.first() == Some(&0x30) {
-            lists.push(bytes.into());
-            continue;
-        }
-        let before = lists.len();
-        for list in List::pem_slice_iter(&bytes) {
-            lists.push(list.map_err(|_| invalid("is damaged: it is cut off or not base64"))?);
-        }
-        if lists.len() == before {
-            return Err(invalid("holds no PEM section `X509 CRL`"));
-        }
+        let read = CrlSet::lists_of(&bytes);
+        lists.extend(read.map_err(|error| invalid(&format!(": {error}")))?);
     }
     Ok(lists)
 }

@@ -175,12 +175,7 @@ fn prove(
             bond: Arc::clone(&engine.bond),
         }),
         Err(error) => {
-            let reason = match &error {
-                ProveError::Expired { .. } => Reason::IdentityExpired,
-                revoked if revoked.is_revocation() => Reason::IdentityRevoked,
-                _ => Reason::IdentityUnproven,
-            };
-            let denial = connection.refuse(engine, None, Stage::Identity, reason);
+            let denial = connection.refuse(engine, None, Stage::Identity, error.reason());
             Err(Refusal::Denied(denial, Some(error.to_string())))
         }
     }

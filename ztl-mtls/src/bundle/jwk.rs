@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::cert::CertError;
+use crate::serial::significant;
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
@@ -83,7 +84,7 @@ impl PublicKey {
         }
         if kty == "RSA" {
             let number = |name| match octets(jwk, name) {
-                Ok(octets) => Some(without_zeros(&octets).to_vec())
+                Ok(octets) => Some(significant(&octets).to_vec())
                     .filter(|number| !number.is_empty())
                     .ok_or(JwkError::Member(name)),
                 Err(error) => Err(error),
@@ -216,9 +217,4 @@ fn octets_of(
             Err(JwkError::Member(name))
         }
     })
-}
-
-fn without_zeros(octets: &[u8]) -> &[u8] {
-    let zeros = octets.iter().take_while(|octet| **octet == 0).count();
-    octets.get(zeros..).unwrap_or_default()
 }

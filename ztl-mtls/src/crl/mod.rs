@@ -87,6 +87,15 @@ impl CrlSet {
             .map_err(|error| error.in_file(path))
     }
 
+    /// The lists of a text or file, as they stand there: PEM with one or more, or one in DER. For those who put together what
+    /// lies in several places, [`from_der`](Self::from_der) reads them.
+    ///
+    /// # Errors
+    /// [`CrlError::Damaged`], [`CrlError::NoCrl`].
+    pub fn lists_of(bytes: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, CrlError> {
+        in_pem_or_der(bytes)
+    }
+
     /// From lists in DER. The same list twice counts once.
     ///
     /// # Errors

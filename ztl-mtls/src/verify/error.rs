@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ::rustls::{CertificateError, OtherError};
 use rustls_pki_types::UnixTime;
 use thiserror::Error;
-use ztl_core::{Timestamp, TrustDomain};
+use ztl_core::{Reason, Timestamp, TrustDomain};
 
 use crate::key::KeyError;
 use crate::leaf::LeafError;
@@ -277,6 +277,16 @@ impl ProveError {
                 | Self::CrlAlgorithm { .. }
                 | Self::CrlSigner { .. }
         )
+    }
+
+    /// The reason under which a decision records it. All three are of the stage identity.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Expired { .. } => Reason::IdentityExpired,
+            error if error.is_revocation() => Reason::IdentityRevoked,
+            _ => Reason::IdentityUnproven,
+        }
     }
 
     /// What rustls is told, and so the alert that the peer sees (RFC 8446 §6.2).

@@ -14,6 +14,7 @@ use ztl_core::{
 
 use super::response::{Credential, Dress, Refused, ResponseBody, refusal};
 use crate::guard::Guard;
+use crate::live::Asking;
 use crate::name::{self, Fields, WireTarget};
 use crate::peer::Peer;
 
@@ -163,20 +164,16 @@ fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
             return Ok(());
         }
     }
-    #[cfg(feature = "serve")]
-    let asking = parts.extensions.get::<crate::live::Asking>().cloned();
+    let asking = parts.extensions.get::<Asking>().cloned();
     let mut tries = 0;
-    let (flow, claims, credential, detail, kept, permitted) = loop {
+    let (flow, claims, permit) = loop {
         tries += 1;
         let epoch = engine.epoch();
         // Under the policy in force, so that evidence is gathered for the rules that will judge (T12).
-        #[cfg(feature = "serve")]
         let renewed = match &asking {
             Some(asking) => asking.renew(guard),
             None => engine.renew_flow(&flow, now),
         };
-        #[cfg(not(feature = "serve"))]
-        let renewed = engine.renew_flow(&flow, now);
         let flow = renewed.map_err(|denial| {
             let detail = None;
             (Box::new(Refused { denial, detail }), Credential::Absent)
@@ -198,7 +195,6 @@ fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
         if let Some(claims) = &claims {
             evidence = evidence.with_claims(claims);
         }
-        #[cfg(feature = "serve")]
         let permitted = match &asking {
             Some(asking) => {
                 let renew = || asking.renew(guard);
@@ -206,31 +202,18 @@ fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
             }
             None => engine.authorize(&flow, &action, &evidence, now),
         };
-        #[cfg(not(feature = "serve"))]
-        let permitted = engine.authorize(&flow, &action, &evidence, now);
-        #[cfg(feature = "serve")]
-        let kept = asking.is_some().then(|| fields.kept()).flatten();
-        #[cfg(not(feature = "serve"))]
-        let kept = ();
-        if engine.epoch() == epoch || permitted.is_err() {
-            break (flow, claims, credential, detail, kept, permitted);
+        let permit =
+            permitted.map_err(|denial| (Box::new(Refused { denial, detail }), credential))?;
+        if engine.epoch() == epoch {
+            if let Some(asking) = &asking {
+                asking.authorized(guard, &permit, &wire, claims.as_ref(), &fields);
+            }
+            break (flow, claims, permit);
         }
         if tries == TRIES {
             return Err(plain(guard, parts, Reason::FlowWithdrawn, None));
         }
     };
-    let permit = permitted.map_err(|denial| (Box::new(Refused { denial, detail }), credential))?;
-    #[cfg(feature = "serve")]
-    if let Some(asking) = &asking {
-        let asked = crate::live::Asked {
-            wire: wire.clone(),
-            claims: claims.clone(),
-            headers: kept,
-        };
-        asking.0.authorized(guard, &permit, asked);
-    }
-    #[cfg(not(feature = "serve"))]
-    let () = kept;
     match flow.peer() {
         Some(peer) => drop(parts.extensions.insert(Peer(peer.clone()))),
         None => drop(parts.extensions.remove::<Peer>()),

@@ -152,7 +152,7 @@ async fn prove(
 
 /// A verifier for one connection: the target must be the named workload, and its flow permitted, by one and the same policy.
 fn verifier(guard: &Guard, to: &Key, judged: &Judged) -> Arc<ServerVerifier> {
-    let prover = guard.prover();
+    let prover = guard.prover().clone();
     let (guard, judged, to) = (guard.clone(), Arc::clone(judged), to.clone());
     let hook = move |peer: ztl_core::Peer| {
         let judge = || {

@@ -111,7 +111,7 @@ async fn prove(
     let stream = socket::connect(&addresses, guard.source_addr())
         .await
         .map_err(|unreachable| unreached(unreachable.error))?;
-    let tls = endpoint.tls(guard.provider(), &guard.prover())?;
+    let tls = endpoint.tls(guard.provider(), guard.prover())?;
     let unproven = |why: String| FederationError::Unproven {
         host: url.authority(),
         why,

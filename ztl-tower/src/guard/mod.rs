@@ -297,8 +297,8 @@ impl Guard {
         self.0.limits
     }
 
-    pub(crate) fn prover(&self) -> Prover {
-        self.0.prover.clone()
+    pub(crate) fn prover(&self) -> &Prover {
+        &self.0.prover
     }
 
     pub(crate) fn identity(&self) -> Arc<IdentitySource> {

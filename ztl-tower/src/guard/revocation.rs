@@ -31,7 +31,8 @@ impl GuardBuilder {
     }
 
     /// Revocation lists of one trust domain, with a choice of one's own where a status is unknown, or of the depth. They take the
-    /// place of what was said of that domain before.
+    /// place of what was said of that domain before; a [`crl_file`](Self::crl_file) of it after this refuses the guard when it is
+    /// built.
     pub fn crl_files(mut self, files: CrlFiles) -> Self {
         let domain = files.trust_domain().as_str();
         let others = |named: &(Box<str>, PathBuf)| *named.0 != *domain;

@@ -108,29 +108,15 @@ impl Live {
     /// One that was permitted, of nobody.
     #[cfg(all(test, feature = "client"))]
     pub(crate) fn for_test(permit: FlowPermit) -> Self {
-        Self {
-            direction: Direction::Egress,
-            since: Timestamp::EPOCH,
-            arrival: Arrival::unknown(),
-            port: 0,
-            named: None,
-            own: None,
-            own_not_after: Timestamp::MAX,
-            chain: OnceLock::new(),
-            grounds: ArcSwapOption::from_pointee(Grounds {
-                permit,
-                epoch: 0,
-                trust: 0,
-                generations: None,
-                until: Timestamp::MAX,
-            }),
-            state: AtomicU8::new(0),
-            deadline: AtomicU64::new(u64::MAX),
-            changed: Notify::new(),
-            wakers: Mutex::new([None, None]),
-            #[cfg(feature = "serve")]
-            requests: super::request::Requests::new(0),
-        }
+        let live = Self::blank(Direction::Egress, Arrival::unknown(), 0, 0);
+        live.grounds.store(Some(Arc::new(Grounds {
+            permit,
+            epoch: 0,
+            trust: 0,
+            generations: None,
+            until: Timestamp::MAX,
+        })));
+        live
     }
 
     fn new(
@@ -144,13 +130,26 @@ impl Live {
         // In this order: where it rotates in between, the connection is older than it thinks, and drained.
         let own = Some(identity.generation());
         Self {
-            direction,
             since: guard.now(),
-            arrival,
-            port,
             named,
             own,
             own_not_after: identity.load().not_after(),
+            ..Self::blank(direction, arrival, port, guard.engine().epoch())
+        }
+    }
+
+    /// One of which nothing is known yet. `epoch` is that of the policy in force.
+    fn blank(direction: Direction, arrival: Arrival, port: u16, epoch: u64) -> Self {
+        #[cfg(not(feature = "serve"))]
+        let _ = epoch;
+        Self {
+            direction,
+            since: Timestamp::EPOCH,
+            arrival,
+            port,
+            named: None,
+            own: None,
+            own_not_after: Timestamp::MAX,
             chain: OnceLock::new(),
             grounds: ArcSwapOption::empty(),
             state: AtomicU8::new(0),
@@ -158,7 +157,7 @@ impl Live {
             changed: Notify::new(),
             wakers: Mutex::new([None, None]),
             #[cfg(feature = "serve")]
-            requests: super::request::Requests::new(guard.engine().epoch()),
+            requests: super::request::Requests::new(epoch),
         }
     }
 
@@ -228,8 +227,8 @@ impl Live {
             let flow = self.flow(guard, peer);
             engine.refuse(&flow, None, stage, reason, guard.now())
         };
-        let last = self.permit();
-        let peer = last.as_ref().and_then(FlowPermit::peer);
+        let last = self.grounds.load_full();
+        let peer = last.as_ref().and_then(|last| last.permit.peer());
         for _ in 0..TRIES {
             // Before anything is judged: a change after it shows in the comparison below, or makes the permit stale.
             let (epoch, trust, now) = (engine.epoch(), engine.trust_generation(), guard.now());
@@ -242,16 +241,14 @@ impl Live {
             };
             let chain = self.chain.get().map_or(&[][..], |chain| chain);
             let proofs = guard.prover().generations();
-            let kept = self
-                .grounds
-                .load_full()
-                .filter(|grounds| grounds.generations == Some(proofs) && now < grounds.until);
+            let kept = last
+                .as_ref()
+                .filter(|last| last.generations == Some(proofs) && now < last.until);
             let (proved, generations, until) = if chain.is_empty() {
                 (None, None, Timestamp::MAX)
-            } else if let Some(grounds) = kept {
+            } else if let Some(last) = kept {
                 // Nothing that it rests on has changed but the policy: the proof stands.
-                let peer = grounds.permit.peer().cloned();
-                (peer, Some(proofs), grounds.until)
+                (last.permit.peer().cloned(), Some(proofs), last.until)
             } else {
                 let proved = guard.prover().prove_chain(chain, now, purpose);
                 let proved = proved.map_err(|error| {
@@ -454,9 +451,9 @@ impl Live {
 
 /// Why a peer that was proved is no longer.
 fn reason_of(error: &ProveError) -> (Stage, Reason) {
-    match error {
-        ProveError::Expired { .. } => (Stage::Identity, Reason::IdentityExpired),
-        error if error.is_revocation() => (Stage::Identity, Reason::IdentityRevoked),
-        _ => (Stage::Flow, Reason::FlowWithdrawn),
+    match error.reason() {
+        // What would prove it now was taken away.
+        Reason::IdentityUnproven => (Stage::Flow, Reason::FlowWithdrawn),
+        reason => (Stage::Identity, reason),
     }
 }

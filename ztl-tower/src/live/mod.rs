@@ -12,6 +12,7 @@
 //!    is no longer authorized is cut; the other requests of the connection live on.
 //! 6. A rotation of our own SVID ends nothing: the connection takes no new request and has a deadline.
 
+mod asking;
 mod connection;
 mod registry;
 #[cfg(feature = "serve")]
@@ -22,13 +23,14 @@ mod sweep;
 #[cfg(feature = "serve")]
 mod task;
 
+pub(crate) use asking::Asking;
 #[cfg(any(feature = "client", feature = "serve"))]
 pub(crate) use connection::{Begun, Live, State};
 #[cfg(feature = "client")]
 pub(crate) use registry::Registered;
 pub(crate) use registry::Registry;
 #[cfg(feature = "serve")]
-pub(crate) use request::{Asked, Asking, Carried, Request, Waits};
+pub(crate) use request::{Carried, Request, Waits};
 #[cfg(any(feature = "client", feature = "serve"))]
 pub(crate) use revocable::Revocable;
 #[cfg(feature = "serve")]

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use http::HeaderMap;
-use ztl_core::{ActionPermit, Claims, Denial, Evidence, FlowPermit, Timestamp};
+use ztl_core::{ActionPermit, Claims, Evidence, Timestamp};
 
 use super::connection::Live;
 use crate::guard::Guard;
@@ -82,11 +82,11 @@ pub(crate) enum Carried {
 }
 
 /// What a request was judged as. Holds a credential: it has no `Debug`.
-pub(crate) struct Asked {
-    pub(crate) wire: WireTarget,
-    pub(crate) claims: Option<Claims>,
+pub(super) struct Asked {
+    pub(super) wire: WireTarget,
+    pub(super) claims: Option<Claims>,
     /// Where a rule read any.
-    pub(crate) headers: Option<HeaderMap>,
+    pub(super) headers: Option<HeaderMap>,
 }
 
 /// Who waits for a request to be cut.
@@ -133,7 +133,7 @@ impl Request {
     }
 
     /// It was authorized as this. Where that is outdated already, it is judged again at once.
-    pub(crate) fn authorized(&self, guard: &Guard, permit: &ActionPermit, asked: Asked) {
+    pub(super) fn authorized(&self, guard: &Guard, permit: &ActionPermit, asked: Asked) {
         *lock(&self.asked) = Some(asked);
         self.holds_until(permit);
         if !guard.engine().is_current(permit, guard.now()) {
@@ -238,17 +238,6 @@ impl Request {
 impl Drop for Request {
     fn drop(&mut self) {
         lock(&self.live.requests.running).remove(&self.key);
-    }
-}
-
-/// In the extensions of a request that a listener of ours took: where to get a permit that rests on what is in force.
-#[derive(Clone)]
-pub(crate) struct Asking(pub(crate) Arc<Request>);
-
-impl Asking {
-    /// A permit of the connection that rests on what is in force now.
-    pub(crate) fn renew(&self, guard: &Guard) -> Result<FlowPermit, Denial> {
-        self.0.live.current(guard)
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) fn spawn(guard: Guard) -> JoinHandle<()> {
         let guard = &watched.0;
         let mut ticks = tokio::time::interval(SWEEP);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // A connection that is registered later is judged against what is denied by then.
+        let mut seen = None;
         loop {
             tokio::select! {
                 _ = changes.changed() => {}
@@ -35,7 +37,6 @@ pub(super) fn spawn(guard: Guard) -> JoinHandle<()> {
                 }
             }
             let open = guard.registry().all();
-            let mut seen = None;
             for (at, live) in open.iter().enumerate() {
                 if at % TURN == 0 {
                     // Who is denied goes first, however many are judged, and whenever in this round it is denied.

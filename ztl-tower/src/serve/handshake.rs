@@ -269,15 +269,14 @@ impl Door {
                 Err(Refused)
             }
         };
-        ClientVerifier::new(self.guard.prover(), Arc::new(hook))
+        ClientVerifier::new(self.guard.prover().clone(), Arc::new(hook))
     }
 
     fn unproven(&self, arrival: Arrival, error: Option<ztl_mtls::ProveError>) {
-        let reason = match &error {
-            Some(ztl_mtls::ProveError::Expired { .. }) => Reason::IdentityExpired,
-            Some(error) if error.is_revocation() => Reason::IdentityRevoked,
-            _ => Reason::IdentityUnproven,
-        };
+        let unproven = Reason::IdentityUnproven;
+        let reason = error
+            .as_ref()
+            .map_or(unproven, ztl_mtls::ProveError::reason);
         let flow = Flow::ingress(self.guard.name(), self.port, arrival, None);
         let denial =
             self.guard

@@ -1,0 +1,64 @@
+//! What a request knows of the connection that it came on.
+
+#[cfg(feature = "serve")]
+use std::sync::Arc;
+
+use ztl_core::{ActionPermit, Claims, Denial, FlowPermit};
+
+#[cfg(feature = "serve")]
+use super::request::{Asked, Request};
+use crate::guard::Guard;
+use crate::name::{Fields, WireTarget};
+
+/// In the extensions of a request that a listener of ours took: where to get a permit that rests on what is in force.
+#[cfg(feature = "serve")]
+#[derive(Clone)]
+pub(crate) struct Asking(pub(crate) Arc<Request>);
+
+/// Without listeners of ours there is no such request.
+#[cfg(not(feature = "serve"))]
+#[derive(Clone)]
+pub(crate) enum Asking {}
+
+#[cfg(feature = "serve")]
+impl Asking {
+    /// A permit of the connection that rests on what is in force now.
+    pub(crate) fn renew(&self, guard: &Guard) -> Result<FlowPermit, Denial> {
+        self.0.live().current(guard)
+    }
+
+    /// It was authorized as this, and is judged again as this.
+    pub(crate) fn authorized(
+        &self,
+        guard: &Guard,
+        permit: &ActionPermit,
+        wire: &WireTarget,
+        claims: Option<&Claims>,
+        fields: &Fields<'_>,
+    ) {
+        let asked = Asked {
+            wire: wire.clone(),
+            claims: claims.cloned(),
+            headers: fields.kept(),
+        };
+        self.0.authorized(guard, permit, asked);
+    }
+}
+
+#[cfg(not(feature = "serve"))]
+impl Asking {
+    pub(crate) const fn renew(&self, _guard: &Guard) -> Result<FlowPermit, Denial> {
+        match *self {}
+    }
+
+    pub(crate) const fn authorized(
+        &self,
+        _guard: &Guard,
+        _permit: &ActionPermit,
+        _wire: &WireTarget,
+        _claims: Option<&Claims>,
+        _fields: &Fields<'_>,
+    ) {
+        match *self {}
+    }
+}
