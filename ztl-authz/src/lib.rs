@@ -6,3 +6,5 @@
 
 #[cfg(feature = "jwt")]
 pub mod jwt;
+#[cfg(feature = "trust")]
+pub mod trust;

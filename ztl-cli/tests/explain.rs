@@ -249,3 +249,36 @@ fn wrong_use_is_2_and_an_invalid_policy_3() {
     let run = ztl_with_input(&["explain", "-", "--id", ID, "--log", "-"], b"");
     assert_eq!(run.code, Some(2));
 }
+
+#[test]
+fn t4_a_score_is_explained_signal_by_signal() {
+    let policy = scratch("explain-trust").join("policy.toml");
+    let text = "schema = 1\ntrust_domain = \"prod.example\"\n[trust]\nbase = 20\n\
+                [trust.signals.device]\nweight = 80\nmax_age = 60\n[trust.signals.threats]\nveto = 50\nmax_age = 60\n\
+                [workloads.client]\nid = \"spiffe://prod.example/client\"\n\
+                [workloads.one]\nid = \"spiffe://prod.example/one\"\nports = [8443]\n\
+                [[permit]]\nfrom = \"client\"\nto = \"one\"\nactions = \"GET /\"\n[permit.require]\ntrust_score = 70\n";
+    std::fs::write(&policy, text).expect("policy");
+    let policy = policy.to_str().expect("path");
+    let ask = |signals: &[&str]| {
+        let fixed = [
+            "explain", policy, "--from", "client", "--to", "one", "--method", "GET", "--path", "/",
+        ];
+        let args: Vec<_> = fixed.iter().chain(signals).copied().collect();
+        ztl(&args)
+    };
+    let run = ask(&["--signal", "device=70", "--signal", "threats=0"]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    let wanted = "trust score 76, on a base of 20:\n  `device` of the peer is 70 by `the question`, 0 s old: adds 56 of 80\n  \
+                  `threats` of the peer is 0 by `the question`, 0 s old: within its bounds\n";
+    assert!(run.stdout.contains(wanted), "{}", run.stdout);
+    let run = ask(&["--signal", "device=70"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stdout.contains(
+        "`threats` of the peer is not known: it could lower the score, so the score is 0"
+    ));
+    for wrong in ["device", "device=101", "device=x", "devise=1"] {
+        let run = ask(&["--signal", wrong]);
+        assert_eq!(run.code, Some(2), "{wrong}: {}", run.stdout);
+    }
+}

@@ -4,6 +4,7 @@
 //! does not hold (law 4).
 
 use core::fmt;
+use core::time::Duration;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -117,6 +118,9 @@ fn names(value: &Value, wanted: &str) -> bool {
     }
 }
 
+/// How far ahead of `now` an observation may lie before it counts as made up (T23).
+pub(crate) const OBSERVATION_SKEW: Duration = Duration::from_secs(60);
+
 /// How far a caller is trusted, 0 to 100, and how long that was worth saying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrustScore {
@@ -137,6 +141,15 @@ impl TrustScore {
                 observed_at,
                 expires_at,
             })
+        }
+    }
+
+    /// A score that its maker has kept within 100.
+    pub(crate) const fn of(value: u8, observed_at: Timestamp, expires_at: Timestamp) -> Self {
+        Self {
+            value,
+            observed_at,
+            expires_at,
         }
     }
 

@@ -20,6 +20,7 @@ pub mod policy;
 mod reason;
 mod texts;
 mod time;
+pub mod trust;
 mod zone;
 
 pub use action::{Action, Method, Methods, Resource, Upgrade};

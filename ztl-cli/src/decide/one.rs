@@ -38,6 +38,9 @@ pub(crate) struct One {
     /// How far the caller is trusted, 0 to 100
     #[arg(long, value_name = "SCORE", value_parser = clap::value_parser!(u8).range(0..=100))]
     trust_score: Option<u8>,
+    /// What is known of the caller, 0 to 100, weighed by the policy's `[trust]`; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = signal, conflicts_with = "trust_score")]
+    signal: Vec<(String, u8)>,
 }
 
 impl One {
@@ -79,6 +82,13 @@ impl One {
             self.connect
                 .then(|| ("action".to_owned(), "connect".into())),
         );
+        let signals = self.signal.iter();
+        let signals: Map<_, _> = signals
+            .map(|(name, value)| (name.clone(), Value::from(*value)))
+            .collect();
+        if !signals.is_empty() {
+            keys.insert("signals".to_owned(), signals.into());
+        }
         let mut headers: Map<String, Value> = Map::new();
         for (name, value) in &self.header {
             let values = headers
@@ -98,4 +108,13 @@ impl One {
 fn name_and_value(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("it has to be `NAME=VALUE`")?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+fn signal(text: &str) -> Result<(String, u8), String> {
+    let (name, value) = name_and_value(text)?;
+    let value = value.parse().ok().filter(|value| *value <= 100);
+    Ok((
+        name,
+        value.ok_or("its value has to be an integer from 0 to 100")?,
+    ))
 }

@@ -31,6 +31,7 @@ pub(super) fn write(
         page.record(recorded)?;
     }
     page.stages()?;
+    page.trust()?;
     page.rules("rules, the nearest first", &why.rules, why.more_rules)?;
     page.rules(
         "rules in shadow mode, which decide nothing",
@@ -114,6 +115,18 @@ impl Page<'_> {
                 );
                 self.line(&line)?;
             }
+        }
+        Ok(())
+    }
+
+    fn trust(&mut self) -> Result<(), Failure> {
+        let Some(scored) = &self.why.trust else {
+            return Ok(());
+        };
+        let (score, base) = (scored.score.value(), scored.base);
+        writeln!(self.out, "\ntrust score {score}, on a base of {base}:")?;
+        for contribution in &scored.contributions {
+            self.line(&format!("  {contribution}"))?;
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use super::pattern::ActionPattern;
 use crate::id::{IdPattern, SpiffeId, TrustDomain};
 use crate::obligation::Limit;
+use crate::trust::Scorer;
 
 /// Where in the document's text something stands: bytes from `start` up to `end`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +60,8 @@ pub struct Document {
     pub limits: Vec<LimitDecl>,
     /// `[authorizers.NAME]`, in document order.
     pub authorizers: Vec<AuthorizerDecl>,
+    /// `[trust]`: how signals become a score. None: whoever enforces the policy has to know a score.
+    pub trust: Option<Scorer>,
     /// `[[permit]]` and `[[forbid]]`, in document order.
     pub rules: Vec<RuleDecl>,
     /// `[[never]]`.

@@ -49,6 +49,8 @@ pub(crate) const MAX_ISSUERS: usize = 256;
 pub(crate) const MAX_LIMITS: usize = 1_000;
 /// Most `[authorizers.NAME]`.
 pub(crate) const MAX_AUTHORIZERS: usize = 256;
+/// Most `[trust.signals.NAME]`.
+pub(crate) const MAX_SIGNALS: usize = 64;
 /// Most bytes that `max_body` can allow.
 pub(crate) const MAX_BODY_BYTES: u64 = 1 << 40;
 /// Most actors that a token can name in each other.

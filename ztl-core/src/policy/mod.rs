@@ -62,6 +62,7 @@ pub(crate) use workload::WorkloadIdx;
 
 use crate::id::{IdPattern, SpiffeId, TrustDomain};
 use crate::texts::{self, Texts};
+use crate::trust::Scorer;
 use crate::zone::ZoneMap;
 
 /// Which document decided: SHA-256 over its canonical form, the same for TOML and JSON with the same content.
@@ -147,6 +148,12 @@ impl Policy {
     #[must_use]
     pub const fn trust_domain(&self) -> &TrustDomain {
         &self.document.trust_domain.value
+    }
+
+    /// How it weighs signals into a trust score: its `[trust]`.
+    #[must_use]
+    pub const fn scorer(&self) -> Option<&Scorer> {
+        self.document.trust.as_ref()
     }
 
     /// Its zones.

@@ -1,22 +1,17 @@
 //! Whether a requirement holds: the native ones first, then conditions and authorizers (T34).
 
-use core::time::Duration;
-
 use serde_json::Value;
 
 use crate::authorizer::{Facts, Reads};
 use crate::clause::Clause;
 use crate::decision::Lack;
-use crate::evidence::{Claims, Evidence, TrustScore};
+use crate::evidence::{Claims, Evidence, OBSERVATION_SKEW, TrustScore};
 use crate::reason::Reason;
 use crate::time::Timestamp;
 
 use super::along::Along;
 use super::document::Mfa;
 use super::rule::{Named, Requirement, TokenClause};
-
-/// How far ahead of `now` an observation may lie before it counts as made up (T23).
-pub(crate) const OBSERVATION_SKEW: Duration = Duration::from_secs(60);
 
 /// Why a requirement does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 
 mod any;
 mod refused;
+mod signals;
 
 use serde_json::{Map, Value, json};
 use ztl_core::policy::{Policy, Query, QueryError, decision_json};

@@ -12,13 +12,14 @@ use crate::policy::{
     AuthorizerDecl, Document, Effect, ExternalDecl, IssuerDecl, LimitDecl, Mode, NeverDecl, Policy,
     Principal, Require, RuleDecl, Spanned, Subject, Target, TokenRequire, WorkloadDecl, ZoneDecl,
 };
+use crate::trust::Weighed;
 
 /// A change of the document itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct DocumentChange {
     /// What changed: `mode`, `zone`, `relays`, `trust-domain`, `aliases`, `workload`, `external`, `external-rule`, `issuer`,
-    /// `limit`, `authorizer`, `never` or `obligations` (of a target: which permit obliges, where several grant the same).
+    /// `limit`, `authorizer`, `trust`, `never` or `obligations` (of a target: which permit obliges, where several grant the same).
     pub kind: &'static str,
     /// Its name; empty where there is but one.
     pub name: Arc<str>,
@@ -53,6 +54,7 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<DocumentChange> {
         issuers: _,
         limits: _,
         authorizers: _,
+        trust: _,
         rules: _,
         nevers: _,
         tests: _,
@@ -188,7 +190,7 @@ fn telling_labels(document: &Document, lost: bool) -> BTreeSet<Arc<str>> {
 /// The kinds of named parts.
 type Kind = (&'static str, fn(&Document) -> Parts);
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     ("zone", zones),
     ("workload", workloads),
     ("external", externals),
@@ -196,6 +198,7 @@ const KINDS: [Kind; 8] = [
     ("issuer", issuers),
     ("limit", limits),
     ("authorizer", authorizers),
+    ("trust", trust),
     ("never", nevers),
 ];
 
@@ -413,6 +416,17 @@ fn authorizers(document: &Document) -> Parts {
         (Arc::clone(&one.name.value), text)
     };
     document.authorizers.iter().map(part).collect()
+}
+
+fn trust(document: &Document) -> Parts {
+    let Some(scorer) = &document.trust else {
+        return Parts::new();
+    };
+    let base = ("base".into(), scorer.base().to_string());
+    let signal = |one: &Weighed| (format!("signals.{}", one.name()).into(), one.to_string());
+    core::iter::once(base)
+        .chain(scorer.signals().map(signal))
+        .collect()
 }
 
 fn nevers(document: &Document) -> Parts {

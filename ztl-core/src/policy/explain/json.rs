@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{Checked, Explanation, Nearest, Step, Walk};
 use crate::policy::document::{Effect, Mode, Span};
 use crate::policy::query::decision_json;
+use crate::trust::{self, Scored, Signal};
 
 /// The text of a document, to say on which line something stands.
 struct Lines {
@@ -42,6 +43,7 @@ impl Explanation {
             "now": self.now.as_unix_secs(),
             "revision": self.revision.to_string(),
             "stages": self.steps.iter().map(|step| step.json(&lines)).collect::<Vec<_>>(),
+            "trust": self.trust.as_ref().map(scored),
             "rules": walks(&self.rules),
             "more_rules": self.more_rules,
             "shadow": walks(&self.shadow),
@@ -49,6 +51,33 @@ impl Explanation {
             "nearest": self.nearest.json(),
         })
     }
+}
+
+fn scored(scored: &Scored) -> Value {
+    let signals = scored.contributions.iter().map(|one| {
+        let signal = one.signal.as_ref();
+        let points = match one.effect {
+            trust::Effect::Adds(points) => i64::from(points),
+            trust::Effect::Takes(points) => -i64::from(points),
+            _ => 0,
+        };
+        json!({
+            "name": one.weighed.name(),
+            "of": one.weighed.of().as_str(),
+            "value": signal.map(Signal::value),
+            "source": signal.map(Signal::source),
+            "age": signal.map(|_| one.age.as_secs()),
+            "effect": one.effect.code(),
+            "points": points,
+            "zeroes": one.zeroes(),
+            "text": one.to_string(),
+        })
+    });
+    json!({
+        "score": scored.score.value(),
+        "base": scored.base,
+        "signals": signals.collect::<Vec<_>>(),
+    })
 }
 
 impl Step {

@@ -33,6 +33,7 @@ use crate::decision::Decision;
 use crate::flow::Direction;
 use crate::reason::{Stage, Verdict};
 use crate::time::Timestamp;
+use crate::trust::Scored;
 
 /// Most rules that an explanation shows, enforced and shadow rules each.
 pub const MAX_RULES_SHOWN: usize = 16;
@@ -49,6 +50,8 @@ pub struct Explanation {
     pub now: Timestamp,
     /// The stages that were reached, and what was seen at each.
     pub steps: Vec<Step>,
+    /// How the trust score came about, where it was made for this question.
+    pub trust: Option<Scored>,
     /// The enforced rules that came near: those that decided first, then by how many of their clauses held.
     pub rules: Vec<Walk>,
     /// How many more there are.
@@ -195,6 +198,7 @@ impl Explanation {
             revision: policy.revision(),
             now,
             steps: step::steps(policy, input, now, &decision),
+            trust: None,
             rules,
             more_rules,
             shadow,

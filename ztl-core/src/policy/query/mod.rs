@@ -5,6 +5,7 @@ mod error;
 mod fields;
 mod read;
 mod record;
+mod signals;
 
 use core::fmt;
 
@@ -14,6 +15,7 @@ pub use answer::decision_json;
 pub use error::QueryError;
 use fields::Fields;
 pub use record::Recorded;
+use signals::Signals;
 
 use super::diagnostic::{quoted, suggest};
 use super::tree::parse_json;
@@ -25,6 +27,7 @@ use crate::flow::Flow;
 use crate::id::SpiffeId;
 use crate::peer::Peer;
 use crate::time::Timestamp;
+use crate::trust::Scored;
 use crate::zone::Arrival;
 
 /// Longest text of a query in bytes: 1 MiB.
@@ -46,6 +49,7 @@ pub const MAX_QUERY_BYTES: usize = 1 << 20;
 /// | `forwarded` | the SPIFFE ID that the caller passes on, as its proxy | none is passed on |
 /// | `claims` | the claims of a token that was verified | there is no token |
 /// | `trust_score` | 0 to 100, observed at `now` | not known |
+/// | `signals` | what is known of the caller, for the policy's `[trust]`: a name to 0 to 100, or to `{"value", "observed_at", "expires_at", "source"}` | there is no score but `trust_score` |
 /// | `now` | seconds since 1970-01-01T00:00:00 UTC, fractions allowed | the time given to [`decide`](Self::decide) |
 ///
 /// The answer is a [`Decision`] and never a permit: a query is about what would be, and nothing was proved for it.
@@ -87,6 +91,7 @@ pub struct Query {
     forwarded: Option<SpiffeId>,
     claims: Option<Claims>,
     trust_score: Option<u8>,
+    signals: Option<Signals>,
     now: Option<Timestamp>,
     /// Who says who the caller is; only of a record.
     asserted_by: Option<Box<str>>,
@@ -151,7 +156,9 @@ impl Query {
     /// [`QueryError::UnknownCaller`] where `from` is a name that no workload has, and [`QueryError::UnclearPort`] where
     /// `port` is left out and could be any of several.
     pub fn decide(&self, policy: &Policy, default_now: Timestamp) -> Result<Decision, QueryError> {
-        self.put(policy, default_now, |input, now| decide(policy, input, now))
+        self.put(policy, default_now, |input, now, _| {
+            decide(policy, input, now)
+        })
     }
 
     /// Asks the policy why it decides as it does.
@@ -163,8 +170,12 @@ impl Query {
         policy: &Policy,
         default_now: Timestamp,
     ) -> Result<Explanation, QueryError> {
-        self.put(policy, default_now, |input, now| {
-            explain(policy, input, now)
+        self.put(policy, default_now, |input, now, trust| {
+            let explanation = explain(policy, input, now);
+            Explanation {
+                trust,
+                ..explanation
+            }
         })
     }
 
@@ -173,7 +184,7 @@ impl Query {
         &self,
         policy: &Policy,
         default_now: Timestamp,
-        ask: impl FnOnce(&Input<'_>, Timestamp) -> T,
+        ask: impl FnOnce(&Input<'_>, Timestamp, Option<Scored>) -> T,
     ) -> Result<T, QueryError> {
         let now = self.now.unwrap_or(default_now);
         let peer = self.caller(policy)?.map(|id| match &self.asserted_by {
@@ -187,9 +198,15 @@ impl Query {
         let mut evidence = Evidence::none().with_headers(&self.headers);
         evidence.claims = self.claims.as_ref();
         evidence.forwarded = self.forwarded.as_ref();
-        evidence.trust_score = self
-            .trust_score
-            .and_then(|score| TrustScore::new(score, now, Timestamp::MAX));
+        let scored = self.signals.as_ref();
+        let scored = scored
+            .map(|signals| signals.score(policy, now))
+            .transpose()?;
+        evidence.trust_score = match (&scored, self.trust_score) {
+            (Some(scored), _) => Some(scored.score),
+            (None, Some(score)) => TrustScore::new(score, now, Timestamp::MAX),
+            (None, None) => None,
+        };
         let flow = match (&self.caller_of, &peer) {
             // A record of the calling end: `from` is who answered there.
             (Some(caller), Some(peer)) => Flow::egress(caller, port, peer),
@@ -212,7 +229,7 @@ impl Query {
                 })
             }
         };
-        Ok(ask(&input, now))
+        Ok(ask(&input, now, scored))
     }
 
     /// Who calls, or would have proved that it does.

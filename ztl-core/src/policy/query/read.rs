@@ -5,6 +5,7 @@ use core::time::Duration;
 use serde_json::{Map, Value};
 
 use super::fields::Fields;
+use super::signals::Signals;
 use super::{Asked, End, Query, QueryError};
 use crate::evidence::Claims;
 use crate::id::SpiffeId;
@@ -12,7 +13,7 @@ use crate::policy::diagnostic::{quoted, suggest};
 use crate::time::Timestamp;
 use crate::zone::Arrival;
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "from",
     "from_addr",
     "to",
@@ -24,6 +25,7 @@ const KEYS: [&str; 12] = [
     "forwarded",
     "claims",
     "trust_score",
+    "signals",
     "now",
 ];
 
@@ -47,6 +49,7 @@ pub(super) fn query(map: &Map<String, Value>) -> Result<Query, QueryError> {
         forwarded: keys.forwarded()?,
         claims: keys.claims()?,
         trust_score: keys.trust_score()?,
+        signals: keys.signals()?,
         now: keys.now()?,
         asserted_by: None,
         caller_of: None,
@@ -124,6 +127,18 @@ impl<'a> Keys<'a> {
         match value.as_u64().and_then(|score| u8::try_from(score).ok()) {
             Some(score) if score <= 100 => Ok(Some(score)),
             _ => Err(wrong("trust_score", "an integer from 0 to 100", value)),
+        }
+    }
+
+    fn signals(&self) -> Result<Option<Signals>, QueryError> {
+        match self.0.get("signals") {
+            None => Ok(None),
+            Some(_) if self.0.contains_key("trust_score") => Err(QueryError::value(
+                "signals",
+                "stands beside `trust_score`: the one is made of the other",
+            )),
+            Some(Value::Object(object)) => Signals::read(object).map(Some),
+            Some(value) => Err(wrong("signals", "an object", value)),
         }
     }
 
@@ -215,7 +230,7 @@ fn id(key: &'static str, text: &str) -> Result<SpiffeId, QueryError> {
 }
 
 /// Seconds since the epoch, to the millisecond; `None` below zero and where no time is that late.
-fn timestamp(value: &Value) -> Option<Timestamp> {
+pub(super) fn timestamp(value: &Value) -> Option<Timestamp> {
     if let Some(secs) = value.as_u64() {
         return Some(Timestamp::from_unix_secs(secs));
     }
@@ -228,7 +243,7 @@ fn wrong(key: &'static str, wanted: &str, value: &Value) -> QueryError {
 }
 
 /// What an error calls a value that is of the wrong kind or out of range.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => quoted(text),
         Value::Array(_) => "a list".to_owned(),

@@ -17,6 +17,8 @@ mod rule;
 mod subject;
 mod table;
 mod test;
+mod trust;
+mod unit;
 mod value;
 mod workload;
 
@@ -83,7 +85,6 @@ pub(crate) fn read_document(root: &Node, report: &mut Report) -> Option<Document
         "permits" | "allow" | "rules" => Some("write `[[permit]]`"),
         "forbids" | "deny" => Some("write `[[forbid]]`"),
         "require" => Some("write `[permit.require]` below its `[[permit]]`"),
-        "trust" => Some(table::LATER),
         "limit" => Some("write `[limits.NAME]`, with one bracket on each side"),
         _ => None,
     });
@@ -130,6 +131,7 @@ fn read_sections(table: &mut Reader<'_, '_>) -> Option<Document> {
     let issuers = place::issuers(table);
     let limits = oblige::limits(table);
     let authorizers = place::authorizers(table);
+    let trust = trust::trust(table);
 
     let permits = table.tables("permit", MAX_RULES);
     let forbids = table.tables("forbid", MAX_RULES.saturating_sub(permits.len()));
@@ -171,6 +173,7 @@ fn read_sections(table: &mut Reader<'_, '_>) -> Option<Document> {
         issuers,
         limits,
         authorizers,
+        trust,
         rules,
         nevers: read_nevers,
         tests,

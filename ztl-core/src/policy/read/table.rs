@@ -241,9 +241,6 @@ impl<'a, 'r> Reader<'a, 'r> {
 /// What to do instead of a negative matcher (law 5).
 pub(super) const NO_NEGATION: &str = "there are no negative matchers: name what is meant, or write a `[[forbid]]` beside a wider permit";
 
-/// What to say of a key that a later version will know.
-pub(super) const LATER: &str = "this version of ztl does not know it yet";
-
 /// Whether a key asks for everything but something.
 pub(super) fn is_negative(key: &str) -> bool {
     matches!(key, "not" | "except" | "unless" | "exclude")

@@ -25,7 +25,7 @@ enum Kind {
 }
 
 /// The keys of a decide request.
-const REQUEST: [(&str, Kind); 12] = [
+const REQUEST: [(&str, Kind); 13] = [
     ("from", Kind::Caller),
     ("from_addr", Kind::Text),
     ("to", Kind::Text),
@@ -37,6 +37,7 @@ const REQUEST: [(&str, Kind); 12] = [
     ("forwarded", Kind::Text),
     ("claims", Kind::Table),
     ("trust_score", Kind::Int),
+    ("signals", Kind::Table),
     ("now", Kind::Number),
 ];
 

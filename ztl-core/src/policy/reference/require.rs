@@ -7,9 +7,8 @@ use serde_json::Value;
 use crate::action::Action;
 use crate::authorizer::{Authorizer, Facts, Reads};
 use crate::decision::Lack;
-use crate::evidence::{Claims, TrustScore};
+use crate::evidence::{Claims, OBSERVATION_SKEW, TrustScore};
 use crate::policy::document::{Mfa, Require, TokenRequire};
-use crate::policy::requirement::OBSERVATION_SKEW;
 use crate::reason::Reason;
 
 use super::{Asked, Ends};

@@ -1,0 +1,89 @@
+//! Who knows something of a caller.
+
+use core::fmt;
+use std::sync::Arc;
+
+use ztl_core::trust::{Of, Signal};
+use ztl_core::{Claims, SpiffeId, Timestamp};
+
+/// Whom a signal is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum About<'a> {
+    /// A workload.
+    Peer(&'a SpiffeId),
+    /// A user: the pair of issuer and subject is one identity (T16).
+    Subject {
+        /// `iss`.
+        issuer: &'a str,
+        /// `sub`.
+        subject: &'a str,
+    },
+}
+
+/// The identities of one caller.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Whom<'a> {
+    peer: Option<&'a SpiffeId>,
+    subject: Option<(&'a str, &'a str)>,
+}
+
+impl<'a> Whom<'a> {
+    /// Nobody: a caller that proved nothing and has no token.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self::default()
+    }
+
+    /// A workload that was proved.
+    #[must_use]
+    pub const fn peer(peer: &'a SpiffeId) -> Self {
+        Self {
+            peer: Some(peer),
+            subject: None,
+        }
+    }
+
+    /// And the user of a token that was verified. A token without issuer or subject speaks of nobody.
+    #[must_use]
+    pub fn with_claims(self, claims: &'a Claims) -> Self {
+        Self {
+            subject: claims.issuer().zip(claims.subject()),
+            ..self
+        }
+    }
+
+    /// Of this kind, where it is known.
+    #[must_use]
+    pub fn about(&self, of: Of) -> Option<About<'a>> {
+        match of {
+            Of::Peer => self.peer.map(About::Peer),
+            Of::Subject => self
+                .subject
+                .map(|(issuer, subject)| About::Subject { issuer, subject }),
+            _ => None,
+        }
+    }
+}
+
+/// Knows something of callers. Asked on the path of a request: it answers from memory, at once.
+pub trait SignalSource: fmt::Debug + Send + Sync {
+    /// What it knows now; none where it knows nothing. How old that may be is the policy's to say.
+    fn signal(&self, name: &str, about: About<'_>, now: Timestamp) -> Option<Signal>;
+
+    /// Another number whenever something may have changed that was answered before. What rests on an answer is judged again
+    /// then; without it, when the answer ends or its age does.
+    fn generation(&self) -> u64 {
+        0
+    }
+}
+
+impl<S: SignalSource + ?Sized> SignalSource for Arc<S> {
+    fn signal(&self, name: &str, about: About<'_>, now: Timestamp) -> Option<Signal> {
+        (**self).signal(name, about, now)
+    }
+
+    fn generation(&self) -> u64 {
+        (**self).generation()
+    }
+}

@@ -1,0 +1,170 @@
+//! Behaviour, from the records of a real engine.
+
+use core::time::Duration;
+
+use ztl_authz::trust::{About, Behaviour, Measure, Signals, Whom};
+use ztl_core::audit::MemorySink;
+use ztl_core::{
+    Action, Arrival, Engine, Evidence, Flow, Peer, Proof, SpiffeId, Timestamp, Verdict,
+};
+
+use super::{NOW, id, policy};
+
+const WINDOW: Duration = Duration::from_secs(80);
+
+struct Run {
+    engine: Engine,
+    behaviour: Behaviour,
+    signals: Signals,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test vouches for its own peers"
+)]
+fn peer(id: &SpiffeId) -> Peer {
+    let proof = Proof::Asserted {
+        id: id.clone(),
+        by: "test".into(),
+        expires_at: Timestamp::MAX,
+        leaf_sha256: None,
+    };
+    Peer::assertion(proof, "test")
+}
+
+impl Run {
+    fn new() -> Self {
+        let policy = policy("[trust.signals.calm]\nweight = 100\nmax_age = 60\n");
+        let behaviour = Behaviour::new(WINDOW, 100);
+        let signals = Signals::none().with("calm", behaviour.measure(Measure::Calm));
+        signals.check(&policy).expect("calm has a source");
+        let sink = behaviour.watching(MemorySink::new(10));
+        Self {
+            engine: Engine::new(policy, sink).expect("engine"),
+            behaviour,
+            signals,
+        }
+    }
+
+    fn ask(&self, of: &SpiffeId, path: &str, now: Timestamp) -> Verdict {
+        let peer = peer(of);
+        let flow = Flow::ingress("one", 8443, Arrival::unknown(), Some(&peer));
+        let permit = self.engine.permit_flow(&flow, now).expect("flow");
+        let policy = self.engine.policy();
+        let scorer = policy.scorer().expect("[trust]");
+        let score = self.signals.score(scorer, Whom::peer(of), now);
+        let evidence = Evidence::none().with_trust_score(score);
+        let action = Action::request("GET", path).expect("path");
+        match self.engine.authorize(&permit, &action, &evidence, now) {
+            Ok(_) => Verdict::Permit,
+            Err(_) => Verdict::Deny,
+        }
+    }
+
+    fn value(&self, measure: Measure, of: &SpiffeId, now: Timestamp) -> Option<u8> {
+        self.behaviour.value(measure, About::Peer(of), now)
+    }
+}
+
+fn later(seconds: u64) -> Timestamp {
+    NOW.saturating_add(Duration::from_secs(seconds))
+}
+
+#[test]
+fn a_caller_that_was_never_seen_is_not_known() {
+    let run = Run::new();
+    let client = id("/client");
+    assert_eq!(run.value(Measure::Calm, &client, NOW), None);
+    // T4: nothing known adds nothing.
+    assert_eq!(run.ask(&client, "/scored", NOW), Verdict::Deny);
+    assert_eq!(run.ask(&client, "/open/a", NOW), Verdict::Permit);
+    assert_eq!(run.value(Measure::Novelty, &client, NOW), Some(5));
+    assert_eq!(run.ask(&client, "/scored", NOW), Verdict::Permit);
+}
+
+#[test]
+fn shares_are_of_all_decisions_within_the_window() {
+    let run = Run::new();
+    let (client, other) = (id("/client"), id("/other"));
+    for _ in 0..30 {
+        assert_eq!(run.ask(&client, "/open/a", NOW), Verdict::Permit);
+    }
+    for _ in 0..10 {
+        assert_eq!(run.ask(&client, "/closed", NOW), Verdict::Deny);
+    }
+    assert_eq!(run.value(Measure::Denials, &client, NOW), Some(25));
+    assert_eq!(run.value(Measure::Rate, &client, NOW), Some(40));
+    assert_eq!(run.value(Measure::Novelty, &client, NOW), Some(5));
+    assert_eq!(run.value(Measure::Calm, &client, NOW), Some(60));
+    assert_eq!(run.value(Measure::Denials, &other, NOW), None);
+    assert_eq!(run.value(Measure::Denials, &client, later(69)), Some(25));
+    assert_eq!(run.value(Measure::Denials, &client, later(80)), None);
+}
+
+#[test]
+fn who_probes_loses_its_trust_and_gets_it_back_when_it_is_quiet() {
+    let run = Run::new();
+    let client = id("/client");
+    for _ in 0..20 {
+        assert_eq!(run.ask(&client, "/open/a", NOW), Verdict::Permit);
+    }
+    assert_eq!(run.ask(&client, "/scored", NOW), Verdict::Permit);
+    for n in 0..30 {
+        assert_eq!(run.ask(&client, &format!("/probe{n}"), NOW), Verdict::Deny);
+    }
+    assert_eq!(run.ask(&client, "/scored", NOW), Verdict::Deny);
+    let quiet = later(90);
+    for _ in 0..20 {
+        assert_eq!(run.ask(&client, "/open/a", quiet), Verdict::Permit);
+    }
+    assert_eq!(run.ask(&client, "/scored", quiet), Verdict::Permit);
+}
+
+#[test]
+fn a_denial_for_want_of_trust_does_not_lower_trust() {
+    let run = Run::new();
+    let client = id("/client");
+    for _ in 0..50 {
+        assert_eq!(run.ask(&client, "/scored", NOW), Verdict::Deny);
+    }
+    assert_eq!(run.value(Measure::Denials, &client, NOW), None);
+}
+
+#[test]
+fn an_id_in_a_path_is_not_new_every_time() {
+    let run = Run::new();
+    let client = id("/client");
+    for n in 0..40 {
+        assert_eq!(
+            run.ask(&client, &format!("/open/items/{n}"), NOW),
+            Verdict::Permit
+        );
+    }
+    assert_eq!(run.value(Measure::Novelty, &client, NOW), Some(2));
+}
+
+#[test]
+fn t35_memory_is_bounded_and_the_quietest_is_forgotten() {
+    let run = Run::new();
+    let first = id("/first");
+    run.ask(&first, "/open/a", NOW);
+    for n in 0..12_000 {
+        run.ask(&id(&format!("/many/{n}")), "/open/a", later(11));
+    }
+    let known = (0..12_000).filter(|n| {
+        let one = id(&format!("/many/{n}"));
+        run.value(Measure::Rate, &one, later(11)).is_some()
+    });
+    let known = known.count();
+    assert!((8_000..=10_240).contains(&known), "{known}");
+    assert_eq!(run.value(Measure::Rate, &first, later(11)), None);
+}
+
+#[test]
+fn a_clock_that_is_set_back_loses_nothing() {
+    let run = Run::new();
+    let client = id("/client");
+    run.ask(&client, "/open/a", later(30));
+    run.ask(&client, "/open/a", later(1));
+    assert_eq!(run.value(Measure::Rate, &client, later(30)), Some(2));
+}
