@@ -7,6 +7,7 @@ use core::fmt;
 
 use ipnet::IpNet;
 
+use super::Revision;
 use super::pattern::ActionPattern;
 use crate::id::{IdPattern, SpiffeId, TrustDomain};
 use crate::obligation::Limit;
@@ -40,6 +41,8 @@ impl<T> Spanned<T> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Document {
+    /// Which document this is.
+    pub revision: Revision,
     /// `serial`: never goes back over a reload.
     pub serial: Option<u64>,
     /// `trust_domain`: the primary one.

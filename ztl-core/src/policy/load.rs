@@ -7,7 +7,7 @@ use crate::authorizer::{Authorizer, AuthorizerFactory, ConditionCompiler};
 
 use super::diagnostic::{LoadError, Report};
 use super::read::{Format, parse};
-use super::{Document, Policy, canonical, never, resolve};
+use super::{Document, Policy, never, resolve};
 
 /// Loads policies, with the condition language and the authorizers that their rules may ask for.
 ///
@@ -69,10 +69,7 @@ impl Loader {
     /// # Errors
     /// [`LoadError`] with file, line, column and a suggestion.
     pub fn read(&self, text: &str, format: Format) -> Result<Document, LoadError> {
-        match parse(text, format) {
-            Ok((_, document)) => Ok(document),
-            Err(report) => Err(report.into_error(self.source.as_deref(), text)),
-        }
+        parse(text, format).map_err(|report| report.into_error(self.source.as_deref(), text))
     }
 
     /// Reads, resolves and proves a document.
@@ -81,10 +78,9 @@ impl Loader {
     /// [`LoadError`] with file, line, column and a suggestion for everything that was found wrong.
     pub fn load(&self, text: &str, format: Format) -> Result<Policy, LoadError> {
         let load = || {
-            let (root, document) = parse(text, format)?;
+            let document = parse(text, format)?;
             let mut report = Report::default();
-            let policy = resolve::resolve(self, document, canonical::digest(&root), &mut report);
-            match policy {
+            match resolve::resolve(self, document, &mut report) {
                 Some(policy) if report.is_empty() => {
                     never::prove(&policy, &mut report);
                     if report.is_empty() {

@@ -93,8 +93,7 @@ impl fmt::Debug for Revision {
 /// A policy that was read, resolved and proved. Immutable; a change is another policy.
 #[derive(Debug)]
 pub struct Policy {
-    revision: Revision,
-    /// Its digits, which every record holds.
+    /// The digits of its revision, which every record holds.
     revision_text: Box<str>,
     document: Document,
     zones: ZoneMap,
@@ -125,7 +124,7 @@ impl Policy {
     /// Which document this is.
     #[must_use]
     pub const fn revision(&self) -> Revision {
-        self.revision
+        self.document.revision
     }
 
     pub(crate) fn revision_text(&self) -> &str {

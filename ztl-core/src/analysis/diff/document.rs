@@ -44,6 +44,7 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<DocumentChange> {
     let (old, new) = (old.document(), new.document());
     // A key that is not looked at here would be one that nobody is told of.
     let Document {
+        revision: _,
         serial: _,
         trust_domain,
         aliases,

@@ -30,6 +30,7 @@ use super::diagnostic::Report;
 use super::document::{Document, Effect, Spanned};
 use super::limits::{MAX_ENTRIES, MAX_NETWORKS, MAX_NEVERS, MAX_RULES};
 use super::tree::{Node, Tree, parse_json, parse_toml};
+use super::{Revision, canonical};
 use crate::id::TrustDomain;
 
 /// The newest schema that this version reads.
@@ -59,20 +60,17 @@ impl Format {
     }
 }
 
-/// Reads a document: its tree, which its digest is over, and what it declares.
+/// Reads a document.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn parse(text: &str, format: Format) -> Result<(Node, Document), Report> {
+pub(crate) fn parse(text: &str, format: Format) -> Result<Document, Report> {
     let root = match format {
         Format::Toml => parse_toml(text),
         Format::Json => parse_json(text),
     }?;
     let mut report = Report::default();
-    match read_document(&root, &mut report) {
-        Some(document) => Ok((root, document)),
-        None => Err(report),
-    }
+    read_document(&root, &mut report).ok_or(report)
 }
 
 /// Reads what a tree declares. `None` exactly where the report is not empty afterwards.
@@ -80,7 +78,7 @@ pub(crate) fn read_document(root: &Node, report: &mut Report) -> Option<Document
     let mut table = Reader::open(root, Place::Root, report)?;
     // Nothing else of a newer document is looked at: its keys are not ours to judge.
     schema(&mut table)?;
-    let document = read_sections(&mut table);
+    let document = read_sections(&mut table, root);
     table.finish(|key| match key {
         "permits" | "allow" | "rules" => Some("write `[[permit]]`"),
         "forbids" | "deny" => Some("write `[[forbid]]`"),
@@ -117,7 +115,7 @@ fn schema(table: &mut Reader<'_, '_>) -> Option<()> {
     None
 }
 
-fn read_sections(table: &mut Reader<'_, '_>) -> Option<Document> {
+fn read_sections(table: &mut Reader<'_, '_>, root: &Node) -> Option<Document> {
     let serial = table.integer("serial", 0..=i64::MAX);
     let help = "write `trust_domain = \"example.org\"`, the name that your SPIFFE IDs begin with";
     let trust_domain = table.need("trust_domain", help);
@@ -163,6 +161,7 @@ fn read_sections(table: &mut Reader<'_, '_>) -> Option<Document> {
     let trust_domain = trust_domain?;
     refuse_double_domains(&trust_domain, &aliases, table.report);
     Some(Document {
+        revision: Revision(canonical::digest(root)),
         serial: serial.and_then(|serial| u64::try_from(serial.value).ok()),
         trust_domain,
         aliases,

@@ -17,6 +17,7 @@ use ipnet::IpNet;
 use crate::zone::{Zone, ZoneIdx, ZoneMap};
 
 use self::names::Names;
+use super::Policy;
 use super::diagnostic::Report;
 use super::document::{Document, Effect, Mode, Spanned};
 use super::index::{self, Index};
@@ -24,15 +25,9 @@ use super::limits::MAX_MEETINGS;
 use super::load::Loader;
 use super::rule::{RuleIdx, TargetRule};
 use super::workload::WorkloadIdx;
-use super::{Policy, Revision};
 
 /// Makes a policy of a document, or says what is wrong with it.
-pub(super) fn resolve(
-    loader: &Loader,
-    document: Document,
-    digest: [u8; 32],
-    report: &mut Report,
-) -> Option<Policy> {
+pub(super) fn resolve(loader: &Loader, document: Document, report: &mut Report) -> Option<Policy> {
     let zones = zone_map(&document, report);
     let mut names = Names {
         document: &document,
@@ -98,8 +93,7 @@ pub(super) fn resolve(
     let Names { by_name, by_id, .. } = names;
     Some(Policy {
         index: Index::new(&workloads, &rules),
-        revision: Revision(digest),
-        revision_text: Revision(digest).to_string().into(),
+        revision_text: document.revision.to_string().into(),
         zones,
         workloads,
         by_name: by_name.into_iter().collect(),

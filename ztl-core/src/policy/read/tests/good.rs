@@ -3,7 +3,6 @@
 use super::*;
 use crate::id::IdPattern;
 use crate::policy::HeaderRequire;
-use crate::policy::canonical::digest;
 use crate::policy::document::{Mfa, Mode, Principal, Target};
 use crate::reason::Verdict;
 
@@ -277,10 +276,10 @@ fn nevers_and_tests_are_read() {
 
 #[test]
 fn json_is_the_same_document() {
-    let (root, document) = parse(WHOLE, Format::Toml).expect("a good document");
-    let json = root.to_json().to_string();
-    let (json_root, json_document) = parse(&json, Format::Json).expect("a good document");
-    assert_eq!(digest(&root), digest(&json_root));
+    let document = load(WHOLE, Format::Toml).expect("a good document");
+    let json = parse_toml(WHOLE).expect("TOML").to_json().to_string();
+    let json_document = load(&json, Format::Json).expect("a good document");
+    assert_eq!(document.revision, json_document.revision);
     assert_eq!(document.rules.len(), json_document.rules.len());
     assert_eq!(document.tests[0].request, json_document.tests[0].request);
 }

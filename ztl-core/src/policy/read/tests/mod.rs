@@ -12,10 +12,7 @@ use crate::policy::diagnostic::{Diagnostic, LoadError};
 const HEAD: &str = "schema = 1\ntrust_domain = \"prod.example\"\n";
 
 fn load(text: &str, format: Format) -> Result<Document, LoadError> {
-    match parse(text, format) {
-        Ok((_, document)) => Ok(document),
-        Err(report) => Err(report.into_error(None, text)),
-    }
+    parse(text, format).map_err(|report| report.into_error(None, text))
 }
 
 /// Reads a document in TOML below [`HEAD`].
