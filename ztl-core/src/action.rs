@@ -202,6 +202,11 @@ impl<'a> Resource<'a> {
         self.path
     }
 
+    /// The same, where it stands.
+    pub(crate) const fn canonical(&self) -> &CanonicalPath<'a> {
+        &self.path
+    }
+
     /// What the request wants its connection to become, if anything.
     #[must_use]
     pub const fn upgrade(&self) -> Option<Upgrade<'a>> {

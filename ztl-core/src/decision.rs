@@ -1,8 +1,9 @@
 //! A decision, a denial, and the id that ties them to their audit record.
 
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::sync::atomic::{AtomicU64, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
@@ -71,22 +72,41 @@ pub enum Lack {
     Authorizer,
 }
 
-/// The id of one decision: 128 bits that tell nothing (T30) and are found again in the audit log.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct DecisionId(u128);
+/// The id of one decision: 128 bits that tell nothing (T30) and are found again in the audit log. What they are is computed
+/// for whoever reads them: a sink that writes them, and whoever tells them to the caller.
+#[derive(Clone, Copy)]
+pub struct DecisionId {
+    source: &'static IdSource,
+    count: u64,
+}
 
 impl DecisionId {
     /// The bits.
     #[must_use]
-    pub const fn as_u128(self) -> u128 {
-        self.0
+    pub fn as_u128(self) -> u128 {
+        self.source.bits(self.count)
+    }
+}
+
+impl PartialEq for DecisionId {
+    fn eq(&self, other: &Self) -> bool {
+        // A process has one source.
+        self.count == other.count
+    }
+}
+
+impl Eq for DecisionId {}
+
+impl Hash for DecisionId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.count.hash(state);
     }
 }
 
 impl fmt::Display for DecisionId {
     /// 32 hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::hex::write(&self.0.to_be_bytes(), f)
+        crate::hex::write(&self.as_u128().to_be_bytes(), f)
     }
 }
 
@@ -104,7 +124,17 @@ pub(crate) struct IdSource {
 }
 
 impl IdSource {
-    pub(crate) fn new() -> Result<Self, getrandom::Error> {
+    /// That of this process, which all its engines share.
+    pub(crate) fn of_process() -> Result<&'static Self, getrandom::Error> {
+        static SOURCE: OnceLock<IdSource> = OnceLock::new();
+        if let Some(source) = SOURCE.get() {
+            return Ok(source);
+        }
+        let source = Self::new()?;
+        Ok(SOURCE.get_or_init(|| source))
+    }
+
+    fn new() -> Result<Self, getrandom::Error> {
         let mut key = [0; 16];
         getrandom::fill(&mut key)?;
         Ok(Self {
@@ -113,11 +143,18 @@ impl IdSource {
         })
     }
 
-    pub(crate) fn next(&self) -> DecisionId {
-        let count = u128::from(self.next.fetch_add(1, Ordering::Relaxed));
-        let mut block = count.to_be_bytes().into();
+    #[inline]
+    pub(crate) fn next(&'static self) -> DecisionId {
+        DecisionId {
+            source: self,
+            count: self.next.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    fn bits(&self, count: u64) -> u128 {
+        let mut block = u128::from(count).to_be_bytes().into();
         self.cipher.encrypt_block(&mut block);
-        DecisionId(u128::from_be_bytes(block.into()))
+        u128::from_be_bytes(block.into())
     }
 }
 
@@ -195,8 +232,24 @@ mod tests {
             IdSource::new().expect("random"),
             IdSource::new().expect("random"),
         );
-        let ids: HashSet<_> = (0..1000).flat_map(|_| [one.next(), two.next()]).collect();
-        assert_eq!(ids.len(), 2000);
-        assert_eq!(one.next().to_string().len(), 32);
+        let bits: HashSet<_> = (0..1000)
+            .flat_map(|count| [one.bits(count), two.bits(count)])
+            .collect();
+        assert_eq!(bits.len(), 2000);
+    }
+
+    #[test]
+    fn t30_engines_share_one_source_and_no_id() {
+        let source = || IdSource::of_process().expect("random");
+        let ids = || (0..1000).map(|_| source().next()).collect::<Vec<_>>();
+        let (one, two) = std::thread::scope(|scope| {
+            let other = scope.spawn(ids);
+            (ids(), other.join().expect("a thread"))
+        });
+        let all = || one.iter().chain(&two);
+        assert_eq!(all().collect::<HashSet<_>>().len(), 2000);
+        let texts: HashSet<_> = all().map(ToString::to_string).collect();
+        assert_eq!(texts.len(), 2000);
+        assert!(texts.iter().all(|text| text.len() == 32));
     }
 }

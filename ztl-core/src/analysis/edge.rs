@@ -39,7 +39,7 @@ impl<'a> Seen<'a> {
         })
     }
 
-    pub(crate) fn from(&self, arrival: Arrival) -> Caller<'_> {
+    pub(crate) fn from<'s>(&'s self, arrival: &'s Arrival) -> Caller<'s> {
         Caller {
             id: self.id.as_ref(),
             workload: self.workload,
@@ -123,7 +123,7 @@ impl<'a> Question<'_, 'a> {
         if self.caller.id.is_none() && !self.target.public_ports().contains(&self.port) {
             return None;
         }
-        let caller = self.caller.from(self.arrival);
+        let caller = self.caller.from(&self.arrival);
         let zone = caller.place.zone(self.policy.zones());
         let bound = self.caller.workload.and_then(|(_, workload)| workload.zone);
         if (zone.is_none() && (bound.is_some() || self.target.zone.is_some()))

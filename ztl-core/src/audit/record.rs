@@ -7,7 +7,7 @@ use super::inputs::Inputs;
 use super::mask::{Field, Mask, Masks};
 use super::text::{self, Quoted};
 use crate::action::{Action, Upgrade};
-use crate::clause::Near;
+use crate::clause::Clause;
 use crate::decision::{DecisionId, Lack, ShadowOutcome};
 use crate::evidence::Evidence;
 use crate::flow::{AnyFlow, Direction};
@@ -111,13 +111,14 @@ impl<'a> Record<'a> {
     /// What rules in shadow mode would have said.
     #[must_use]
     pub fn shadow(&self) -> &'a [ShadowOutcome] {
-        &self.judged.shadow
+        (self.judged.shadow.as_ref()).map_or(&[], |said| &said.0)
     }
 
-    /// On a denial that is to be explained: what it hung on.
+    /// On a denial that is to be explained: the rule that it hung on, and its clause.
     #[must_use]
-    pub const fn near(&self) -> Option<&'a Near> {
-        self.judged.near.as_ref()
+    pub fn near(&self) -> Option<(&'a str, Clause)> {
+        let near = self.judged.near;
+        near.map(|(rule, clause)| (&*rule.name, clause))
     }
 
     /// Which end judged.
@@ -288,9 +289,9 @@ impl Record<'_> {
         if !self.shadow().is_empty() {
             self.write_shadow(out);
         }
-        if let Some(near) = self.near() {
-            text::plain(out, ",\"near\":{\"rule\":\"", &near.rule);
-            text::plain(out, ",\"clause\":\"", near.clause.code());
+        if let Some((rule, clause)) = self.near() {
+            text::plain(out, ",\"near\":{\"rule\":\"", rule);
+            text::plain(out, ",\"clause\":\"", clause.code());
             out.push('}');
         }
         out.push_str(",\"revision\":\"");

@@ -110,7 +110,7 @@ impl Engine {
             };
             return self.authorize_on(judged, permit, action, evidence, now);
         }
-        let mut judged = policy.judged(outcome, Vec::new());
+        let mut judged = policy.judged(outcome, None);
         self.explain_denial(policy, &edge, Some(action), &mut judged);
         let about = About {
             flow: AnyFlow::Kept(&permit.0),
@@ -157,7 +157,7 @@ impl Engine {
         };
         let (id, permitted) = self.recorded(&judged, &about);
         if !permitted {
-            return Err(self.unpermitted(id, judged, &about));
+            return Err(self.unpermitted(id, &mut judged, &about));
         }
         Ok(ActionPermit {
             engine: self.id,

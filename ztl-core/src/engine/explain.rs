@@ -33,7 +33,7 @@ impl Engine {
         match refused {
             Some(reason) => {
                 let outcome = Outcome::denied(Stage::Identity, reason);
-                let decision = policy.judged(outcome, Vec::new()).decision();
+                let decision = policy.judged(outcome, None).decision();
                 Explanation::of(&policy, input, now, decision)
             }
             None => explain_as(&policy, input, now, &|decision| {
@@ -48,12 +48,12 @@ impl Engine {
 
     /// Says what a denial hung on, where that is asked for.
     #[inline(always)]
-    pub(super) fn explain_denial(
+    pub(super) fn explain_denial<'p>(
         &self,
-        policy: &Policy,
+        policy: &'p Policy,
         edge: &Edge,
         action: Option<&Action<'_>>,
-        judged: &mut Judgement<'_>,
+        judged: &mut Judgement<'p>,
     ) {
         if self.explains && !judged.outcome.is_permit() {
             judged.near = policy.near(edge, action, judged);

@@ -47,7 +47,7 @@ impl Engine {
         };
         let (id, permitted) = self.recorded(&judged, &about);
         if !permitted {
-            return Err(self.unpermitted(id, judged, &about));
+            return Err(self.unpermitted(id, &mut judged, &about));
         }
         Ok(FlowPermit(Arc::new(Permitted {
             engine: self.id,
@@ -104,7 +104,7 @@ impl Engine {
         };
         let Some(workload) = policy.workload_by_name(target) else {
             let judged = Outcome::denied(Stage::Flow, Reason::NoFlowPermitted);
-            let judged = policy.judged(judged, Vec::new());
+            let judged = policy.judged(judged, None);
             return Err(self.denied(judged, &about(AnyFlow::Asked(&unproved))));
         };
         let peer = Peer::foreseen(workload.id().clone());

@@ -40,7 +40,7 @@ impl Engine {
             evidence: None,
             now,
         };
-        let judged = policy.judged(Outcome::denied(stage, reason), Vec::new());
+        let judged = policy.judged(Outcome::denied(stage, reason), None);
         self.denied(judged, &about)
     }
 
@@ -69,12 +69,12 @@ impl Engine {
     pub(super) fn unpermitted(
         &self,
         id: DecisionId,
-        mut judged: Judgement<'_>,
+        judged: &mut Judgement<'_>,
         about: &About<'_>,
     ) -> Denial {
         if judged.outcome.is_permit() {
             judged.outcome.deny(Reason::AuditUnavailable);
-            self.record_again(id, &judged, about);
+            self.record_again(id, judged, about);
         }
         Denial {
             id,

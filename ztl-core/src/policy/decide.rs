@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use crate::action::Action;
-use crate::clause::Near;
+use crate::clause::{Clause, Near};
 use crate::decision::{Decision, Lack, ShadowOutcome};
 use crate::evidence::Evidence;
 use crate::flow::{AnyFlow, Direction, Flow};
@@ -29,6 +29,7 @@ use super::index::{Kind, Line};
 use super::kinds::Kinds;
 use super::requirement::Unmet;
 use super::rule::{Match, Rule, RuleIdx, Who};
+use super::shape::Shape;
 
 /// How a step ended, and by which rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,9 +96,15 @@ pub(crate) struct Judgement<'p> {
     pub(crate) outcome: Outcome,
     /// The rule of the outcome.
     pub(crate) rule: Option<&'p Rule>,
-    pub(crate) shadow: Vec<ShadowOutcome>,
-    pub(crate) near: Option<Near>,
+    /// None where no shadow rule could have said anything.
+    pub(crate) shadow: Option<Box<Shadow>>,
+    /// What a denial hung on, where that is asked for.
+    pub(crate) near: Option<(&'p Rule, Clause)>,
 }
+
+/// What shadow rules would have said.
+#[derive(Debug)]
+pub(crate) struct Shadow(pub(crate) Vec<ShadowOutcome>);
 
 impl Judgement<'_> {
     /// What the permit that decided obliges to.
@@ -107,18 +114,21 @@ impl Judgement<'_> {
         rule.map(|rule| &rule.obligations)
     }
 
-    /// The decision that it comes to.
+    /// The decision that it comes to, which takes along what shadow rules would have said.
     #[inline]
-    pub(crate) fn decision(self) -> Decision {
+    pub(crate) fn decision(&mut self) -> Decision {
         Decision {
             verdict: self.outcome.verdict(),
             stage: self.outcome.stage,
             reason: self.outcome.reason,
             rule: self.rule.map(|rule| Arc::clone(&rule.name)),
             obligations: self.obligations().cloned().unwrap_or_default(),
-            shadow: self.shadow,
+            shadow: self.shadow.take().map_or_else(Vec::new, |said| said.0),
             lack: self.outcome.lack,
-            near: self.near,
+            near: self.near.map(|(rule, clause)| Near {
+                rule: Arc::clone(&rule.name),
+                clause,
+            }),
         }
     }
 }
@@ -205,7 +215,7 @@ pub(crate) fn judge<'p>(policy: &'p Policy, input: &Input<'_>, now: Timestamp) -
 impl Policy {
     /// An outcome with the rule that made it, and what shadow rules would have said.
     #[inline]
-    pub(crate) fn judged(&self, outcome: Outcome, shadow: Vec<ShadowOutcome>) -> Judgement<'_> {
+    pub(crate) fn judged(&self, outcome: Outcome, shadow: Option<Box<Shadow>>) -> Judgement<'_> {
         Judgement {
             outcome,
             rule: outcome.rule.and_then(|index| self.rule(index)),
@@ -225,9 +235,9 @@ impl Policy {
         now: Timestamp,
     ) -> Outcome {
         if let (true, None, Action::Request(resource)) = (edge.is_plain, evidence.forwarded, action)
-            && !resource.path().is_escaped()
+            && !resource.canonical().is_escaped()
         {
-            return match self.first_plain(edge, Kinds::of(action), resource.path()) {
+            return match self.first_plain(edge, Kinds::of(action), resource.canonical()) {
                 Some(first) => Outcome::authorized(first, Timestamp::MAX, flow.direction()),
                 None => Outcome::denied(Stage::Action, Reason::NoActionPermitted),
             };
@@ -263,12 +273,15 @@ impl Policy {
 
     /// The first permit in document order that names the action, on an edge where nothing else can speak of it.
     #[inline(always)]
-    fn first_plain(&self, edge: &Edge, kind: Kinds, path: CanonicalPath<'_>) -> Option<RuleIdx> {
+    fn first_plain(&self, edge: &Edge, kind: Kinds, path: &CanonicalPath<'_>) -> Option<RuleIdx> {
+        let shape = Shape::of(kind, path);
         let mut first: Option<RuleIdx> = None;
         for share in &edge.shares {
-            let mut lines = self.index.lines(*share, Kind::Permit).iter();
-            if let Some(line) = lines.find(|line| line.permits_plainly(kind, &path, edge.port)) {
-                first = Some(first.map_or(line.rule, |before| before.min(line.rule)));
+            for line in self.index.lines(*share, Kind::Permit) {
+                if line.permits_plainly(shape, path, edge.port) {
+                    first = Some(first.map_or(line.rule, |before| before.min(line.rule)));
+                    break;
+                }
             }
         }
         first
@@ -324,12 +337,8 @@ impl Policy {
         action: Option<&Action<'_>>,
         evidence: &Evidence<'_>,
         now: Timestamp,
-    ) -> Vec<ShadowOutcome> {
-        if edge.has_shadow {
-            self.ask_shadows(edge, flow, action, evidence, now)
-        } else {
-            Vec::new()
-        }
+    ) -> Option<Box<Shadow>> {
+        (edge.has_shadow).then(|| self.ask_shadows(edge, flow, action, evidence, now))
     }
 
     #[inline(never)]
@@ -340,7 +349,7 @@ impl Policy {
         action: Option<&Action<'_>>,
         evidence: &Evidence<'_>,
         now: Timestamp,
-    ) -> Vec<ShadowOutcome> {
+    ) -> Box<Shadow> {
         let along = Along::new(self, evidence, now);
         let asked =
             action.map(|action| Asked::new(self, edge, flow, action, evidence, &along, now));
@@ -373,7 +382,7 @@ impl Policy {
             let rule = Arc::clone(&self.rule(index)?.name);
             Some(ShadowOutcome { rule, would })
         });
-        named.collect()
+        Box::new(Shadow(named.collect()))
     }
 
     /// Whether an id that the peer passes on, if there is one, is among those that its workload `forwards` (T12).

@@ -102,7 +102,7 @@ impl Policy {
                     Caller {
                         id: peer_id,
                         workload: declared,
-                        place: Place::Arrival(flow.arrival),
+                        place: Place::Arrival(&flow.arrival),
                     },
                 )
             }
@@ -171,8 +171,8 @@ impl Policy {
         let brief = self.index.brief(target);
         edge.has_forbids = brief.has_forbids;
         edge.has_shadow = brief.has_shadow;
-        edge.is_plain =
-            !brief.has_forbids && (edge.shares.iter()).all(|share| self.index.is_plain(*share));
+        edge.is_plain = brief.is_plain
+            || !brief.has_forbids && (edge.shares.iter()).all(|share| self.index.is_plain(*share));
         edge.reads_token = brief.reads_token && self.could_read_token(edge, flow);
     }
 

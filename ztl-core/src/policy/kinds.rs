@@ -12,7 +12,7 @@ pub(crate) struct Kinds(u8);
 
 impl Kinds {
     const OTHERS: Self = Self(1 << 7);
-    const ALL: Self = Self(u8::MAX);
+    pub(super) const ALL: Self = Self(u8::MAX);
 
     /// The kind that an action is of.
     pub(crate) fn of(action: &Action<'_>) -> Self {
@@ -35,6 +35,11 @@ impl Kinds {
             .iter()
             .map(named)
             .fold(Self::default(), |one, other| Self(one.0 | other.0))
+    }
+
+    /// One bit each.
+    pub(super) const fn bits(self) -> u8 {
+        self.0
     }
 
     /// Whether a kind is in both.

@@ -25,7 +25,7 @@ pub mod reference;
 mod requirement;
 mod resolve;
 mod rule;
-mod size;
+mod shape;
 mod template;
 mod tree;
 mod workload;

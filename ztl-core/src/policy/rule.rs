@@ -161,30 +161,30 @@ pub(crate) struct Caller<'a> {
     /// In the primary trust domain where an alias was shown; `None` for a caller without SVID.
     pub(crate) id: Option<&'a SpiffeId>,
     pub(crate) workload: Option<(WorkloadIdx, &'a Workload)>,
-    pub(crate) place: Place,
+    pub(crate) place: Place<'a>,
 }
 
 /// Where a caller stands.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Place {
+pub(crate) enum Place<'a> {
     /// Seen from the target: where the connection arrives from.
-    Arrival(Arrival),
+    Arrival(&'a Arrival),
     /// Seen from the caller itself: where its workload is declared.
     Declared(Option<ZoneIdx>),
 }
 
-impl Place {
+impl Place<'_> {
     /// The one zone that a permit goes by.
     pub(crate) fn zone(self, zones: &ZoneMap) -> Option<ZoneIdx> {
         match self {
-            Self::Arrival(arrival) => zones.index_of(&arrival),
+            Self::Arrival(arrival) => zones.index_of(arrival),
             Self::Declared(zone) => zone,
         }
     }
 
     fn is_in(self, zone: ZoneIdx, effect: Effect, zones: &ZoneMap) -> Match {
         let known = match (self, effect) {
-            (Self::Arrival(arrival), Effect::Forbid) => zones.any_holds(zone, &arrival),
+            (Self::Arrival(arrival), Effect::Forbid) => zones.any_holds(zone, arrival),
             (place, _) => place.zone(zones).map(|place| place == zone),
         };
         known.map_or(Match::Unknown, Match::from_bool)

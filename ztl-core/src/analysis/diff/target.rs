@@ -214,7 +214,7 @@ impl<'a> Comparer<'a> {
                 };
                 let bound = seen.workload.and_then(|(_, workload)| workload.zone);
                 key.push(bound.map_or(0, |zone| zone.0.saturating_add(1)));
-                let caller = seen.from(Arrival::unknown());
+                let caller = seen.from(&const { Arrival::unknown() });
                 for who in whos {
                     // Not of a zone, and so the same for a permit and a forbid but in what an unknown label counts.
                     let says = who.speaks_of(&caller, Effect::Forbid, policy.zones());

@@ -253,7 +253,7 @@ fn could_mean(policy: &Policy, who: &Who) -> Vec<usize> {
                 workload: policy.workload_with_id(&workload.id),
             };
             who.speaks_of(
-                &seen.from(Arrival::unknown()),
+                &seen.from(&const { Arrival::unknown() }),
                 Effect::Permit,
                 policy.zones(),
             )

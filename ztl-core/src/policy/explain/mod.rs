@@ -285,7 +285,7 @@ fn with_scene<T>(
         Direction::Ingress => {
             let id = id.as_deref();
             let workload = id.and_then(|id| policy.workload_with_id(id));
-            (id, workload, Place::Arrival(flow.arrival))
+            (id, workload, Place::Arrival(&flow.arrival))
         }
         Direction::Egress => {
             let me = policy.workload_named(flow.me);

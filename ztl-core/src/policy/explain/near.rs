@@ -1,15 +1,14 @@
 //! What a denial hung on, at a price that every denial can pay: only the edge's own rules are looked at, and few of them.
 
-use std::sync::Arc;
-
-use crate::action::{Action, Resource};
-use crate::clause::{Clause, Near};
+use crate::action::Action;
+use crate::clause::Clause;
 use crate::policy::Policy;
 use crate::policy::decide::Judgement;
 use crate::policy::edge::Edge;
 use crate::policy::index::Kind;
 use crate::policy::kinds::Kinds;
-use crate::policy::rule::RuleIdx;
+use crate::policy::rule::{Rule, RuleIdx};
+use crate::policy::shape::Shape;
 use crate::reason::Reason;
 
 use super::misfit::Misfit;
@@ -21,12 +20,12 @@ const FEW_PATTERNS: usize = 8;
 
 impl Policy {
     /// The rule that a denial hung on, and its first clause that failed. None where no rule came near.
-    pub(crate) fn near(
-        &self,
+    pub(crate) fn near<'p>(
+        &'p self,
         edge: &Edge,
         action: Option<&Action<'_>>,
-        judged: &Judgement<'_>,
-    ) -> Option<Near> {
+        judged: &Judgement<'p>,
+    ) -> Option<(&'p Rule, Clause)> {
         let outcome = &judged.outcome;
         if let Some(rule) = judged.rule {
             let clause = match (outcome.reason, outcome.lack) {
@@ -34,27 +33,22 @@ impl Policy {
                 (Reason::ObligationUnknown, _) => Clause::Oblige,
                 (_, lack) => lack?.into(),
             };
-            return Some(Near {
-                rule: Arc::clone(&rule.name),
-                clause,
-            });
+            return Some((rule, clause));
         }
         let (rule, clause) = match (outcome.reason, action) {
             (Reason::NoActionPermitted, Some(action)) => self.nearest_on(edge, action)?,
             (Reason::NoFlowPermitted, _) => self.nearest_to(edge)?,
             _ => return None,
         };
-        Some(Near {
-            rule: Arc::clone(&self.rule(rule)?.name),
-            clause,
-        })
+        Some((self.rule(rule)?, clause))
     }
 
     /// Of the permits of a flow the one whose patterns come nearest to an action: the first that differs in one aspect only.
     fn nearest_on(&self, edge: &Edge, action: &Action<'_>) -> Option<(RuleIdx, Clause)> {
         let kind = Kinds::of(action);
         let plain = action.resource().filter(|asked| asked.upgrade().is_none());
-        let plain = plain.map(Resource::path);
+        let plain =
+            plain.map(|asked| (asked.canonical(), Shape::of(Kinds::ALL, asked.canonical())));
         let mut left = FEW_RULES;
         let mut nearest: Option<(usize, RuleIdx, Clause)> = None;
         'all: for share in &edge.shares {
@@ -65,10 +59,10 @@ impl Policy {
                 }
                 left -= 1;
                 let (count, clause) = match &plain {
-                    Some(path) if line.plain.is_some() => match line.names(kind) {
+                    Some((path, shape)) if line.plain.is_some() => match line.names(kind) {
                         // The method it is not, so the path it is.
                         true => return Some((line.rule, Clause::Path)),
-                        false if line.has_plain_path(path) => (1, Clause::Method),
+                        false if line.has_plain_path(*shape, path) => (1, Clause::Method),
                         false => (2, Clause::Method),
                     },
                     _ => match self.misfit(line.rule, action) {

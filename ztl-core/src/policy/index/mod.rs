@@ -78,6 +78,8 @@ pub(crate) struct Brief {
     pub(crate) has_forbids: bool,
     pub(crate) has_shadow: bool,
     pub(crate) reads_token: bool,
+    /// Whether there is no enforced rule but plain permits.
+    pub(crate) is_plain: bool,
 }
 
 /// Whom a table speaks of, where that is not one class.
@@ -152,9 +154,12 @@ impl Index {
         }
         drafts.brief.has_forbids = !target.forbids.is_empty();
         drafts.brief.has_shadow = !target.shadow.is_empty();
+        drafts.brief.is_plain = target.forbids.is_empty();
         let mut keep = |draft: Draft| {
             let at = TableIdx(u32::try_from(self.tables.len()).unwrap_or(u32::MAX));
-            self.tables.push(draft.into());
+            let table = Table::from(draft);
+            drafts.brief.is_plain &= table.is_plain;
+            self.tables.push(table);
             at
         };
         let classes = drafts.classes.into_iter();

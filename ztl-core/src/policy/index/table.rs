@@ -5,7 +5,7 @@ use crate::policy::document::{Effect, PortRange};
 use crate::policy::kinds::Kinds;
 use crate::policy::pattern::ActionPattern;
 use crate::policy::rule::{Rule, RuleIdx, TargetRule};
-use crate::policy::size::Size;
+use crate::policy::shape::Shape;
 use crate::policy::template::Template;
 
 /// A table's place in the index.
@@ -55,8 +55,8 @@ pub(crate) struct Line {
     /// The path of a permit that names methods and one path and requires nothing, as most do. What is of its kinds and has
     /// such a path is permitted.
     pub(crate) plain: Option<Template>,
-    /// The size of the paths that it matches.
-    size: Size,
+    /// What it could permit plainly; nothing where it is not plain.
+    shape: Shape,
 }
 
 #[derive(Debug)]
@@ -77,18 +77,19 @@ impl Line {
             }
             _ => None,
         };
+        let kinds = Kinds::named_by(rule.effect, &rule.actions);
         Self {
             rule: entry.rule,
             effect: rule.effect,
             forbids_flow: rule.forbids_flow(),
             reads_token: rule.reads_token(),
-            kinds: Kinds::named_by(rule.effect, &rule.actions),
+            kinds,
             ports: match entry.ports.as_slice() {
                 [] => Ports::All,
                 [one] => Ports::One(*one),
                 several => Ports::Any(several.into()),
             },
-            size: plain.as_ref().map_or(Size::ANY, Template::size),
+            shape: (plain.as_ref()).map_or(Shape::NONE, |path| Shape::new(kinds, path.slashes())),
             plain,
         }
     }
@@ -102,23 +103,24 @@ impl Line {
         }
     }
 
-    /// Whether it is plain and permits what is of this kind and has this path, which has no escapes, on this port.
+    /// Whether it is plain and permits what is of this shape and has this path, which has no escapes, on this port.
     #[inline(always)]
-    pub(crate) fn permits_plainly(&self, kind: Kinds, path: &CanonicalPath<'_>, port: u16) -> bool {
-        self.kinds.meets(kind)
-            && self.size.fits(path)
-            && self
-                .plain
-                .as_ref()
-                .is_some_and(|plain| plain.matches_plain(path))
+    pub(crate) fn permits_plainly(
+        &self,
+        shape: Shape,
+        path: &CanonicalPath<'_>,
+        port: u16,
+    ) -> bool {
+        self.shape.meets(shape)
+            && (self.plain.as_ref()).is_some_and(|plain| plain.matches_plain(path))
             && self.covers_port(port)
     }
 
-    /// Whether it is plain and has this path.
+    /// Whether it is plain and has this path, which is of this shape where it has no escapes.
     #[inline]
-    pub(crate) fn has_plain_path(&self, path: &CanonicalPath<'_>) -> bool {
-        let fits = path.is_escaped() || self.size.fits(path);
-        fits && (self.plain.as_ref()).is_some_and(|plain| plain.matches(*path))
+    pub(crate) fn has_plain_path(&self, shape: Shape, path: &CanonicalPath<'_>) -> bool {
+        (path.is_escaped() || self.shape.meets(shape))
+            && (self.plain.as_ref()).is_some_and(|plain| plain.matches(*path))
     }
 
     /// Whether it could name something of this kind.
