@@ -152,7 +152,8 @@ proptest! {
         // Who comes along and is forbidden is no evidence for the caller: without them there is nobody to forbid (T12).
         let along = which == 0 && match decision.reason {
             Reason::Forbidden => along(&question, &forbids, &decision),
-            _ => decision.lack == Some(Lack::Subject) && question.forwarded.is_some(),
+            // So is a token that is stale, where the id that is passed on would do alone.
+            _ => matches!(decision.lack, Some(Lack::Subject | Lack::Token)) && question.forwarded.is_some(),
         };
         prop_assert!(decision.verdict == Verdict::Permit || along || !permitted(&less, &policy));
     }
