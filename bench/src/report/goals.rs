@@ -98,7 +98,7 @@ fn load(figures: &Figures, lines: &mut Vec<Value>) {
     const LARGE: &str = "100000";
     let millis = |engine: &str| figures.get("load-ms", engine, LARGE);
     let whole = millis("ztl-toml");
-    // What a load takes beyond reading the document: names, rules, index, proofs and digest.
+    // What a load takes beyond reading the document and its digest: names, rules, index and proofs.
     let indexed = whole
         .zip(millis("ztl-document"))
         .map(|(whole, document)| whole - document);
