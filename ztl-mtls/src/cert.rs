@@ -4,11 +4,10 @@
 //! times, key and the few extensions that X509-SVID speaks of. It copies nothing, so that proving a peer stays cheap, and it
 //! never panics: what it cannot read is an error (rule 31).
 
-use der::asn1::{AnyRef, GeneralizedTime, UtcTime};
-use der::{Decode, Reader, SliceReader, Tag, TagMode, TagNumber, Tagged};
 use thiserror::Error;
 use ztl_core::Timestamp;
 
+use crate::element::{BIT_STRING, Elements, INTEGER, SEQUENCE, context_around, unsigned};
 use crate::extension::Extensions;
 
 /// Most bytes of a certificate that are read. A leaf of today has fewer than two thousand.
@@ -42,6 +41,14 @@ impl CertError {
 
     pub(crate) fn malformed(why: &str) -> Self {
         Self::Malformed(why.into())
+    }
+
+    /// What is wrong with the DER, for errors of what is no certificate.
+    pub(crate) fn into_reason(self) -> Box<str> {
+        match self {
+            Self::Malformed(why) => why,
+            other => other.to_string().into(),
+        }
     }
 }
 
@@ -84,37 +91,34 @@ impl<'a> Cert<'a> {
         if der.len() > MAX_CERTIFICATE_BYTES {
             return Err(CertError::TooLong);
         }
-        let mut input = SliceReader::new(der)?;
-        let cert = input.sequence(|outer| {
-            let cert = outer.sequence(Self::read_tbs)?;
-            expect(outer, Tag::Sequence)?;
-            expect(outer, Tag::BitString)?;
-            Ok::<_, CertError>(cert)
-        })?;
-        input.finish()?;
+        let mut outer = Elements::of_sequence(der)?;
+        let cert = Self::read_tbs(outer.sequence()?)?;
+        outer.expect(SEQUENCE)?;
+        outer.expect(BIT_STRING)?;
+        outer.finish()?;
         Ok(cert)
     }
 
     /// RFC 5280 §4.1: TBSCertificate.
-    fn read_tbs(tbs: &mut SliceReader<'a>) -> Result<Self, CertError> {
-        let version = match tbs.context_specific::<u8>(TagNumber(0), TagMode::Explicit)? {
-            None | Some(0) => Version::V1,
-            Some(1) => Version::V2,
-            Some(2) => Version::V3,
-            Some(_) => return Err(CertError::malformed("unknown version")),
+    fn read_tbs(mut tbs: Elements<'a>) -> Result<Self, CertError> {
+        let version = match tbs.optional(context_around(0))? {
+            None => Version::V1,
+            Some(version) => read_version(version)?,
         };
-        let serial = expect(tbs, Tag::Integer)?;
-        expect(tbs, Tag::Sequence)?; // signature algorithm: webpki compares it with the outer one
-        let issuer = sequence(tbs, "the issuer's name is not a SEQUENCE")?;
-        let (not_before, not_after) =
-            tbs.sequence(|validity| Ok::<_, CertError>((time(validity)?, time(validity)?)))?;
-        let subject = sequence(tbs, "the subject's name is not a SEQUENCE")?;
-        let spki = sequence(tbs, "the public key is not a SEQUENCE")?;
+        let serial = tbs.expect(INTEGER)?;
+        tbs.expect(SEQUENCE)?; // signature algorithm: webpki compares it with the outer one
+        let issuer = tbs.expect_whole(SEQUENCE)?;
+        let mut validity = tbs.sequence()?;
+        let (not_before, not_after) = (validity.time()?, validity.time()?);
+        validity.finish()?;
+        let subject = tbs.expect_whole(SEQUENCE)?;
+        let spki = tbs.expect_whole(SEQUENCE)?;
         let extensions = if tbs.is_finished() {
             Extensions::default()
         } else {
-            Extensions::read(AnyRef::decode(tbs)?)?
+            Extensions::read(tbs.expect(context_around(3))?)?
         };
+        tbs.finish()?;
         Ok(Self {
             version,
             serial,
@@ -128,35 +132,16 @@ impl<'a> Cert<'a> {
     }
 }
 
-/// The content of the next element, which must have this tag.
-pub(crate) fn expect<'a>(reader: &mut SliceReader<'a>, tag: Tag) -> Result<&'a [u8], CertError> {
-    let any = AnyRef::decode(reader)?;
-    any.tag().assert_eq(tag)?;
-    Ok(any.value())
-}
-
-/// The next element with tag and length, which must be a SEQUENCE.
-pub(crate) fn sequence<'a>(
-    reader: &mut SliceReader<'a>,
-    or_else: &str,
-) -> Result<&'a [u8], CertError> {
-    let whole = reader.tlv_bytes()?;
-    if whole.first() == Some(&0x30) {
-        Ok(whole)
-    } else {
-        Err(CertError::malformed(or_else))
+fn read_version(field: &[u8]) -> Result<Version, CertError> {
+    let mut field = Elements::of(field);
+    let version = unsigned(field.expect(INTEGER)?)?;
+    field.finish()?;
+    match version {
+        [0] => Ok(Version::V1),
+        [1] => Ok(Version::V2),
+        [2] => Ok(Version::V3),
+        _ => Err(CertError::malformed("unknown version")),
     }
-}
-
-/// RFC 5280 §4.1.2.5: UTCTime or GeneralizedTime, with seconds, in Z, without fractions.
-pub(crate) fn time(reader: &mut SliceReader<'_>) -> Result<Timestamp, CertError> {
-    let any = AnyRef::decode(reader)?;
-    let since_epoch = match any.tag() {
-        Tag::UtcTime => any.decode_as::<UtcTime>()?.to_unix_duration(),
-        Tag::GeneralizedTime => any.decode_as::<GeneralizedTime>()?.to_unix_duration(),
-        _ => return Err(CertError::malformed("a time is no time")),
-    };
-    Ok(Timestamp::from_unix_secs(since_epoch.as_secs()))
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! The extensions that X509-SVID §4 speaks of, and the mark of a development authority.
 
-use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, UintRef};
-use der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
+use der::asn1::ObjectIdentifier;
 
-use crate::cert::{CertError, expect};
+use crate::cert::CertError;
+use crate::element::{
+    BIT_STRING, Bits, Elements, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, context,
+    unsigned,
+};
 
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13]; // 2.5.29.19
 const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f]; // 2.5.29.15
@@ -58,29 +61,21 @@ pub(crate) struct Extensions<'a> {
 }
 
 impl<'a> Extensions<'a> {
-    /// Reads `[3] EXPLICIT SEQUENCE OF Extension`.
-    pub(crate) fn read(field: AnyRef<'a>) -> Result<Self, CertError> {
-        let tag = Tag::ContextSpecific {
-            constructed: true,
-            number: TagNumber(3),
-        };
-        field.tag().assert_eq(tag)?;
+    /// Reads what is within `[3] EXPLICIT SEQUENCE OF Extension`.
+    pub(crate) fn read(field: &'a [u8]) -> Result<Self, CertError> {
         let mut found = Self::default();
-        let mut reader = SliceReader::new(field.value())?;
-        reader.sequence(|list| {
-            while !list.is_finished() {
-                list.sequence(|extension| found.take(extension))?;
-            }
-            Ok::<_, CertError>(())
-        })?;
-        reader.finish()?;
+        let mut list = Elements::of_sequence(field)?;
+        while !list.is_finished() {
+            found.take(list.sequence()?)?;
+        }
         Ok(found)
     }
 
-    fn take(&mut self, extension: &mut SliceReader<'a>) -> Result<(), CertError> {
-        let oid = expect(extension, Tag::ObjectIdentifier)?;
-        let critical = Option::<bool>::decode(extension)?.unwrap_or(false);
-        let value = expect(extension, Tag::OctetString)?;
+    fn take(&mut self, mut extension: Elements<'a>) -> Result<(), CertError> {
+        let oid = extension.expect(OBJECT_IDENTIFIER)?;
+        let critical = extension.flag()?;
+        let value = extension.expect(OCTET_STRING)?;
+        extension.finish()?;
         let (slot, name) = match oid {
             BASIC_CONSTRAINTS => (&mut self.basic_constraints, "basicConstraints"),
             KEY_USAGE => (&mut self.key_usage, "keyUsage"),
@@ -104,56 +99,49 @@ impl<'a> Extensions<'a> {
 
     /// basicConstraints' cA; `None` without the extension (RFC 5280 §4.2.1.9).
     pub(crate) fn is_ca(&self) -> Result<Option<bool>, CertError> {
-        self.basic_constraints
-            .map(|value| {
-                let mut reader = SliceReader::new(value)?;
-                let ca = reader.sequence(|fields| {
-                    let ca = Option::<bool>::decode(fields)?.unwrap_or(false);
-                    Option::<UintRef<'_>>::decode(fields)?; // pathLenConstraint: webpki enforces it
-                    Ok::<_, CertError>(ca)
-                })?;
-                reader.finish()?;
-                Ok(ca)
-            })
-            .transpose()
+        let Some(value) = self.basic_constraints else {
+            return Ok(None);
+        };
+        let mut fields = Elements::of_sequence(value)?;
+        let ca = fields.flag()?;
+        if let Some(length) = fields.optional(INTEGER)? {
+            unsigned(length)?; // pathLenConstraint: webpki enforces it
+        }
+        fields.finish()?;
+        Ok(Some(ca))
     }
 
     /// keyUsage; `None` without the extension.
     pub(crate) fn key_usage(&self) -> Result<Option<KeyUsage>, CertError> {
-        self.key_usage
-            .map(|value| {
-                let bits = BitStringRef::from_der(value)?;
-                let bit = |position| bits.get(position).unwrap_or(false);
-                Ok(KeyUsage {
-                    digital_signature: bit(0),
-                    cert_sign: bit(5),
-                    crl_sign: bit(6),
-                })
-            })
-            .transpose()
+        let Some(value) = self.key_usage else {
+            return Ok(None);
+        };
+        let mut only = Elements::of(value);
+        let bits = Bits::read(only.expect(BIT_STRING)?)?;
+        only.finish()?;
+        Ok(Some(KeyUsage {
+            digital_signature: bits.is_set(0),
+            cert_sign: bits.is_set(5),
+            crl_sign: bits.is_set(6),
+        }))
     }
 
     /// extKeyUsage; `None` without the extension. `anyExtendedKeyUsage` names no end.
     pub(crate) fn extended_key_usage(&self) -> Result<Option<ExtendedKeyUsage>, CertError> {
-        self.extended_key_usage
-            .map(|value| {
-                let mut usage = ExtendedKeyUsage {
-                    server_auth: false,
-                    client_auth: false,
-                };
-                let mut reader = SliceReader::new(value)?;
-                reader.sequence(|purposes| {
-                    while !purposes.is_finished() {
-                        let purpose = expect(purposes, Tag::ObjectIdentifier)?;
-                        usage.server_auth |= purpose == SERVER_AUTH;
-                        usage.client_auth |= purpose == CLIENT_AUTH;
-                    }
-                    Ok::<_, CertError>(())
-                })?;
-                reader.finish()?;
-                Ok(usage)
-            })
-            .transpose()
+        let Some(value) = self.extended_key_usage else {
+            return Ok(None);
+        };
+        let mut usage = ExtendedKeyUsage {
+            server_auth: false,
+            client_auth: false,
+        };
+        let mut purposes = Elements::of_sequence(value)?;
+        while !purposes.is_finished() {
+            let purpose = purposes.expect(OBJECT_IDENTIFIER)?;
+            usage.server_auth |= purpose == SERVER_AUTH;
+            usage.client_auth |= purpose == CLIENT_AUTH;
+        }
+        Ok(Some(usage))
     }
 
     /// The subjectAltName, as far as it is an identity; empty without the extension.
@@ -162,19 +150,15 @@ impl<'a> Extensions<'a> {
         let Some(value) = self.subject_alt_name else {
             return Ok(found);
         };
-        let mut reader = SliceReader::new(value)?;
-        reader.sequence(|names| {
-            while !names.is_finished() {
-                let name = AnyRef::decode(names)?;
-                found.all += 1;
-                if is_uri_name(name)? {
-                    found.uris += 1;
-                    found.last_uri = name.value();
-                }
+        let mut names = Elements::of_sequence(value)?;
+        while !names.is_finished() {
+            let name = names.take()?;
+            found.all += 1;
+            if is_uri_name(name.tag)? {
+                found.uris += 1;
+                found.last_uri = name.value;
             }
-            Ok::<_, CertError>(())
-        })?;
-        reader.finish()?;
+        }
         Ok(found)
     }
 
@@ -206,16 +190,12 @@ impl<'a> Extensions<'a> {
 }
 
 /// RFC 5280 §4.2.1.6: GeneralName is a choice of context tags 0 to 8; a URI is `[6] IMPLICIT IA5String`.
-fn is_uri_name(name: AnyRef<'_>) -> Result<bool, CertError> {
-    match name.tag() {
-        Tag::ContextSpecific {
-            constructed: false,
-            number: TagNumber(6),
-        } => Ok(true),
-        Tag::ContextSpecific {
-            number: TagNumber(0..=5 | 7 | 8),
-            ..
-        } => Ok(false),
+fn is_uri_name(tag: u8) -> Result<bool, CertError> {
+    const URI: u8 = context(6);
+    match tag {
+        URI => Ok(true),
+        // The rest of them, but no [6] around other elements.
+        0x80..=0x88 | 0xa0..=0xa5 | 0xa7 | 0xa8 => Ok(false),
         _ => Err(CertError::malformed("subjectAltName holds what is no name")),
     }
 }
@@ -223,18 +203,14 @@ fn is_uri_name(name: AnyRef<'_>) -> Result<bool, CertError> {
 /// RFC 5280 §4.2.1.10: `SEQUENCE { permitted [0] OPTIONAL, excluded [1] OPTIONAL }` of `SEQUENCE { base GeneralName, .. }`.
 fn constrains_uris(value: &[u8]) -> Result<bool, CertError> {
     let mut found = false;
-    let mut reader = SliceReader::new(value)?;
-    reader.sequence(|constraints| {
-        while !constraints.is_finished() {
-            let mut subtrees = SliceReader::new(AnyRef::decode(constraints)?.value())?;
-            while !subtrees.is_finished() {
-                let subtree = expect(&mut subtrees, Tag::Sequence)?;
-                let base = AnyRef::decode(&mut SliceReader::new(subtree)?)?;
-                found |= is_uri_name(base)?;
-            }
+    let mut constraints = Elements::of_sequence(value)?;
+    while !constraints.is_finished() {
+        let mut subtrees = Elements::of(constraints.take()?.value);
+        while !subtrees.is_finished() {
+            let base = Elements::of(subtrees.expect(SEQUENCE)?).take()?;
+            found |= is_uri_name(base.tag)?;
         }
-        Ok::<_, CertError>(())
-    })?;
+    }
     Ok(found)
 }
 

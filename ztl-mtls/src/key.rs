@@ -1,11 +1,11 @@
 //! Which public keys are strong enough to prove anything.
 
-use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, UintRef};
-use der::{Decode, Reader, SliceReader, Tag};
+use der::asn1::ObjectIdentifier;
 use rustls_pki_types::SignatureVerificationAlgorithm;
 use thiserror::Error;
 
-use crate::cert::{CertError, expect};
+use crate::cert::CertError;
+use crate::element::{BIT_STRING, Bits, Elements, INTEGER, OBJECT_IDENTIFIER, SEQUENCE, unsigned};
 
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01]; // 1.2.840.113549.1.1.1
 
@@ -47,13 +47,7 @@ impl KeyError {
 
 impl From<CertError> for KeyError {
     fn from(error: CertError) -> Self {
-        Self::Malformed(error.to_string().into())
-    }
-}
-
-impl From<der::Error> for KeyError {
-    fn from(error: der::Error) -> Self {
-        Self::Malformed(error.to_string().into())
+        Self::Malformed(error.into_reason())
     }
 }
 
@@ -62,12 +56,10 @@ pub(crate) fn check(
     spki: &[u8],
     algorithms: &[&dyn SignatureVerificationAlgorithm],
 ) -> Result<(), KeyError> {
-    let mut reader = SliceReader::new(spki)?;
-    let (algorithm, key) = reader.sequence(|fields| {
-        let algorithm = expect(fields, Tag::Sequence)?;
-        let key = BitStringRef::decode(fields)?;
-        Ok::<_, CertError>((algorithm, key))
-    })?;
+    let mut fields = Elements::of_sequence(spki)?;
+    let algorithm = fields.expect(SEQUENCE)?;
+    let key = Bits::read(fields.expect(BIT_STRING)?)?;
+    fields.finish()?;
     if !algorithms
         .iter()
         .any(|known| *known.public_key_alg_id().as_ref() == *algorithm)
@@ -75,20 +67,17 @@ pub(crate) fn check(
         return Err(KeyError::Unsupported(name_of(algorithm)?));
     }
     if algorithm_of(algorithm)? == RSA {
-        check_rsa(key.as_bytes().unwrap_or_default())?;
+        check_rsa(key.octets().unwrap_or_default())?;
     }
     Ok(())
 }
 
 /// RFC 8017 §A.1.1: `SEQUENCE { modulus INTEGER, publicExponent INTEGER }`.
 fn check_rsa(key: &[u8]) -> Result<(), KeyError> {
-    let mut reader = SliceReader::new(key)?;
-    let modulus = reader.sequence(|fields| {
-        let modulus = UintRef::decode(fields)?;
-        UintRef::decode(fields)?; // publicExponent: the provider refuses what is out of range
-        Ok::<_, der::Error>(modulus)
-    })?;
-    let octets = modulus.as_bytes();
+    let mut fields = Elements::of_sequence(key)?;
+    let octets = unsigned(fields.expect(INTEGER)?)?;
+    unsigned(fields.expect(INTEGER)?)?; // publicExponent: the provider refuses what is out of range
+    fields.finish()?;
     let unused = octets.first().map_or(0, |octet| octet.leading_zeros());
     let bits = octets
         .len()
@@ -102,16 +91,19 @@ fn check_rsa(key: &[u8]) -> Result<(), KeyError> {
 }
 
 fn algorithm_of(identifier: &[u8]) -> Result<&[u8], CertError> {
-    expect(&mut SliceReader::new(identifier)?, Tag::ObjectIdentifier)
+    Elements::of(identifier).expect(OBJECT_IDENTIFIER)
 }
 
 /// The algorithm's OID, and that of its curve where it has one.
 fn name_of(identifier: &[u8]) -> Result<Box<str>, KeyError> {
-    let mut reader = SliceReader::new(identifier)?;
-    let algorithm: ObjectIdentifier = ObjectIdentifier::decode(&mut reader)?;
-    let parameters = Option::<AnyRef<'_>>::decode(&mut reader)?;
-    let curve = parameters.and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
-    Ok(match curve {
+    let oid = |octets| {
+        ObjectIdentifier::from_bytes(octets)
+            .map_err(|error| KeyError::Malformed(error.to_string().into()))
+    };
+    let mut fields = Elements::of(identifier);
+    let algorithm = oid(fields.expect(OBJECT_IDENTIFIER)?)?;
+    let curve = fields.optional(OBJECT_IDENTIFIER)?;
+    Ok(match curve.and_then(|curve| oid(curve).ok()) {
         Some(curve) => format!("{algorithm} with {curve}").into(),
         None => algorithm.to_string().into(),
     })

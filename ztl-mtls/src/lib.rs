@@ -9,6 +9,7 @@ mod config;
 mod crl;
 #[cfg(feature = "dev-ca")]
 mod dev_ca;
+mod element;
 mod expiry;
 mod extension;
 mod file;

@@ -11,6 +11,7 @@ use thiserror::Error;
 use ztl_core::{SpiffeId, Timestamp};
 
 use crate::cert::{Cert, CertError};
+use crate::element::Elements;
 use crate::file::{self, FileError, PemError};
 use crate::fingerprint::Fingerprint;
 use crate::leaf::{self, LeafError};
@@ -225,20 +226,17 @@ fn check_issuer(index: usize, der: &[u8]) -> Result<Timestamp, SvidError> {
 }
 
 /// Takes a row of DER elements apart.
-fn split(mut row: &[u8]) -> Result<Vec<CertificateDer<'static>>, SvidError> {
-    use der::{Reader, SliceReader};
-
+fn split(row: &[u8]) -> Result<Vec<CertificateDer<'static>>, SvidError> {
+    let mut row = Elements::of(row);
     let mut chain = Vec::new();
-    while !row.is_empty() {
+    while !row.is_finished() {
         if chain.len() == pair::MAX_CHAIN {
             return Err(SvidError::ChainTooLong(chain.len() + 1));
         }
-        let malformed = |error: der::Error| SvidError::ChainDer(error.to_string().into());
-        let element = SliceReader::new(row)
-            .and_then(|mut reader| reader.tlv_bytes())
-            .map_err(malformed)?;
-        chain.push(CertificateDer::from(element.to_vec()));
-        row = row.get(element.len()..).unwrap_or_default();
+        let element = row
+            .take()
+            .map_err(|error| SvidError::ChainDer(error.into_reason()))?;
+        chain.push(CertificateDer::from(element.whole.to_vec()));
     }
     Ok(chain)
 }

@@ -106,12 +106,6 @@ impl From<webpki::Error> for CrlListError {
 
 impl From<CertError> for CrlListError {
     fn from(error: CertError) -> Self {
-        Self::Malformed(error.to_string().into())
-    }
-}
-
-impl From<der::Error> for CrlListError {
-    fn from(error: der::Error) -> Self {
-        Self::Malformed(error.to_string().into())
+        Self::Malformed(error.into_reason())
     }
 }

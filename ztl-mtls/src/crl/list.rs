@@ -3,15 +3,16 @@
 use core::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use der::asn1::{AnyRef, BitStringRef};
-use der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
 use rustls_pki_types::{SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
 use webpki::{BorrowedCertRevocationList, RawPublicKeyEntity};
 use ztl_core::Timestamp;
 
 use super::error::CrlListError;
 use super::scope::Scope;
-use crate::cert::{CertError, expect, sequence, time};
+use crate::cert::CertError;
+use crate::element::{
+    BIT_STRING, Bits, Elements, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, context_around,
+};
 use crate::serial::significant;
 
 const CRL_NUMBER: &[u8] = &[0x55, 0x1d, 0x14]; // 2.5.29.20
@@ -179,65 +180,52 @@ impl Fields<'_> {
 
 /// RFC 5280 §5.1: `CertificateList`.
 fn read_signed(der: &[u8]) -> Result<(Fields<'_>, Signed), CrlListError> {
-    let mut input = SliceReader::new(der)?;
-    let read = input.sequence(|outer| {
-        let tbs = sequence(outer, "tbsCertList is not a SEQUENCE")?;
-        let algorithm = expect(outer, Tag::Sequence)?;
-        let signature = BitStringRef::decode(outer)?;
-        let signature = signature
-            .as_bytes()
-            .ok_or_else(|| CertError::malformed("the signature is not of whole bytes"))?;
-        let signed = Signed {
-            tbs: tbs.into(),
-            algorithm: algorithm.into(),
-            signature: signature.into(),
-        };
-        Ok::<_, CertError>((read_tbs(tbs)?, signed))
-    })?;
-    input.finish()?;
-    Ok(read)
+    let mut outer = Elements::of_sequence(der)?;
+    let tbs = outer.expect_whole(SEQUENCE)?;
+    let algorithm = outer.expect(SEQUENCE)?;
+    let signature = Bits::read(outer.expect(BIT_STRING)?)?
+        .octets()
+        .ok_or_else(|| CertError::malformed("the signature is not of whole bytes"))?;
+    outer.finish()?;
+    let signed = Signed {
+        tbs: tbs.into(),
+        algorithm: algorithm.into(),
+        signature: signature.into(),
+    };
+    Ok((read_tbs(tbs)?, signed))
 }
 
 /// RFC 5280 §5.1.2: `TBSCertList`.
 fn read_tbs(tbs: &[u8]) -> Result<Fields<'_>, CertError> {
-    let mut input = SliceReader::new(tbs)?;
-    let fields = input.sequence(|tbs| {
-        expect(tbs, Tag::Integer)?; // version: webpki asks for 2
-        expect(tbs, Tag::Sequence)?; // signature: webpki compares it with the outer one
-        let issuer = sequence(tbs, "the issuer's name is not a SEQUENCE")?;
-        time(tbs)?; // thisUpdate
-        let next_update = time(tbs)?;
-        let mut fields = Fields {
-            issuer,
-            next_update,
-            number: None,
-        };
-        while !tbs.is_finished() {
-            let field = AnyRef::decode(tbs)?;
-            let extensions = Tag::ContextSpecific {
-                constructed: true,
-                number: TagNumber(0),
-            };
-            if field.tag() == extensions {
-                SliceReader::new(field.value())?.sequence(|list| {
-                    while !list.is_finished() {
-                        list.sequence(|extension| fields.take(extension))?;
-                    }
-                    Ok::<_, CertError>(())
-                })?;
+    const EXTENSIONS: u8 = context_around(0);
+    let mut tbs = Elements::of_sequence(tbs)?;
+    tbs.expect(INTEGER)?; // version: webpki asks for 2
+    tbs.expect(SEQUENCE)?; // signature: webpki compares it with the outer one
+    let issuer = tbs.expect_whole(SEQUENCE)?;
+    tbs.time()?; // thisUpdate
+    let mut fields = Fields {
+        issuer,
+        next_update: tbs.time()?,
+        number: None,
+    };
+    while !tbs.is_finished() {
+        let field = tbs.take()?;
+        if field.tag == EXTENSIONS {
+            let mut list = Elements::of_sequence(field.value)?;
+            while !list.is_finished() {
+                fields.take(list.sequence()?)?;
             }
         }
-        Ok::<_, CertError>(fields)
-    })?;
-    input.finish()?;
+    }
     Ok(fields)
 }
 
 impl Fields<'_> {
-    fn take(&mut self, extension: &mut SliceReader<'_>) -> Result<(), CertError> {
-        let oid = expect(extension, Tag::ObjectIdentifier)?;
-        let critical = Option::<bool>::decode(extension)?.unwrap_or(false);
-        expect(extension, Tag::OctetString)?;
+    fn take(&mut self, mut extension: Elements<'_>) -> Result<(), CertError> {
+        let oid = extension.expect(OBJECT_IDENTIFIER)?;
+        let critical = extension.flag()?;
+        extension.expect(OCTET_STRING)?;
+        extension.finish()?;
         if oid != CRL_NUMBER {
             return Ok(());
         }

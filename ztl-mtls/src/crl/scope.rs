@@ -1,9 +1,7 @@
 //! Which certificates a revocation list speaks of, where it does not speak of all that its issuer issued (RFC 5280 §5.2.5).
 
-use der::asn1::AnyRef;
-use der::{Decode, Reader, SliceReader, Tag, TagNumber, Tagged};
-
-use crate::cert::{CertError, expect};
+use crate::cert::CertError;
+use crate::element::{Element, Elements};
 
 /// An issuingDistributionPoint. webpki has refused the forms that are not read here: indirect lists, lists of some reasons, and
 /// names other than full ones.
@@ -21,22 +19,16 @@ impl Scope {
             authorities_only: false,
             uris: Vec::new(),
         };
-        let mut reader = SliceReader::new(value)?;
-        reader.sequence(|fields| {
-            while !fields.is_finished() {
-                let field = AnyRef::decode(fields)?;
-                match number_of(field) {
-                    Some(0) => {
-                        full_name(field.value(), |uri| scope.uris.push(uri.into()))?;
-                    }
-                    Some(1) => scope.users_only = is_true(field),
-                    Some(2) => scope.authorities_only = is_true(field),
-                    _ => {}
-                }
+        let mut fields = Elements::of_sequence(value)?;
+        while !fields.is_finished() {
+            let field = fields.take()?;
+            match number_of(field) {
+                Some(0) => full_name(field.value, |uri| scope.uris.push(uri.into()))?,
+                Some(1) => scope.users_only = is_true(field),
+                Some(2) => scope.authorities_only = is_true(field),
+                _ => {}
             }
-            Ok::<_, CertError>(())
-        })?;
-        reader.finish()?;
+        }
         Ok(scope)
     }
 
@@ -53,59 +45,55 @@ impl Scope {
     /// for some reasons or of another issuer is read past.
     fn shares_a_name(&self, points: &[u8]) -> Result<bool, CertError> {
         let mut found = false;
-        let mut reader = SliceReader::new(points)?;
-        reader.sequence(|points| {
-            while !points.is_finished() {
-                let mut fields = SliceReader::new(expect(points, Tag::Sequence)?)?;
-                let mut name = None;
-                let mut whole = true;
-                while !fields.is_finished() {
-                    let field = AnyRef::decode(&mut fields)?;
-                    match number_of(field) {
-                        Some(0) => name = Some(field.value()),
-                        _ => whole = false,
-                    }
-                }
-                if let (Some(name), true) = (name, whole) {
-                    full_name(name, |uri| {
-                        found |= self.uris.iter().any(|held| **held == *uri);
-                    })?;
+        let mut points = Elements::of_sequence(points)?;
+        while !points.is_finished() {
+            let mut fields = points.sequence()?;
+            let mut name = None;
+            let mut whole = true;
+            while !fields.is_finished() {
+                let field = fields.take()?;
+                match number_of(field) {
+                    Some(0) => name = Some(field.value),
+                    _ => whole = false,
                 }
             }
-            Ok::<_, CertError>(())
-        })?;
-        reader.finish()?;
+            if let (Some(name), true) = (name, whole) {
+                full_name(name, |uri| {
+                    found |= self.uris.iter().any(|held| **held == *uri);
+                })?;
+            }
+        }
         Ok(found)
     }
 }
 
 /// The URIs of a DistributionPointName: `fullName [0] GeneralNames`, each URI `[6] IA5String`.
 fn full_name(name: &[u8], mut take: impl FnMut(&[u8])) -> Result<(), CertError> {
-    let choice = AnyRef::from_der(name)?;
+    let mut only = Elements::of(name);
+    let choice = only.take()?;
+    only.finish()?;
     if number_of(choice) != Some(0) {
         return Ok(());
     }
-    let mut names = SliceReader::new(choice.value())?;
+    let mut names = Elements::of(choice.value);
     while !names.is_finished() {
-        let name = AnyRef::decode(&mut names)?;
+        let name = names.take()?;
         if number_of(name) == Some(6) {
-            take(name.value());
+            take(name.value);
         }
     }
     Ok(())
 }
 
-fn number_of(any: AnyRef<'_>) -> Option<u32> {
-    match any.tag() {
-        Tag::ContextSpecific {
-            number: TagNumber(number),
-            ..
-        } => Some(number),
+/// The number of a tag of the context.
+fn number_of(element: Element<'_>) -> Option<u8> {
+    match element.tag {
+        0x80..=0xbf => Some(element.tag & 0x1f),
         _ => None,
     }
 }
 
 /// DER's TRUE; webpki has refused what is neither.
-fn is_true(flag: AnyRef<'_>) -> bool {
-    flag.value() == [0xff]
+fn is_true(flag: Element<'_>) -> bool {
+    flag.value == [0xff]
 }
