@@ -142,7 +142,7 @@ impl Hello {
     pub fn permit(&self, guard: &Guard, port: u16) -> FlowPermit {
         let proof = Proof::X509 {
             id: id(&self.caller),
-            leaf_sha256: [7; 32],
+            leaf_sha256: [7; 32].into(),
             serial: Box::new([1]),
             not_after: Timestamp::MAX,
         };

@@ -155,7 +155,7 @@ impl Authorizer for Word {
 pub fn proved(id: &SpiffeId) -> ztl_core::Peer {
     let proof = ztl_core::Proof::X509 {
         id: id.clone(),
-        leaf_sha256: [7; 32],
+        leaf_sha256: [7; 32].into(),
         serial: Box::new([7]),
         not_after: NOW.saturating_add(core::time::Duration::from_secs(3600)),
     };

@@ -13,6 +13,7 @@ mod hex;
 mod id;
 #[cfg(feature = "json")]
 pub mod json;
+mod leaf_digest;
 mod obligation;
 mod path;
 mod peer;
@@ -30,6 +31,7 @@ pub use engine::{CLOCK_LEAP, CLOCK_SKEW, Engine, EngineError};
 pub use evidence::{Claims, Evidence, HeaderPairs, Headers, TrustScore};
 pub use flow::{ActionPermit, Direction, Flow, FlowPermit};
 pub use id::{IdError, IdPattern, MAX_ID_BYTES, MAX_TRUST_DOMAIN_BYTES, SpiffeId, TrustDomain};
+pub use leaf_digest::LeafDigest;
 pub use obligation::{Limit, LimitBy, ObligationKinds, Obligations};
 pub use path::{CanonicalPath, MAX_TARGET_BYTES, PathError, Segment};
 pub use peer::{Peer, Proof};

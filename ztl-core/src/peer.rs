@@ -4,6 +4,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use crate::id::SpiffeId;
+use crate::leaf_digest::LeafDigest;
 use crate::time::Timestamp;
 
 /// What an end was proved with.
@@ -15,7 +16,7 @@ pub enum Proof {
         /// The only URI name of the leaf.
         id: SpiffeId,
         /// SHA-256 of the leaf's DER.
-        leaf_sha256: [u8; 32],
+        leaf_sha256: LeafDigest,
         /// The leaf's serial number, big-endian, as it stands in the certificate.
         serial: Box<[u8]>,
         /// The earliest end of validity in the chain.
@@ -86,7 +87,7 @@ impl Peer {
     pub fn for_test(id: SpiffeId) -> Self {
         let proof = Proof::X509 {
             id,
-            leaf_sha256: [0; 32],
+            leaf_sha256: [0; 32].into(),
             serial: Box::new([1]),
             not_after: Timestamp::MAX,
         };
@@ -101,7 +102,7 @@ impl Peer {
     pub(crate) fn foreseen(id: SpiffeId) -> Self {
         let proof = Proof::X509 {
             id,
-            leaf_sha256: [0; 32],
+            leaf_sha256: [0; 32].into(),
             serial: Box::new([]),
             not_after: Timestamp::MAX,
         };

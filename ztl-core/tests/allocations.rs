@@ -62,7 +62,7 @@ fn p3_authorize_allocates_nothing() {
     let peer = Peer::assertion(
         Proof::X509 {
             id: SpiffeId::parse("spiffe://prod.example/caller").expect("id"),
-            leaf_sha256: [7; 32],
+            leaf_sha256: [7; 32].into(),
             serial: Box::new([1]),
             not_after: Timestamp::MAX,
         },

@@ -66,7 +66,7 @@ pub use revocation::{
 };
 pub use svid::{SvidError, X509Svid};
 pub use verify::{
-    ClientVerifier, Generations, PeerHook, Position, ProveError, Proved, Prover, Purpose, Refused,
-    ServerVerifier, Unknown,
+    ClientVerifier, Generations, PeerHook, Position, ProveError, Proved, ProvedChain, Prover,
+    Purpose, Refused, ServerVerifier, Unknown,
 };
 pub use web::WebIdentity;

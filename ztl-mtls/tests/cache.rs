@@ -251,6 +251,38 @@ fn t17_a_change_of_revocation_lists_forgets() {
 }
 
 #[test]
+fn rule_27_a_chain_that_was_proved_is_proved_again_by_what_is_in_force() {
+    let _alone = alone();
+    let mesh = Mesh::new();
+    for prover in [mesh.prover.clone(), mesh.prover.clone().with_cache_size(0)] {
+        let prove = || prover.prove_chain(&mesh.chain, NOW, Purpose::Client);
+        let proved = prove().expect("proved");
+        assert!(proved.chain().certificates().eq(mesh.chain.iter().cloned()));
+        assert_eq!(
+            prove().map(|again| again.chain().clone()),
+            Ok(proved.chain().clone())
+        );
+        let again = |now| prover.prove_again(proved.chain(), now, Purpose::Client);
+        assert_eq!(
+            again(NOW).map(|again| again.into_peer()).as_ref(),
+            Ok(proved.peer()),
+            "nothing has changed"
+        );
+        let late = again(at(101)).map(|_| ()).map_err(|error| error.code());
+        assert_eq!(late, Err("expired"));
+        mesh.bundles.remove(&domain("a.test"));
+        let gone = again(NOW).map(|_| ()).map_err(|error| error.code());
+        assert_eq!(gone, Err("unknown_trust_domain"));
+        mesh.bundles
+            .swap(BundleSet::new([mesh.root.bundle("a.test")]).expect("set"));
+        assert_eq!(
+            again(NOW).map(|again| again.chain().clone()),
+            Ok(proved.chain().clone())
+        );
+    }
+}
+
+#[test]
 fn t17_a_change_of_bundles_forgets() {
     let _alone = alone();
     let mesh = Mesh::new();

@@ -320,6 +320,7 @@ fn a_certificate_without_its_key_proves_nobody_and_no_hook_is_asked() {
         (judges_client.peer(), judges_client.refused()),
         (None, None)
     );
+    assert!(judges_client.proved().is_none());
 }
 
 #[test]

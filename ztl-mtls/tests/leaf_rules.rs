@@ -64,7 +64,7 @@ fn an_ordinary_leaf_is_proved_and_says_what_it_is() {
     else {
         panic!("{:?}", peer.proof());
     };
-    assert_eq!((id, leaf_sha256), (read.id(), read.sha256()));
+    assert_eq!((id, leaf_sha256.as_bytes()), (read.id(), read.sha256()));
     assert_eq!((&**serial, *not_after), (&[1, 2, 3][..], read.not_after()));
 }
 

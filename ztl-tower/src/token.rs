@@ -27,7 +27,7 @@ pub(crate) fn claims(
     };
     // RFC 8705: a token bound to a certificate is good only with it.
     let leaf = flow.peer().and_then(|peer| match peer.proof() {
-        Proof::X509 { leaf_sha256, .. } => Some(*leaf_sha256),
+        Proof::X509 { leaf_sha256, .. } => Some(*leaf_sha256.as_bytes()),
         _ => None,
     });
     match verifier.verify_bound(token, now, leaf) {

@@ -234,7 +234,7 @@ fn action(query: &Query) -> Result<Action<'_>, PathError> {
 fn peer(id: &str) -> Peer {
     let proof = Proof::X509 {
         id: SpiffeId::parse(id).expect("a SPIFFE ID"),
-        leaf_sha256: [7; 32],
+        leaf_sha256: [7; 32].into(),
         serial: Box::new([1]),
         not_after: Timestamp::MAX,
     };

@@ -132,7 +132,7 @@ impl From<'_> {
             },
             None => Proof::X509 {
                 id,
-                leaf_sha256: [0; 32],
+                leaf_sha256: [0; 32].into(),
                 serial: Box::new([1]),
                 not_after: expires.at(),
             },

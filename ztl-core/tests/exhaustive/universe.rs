@@ -202,7 +202,7 @@ fn peer(id: &str) -> Peer {
     Peer::assertion(
         Proof::X509 {
             id: SpiffeId::parse(id).expect("an id"),
-            leaf_sha256: [7; 32],
+            leaf_sha256: [7; 32].into(),
             serial: Box::new([1]),
             not_after: Timestamp::MAX,
         },

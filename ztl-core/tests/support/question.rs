@@ -178,7 +178,7 @@ pub(crate) fn peer_until(id: &str, not_after: Timestamp) -> Peer {
     Peer::assertion(
         Proof::X509 {
             id,
-            leaf_sha256: [7; 32],
+            leaf_sha256: [7; 32].into(),
             serial: Box::new([1]),
             not_after,
         },

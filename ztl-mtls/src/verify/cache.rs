@@ -18,9 +18,9 @@ use std::hash::RandomState;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
-use rustls_pki_types::CertificateDer;
 use ztl_core::{Peer, Timestamp};
 
+use super::chain::{Chain, ProvedChain};
 use super::error::Position;
 use super::path::{Found, is_over};
 use super::prover::Purpose;
@@ -46,8 +46,7 @@ pub(crate) struct Under {
 pub(crate) struct Entry {
     hash: u64,
     under: Under,
-    /// Each certificate after its length.
-    chain: Box<[u8]>,
+    chain: ProvedChain,
     found: Found,
     peer: Peer,
     named: OnceLock<Box<[(Position, Named)]>>,
@@ -89,15 +88,24 @@ impl Cache {
                     entry.hash == hash
                         && entry.under == under
                         && entry.holds_at(now)
-                        && entry.is_of(chain)
+                        && entry.chain.is(chain)
                 })
                 .map(Arc::clone)
         })
     }
 
     /// Remembers a path that was proved.
-    pub(crate) fn insert(&self, chain: Chain<'_>, under: Under, found: Found, peer: &Peer) {
-        let Some(hash) = self.hash(chain) else { return };
+    pub(crate) fn insert(
+        &self,
+        presented: Chain<'_>,
+        chain: &ProvedChain,
+        under: Under,
+        found: Found,
+        peer: &Peer,
+    ) {
+        let Some(hash) = self.hash(presented) else {
+            return;
+        };
         let slots = self
             .slots
             .get_or_init(|| (0..self.entries).map(|_| ArcSwapOption::empty()).collect());
@@ -117,7 +125,7 @@ impl Cache {
             slot.store(Some(Arc::new(Entry {
                 hash,
                 under,
-                chain: chain.bytes(),
+                chain: chain.clone(),
                 found,
                 peer: peer.clone(),
                 named: OnceLock::new(),
@@ -158,6 +166,10 @@ impl Entry {
         &self.peer
     }
 
+    pub(crate) const fn chain(&self) -> &ProvedChain {
+        &self.chain
+    }
+
     pub(crate) const fn found(&self) -> &Found {
         &self.found
     }
@@ -168,7 +180,7 @@ impl Entry {
             return Some(named);
         }
         let mut named = Vec::new();
-        for (index, der) in split(&self.chain).enumerate() {
+        for (index, der) in self.chain.iter().enumerate() {
             let position = match index.checked_sub(1) {
                 None => Position::Leaf,
                 Some(place) if self.found.leads_over(place) => Position::Intermediate,
@@ -183,50 +195,6 @@ impl Entry {
         now.as_unix_secs() >= self.found.from.as_unix_secs()
             && !is_over(self.found.holds_until, now)
     }
-
-    fn is_of(&self, chain: Chain<'_>) -> bool {
-        let mut held = split(&self.chain);
-        chain.iter().all(|der| held.next() == Some(der)) && held.next().is_none()
-    }
-}
-
-/// A chain as it was presented.
-#[derive(Clone, Copy)]
-pub(crate) struct Chain<'a> {
-    pub(crate) leaf: &'a CertificateDer<'a>,
-    pub(crate) intermediates: &'a [CertificateDer<'a>],
-}
-
-impl<'a> Chain<'a> {
-    pub(crate) fn iter(self) -> impl Iterator<Item = &'a [u8]> {
-        core::iter::once(self.leaf)
-            .chain(self.intermediates)
-            .map(AsRef::as_ref)
-    }
-
-    fn bytes(self) -> Box<[u8]> {
-        let lengths = self.iter().map(|der| der.len() + LENGTH).sum();
-        let mut bytes = Vec::with_capacity(lengths);
-        for der in self.iter() {
-            // What is remembered is at most 16 KiB long.
-            bytes.extend(u32::try_from(der.len()).unwrap_or(u32::MAX).to_be_bytes());
-            bytes.extend(der);
-        }
-        bytes.into()
-    }
-}
-
-const LENGTH: usize = size_of::<u32>();
-
-/// The certificates of [`Chain::bytes`].
-fn split(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    core::iter::from_fn(move || {
-        let (length, rest) = bytes.split_first_chunk::<LENGTH>()?;
-        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-        let (der, rest) = rest.split_at_checked(length)?;
-        bytes = rest;
-        Some(der)
-    })
 }
 
 impl fmt::Debug for Cache {

@@ -10,6 +10,7 @@ use ::rustls::{CertificateError, DigitallySignedStruct, Error};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use ztl_core::Peer;
 
+use super::chain::Chain;
 use super::error::{ProveError, timestamp};
 use super::proved::Proved;
 use super::prover::{Prover, Purpose, Tls12};
@@ -60,9 +61,13 @@ impl Handshake {
         now: UnixTime,
         purpose: Purpose,
     ) -> Result<(), Error> {
+        let presented = Chain {
+            leaf,
+            intermediates,
+        };
         let proved = self
             .prover
-            .prove_parts(leaf, intermediates, timestamp(now), purpose);
+            .prove_presented(presented, None, timestamp(now), purpose);
         let told = match &proved {
             Ok(_) => Ok(()),
             Err(error) => Err(Error::InvalidCertificate(error.to_certificate_error())),
@@ -120,10 +125,13 @@ impl Handshake {
     }
 
     pub(crate) fn peer(&self) -> Option<Peer> {
+        self.accepted().map(|proved| proved.peer.clone())
+    }
+
+    /// The proof of a peer that holds its key and that the hook took.
+    pub(crate) fn accepted(&self) -> Option<&Proved> {
         match self.outcome.get() {
-            Some(Outcome::Accepted(proved)) if self.failure.get().is_none() => {
-                Some(proved.peer.clone())
-            }
+            Some(Outcome::Accepted(proved)) if self.failure.get().is_none() => Some(proved),
             _ => None,
         }
     }

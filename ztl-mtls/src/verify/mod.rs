@@ -1,6 +1,7 @@
 //! Proving a peer: chain, bundles and time in, [`Peer`](ztl_core::Peer) out; and the two adapters for rustls.
 
 mod cache;
+mod chain;
 mod error;
 mod explain;
 mod handshake;
@@ -11,6 +12,7 @@ mod prover;
 mod rustls;
 mod status;
 
+pub use self::chain::ProvedChain;
 pub use self::error::{Position, ProveError, Unknown};
 pub use self::handshake::{PeerHook, Refused};
 pub use self::proved::{Generations, Proved};

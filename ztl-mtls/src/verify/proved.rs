@@ -2,6 +2,8 @@
 
 use ztl_core::{Peer, Timestamp};
 
+use super::chain::ProvedChain;
+
 /// How often that on which proofs rest was changed. What was proved under other generations is to be proved again (rule 27).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -17,6 +19,7 @@ pub struct Generations {
 #[must_use]
 pub struct Proved {
     pub(crate) peer: Peer,
+    pub(crate) chain: ProvedChain,
     pub(crate) generations: Generations,
     pub(crate) holds_until: Timestamp,
 }
@@ -32,6 +35,12 @@ impl Proved {
     #[must_use]
     pub fn into_peer(self) -> Peer {
         self.peer
+    }
+
+    /// The chain that proved it, to prove it [again](crate::Prover::prove_again).
+    #[must_use]
+    pub const fn chain(&self) -> &ProvedChain {
+        &self.chain
     }
 
     /// The bundles and revocations that it was proved by. While they are those that

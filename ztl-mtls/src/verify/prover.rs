@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use ::rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls_pki_types::CertificateDer;
-use sha2::{Digest, Sha256};
-use ztl_core::{Peer, Proof, Timestamp};
+use ztl_core::{LeafDigest, Peer, Proof, Timestamp};
 
-use super::cache::{self, Cache, Chain, Entry, Under};
+use super::cache::{self, Cache, Entry, Under};
+use super::chain::{Chain, ProvedChain};
 use super::error::{Position, ProveError};
 use super::path;
 use super::proved::{Generations, Proved};
@@ -214,21 +214,47 @@ impl Prover {
         purpose: Purpose,
     ) -> Result<Proved, ProveError> {
         let (leaf, intermediates) = chain.split_first().ok_or(ProveError::NoCertificate)?;
-        self.prove_parts(leaf, intermediates, now, purpose)
-    }
-
-    pub(crate) fn prove_parts(
-        &self,
-        leaf: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: Timestamp,
-        purpose: Purpose,
-    ) -> Result<Proved, ProveError> {
-        check_bounds(leaf, intermediates)?;
-        let chain = Chain {
+        let presented = Chain {
             leaf,
             intermediates,
         };
+        self.prove_presented(presented, None, now, purpose)
+    }
+
+    /// The same for a chain that was proved before, as if it were presented anew. No copy of it is made.
+    ///
+    /// # Errors
+    /// [`ProveError`] names the clause that failed.
+    pub fn prove_again(
+        &self,
+        chain: &ProvedChain,
+        now: Timestamp,
+        purpose: Purpose,
+    ) -> Result<Proved, ProveError> {
+        let certificates: Vec<CertificateDer<'_>> = chain.certificates().collect();
+        let (leaf, intermediates) = certificates
+            .split_first()
+            .ok_or(ProveError::NoCertificate)?;
+        let presented = Chain {
+            leaf,
+            intermediates,
+        };
+        self.prove_presented(presented, Some(chain), now, purpose)
+    }
+
+    /// `kept` is the chain that is presented, where there is a copy of it already.
+    pub(crate) fn prove_presented(
+        &self,
+        presented: Chain<'_>,
+        kept: Option<&ProvedChain>,
+        now: Timestamp,
+        purpose: Purpose,
+    ) -> Result<Proved, ProveError> {
+        let Chain {
+            leaf,
+            intermediates,
+        } = presented;
+        check_bounds(leaf, intermediates)?;
         let (bundles, revocation) = (self.bundles.snapshot(), self.revocation.snapshot());
         let generations = Generations {
             bundles: bundles.generation,
@@ -239,12 +265,13 @@ impl Prover {
             bundles: bundles.generation,
             crls: revocation.crl_generation,
         };
-        let remembered = self.cache.get(chain, under, now);
+        let remembered = self.cache.get(presented, under, now);
         if let Some(entry) = remembered
             && is_denied_nowhere(&entry, &bundles.set, &revocation)
         {
             return Ok(Proved {
                 peer: entry.peer().clone(),
+                chain: entry.chain().clone(),
                 generations,
                 holds_until: entry.found().holds_until,
             });
@@ -264,9 +291,10 @@ impl Prover {
             purpose,
         }
         .run(leaf, &cert, &id, intermediates)?;
+        let chain = kept.map_or_else(|| ProvedChain::of(presented), ProvedChain::clone);
         let proof = Proof::X509 {
             id,
-            leaf_sha256: Sha256::digest(leaf).into(),
+            leaf_sha256: LeafDigest::of(Arc::clone(chain.leaf())),
             serial: cert.serial.into(),
             not_after: found.not_after,
         };
@@ -278,9 +306,10 @@ impl Prover {
             proof,
             "path to an authority of its own trust domain verified",
         );
-        self.cache.insert(chain, under, found, &peer);
+        self.cache.insert(presented, &chain, under, found, &peer);
         Ok(Proved {
             peer,
+            chain,
             generations,
             holds_until: found.holds_until,
         })

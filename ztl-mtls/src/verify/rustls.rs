@@ -70,6 +70,12 @@ impl ClientVerifier {
         self.handshake.error()
     }
 
+    /// The same [`peer`](Self::peer), with what its proof rests on: for those who prove it again while the connection lasts.
+    #[must_use]
+    pub fn proved(&self) -> Option<&Proved> {
+        self.handshake.accepted()
+    }
+
     /// The generation of the bundles that proved the client's chain.
     #[must_use]
     pub fn bundle_generation(&self) -> Option<u64> {
@@ -177,6 +183,12 @@ impl ServerVerifier {
     #[must_use]
     pub fn error(&self) -> Option<ProveError> {
         self.handshake.error()
+    }
+
+    /// The same [`peer`](Self::peer), with what its proof rests on: for those who prove it again while the connection lasts.
+    #[must_use]
+    pub fn proved(&self) -> Option<&Proved> {
+        self.handshake.accepted()
     }
 
     /// The generation of the bundles that proved the server's chain.

@@ -118,11 +118,11 @@ async fn prove(
         (Some(Err(denial)), _) => Err(EgressError::Denied(denial.clone())),
         (Some(Ok(permit)), Ok(stream)) => {
             // T5: the chain was proved before the permit was made, and what proved it may have gone in between.
-            let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-            let chain = chain.iter().map(|one| one.clone().into_owned()).collect();
-            let proved = verifier.generations().zip(verifier.holds_until());
+            let proved = verifier
+                .proved()
+                .ok_or_else(|| unproven("the handshake ended without a proof".to_owned()))?;
             let live = registered.live();
-            if !live.begin(guard, begun, chain, permit.clone(), proved) {
+            if !live.begin(guard, begun, permit.clone(), Some(proved)) {
                 return Err(unproven(
                     "what its proof rests on was changed during the handshake".to_owned(),
                 ));

@@ -5,10 +5,9 @@ use core::task::Waker;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwapOption;
-use rustls_pki_types::CertificateDer;
 use tokio::sync::Notify;
 use ztl_core::{Arrival, Denial, Direction, Flow, FlowPermit, Peer, Reason, Stage, Timestamp};
-use ztl_mtls::{Generations, ProveError, Purpose};
+use ztl_mtls::{Generations, ProveError, Proved, ProvedChain, Purpose};
 
 use super::shown::{Connection, ConnectionState};
 use crate::guard::Guard;
@@ -45,8 +44,8 @@ pub(crate) struct Live {
     /// The change of our own SVID that the handshake fell under, where we showed one.
     own: Option<u64>,
     own_not_after: Timestamp,
-    /// What the peer showed; empty for a caller without SVID on a public port.
-    chain: OnceLock<Box<[CertificateDer<'static>]>>,
+    /// What proved the peer; empty for a caller without SVID on a public port.
+    chain: OnceLock<ProvedChain>,
     grounds: ArcSwapOption<Grounds>,
     state: AtomicU8,
     /// When it is cut though something runs, in milliseconds.
@@ -161,7 +160,7 @@ impl Live {
         }
     }
 
-    /// The handshake is done: the chain that was shown, and how it was judged. Whether that still holds is judged at once where
+    /// The handshake is done: what proved the peer, and how its flow was judged. Whether that still holds is judged at once where
     /// anything changed meanwhile.
     ///
     /// Tells whether it is permitted; where not, that has been recorded.
@@ -169,18 +168,19 @@ impl Live {
         &self,
         guard: &Guard,
         begun: Begun,
-        chain: Box<[CertificateDer<'static>]>,
         permit: FlowPermit,
-        proved: Option<(Generations, Timestamp)>,
+        proved: Option<&Proved>,
     ) -> bool {
-        let until = proved.map_or(Timestamp::MAX, |(_, until)| until);
-        let _ = self.chain.set(chain);
+        let until = proved.map_or(Timestamp::MAX, Proved::holds_until);
+        if let Some(proved) = proved {
+            let _ = self.chain.set(proved.chain().clone());
+        }
         self.grounds.store(Some(Arc::new(Grounds {
             until: until.min(permit.expires_at()),
             permit,
             epoch: begun.epoch,
             trust: begun.trust,
-            generations: proved.map(|(generations, _)| generations),
+            generations: proved.map(Proved::generations),
         })));
         !self.is_stale(guard, guard.now()) || self.judge(guard).is_ok()
     }
@@ -239,18 +239,16 @@ impl Live {
                 Direction::Ingress => Purpose::Client,
                 Direction::Egress => Purpose::Server,
             };
-            let chain = self.chain.get().map_or(&[][..], |chain| chain);
             let proofs = guard.prover().generations();
             let kept = last
                 .as_ref()
                 .filter(|last| last.generations == Some(proofs) && now < last.until);
-            let (proved, generations, until) = if chain.is_empty() {
-                (None, None, Timestamp::MAX)
-            } else if let Some(last) = kept {
+            let chain = self.chain.get();
+            let (proved, generations, until) = if let (Some(_), Some(last)) = (chain, kept) {
                 // Nothing that it rests on has changed but the policy: the proof stands.
                 (last.permit.peer().cloned(), Some(proofs), last.until)
-            } else {
-                let proved = guard.prover().prove_chain(chain, now, purpose);
+            } else if let Some(chain) = chain {
+                let proved = guard.prover().prove_again(chain, now, purpose);
                 let proved = proved.map_err(|error| {
                     let (stage, reason) = reason_of(&error);
                     let denial = refuse(peer, stage, reason);
@@ -259,6 +257,8 @@ impl Live {
                 })?;
                 let (under, until) = (proved.generations(), proved.holds_until());
                 (Some(proved.into_peer()), Some(under), until)
+            } else {
+                (None, None, Timestamp::MAX)
             };
             let permit = match &self.named {
                 None => engine.permit_flow(&self.flow(guard, proved.as_ref()), now)?,

@@ -26,7 +26,7 @@ mod task;
 pub(crate) use asking::Asking;
 #[cfg(any(feature = "client", feature = "serve"))]
 pub(crate) use connection::{Begun, Live, State};
-#[cfg(feature = "client")]
+#[cfg(any(feature = "client", feature = "serve"))]
 pub(crate) use registry::Registered;
 pub(crate) use registry::Registry;
 #[cfg(feature = "serve")]

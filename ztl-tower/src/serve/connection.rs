@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 use tower_service::Service;
 
 use super::activity::{Activity, Verdict};
@@ -22,8 +23,8 @@ use super::listener::Knock;
 use super::place::Place;
 use super::running::Running;
 use crate::authorize::{Authorize, ResponseBody};
-use crate::guard::Guard;
-use crate::live::{self, Asking, Carried, Live, Registry, Revocable, State, Tasks};
+use crate::guard::{Guard, Limits};
+use crate::live::{self, Asking, Carried, Live, Registered, Registry, Revocable, State, Tasks};
 
 /// Largest header section of a request, in bytes.
 const MAX_HEADER_BYTES: u32 = 32 * 1024;
@@ -52,32 +53,15 @@ pub(super) async fn serve<S, B>(
     let registered = Registry::register(guard, door.begins(remote));
     let live = Arc::clone(registered.live());
     let knock = Knock { stream, remote };
-    let Some(stream) = door.admit(knock, &live, &mut place).await else {
+    // On the heap, so that what a handshake needs is given back with its end and an idle connection does not hold it.
+    let Some(stream) = Box::pin(door.admit(knock, &live, &mut place)).await else {
         return;
     };
-    let registered = registered.keep(place);
-    // RFC 9113 §3.2: HTTP/2 over TLS is what ALPN says, so nothing waits for a first byte to tell.
-    let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let activity = Activity::new();
-    let service = Carry {
-        guard: guard.clone(),
-        live: Arc::clone(&live),
-        carried: if two {
-            Carried::AmongOthers
-        } else {
-            Carried::Alone
-        },
-        activity: activity.clone(),
-        inner: Authorize::new(app, guard.clone()),
-    };
-    let builder = if two {
-        builder(guard).http2_only()
-    } else {
-        builder(guard).http1_only()
-    };
-    let stream = TokioIo::new(Revocable::new(stream, registered));
-    let service = TowerToHyperService::new(service);
-    let mut connection = pin!(builder.serve_connection_with_upgrades(stream, service));
+    let registered = registered.keep(place);
+    let (connection, carried) = begin(door, stream, registered, &activity, app);
+    let two = carried == Carried::AmongOthers;
+    let mut connection = pin!(connection);
     let mut draining = false;
     let mut cut = pin!(tokio::time::sleep(Duration::MAX));
     let mut quiet = pin!(tokio::time::sleep(guard.limits().header));
@@ -117,8 +101,64 @@ pub(super) async fn serve<S, B>(
     }
 }
 
-fn builder(guard: &Guard) -> auto::Builder<Tasks> {
-    let limits = guard.limits();
+type Served<'a, S> = auto::UpgradeableConnection<
+    'a,
+    TokioIo<Revocable<TlsStream<TcpStream>>>,
+    TowerToHyperService<Carry<S>>,
+    Tasks,
+>;
+
+/// Has hyper take a connection that was let in. No part of the task that waits for it: what this borrows would be kept there for
+/// as long as the connection.
+fn begin<'a, S, B>(
+    door: &'a Door,
+    stream: TlsStream<TcpStream>,
+    registered: Registered,
+    activity: &Activity,
+    app: S,
+) -> (Served<'a, S>, Carried)
+where
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
+{
+    // RFC 9113 §3.2: HTTP/2 over TLS is what ALPN says, so nothing waits for a first byte to tell.
+    let (builder, carried) = if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        (&door.protocols.two, Carried::AmongOthers)
+    } else {
+        (&door.protocols.one, Carried::Alone)
+    };
+    let service = Carry {
+        guard: door.guard.clone(),
+        live: Arc::clone(registered.live()),
+        carried,
+        activity: activity.clone(),
+        inner: Authorize::new(app, door.guard.clone()),
+    };
+    let stream = TokioIo::new(Revocable::new(stream, registered));
+    let service = TowerToHyperService::new(service);
+    let connection = builder.serve_connection_with_upgrades(stream, service);
+    (connection, carried)
+}
+
+/// How each protocol is served, the same for all connections of a listener.
+pub(super) struct Protocols {
+    one: auto::Builder<Tasks>,
+    two: auto::Builder<Tasks>,
+}
+
+impl Protocols {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            one: builder(limits).http1_only(),
+            two: builder(limits).http2_only(),
+        }
+    }
+}
+
+fn builder(limits: &Limits) -> auto::Builder<Tasks> {
     let mut builder = auto::Builder::new(Tasks);
     builder
         .http1()

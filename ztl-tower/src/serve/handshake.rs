@@ -15,9 +15,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
-use ztl_core::{Arrival, Denial, Flow, FlowPermit, Reason, SpiffeId, Stage, Timestamp};
-use ztl_mtls::{ClientVerifier, Generations, Refused};
+use ztl_core::{Arrival, Denial, Flow, FlowPermit, Reason, SpiffeId, Stage};
+use ztl_mtls::{ClientVerifier, Proved, Refused};
 
+use super::connection::Protocols;
 use super::error::ServeError;
 use super::listener::Knock;
 use super::overflow::Overflow;
@@ -31,6 +32,7 @@ use crate::live::{Begun, Live};
 /// What a connection has to pass.
 pub(super) struct Door {
     pub(super) guard: Guard,
+    pub(super) protocols: Protocols,
     port: u16,
     kind: Kind,
     computing: Semaphore,
@@ -48,8 +50,8 @@ enum Kind {
     Public(Arc<ServerConfig>),
 }
 
-/// A stream, and what the proof of its client rests on, where it proved itself.
-type Shaken = (TlsStream<TcpStream>, Option<(Generations, Timestamp)>);
+/// A stream, and the proof of its client, where it proved itself.
+type Shaken = (TlsStream<TcpStream>, Option<Proved>);
 
 /// How the flow was judged within the handshake.
 type Judged = Arc<OnceLock<Result<FlowPermit, Denial>>>;
@@ -70,6 +72,7 @@ impl Door {
         let limits = guard.limits();
         Self {
             guard: guard.clone(),
+            protocols: Protocols::new(&limits),
             port,
             kind,
             computing: Semaphore::new(limits.handshakes),
@@ -163,11 +166,9 @@ impl Door {
                     part(stream).await;
                     return None;
                 }
-                let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-                let chain = chain.iter().map(|one| one.clone().into_owned()).collect();
                 // A chain is proved before the handshake ends, at the client's own pace: where anything changed since, it is
                 // proved again.
-                let begins = live.begin(&self.guard, begun, chain, permit.clone(), proved);
+                let begins = live.begin(&self.guard, begun, permit.clone(), proved.as_ref());
                 return begins.then_some(stream);
             }
             (Some(_), shaken) => shaken.ok().and_then(Result::err),
@@ -210,14 +211,16 @@ impl Door {
                 ALPN,
             )
             .map_err(|_| silent())?;
-            return self
+            let stream = self
                 .compute(start.into_stream(Arc::new(config)).into_fallible())
                 .await
-                .map(|stream| (stream, verifier.generations().zip(verifier.holds_until())))
                 .map_err(|failed| Failed {
                     error: verifier.error(),
                     stream: failed.map(|(_, stream)| stream),
-                });
+                })?;
+            // rustls asked the verifier, or the handshake would have failed.
+            let proved = verifier.proved().cloned().ok_or_else(silent)?;
+            return Ok((stream, Some(proved)));
         };
         self.compute(start.into_stream(config).into_fallible())
             .await

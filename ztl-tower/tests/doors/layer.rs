@@ -43,7 +43,7 @@ async fn t19_a_request_that_was_rewritten_after_it_was_judged_is_denied() {
     let peer = ztl_core::Peer::assertion(
         ztl_core::Proof::X509 {
             id: support::id("/caller"),
-            leaf_sha256: [0; 32],
+            leaf_sha256: [0; 32].into(),
             serial: Box::new([1]),
             not_after: ztl_core::Timestamp::MAX,
         },
@@ -109,7 +109,7 @@ fn vouched(path: &str) -> ztl_core::Peer {
     ztl_core::Peer::assertion(
         ztl_core::Proof::X509 {
             id: support::id(path),
-            leaf_sha256: [0; 32],
+            leaf_sha256: [0; 32].into(),
             serial: Box::new([1]),
             not_after: ztl_core::Timestamp::MAX,
         },
