@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use rustls_pki_types::CertificateDer;
-use ztl_core::{MAX_ID_BYTES, Peer, Proof, Reason, SpiffeId, Stage, Timestamp};
+use ztl_core::{MAX_ID_BYTES, Peer, Proof, SpiffeId, Stage, Timestamp};
 use ztl_mtls::{MAX_CHAIN, ProveError, Purpose};
 
 use crate::boundary::{Fault, Refusal, array, export, sized, ztl_str};
