@@ -195,6 +195,7 @@ fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
         if let Some(claims) = &claims {
             evidence = evidence.with_claims(claims);
         }
+        evidence.trust_score = guard.trust_score(&flow, claims.as_ref(), now);
         let permitted = match &asking {
             Some(asking) => {
                 let renew = || asking.renew(guard);

@@ -45,6 +45,8 @@ pub struct GuardBuilder {
     source_addr: Option<IpAddr>,
     #[cfg(feature = "jwt")]
     tokens: Option<ztl_authz::jwt::TokenVerifier>,
+    #[cfg(feature = "trust")]
+    pub(super) signals: super::signals::SignalsFrom,
     #[cfg(feature = "dev-ca")]
     dev_authority: bool,
     limits: Limits,
@@ -81,6 +83,8 @@ impl GuardBuilder {
             source_addr: None,
             #[cfg(feature = "jwt")]
             tokens: None,
+            #[cfg(feature = "trust")]
+            signals: super::signals::SignalsFrom::default(),
             #[cfg(feature = "dev-ca")]
             dev_authority: false,
             limits: Limits::default(),
@@ -287,6 +291,13 @@ impl GuardBuilder {
         if !verifies_tokens && policy.workload_reads_token(&self.name) {
             return Err(BuildError::NoTokenVerifier(self.name.into()));
         }
+        #[cfg(feature = "trust")]
+        let (signals, signal_files) = self.signals.open(&policy).await?;
+        #[cfg(not(feature = "trust"))]
+        if policy.scorer().is_some() {
+            let why = "build with the feature `trust`, and say where they come from";
+            return Err(BuildError::Signals(why.into()));
+        }
         if set.iter().next().is_none() {
             return Err(missing(
                 "trust bundle",
@@ -330,6 +341,8 @@ impl GuardBuilder {
             source_addr: self.source_addr,
             #[cfg(feature = "jwt")]
             tokens: self.tokens,
+            #[cfg(feature = "trust")]
+            signals,
             limits: self.limits,
             clock: self.clock,
             changes: watch::Sender::new(0),
@@ -349,6 +362,8 @@ impl GuardBuilder {
             expiry: ExpiryWatch::new(),
             on_expiry: self.on_expiry,
             revocation: revocation_files,
+            #[cfg(feature = "trust")]
+            signals: signal_files,
         }
         .spawn(&guard.0, self.reload_every);
         Ok(guard)

@@ -86,6 +86,9 @@ pub enum BuildError {
         "the policy asks for a token from callers of `{0}`, and the guard has no token verifier; call `token_verifier`, with the feature `jwt`"
     )]
     NoTokenVerifier(String),
+    /// The policy weighs signals, and they come from nowhere or cannot be read.
+    #[error("the signals that `[trust]` weighs cannot be had: {0}")]
+    Signals(#[source] Box<dyn core::error::Error + Send + Sync>),
     /// The engine could not be made.
     #[error(transparent)]
     Engine(#[from] ztl_core::EngineError),

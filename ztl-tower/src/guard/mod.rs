@@ -3,6 +3,8 @@
 mod builder;
 mod error;
 mod revocation;
+#[cfg(feature = "trust")]
+mod signals;
 mod sources;
 
 use core::fmt;
@@ -57,6 +59,8 @@ pub(crate) struct Inner {
     source_addr: Option<IpAddr>,
     #[cfg(feature = "jwt")]
     tokens: Option<ztl_authz::jwt::TokenVerifier>,
+    #[cfg(feature = "trust")]
+    signals: ztl_authz::trust::Signals,
     limits: Limits,
     clock: Clock,
     changes: watch::Sender<u64>,
@@ -287,6 +291,28 @@ impl Guard {
     fn trust_changed(&self) {
         self.0.engine.withdraw_flows();
         self.changed();
+    }
+
+    /// Scores may be others now: what is open is judged again.
+    #[cfg(feature = "trust")]
+    pub(crate) fn signals_changed(&self) {
+        self.changed();
+    }
+
+    /// Without sources of signals nobody has a score.
+    #[cfg(not(feature = "trust"))]
+    pub(crate) const fn trust_score(
+        &self,
+        _flow: &ztl_core::FlowPermit,
+        _claims: Option<&ztl_core::Claims>,
+        _now: Timestamp,
+    ) -> Option<ztl_core::TrustScore> {
+        None
+    }
+
+    #[cfg(all(feature = "serve", not(feature = "trust")))]
+    pub(crate) const fn signal_generation(&self) -> u64 {
+        0
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -21,6 +21,8 @@ pub(super) struct Requests {
     upgraded: Mutex<Option<Arc<Request>>>,
     /// The policy under which they were judged.
     epoch: AtomicU64,
+    /// What was known of callers by then.
+    signals: AtomicU64,
     /// When the first thing that one of them rests on expires, in milliseconds.
     due: AtomicU64,
 }
@@ -32,14 +34,17 @@ impl Requests {
             next: AtomicU64::new(0),
             upgraded: Mutex::default(),
             epoch: AtomicU64::new(epoch),
+            signals: AtomicU64::new(0),
             due: AtomicU64::new(u64::MAX),
         }
     }
 
-    /// Judges those again that rest on an earlier policy, or all where something that one rests on has expired (T15).
+    /// Judges those again that rest on an earlier policy or on earlier signals, or all where something that one rests on has expired (T15).
     pub(super) fn sweep(&self, guard: &Guard, now: Timestamp) {
         let epoch = guard.engine().epoch();
+        let signals = guard.signal_generation();
         let changed = self.epoch.swap(epoch, Ordering::AcqRel) != epoch;
+        let changed = self.signals.swap(signals, Ordering::AcqRel) != signals || changed;
         let expired = now.as_unix_millis() >= self.due.load(Ordering::Acquire);
         if !changed && !expired {
             return;
@@ -164,10 +169,12 @@ impl Request {
             if let Some(claims) = &asked.claims {
                 evidence = evidence.with_claims(claims);
             }
+            let now = guard.now();
+            evidence.trust_score = guard.trust_score(&flow, asked.claims.as_ref(), now);
             let renew = || self.live.current(guard);
             guard
                 .engine()
-                .authorize_or_renew(&flow, renew, &action, &evidence, guard.now())
+                .authorize_or_renew(&flow, renew, &action, &evidence, now)
         };
         match judged {
             Ok(permit) => self.holds_until(&permit),

@@ -1,11 +1,10 @@
-//! Why a policy file was not taken.
+//! Why a file was not taken.
 
 use std::path::PathBuf;
 
 use thiserror::Error;
-use ztl_core::policy::MAX_DOCUMENT_BYTES;
 
-/// Why a policy file was not taken.
+/// Why a file that is read again and again was not taken.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum FileError {
@@ -23,11 +22,13 @@ pub enum FileError {
         /// The file.
         path: PathBuf,
     },
-    /// It is larger than [`MAX_DOCUMENT_BYTES`].
-    #[error("`{path}` has more than {MAX_DOCUMENT_BYTES} bytes")]
+    /// It is larger than what is read of such a file.
+    #[error("`{path}` has more than {limit} bytes")]
     TooLarge {
         /// The file.
         path: PathBuf,
+        /// How many bytes are read.
+        limit: usize,
     },
     /// It is not UTF-8.
     #[error("`{path}` is not UTF-8")]

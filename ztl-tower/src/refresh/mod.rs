@@ -1,4 +1,4 @@
-//! What changes while the service runs: the files of the policy and of revocations, and what the sources of our SVID and our
+//! What changes while the service runs: the files of the policy, of revocations and of signals, and what the sources of our SVID and our
 //! bundles give.
 //!
 //! A file is taken when two reads a moment apart agree, is checked whole before anything of it is used, and where it is
@@ -7,9 +7,12 @@
 
 mod error;
 mod expiry;
+mod file;
 mod nudge;
 mod policy;
 mod revocation;
+#[cfg(feature = "trust")]
+mod signals;
 mod sources;
 
 use core::time::Duration;
@@ -23,6 +26,8 @@ pub use error::FileError;
 pub(crate) use expiry::OnExpiry;
 pub(crate) use policy::PolicyFile;
 pub(crate) use revocation::RevocationFiles;
+#[cfg(feature = "trust")]
+pub(crate) use signals::{SignalFile, SignalFiles};
 pub(crate) use sources::Sources;
 
 use crate::guard::{Guard, Inner};
@@ -35,6 +40,8 @@ pub(crate) struct Refresh {
     pub(crate) expiry: ExpiryWatch,
     pub(crate) on_expiry: Option<OnExpiry>,
     pub(crate) revocation: RevocationFiles,
+    #[cfg(feature = "trust")]
+    pub(crate) signals: SignalFiles,
 }
 
 impl Refresh {
@@ -56,6 +63,8 @@ impl Refresh {
                 if look == Look::All {
                     self.policy(&guard).await;
                     self.revocation.look(&guard).await;
+                    #[cfg(feature = "trust")]
+                    self.signals.look(&guard).await;
                 }
                 self.sources.look(&guard, look).await;
                 self.expiry(&guard);

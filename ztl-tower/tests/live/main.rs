@@ -5,6 +5,7 @@
 mod crl;
 mod requests;
 mod rotation;
+mod score;
 mod token;
 mod trust;
 

@@ -1,0 +1,99 @@
+//! What is known of callers: the sources of the signals that the policy's `[trust]` weighs.
+
+use std::path::PathBuf;
+
+use tokio::task::JoinError;
+use ztl_authz::trust::{MAX_TABLE_BYTES, SharedTable, Signals, Whom};
+use ztl_core::policy::Policy;
+use ztl_core::{Claims, FlowPermit, Timestamp, TrustScore};
+
+use super::{BuildError, Guard, GuardBuilder};
+use crate::refresh::{SignalFile, SignalFiles};
+
+/// What the builder was told of signals.
+#[derive(Default)]
+pub(super) struct SignalsFrom {
+    signals: Signals,
+    files: Vec<(PathBuf, SharedTable)>,
+}
+
+impl SignalsFrom {
+    /// Reads the files for the first time. What the policy weighs has to come from somewhere.
+    pub(super) async fn open(self, policy: &Policy) -> Result<(Signals, SignalFiles), BuildError> {
+        let refused = |error: Box<dyn core::error::Error + Send + Sync>| BuildError::Signals(error);
+        self.signals
+            .check(policy)
+            .map_err(|error| refused(error.into()))?;
+        let files = self
+            .files
+            .into_iter()
+            .map(|(path, table)| SignalFile::new(path, MAX_TABLE_BYTES, table))
+            .collect();
+        let (files, loaded) =
+            crate::refresh::off_thread(SignalFiles::new(files), SignalFiles::load)
+                .await
+                .map_err(|error: JoinError| refused(error.into()))?;
+        loaded.map_err(refused)?;
+        Ok((self.signals, files))
+    }
+}
+
+impl GuardBuilder {
+    /// Where the signals come from that the policy's `[trust]` weighs. The guard makes the trust score of each request of them;
+    /// where one changes, running requests are judged again within a second (law 8).
+    pub fn signals(mut self, signals: Signals) -> Self {
+        self.signals.signals = signals;
+        self.signals.files.clear();
+        self
+    }
+
+    /// Takes the signals of these names from a file, a [`SignalTable`](ztl_authz::trust::SignalTable) in JSON, read again when it
+    /// changes. Call it after [`signals`](Self::signals), once a file.
+    ///
+    /// A file that group or others may write is refused. A changed one that is broken takes nothing back: the last good one stays
+    /// until its signals are too old, and an error event says so.
+    pub fn signal_file<'a>(
+        mut self,
+        names: impl IntoIterator<Item = &'a str>,
+        path: impl Into<PathBuf>,
+    ) -> Self {
+        let table = SharedTable::new();
+        for name in names {
+            self.signals.signals = self.signals.signals.with(name, table.clone());
+        }
+        self.signals.files.push((path.into(), table));
+        self
+    }
+}
+
+impl Guard {
+    /// How far whoever asks is trusted now; none where the policy weighs nothing.
+    pub(crate) fn trust_score(
+        &self,
+        flow: &FlowPermit,
+        claims: Option<&Claims>,
+        now: Timestamp,
+    ) -> Option<TrustScore> {
+        let policy = self.engine().policy();
+        let scorer = policy.scorer()?;
+        let peer = flow.peer().map(ztl_core::Peer::id);
+        // A signal speaks of the workload, by whichever name it comes (T13).
+        let peer = peer.map(|id| {
+            policy
+                .workload_by_id(id)
+                .map_or(id, ztl_core::policy::Workload::id)
+        });
+        let whom = peer.map_or_else(Whom::nobody, Whom::peer);
+        let whom = match claims {
+            Some(claims) => whom.with_claims(claims),
+            None => whom,
+        };
+        Some(self.0.signals.score(scorer, whom, now))
+    }
+
+    /// Changes whenever a score may have.
+    #[cfg(feature = "serve")]
+    pub(crate) fn signal_generation(&self) -> u64 {
+        self.0.signals.generation()
+    }
+}

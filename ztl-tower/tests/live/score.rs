@@ -1,0 +1,146 @@
+//! A trust score that falls while a request runs.
+
+use std::path::{Path, PathBuf};
+
+use ztl_tower::BuildError;
+
+use super::*;
+
+const TRUST: &str = "[trust]\nbase = 20\n[trust.signals.device]\nweight = 80\nmax_age = \"10m\"\n[[permit]]\nname = \"reads\"";
+
+/// The document with streams that ask for a score of 60.
+fn scored(policy: &str) -> Policy {
+    let streams = "\"websocket /chat\"]";
+    let asks = format!("{streams}\nrequire = {{ trust_score = 60 }}");
+    let policy = policy.replace(streams, &asks);
+    let policy = policy.replace("[[permit]]\nname = \"reads\"", TRUST);
+    Policy::from_toml(&policy).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn write(file: &Path, text: &str) {
+    let new = file.with_extension("new");
+    std::fs::write(&new, text).expect("write");
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&new, mode).expect("mode");
+    }
+    std::fs::rename(new, file).expect("rename");
+}
+
+fn table(value: u8) -> String {
+    let observed_at = now().as_unix_secs();
+    format!(
+        r#"{{"source": "mdm", "signals": [{{"name": "device", "peer": "spiffe://prod.example/caller",
+            "value": {value}, "observed_at": {observed_at}}}]}}"#
+    )
+}
+
+fn file(test: &str) -> PathBuf {
+    let name = format!("signals-{test}-{}.json", std::process::id());
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn law_8_a_stream_is_cut_and_the_next_request_denied_when_the_score_falls() {
+    let signals = file("falls");
+    write(&signals, &table(90));
+    let db = Db::with(|builder| {
+        let often = builder.reload_every(Duration::from_millis(50));
+        often.signal_file(["device"], &signals)
+    })
+    .await;
+    db.guard.swap_policy(scored(&db.mesh.policy)).expect("swap");
+    let mut two = db.two().await;
+    let mut feed = two.send_request(ask("/feed")).await.expect("feed");
+    assert_eq!(feed.status(), StatusCode::OK);
+    feed.frame().await.expect("frame").expect("data");
+    assert_eq!(db.running.count(), 1);
+
+    write(&signals, "{\"source\": \"mdm\"}");
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert_eq!(db.running.count(), 1, "a broken table takes nothing back");
+
+    let since = Instant::now();
+    write(&signals, &table(40));
+    until("it is cut", || db.running.count() == 0).await;
+    assert!(since.elapsed() < AT_ONCE, "{:?}", since.elapsed());
+    assert!(!matches!(feed.frame().await, Some(Ok(_))));
+    assert_eq!(status(&mut two, "/feed").await, StatusCode::FORBIDDEN);
+    assert_eq!(
+        status(&mut two, "/v1/x").await,
+        StatusCode::OK,
+        "what asks for no score goes on, on the same connection"
+    );
+
+    write(&signals, &table(100));
+    let mut again = false;
+    for _ in 0..40 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let response = two.send_request(ask("/feed")).await.expect("feed");
+        if response.status() == StatusCode::OK {
+            again = true;
+            break;
+        }
+    }
+    assert!(again, "who is trusted again is let in again");
+    let recorded = reasons(&db.audit);
+    assert!(
+        recorded.contains(&"requirement_unmet".to_owned()),
+        "{recorded:?}"
+    );
+    std::fs::remove_file(signals).expect("remove");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t4_a_signal_that_gets_too_old_takes_the_stream_with_it() {
+    let signals = file("ages");
+    write(&signals, &table(100));
+    let db = Db::with(|builder| builder.signal_file(["device"], &signals)).await;
+    db.guard.swap_policy(scored(&db.mesh.policy)).expect("swap");
+    let mut two = db.two().await;
+    let mut feed = two.send_request(ask("/feed")).await.expect("feed");
+    assert_eq!(feed.status(), StatusCode::OK);
+    feed.frame().await.expect("frame").expect("data");
+    db.ahead.store(590 * 1000, Ordering::SeqCst);
+    assert_eq!(status(&mut two, "/v1/x").await, StatusCode::OK);
+    assert_eq!(db.running.count(), 1);
+    db.ahead.store(602 * 1000, Ordering::SeqCst);
+    until("it is cut", || db.running.count() == 0).await;
+    assert_eq!(status(&mut two, "/v1/x").await, StatusCode::OK);
+    std::fs::remove_file(signals).expect("remove");
+}
+
+#[tokio::test]
+async fn a_guard_whose_policy_weighs_what_nobody_gives_is_not_built() {
+    let mesh = Mesh::new(&policy(8443));
+    let audit = Arc::new(MemorySink::new(9));
+    let build = async |signals: Option<&Path>| {
+        let builder = mesh
+            .builder("db", "/db", &audit)
+            .policy(scored(&mesh.policy));
+        let builder = match signals {
+            Some(path) => builder.signal_file(["device"], path),
+            None => builder,
+        };
+        builder.build().await.expect_err("refused")
+    };
+    let error = build(None).await;
+    assert!(matches!(error, BuildError::Signals(_)), "{error}");
+    assert!(error.to_string().contains("the signal `device`"), "{error}");
+    let signals = file("bad");
+    let error = build(Some(&signals)).await.to_string();
+    assert!(error.contains("could not be read"), "{error}");
+    write(&signals, "{}");
+    let error = build(Some(&signals)).await.to_string();
+    assert!(error.contains("has no `source`"), "{error}");
+    #[cfg(unix)]
+    {
+        write(&signals, &table(1));
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o664);
+        std::fs::set_permissions(&signals, open).expect("mode");
+        let error = build(Some(&signals)).await.to_string();
+        assert!(error.contains("chmod go-w"), "{error}");
+    }
+    std::fs::remove_file(signals).expect("remove");
+}
