@@ -41,6 +41,9 @@ pub enum Measure {
 
 /// Watches the decisions of this process, and says of each caller how it behaves. Clones share what they saw.
 ///
+/// A decision counts for the most specific identity that was proved (T33): for the user, as it came through this workload, where a
+/// token was verified; for the workload where none was read; for nobody where one was wanted and none was good.
+///
 /// It remembers nothing over a restart: a caller is not known until its first decision, and is forgotten when it was silent for
 /// the window. At most 10 240 callers are watched, in about 8 MiB.
 ///
@@ -115,19 +118,18 @@ impl Behaviour {
         }
         let part = self.part(record.time());
         let kind = self.0.hasher.hash_one(kind(record));
-        let subject = record.subject();
-        let subject = subject.map(|(issuer, subject)| About::Subject { issuer, subject });
-        for about in record.peer().map(About::Peer).into_iter().chain(subject) {
-            let key = self.key(about);
-            let mut shard = self.shard(key);
-            if !shard.contains_key(&key) && shard.len() >= MAX_CALLERS / SHARDS {
-                let quiet = shard.iter().min_by_key(|(_, track)| track.last);
-                let quiet = quiet.map(|(key, _)| *key);
-                quiet.map(|quiet| shard.remove(&quiet));
-            }
-            let track = shard.entry(key).or_default();
-            track.count(part, !record.is_permit(), kind);
+        let Some(about) = answerable(record) else {
+            return;
+        };
+        let key = self.key(about);
+        let mut shard = self.shard(key);
+        if !shard.contains_key(&key) && shard.len() >= MAX_CALLERS / SHARDS {
+            let quiet = shard.iter().min_by_key(|(_, track)| track.last);
+            let quiet = quiet.map(|(key, _)| *key);
+            quiet.map(|quiet| shard.remove(&quiet));
         }
+        let track = shard.entry(key).or_default();
+        track.count(part, !record.is_permit(), kind);
     }
 
     fn part(&self, at: Timestamp) -> u64 {
@@ -153,6 +155,25 @@ impl fmt::Debug for Behaviour {
             .field("usual", &self.0.usual)
             .finish_non_exhaustive()
     }
+}
+
+/// Who answers for a decision: the most specific identity that was proved (T33). A user by this very workload, so that a shared
+/// gateway does not fall by what its users do, nor a user by what another gateway does; the workload where no token was read;
+/// and nobody where a token was wanted and none was good.
+fn answerable<'a>(record: &Record<'a>) -> Option<About<'a>> {
+    let through = record.peer();
+    if let Some((issuer, subject)) = record.subject() {
+        return Some(About::Subject {
+            issuer,
+            subject,
+            through,
+        });
+    }
+    let of_token = matches!(
+        record.lack(),
+        Some(Lack::Token | Lack::Subject | Lack::Actors | Lack::Scope | Lack::Claim | Lack::Mfa)
+    );
+    through.filter(|_| !of_token).map(About::Peer)
 }
 
 /// What kind of thing was asked: no path in full, since ids in it are new every time.

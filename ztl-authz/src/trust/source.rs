@@ -18,6 +18,8 @@ pub enum About<'a> {
         issuer: &'a str,
         /// `sub`.
         subject: &'a str,
+        /// The workload that brought the token, where it was proved.
+        through: Option<&'a SpiffeId>,
     },
 }
 
@@ -58,9 +60,11 @@ impl<'a> Whom<'a> {
     pub fn about(&self, of: Of) -> Option<About<'a>> {
         match of {
             Of::Peer => self.peer.map(About::Peer),
-            Of::Subject => self
-                .subject
-                .map(|(issuer, subject)| About::Subject { issuer, subject }),
+            Of::Subject => self.subject.map(|(issuer, subject)| About::Subject {
+                issuer,
+                subject,
+                through: self.peer,
+            }),
             _ => None,
         }
     }

@@ -179,7 +179,9 @@ impl SignalSource for SignalTable {
         let of = self.0.get(name)?;
         let key = match about {
             About::Peer(id) => Key::Peer(id.clone()),
-            About::Subject { issuer, subject } => Key::Subject(issuer.into(), subject.into()),
+            About::Subject {
+                issuer, subject, ..
+            } => Key::Subject(issuer.into(), subject.into()),
         };
         of.get(&key).cloned()
     }

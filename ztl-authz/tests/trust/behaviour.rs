@@ -5,7 +5,7 @@ use core::time::Duration;
 use ztl_authz::trust::{About, Behaviour, Measure, Signals, Whom};
 use ztl_core::audit::MemorySink;
 use ztl_core::{
-    Action, Arrival, Engine, Evidence, Flow, Peer, Proof, SpiffeId, Timestamp, Verdict,
+    Action, Arrival, Claims, Engine, Evidence, Flow, Peer, Proof, SpiffeId, Timestamp, Verdict,
 };
 
 use super::{NOW, id, policy};
@@ -32,6 +32,19 @@ fn peer(id: &SpiffeId) -> Peer {
     Peer::assertion(proof, "test")
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test vouches for its own claims"
+)]
+fn claims(user: &str) -> Claims {
+    let claims = serde_json::json!({ "iss": "https://idp.example", "sub": user });
+    Claims::assertion(
+        claims.as_object().expect("object").clone(),
+        Timestamp::MAX,
+        "test",
+    )
+}
+
 impl Run {
     fn new() -> Self {
         let policy = policy("[trust.signals.calm]\nweight = 100\nmax_age = 60\n");
@@ -47,13 +60,19 @@ impl Run {
     }
 
     fn ask(&self, of: &SpiffeId, path: &str, now: Timestamp) -> Verdict {
+        self.ask_for(of, None, path, now)
+    }
+
+    fn ask_for(&self, of: &SpiffeId, user: Option<&str>, path: &str, now: Timestamp) -> Verdict {
         let peer = peer(of);
+        let claims = user.map(claims);
         let flow = Flow::ingress("one", 8443, Arrival::unknown(), Some(&peer));
         let permit = self.engine.permit_flow(&flow, now).expect("flow");
         let policy = self.engine.policy();
         let scorer = policy.scorer().expect("[trust]");
         let score = self.signals.score(scorer, Whom::peer(of), now);
-        let evidence = Evidence::none().with_trust_score(score);
+        let mut evidence = Evidence::none().with_trust_score(score);
+        evidence.claims = claims.as_ref();
         let action = Action::request("GET", path).expect("path");
         match self.engine.authorize(&permit, &action, &evidence, now) {
             Ok(_) => Verdict::Permit,
@@ -167,4 +186,32 @@ fn a_clock_that_is_set_back_loses_nothing() {
     run.ask(&client, "/open/a", later(30));
     run.ask(&client, "/open/a", later(1));
     assert_eq!(run.value(Measure::Rate, &client, later(30)), Some(2));
+}
+
+#[test]
+fn t33_a_gateway_does_not_fall_by_what_its_users_do() {
+    let run = Run::new();
+    let (gateway, other) = (id("/gateway"), id("/other"));
+    let user = |through, subject| About::Subject {
+        issuer: "https://idp.example",
+        subject,
+        through,
+    };
+    for _ in 0..20 {
+        assert_eq!(run.ask(&gateway, "/open/a", NOW), Verdict::Permit);
+    }
+    for n in 0..40 {
+        let path = format!("/users/{n}");
+        assert_eq!(
+            run.ask_for(&gateway, Some("mallory"), &path, NOW),
+            Verdict::Deny
+        );
+        // A token that is missing or bad: whose doing that is was not proved.
+        assert_eq!(run.ask_for(&gateway, None, "/users/x", NOW), Verdict::Deny);
+    }
+    assert_eq!(run.value(Measure::Denials, &gateway, NOW), Some(0));
+    let denials = |about| run.behaviour.value(Measure::Denials, about, NOW);
+    assert_eq!(denials(user(Some(&gateway), "mallory")), Some(100));
+    assert_eq!(denials(user(Some(&gateway), "alice")), None);
+    assert_eq!(denials(user(Some(&other), "mallory")), None);
 }

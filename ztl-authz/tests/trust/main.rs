@@ -26,6 +26,13 @@ fn policy(trust: &str) -> Policy {
         from = "any"
         to = "one"
         actions = "GET /open/{{*rest}}"
+        [issuers.idp]
+        issuer = "https://idp.example"
+        [[permit]]
+        from = "any"
+        to = "one"
+        actions = "GET /users/{{*rest}}"
+        require = {{ token = {{ issuer = "idp", scopes = ["read"] }} }}
         [[permit]]
         name = "scored"
         from = "any"

@@ -36,7 +36,11 @@ fn t16_a_signal_is_found_by_name_and_by_exactly_whom_it_speaks_of() {
     assert_eq!(value("device", About::Peer(&client)), Some(90));
     assert_eq!(value("devices", About::Peer(&client)), None);
     assert_eq!(value("device", About::Peer(&other)), None);
-    let subject = |issuer, subject| About::Subject { issuer, subject };
+    let subject = |issuer, subject| About::Subject {
+        issuer,
+        subject,
+        through: Some(&other),
+    };
     assert_eq!(
         value("device", subject("https://a.example", "alice")),
         Some(7)
