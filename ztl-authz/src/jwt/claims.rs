@@ -5,7 +5,7 @@ use core::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
-use ztl_core::Timestamp;
+use ztl_core::{SpiffeId, Timestamp, TrustDomain};
 
 use super::error::TokenError;
 use super::issuer::{Issuer, TokenKind, is_access_type};
@@ -34,9 +34,10 @@ pub(super) fn check(
         return Err(TokenError::MalformedClaim("sub"));
     }
     let expires_at = times(claims, facts)?;
-    match facts.issuer.kind {
+    match &facts.issuer.kind {
         TokenKind::Access => access_token(claims, facts.typ)?,
         TokenKind::Id => id_token(claims, facts.issuer, &audiences)?,
+        TokenKind::Svid(domain) => svid(claims, domain)?,
     }
     confirmation(claims, facts.leaf_sha256)?;
     Ok(expires_at)
@@ -138,6 +139,17 @@ fn id_token(
         }
     }
     Ok(())
+}
+
+/// JWT-SVID §3.1: `sub` is the SPIFFE ID of a workload; §4: of the trust domain whose keys it was verified with.
+fn svid(claims: &Map<String, Value>, domain: &TrustDomain) -> Result<(), TokenError> {
+    let id = SpiffeId::parse_workload(text(claims, "sub")?)
+        .map_err(|_| TokenError::MalformedClaim("sub"))?;
+    if id.trust_domain_name() == domain.as_str() {
+        Ok(())
+    } else {
+        Err(TokenError::WrongIssuer)
+    }
 }
 
 /// `cnf` (RFC 7800 §3.1): the only method known is the digest of the peer's certificate (RFC 8705 §3.1), and a `cnf` that

@@ -44,8 +44,8 @@ pub enum TokenError {
     /// Five parts: a JWE (RFC 7516 §3.1).
     #[error("the token is encrypted; only signed tokens are read")]
     Encrypted,
-    /// Neither three parts nor five (RFC 7515 §7.1).
-    #[error("the token does not have three parts")]
+    /// Neither three parts nor five (RFC 7515 §7.1): an opaque token, for one (RFC 6750 says nothing of what is in it).
+    #[error("the token does not have three parts; only signed JWTs are read, no opaque tokens")]
     NotThreeParts,
     /// Not base64url without padding (RFC 7515 §2).
     #[error("the token's {0} is not base64url without padding")]
@@ -83,6 +83,9 @@ pub enum TokenError {
     /// `typ` is none that the issuer is configured for (RFC 8725 §3.11).
     #[error("the token's `typ` is not one that its issuer is configured for")]
     WrongType,
+    /// The issuer's keys were not fetched yet, or not for longer than they may be used.
+    #[error("the keys of the token's issuer are not at hand")]
+    NoKeys,
     /// No `kid`, and the issuer has more than one key.
     #[error("the token names no key and its issuer has several")]
     NoKeyId,
@@ -133,6 +136,7 @@ impl TokenError {
             Self::MalformedClaim(_) => "token_claim_malformed",
             Self::WrongIssuer => "token_wrong_issuer",
             Self::WrongType => "token_wrong_type",
+            Self::NoKeys => "token_keys_unavailable",
             Self::NoKeyId => "token_key_unnamed",
             Self::UnknownKey => "token_key_unknown",
             Self::WrongAlgorithm => "token_wrong_algorithm",
@@ -163,9 +167,11 @@ impl TokenError {
             Self::Encrypted | Self::Critical | Self::Unencoded | Self::Nested => {
                 TokenErrorKind::Unsupported
             }
-            Self::NoKeyId | Self::UnknownKey | Self::WrongAlgorithm | Self::BadSignature => {
-                TokenErrorKind::Untrusted
-            }
+            Self::NoKeys
+            | Self::NoKeyId
+            | Self::UnknownKey
+            | Self::WrongAlgorithm
+            | Self::BadSignature => TokenErrorKind::Untrusted,
             Self::WrongIssuer => TokenErrorKind::WrongIssuer,
             Self::WrongAudience => TokenErrorKind::WrongAudience,
             Self::WrongType | Self::WrongKind => TokenErrorKind::WrongKind,

@@ -3,6 +3,8 @@
 use core::fmt;
 use core::time::Duration;
 
+use ztl_core::TrustDomain;
+
 use super::compact::same_type;
 use super::jwks::Jwks;
 
@@ -26,10 +28,12 @@ pub struct Issuer {
     pub(super) leeway: Duration,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum TokenKind {
     Access,
     Id,
+    /// Of this trust domain.
+    Svid(TrustDomain),
 }
 
 impl Issuer {
@@ -47,6 +51,18 @@ impl Issuer {
     #[must_use]
     pub fn id_tokens(name: &str, iss: &str, audience: &str, jwks: Jwks) -> Self {
         Self::new(name, iss, audience, jwks, TokenKind::Id)
+    }
+
+    /// Takes JWT-SVIDs of a trust domain (SPIFFE JWT-SVID): `sub` is the SPIFFE ID of one of its workloads, `typ` is absent,
+    /// `JWT` or `JOSE`. `jwks` are the keys in its bundle: [`Jwks::from_jwt_authorities`].
+    ///
+    /// A JWT-SVID needs no `iss`, and where it has one it is not what vouches for it. So the claims that come out say
+    /// `spiffe://<trust domain>`, whatever the token said: that is what `issuer` of a policy names.
+    #[must_use]
+    pub fn jwt_svids(name: &str, trust_domain: &TrustDomain, audience: &str, jwks: Jwks) -> Self {
+        let iss = svid_iss(trust_domain.as_str());
+        let kind = TokenKind::Svid(trust_domain.clone());
+        Self::new(name, &iss, audience, jwks, kind)
     }
 
     fn new(name: &str, iss: &str, audience: &str, jwks: Jwks, kind: TokenKind) -> Self {
@@ -96,20 +112,42 @@ impl Issuer {
         &self.iss
     }
 
+    /// The keys in use.
+    #[must_use]
+    pub const fn keys(&self) -> &Jwks {
+        &self.jwks
+    }
+
     pub(super) fn takes_typ(&self, typ: Option<&str>) -> bool {
         match (&self.typ, typ) {
             (Some(only), Some(typ)) => only.iter().any(|one| same_type(one, typ)),
             (Some(_), None) => false,
             (None, None) => true,
             (None, Some(typ)) => {
-                same_type(typ, "JWT") || (self.kind == TokenKind::Access && is_access_type(typ))
+                same_type(typ, "JWT")
+                    || match self.kind {
+                        TokenKind::Access => is_access_type(typ),
+                        TokenKind::Id => false,
+                        // JWT-SVID §2.3.
+                        TokenKind::Svid(_) => same_type(typ, "JOSE"),
+                    }
             }
         }
+    }
+
+    /// JWT-SVID §2.1: RS, ES and PS, and nothing else.
+    pub(super) fn takes_alg(&self, alg: &str) -> bool {
+        !matches!(self.kind, TokenKind::Svid(_)) || !matches!(alg, "EdDSA" | "Ed25519")
     }
 
     pub(super) fn is_audience(&self, audience: &str) -> bool {
         self.audiences.iter().any(|one| **one == *audience)
     }
+}
+
+/// What stands for `iss` where a trust domain's keys vouch.
+pub(super) fn svid_iss(trust_domain: &str) -> String {
+    format!("spiffe://{trust_domain}")
 }
 
 /// Whether `typ` says by itself that this is an access token.

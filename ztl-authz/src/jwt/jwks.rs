@@ -4,10 +4,11 @@ use core::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
+use ztl_core::Timestamp;
 use ztl_core::json::{self, Fault, FaultKind};
 
 use super::error::TokenError;
-use super::key::{Key, KeyError};
+use super::key::{Key, KeyError, KeyFingerprint, Usage};
 
 /// The longest key set that is read.
 pub const MAX_JWKS_BYTES: usize = 256 * 1024;
@@ -17,7 +18,7 @@ pub const MAX_KEYS: usize = 64;
 /// The public keys of one issuer. Cheap to clone. Has no `Debug` of the keys.
 ///
 /// Each key is for one algorithm, which the key itself decides: RSA by its `alg` (RS256, RS384, RS512, PS256, PS384, PS512;
-/// RS256 where it does not say), P-256 ES256, P-384 ES384, Ed25519 EdDSA. A key of any other kind, for another `use`, without
+/// RS256 where it does not say), P-256 ES256, P-384 ES384, P-521 ES512, Ed25519 EdDSA. A key of any other kind, for another `use`, without
 /// `verify` in its `key_ops`, or with an `alg` that it cannot have is left out, and so is every symmetric one: no token is
 /// ever verified with it. `x5c`, `x5u` and the like are not read.
 ///
@@ -36,6 +37,7 @@ pub const MAX_KEYS: usize = 64;
 #[derive(Clone)]
 pub struct Jwks {
     keys: Arc<[Key]>,
+    until: Option<Timestamp>,
 }
 
 impl Jwks {
@@ -50,16 +52,69 @@ impl Jwks {
             return Err(JwksError::TooLong { bytes: json.len() });
         }
         let set = json::object(json).map_err(JwksError::from)?;
-        let list = match set.get("keys") {
-            Some(Value::Array(list)) => list,
-            _ => return Err(JwksError::NoList),
-        };
+        match set.get("keys") {
+            Some(Value::Array(list)) => Self::read(list, Usage::Tokens),
+            _ => Err(JwksError::NoList),
+        }
+    }
+
+    /// Reads the keys that a trust domain signs JWT-SVIDs with, one JWK each: `use` is `jwt-svid` or absent, and `kid` must be
+    /// there (JWT-SVID §6.1). Keys on an Edwards curve are left out, since no JWT-SVID is signed with one (§2.1).
+    ///
+    /// ```
+    /// use ztl_authz::jwt::Jwks;
+    ///
+    /// let keys = Jwks::from_jwt_authorities([r#"{
+    ///     "use": "jwt-svid", "kid": "2026-11", "kty": "EC", "crv": "P-256",
+    ///     "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+    ///     "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"
+    /// }"#])?;
+    /// assert_eq!(keys.key_count(), 1);
+    /// # Ok::<(), ztl_authz::jwt::JwksError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`from_json`](Self::from_json).
+    pub fn from_jwt_authorities<'a>(
+        jwks: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, JwksError> {
+        let (mut list, mut bytes) = (Vec::new(), 0_usize);
+        for jwk in jwks {
+            bytes = bytes.saturating_add(jwk.len());
+            if bytes > MAX_JWKS_BYTES {
+                return Err(JwksError::TooLong { bytes });
+            }
+            list.push(Value::Object(json::object(jwk.as_bytes())?));
+        }
+        Self::read(&list, Usage::Svids)
+    }
+
+    /// No key at all: every token of the issuer is refused until there is another set, as for one whose keys are still to be
+    /// fetched.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            keys: Arc::new([]),
+            until: None,
+        }
+    }
+
+    /// The same keys, good until `end` only: from then on they verify nothing. For keys that have to be fetched again.
+    #[must_use]
+    pub const fn until(mut self, end: Timestamp) -> Self {
+        self.until = Some(end);
+        self
+    }
+
+    fn read(list: &[Value], usage: Usage) -> Result<Self, JwksError> {
         if list.len() > MAX_KEYS {
             return Err(JwksError::TooManyKeys { keys: list.len() });
         }
         let mut keys: Vec<Key> = Vec::new();
         for (index, jwk) in list.iter().enumerate() {
-            let read = Key::from_jwk(jwk).map_err(|error| JwksError::Key { index, error })?;
+            let read =
+                Key::from_jwk(jwk, usage).map_err(|error| JwksError::Key { index, error })?;
             let Some(key) = read else { continue };
             if let Some(kid) = key.kid()
                 && keys.iter().any(|other| other.kid() == Some(kid))
@@ -71,7 +126,10 @@ impl Jwks {
         if keys.is_empty() {
             return Err(JwksError::NoUsableKey { keys: list.len() });
         }
-        Ok(Self { keys: keys.into() })
+        Ok(Self {
+            keys: keys.into(),
+            until: None,
+        })
     }
 
     /// How many keys can verify a token.
@@ -80,8 +138,40 @@ impl Jwks {
         self.keys.len()
     }
 
+    /// Whether this key is still among them at `now`.
+    #[must_use]
+    pub fn holds(&self, key: &KeyFingerprint, now: Timestamp) -> bool {
+        self.is_in_force(now) && self.keys.iter().any(|one| one.fingerprint() == *key)
+    }
+
+    /// Whether the keys are the same, in whatever order.
+    #[must_use]
+    pub fn has_keys_of(&self, other: &Self) -> bool {
+        let all_of = |one: &Self, other: &Self| {
+            let mut keys = one.keys.iter();
+            keys.all(|key| {
+                let mut others = other.keys.iter();
+                others.any(|it| it.fingerprint() == key.fingerprint())
+            })
+        };
+        all_of(self, other) && all_of(other, self)
+    }
+
+    /// Whether there is a key by this name.
+    #[cfg(feature = "oidc")]
+    pub(super) fn has_key_id(&self, kid: &str) -> bool {
+        self.keys.iter().any(|key| key.kid() == Some(kid))
+    }
+
+    fn is_in_force(&self, now: Timestamp) -> bool {
+        !self.keys.is_empty() && self.until.is_none_or(|end| now < end)
+    }
+
     /// The key that a token names. A token that names none means the only key, where there is only one.
-    pub(super) fn key(&self, kid: Option<&str>) -> Result<&Key, TokenError> {
+    pub(super) fn key(&self, kid: Option<&str>, now: Timestamp) -> Result<&Key, TokenError> {
+        if !self.is_in_force(now) {
+            return Err(TokenError::NoKeys);
+        }
         match (kid, &*self.keys) {
             (None, [only]) => Ok(only),
             (None, _) => Err(TokenError::NoKeyId),
@@ -160,7 +250,7 @@ pub enum JwksError {
     },
     /// Nothing to verify with.
     #[error(
-        "none of the {keys} keys of the set can verify a token; RSA, P-256, P-384 and Ed25519 keys for signatures can"
+        "none of the {keys} keys of the set can verify a token; RSA, P-256, P-384, P-521 and Ed25519 keys for signatures can"
     )]
     NoUsableKey {
         /// How many there are.

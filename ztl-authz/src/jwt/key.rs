@@ -1,5 +1,7 @@
 //! One key of a set, with the one algorithm that it is for.
 
+use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, ParsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
@@ -43,19 +45,40 @@ pub enum KeyError {
     RsaWeak,
 }
 
+/// Which key a signature was verified with: a digest of the key, its algorithm and its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyFingerprint([u8; 32]);
+
 /// A public key. Has no `Debug`.
 #[derive(Clone)]
 pub(super) struct Key {
     kid: Option<Box<str>>,
     alg: &'static str,
-    algorithm: Algorithm,
-    key: DecodingKey,
+    material: Material,
+    fingerprint: KeyFingerprint,
+}
+
+#[derive(Clone)]
+enum Material {
+    /// What `jsonwebtoken` verifies with.
+    Known(Algorithm, DecodingKey),
+    /// A point on P-521, which it does not know.
+    P521(ParsedPublicKey),
+}
+
+/// Whom a key set is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Usage {
+    /// An issuer of tokens: `use` is `sig` or absent.
+    Tokens,
+    /// A trust domain (JWT-SVID §6.1): `use` is `jwt-svid` or absent, and there is a `kid`.
+    Svids,
 }
 
 impl Key {
     /// Reads a JWK (RFC 7517). `None` where it is not a key that a token could be verified with: a symmetric one, one for
     /// encryption, or one of an unknown kind, curve or algorithm.
-    pub(super) fn from_jwk(jwk: &Value) -> Result<Option<Self>, KeyError> {
+    pub(super) fn from_jwk(jwk: &Value, usage: Usage) -> Result<Option<Self>, KeyError> {
         let jwk = jwk.as_object().ok_or(KeyError::NotAnObject)?;
         let kty = text(jwk, "kty")?.ok_or(KeyError::Member("kty"))?;
         if !matches!(kty, "RSA" | "EC" | "OKP") {
@@ -66,27 +89,63 @@ impl Key {
         }
         let crv = text(jwk, "crv")?.unwrap_or_default();
         let stated = text(jwk, "alg")?;
-        let Some((alg, algorithm)) = algorithm(kty, crv, stated) else {
+        let Some(alg) = algorithm(kty, crv, stated) else {
             return Ok(None);
         };
-        if text(jwk, "use")?.is_some_and(|usage| usage != "sig") || !may_verify(jwk)? {
+        if text(jwk, "use")?.is_some_and(|it| it != usage.word()) || !may_verify(jwk)? {
             return Ok(None);
         }
-        let key = match algorithm {
-            Algorithm::ES256 => DecodingKey::from_ec_der(&point(jwk, 32)?),
-            Algorithm::ES384 => DecodingKey::from_ec_der(&point(jwk, 48)?),
-            Algorithm::EdDSA => DecodingKey::from_ed_der(&octets_of(jwk, "x", 32)?),
+        let kid: Option<Box<str>> = text(jwk, "kid")?.map(Into::into);
+        if usage == Usage::Svids {
+            // JWT-SVID §3.1, §2.1: there is no Edwards curve among its algorithms.
+            if kty == "OKP" {
+                return Ok(None);
+            }
+            if kid.as_ref().is_none_or(|kid| kid.is_empty()) {
+                return Err(KeyError::Member("kid"));
+            }
+        }
+        let mut digest = Context::new(&SHA256);
+        let mut add = |part: &[u8]| {
+            digest.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            digest.update(part);
+        };
+        add(alg.as_bytes());
+        add(kid.as_deref().unwrap_or_default().as_bytes());
+        let material = match alg {
+            "ES256" | "ES384" | "ES512" => {
+                let point = point(jwk, coordinate(crv))?;
+                add(&point);
+                match alg {
+                    "ES256" => Material::Known(Algorithm::ES256, DecodingKey::from_ec_der(&point)),
+                    "ES384" => Material::Known(Algorithm::ES384, DecodingKey::from_ec_der(&point)),
+                    _ => Material::P521(
+                        ParsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, &point)
+                            .map_err(|_| KeyError::Member("x"))?,
+                    ),
+                }
+            }
+            "EdDSA" | "Ed25519" => {
+                let key = octets_of(jwk, "x", 32)?;
+                add(&key);
+                Material::Known(Algorithm::EdDSA, DecodingKey::from_ed_der(&key))
+            }
             _ => {
                 let (modulus, exponent) = (octets(jwk, "n")?, octets(jwk, "e")?);
                 rsa::check(&modulus, &exponent)?;
-                DecodingKey::from_rsa_raw_components(&modulus, &exponent)
+                add(&modulus);
+                add(&exponent);
+                let key = DecodingKey::from_rsa_raw_components(&modulus, &exponent);
+                Material::Known(rsa_algorithm(alg), key)
             }
         };
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(digest.finish().as_ref());
         Ok(Some(Self {
-            kid: text(jwk, "kid")?.map(Into::into),
+            kid,
             alg,
-            algorithm,
-            key,
+            material,
+            fingerprint: KeyFingerprint(fingerprint),
         }))
     }
 
@@ -104,26 +163,63 @@ impl Key {
     /// The provider is named: the process-wide one of `jsonwebtoken` panics where another crate turned on its other
     /// backend too.
     pub(super) fn verifies(&self, message: &[u8], signature: &Vec<u8>) -> bool {
-        (DEFAULT_PROVIDER.verifier_factory)(&self.algorithm, &self.key)
-            .is_ok_and(|verifier| verifier.verify(message, signature).is_ok())
+        match &self.material {
+            Material::Known(algorithm, key) => (DEFAULT_PROVIDER.verifier_factory)(algorithm, key)
+                .is_ok_and(|verifier| verifier.verify(message, signature).is_ok()),
+            Material::P521(key) => key.verify_sig(message, signature).is_ok(),
+        }
+    }
+
+    pub(super) const fn fingerprint(&self) -> KeyFingerprint {
+        self.fingerprint
+    }
+}
+
+impl Usage {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Tokens => "sig",
+            Self::Svids => "jwt-svid",
+        }
     }
 }
 
 /// The one algorithm of a key (RFC 8725 §3.1): what it is decides, `alg` can only narrow. An RSA key that does not say is
 /// for RS256, as every issuer's is. An Ed25519 key goes by `EdDSA` (RFC 8037 §3.1) unless it says `Ed25519` (RFC 9864 §2.2).
-fn algorithm(kty: &str, crv: &str, stated: Option<&str>) -> Option<(&'static str, Algorithm)> {
+fn algorithm(kty: &str, crv: &str, stated: Option<&str>) -> Option<&'static str> {
     match (kty, crv, stated) {
-        ("EC", "P-256", None | Some("ES256")) => Some(("ES256", Algorithm::ES256)),
-        ("EC", "P-384", None | Some("ES384")) => Some(("ES384", Algorithm::ES384)),
-        ("OKP", "Ed25519", None | Some("EdDSA")) => Some(("EdDSA", Algorithm::EdDSA)),
-        ("OKP", "Ed25519", Some("Ed25519")) => Some(("Ed25519", Algorithm::EdDSA)),
-        ("RSA", _, None | Some("RS256")) => Some(("RS256", Algorithm::RS256)),
-        ("RSA", _, Some("RS384")) => Some(("RS384", Algorithm::RS384)),
-        ("RSA", _, Some("RS512")) => Some(("RS512", Algorithm::RS512)),
-        ("RSA", _, Some("PS256")) => Some(("PS256", Algorithm::PS256)),
-        ("RSA", _, Some("PS384")) => Some(("PS384", Algorithm::PS384)),
-        ("RSA", _, Some("PS512")) => Some(("PS512", Algorithm::PS512)),
+        ("EC", "P-256", None | Some("ES256")) => Some("ES256"),
+        ("EC", "P-384", None | Some("ES384")) => Some("ES384"),
+        ("EC", "P-521", None | Some("ES512")) => Some("ES512"),
+        ("OKP", "Ed25519", None | Some("EdDSA")) => Some("EdDSA"),
+        ("OKP", "Ed25519", Some("Ed25519")) => Some("Ed25519"),
+        ("RSA", _, None | Some("RS256")) => Some("RS256"),
+        ("RSA", _, Some("RS384")) => Some("RS384"),
+        ("RSA", _, Some("RS512")) => Some("RS512"),
+        ("RSA", _, Some("PS256")) => Some("PS256"),
+        ("RSA", _, Some("PS384")) => Some("PS384"),
+        ("RSA", _, Some("PS512")) => Some("PS512"),
         _ => None,
+    }
+}
+
+fn rsa_algorithm(alg: &str) -> Algorithm {
+    match alg {
+        "RS384" => Algorithm::RS384,
+        "RS512" => Algorithm::RS512,
+        "PS256" => Algorithm::PS256,
+        "PS384" => Algorithm::PS384,
+        "PS512" => Algorithm::PS512,
+        _ => Algorithm::RS256,
+    }
+}
+
+/// The octets of a coordinate (RFC 7518 §6.2.1.2).
+fn coordinate(crv: &str) -> usize {
+    match crv {
+        "P-384" => 48,
+        "P-521" => 66,
+        _ => 32,
     }
 }
 

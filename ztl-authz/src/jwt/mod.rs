@@ -23,6 +23,8 @@ mod claims;
 mod compact;
 #[cfg(feature = "dev-issuer")]
 mod dev_issuer;
+#[cfg(feature = "oidc")]
+mod endpoint;
 mod error;
 mod issuer;
 mod jwks;
@@ -34,8 +36,13 @@ pub use bearer::{BearerError, bearer_token};
 pub use compact::MAX_TOKEN_BYTES;
 #[cfg(feature = "dev-issuer")]
 pub use dev_issuer::{DevIssuer, DevIssuerError};
+#[cfg(feature = "oidc")]
+pub use endpoint::{
+    DEFAULT_COOL_DOWN, DEFAULT_MAX_STALE, DEFAULT_REFRESH, Due, EndpointError, Fetch, FetchUrl,
+    JwksEndpoint, MAX_METADATA_BYTES, MAX_URL_BYTES, Received, UrlError,
+};
 pub use error::{Part, TokenError, TokenErrorKind};
 pub use issuer::{DEFAULT_LEEWAY, Issuer, MAX_LEEWAY};
 pub use jwks::{Jwks, JwksError, MAX_JWKS_BYTES, MAX_KEYS};
-pub use key::KeyError;
-pub use verifier::{BuildError, TokenVerifier, TokenVerifierBuilder};
+pub use key::{KeyError, KeyFingerprint};
+pub use verifier::{BuildError, TokenVerifier, TokenVerifierBuilder, Unverified, Verified};

@@ -5,12 +5,15 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ztl_core::{Claims, Timestamp};
+use serde_json::{Map, Value};
+use ztl_core::{Claims, SpiffeId, Timestamp};
 
 use super::claims::{self, Facts};
 use super::compact::Compact;
 use super::error::TokenError;
-use super::issuer::{Issuer, MAX_LEEWAY};
+use super::issuer::{Issuer, MAX_LEEWAY, TokenKind, svid_iss};
+use super::jwks::Jwks;
+use super::key::KeyFingerprint;
 
 /// Verifies tokens of the configured issuers. Cheap to clone, and to share between threads.
 ///
@@ -49,43 +52,152 @@ impl TokenVerifier {
         now: Timestamp,
         peer_leaf_sha256: Option<[u8; 32]>,
     ) -> Result<Claims, TokenError> {
+        match self.verify_traced(token, now, peer_leaf_sha256) {
+            Ok(verified) => Ok(verified.claims),
+            Err(unverified) => Err(unverified.error),
+        }
+    }
+
+    /// The same, with what keeps a token under watch: which key signed it, so that it can be given up when that key is, and
+    /// which key was missing, so that it can be fetched.
+    ///
+    /// # Errors
+    ///
+    /// [`Unverified`]: whatever is wrong with the token, and of whom it says it is.
+    pub fn verify_traced(
+        &self,
+        token: &str,
+        now: Timestamp,
+        peer_leaf_sha256: Option<[u8; 32]>,
+    ) -> Result<Verified, Unverified<'_>> {
         let token = Compact::parse(token)?;
-        let members = token.claims()?;
+        let mut members = token.claims()?;
         // Not believed before the signature is checked: it only finds the keys (RFC 8725 §3.8).
-        let iss = claims::text(&members, "iss")?;
-        let issuer = self.issuers.get(iss).ok_or(TokenError::WrongIssuer)?;
+        let issuer = self.issuer_of(&members)?;
+        let of = |error: TokenError| Unverified::of(issuer, error);
         let typ = token.header.typ.as_deref();
         if !issuer.takes_typ(typ) {
-            return Err(TokenError::WrongType);
+            return Err(of(TokenError::WrongType));
         }
-        let key = issuer.jwks.key(token.header.kid.as_deref())?;
+        let key = issuer
+            .jwks
+            .key(token.header.kid.as_deref(), now)
+            .map_err(|error| Unverified {
+                key_id: token.header.kid.clone(),
+                ..of(error)
+            })?;
         // The key decides, not the token (RFC 8725 §3.1).
-        if token.header.alg != key.alg() {
-            return Err(TokenError::WrongAlgorithm);
+        if token.header.alg != key.alg() || !issuer.takes_alg(key.alg()) {
+            return Err(of(TokenError::WrongAlgorithm));
         }
         if !key.verifies(token.signed, &token.signature) {
-            return Err(TokenError::BadSignature);
+            return Err(of(TokenError::BadSignature));
         }
-        let expires_at = claims::check(
-            &members,
-            &Facts {
-                issuer,
-                typ,
-                now,
-                leaf_sha256: peer_leaf_sha256,
-            },
-        )?;
+        let facts = Facts {
+            issuer,
+            typ,
+            now,
+            leaf_sha256: peer_leaf_sha256,
+        };
+        let expires_at = claims::check(&members, &facts).map_err(of)?;
+        if matches!(issuer.kind, TokenKind::Svid(_)) {
+            members.insert("iss".to_owned(), issuer.iss().into());
+        }
         #[expect(
             clippy::disallowed_methods,
             reason = "the one place of this crate that vouches for claims: every check stands above"
         )]
         let claims = Claims::assertion(members, expires_at, "JWT verified with its issuer's key");
-        Ok(claims)
+        Ok(Verified {
+            claims,
+            key: key.fingerprint(),
+        })
+    }
+
+    /// Whose keys are tried: the issuer that `iss` names, else, where `sub` is a SPIFFE ID, its trust domain (JWT-SVID §4).
+    fn issuer_of(&self, claims: &Map<String, Value>) -> Result<&Issuer, TokenError> {
+        let iss = claims::text(claims, "iss");
+        if let Ok(iss) = iss
+            && let Some(issuer) = self.issuers.get(iss)
+        {
+            return Ok(issuer);
+        }
+        if let Ok(sub) = claims::text(claims, "sub")
+            && let Ok(id) = SpiffeId::parse_workload(sub)
+            && let Some(issuer) = self.issuers.get(&*svid_iss(id.trust_domain_name()))
+            && matches!(issuer.kind, TokenKind::Svid(_))
+            && !matches!(iss, Err(TokenError::MalformedClaim(_)))
+        {
+            return Ok(issuer);
+        }
+        Err(iss.err().unwrap_or(TokenError::WrongIssuer))
+    }
+
+    /// The same issuers, one of them with other keys; `None` where none has that name. The verifier that there is stays as it
+    /// is: whoever holds it puts the new one in its place.
+    #[must_use]
+    pub fn with_keys(&self, name: &str, jwks: Jwks) -> Option<Self> {
+        let mut issuers = HashMap::clone(&self.issuers);
+        let issuer = issuers.values_mut().find(|issuer| issuer.name() == name)?;
+        issuer.jwks = jwks;
+        Some(Self {
+            issuers: Arc::new(issuers),
+        })
+    }
+
+    /// Whether a key is still in use, so that what it signed may still be believed.
+    #[must_use]
+    pub fn holds(&self, key: &KeyFingerprint, now: Timestamp) -> bool {
+        self.issuers
+            .values()
+            .any(|issuer| issuer.jwks.holds(key, now))
     }
 
     /// The configured issuers, in no order.
     pub fn issuers(&self) -> impl Iterator<Item = &Issuer> {
         self.issuers.values()
+    }
+}
+
+/// A token that was verified.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Verified {
+    /// What it says.
+    pub claims: Claims,
+    /// Which key signed it. Once the verifier no longer [`holds`](TokenVerifier::holds) it, the claims rest on nothing.
+    pub key: KeyFingerprint,
+}
+
+/// A token that was not verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unverified<'a> {
+    /// What is wrong with it.
+    pub error: TokenError,
+    /// The name of the configured issuer that the token says it is of. **Nobody vouches for that.**
+    pub issuer: Option<&'a str>,
+    /// The `kid` of the key that the issuer lacks, where that is what is wrong.
+    pub key_id: Option<String>,
+}
+
+impl<'a> Unverified<'a> {
+    fn of(issuer: &'a Issuer, error: TokenError) -> Self {
+        Self {
+            error,
+            issuer: Some(issuer.name()),
+            key_id: None,
+        }
+    }
+}
+
+impl From<TokenError> for Unverified<'_> {
+    fn from(error: TokenError) -> Self {
+        Self {
+            error,
+            issuer: None,
+            key_id: None,
+        }
     }
 }
 

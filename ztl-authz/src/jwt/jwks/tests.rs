@@ -12,6 +12,8 @@ fn ec(kid: &str) -> Value {
     json!({ "kty": "EC", "crv": "P-256", "kid": kid, "x": X, "y": Y })
 }
 
+const NOW: Timestamp = Timestamp::from_unix_secs(1_790_000_000);
+
 /// An RSA key of 2048 bits: 256 octets, odd, the first bit set.
 fn rsa() -> Value {
     json!({ "kty": "RSA", "kid": "r", "e": "AQAB", "n": format!("{}w", "w".repeat(341)) })
@@ -78,7 +80,6 @@ fn rule62_a_key_that_is_not_for_signatures_is_left_out() {
         with(ec("a"), &json!({ "alg": "HS256" })),
         with(ec("a"), &json!({ "alg": "none" })),
         with(ec("a"), &json!({ "crv": "secp256k1" })),
-        with(ec("a"), &json!({ "crv": "P-521" })),
         with(ec("a"), &json!({ "crv": null })),
         with(rsa(), &json!({ "alg": "RSA-OAEP" })),
         with(rsa(), &json!({ "alg": "HS256" })),
@@ -101,7 +102,7 @@ fn rule62_a_symmetric_key_is_never_used() {
     assert_eq!(alg(oct.clone()), None);
     let set = read(&[oct, ec("a")]).expect("one is usable");
     assert_eq!(set.key_count(), 1);
-    assert_eq!(set.key(Some("s")).err(), Some(TokenError::UnknownKey));
+    assert_eq!(set.key(Some("s"), NOW).err(), Some(TokenError::UnknownKey));
 }
 
 #[test]
@@ -160,12 +161,15 @@ fn rule62_a_kid_names_one_key() {
     );
     let unnamed = with(ec("a"), &json!({ "kid": null }));
     let set = read(&[unnamed.clone(), unnamed.clone(), ec("c")]).expect("set");
-    assert_eq!(set.key(None).err(), Some(TokenError::NoKeyId));
-    assert_eq!(set.key(Some("")).err(), Some(TokenError::UnknownKey));
-    assert!(set.key(Some("c")).is_ok());
+    assert_eq!(set.key(None, NOW).err(), Some(TokenError::NoKeyId));
+    assert_eq!(set.key(Some(""), NOW).err(), Some(TokenError::UnknownKey));
+    assert!(set.key(Some("c"), NOW).is_ok());
     let single = read(&[unnamed]).expect("set");
-    assert!(single.key(None).is_ok());
-    assert_eq!(single.key(Some("a")).err(), Some(TokenError::UnknownKey));
+    assert!(single.key(None, NOW).is_ok());
+    assert_eq!(
+        single.key(Some("a"), NOW).err(),
+        Some(TokenError::UnknownKey)
+    );
 }
 
 #[test]
