@@ -138,6 +138,12 @@ impl Jwks {
         self.keys.len()
     }
 
+    /// From when on they verify nothing, where that was said.
+    #[must_use]
+    pub const fn ends_at(&self) -> Option<Timestamp> {
+        self.until
+    }
+
     /// Whether this key is still among them at `now`.
     #[must_use]
     pub fn holds(&self, key: &KeyFingerprint, now: Timestamp) -> bool {
@@ -163,7 +169,9 @@ impl Jwks {
         self.keys.iter().any(|key| key.kid() == Some(kid))
     }
 
-    fn is_in_force(&self, now: Timestamp) -> bool {
+    /// Whether tokens can be verified with them at `now`: there are some, and they have not [ended](Self::until).
+    #[must_use]
+    pub fn is_in_force(&self, now: Timestamp) -> bool {
         !self.keys.is_empty() && self.until.is_none_or(|end| now < end)
     }
 

@@ -30,6 +30,8 @@ mod issuer;
 mod jwks;
 mod key;
 mod rsa;
+#[cfg(test)]
+mod suites;
 mod verifier;
 
 pub use bearer::{BearerError, bearer_token};

@@ -1,7 +1,10 @@
-//! What a token verifier takes and refuses: rules 62 and 63, T16.
+//! What a token verifier takes and refuses: rules 29, 62 and 63, T16.
+
+#![cfg(test)]
 
 mod claims;
 mod hostile;
+mod keys;
 mod signature;
-#[cfg(test)]
 mod support;
+mod svid;

@@ -5,8 +5,9 @@ use ztl_authz::jwt::{Issuer, MAX_TOKEN_BYTES, Part, TokenError, TokenErrorKind, 
 
 use crate::support::*;
 
-const ALGS: [&str; 10] = [
-    "ES256", "ES384", "EdDSA", "Ed25519", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
+const ALGS: [&str; 11] = [
+    "ES256", "ES384", "ES512", "EdDSA", "Ed25519", "RS256", "RS384", "RS512", "PS256", "PS384",
+    "PS512",
 ];
 
 fn header_refusal(header: &Value) -> TokenError {

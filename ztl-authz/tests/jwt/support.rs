@@ -6,8 +6,9 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    self, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
-    Ed25519KeyPair, KeyPair as _, RsaKeyPair, RsaPublicKeyComponents,
+    self, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING,
+    ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair,
+    RsaPublicKeyComponents,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -31,6 +32,7 @@ pub(crate) fn b64(bytes: impl AsRef<[u8]>) -> String {
 pub(crate) struct Keys {
     pub(crate) p256: EcdsaKeyPair,
     pub(crate) p384: EcdsaKeyPair,
+    pub(crate) p521: EcdsaKeyPair,
     pub(crate) ed25519: Ed25519KeyPair,
     pub(crate) rsa: RsaKeyPair,
 }
@@ -40,6 +42,7 @@ pub(crate) fn keys() -> &'static Keys {
     KEYS.get_or_init(|| Keys {
         p256: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("p256"),
         p384: EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).expect("p384"),
+        p521: EcdsaKeyPair::generate(&ECDSA_P521_SHA512_FIXED_SIGNING).expect("p521"),
         ed25519: Ed25519KeyPair::generate().expect("ed25519"),
         rsa: RsaKeyPair::generate(KeySize::Rsa2048).expect("rsa"),
     })
@@ -56,6 +59,7 @@ pub(crate) fn jwk(alg: &str) -> Value {
     let mut jwk = match alg {
         "ES256" => ec("P-256", &keys.p256),
         "ES384" => ec("P-384", &keys.p384),
+        "ES512" => ec("P-521", &keys.p521),
         "EdDSA" | "Ed25519" => {
             json!({ "kty": "OKP", "crv": "Ed25519", "x": b64(keys.ed25519.public_key()) })
         }
@@ -94,6 +98,12 @@ fn signature(alg: &str, signed: &[u8]) -> Vec<u8> {
             .p384
             .sign(&random, signed)
             .expect("p384")
+            .as_ref()
+            .to_vec(),
+        "ES512" => keys
+            .p521
+            .sign(&random, signed)
+            .expect("p521")
             .as_ref()
             .to_vec(),
         "EdDSA" | "Ed25519" => keys.ed25519.sign(signed).as_ref().to_vec(),

@@ -63,6 +63,15 @@ fn rule62_the_key_decides_its_one_algorithm() {
     let long = "A".repeat(64);
     let p384 = json!({ "kty": "EC", "crv": "P-384", "x": long, "y": long });
     assert_eq!(alg(p384), Some("ES384"));
+    // RFC 7520 §3.1.
+    let p521 = json!({
+        "kty": "EC", "crv": "P-521",
+        "x": "AHKZLLOsCOzz5cY97ewNUajB957y-C-U88c3v13nmGZx6sYl_oJXu9A5RkTKqjqvjyekWF-7ytDyRXYgCF5cj0Kt",
+        "y": "AdymlHvOiLxXkEhayXQnNCvDX4h9htZaCJN34kfmC6pV5OhQHiraVySsUdaQkAgDPrwQrJmbnX9cwlGfP-HqHZR1",
+    });
+    assert_eq!(alg(p521.clone()), Some("ES512"));
+    let off = with(p521, &json!({ "y": format!("AA{}", "A".repeat(86)) }));
+    assert_eq!(key_error(off), KeyError::Member("x"));
     let ed = json!({ "kty": "OKP", "crv": "Ed25519", "x": X });
     assert_eq!(alg(ed.clone()), Some("EdDSA"));
     assert_eq!(alg(with(ed, &json!({ "alg": "Ed25519" }))), Some("Ed25519"));

@@ -64,7 +64,25 @@ impl WebRoots {
     pub fn from_pem_file(path: impl AsRef<Path>) -> Result<Self, WebRootsError> {
         Self::from_pem(&file::read(path.as_ref())?)
     }
+
+    /// A client's configuration by these roots: TLS 1.3, HTTP/1.1, no certificate of ours, no resumption.
+    ///
+    /// # Errors
+    /// Where the provider cannot do TLS 1.3.
+    pub fn client_config(
+        &self,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<ClientConfig>, rustls::Error> {
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS13])?
+            .with_root_certificates(Arc::clone(&self.0))
+            .with_no_client_auth();
+        Ok(Arc::new(unresumed(config, HTTP1)))
+    }
 }
+
+/// What is spoken within TLS.
+const HTTP1: &[&[u8]] = &[b"http/1.1"];
 
 impl fmt::Debug for WebRoots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,35 +143,32 @@ impl BundleEndpoint {
         provider: Arc<CryptoProvider>,
         prover: &Prover,
     ) -> Result<EndpointTls, EndpointError> {
-        let builder =
-            ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13])?;
-        let (config, verifier) = match &self.profile {
-            Profile::Web(roots) => (
-                builder
-                    .with_root_certificates(Arc::clone(&roots.0))
-                    .with_no_client_auth(),
-                None,
-            ),
-            Profile::Spiffe(id) => {
-                let meant = id.clone();
-                let hook = move |peer: ztl_core::Peer| {
-                    if *peer.id() == meant {
-                        Ok(())
-                    } else {
-                        Err(Refused)
-                    }
-                };
-                let verifier = ServerVerifier::new(self.prover(prover), Arc::new(hook));
-                let config = builder
-                    .dangerous()
-                    .with_custom_certificate_verifier(verifier.clone())
-                    .with_no_client_auth();
-                (config, Some(verifier))
+        let id = match &self.profile {
+            Profile::Web(roots) => {
+                return Ok(EndpointTls {
+                    config: roots.client_config(provider)?,
+                    verifier: None,
+                });
+            }
+            Profile::Spiffe(id) => id,
+        };
+        let meant = id.clone();
+        let hook = move |peer: ztl_core::Peer| {
+            if *peer.id() == meant {
+                Ok(())
+            } else {
+                Err(Refused)
             }
         };
+        let verifier = ServerVerifier::new(self.prover(prover), Arc::new(hook));
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS13])?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier.clone())
+            .with_no_client_auth();
         Ok(EndpointTls {
-            config: Arc::new(unresumed(config, &[b"http/1.1"])),
-            verifier,
+            config: Arc::new(unresumed(config, HTTP1)),
+            verifier: Some(verifier),
         })
     }
 
