@@ -6,7 +6,11 @@ mod authorize;
 mod egress;
 #[cfg(feature = "federation")]
 mod federation;
+#[cfg(any(feature = "federation", feature = "oidc"))]
+mod fetch;
 mod guard;
+#[cfg(feature = "oidc")]
+mod keys;
 #[cfg_attr(
     not(all(feature = "client", feature = "serve")),
     allow(dead_code, reason = "each end of a connection uses another part")
@@ -19,7 +23,6 @@ mod refresh;
 mod serve;
 #[cfg(feature = "client")]
 mod socket;
-#[cfg(feature = "jwt")]
 mod token;
 
 pub use audit::TracingSink;
@@ -28,7 +31,11 @@ pub use authorize::{Authorize, AuthorizeLayer, Refused, ResponseBody, ResponseFu
 pub use egress::{Client, EgressError};
 #[cfg(feature = "federation")]
 pub use federation::{FederatedBundle, FederationError, Refreshed};
+#[cfg(feature = "jwt")]
+pub use guard::UnknownIssuer;
 pub use guard::{BuildError, Guard, GuardBuilder, SwapError};
+#[cfg(feature = "oidc")]
+pub use keys::{FetchedKeys, KeysError, KeysRefreshed};
 pub use live::{Connection, ConnectionState};
 pub use name::Ambiguity;
 pub use peer::Peer;
@@ -36,5 +43,7 @@ pub use refresh::FileError;
 #[cfg(feature = "serve")]
 pub use serve::{PublicTls, RequestBody, ServeError};
 
+#[cfg(feature = "jwt")]
+pub use ztl_authz as authz;
 pub use ztl_core as core;
 pub use ztl_mtls as mtls;

@@ -49,3 +49,19 @@ async fn connect_one(address: SocketAddr, source: Option<IpAddr>) -> io::Result<
     }
     socket.connect(address).await
 }
+
+/// The first address of a host that answers, looked up in the DNS where none is given.
+#[cfg(any(feature = "federation", feature = "oidc"))]
+pub(crate) async fn reach(
+    host: &str,
+    port: u16,
+    address: Option<SocketAddr>,
+    source: Option<IpAddr>,
+) -> io::Result<TcpStream> {
+    let addresses: Vec<_> = match address {
+        Some(address) => vec![address],
+        None => tokio::net::lookup_host((host, port)).await?.collect(),
+    };
+    let reached = connect(&addresses, source).await;
+    reached.map_err(|unreached| unreached.error)
+}

@@ -1,37 +1,77 @@
 //! A request's bearer token, verified.
 
-use http::HeaderMap;
-use http::header::AUTHORIZATION;
-use ztl_authz::jwt::{TokenVerifier, bearer_token};
-use ztl_core::{Claims, FlowPermit, Proof, Timestamp};
+use ztl_core::Claims;
 
 use crate::authorize::Credential;
 
-/// The claims of the request's token, or what was wrong with it.
-pub(crate) fn claims(
-    verifier: &TokenVerifier,
-    flow: &FlowPermit,
-    headers: &HeaderMap,
-    now: Timestamp,
-) -> (Option<Claims>, Credential, Option<String>) {
-    let bad = |detail: String| (None, Credential::Bad, Some(detail));
-    let token = match bearer_token(
-        headers
-            .get_all(AUTHORIZATION)
-            .iter()
-            .map(http::HeaderValue::as_bytes),
-    ) {
-        Ok(Some(token)) => token,
-        Ok(None) => return (None, Credential::Absent, None),
-        Err(error) => return bad(error.to_string()),
-    };
-    // RFC 8705: a token bound to a certificate is good only with it.
-    let leaf = flow.peer().and_then(|peer| match peer.proof() {
-        Proof::X509 { leaf_sha256, .. } => Some(*leaf_sha256.as_bytes()),
-        _ => None,
-    });
-    match verifier.verify_bound(token, now, leaf) {
-        Ok(claims) => (Some(claims), Credential::Good, None),
-        Err(error) => bad(error.to_string()),
+/// What a request's token came to.
+pub(crate) struct Token {
+    pub(crate) claims: Option<Claims>,
+    /// With which key they were verified.
+    #[cfg(all(feature = "jwt", feature = "serve"))]
+    pub(crate) key: Option<ztl_authz::jwt::KeyFingerprint>,
+    pub(crate) credential: Credential,
+    /// What was wrong with it.
+    pub(crate) detail: Option<String>,
+}
+
+impl Token {
+    const fn none(credential: Credential, detail: Option<String>) -> Self {
+        Self {
+            claims: None,
+            #[cfg(all(feature = "jwt", feature = "serve"))]
+            key: None,
+            credential,
+            detail,
+        }
+    }
+
+    /// No token is looked for.
+    pub(crate) const fn absent() -> Self {
+        Self::none(Credential::Absent, None)
+    }
+}
+
+#[cfg(feature = "jwt")]
+impl Token {
+    /// Verifies the request's token.
+    pub(crate) fn of(
+        guard: &crate::guard::Guard,
+        verifier: &ztl_authz::jwt::TokenVerifier,
+        flow: &ztl_core::FlowPermit,
+        headers: &http::HeaderMap,
+    ) -> Self {
+        use http::header::AUTHORIZATION;
+        use ztl_authz::jwt::bearer_token;
+        use ztl_core::Proof;
+
+        let bad = |detail: String| Self::none(Credential::Bad, Some(detail));
+        let fields = headers.get_all(AUTHORIZATION);
+        let token = match bearer_token(fields.iter().map(http::HeaderValue::as_bytes)) {
+            Ok(Some(token)) => token,
+            Ok(None) => return Self::absent(),
+            Err(error) => return bad(error.to_string()),
+        };
+        // RFC 8705: a token bound to a certificate is good only with it.
+        let leaf = flow.peer().and_then(|peer| match peer.proof() {
+            Proof::X509 { leaf_sha256, .. } => Some(*leaf_sha256.as_bytes()),
+            _ => None,
+        });
+        match verifier.verify_traced(token, guard.now(), leaf) {
+            Ok(verified) => Self {
+                claims: Some(verified.claims),
+                #[cfg(feature = "serve")]
+                key: Some(verified.key),
+                credential: Credential::Good,
+                detail: None,
+            },
+            Err(unverified) => {
+                #[cfg(feature = "oidc")]
+                if let (Some(issuer), Some(key_id)) = (unverified.issuer, &unverified.key_id) {
+                    guard.keys().unknown(issuer, key_id);
+                }
+                bad(unverified.error.to_string())
+            }
+        }
     }
 }

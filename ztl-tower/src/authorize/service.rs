@@ -17,6 +17,7 @@ use crate::guard::Guard;
 use crate::live::Asking;
 use crate::name::{self, Fields, WireTarget};
 use crate::peer::Peer;
+use crate::token::Token;
 
 /// Judges every request before the inner service sees it. Made by [`AuthorizeLayer`](super::AuthorizeLayer).
 #[derive(Clone, Debug)]
@@ -166,7 +167,7 @@ fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
     }
     let asking = parts.extensions.get::<Asking>().cloned();
     let mut tries = 0;
-    let (flow, claims, permit) = loop {
+    let (flow, token, permit) = loop {
         tries += 1;
         let epoch = engine.epoch();
         // Under the policy in force, so that evidence is gathered for the rules that will judge (T12).
@@ -189,13 +190,13 @@ fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
                 Credential::Absent,
             )
         })?;
-        let (claims, credential, detail) = evidence(guard, &flow, parts);
+        let token = token(guard, &flow, parts);
         let fields = Fields::new(&parts.headers);
         let mut evidence = Evidence::none().with_headers(&fields);
-        if let Some(claims) = &claims {
+        if let Some(claims) = &token.claims {
             evidence = evidence.with_claims(claims);
         }
-        evidence.trust_score = guard.trust_score(&flow, claims.as_ref(), now);
+        evidence.trust_score = guard.trust_score(&flow, token.claims.as_ref(), now);
         let permitted = match &asking {
             Some(asking) => {
                 let renew = || asking.renew(guard);
@@ -203,13 +204,18 @@ fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
             }
             None => engine.authorize(&flow, &action, &evidence, now),
         };
-        let permit =
-            permitted.map_err(|denial| (Box::new(Refused { denial, detail }), credential))?;
+        let permit = match permitted {
+            Ok(permit) => permit,
+            Err(denial) => {
+                let detail = token.detail;
+                return Err((Box::new(Refused { denial, detail }), token.credential));
+            }
+        };
         if engine.epoch() == epoch {
             if let Some(asking) = &asking {
-                asking.authorized(guard, &permit, &wire, claims.as_ref(), &fields);
+                asking.authorized(guard, &permit, &wire, &token, &fields);
             }
-            break (flow, claims, permit);
+            break (flow, token, permit);
         }
         if tries == TRIES {
             return Err(plain(guard, parts, Reason::FlowWithdrawn, None));
@@ -219,7 +225,7 @@ fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
         Some(peer) => drop(parts.extensions.insert(Peer(peer.clone()))),
         None => drop(parts.extensions.remove::<Peer>()),
     }
-    match claims {
+    match token.claims {
         Some(claims) => drop(parts.extensions.insert(claims)),
         None => drop(parts.extensions.remove::<Claims>()),
     }
@@ -261,24 +267,16 @@ fn plain(guard: &Guard, parts: &Parts, reason: Reason, detail: Option<String>) -
     (Box::new(Refused { denial, detail }), Credential::Absent)
 }
 
-/// The claims of the caller's token, where a rule of this flow could read them (T34).
+/// The caller's token, where a rule of this flow could read it (T34).
 #[cfg(feature = "jwt")]
-fn evidence(
-    guard: &Guard,
-    flow: &FlowPermit,
-    parts: &Parts,
-) -> (Option<Claims>, Credential, Option<String>) {
-    let Some(verifier) = guard.tokens().filter(|_| flow.reads_token()) else {
-        return (None, Credential::Absent, None);
-    };
-    crate::token::claims(verifier, flow, &parts.headers, guard.now())
+fn token(guard: &Guard, flow: &FlowPermit, parts: &Parts) -> Token {
+    match guard.tokens().filter(|_| flow.reads_token()) {
+        Some(verifier) => Token::of(guard, &verifier, flow, &parts.headers),
+        None => Token::absent(),
+    }
 }
 
 #[cfg(not(feature = "jwt"))]
-fn evidence(
-    _guard: &Guard,
-    _flow: &FlowPermit,
-    _parts: &Parts,
-) -> (Option<Claims>, Credential, Option<String>) {
-    (None, Credential::Absent, None)
+const fn token(_: &Guard, _: &FlowPermit, _: &Parts) -> Token {
+    Token::absent()
 }

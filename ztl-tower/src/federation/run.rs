@@ -1,21 +1,15 @@
 //! Carries out what is due: one task an endpoint.
 
-use core::hash::{BuildHasher, Hasher};
 use core::time::Duration;
-use std::hash::RandomState;
 use std::sync::{Arc, Weak};
 
 use tokio::sync::Mutex;
-use ztl_core::Timestamp;
 use ztl_mtls::source::{Due, Fetch, Received};
 
 use super::error::FederationError;
 use super::{Federated, Federation, in_force};
 use crate::guard::{Guard, Inner};
-use crate::refresh::off_thread;
-
-/// Longest sleep, so that a machine that was asleep, or whose clock was set, notices soon.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+use crate::refresh::{LONGEST_SLEEP, off_thread, pause};
 
 /// What a refresh that succeeded came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,16 +114,4 @@ impl Federated {
         }
         Ok(refreshed)
     }
-}
-
-/// Until then, and up to a tenth longer, of the last minute where it is more: services that started together do not ask
-/// together.
-fn pause(at: Timestamp, now: Timestamp) -> Duration {
-    let wait = at.since(now);
-    let draw = RandomState::new().build_hasher().finish() % 100;
-    let more = wait
-        .checked_div(1000)
-        .and_then(|unit| unit.checked_mul(u32::try_from(draw).unwrap_or(0)))
-        .unwrap_or_default();
-    (wait + more).clamp(Duration::from_millis(1), LONGEST_SLEEP)
 }

@@ -44,7 +44,7 @@ pub struct GuardBuilder {
     endpoints: HashMap<Box<str>, SocketAddr>,
     source_addr: Option<IpAddr>,
     #[cfg(feature = "jwt")]
-    tokens: Option<ztl_authz::jwt::TokenVerifier>,
+    pub(super) tokens: super::tokens::TokensFrom,
     #[cfg(feature = "trust")]
     pub(super) signals: super::signals::SignalsFrom,
     #[cfg(feature = "dev-ca")]
@@ -82,7 +82,7 @@ impl GuardBuilder {
             endpoints: HashMap::new(),
             source_addr: None,
             #[cfg(feature = "jwt")]
-            tokens: None,
+            tokens: super::tokens::TokensFrom::default(),
             #[cfg(feature = "trust")]
             signals: super::signals::SignalsFrom::default(),
             #[cfg(feature = "dev-ca")]
@@ -134,13 +134,6 @@ impl GuardBuilder {
     /// The address that egress connections come from.
     pub const fn source_addr(mut self, address: IpAddr) -> Self {
         self.source_addr = Some(address);
-        self
-    }
-
-    /// Verifies callers' bearer tokens.
-    #[cfg(feature = "jwt")]
-    pub fn token_verifier(mut self, verifier: ztl_authz::jwt::TokenVerifier) -> Self {
-        self.tokens = Some(verifier);
         self
     }
 
@@ -284,8 +277,12 @@ impl GuardBuilder {
         check_identity(&self.name, &policy, &svid)?;
         check_validity(&svid, (self.clock)())?;
         check_endpoints(&policy, &self.endpoints)?;
+        #[cfg(all(feature = "jwt", not(feature = "oidc")))]
+        let tokens = self.tokens.open();
+        #[cfg(feature = "oidc")]
+        let (tokens, keys, waiting) = self.tokens.open()?;
         #[cfg(feature = "jwt")]
-        let verifies_tokens = self.tokens.is_some();
+        let verifies_tokens = tokens.are_verified();
         #[cfg(not(feature = "jwt"))]
         let verifies_tokens = false;
         if !verifies_tokens && policy.workload_reads_token(&self.name) {
@@ -340,7 +337,7 @@ impl GuardBuilder {
             endpoints: self.endpoints,
             source_addr: self.source_addr,
             #[cfg(feature = "jwt")]
-            tokens: self.tokens,
+            tokens,
             #[cfg(feature = "trust")]
             signals,
             limits: self.limits,
@@ -353,7 +350,11 @@ impl GuardBuilder {
             pool: crate::egress::Pool::default(),
             #[cfg(feature = "federation")]
             federation,
+            #[cfg(feature = "oidc")]
+            keys,
         }));
+        #[cfg(feature = "oidc")]
+        crate::keys::spawn(waiting, &guard.0);
         #[cfg(feature = "federation")]
         crate::federation::spawn(guard.federation(), &guard.0);
         Refresh {

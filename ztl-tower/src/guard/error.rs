@@ -83,12 +83,15 @@ pub enum BuildError {
     UnknownEndpoint(String),
     /// A rule of this workload asks for a token, and no verifier was given.
     #[error(
-        "the policy asks for a token from callers of `{0}`, and the guard has no token verifier; call `token_verifier`, with the feature `jwt`"
+        "the policy asks for a token from callers of `{0}`, and the guard has no token verifier; call `token_verifier`, with the feature `jwt`, or `fetched_issuer`, with `oidc`"
     )]
     NoTokenVerifier(String),
     /// The policy weighs signals, and they come from nowhere or cannot be read.
     #[error("the signals that `[trust]` weighs cannot be had: {0}")]
     Signals(#[source] Box<dyn core::error::Error + Send + Sync>),
+    /// The issuers of tokens do not fit together.
+    #[error("the issuers of tokens cannot be used: {0}")]
+    Tokens(#[source] Box<dyn core::error::Error + Send + Sync>),
     /// The engine could not be made.
     #[error(transparent)]
     Engine(#[from] ztl_core::EngineError),

@@ -6,6 +6,8 @@ mod revocation;
 #[cfg(feature = "trust")]
 mod signals;
 mod sources;
+#[cfg(feature = "jwt")]
+mod tokens;
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
@@ -21,6 +23,8 @@ use ztl_mtls::{BundleSet, Bundles, IdentitySource, Prover, TrustBundle, Unpresen
 
 pub use builder::GuardBuilder;
 pub use error::{BuildError, SwapError};
+#[cfg(feature = "jwt")]
+pub use tokens::UnknownIssuer;
 
 use crate::authorize::AuthorizeLayer;
 use crate::live::{Connection, Registry};
@@ -58,7 +62,7 @@ pub(crate) struct Inner {
     endpoints: HashMap<Box<str>, SocketAddr>,
     source_addr: Option<IpAddr>,
     #[cfg(feature = "jwt")]
-    tokens: Option<ztl_authz::jwt::TokenVerifier>,
+    tokens: tokens::Tokens,
     #[cfg(feature = "trust")]
     signals: ztl_authz::trust::Signals,
     limits: Limits,
@@ -71,6 +75,8 @@ pub(crate) struct Inner {
     pool: crate::egress::Pool,
     #[cfg(feature = "federation")]
     federation: crate::federation::Federation,
+    #[cfg(feature = "oidc")]
+    keys: crate::keys::Keys,
 }
 
 /// The protocols we speak within TLS, the preferred one first.
@@ -363,9 +369,9 @@ impl Guard {
         &self.0.federation
     }
 
-    #[cfg(feature = "jwt")]
-    pub(crate) fn tokens(&self) -> Option<&ztl_authz::jwt::TokenVerifier> {
-        self.0.tokens.as_ref()
+    #[cfg(feature = "oidc")]
+    pub(crate) fn keys(&self) -> &crate::keys::Keys {
+        &self.0.keys
     }
 
     pub(crate) fn from_inner(inner: Arc<Inner>) -> Self {

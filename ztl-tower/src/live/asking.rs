@@ -3,12 +3,13 @@
 #[cfg(feature = "serve")]
 use std::sync::Arc;
 
-use ztl_core::{ActionPermit, Claims, Denial, FlowPermit};
+use ztl_core::{ActionPermit, Denial, FlowPermit};
 
 #[cfg(feature = "serve")]
 use super::request::{Asked, Request};
 use crate::guard::Guard;
 use crate::name::{Fields, WireTarget};
+use crate::token::Token;
 
 /// In the extensions of a request that a listener of ours took: where to get a permit that rests on what is in force.
 #[cfg(feature = "serve")]
@@ -33,12 +34,14 @@ impl Asking {
         guard: &Guard,
         permit: &ActionPermit,
         wire: &WireTarget,
-        claims: Option<&Claims>,
+        token: &Token,
         fields: &Fields<'_>,
     ) {
         let asked = Asked {
             wire: wire.clone(),
-            claims: claims.cloned(),
+            claims: token.claims.clone(),
+            #[cfg(feature = "jwt")]
+            key: token.key,
             headers: fields.kept(),
         };
         self.0.authorized(guard, permit, asked);
@@ -56,7 +59,7 @@ impl Asking {
         _guard: &Guard,
         _permit: &ActionPermit,
         _wire: &WireTarget,
-        _claims: Option<&Claims>,
+        _token: &Token,
         _fields: &Fields<'_>,
     ) {
         match *self {}

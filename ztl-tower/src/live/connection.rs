@@ -133,6 +133,8 @@ impl Live {
             named,
             own,
             own_not_after: identity.load().not_after(),
+            #[cfg(feature = "serve")]
+            requests: super::request::Requests::under(guard),
             ..Self::blank(direction, arrival, port, guard.engine().epoch())
         }
     }

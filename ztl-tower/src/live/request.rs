@@ -23,11 +23,24 @@ pub(super) struct Requests {
     epoch: AtomicU64,
     /// What was known of callers by then.
     signals: AtomicU64,
+    /// The keys of issuers under which they were judged.
+    #[cfg(feature = "jwt")]
+    tokens: AtomicU64,
     /// When the first thing that one of them rests on expires, in milliseconds.
     due: AtomicU64,
 }
 
 impl Requests {
+    /// Those of a connection that begins.
+    pub(super) fn under(guard: &Guard) -> Self {
+        let requests = Self::new(guard.engine().epoch());
+        #[cfg(feature = "jwt")]
+        requests
+            .tokens
+            .store(guard.token_generation(), Ordering::Release);
+        requests
+    }
+
     pub(super) fn new(epoch: u64) -> Self {
         Self {
             running: Mutex::default(),
@@ -35,16 +48,24 @@ impl Requests {
             upgraded: Mutex::default(),
             epoch: AtomicU64::new(epoch),
             signals: AtomicU64::new(0),
+            #[cfg(feature = "jwt")]
+            tokens: AtomicU64::new(0),
             due: AtomicU64::new(u64::MAX),
         }
     }
 
-    /// Judges those again that rest on an earlier policy or on earlier signals, or all where something that one rests on has expired (T15).
+    /// Judges those again that rest on an earlier policy, earlier signals or earlier keys of issuers, or all where something that one
+    /// rests on has expired (T15).
     pub(super) fn sweep(&self, guard: &Guard, now: Timestamp) {
         let epoch = guard.engine().epoch();
         let signals = guard.signal_generation();
         let changed = self.epoch.swap(epoch, Ordering::AcqRel) != epoch;
         let changed = self.signals.swap(signals, Ordering::AcqRel) != signals || changed;
+        #[cfg(feature = "jwt")]
+        let changed = {
+            let tokens = guard.token_generation();
+            (self.tokens.swap(tokens, Ordering::AcqRel) != tokens) | changed
+        };
         let expired = now.as_unix_millis() >= self.due.load(Ordering::Acquire);
         if !changed && !expired {
             return;
@@ -90,8 +111,26 @@ pub(crate) enum Carried {
 pub(super) struct Asked {
     pub(super) wire: WireTarget,
     pub(super) claims: Option<Claims>,
+    /// With which key they were verified.
+    #[cfg(feature = "jwt")]
+    pub(super) key: Option<ztl_authz::jwt::KeyFingerprint>,
     /// Where a rule read any.
     pub(super) headers: Option<HeaderMap>,
+}
+
+impl Asked {
+    /// Whether the key that the token was verified with is still in use. One that is gone leaves a request as one with a bad token.
+    #[cfg(feature = "jwt")]
+    fn is_vouched_for(&self, guard: &Guard) -> bool {
+        self.key
+            .is_none_or(|key| guard.holds_token_key(&key, guard.now()))
+    }
+
+    #[cfg(not(feature = "jwt"))]
+    #[expect(clippy::unused_self, reason = "without tokens nothing vouches")]
+    const fn is_vouched_for(&self, _: &Guard) -> bool {
+        true
+    }
 }
 
 /// Who waits for a request to be cut.
@@ -139,9 +178,13 @@ impl Request {
 
     /// It was authorized as this. Where that is outdated already, it is judged again at once.
     pub(super) fn authorized(&self, guard: &Guard, permit: &ActionPermit, asked: Asked) {
-        *lock(&self.asked) = Some(asked);
+        let vouched_for = {
+            let mut known = lock(&self.asked);
+            let asked = known.insert(asked);
+            asked.is_vouched_for(guard)
+        };
         self.holds_until(permit);
-        if !guard.engine().is_current(permit, guard.now()) {
+        if !vouched_for || !guard.engine().is_current(permit, guard.now()) {
             self.judge(guard);
         }
     }
@@ -161,16 +204,20 @@ impl Request {
                 // T12: rules read tokens now, and this one's was not read: whom it speaks of is not known.
                 return self.cut();
             }
+            let claims = asked
+                .claims
+                .as_ref()
+                .filter(|_| asked.is_vouched_for(guard));
             let fields = asked.headers.as_ref().map(Fields::new);
             let mut evidence = Evidence::none();
             if let Some(fields) = &fields {
                 evidence = evidence.with_headers(fields);
             }
-            if let Some(claims) = &asked.claims {
+            if let Some(claims) = claims {
                 evidence = evidence.with_claims(claims);
             }
             let now = guard.now();
-            evidence.trust_score = guard.trust_score(&flow, asked.claims.as_ref(), now);
+            evidence.trust_score = guard.trust_score(&flow, claims, now);
             let renew = || self.live.current(guard);
             guard
                 .engine()

@@ -9,6 +9,8 @@ mod error;
 mod expiry;
 mod file;
 mod nudge;
+#[cfg(any(feature = "federation", feature = "oidc"))]
+mod pause;
 mod policy;
 mod revocation;
 #[cfg(feature = "trust")]
@@ -24,6 +26,8 @@ use ztl_mtls::ExpiryWatch;
 
 pub use error::FileError;
 pub(crate) use expiry::OnExpiry;
+#[cfg(any(feature = "federation", feature = "oidc"))]
+pub(crate) use pause::{LONGEST_SLEEP, pause};
 pub(crate) use policy::PolicyFile;
 pub(crate) use revocation::RevocationFiles;
 #[cfg(feature = "trust")]

@@ -76,3 +76,60 @@ async fn t15_a_stream_is_cut_when_its_token_ends_and_the_others_run_on() {
         .collect();
     assert_eq!(denied, ["evidence_stale"], "{recorded:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn law_8_a_stream_ends_when_the_key_of_its_token_is_withdrawn() {
+    let (old, new) = (DevIssuer::new(ISSUER), DevIssuer::new(ISSUER));
+    let (old, new) = (old.expect("issuer"), new.expect("issuer"));
+    let keys = |issuers: &[&DevIssuer]| {
+        let sets = issuers.iter().map(|issuer| {
+            let set: serde_json::Value = serde_json::from_str(&issuer.jwks_json()).expect("json");
+            set["keys"][0].clone()
+        });
+        let set = json!({ "keys": sets.collect::<Vec<_>>() }).to_string();
+        Jwks::from_json(set.as_bytes()).expect("keys")
+    };
+    let db = asks_for_tokens(&old).await;
+    assert_eq!(db.guard.token_keys("corp"), Some(1));
+    assert!(db.guard.swap_token_keys("other", Jwks::none()).is_err());
+    db.guard
+        .swap_token_keys("corp", keys(&[&old, &new]))
+        .expect("both");
+    assert_eq!(db.guard.token_keys("corp"), Some(2));
+    let mut two = db.two().await;
+    let mut by_old = feed(&mut two, &old, 600).await;
+    let _by_new = feed(&mut two, &new, 600).await;
+    assert_eq!(db.running.count(), 2);
+
+    // In another order they are the same keys.
+    db.guard
+        .swap_token_keys("corp", keys(&[&new, &old]))
+        .expect("both");
+    assert_eq!(status(&mut two, "/v1/x").await, StatusCode::OK);
+    assert_eq!(db.running.count(), 2);
+
+    let since = Instant::now();
+    db.guard
+        .swap_token_keys("corp", keys(&[&new]))
+        .expect("one");
+    until("one is cut", || db.running.count() == 1).await;
+    assert!(since.elapsed() < AT_ONCE, "{:?}", since.elapsed());
+    assert!(!matches!(by_old.frame().await, Some(Ok(_))));
+    let recorded = reasons(&db.audit);
+    let denied: Vec<_> = recorded
+        .iter()
+        .filter(|reason| *reason != "permitted")
+        .collect();
+    assert_eq!(denied, ["evidence_missing"], "{recorded:?}");
+
+    db.guard
+        .swap_token_keys("corp", Jwks::none())
+        .expect("none");
+    until("the other is cut", || db.running.count() == 0).await;
+    assert_eq!(db.guard.token_keys("corp"), Some(0));
+    assert_eq!(
+        status(&mut two, "/v1/x").await,
+        StatusCode::OK,
+        "the connection lives on"
+    );
+}

@@ -1,0 +1,164 @@
+//! The verifier of callers' tokens, and how its keys change while the guard runs.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use ztl_authz::jwt::{Issuer, Jwks, KeyFingerprint, TokenVerifier};
+use ztl_core::Timestamp;
+
+use super::{BuildError, Guard, GuardBuilder};
+
+/// What verifies tokens now.
+#[derive(Default)]
+pub(crate) struct Tokens {
+    verifier: Option<ArcSwap<TokenVerifier>>,
+    /// Counts changes after which a token that was good may no longer be.
+    generation: AtomicU64,
+}
+
+impl Tokens {
+    fn new(verifier: Option<TokenVerifier>) -> Self {
+        Self {
+            verifier: verifier.map(ArcSwap::from_pointee),
+            generation: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) const fn are_verified(&self) -> bool {
+        self.verifier.is_some()
+    }
+}
+
+/// What the builder was told of tokens.
+#[derive(Default)]
+pub(super) struct TokensFrom {
+    verifier: Option<TokenVerifier>,
+    #[cfg(feature = "oidc")]
+    fetched: Vec<(Issuer, crate::keys::FetchedKeys)>,
+}
+
+impl TokensFrom {
+    /// All issuers in one verifier, those without keys yet among them.
+    #[cfg(feature = "oidc")]
+    pub(super) fn open(
+        self,
+    ) -> Result<(Tokens, crate::keys::Keys, crate::keys::Waiting), BuildError> {
+        let refused = |error: Box<dyn core::error::Error + Send + Sync>| BuildError::Tokens(error);
+        let (mut issuers, mut fetched) = (Vec::<Issuer>::new(), Vec::new());
+        if let Some(verifier) = &self.verifier {
+            issuers.extend(verifier.issuers().cloned());
+        }
+        for (issuer, keys) in self.fetched {
+            if !keys.is_of(&issuer) {
+                let (name, iss) = (issuer.name(), issuer.iss());
+                return Err(refused(
+                    format!("the keys of `{name}` are those of another `iss` than `{iss}`").into(),
+                ));
+            }
+            fetched.push((Box::<str>::from(issuer.name()), keys));
+            issuers.push(issuer);
+        }
+        let (keys, waiting) = crate::keys::Keys::new(fetched);
+        if issuers.is_empty() {
+            return Ok((Tokens::new(None), keys, waiting));
+        }
+        let builder = issuers
+            .into_iter()
+            .fold(TokenVerifier::builder(), |builder, issuer| {
+                builder.issuer(issuer)
+            });
+        let verifier = builder.build().map_err(|error| refused(error.into()))?;
+        Ok((Tokens::new(Some(verifier)), keys, waiting))
+    }
+
+    /// The verifier that was given.
+    #[cfg(not(feature = "oidc"))]
+    pub(super) fn open(self) -> Tokens {
+        Tokens::new(self.verifier)
+    }
+}
+
+impl GuardBuilder {
+    /// Verifies callers' bearer tokens.
+    pub fn token_verifier(mut self, verifier: TokenVerifier) -> Self {
+        self.tokens.verifier = Some(verifier);
+        self
+    }
+
+    /// Verifies bearer tokens of an issuer whose keys are fetched while the service runs. Call it once an issuer; those of
+    /// [`token_verifier`](Self::token_verifier) stay beside it. What keys `issuer` has itself hold until the first were fetched:
+    /// [`Jwks::none`] for none.
+    ///
+    /// The guard is built without waiting for the keys, and until they come every token of this issuer is refused;
+    /// [`Guard::refresh_keys`] waits for them.
+    #[cfg(feature = "oidc")]
+    pub fn fetched_issuer(mut self, issuer: Issuer, keys: crate::keys::FetchedKeys) -> Self {
+        self.tokens.fetched.push((issuer, keys));
+        self
+    }
+}
+
+impl Guard {
+    /// Takes other keys of an issuer, by its name, for every token from now on. Running requests whose token was verified with a
+    /// key that is gone are judged again without it, at once (law 8). For a host that fetches keys itself; where the guard
+    /// fetches them, its next fetch puts its own in their place.
+    ///
+    /// # Errors
+    /// [`UnknownIssuer`] where the guard has no issuer of this name.
+    pub fn swap_token_keys(&self, issuer: &str, keys: Jwks) -> Result<(), UnknownIssuer> {
+        let unknown = || UnknownIssuer(issuer.to_owned());
+        let tokens = &self.0.tokens;
+        let verifier = tokens.verifier.as_ref().ok_or_else(unknown)?;
+        let same = |one: &Issuer| one.name() == issuer && one.keys().has_keys_of(&keys);
+        let before = verifier.rcu(|verifier| {
+            let changed = verifier.with_keys(issuer, keys.clone());
+            changed.map_or_else(|| Arc::clone(verifier), Arc::new)
+        });
+        let mut issuers = before.issuers();
+        if !issuers.any(|one| one.name() == issuer) {
+            return Err(unknown());
+        }
+        if !before.issuers().any(same) {
+            tokens.generation.fetch_add(1, Ordering::AcqRel);
+            self.changed();
+        }
+        Ok(())
+    }
+
+    /// How many keys can verify tokens of an issuer now; `None` where there is no issuer of this name. With 0 every token of it is
+    /// refused: its keys were not fetched yet, or too long ago.
+    #[must_use]
+    pub fn token_keys(&self, issuer: &str) -> Option<usize> {
+        let now = self.now();
+        let verifier = self.tokens()?;
+        let mut issuers = verifier.issuers();
+        let issuer = issuers.find(|one| one.name() == issuer)?;
+        let keys = issuer.keys();
+        Some(if keys.is_in_force(now) {
+            keys.key_count()
+        } else {
+            0
+        })
+    }
+
+    pub(crate) fn tokens(&self) -> Option<arc_swap::Guard<Arc<TokenVerifier>>> {
+        self.0.tokens.verifier.as_ref().map(ArcSwap::load)
+    }
+
+    /// Changes when a token that was good may no longer be.
+    pub(crate) fn token_generation(&self) -> u64 {
+        self.0.tokens.generation.load(Ordering::Acquire)
+    }
+
+    /// Whether the key that a token was verified with is still in use.
+    pub(crate) fn holds_token_key(&self, key: &KeyFingerprint, now: Timestamp) -> bool {
+        self.tokens()
+            .is_some_and(|verifier| verifier.holds(key, now))
+    }
+}
+
+/// The guard verifies no tokens of an issuer of this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the guard has no issuer `{0}`; give the builder a `token_verifier` with it")]
+pub struct UnknownIssuer(String);
