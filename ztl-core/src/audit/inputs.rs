@@ -83,7 +83,7 @@ impl Used<'_> {
         let start = out.len();
         let mut object = Members { out, masks, start };
         object.trust_score(used, &reads);
-        object.token(used, &reads);
+        more |= object.token(used, &reads);
         more |= object.headers(used, &reads);
         if more {
             object.name("more");
@@ -155,21 +155,24 @@ impl Members<'_, '_> {
         self.out.push('}');
     }
 
-    fn token(&mut self, used: &Used<'_>, reads: &Reads<'_>) {
+    /// Whether some is left out.
+    fn token(&mut self, used: &Used<'_>, reads: &Reads<'_>) -> bool {
+        let mut more = false;
         let read = reads
             .iter()
             .any(|read| matches!(read, Read::Token | Read::Scope(_) | Read::Claim(..)));
         let (true, Some(claims)) = (read, used.evidence.claims) else {
-            return;
+            return false;
         };
         self.name("token");
         self.out.push_str("{\"expires_at\":");
         text::time(self.out, claims.expires_at());
         if self.masks.get(Field::Claims) != Mask::Drop {
             self.scopes(claims, reads);
-            self.claims(claims, reads);
+            more = self.claims(claims, reads);
         }
         self.out.push('}');
+        more
     }
 
     /// Of the scopes that rules name, those that the token has.
@@ -197,14 +200,15 @@ impl Members<'_, '_> {
         }
     }
 
-    /// The claims that rules name; one that the token lacks is null.
-    fn claims(&mut self, claims: &Claims, reads: &Reads<'_>) {
+    /// The claims that rules name; one that the token lacks is null. Of an object only the members that they name. Whether some are
+    /// left out.
+    fn claims(&mut self, claims: &Claims, reads: &Reads<'_>) -> bool {
         let named = reads.iter().filter_map(|read| match read {
             Read::Claim(name, wanted) => Some((*name, *wanted)),
             _ => None,
         });
-        let mut first = true;
-        for (at, (name, _)) in named.clone().enumerate() {
+        let (mut first, mut left) = (true, MAX_READS);
+        for (at, (name, wanted)) in named.clone().enumerate() {
             if named.clone().take(at).any(|(before, _)| before == name) || self.is_full() {
                 continue;
             }
@@ -213,25 +217,38 @@ impl Members<'_, '_> {
                 self.out.push('{');
                 first = false;
             }
-            self.name(name);
-            match claims.get(name) {
-                None => self.out.push_str("null"),
-                Some(Value::String(text)) => {
-                    let in_plain = named
-                        .clone()
-                        .any(|(one, wanted)| one == name && wanted.as_str() == Some(text.as_str()));
-                    self.value(Field::Claims, text, in_plain);
-                }
-                Some(value) => {
-                    let in_plain = named
-                        .clone()
-                        .any(|(one, wanted)| one == name && wanted == value);
-                    self.value(Field::Claims, &value.to_string(), in_plain);
-                }
-            }
+            self.claim(name, claims.get(name), wanted, &mut left);
         }
         if !first {
             self.out.push('}');
+        }
+        left == 0
+    }
+
+    /// One claim, or the members of one that a table names, at most so many of them.
+    fn claim(&mut self, name: &str, found: Option<&Value>, wanted: &Value, left: &mut usize) {
+        let Some(fewer) = left.checked_sub(1).filter(|_| !self.is_full()) else {
+            *left = 0;
+            return;
+        };
+        *left = fewer;
+        self.name(name);
+        match (found, wanted) {
+            (None, _) => self.out.push_str("null"),
+            (Some(Value::Object(object)), Value::Object(members)) => {
+                self.out.push('{');
+                for (name, wanted) in members {
+                    self.claim(name, object.get(name), wanted, left);
+                }
+                self.out.push('}');
+            }
+            (Some(Value::String(text)), _) => {
+                let in_plain = wanted.as_str() == Some(text.as_str());
+                self.value(Field::Claims, text, in_plain);
+            }
+            (Some(value), _) => {
+                self.value(Field::Claims, &value.to_string(), wanted == value);
+            }
         }
     }
 

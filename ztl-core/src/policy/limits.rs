@@ -55,6 +55,8 @@ pub(crate) const MAX_SIGNALS: usize = 64;
 pub(crate) const MAX_BODY_BYTES: u64 = 1 << 40;
 /// Most actors that a token can name in each other.
 pub(crate) const MAX_ACTORS: usize = 8;
+/// Most tables in each other under `claims`.
+pub(crate) const MAX_CLAIM_DEPTH: usize = 8;
 /// Most entries of a list or table of values, such as `from`, `actions` or `labels`.
 pub(crate) const MAX_ENTRIES: usize = 256;
 /// Most networks of one zone, and most relays.

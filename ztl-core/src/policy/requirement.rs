@@ -220,16 +220,27 @@ impl TokenClause {
         if !self.scopes.iter().all(|scope| claims.has_scope(scope)) {
             return unmet(Lack::Scope);
         }
-        let holds = |(name, wanted): &(std::sync::Arc<str>, Value)| match claims.get(name) {
-            Some(Value::Array(list)) if !wanted.is_array() => list.contains(wanted),
-            Some(value) => value == wanted,
-            None => false,
-        };
+        let holds =
+            |(name, wanted): &(std::sync::Arc<str>, Value)| is_met(claims.get(name), wanted);
         if self.claims.iter().all(holds) {
             Ok(())
         } else {
             unmet(Lack::Claim)
         }
+    }
+}
+
+/// Whether a claim is what a rule wants: equal, or a list that holds it; where a table is wanted, an object of which each member
+/// that it names is so.
+fn is_met(found: Option<&Value>, wanted: &Value) -> bool {
+    match (wanted, found) {
+        // As deep as a document can write it.
+        (Value::Object(members), Some(Value::Object(found))) => members
+            .iter()
+            .all(|(name, wanted)| is_met(found.get(name), wanted)),
+        (Value::Object(_), _) | (_, None) => false,
+        (_, Some(Value::Array(list))) => list.contains(wanted),
+        (_, Some(found)) => found == wanted,
     }
 }
 

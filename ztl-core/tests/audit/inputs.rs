@@ -227,3 +227,52 @@ fn t30_the_longest_record_is_a_line_that_can_be_verified() {
         .expect("line");
     assert!(longest < 32 * 1024, "{longest}");
 }
+
+#[test]
+fn t30_of_an_object_only_what_the_rule_names_is_recorded() {
+    let inner = |count: usize| {
+        let members: serde_json::Map<String, Value> = (0..count)
+            .map(|at| (format!("n{at}"), json!("red")))
+            .collect();
+        Value::Object(members)
+    };
+    let record = |wanted: &Value, found: &Value| {
+        let rule = json!({
+            "from": "router", "to": "gateway", "actions": ["GET /v1"],
+            "require": { "token": { "claims": { "access": wanted } } },
+        });
+        let audit = Arc::new(MemorySink::new(10));
+        let engine =
+            Engine::new(load(&document(&[rule], &[])), Arc::clone(&audit)).expect("engine");
+        let caller = peer(ROUTER);
+        let arrival = Arrival::from_addr("10.10.0.5".parse().expect("address"));
+        let flow = Flow::ingress("gateway", 8443, arrival, Some(&caller));
+        let permit = engine.permit_flow(&flow, NOW).expect("flow");
+        let question = Question {
+            claims: Some(json!({ "iss": "i", "sub": "alice", "access": found })),
+            ..Question::get(ROUTER, "gateway", 8443, "/v1")
+        };
+        let claims = question.claims();
+        let headers = HeaderPairs(&question.headers);
+        let action = Action::request("GET", "/v1").expect("action");
+        let evidence = question.evidence(claims.as_ref(), &headers, None);
+        let _ = engine.authorize(&permit, &action, &evidence, NOW);
+        let line = audit.lines()[1].clone();
+        assert!(!line.contains("hunter2"), "{line}");
+        serde_json::from_str::<Value>(&line).expect("json")
+    };
+    let wanted = json!({ "team": "red", "deep": { "on": true }, "gone": 1 });
+    let found =
+        json!({ "team": "red", "deep": { "on": true, "secret": "hunter2" }, "x": "hunter2" });
+    let one = record(&wanted, &found);
+    assert_eq!(one["reason"], "requirement_unmet");
+    assert_eq!(
+        one["inputs"]["token"]["claims"],
+        json!({ "access": { "team": "red", "deep": { "on": "true" }, "gone": null } })
+    );
+    let whole = record(&inner(200), &inner(200));
+    assert_eq!(whole["verdict"], "permit");
+    assert_eq!(whole["inputs"]["more"], true);
+    let told = whole["inputs"]["token"]["claims"]["access"].as_object();
+    assert_eq!(told.map(serde_json::Map::len), Some(31));
+}

@@ -78,6 +78,75 @@ fn a_token_is_judged_by_issuer_audience_scopes_and_claims() {
 }
 
 #[test]
+fn a_claim_inside_another_is_asked_for_by_a_table() {
+    let asks = |claims: &str| {
+        let text = format!(
+            r#"
+schema = 1
+trust_domain = "prod.example"
+[workloads.router]
+id = "{ROUTER}"
+[workloads.gateway]
+id = "spiffe://prod.example/gw"
+ports = [8443]
+[[permit]]
+name = "asks"
+from = "router"
+to = "gateway"
+actions = ["any"]
+[permit.require.token.claims]
+{claims}
+"#
+        );
+        ztl_core::policy::Policy::from_toml(&text).unwrap_or_else(|error| panic!("{error}"))
+    };
+    let with = |policy: &Policy, claims: Value| {
+        let claims = Some(claims);
+        let decision = Question {
+            claims,
+            ..Question::get(ROUTER, "gateway", 8443, "/")
+        }
+        .ask(policy);
+        (decision.reason.code(), decision.lack)
+    };
+    let unmet = ("requirement_unmet", Some(Lack::Claim));
+    // A dotted key of TOML is a table; a quoted one is one name.
+    let policy = asks(
+        "realm_access.roles = \"admin\"\nrealm_access.level = 3\n\"https://x.example/team\" = \"a\"",
+    );
+    let good = json!({
+        "sub": "u", "iss": "i", "https://x.example/team": "a",
+        "realm_access": { "roles": ["user", "admin"], "level": 3, "more": {} },
+    });
+    assert_eq!(with(&policy, good.clone()), ("permitted", None));
+    for inner in [
+        json!({ "roles": ["user"], "level": 3 }),
+        json!({ "roles": "administrator", "level": 3 }),
+        json!({ "roles": { "admin": true }, "level": 3 }),
+        json!({ "roles": "admin" }),
+        json!({ "roles": "admin", "level": "3" }),
+        json!({}),
+        json!([{ "roles": "admin", "level": 3 }]),
+        json!("admin"),
+        json!(null),
+    ] {
+        let mut claims = good.clone();
+        claims["realm_access"] = inner;
+        assert_eq!(with(&policy, claims.clone()), unmet, "{claims}");
+    }
+    let mut flat = good;
+    let object = flat.as_object_mut().expect("object");
+    object.remove("realm_access");
+    object.insert("realm_access.roles".to_owned(), "admin".into());
+    object.insert("realm_access.level".to_owned(), 3.into());
+    assert_eq!(
+        with(&policy, flat),
+        unmet,
+        "a name with a dot is another claim"
+    );
+}
+
+#[test]
 fn the_second_factor_is_read_as_the_standards_say() {
     let policy = |mfa: Value| {
         permit(

@@ -252,8 +252,9 @@ fn mend_token(wanted: &TokenClause, clause: Clause, whole: bool, draft: &mut Dra
             }
         }
         if whole || clause == Clause::Claim {
-            let all = wanted.claims.iter();
-            claims.extend(all.map(|(name, value)| (name.to_string(), value.clone())));
+            for (name, value) in &wanted.claims {
+                give(claims, name, value);
+            }
         }
     });
     match clause {
@@ -264,6 +265,20 @@ fn mend_token(wanted: &TokenClause, clause: Clause, whole: bool, draft: &mut Dra
             words.collect::<Vec<_>>().join(", ")
         }
         _ => token_wanted(wanted),
+    }
+}
+
+/// Gives an object a member; where it has a table to be one, what is inside and not asked for stays.
+fn give(object: &mut Map<String, Value>, name: &str, value: &Value) {
+    match (value, object.get_mut(name)) {
+        (Value::Object(members), Some(Value::Object(held))) => {
+            for (name, value) in members {
+                give(held, name, value);
+            }
+        }
+        _ => {
+            object.insert(name.to_owned(), value.clone());
+        }
     }
 }
 

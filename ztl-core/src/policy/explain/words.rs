@@ -113,6 +113,18 @@ impl Scene<'_, '_> {
         }
     }
 
+    /// Of an object that a table is wanted of, only what the table names.
+    fn claim_among(&self, name: &str, wanted: &Value) -> String {
+        let found = self.fresh_claims().and_then(|claims| claims.get(name));
+        match (found, wanted) {
+            (Some(found @ Value::Object(_)), Value::Object(_)) => {
+                let read = among(found, wanted);
+                format!("{name} = {}", cut(&read.to_string()))
+            }
+            _ => self.claim(name),
+        }
+    }
+
     fn parties_word(&self, name: &str) -> String {
         let mut words = vec![self.claim(name)];
         let forwarded = self.input.evidence.forwarded;
@@ -172,8 +184,9 @@ impl Scene<'_, '_> {
             (!clause.scopes.is_empty()).then_some("scope"),
         ];
         let names = names.into_iter().flatten();
-        let claims = clause.claims.iter().map(|(name, _)| &**name);
-        let words: Vec<_> = names.chain(claims).map(|name| self.claim(name)).collect();
+        let claims = clause.claims.iter();
+        let claims = claims.map(|(name, wanted)| self.claim_among(name, wanted));
+        let words: Vec<_> = names.map(|name| self.claim(name)).chain(claims).collect();
         words.join(", ")
     }
 
@@ -259,6 +272,18 @@ pub(super) fn expected(
             (format!("no objection of {name}"), one.map(|one| one.span))
         }
     }
+}
+
+/// What of an object a table reads: its names, with null where there is nothing.
+fn among(found: &Value, wanted: &Value) -> Value {
+    let (Value::Object(members), Value::Object(object)) = (wanted, found) else {
+        return found.clone();
+    };
+    let read = members.iter().map(|(name, wanted)| {
+        let found = object.get(name).map(|found| among(found, wanted));
+        (name.clone(), found.unwrap_or(Value::Null))
+    });
+    Value::Object(read.collect())
 }
 
 pub(super) fn token_wanted(clause: &TokenClause) -> String {

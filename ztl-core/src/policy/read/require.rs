@@ -8,7 +8,7 @@ use super::{name, value};
 use crate::policy::diagnostic::{Report, quoted};
 pub(super) use crate::policy::document::Require;
 use crate::policy::document::{HeaderRequire, Mfa, Span, Spanned, TokenRequire};
-use crate::policy::limits::{MAX_ENTRIES, MAX_FIELD_BYTES, MAX_TEXT_BYTES};
+use crate::policy::limits::{MAX_CLAIM_DEPTH, MAX_ENTRIES, MAX_FIELD_BYTES, MAX_TEXT_BYTES};
 use crate::policy::tree::{Entries, Node, Tree};
 
 /// The keys of `[permit.require]`.
@@ -118,30 +118,48 @@ fn claims(
 ) -> Option<Vec<(Arc<str>, serde_json::Value)>> {
     let mut claims = Vec::new();
     for (claim, item) in fields(key, node, report)? {
-        match &item.value {
-            Tree::Text(text) if text.len() > MAX_TEXT_BYTES => {
-                let message = format!(
-                    "{} is longer than {MAX_TEXT_BYTES} bytes",
-                    quoted(&claim.value)
-                );
-                report.error(item.span, message);
-            }
-            Tree::Text(_) | Tree::Int(_) | Tree::Bool(_) => {
-                claims.push((claim.value.as_str().into(), item.to_json()));
-            }
-            _ => {
-                let message = format!(
-                    "the claim {} is compared with text, an integer, true or false, not {}",
-                    quoted(&claim.value),
-                    item.kind()
-                );
-                let help =
-                    "a list in the token matches where it holds the value; for more write `when`";
-                report.error_with_help(item.span, message, help);
-            }
+        if is_claim(&claim.value, item, MAX_CLAIM_DEPTH, report) {
+            claims.push((claim.value.as_str().into(), item.to_json()));
         }
     }
     Some(claims)
+}
+
+/// Whether this is what a claim can be compared with: a plain value, or a table of such for what is inside an object.
+fn is_claim(name: &str, item: &Node, left: usize, report: &mut Report) -> bool {
+    match &item.value {
+        Tree::Text(text) if text.len() > MAX_TEXT_BYTES => {
+            let message = format!("{} is longer than {MAX_TEXT_BYTES} bytes", quoted(name));
+            report.error(item.span, message);
+            false
+        }
+        Tree::Text(_) | Tree::Int(_) | Tree::Bool(_) => true,
+        Tree::Table(_) => {
+            let Some(left) = left.checked_sub(1) else {
+                let message = format!("`claims` has tables more than {MAX_CLAIM_DEPTH} deep");
+                report.error(item.span, message);
+                return false;
+            };
+            let Some(entries) = fields(name, item, report) else {
+                return false;
+            };
+            // All of them are looked at, so that each fault is told.
+            entries.iter().fold(true, |good, (inner, item)| {
+                is_claim(&inner.value, item, left, report) && good
+            })
+        }
+        _ => {
+            let message = format!(
+                "the claim {} is compared with text, an integer, true, false or a table of such, not {}",
+                quoted(name),
+                item.kind()
+            );
+            let help =
+                "a list in the token matches where it holds the value; for more write `when`";
+            report.error_with_help(item.span, message, help);
+            false
+        }
+    }
 }
 
 /// `headers = { x-tenant = ["a", "b"] }`: field names in lower case (rule 43), since they are compared in that form.

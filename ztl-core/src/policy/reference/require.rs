@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::action::Action;
 use crate::authorizer::{Authorizer, Facts, Reads};
@@ -206,14 +206,30 @@ impl Asked<'_> {
         if token.scopes.iter().any(|scope| !claims.has_scope(scope)) {
             return unmet(Lack::Scope);
         }
-        let has = |name: &str, wanted: &Value| match claims.get(name) {
-            Some(Value::Array(list)) => list.contains(wanted),
-            value => value == Some(wanted),
-        };
-        if token.claims.iter().all(|(name, wanted)| has(name, wanted)) {
+        if token
+            .claims
+            .iter()
+            .all(|(name, wanted)| Self::claim(claims.as_map(), name, wanted))
+        {
             Ok(())
         } else {
             unmet(Lack::Claim)
+        }
+    }
+
+    /// §7.8: a table asks for an object, and for each of its own names in turn.
+    fn claim(among: &Map<String, Value>, name: &str, wanted: &Value) -> bool {
+        let found = among.get(name);
+        if let Some(table) = wanted.as_object() {
+            let object = found.and_then(Value::as_object);
+            return object.is_some_and(|object| {
+                let mut names = table.iter();
+                names.all(|(name, wanted)| Self::claim(object, name, wanted))
+            });
+        }
+        match found {
+            Some(Value::Array(list)) => list.contains(wanted),
+            found => found == Some(wanted),
         }
     }
 }
