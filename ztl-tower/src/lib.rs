@@ -29,6 +29,8 @@ pub use audit::TracingSink;
 pub use authorize::{Authorize, AuthorizeLayer, Refused, ResponseBody, ResponseFuture};
 #[cfg(feature = "client")]
 pub use egress::{Client, EgressError};
+#[cfg(all(feature = "federation", feature = "jwt"))]
+pub use federation::jwt_svid_keys;
 #[cfg(feature = "federation")]
 pub use federation::{FederatedBundle, FederationError, Refreshed};
 #[cfg(feature = "jwt")]

@@ -12,6 +12,8 @@
 mod error;
 mod fetch;
 mod run;
+#[cfg(feature = "jwt")]
+mod svids;
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -27,6 +29,8 @@ use ztl_mtls::{BundleSet, SpiffeBundle, TrustBundle};
 
 pub use error::FederationError;
 pub use run::Refreshed;
+#[cfg(feature = "jwt")]
+pub use svids::jwt_svid_keys;
 
 pub(crate) use run::spawn;
 
@@ -57,6 +61,9 @@ pub struct FederatedBundle {
     state: Option<PathBuf>,
     timeout: Duration,
     address: Option<SocketAddr>,
+    /// Name and audience.
+    #[cfg(feature = "jwt")]
+    svids: Option<(Box<str>, Box<str>)>,
 }
 
 impl FederatedBundle {
@@ -69,6 +76,8 @@ impl FederatedBundle {
             state: None,
             timeout: FETCH_TIMEOUT,
             address: None,
+            #[cfg(feature = "jwt")]
+            svids: None,
         }
     }
 
@@ -95,6 +104,27 @@ impl FederatedBundle {
         self
     }
 
+    /// Takes JWT-SVIDs of this trust domain's workloads as bearer tokens, verified with the keys for them in the bundle
+    /// (SPIFFE JWT-SVID §4). `audience` is what `aud` must name; `name` is the issuer's, for
+    /// [`Guard::token_keys`](crate::Guard::token_keys). In a policy it is declared as
+    /// `issuer = "spiffe://<trust domain>"`.
+    #[cfg(feature = "jwt")]
+    #[must_use]
+    pub fn jwt_svids(mut self, name: &str, audience: &str) -> Self {
+        self.svids = Some((name.into(), audience.into()));
+        self
+    }
+
+    /// The trust domain as an issuer, without keys yet.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn issuer(&self) -> Option<ztl_authz::jwt::Issuer> {
+        use ztl_authz::jwt::{Issuer, Jwks};
+
+        let (name, audience) = self.svids.as_ref()?;
+        let domain = self.endpoint.trust_domain();
+        Some(Issuer::jwt_svids(name, domain, audience, Jwks::none()))
+    }
+
     /// Where the endpoint is reached. The address proves nothing; without this its host is looked up in the DNS.
     #[must_use]
     pub const fn address(mut self, address: SocketAddr) -> Self {
@@ -117,6 +147,9 @@ pub(crate) struct Federated {
     state: Option<PathBuf>,
     timeout: Duration,
     address: Option<SocketAddr>,
+    /// The trust domain's name as an issuer of JWT-SVIDs.
+    #[cfg(feature = "jwt")]
+    issuer: Option<Box<str>>,
 }
 
 /// All endpoints of a guard, by trust domain.
@@ -141,6 +174,8 @@ pub(crate) async fn open(
             state: one.state,
             timeout: one.timeout,
             address: one.address,
+            #[cfg(feature = "jwt")]
+            issuer: one.svids.map(|(name, _)| name),
         };
         // Two for one domain are two bundles in `bundles`, which no set takes (rule 22).
         endpoints.insert(domain, Arc::new(Mutex::new(federated)));

@@ -46,6 +46,11 @@ pub(crate) fn spawn(federation: &Federation, guard: &Arc<Inner>) {
 }
 
 async fn keep(federated: Arc<Mutex<Federated>>, guard: Weak<Inner>) {
+    // The bundle that it begins with is in force already; its keys for JWT-SVIDs are not.
+    #[cfg(feature = "jwt")]
+    if let Some(guard) = guard.upgrade().map(Guard::from_inner) {
+        federated.lock().await.put_svid_keys_in_force(&guard);
+    }
     loop {
         let wait = {
             let Some(guard) = guard.upgrade().map(Guard::from_inner) else {
@@ -58,6 +63,12 @@ async fn keep(federated: Arc<Mutex<Federated>>, guard: Weak<Inner>) {
 }
 
 impl Federated {
+    fn put_in_force(&self, guard: &Guard) {
+        guard.replace_bundle(in_force(&self.endpoint));
+        #[cfg(feature = "jwt")]
+        self.put_svid_keys_in_force(guard);
+    }
+
     /// Does what is due, and says how long nothing is.
     async fn step(&mut self, guard: &Guard) -> Duration {
         let domain = self.endpoint.trust_domain().to_string();
@@ -66,7 +77,7 @@ impl Federated {
         match self.endpoint.due(now) {
             Due::At(at) => return pause(at, now),
             Due::Withdraw => {
-                guard.replace_bundle(in_force(&self.endpoint));
+                self.put_in_force(guard);
                 tracing::error!(target: "ztl", workload, trust_domain = domain, "the bundle was not refreshed for longer than it may be used; its trust domain proves nobody now");
             }
             Due::Fetch(fetch) => match self.refresh(guard, fetch).await {
@@ -99,7 +110,7 @@ impl Federated {
         let refreshed = match self.endpoint.receive(&body, now)? {
             Received::Unchanged => Refreshed::Unchanged,
             _ => {
-                guard.replace_bundle(in_force(&self.endpoint));
+                self.put_in_force(guard);
                 Refreshed::Changed
             }
         };

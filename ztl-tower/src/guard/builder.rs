@@ -277,12 +277,21 @@ impl GuardBuilder {
         check_identity(&self.name, &policy, &svid)?;
         check_validity(&svid, (self.clock)())?;
         check_endpoints(&policy, &self.endpoints)?;
-        #[cfg(all(feature = "jwt", not(feature = "oidc")))]
-        let tokens = self.tokens.open();
-        #[cfg(feature = "oidc")]
-        let (tokens, keys, waiting) = self.tokens.open()?;
         #[cfg(feature = "jwt")]
-        let verifies_tokens = tokens.are_verified();
+        let tokens = {
+            #[cfg_attr(
+                not(feature = "federation"),
+                expect(unused_mut, reason = "trust domains are issuers too")
+            )]
+            let mut tokens = self.tokens;
+            #[cfg(feature = "federation")]
+            for federated in &self.federated {
+                federated.issuer().into_iter().for_each(|it| tokens.add(it));
+            }
+            tokens.open()?
+        };
+        #[cfg(feature = "jwt")]
+        let verifies_tokens = tokens.tokens.are_verified();
         #[cfg(not(feature = "jwt"))]
         let verifies_tokens = false;
         if !verifies_tokens && policy.workload_reads_token(&self.name) {
@@ -337,7 +346,7 @@ impl GuardBuilder {
             endpoints: self.endpoints,
             source_addr: self.source_addr,
             #[cfg(feature = "jwt")]
-            tokens,
+            tokens: tokens.tokens,
             #[cfg(feature = "trust")]
             signals,
             limits: self.limits,
@@ -351,10 +360,10 @@ impl GuardBuilder {
             #[cfg(feature = "federation")]
             federation,
             #[cfg(feature = "oidc")]
-            keys,
+            keys: tokens.keys,
         }));
         #[cfg(feature = "oidc")]
-        crate::keys::spawn(waiting, &guard.0);
+        crate::keys::spawn(tokens.waiting, &guard.0);
         #[cfg(feature = "federation")]
         crate::federation::spawn(guard.federation(), &guard.0);
         Refresh {

@@ -36,46 +36,65 @@ pub(super) struct TokensFrom {
     verifier: Option<TokenVerifier>,
     #[cfg(feature = "oidc")]
     fetched: Vec<(Issuer, crate::keys::FetchedKeys)>,
+    /// Trust domains whose bundles are fetched.
+    #[cfg(feature = "federation")]
+    svids: Vec<Issuer>,
+}
+
+/// All issuers in one verifier, those without keys yet among them.
+pub(super) struct Opened {
+    pub(super) tokens: Tokens,
+    #[cfg(feature = "oidc")]
+    pub(super) keys: crate::keys::Keys,
+    #[cfg(feature = "oidc")]
+    pub(super) waiting: crate::keys::Waiting,
 }
 
 impl TokensFrom {
-    /// All issuers in one verifier, those without keys yet among them.
-    #[cfg(feature = "oidc")]
-    pub(super) fn open(
-        self,
-    ) -> Result<(Tokens, crate::keys::Keys, crate::keys::Waiting), BuildError> {
-        let refused = |error: Box<dyn core::error::Error + Send + Sync>| BuildError::Tokens(error);
-        let (mut issuers, mut fetched) = (Vec::<Issuer>::new(), Vec::new());
-        if let Some(verifier) = &self.verifier {
-            issuers.extend(verifier.issuers().cloned());
-        }
-        for (issuer, keys) in self.fetched {
-            if !keys.is_of(&issuer) {
-                let (name, iss) = (issuer.name(), issuer.iss());
-                return Err(refused(
-                    format!("the keys of `{name}` are those of another `iss` than `{iss}`").into(),
-                ));
-            }
-            fetched.push((Box::<str>::from(issuer.name()), keys));
-            issuers.push(issuer);
-        }
-        let (keys, waiting) = crate::keys::Keys::new(fetched);
-        if issuers.is_empty() {
-            return Ok((Tokens::new(None), keys, waiting));
-        }
-        let builder = issuers
-            .into_iter()
-            .fold(TokenVerifier::builder(), |builder, issuer| {
-                builder.issuer(issuer)
-            });
-        let verifier = builder.build().map_err(|error| refused(error.into()))?;
-        Ok((Tokens::new(Some(verifier)), keys, waiting))
+    #[cfg(feature = "federation")]
+    pub(super) fn add(&mut self, svids: Issuer) {
+        self.svids.push(svids);
     }
 
-    /// The verifier that was given.
-    #[cfg(not(feature = "oidc"))]
-    pub(super) fn open(self) -> Tokens {
-        Tokens::new(self.verifier)
+    pub(super) fn open(self) -> Result<Opened, BuildError> {
+        let given = self.verifier.iter().flat_map(TokenVerifier::issuers);
+        let mut issuers: Vec<Issuer> = given.cloned().collect();
+        #[cfg(feature = "federation")]
+        issuers.extend(self.svids);
+        #[cfg(feature = "oidc")]
+        let (keys, waiting) = {
+            let mut fetched = Vec::new();
+            for (issuer, keys) in self.fetched {
+                let (name, iss) = (issuer.name(), issuer.iss());
+                if !keys.is_of(&issuer) {
+                    let why =
+                        format!("the keys of `{name}` are those of another `iss` than `{iss}`");
+                    return Err(BuildError::Tokens(why.into()));
+                }
+                fetched.push((Box::<str>::from(name), keys));
+                issuers.push(issuer);
+            }
+            crate::keys::Keys::new(fetched)
+        };
+        let verifier = if issuers.is_empty() {
+            None
+        } else {
+            let builder = issuers
+                .drain(..)
+                .fold(TokenVerifier::builder(), |all, one| all.issuer(one));
+            Some(
+                builder
+                    .build()
+                    .map_err(|error| BuildError::Tokens(error.into()))?,
+            )
+        };
+        Ok(Opened {
+            tokens: Tokens::new(verifier),
+            #[cfg(feature = "oidc")]
+            keys,
+            #[cfg(feature = "oidc")]
+            waiting,
+        })
     }
 }
 

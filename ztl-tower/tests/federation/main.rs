@@ -7,6 +7,7 @@ mod endpoint;
 mod hostile;
 mod https_spiffe;
 mod https_web;
+mod jwt_svids;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -12,33 +12,34 @@ async fn rotation_under_load_fails_no_request() {
     let service = Arc::new(Service::start(&idp.iss, idp.keys()).await);
     service.guard.refresh_keys("corp").await.expect("keys");
 
-    let current = Arc::new(std::sync::Mutex::new(token(&signing)));
-    let (over, asked) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicU64::new(0)),
-    );
-    let load: Vec<_> = (0..4)
-        .map(|_| {
+    // The token in use and its number, and the number that each task asks with.
+    let current = Arc::new(std::sync::Mutex::new((0_u64, token(&signing))));
+    let uses: Arc<[AtomicU64; 4]> = Arc::default();
+    let over = Arc::new(AtomicBool::new(false));
+    let load: Vec<_> = (0..uses.len())
+        .map(|task| {
             let (service, current) = (Arc::clone(&service), Arc::clone(&current));
-            let (over, asked) = (Arc::clone(&over), Arc::clone(&asked));
+            let (over, uses) = (Arc::clone(&over), Arc::clone(&uses));
             tokio::spawn(async move {
                 while !over.load(Ordering::SeqCst) {
-                    let token = current.lock().expect("token").clone();
+                    let (number, token) = current.lock().expect("token").clone();
+                    uses[task].store(number, Ordering::SeqCst);
                     assert_eq!(service.ask(&token).await, StatusCode::OK);
-                    asked.fetch_add(1, Ordering::SeqCst);
                 }
             })
         })
         .collect();
-    for _ in 0..5 {
+    for number in 1..=5 {
         // As every issuer does: the new key is published before it signs, the old one until nothing that it signed is used.
         let next = Arc::new(idp.issuer());
         idp.publish(&[&signing, &next]);
         service.guard.refresh_keys("corp").await.expect("both");
-        *current.lock().expect("token") = token(&next);
-        let seen = asked.load(Ordering::SeqCst);
-        // Whoever took the old token has asked by then: four at once do.
-        support::until("requests", || asked.load(Ordering::SeqCst) >= seen + 8).await;
+        *current.lock().expect("token") = (number, token(&next));
+        support::until("the new token is in use", || {
+            uses.iter()
+                .all(|used| used.load(Ordering::SeqCst) == number)
+        })
+        .await;
         idp.publish(&[&next]);
         service
             .guard
