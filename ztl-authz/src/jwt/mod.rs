@@ -13,7 +13,10 @@
 //! 7. A token with `cnf` (RFC 7800) passes only where its `x5t#S256` (RFC 8705 §3.1) is the peer's certificate. A `cnf` that
 //!    cannot be checked refuses the token.
 //!
-//! Nothing here reads a clock, a file or a socket: bytes and `now` come in. Key sets are fixed; a new one is a new
+//! 8. A JWT-SVID (SPIFFE) is of the trust domain of its `sub`, verified with the keys of that domain's bundle alone (rule 29).
+//! 9. Where an issuer's keys are not at hand, or older than they may be, every token of it is refused (rule 63).
+//!
+//! Nothing here reads a clock, a file or a socket: bytes and `now` come in. Key sets are fixed; other keys are another
 //! [`TokenVerifier`], which is cheap to put in place of the old.
 //!
 //! What a rule of the policy asks of the claims (`token = { issuer = "corp", scopes = ["infer"] }`) is judged by `ztl-core`.

@@ -4,8 +4,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use ztl_authz::jwt::{Issuer, Jwks, KeyFingerprint, TokenVerifier};
-use ztl_core::Timestamp;
+use ztl_authz::jwt::{Issuer, Jwks, TokenVerifier};
 
 use super::{BuildError, Guard, GuardBuilder};
 
@@ -166,14 +165,16 @@ impl Guard {
     }
 
     /// Changes when a token that was good may no longer be.
+    #[cfg(feature = "serve")]
     pub(crate) fn token_generation(&self) -> u64 {
         self.0.tokens.generation.load(Ordering::Acquire)
     }
 
     /// Whether the key that a token was verified with is still in use.
-    pub(crate) fn holds_token_key(&self, key: &KeyFingerprint, now: Timestamp) -> bool {
+    #[cfg(feature = "serve")]
+    pub(crate) fn holds_token_key(&self, key: &ztl_authz::jwt::KeyFingerprint) -> bool {
         self.tokens()
-            .is_some_and(|verifier| verifier.holds(key, now))
+            .is_some_and(|verifier| verifier.holds(key, self.now()))
     }
 }
 
