@@ -3,7 +3,8 @@
 use std::sync::{Arc, LazyLock};
 
 use ztl_core::authorizer::{
-    Authorizer, AuthorizerError, Condition, ConditionCompiler, Facts, Reads,
+    Authorizer, AuthorizerError, Condition, ConditionCompiler, ConditionError, Facts, Reads,
+    Setting,
 };
 use ztl_core::policy::{Effect, Format, Input, Loader, Mode, Policy, decide, reference};
 use ztl_core::{Action, Arrival, Decision, Flow, Reason, SpiffeId, Timestamp, Verdict};
@@ -117,12 +118,16 @@ enum Word {
 }
 
 impl ConditionCompiler for Words {
-    fn compile(&self, source: &str) -> Result<Arc<dyn Condition>, String> {
+    fn compile(
+        &self,
+        source: &str,
+        _: &Setting<'_>,
+    ) -> Result<Arc<dyn Condition>, ConditionError> {
         match source {
             "always" => Ok(Arc::new(Word::Always)),
             "never" => Ok(Arc::new(Word::Never)),
             "fails" => Ok(Arc::new(Word::Fails)),
-            other => Err(format!("`{other}` is no word of this language")),
+            other => Err(ConditionError::new(format!("`{other}` is no word of this language"))),
         }
     }
 }

@@ -4,12 +4,17 @@
 //! are registered when a policy is loaded.
 
 use core::fmt;
+use core::ops::Range;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use thiserror::Error;
 
 use crate::action::Action;
-use crate::evidence::{Claims, TrustScore};
+use crate::evidence::{Attributes, Claims, TrustScore};
+use crate::id::SpiffeId;
 use crate::peer::Peer;
+use crate::policy::Effect;
 use crate::time::Timestamp;
 
 /// What a condition or an authorizer may look at. Grows without breaking.
@@ -18,6 +23,12 @@ use crate::time::Timestamp;
 pub struct Facts<'a> {
     /// The proved caller; `None` for a caller without SVID on a public port.
     pub peer: Option<&'a Peer>,
+    /// The caller's id as rules see it: in the primary trust domain, whatever alias of it was shown.
+    pub caller: Option<&'a SpiffeId>,
+    /// The name of the workload that the caller is declared as, where it is.
+    pub workload: Option<&'a str>,
+    /// The labels of that workload.
+    pub labels: Option<&'a BTreeMap<Arc<str>, Arc<str>>>,
     /// The name of the zone the connection arrives from.
     pub zone: Option<&'a str>,
     /// The target workload's name.
@@ -25,11 +36,15 @@ pub struct Facts<'a> {
     /// What is asked for.
     pub action: &'a Action<'a>,
     /// The parameters of the path, decoded, as the rule that asks names them.
-    pub params: &'a [(std::sync::Arc<str>, String)],
+    pub params: &'a [(Arc<str>, String)],
     /// The claims of the caller's token, where [`Reads`] says that they are read.
     pub claims: Option<&'a Claims>,
     /// The caller's trust score, where [`Reads`] says that it is read.
     pub trust_score: Option<TrustScore>,
+    /// The posture of the caller's device, where [`Reads`] says that it is read.
+    pub posture: Option<&'a Attributes>,
+    /// What the service says of the request, where [`Reads`] says that it is read.
+    pub context: Option<&'a Attributes>,
     /// The time of the decision.
     pub now: Timestamp,
 }
@@ -43,6 +58,10 @@ pub struct Reads {
     pub token: bool,
     /// It reads the trust score.
     pub trust_score: bool,
+    /// It reads the posture.
+    pub posture: bool,
+    /// It reads the context.
+    pub context: bool,
 }
 
 impl Reads {
@@ -52,6 +71,8 @@ impl Reads {
         Self {
             token: false,
             trust_score: false,
+            posture: false,
+            context: false,
         }
     }
 
@@ -72,6 +93,35 @@ impl Reads {
             ..self
         }
     }
+
+    /// Reads the posture as well.
+    #[must_use]
+    pub const fn with_posture(self) -> Self {
+        Self {
+            posture: true,
+            ..self
+        }
+    }
+
+    /// Reads the context as well.
+    #[must_use]
+    pub const fn with_context(self) -> Self {
+        Self {
+            context: true,
+            ..self
+        }
+    }
+
+    /// Reads what either reads.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            token: self.token || other.token,
+            trust_score: self.trust_score || other.trust_score,
+            posture: self.posture || other.posture,
+            context: self.context || other.context,
+        }
+    }
 }
 
 impl Reads {
@@ -80,12 +130,16 @@ impl Reads {
         Facts {
             claims: facts.claims.filter(|_| self.token),
             trust_score: facts.trust_score.filter(|_| self.trust_score),
+            posture: facts.posture.filter(|_| self.posture),
+            context: facts.context.filter(|_| self.context),
             ..*facts
         }
     }
 }
 
 /// A condition or an authorizer could not answer: a permit does not permit, a forbid forbids (rule 7).
+///
+/// The text stands in the audit record: it says what failed, and holds no value that was looked at (law 7).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct AuthorizerError(pub String);
@@ -102,13 +156,77 @@ pub trait Condition: fmt::Debug + Send + Sync {
     fn holds(&self, facts: &Facts<'_>) -> Result<bool, AuthorizerError>;
 }
 
+/// The rule that a condition stands in, as far as its language has to know it. Grows without breaking.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Setting<'a> {
+    /// Whether the rule permits or forbids: in a permit, whether evidence is there must not be asked (T7).
+    pub effect: Effect,
+    /// The parameters that the rule's paths have, each once. Of several paths a request matches one, and has its parameters.
+    pub params: Vec<&'a str>,
+}
+
+impl<'a> Setting<'a> {
+    /// A rule whose paths have these parameters.
+    #[must_use]
+    pub fn new(effect: Effect, params: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut params: Vec<&str> = params.into_iter().collect();
+        params.sort_unstable();
+        params.dedup();
+        Self { effect, params }
+    }
+}
+
+/// Why the text of a condition was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message}")]
+#[non_exhaustive]
+pub struct ConditionError {
+    /// What is wrong.
+    pub message: String,
+    /// How to mend it.
+    pub help: Option<String>,
+    /// Which bytes of the text it is about; `None` for the text as a whole.
+    pub at: Option<Range<usize>>,
+}
+
+impl ConditionError {
+    /// The text as a whole is wrong.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            help: None,
+            at: None,
+        }
+    }
+
+    /// Says how to mend it.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Says which bytes of the text it is about.
+    #[must_use]
+    pub const fn at(mut self, at: Range<usize>) -> Self {
+        self.at = Some(at);
+        self
+    }
+}
+
 /// Makes conditions from their text, once, when a policy is loaded.
 pub trait ConditionCompiler: fmt::Debug + Send + Sync {
-    /// Compiles the text of a `when`.
+    /// Compiles the text of a `when` that stands in such a rule.
     ///
     /// # Errors
-    /// A message that says what is wrong with the text; the policy is refused with it.
-    fn compile(&self, source: &str) -> Result<std::sync::Arc<dyn Condition>, String>;
+    /// [`ConditionError`] says what is wrong with the text, and where; the policy is refused with it.
+    fn compile(
+        &self,
+        source: &str,
+        setting: &Setting<'_>,
+    ) -> Result<Arc<dyn Condition>, ConditionError>;
 }
 
 /// Makes authorizers of one kind from what a document says of them (`[authorizers.NAME]`), once, when a policy is loaded.
@@ -122,7 +240,7 @@ pub trait AuthorizerFactory: fmt::Debug + Send + Sync {
         &self,
         name: &str,
         settings: &serde_json::Map<String, serde_json::Value>,
-    ) -> Result<std::sync::Arc<dyn Authorizer>, String>;
+    ) -> Result<Arc<dyn Authorizer>, String>;
 }
 
 /// Something that may object to what rules permit.

@@ -172,6 +172,61 @@ impl TrustScore {
     }
 }
 
+/// What is said of a device or of a request, by name: what only conditions read. Cheap to clone. Has no `Debug` of its content.
+#[derive(Clone)]
+pub struct Attributes(Arc<Said>);
+
+struct Said {
+    values: Map<String, Value>,
+    observed_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+impl Attributes {
+    /// States these, as they were observed then.
+    #[must_use]
+    pub fn new(values: Map<String, Value>, observed_at: Timestamp, expires_at: Timestamp) -> Self {
+        Self(Arc::new(Said {
+            values,
+            observed_at,
+            expires_at,
+        }))
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.values.get(name)
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn as_map(&self) -> &Map<String, Value> {
+        &self.0.values
+    }
+
+    /// When they were observed.
+    #[must_use]
+    pub fn observed_at(&self) -> Timestamp {
+        self.0.observed_at
+    }
+
+    /// From when on they are stale.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        self.0.expires_at
+    }
+}
+
+impl fmt::Debug for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attributes")
+            .field("observed_at", &self.0.observed_at)
+            .field("expires_at", &self.0.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The header fields of a request, for rules that require some. Implemented by whoever holds them, so that none is copied.
 pub trait Headers {
     /// Calls `each` with every value of the field `name` (lower case) in order; a field sent twice has two values.
@@ -207,6 +262,10 @@ pub struct Evidence<'a> {
     pub claims: Option<&'a Claims>,
     /// The caller's trust score.
     pub trust_score: Option<TrustScore>,
+    /// The posture of the caller's device: what is known of its state.
+    pub posture: Option<&'a Attributes>,
+    /// What the service itself says of the request, such as who owns what is asked for.
+    pub context: Option<&'a Attributes>,
     /// The request's header fields.
     pub headers: Option<&'a dyn Headers>,
     /// The id that the peer passes on, as a proxy of whoever has it. It is a subject and never a peer, and the action is
@@ -235,6 +294,20 @@ impl<'a> Evidence<'a> {
         self
     }
 
+    /// Adds the posture of the caller's device.
+    #[must_use]
+    pub fn with_posture(mut self, posture: &'a Attributes) -> Self {
+        self.posture = Some(posture);
+        self
+    }
+
+    /// Adds what the service says of the request.
+    #[must_use]
+    pub fn with_context(mut self, context: &'a Attributes) -> Self {
+        self.context = Some(context);
+        self
+    }
+
     /// Adds the request's header fields.
     #[must_use]
     pub fn with_headers(mut self, headers: &'a dyn Headers) -> Self {
@@ -255,6 +328,8 @@ impl fmt::Debug for Evidence<'_> {
         f.debug_struct("Evidence")
             .field("claims", &self.claims)
             .field("trust_score", &self.trust_score)
+            .field("posture", &self.posture)
+            .field("context", &self.context)
             .field("headers", &self.headers.is_some())
             .field("forwarded", &self.forwarded)
             .finish()

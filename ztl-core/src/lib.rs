@@ -28,7 +28,7 @@ pub use action::{Action, Method, Methods, Resource, Upgrade};
 pub use clause::{Clause, Near};
 pub use decision::{Decision, DecisionId, Denial, Lack, ShadowOutcome};
 pub use engine::{CLOCK_LEAP, CLOCK_SKEW, Engine, EngineError};
-pub use evidence::{Claims, Evidence, HeaderPairs, Headers, TrustScore};
+pub use evidence::{Attributes, Claims, Evidence, HeaderPairs, Headers, TrustScore};
 pub use flow::{ActionPermit, Direction, Flow, FlowPermit};
 pub use id::{IdError, IdPattern, MAX_ID_BYTES, MAX_TRUST_DOMAIN_BYTES, SpiffeId, TrustDomain};
 pub use leaf_digest::LeafDigest;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use ztl_core::authorizer::{
-    Authorizer, AuthorizerError, AuthorizerFactory, Condition, ConditionCompiler, Facts, Reads,
+    Authorizer, AuthorizerError, AuthorizerFactory, Condition, ConditionCompiler, ConditionError,
+    Facts, Reads, Setting,
 };
 use ztl_core::policy::{Format, Loader};
 
@@ -18,7 +19,7 @@ use ztl_core::policy::{Format, Loader};
 struct Anything;
 
 impl ConditionCompiler for Anything {
-    fn compile(&self, _: &str) -> Result<Arc<dyn Condition>, String> {
+    fn compile(&self, _: &str, _: &Setting<'_>) -> Result<Arc<dyn Condition>, ConditionError> {
         Ok(Arc::new(Self))
     }
 }

@@ -67,8 +67,7 @@ impl<'e, 'a> Cell<'e, 'a> {
         let refuted: BTreeSet<&Variable> = self.conditions.iter().map(|(one, _)| one).collect();
         let mut reads = Reads::nothing();
         for (_, read) in &self.conditions {
-            reads.token |= read.token;
-            reads.trust_score |= read.trust_score;
+            reads = reads.and(*read);
         }
         // The first for which nothing could be made up; one with evidence is a better answer.
         let mut unclear = None;

@@ -39,6 +39,9 @@ pub(crate) fn beside(policies: &[&Policy]) -> String {
 pub(crate) struct MadeUp {
     claims: Option<Claims>,
     score: Option<u8>,
+    /// Posture and context are there, and say nothing that could be made up.
+    posture: bool,
+    context: bool,
     headers: Fields,
 }
 
@@ -75,6 +78,8 @@ impl MadeUp {
         base.score = trust_score
             .map(|least| least.value)
             .or(reads_score.then_some(0));
+        base.posture = need.reads.posture || more.posture;
+        base.context = need.reads.context || more.context;
         for header in headers {
             let name = Arc::clone(&header.name.value);
             base.headers.0.insert(name, header.values.clone());
@@ -125,7 +130,10 @@ impl MadeUp {
 
     /// Whether there is what a condition reads.
     pub(crate) const fn has(&self, reads: Reads) -> bool {
-        (!reads.token || self.claims.is_some()) && (!reads.trust_score || self.score.is_some())
+        (!reads.token || self.claims.is_some())
+            && (!reads.trust_score || self.score.is_some())
+            && (!reads.posture || self.posture)
+            && (!reads.context || self.context)
     }
 
     /// Writes it into a decide request.
@@ -135,6 +143,11 @@ impl MadeUp {
         }
         if let Some(score) = self.score {
             request.insert("trust_score".to_owned(), score.into());
+        }
+        for (name, there) in [("posture", self.posture), ("context", self.context)] {
+            if there {
+                request.insert(name.to_owned(), Value::Object(Map::new()));
+            }
         }
         if self.headers.0.is_empty() {
             return;

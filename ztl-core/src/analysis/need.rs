@@ -64,8 +64,7 @@ impl<'a> Need<'a> {
                     continue;
                 }
             };
-            need.reads.token |= reads.token;
-            need.reads.trust_score |= reads.trust_score;
+            need.reads = need.reads.and(reads);
         }
         need.issuer = token
             .as_ref()

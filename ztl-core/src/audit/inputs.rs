@@ -84,6 +84,7 @@ impl Used<'_> {
         let mut object = Members { out, masks, start };
         object.trust_score(used, &reads);
         more |= object.token(used, &reads);
+        object.attributes(used, &reads);
         more |= object.headers(used, &reads);
         if more {
             object.name("more");
@@ -173,6 +174,34 @@ impl Members<'_, '_> {
         }
         self.out.push('}');
         more
+    }
+
+    /// Posture and context, by their times alone: no rule names a value of them outside of its condition.
+    fn attributes(&mut self, used: &Used<'_>, reads: &Reads<'_>) {
+        let evidence = used.evidence;
+        let read = |wanted: fn(&Read<'_>) -> bool| reads.iter().any(wanted);
+        for (name, read, attributes) in [
+            (
+                "posture",
+                read(|one| matches!(one, Read::Posture)),
+                evidence.posture,
+            ),
+            (
+                "context",
+                read(|one| matches!(one, Read::Context)),
+                evidence.context,
+            ),
+        ] {
+            let (true, Some(attributes)) = (read, attributes) else {
+                continue;
+            };
+            self.name(name);
+            self.out.push_str("{\"observed_at\":");
+            text::time(self.out, attributes.observed_at());
+            self.out.push_str(",\"expires_at\":");
+            text::time(self.out, attributes.expires_at());
+            self.out.push('}');
+        }
     }
 
     /// Of the scopes that rules name, those that the token has.

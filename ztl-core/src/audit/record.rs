@@ -121,6 +121,23 @@ impl<'a> Record<'a> {
         near.map(|(rule, clause)| (&*rule.name, clause))
     }
 
+    /// What the condition or the authorizer that the denial hangs on says where it could not tell: a permit did not permit, or
+    /// a forbid forbade, for an error (rule 7). It is asked once more where this is called.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        let About {
+            flow,
+            edge,
+            policy,
+            action,
+            evidence,
+            now,
+        } = *self.about;
+        let outcome = &self.judged.outcome;
+        let failure = policy.failure(outcome, edge?, flow, action?, evidence?, now)?;
+        Some(failure.0)
+    }
+
     /// Which end judged.
     #[must_use]
     pub fn direction(&self) -> Direction {
@@ -286,6 +303,10 @@ impl Record<'_> {
             write_action(out, masks, action);
         }
         self.inputs().write_json(out, masks);
+        if let Some(failure) = self.failure() {
+            out.push_str(",\"failed\":");
+            text::quoted(out, &failure);
+        }
         if !self.shadow().is_empty() {
             self.write_shadow(out);
         }

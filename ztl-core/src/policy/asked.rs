@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::action::Action;
-use crate::authorizer::Facts;
+use crate::authorizer::{AuthorizerError, Facts};
 use crate::evidence::Evidence;
 use crate::flow::{AnyFlow, Direction};
 use crate::time::Timestamp;
@@ -15,8 +15,9 @@ use super::edge::Edge;
 use super::index::{Kind, Line, Lines};
 use super::kinds::Kinds;
 use super::pattern::ActionPattern;
-use super::requirement::{Given, Unmet, reads_are_fresh, with_facts};
+use super::requirement::{Given, Unmet, condition_failure, reads_are_fresh, with_facts};
 use super::rule::Rule;
+use super::workload::Workload;
 
 /// The parameters of a path, by name and decoded.
 type Params = Vec<(Arc<str>, String)>;
@@ -202,6 +203,26 @@ impl Asked<'_, '_> {
         })
     }
 
+    /// What a condition or an authorizer of the rule says where it could not tell, as it is first asked.
+    pub(super) fn failure(&self, rule: &Rule) -> Option<AuthorizerError> {
+        let named = |pattern: &&ActionPattern| match rule.effect {
+            Effect::Permit => pattern.permits(self.action),
+            Effect::Forbid => pattern.forbids(self.action),
+        };
+        let params = rule.actions.iter().filter(named);
+        let params = params.map(|pattern| self.params(pattern));
+        let none = rule.actions.is_empty().then(Params::new);
+        let ask = |params: Params| {
+            self.given(&params, |given| {
+                let when = rule.when.as_deref();
+                let of_when = when.and_then(|when| condition_failure(when, given));
+                let of_require = || rule.require.iter().find_map(|one| one.failure(given));
+                of_when.or_else(of_require)
+            })
+        };
+        none.into_iter().chain(params).find_map(ask)
+    }
+
     fn params(&self, pattern: &ActionPattern) -> Params {
         let path = self.action.resource().map(crate::action::Resource::path);
         let template = pattern.template();
@@ -217,8 +238,15 @@ impl Asked<'_, '_> {
             .zone
             .and_then(|zone| self.policy.zones().get(zone));
         let facts = |ask: &mut dyn FnMut(&Facts<'_>)| {
+            let peer = self.flow.peer();
+            let caller = peer.and_then(|peer| self.policy.primary_id(peer.id()));
+            let workload = (caller.as_deref()).and_then(|id| self.policy.workload_with_id(id));
+            let workload = workload.map(|(_, workload)| workload);
             ask(&Facts {
-                peer: self.flow.peer(),
+                peer,
+                caller: caller.as_deref(),
+                workload: workload.map(Workload::name),
+                labels: workload.map(|workload| &workload.labels),
                 zone: zone.map(crate::zone::Zone::name),
                 target: self
                     .edge
@@ -229,6 +257,8 @@ impl Asked<'_, '_> {
                 params,
                 claims: self.evidence.claims,
                 trust_score: self.evidence.trust_score,
+                posture: self.evidence.posture,
+                context: self.evidence.context,
                 now: self.now,
             });
         };

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use crate::action::Action;
+use crate::authorizer::AuthorizerError;
 use crate::clause::{Clause, Near};
 use crate::decision::{Decision, Lack, ShadowOutcome};
 use crate::evidence::Evidence;
@@ -326,6 +327,29 @@ impl Policy {
             },
             (None, None) => Outcome::new(Stage::Action, Reason::NoActionPermitted, None),
         }
+    }
+
+    /// What the condition or authorizer that an outcome hangs on says where it could not tell (rule 7). It is asked once more.
+    pub(crate) fn failure(
+        &self,
+        outcome: &Outcome,
+        edge: &Edge,
+        flow: AnyFlow<'_>,
+        action: &Action<'_>,
+        evidence: &Evidence<'_>,
+        now: Timestamp,
+    ) -> Option<AuthorizerError> {
+        let rule = self.rule(outcome.rule?)?;
+        let failed = match outcome.reason {
+            Reason::AuthorizerFailed => true,
+            Reason::Forbidden => rule.when.is_some() && action.resource().is_some(),
+            _ => false,
+        };
+        if !failed || flow.direction() == Direction::Egress {
+            return None;
+        }
+        let along = Along::new(self, evidence, now);
+        Asked::new(self, edge, flow, action, evidence, &along, now).failure(rule)
     }
 
     /// What the shadow rules of an edge would have said: of the action where one is given, else of the flow.

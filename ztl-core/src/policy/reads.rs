@@ -17,6 +17,8 @@ pub(crate) enum Read<'a> {
     Scope(&'a str),
     Claim(&'a str, &'a Value),
     Header(&'a str, &'a [Arc<str>]),
+    Posture,
+    Context,
 }
 
 impl Policy {
@@ -69,5 +71,11 @@ impl Rule {
 fn declared<'a>(reads: Reads, each: &mut dyn FnMut(Read<'a>)) {
     if reads.trust_score {
         each(Read::TrustScore);
+    }
+    if reads.posture {
+        each(Read::Posture);
+    }
+    if reads.context {
+        each(Read::Context);
     }
 }

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::authorizer::{Facts, Reads};
+use crate::authorizer::{AuthorizerError, Condition, Facts, Reads};
 use crate::clause::Clause;
 use crate::decision::Lack;
-use crate::evidence::{Claims, Evidence, OBSERVATION_SKEW, TrustScore};
+use crate::evidence::{Attributes, Claims, Evidence, OBSERVATION_SKEW, TrustScore};
 use crate::reason::Reason;
 use crate::time::Timestamp;
 
@@ -94,6 +94,19 @@ impl Requirement {
         }
     }
 
+    /// What a condition or an authorizer says where it could not tell.
+    pub(crate) fn failure(&self, given: &Given<'_, '_>) -> Option<AuthorizerError> {
+        match self {
+            Self::When(condition) => condition_failure(&**condition, given),
+            Self::Authorizer(authorizer) => {
+                let reads = authorizer.reads();
+                reads_are_fresh(reads, given).ok()?;
+                with_facts(given, reads, |facts| authorizer.objects(facts))?.err()
+            }
+            _ => None,
+        }
+    }
+
     /// The clause that it is.
     pub(crate) const fn clause(&self) -> Clause {
         match self {
@@ -119,6 +132,16 @@ impl Requirement {
     }
 }
 
+/// What a condition says where it could not tell.
+pub(crate) fn condition_failure(
+    condition: &dyn Condition,
+    given: &Given<'_, '_>,
+) -> Option<AuthorizerError> {
+    let reads = condition.reads();
+    reads_are_fresh(reads, given).ok()?;
+    with_facts(given, reads, |facts| condition.holds(facts))?.err()
+}
+
 /// Hands to `ask` once what it says that it reads, and returns its answer.
 pub(crate) fn with_facts<T>(
     given: &Given<'_, '_>,
@@ -139,7 +162,29 @@ pub(crate) fn reads_are_fresh(reads: Reads, given: &Given<'_, '_>) -> Result<Tim
     if reads.trust_score {
         until = until.min(fresh_score(given)?.expires_at());
     }
+    for (read, attributes) in [
+        (reads.posture, given.evidence.posture),
+        (reads.context, given.evidence.context),
+    ] {
+        if read {
+            until = until.min(fresh_attributes(attributes, given.now)?);
+        }
+    }
     Ok(until)
+}
+
+/// Until when they are good.
+fn fresh_attributes(attributes: Option<&Attributes>, now: Timestamp) -> Result<Timestamp, Unmet> {
+    match attributes {
+        Some(one) if one.observed_at() > now.saturating_add(OBSERVATION_SKEW) => {
+            Err(Unmet::new(Reason::EvidenceMissing, Lack::Condition))
+        }
+        Some(one) if one.expires_at() <= now => {
+            Err(Unmet::new(Reason::EvidenceStale, Lack::Condition))
+        }
+        Some(one) => Ok(one.expires_at()),
+        None => Err(Unmet::new(Reason::EvidenceMissing, Lack::Condition)),
+    }
 }
 
 fn fresh_score(given: &Given<'_, '_>) -> Result<TrustScore, Unmet> {

@@ -220,6 +220,11 @@ impl Template {
         segments.next().is_none()
     }
 
+    /// The names of its parameters, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.params.iter().map(|param| &*param.name)
+    }
+
     /// The parameters of a path that matches, by name and decoded. Allocates.
     #[must_use]
     pub fn params(&self, path: CanonicalPath<'_>) -> Option<Vec<(Arc<str>, String)>> {

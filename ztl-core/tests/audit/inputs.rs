@@ -276,3 +276,57 @@ fn t30_of_an_object_only_what_the_rule_names_is_recorded() {
     let told = whole["inputs"]["token"]["claims"]["access"].as_object();
     assert_eq!(told.map(serde_json::Map::len), Some(31));
 }
+
+#[test]
+fn rule_7_a_record_says_what_failed_of_a_condition_or_an_authorizer() {
+    let permit = |require: Value| {
+        let rule = json!({ "name": "asks", "from": "router", "to": "gateway", "actions": ["GET /v1/{id}"], "require": require });
+        document(&[rule], &[])
+    };
+    let open =
+        json!({ "name": "open", "from": "router", "to": "gateway", "actions": ["GET /v1/{id}"] });
+    let forbid = |when: &str| {
+        let rule = json!({ "name": "asks", "from": "router", "to": "gateway", "when": when });
+        document(std::slice::from_ref(&open), &[rule])
+    };
+    for (document, reason, failed) in [
+        (
+            permit(json!({ "when": "error" })),
+            "authorizer_failed",
+            json!("`error` fails"),
+        ),
+        (
+            permit(json!({ "authorizer": "broken" })),
+            "authorizer_failed",
+            json!("broken"),
+        ),
+        (forbid("error"), "forbidden", json!("`error` fails")),
+        (permit(json!({ "when": "false" })), "objected", Value::Null),
+        (forbid("true"), "forbidden", Value::Null),
+        (forbid("token"), "forbidden", Value::Null),
+    ] {
+        let audit = Arc::new(MemorySink::new(10));
+        let engine = Engine::new(load(&document), Arc::clone(&audit)).expect("engine");
+        let caller = peer(ROUTER);
+        let arrival = Arrival::from_addr("10.10.0.5".parse().expect("address"));
+        let flow = Flow::ingress("gateway", 8443, arrival, Some(&caller));
+        let permit = engine.permit_flow(&flow, NOW).expect("flow");
+        let action = Action::request("GET", "/v1/a").expect("action");
+        let evidence = ztl_core::Evidence::none();
+        assert!(engine.authorize(&permit, &action, &evidence, NOW).is_err());
+        let line: Value = serde_json::from_str(&audit.lines()[1]).expect("json");
+        assert_eq!(
+            (&line["reason"], &line["failed"]),
+            (&json!(reason), &failed),
+            "{line}"
+        );
+        // And so does an explanation.
+        let input = ztl_core::policy::Input::new(flow).with_action(Ok(action));
+        let shown = format!("{:?}", engine.explain(&input, NOW));
+        assert_eq!(
+            failed.as_str().is_some_and(|text| shown.contains(text)),
+            failed.is_string(),
+            "{shown}"
+        );
+    }
+}

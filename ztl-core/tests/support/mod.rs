@@ -14,9 +14,10 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use ztl_core::authorizer::{
-    Authorizer, AuthorizerError, AuthorizerFactory, Condition, ConditionCompiler, Facts, Reads,
+    Authorizer, AuthorizerError, AuthorizerFactory, Condition, ConditionCompiler, ConditionError,
+    Facts, Reads, Setting,
 };
-use ztl_core::policy::{Format, Input, Loader, Policy, decide};
+use ztl_core::policy::{Effect, Format, Input, Loader, Policy, decide};
 use ztl_core::{
     Action, Arrival, Claims, Decision, Evidence, Flow, HeaderPairs, Peer, Proof, SpiffeId,
     Timestamp, TrustScore,

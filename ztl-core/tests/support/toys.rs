@@ -14,7 +14,8 @@ pub(crate) fn loader() -> Loader {
         .authorizer_kind("fixed", Arc::new(FixedKind))
 }
 
-/// Conditions for tests: `true`, `false`, `error`, `token` (true, and reads the token), `score` (true, and reads the score), `name-is-admin`
+/// Conditions for tests: `true`, `false`, `error`, `token` (true, and reads the token), `score` (true, and reads the score), `posture` and
+/// `context` (the same), `in-a-forbid` (true, and refused in a permit), `name-is-admin`
 /// (the parameter `name`).
 #[derive(Debug)]
 pub(crate) struct Toy;
@@ -23,12 +24,24 @@ pub(crate) struct Toy;
 struct ToyCondition(String);
 
 impl ConditionCompiler for Toy {
-    fn compile(&self, source: &str) -> Result<Arc<dyn Condition>, String> {
+    fn compile(
+        &self,
+        source: &str,
+        setting: &Setting<'_>,
+    ) -> Result<Arc<dyn Condition>, ConditionError> {
         match source {
-            "true" | "false" | "error" | "token" | "score" | "name-is-admin" => {
-                Ok(Arc::new(ToyCondition(source.to_owned())))
+            "true" | "false" | "error" | "token" | "score" | "posture" | "context"
+            | "name-is-admin" => Ok(Arc::new(ToyCondition(source.to_owned()))),
+            "in-a-forbid" if setting.effect == Effect::Forbid => {
+                Ok(Arc::new(ToyCondition("true".to_owned())))
             }
-            _ => Err(format!("`{source}` is no condition")),
+            _ => {
+                let start = source.find(' ').map_or(0, |at| at + 1);
+                let error = ConditionError::new(format!("`{source}` is no condition"));
+                Err(error
+                    .with_help(format!("the paths have {:?}", setting.params))
+                    .at(start..source.len()))
+            }
         }
     }
 }
@@ -38,6 +51,8 @@ impl Condition for ToyCondition {
         match self.0.as_str() {
             "token" => Reads::nothing().with_token(),
             "score" => Reads::nothing().with_trust_score(),
+            "posture" => Reads::nothing().with_posture(),
+            "context" => Reads::nothing().with_context(),
             _ => Reads::nothing(),
         }
     }
@@ -46,13 +61,15 @@ impl Condition for ToyCondition {
         // T7: what is not declared is not passed.
         assert!(self.reads().token || facts.claims.is_none());
         assert!(self.reads().trust_score || facts.trust_score.is_none());
+        assert!(self.reads().posture || facts.posture.is_none());
+        assert!(self.reads().context || facts.context.is_none());
         match self.0.as_str() {
             "false" => Ok(false),
             "name-is-admin" => Ok(facts
                 .params
                 .iter()
                 .any(|(name, value)| &**name == "name" && value == "admin")),
-            "error" => Err(AuthorizerError("error".into())),
+            "error" => Err(AuthorizerError("`error` fails".into())),
             _ => Ok(true),
         }
     }

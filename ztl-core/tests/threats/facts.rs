@@ -236,3 +236,81 @@ fn t11_a_forbid_by_identity_is_not_dodged_by_dropping_it() {
         assert!(try_load(&document(std::slice::from_ref(&public), &[fine])).is_ok());
     }
 }
+
+#[test]
+fn t7_posture_and_context_are_there_and_fresh_or_a_permit_does_not_hold() {
+    let said = |from: Timestamp, until: Timestamp| Attributes::new(Map::new(), from, until);
+    let ahead = NOW.saturating_add(std::time::Duration::from_secs(61));
+    let cases = [
+        (None, "evidence_missing"),
+        (Some(said(NOW, Timestamp::MAX)), "permitted"),
+        (Some(said(Timestamp::EPOCH, NOW)), "evidence_stale"),
+        (Some(said(ahead, Timestamp::MAX)), "evidence_missing"),
+    ];
+    let question = Question::get(ROUTER, "gateway", 8443, "/v1/a");
+    for reads in ["posture", "context"] {
+        let rule = json!({ "from": "router", "to": "gateway", "actions": ["any"], "require": { "when": reads } });
+        let permit = load(&document(&[rule], &[]));
+        let open = json!({ "from": "router", "to": "gateway", "actions": ["any"] });
+        let forbid = json!({ "from": "router", "to": "gateway", "when": reads });
+        let forbid = load(&document(&[open], &[forbid]));
+        for (attributes, expected) in &cases {
+            let caller = peer(ROUTER);
+            let flow = Flow::ingress("gateway", 8443, question.arrival(), Some(&caller));
+            let mut evidence = Evidence::none();
+            // The other of the two is no help.
+            (evidence.posture, evidence.context) = match reads {
+                "posture" => (attributes.as_ref(), None),
+                _ => (None, attributes.as_ref()),
+            };
+            let input = Input::new(flow)
+                .with_action(question.named().expect("an action"))
+                .with_evidence(evidence);
+            for policy in [&permit, &forbid] {
+                let meant =
+                    ztl_core::policy::reference::decide(policy.document(), &loader(), &input, NOW);
+                assert_eq!(decide(policy, &input, NOW), meant);
+            }
+            assert_eq!(decide(&permit, &input, NOW).reason.code(), *expected);
+            // It is true where it can be asked, so the forbid fires either way.
+            assert_eq!(decide(&forbid, &input, NOW).reason.code(), "forbidden");
+        }
+    }
+}
+
+#[test]
+fn t7_a_condition_is_told_whether_it_stands_in_a_permit() {
+    let permit = json!({ "from": "router", "to": "gateway", "actions": ["GET /a/{x}/{y}", "GET /b/{y}"], "require": { "when": "in-a-forbid" } });
+    let refused = refusal(&document(&[permit], &[]));
+    assert!(
+        refused.contains("`in-a-forbid` is no condition"),
+        "{refused}"
+    );
+    assert!(
+        refused.contains("the paths have [\"x\", \"y\"]"),
+        "{refused}"
+    );
+    let forbid = json!({ "from": "router", "to": "gateway", "when": "in-a-forbid" });
+    load(&document(&[], &[forbid]));
+}
+
+#[test]
+fn an_error_within_a_condition_stands_where_the_document_writes_it() {
+    let head = "schema = 1\ntrust_domain = 'prod.example'\n[workloads.a]\nid = 'spiffe://prod.example/a'\nports = [1]\n[[forbid]]\nname = 'f'\nfrom = 'any'\nto = 'a'\n";
+    let place = |when: &str| {
+        let text = format!("{head}when = {when}\n");
+        let error = loader().load(&text, Format::Toml).expect_err("refused");
+        let one = error.diagnostics()[0].clone();
+        (one.line, one.column, one.to_string())
+    };
+    let (line, column, shown) = place("'all bad'");
+    assert_eq!((line, column), (10, 13));
+    assert!(
+        shown.contains("\n10 | when = 'all bad'\n   |             ^^^"),
+        "{shown}"
+    );
+    // A text over lines is one too; where escapes stand between, the whole is meant.
+    assert_eq!(place("'''\nall\n bad'''").0, 12);
+    let (line, column, _) = place("\"all\\u0020bad\"");
+    assert_eq!((line, column), (10, 8));
+}

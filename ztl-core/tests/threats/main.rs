@@ -14,15 +14,16 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use support::{
-    NOW, Question, RETRIEVER, ROUTER, SENSOR, STORE, STRANGER, document, load, peer, peer_until,
-    try_load,
+    NOW, Question, RETRIEVER, ROUTER, SENSOR, STORE, STRANGER, document, load, loader, peer,
+    peer_until, try_load,
 };
 use ztl_core::audit::{AuditError, JsonLinesSink, MemorySink, Record, Sink};
+use ztl_core::policy::{Format, Input, decide};
 use ztl_core::{
-    Action, Arrival, Engine, EngineError, Evidence, Flow, FlowPermit, Peer, Proof, Reason,
-    SpiffeId, Timestamp, TrustScore,
+    Action, Arrival, Attributes, Engine, EngineError, Evidence, Flow, FlowPermit, Peer, Proof,
+    Reason, SpiffeId, Timestamp, TrustScore,
 };
 
 fn refusal(document: &Value) -> String {

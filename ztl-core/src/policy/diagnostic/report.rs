@@ -1,8 +1,12 @@
 //! Errors gathered over the passes of a load, so that an author sees more than the first.
 
+use core::ops::Range;
+use std::sync::Arc;
+
 use super::excerpt::{Excerpt, push_escaped};
 use super::{Diagnostic, LoadError};
-use crate::policy::document::Span;
+use crate::authorizer::ConditionError;
+use crate::policy::document::{Span, Spanned};
 use crate::policy::limits::{MAX_DIAGNOSTICS, MAX_MESSAGE_CHARS};
 use crate::policy::tree::SyntaxError;
 
@@ -18,6 +22,8 @@ struct Found {
     span: Option<Span>,
     message: String,
     help: Option<String>,
+    /// A text that the span holds, and which of its bytes are meant.
+    within: Option<(Arc<str>, Range<usize>)>,
 }
 
 impl Report {
@@ -34,6 +40,16 @@ impl Report {
         help: impl Into<String>,
     ) {
         self.push(Some(span), message.into(), Some(help.into()));
+    }
+
+    /// A condition is wrong. Where the document writes its text as it is, the error stands at the place within the text, else
+    /// at the whole of it.
+    pub(crate) fn error_in_text(&mut self, text: &Spanned<Arc<str>>, error: ConditionError) {
+        self.push(Some(text.span), error.message, error.help);
+        let within = error.at.map(|at| (Arc::clone(&text.value), at));
+        if let Some(found) = self.found.last_mut().filter(|_| !self.omitted) {
+            found.within = within;
+        }
     }
 
     /// Nothing is wrong so far.
@@ -72,6 +88,7 @@ impl Report {
                 span,
                 message,
                 help,
+                within: None,
             });
         }
     }
@@ -87,7 +104,9 @@ impl From<SyntaxError> for Report {
 
 impl Found {
     fn place(self, text: &str) -> Diagnostic {
-        let excerpt = self.span.map(|span| Excerpt::new(text, span));
+        let narrow = |span: Span| self.narrowed(span, text).unwrap_or(span);
+        let span = self.span.map(narrow);
+        let excerpt = span.map(|span| Excerpt::new(text, span));
         let (line, column) = excerpt
             .as_ref()
             .map_or((1, 1), |excerpt| (excerpt.line, excerpt.column));
@@ -96,7 +115,7 @@ impl Found {
                 (excerpt.shown, excerpt.caret_at, excerpt.caret_width)
             });
         Diagnostic {
-            span: self.span,
+            span,
             line,
             column,
             message: shown(&self.message),
@@ -105,6 +124,17 @@ impl Found {
             caret_at,
             caret_width,
         }
+    }
+
+    /// The part of the span that is meant, where the text stands in it as it is.
+    fn narrowed(&self, span: Span, text: &str) -> Option<Span> {
+        let (inner, at) = self.within.as_ref()?;
+        let start = span.start + text.get(span.start..span.end)?.find(&**inner)?;
+        inner.get(at.clone())?;
+        Some(Span {
+            start: start.checked_add(at.start)?,
+            end: start.checked_add(at.end)?,
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::action::{Action, Method, Upgrade};
-use crate::evidence::{Claims, Evidence, Headers, TrustScore};
+use crate::evidence::{Attributes, Claims, Evidence, Headers, TrustScore};
 use crate::flow::{Direction, Flow};
 use crate::id::SpiffeId;
 use crate::path::PathError;
@@ -25,6 +25,8 @@ pub(super) struct Draft<'a> {
     pub(super) asked: Asked,
     claims: Option<Claims>,
     pub(super) score: Option<TrustScore>,
+    posture: Option<&'a Attributes>,
+    context: Option<&'a Attributes>,
     headers: Overlaid<'a>,
     pub(super) forwarded: Option<&'a SpiffeId>,
 }
@@ -87,6 +89,8 @@ impl<'a> Draft<'a> {
             asked,
             claims: input.evidence.claims.cloned(),
             score: input.evidence.trust_score,
+            posture: input.evidence.posture,
+            context: input.evidence.context,
             headers: Overlaid {
                 below: input.evidence.headers,
                 set: Vec::new(),
@@ -107,6 +111,8 @@ impl<'a> Draft<'a> {
         let mut evidence = Evidence::none();
         evidence.claims = self.claims.as_ref();
         evidence.trust_score = self.score;
+        evidence.posture = self.posture;
+        evidence.context = self.context;
         evidence.forwarded = self.forwarded;
         if self.headers.below.is_some() || !self.headers.set.is_empty() {
             evidence.headers = Some(&self.headers);

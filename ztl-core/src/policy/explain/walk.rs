@@ -7,6 +7,7 @@ use crate::decision::Decision;
 use crate::policy::document::{PortRange, RuleDecl, Span};
 use crate::policy::pattern::ActionPattern;
 use crate::policy::rule::Rule;
+use crate::reason::Reason;
 
 use super::fared::{Fared, Rest, Scene};
 use super::misfit::Misfit;
@@ -171,7 +172,7 @@ impl Words<'_, '_, '_> {
     /// The requirements up to the first that does not hold; of a forbid what keeps it from firing.
     fn rest(&self) -> Vec<Checked> {
         let (held, unmet) = match self.fared.rest {
-            Rest::Open => return Vec::new(),
+            Rest::Open => return self.failed_forbid().into_iter().collect(),
             Rest::Held(count) => (count, None),
             Rest::Unmet(at, unmet) => (at, Some(unmet)),
             Rest::Narrowed(clause) => return vec![self.narrowed(clause)],
@@ -186,11 +187,33 @@ impl Words<'_, '_, '_> {
                 clause: failed.map_or_else(|| requirement.clause(), |unmet| unmet.lack.into()),
                 held: failed.is_none(),
                 expected,
-                got: self.scene.got(requirement),
+                got: match failed.filter(|unmet| unmet.reason == Reason::AuthorizerFailed) {
+                    Some(_) => self.failure().unwrap_or_default(),
+                    None => self.scene.got(requirement),
+                },
                 span,
             }
         });
         words.collect()
+    }
+
+    /// What a condition or an authorizer of the rule says where it could not tell.
+    fn failure(&self) -> Option<String> {
+        let failure = self.scene.asked()?.failure(self.rule)?;
+        Some(cut(&failure.0))
+    }
+
+    /// A forbid that fires because its condition could not tell (rule 7).
+    fn failed_forbid(&self) -> Option<Checked> {
+        let when = self.decl.when.as_ref();
+        let when = when.filter(|_| self.fared.applies && self.scene.judges_requirements())?;
+        Some(Checked {
+            clause: Clause::When,
+            held: true,
+            expected: cut(&when.value),
+            got: self.failure()?,
+            span: Some(when.span),
+        })
     }
 
     fn narrowed(&self, clause: Clause) -> Checked {

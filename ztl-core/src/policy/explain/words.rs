@@ -4,6 +4,7 @@ use core::fmt::Display;
 
 use serde_json::Value;
 
+use crate::authorizer::Reads;
 use crate::evidence::Claims;
 use crate::policy::document::{Mfa, Principal, RuleDecl, Span, Spanned, Subject, Target};
 use crate::policy::rule::{Requirement, TokenClause};
@@ -143,12 +144,8 @@ impl Scene<'_, '_> {
             Requirement::Mfa(_) => format!("{}, {}", self.claim("amr"), self.claim("acr")),
             // Neither more than a count: a field may hold a credential.
             Requirement::Header { name, values } => self.header_word(name, values),
-            Requirement::When(condition) => {
-                self.reads_word(condition.reads().token, condition.reads().trust_score)
-            }
-            Requirement::Authorizer(one) => {
-                self.reads_word(one.reads().token, one.reads().trust_score)
-            }
+            Requirement::When(condition) => self.reads_word(condition.reads()),
+            Requirement::Authorizer(one) => self.reads_word(one.reads()),
         }
     }
 
@@ -206,10 +203,21 @@ impl Scene<'_, '_> {
         }
     }
 
-    fn reads_word(&self, token: bool, score: bool) -> String {
+    fn reads_word(&self, reads: Reads) -> String {
+        let evidence = &self.input.evidence;
         let mut words = Vec::new();
-        words.extend(token.then(|| self.token_word().to_owned()));
-        words.extend(score.then(|| format!("score {}", self.score_word())));
+        words.extend((reads.token).then(|| self.token_word().to_owned()));
+        words.extend((reads.trust_score).then(|| format!("score {}", self.score_word())));
+        for (name, read, one) in [
+            ("posture", reads.posture, evidence.posture),
+            ("context", reads.context, evidence.context),
+        ] {
+            words.extend(read.then(|| match one {
+                None => format!("no {name}"),
+                Some(one) if one.expires_at() <= self.now => format!("a stale {name}"),
+                Some(_) => format!("a {name}"),
+            }));
+        }
         if words.is_empty() {
             "nothing that is shown here".to_owned()
         } else {

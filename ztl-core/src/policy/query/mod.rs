@@ -22,7 +22,7 @@ use super::tree::parse_json;
 use super::{Explanation, Input, Policy, Workload, decide, explain};
 use crate::action::Action;
 use crate::decision::Decision;
-use crate::evidence::{Claims, Evidence, TrustScore};
+use crate::evidence::{Attributes, Claims, Evidence, TrustScore};
 use crate::flow::Flow;
 use crate::id::SpiffeId;
 use crate::peer::Peer;
@@ -50,6 +50,8 @@ pub const MAX_QUERY_BYTES: usize = 1 << 20;
 /// | `claims` | the claims of a token that was verified | there is no token |
 /// | `trust_score` | 0 to 100, observed at `now` | not known |
 /// | `signals` | what is known of the caller, for the policy's `[trust]`: a name to 0 to 100, or to `{"value", "observed_at", "expires_at", "source"}` | there is no score but `trust_score` |
+/// | `posture` | an object: the posture of the caller's device, observed at `now` | not known |
+/// | `context` | an object: what the service says of the request, observed at `now` | it says nothing |
 /// | `now` | seconds since 1970-01-01T00:00:00 UTC, fractions allowed | the time given to [`decide`](Self::decide) |
 ///
 /// The answer is a [`Decision`] and never a permit: a query is about what would be, and nothing was proved for it.
@@ -92,6 +94,8 @@ pub struct Query {
     claims: Option<Claims>,
     trust_score: Option<u8>,
     signals: Option<Signals>,
+    posture: Option<Map<String, Value>>,
+    context: Option<Map<String, Value>>,
     now: Option<Timestamp>,
     /// Who says who the caller is; only of a record.
     asserted_by: Option<Box<str>>,
@@ -207,6 +211,13 @@ impl Query {
             (None, Some(score)) => TrustScore::new(score, now, Timestamp::MAX),
             (None, None) => None,
         };
+        let said = |values: &Map<_, _>| Attributes::new(values.clone(), now, Timestamp::MAX);
+        let (posture, context) = (
+            self.posture.as_ref().map(said),
+            self.context.as_ref().map(said),
+        );
+        evidence.posture = posture.as_ref();
+        evidence.context = context.as_ref();
         let flow = match (&self.caller_of, &peer) {
             // A record of the calling end: `from` is who answered there.
             (Some(caller), Some(peer)) => Flow::egress(caller, port, peer),

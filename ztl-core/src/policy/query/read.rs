@@ -13,7 +13,7 @@ use crate::policy::diagnostic::{quoted, suggest};
 use crate::time::Timestamp;
 use crate::zone::Arrival;
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 15] = [
     "from",
     "from_addr",
     "to",
@@ -26,6 +26,8 @@ const KEYS: [&str; 13] = [
     "claims",
     "trust_score",
     "signals",
+    "posture",
+    "context",
     "now",
 ];
 
@@ -50,6 +52,8 @@ pub(super) fn query(map: &Map<String, Value>) -> Result<Query, QueryError> {
         claims: keys.claims()?,
         trust_score: keys.trust_score()?,
         signals: keys.signals()?,
+        posture: keys.object("posture")?,
+        context: keys.object("context")?,
         now: keys.now()?,
         asserted_by: None,
         caller_of: None,
@@ -139,6 +143,14 @@ impl<'a> Keys<'a> {
             )),
             Some(Value::Object(object)) => Signals::read(object).map(Some),
             Some(value) => Err(wrong("signals", "an object", value)),
+        }
+    }
+
+    fn object(&self, key: &'static str) -> Result<Option<Map<String, Value>>, QueryError> {
+        match self.0.get(key) {
+            None => Ok(None),
+            Some(Value::Object(object)) => Ok(Some(object.clone())),
+            Some(value) => Err(wrong(key, "an object", value)),
         }
     }
 

@@ -86,6 +86,8 @@ impl Record<'_> {
                 "the caller's token, if it had one"
             });
             missing.extend((query.trust_score.is_none()).then_some("the trust score"));
+            missing.push("the posture of the caller's device");
+            missing.push("what the service said of the request");
             missing.push("the header fields");
             missing.push("an id that the peer passed on, if it did");
         }

@@ -281,7 +281,8 @@ impl<'a> Asked<'a> {
         let Some(when) = &rule.when else {
             return true;
         };
-        let fires = |params: &[_]| self.condition(ends, &when.value, action, params) != Ok(false);
+        let fires =
+            |params: &[_]| self.condition(ends, rule, &when.value, action, params) != Ok(false);
         if rule.actions.is_empty() {
             return fires(&[]);
         }
@@ -323,9 +324,8 @@ impl<'a> Asked<'a> {
                 .zip(path)
                 .and_then(|(template, path)| template.params(path));
             let holds = self.parties(rule);
-            match holds.and_then(|()| {
-                self.require(ends, &rule.require, action, &params.unwrap_or_default())
-            }) {
+            match holds.and_then(|()| self.require(ends, rule, action, &params.unwrap_or_default()))
+            {
                 Ok(()) => return Some(Ok(())),
                 unmet => nearest = nearest.or(Some(unmet)),
             }

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use crate::action::Action;
 use crate::authorizer::{Authorizer, Facts, Reads};
 use crate::decision::Lack;
-use crate::evidence::{Claims, OBSERVATION_SKEW, TrustScore};
-use crate::policy::document::{Mfa, Require, TokenRequire};
+use crate::evidence::{Attributes, Claims, OBSERVATION_SKEW, TrustScore};
+use crate::policy::document::{Mfa, RuleDecl, TokenRequire};
 use crate::reason::Reason;
 
 use super::{Asked, Ends};
@@ -18,10 +18,11 @@ impl Asked<'_> {
     pub(super) fn require(
         &self,
         ends: &Ends<'_>,
-        require: &Require,
+        rule: &RuleDecl,
         action: &Action<'_>,
         params: &[(Arc<str>, String)],
     ) -> Result<(), (Reason, Lack)> {
+        let require = &rule.require;
         let unmet = |holds: bool, lack| {
             if holds {
                 Ok(())
@@ -71,7 +72,7 @@ impl Asked<'_> {
             )?;
         }
         if let Some(when) = &require.when
-            && !self.condition(ends, &when.value, action, params)?
+            && !self.condition(ends, rule, &when.value, action, params)?
         {
             return Err((Reason::Objected, Lack::Condition));
         }
@@ -106,13 +107,15 @@ impl Asked<'_> {
     pub(super) fn condition(
         &self,
         ends: &Ends<'_>,
+        rule: &RuleDecl,
         source: &str,
         action: &Action<'_>,
         params: &[(Arc<str>, String)],
     ) -> Result<bool, (Reason, Lack)> {
         let failed = (Reason::AuthorizerFailed, Lack::Condition);
         let compiler = self.loader.conditions.as_ref().ok_or(failed)?;
-        let condition = compiler.compile(source).map_err(|_| failed)?;
+        let condition = compiler.compile(source, &rule.setting());
+        let condition = condition.map_err(|_| failed)?;
         self.fresh(condition.reads())?;
         self.with_facts(ends, action, params, |facts| {
             condition.holds(&condition.reads().mask(facts))
@@ -127,6 +130,24 @@ impl Asked<'_> {
         if reads.trust_score {
             self.score()?;
         }
+        if reads.posture {
+            self.attributes(self.input.evidence.posture)?;
+        }
+        if reads.context {
+            self.attributes(self.input.evidence.context)?;
+        }
+        Ok(())
+    }
+
+    fn attributes(&self, attributes: Option<&Attributes>) -> Result<(), (Reason, Lack)> {
+        let missing = (Reason::EvidenceMissing, Lack::Condition);
+        let attributes = attributes.ok_or(missing)?;
+        if attributes.observed_at() > self.now.saturating_add(OBSERVATION_SKEW) {
+            return Err(missing);
+        }
+        if attributes.expires_at() <= self.now {
+            return Err((Reason::EvidenceStale, Lack::Condition));
+        }
         Ok(())
     }
 
@@ -139,6 +160,9 @@ impl Asked<'_> {
     ) -> T {
         ask(&Facts {
             peer: self.input.flow.peer,
+            caller: ends.caller.as_ref(),
+            workload: ends.declared.map(|decl| &*decl.name.value),
+            labels: ends.declared.map(|decl| &decl.labels),
             zone: ends
                 .zones
                 .as_ref()
@@ -149,6 +173,8 @@ impl Asked<'_> {
             params,
             claims: self.input.evidence.claims,
             trust_score: self.input.evidence.trust_score,
+            posture: self.input.evidence.posture,
+            context: self.input.evidence.context,
             now: self.now,
         })
     }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::authorizer::Condition;
+use crate::authorizer::{Condition, Setting};
 use crate::policy::diagnostic::Report;
 use crate::policy::document::{Effect, PortRange, Principal, RuleDecl, Spanned, Subject, Target};
 use crate::policy::load::Loader;
 use crate::policy::rule::{Named, Requirement, Rule, TokenClause};
+use crate::policy::template::Template;
 use crate::policy::workload::{Workload, WorkloadIdx};
 
 use super::names::Names;
@@ -61,7 +62,7 @@ impl Names<'_> {
             when: decl
                 .when
                 .as_ref()
-                .and_then(|when| compile(loader, when, report)),
+                .and_then(|when| compile(loader, decl, when, report)),
         }
     }
 
@@ -156,7 +157,7 @@ impl Names<'_> {
             require
                 .when
                 .as_ref()
-                .and_then(|when| compile(loader, when, report))
+                .and_then(|when| compile(loader, decl, when, report))
                 .map(Requirement::When),
         );
         for name in &require.authorizer {
@@ -212,6 +213,7 @@ impl Names<'_> {
 
 fn compile(
     loader: &Loader,
+    decl: &RuleDecl,
     when: &Spanned<Arc<str>>,
     report: &mut Report,
 ) -> Option<Arc<dyn Condition>> {
@@ -224,7 +226,16 @@ fn compile(
         return None;
     };
     compiler
-        .compile(&when.value)
-        .map_err(|message| report.error(when.span, message))
+        .compile(&when.value, &decl.setting())
+        .map_err(|error| report.error_in_text(when, error))
         .ok()
+}
+
+impl RuleDecl {
+    /// What a condition of the rule has to know of it.
+    pub(in crate::policy) fn setting(&self) -> Setting<'_> {
+        let templates = self.actions.iter().filter_map(|one| one.value.template());
+        let names = templates.flat_map(Template::names);
+        Setting::new(self.effect, names)
+    }
 }
