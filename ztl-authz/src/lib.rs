@@ -4,6 +4,8 @@
     doc = "Evidence and authorizers of ztl, one folder a subject, each behind a feature."
 )]
 
+#[cfg(feature = "cel")]
+pub mod cel;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 #[cfg(feature = "trust")]

@@ -47,7 +47,7 @@ impl PolicyFile {
             true => Format::Json,
             false => Format::of_path(path),
         };
-        let policy = Loader::new()
+        let policy = loader()
             .source(&name)
             .load(&text, format)
             .map_err(|error| Failure::Policy(Refusal::Load(error)))?;
@@ -58,6 +58,14 @@ impl PolicyFile {
             open_to_others,
         })
     }
+}
+
+/// Loads with all that a service could have registered for what a policy may ask.
+fn loader() -> Loader {
+    let loader = Loader::new();
+    #[cfg(feature = "cel")]
+    let loader = loader.with_conditions(std::sync::Arc::new(ztl_authz::cel::Cel::new()));
+    loader
 }
 
 /// Opens a file that was named on the command line.

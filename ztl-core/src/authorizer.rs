@@ -14,7 +14,7 @@ use crate::action::Action;
 use crate::evidence::{Attributes, Claims, TrustScore};
 use crate::id::SpiffeId;
 use crate::peer::Peer;
-use crate::policy::Effect;
+use crate::policy::{Diagnostic, Effect};
 use crate::time::Timestamp;
 
 /// What a condition or an authorizer may look at. Grows without breaking.
@@ -213,6 +213,12 @@ impl ConditionError {
     pub const fn at(mut self, at: Range<usize>) -> Self {
         self.at = Some(at);
         self
+    }
+
+    /// The same with its place in the text, as it is shown to the author of it.
+    #[must_use]
+    pub fn in_text(&self, source: &str) -> Diagnostic {
+        crate::policy::in_text(self, source)
     }
 }
 

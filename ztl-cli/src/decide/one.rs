@@ -41,23 +41,36 @@ pub(crate) struct One {
     /// What is known of the caller, 0 to 100, weighed by the policy's `[trust]`; may be given several times
     #[arg(long, value_name = "NAME=VALUE", value_parser = signal, conflicts_with = "trust_score")]
     signal: Vec<(String, u8)>,
+    /// The posture of the caller's device, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    posture: Option<String>,
+    /// What the service says of the request, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    context: Option<String>,
 }
 
 impl One {
     pub(crate) fn query(&self) -> Result<Query, Failure> {
         let mut json = Value::Object(self.keys()).to_string();
-        if let Some(claims) = &self.claims {
+        for (name, object) in [
+            ("claims", &self.claims),
+            ("posture", &self.posture),
+            ("context", &self.context),
+        ] {
+            let Some(object) = object else {
+                continue;
+            };
             // That it is one object makes it safe to put into the text, where the query's own reader finds what is doubled.
-            serde_json::from_str::<Map<String, Value>>(claims).map_err(|error| {
-                Failure::Usage(format!("`--claims` is no JSON object: {error}"))
+            serde_json::from_str::<Map<String, Value>>(object).map_err(|error| {
+                Failure::Usage(format!("`--{name}` is no JSON object: {error}"))
             })?;
             json.pop();
-            json.push_str(&format!(r#","claims":{claims}}}"#));
+            json.push_str(&format!(r#","{name}":{object}}}"#));
         }
         Query::from_json(&json).map_err(|error| Failure::Usage(error.to_string()))
     }
 
-    /// All but the claims.
+    /// All but the objects.
     fn keys(&self) -> Map<String, Value> {
         let mut keys = Map::new();
         let texts = [

@@ -121,7 +121,7 @@ pub(super) fn lacking(lack: Lack) -> &'static [&'static str] {
         Lack::TrustScore => &["trust_score", "when", "authorizer"],
         Lack::ZoneTrust => &["zone_trust"],
         Lack::Header => &["headers"],
-        Lack::Condition => &["when"],
+        Lack::Condition => &["when", "authorizer"],
         Lack::Authorizer => &["authorizer"],
         _ => &[],
     }

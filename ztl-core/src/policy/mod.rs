@@ -31,7 +31,8 @@ mod tree;
 mod workload;
 
 pub use decide::{Input, decide};
-pub use diagnostic::{Diagnostic, LoadError};
+pub(crate) use diagnostic::diagnostic as in_text;
+pub use diagnostic::{Diagnostic, LoadError, suggest};
 pub use document::{
     AuthorizerDecl, Document, Effect, ExternalDecl, HeaderRequire, IssuerDecl, LimitDecl, Mfa,
     Mode, NeverDecl, Oblige, PortRange, Principal, Require, RuleDecl, Span, Spanned, Subject,

@@ -44,10 +44,18 @@ impl PolicyFile {
         let text = core::str::from_utf8(bytes).map_err(|_| FileError::NotUtf8 {
             path: path.to_owned(),
         })?;
-        Ok(Loader::new()
+        Ok(loader()
             .source(&path.display().to_string())
             .load(text, Format::of_path(path))?)
     }
+}
+
+/// Loads with all that the features of this crate bring for what a policy may ask.
+fn loader() -> Loader {
+    let loader = Loader::new();
+    #[cfg(feature = "cel")]
+    let loader = loader.with_conditions(std::sync::Arc::new(ztl_authz::cel::Cel::new()));
+    loader
 }
 
 impl Refresh {

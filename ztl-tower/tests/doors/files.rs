@@ -235,3 +235,64 @@ async fn law_8_an_svid_that_has_ended_is_not_taken() {
     let error = guard.swap_identity(ended).expect_err("refused");
     assert!(error.to_string().contains("ended at"), "{error}");
 }
+
+#[tokio::test]
+async fn rule_7_a_policy_file_may_hold_conditions_and_a_failing_one_permits_nothing() {
+    let folder = std::env::temp_dir().join(format!(
+        "ztl-tower-when-{}-{}",
+        std::process::id(),
+        now().as_unix_millis()
+    ));
+    std::fs::create_dir_all(&folder).expect("folder");
+    let (listener, address) = listener().await;
+    let conditional = format!(
+        r#"
+        [[permit]]
+        name = "one-model"
+        from = "caller"
+        to = "gateway"
+        ports = {}
+        actions = "GET /models/{{model}}"
+        require.when = 'params.model == "llama" || {{"gpt": true}}[params.model] && peer.workload == "caller"'
+        "#,
+        address.port()
+    );
+    let base = policy(address.port(), 1).replace(
+        "name = \"users-ask\"",
+        "name = \"users-ask\"\nmode = \"off\"",
+    );
+    let mesh = Mesh::new(&(base + &conditional));
+    let document = folder.join("policy.toml");
+    std::fs::write(&document, &mesh.policy).expect("write");
+    #[cfg(unix)]
+    std::fs::set_permissions(
+        &document,
+        std::os::unix::fs::PermissionsExt::from_mode(0o600),
+    )
+    .expect("mode");
+    let audit = Arc::new(MemorySink::new(10));
+    let guard = Guard::builder("gateway")
+        .policy_file(&document)
+        .identity(mesh.svid("/gateway"))
+        .bundle(mesh.authority.bundle())
+        .allow_dev_authority()
+        .audit(Arc::clone(&audit))
+        .build()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    serve(&guard, listener, Marker::default().app());
+    let svid = mesh.svid("/caller");
+    for (model, status) in [("llama", 200), ("gpt", 200), ("other", 403)] {
+        let request = get2(&format!("/models/{model}"));
+        let response = knock(address, None, Some(&svid), b"h2", request).await;
+        assert_eq!(
+            response.expect("an answer").status().as_u16(),
+            status,
+            "{model}"
+        );
+    }
+    let failed = r#""failed":"`{\"gpt\": true}[params.model]` at 1:28 is not there""#;
+    let lines = audit.lines();
+    assert!(lines.iter().any(|line| line.contains(failed)), "{lines:?}");
+    std::fs::remove_dir_all(&folder).expect("remove");
+}

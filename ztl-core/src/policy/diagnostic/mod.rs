@@ -6,8 +6,9 @@ mod suggest;
 
 use core::fmt;
 
-pub(crate) use self::report::{Report, shown};
-pub(crate) use self::suggest::{quoted, suggest};
+pub(crate) use self::report::{Report, diagnostic, shown};
+pub(crate) use self::suggest::quoted;
+pub use self::suggest::suggest;
 
 use super::document::Span;
 

@@ -103,9 +103,18 @@ impl From<SyntaxError> for Report {
 }
 
 impl Found {
-    fn place(self, text: &str) -> Diagnostic {
-        let narrow = |span: Span| self.narrowed(span, text).unwrap_or(span);
-        let span = self.span.map(narrow);
+    fn place(mut self, text: &str) -> Diagnostic {
+        let narrowed = self.span.and_then(|span| self.narrowed(span, text));
+        if let (None, Some((inner, at))) = (narrowed, &self.within) {
+            // The document writes it in another way: it is told where in the text itself.
+            let at = Excerpt::new(inner, span_of(at));
+            let place = format!(
+                "{} (at {}:{} of its text)",
+                self.message, at.line, at.column
+            );
+            self.message = place;
+        }
+        let span = narrowed.or(self.span);
         let excerpt = span.map(|span| Excerpt::new(text, span));
         let (line, column) = excerpt
             .as_ref()
@@ -136,6 +145,24 @@ impl Found {
             end: start.checked_add(at.end)?,
         })
     }
+}
+
+const fn span_of(range: &Range<usize>) -> Span {
+    Span {
+        start: range.start,
+        end: range.end,
+    }
+}
+
+/// What is wrong with a text that stands by itself.
+pub(crate) fn diagnostic(error: &ConditionError, text: &str) -> Diagnostic {
+    let found = Found {
+        span: error.at.as_ref().map(span_of),
+        message: error.message.clone(),
+        help: error.help.clone(),
+        within: None,
+    };
+    found.place(text)
 }
 
 pub(crate) fn shown(message: &str) -> String {

@@ -9,10 +9,8 @@ const MAX_CANDIDATES: usize = 4096;
 const MAX_QUOTED_CHARS: usize = 80;
 
 /// The known word that is nearest to the wanted one, where one is near enough: a third of the letters may differ.
-pub(crate) fn suggest<'a>(
-    wanted: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+#[must_use]
+pub fn suggest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if wanted.len() > MAX_NAME_BYTES {
         return None;
     }

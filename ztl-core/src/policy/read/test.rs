@@ -25,7 +25,7 @@ enum Kind {
 }
 
 /// The keys of a decide request.
-const REQUEST: [(&str, Kind); 13] = [
+const REQUEST: [(&str, Kind); 15] = [
     ("from", Kind::Caller),
     ("from_addr", Kind::Text),
     ("to", Kind::Text),
@@ -38,6 +38,8 @@ const REQUEST: [(&str, Kind); 13] = [
     ("claims", Kind::Table),
     ("trust_score", Kind::Int),
     ("signals", Kind::Table),
+    ("posture", Kind::Table),
+    ("context", Kind::Table),
     ("now", Kind::Number),
 ];
 

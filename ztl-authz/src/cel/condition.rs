@@ -1,0 +1,58 @@
+//! A condition that was compiled.
+
+use core::fmt;
+use std::sync::Arc;
+
+use ztl_core::authorizer::{AuthorizerError, Condition, Facts, Reads};
+
+use super::place::quoted;
+use super::plan::Node;
+use super::walk::{Failure, Walk};
+
+/// A compiled condition. Cheap to clone.
+#[derive(Clone)]
+pub struct CelCondition(Arc<Compiled>);
+
+struct Compiled {
+    source: Box<str>,
+    plan: Node,
+    reads: Reads,
+}
+
+impl CelCondition {
+    pub(super) fn new(source: &str, plan: Node, reads: Reads) -> Self {
+        Self(Arc::new(Compiled {
+            source: source.into(),
+            plan,
+            reads,
+        }))
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.0.source
+    }
+}
+
+impl Condition for CelCondition {
+    fn reads(&self) -> Reads {
+        self.0.reads
+    }
+
+    /// # Errors
+    /// [`AuthorizerError`] names the part of the condition that failed, its line and column, and why; no value (law 7).
+    fn holds(&self, facts: &Facts<'_>) -> Result<bool, AuthorizerError> {
+        let truth = Walk::new(facts).truth(&self.0.plan);
+        truth.map_err(|Failure { of, why }| {
+            let (piece, line, column) = quoted(&self.0.source, &of.at);
+            AuthorizerError(format!("`{piece}` at {line}:{column} {why}"))
+        })
+    }
+}
+
+impl fmt::Debug for CelCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CelCondition").field(&self.source()).finish()
+    }
+}

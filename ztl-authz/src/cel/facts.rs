@@ -1,0 +1,88 @@
+//! The facts of a request, as values.
+
+use cel::common::types::CelString;
+use cel::common::types::{CelInt, CelList, CelTimestamp};
+use cel::common::value::Val;
+use serde_json::Value as Json;
+use ztl_core::authorizer::Facts;
+use ztl_core::{Action, Claims, Timestamp, Upgrade};
+
+use super::names::{Fact, Object};
+use super::value::{Fields, Value};
+
+impl Fact {
+    /// What it is; none where it is not there.
+    pub(super) fn value<'a>(self, facts: &'a Facts<'a>) -> Option<Value<'a>> {
+        let resource = || facts.action.resource();
+        Some(match self {
+            Self::PeerId => Value::text(facts.caller?.as_str()),
+            Self::PeerTrustDomain => Value::text(facts.caller?.trust_domain_name()),
+            Self::PeerPath => Value::text(facts.caller?.path()),
+            Self::PeerWorkload => Value::text(facts.workload?),
+            Self::TokenIssuer => Value::text(facts.claims?.issuer()?),
+            Self::TokenSubject => Value::text(facts.claims?.subject()?),
+            Self::TokenAudience => texts(one_or_more(facts.claims?.get("aud")?)),
+            Self::TokenScopes => texts(scopes(facts.claims?)?),
+            Self::TokenExpiresAt => time(facts.claims?.expires_at())?,
+            Self::Kind => Value::text(match (facts.action, resource().map(|one| one.upgrade())) {
+                (Action::Connect, _) => "connect",
+                (_, Some(Some(Upgrade::WebSocket))) => "websocket",
+                (_, Some(Some(_))) => "upgrade",
+                _ => "request",
+            }),
+            Self::Method => Value::text(resource()?.method().as_str()),
+            Self::Path => Value::text(resource()?.path().as_str()),
+            Self::Upgrade => match resource()?.upgrade()? {
+                Upgrade::Other(token) => Value::text(token),
+                _ => Value::text("websocket"),
+            },
+            Self::Target => Value::text(facts.target),
+            Self::Zone => Value::text(facts.zone?),
+            Self::TrustScore => Value::owned(CelInt::from(i64::from(facts.trust_score?.value()))),
+            Self::Now => time(facts.now)?,
+            Self::Open(object) => Value::Object(fields(object, facts)?),
+        })
+    }
+}
+
+fn fields<'a>(object: Object, facts: &'a Facts<'a>) -> Option<Fields<'a>> {
+    Some(match object {
+        Object::Claims => Fields::Json(facts.claims?.as_map()),
+        Object::Posture => Fields::Json(facts.posture?.as_map()),
+        Object::Context => Fields::Json(facts.context?.as_map()),
+        Object::Params => Fields::Params(facts.params),
+        Object::Labels => facts.labels.map_or(Fields::None, Fields::Labels),
+        // Their fields are facts by themselves.
+        Object::Peer | Object::Token | Object::Request => return None,
+    })
+}
+
+fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Value<'a> {
+    let texts = texts.map(|text| -> Box<dyn Val + 'a> { Box::new(CelString::from(text)) });
+    Value::owned(CelList::from(texts.collect::<Vec<_>>()))
+}
+
+/// A text, or the texts of a list.
+fn one_or_more(value: &Json) -> impl Iterator<Item = &str> {
+    let list = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    value
+        .as_str()
+        .into_iter()
+        .chain(list.iter().filter_map(Json::as_str))
+}
+
+/// `scope` (RFC 8693 §4.2: a text, separated by spaces; or a list) and `scp` (a list or a text). None where neither is there: a
+/// token that says nothing of scopes is none without this one (T7).
+fn scopes(claims: &Claims) -> Option<impl Iterator<Item = &str>> {
+    let (scope, scp) = (claims.get("scope"), claims.get("scp"));
+    scope.or(scp)?;
+    let texts = scope.into_iter().chain(scp).flat_map(one_or_more);
+    let texts = texts.flat_map(|text| text.split(' '));
+    Some(texts.filter(|text| !text.is_empty()))
+}
+
+fn time<'a>(at: Timestamp) -> Option<Value<'a>> {
+    let millis = i64::try_from(at.as_unix_millis()).ok()?;
+    let at = chrono::DateTime::from_timestamp_millis(millis)?;
+    Some(Value::owned(CelTimestamp::from(at.fixed_offset())))
+}

@@ -1,0 +1,45 @@
+//! The patterns of `matches`: they stand in the condition, and are compiled with it.
+
+use regex::{Regex, RegexBuilder};
+use ztl_core::authorizer::ConditionError;
+
+use super::MAX_PATTERN_BYTES;
+use super::plan::{Kind, Node};
+use super::value::text_of;
+
+/// Most bytes of a compiled pattern.
+const PATTERN_SIZE: usize = 64 << 10;
+/// How deep a pattern may nest.
+const PATTERN_NEST: u32 = 16;
+
+/// A pattern that stands in the condition, compiled when it is loaded.
+pub(super) fn compile(node: &Node) -> Result<Regex, ConditionError> {
+    let wrong = |message: String| ConditionError::new(message).at(node.at.clone());
+    let Kind::Literal(literal) = &node.kind else {
+        let error = wrong("the pattern of `matches` has to stand in the condition".to_owned());
+        return Err(error.with_help("no pattern is made from what a request holds"));
+    };
+    let pattern = text_of(&**literal).unwrap_or_default();
+    if pattern.len() > MAX_PATTERN_BYTES {
+        return Err(wrong(format!(
+            "the pattern has more than {MAX_PATTERN_BYTES} bytes"
+        )));
+    }
+    let built = RegexBuilder::new(pattern)
+        .size_limit(PATTERN_SIZE)
+        .dfa_size_limit(4 * PATTERN_SIZE)
+        .nest_limit(PATTERN_NEST)
+        .build();
+    built.map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => {
+            wrong("the pattern is too large when it is compiled".to_owned())
+                .with_help("write smaller counts, and `[0-9]` for `\\d`")
+        }
+        error => {
+            let text = error.to_string();
+            let last = text.lines().last().unwrap_or_default();
+            let why = last.strip_prefix("error: ").unwrap_or(last);
+            wrong(format!("the pattern is none: {why}"))
+        }
+    })
+}
