@@ -118,16 +118,14 @@ enum Word {
 }
 
 impl ConditionCompiler for Words {
-    fn compile(
-        &self,
-        source: &str,
-        _: &Setting<'_>,
-    ) -> Result<Arc<dyn Condition>, ConditionError> {
+    fn compile(&self, source: &str, _: &Setting<'_>) -> Result<Arc<dyn Condition>, ConditionError> {
         match source {
             "always" => Ok(Arc::new(Word::Always)),
             "never" => Ok(Arc::new(Word::Never)),
             "fails" => Ok(Arc::new(Word::Fails)),
-            other => Err(ConditionError::new(format!("`{other}` is no word of this language"))),
+            other => Err(ConditionError::new(format!(
+                "`{other}` is no word of this language"
+            ))),
         }
     }
 }
