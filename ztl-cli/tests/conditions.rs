@@ -1,6 +1,7 @@
 //! Conditions (`when`), through every verb that loads a policy.
 
-#![cfg(all(test, feature = "cel"))]
+#![cfg(test)]
+#![cfg(feature = "cel")]
 
 #[expect(dead_code, reason = "each test file uses a part of it")]
 mod common;
