@@ -18,8 +18,14 @@ const NOW: Timestamp = Timestamp::from_unix_secs(1_790_000_000);
 /// A name, and a condition that holds.
 const CONDITIONS: [(&str, &str); 4] = [
     ("constant", "true"),
-    ("compare", "params.model == 'llama' && request.method == 'POST'"),
-    ("claim", "params.model in token.claims.models && token.claims.level >= 3"),
+    (
+        "compare",
+        "params.model == 'llama' && request.method == 'POST'",
+    ),
+    (
+        "claim",
+        "params.model in token.claims.models && token.claims.level >= 3",
+    ),
     (
         "loop",
         "token.claims.groups.exists(g, g.name == 'ml' && g.role in ['owner', 'editor'])",
@@ -70,7 +76,11 @@ fn condition(criterion: &mut Criterion<ThreadCpu>) {
         .with_action(action)
         .with_evidence(Evidence::none().with_claims(&verified));
     let mut ask = |group: &str, name: &str, policy: &Policy| {
-        assert_eq!(decide(policy, &input, NOW).reason, Reason::Permitted, "{name}");
+        assert_eq!(
+            decide(policy, &input, NOW).reason,
+            Reason::Permitted,
+            "{name}"
+        );
         let mut group = criterion.benchmark_group(group);
         group.bench_function(name, |bencher| {
             bencher.iter(|| decide(black_box(policy), &input, NOW).reason);
