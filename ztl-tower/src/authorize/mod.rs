@@ -15,5 +15,4 @@ pub use layer::AuthorizeLayer;
 pub use response::{Refused, ResponseBody};
 pub use service::{Authorize, ResponseFuture};
 
-#[cfg(feature = "jwt")]
 pub(crate) use response::Credential;
