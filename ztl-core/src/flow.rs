@@ -227,6 +227,12 @@ impl FlowPermit {
     pub fn reads_token(&self) -> bool {
         self.0.edge.reads_token()
     }
+
+    /// Whether any rule about the target could ask for a trust score, so that one is worth making (T34).
+    #[must_use]
+    pub fn reads_trust_score(&self) -> bool {
+        self.0.edge.reads_score()
+    }
 }
 
 impl fmt::Debug for FlowPermit {

@@ -121,21 +121,11 @@ impl<'a> Record<'a> {
         near.map(|(rule, clause)| (&*rule.name, clause))
     }
 
-    /// What the condition or the authorizer that the denial hangs on says where it could not tell: a permit did not permit, or
-    /// a forbid forbade, for an error (rule 7). It is asked once more where this is called.
+    /// What the condition or the authorizer that the denial hangs on said where it could not tell: a permit did not permit, or a
+    /// forbid forbade, for an error (rule 7).
     #[must_use]
-    pub fn failure(&self) -> Option<String> {
-        let About {
-            flow,
-            edge,
-            policy,
-            action,
-            evidence,
-            now,
-        } = *self.about;
-        let outcome = &self.judged.outcome;
-        let failure = policy.failure(outcome, edge?, flow, action?, evidence?, now)?;
-        Some(failure.0)
+    pub fn failure(&self) -> Option<&'a str> {
+        self.judged.failed.as_ref().map(|failed| &*failed.0)
     }
 
     /// Which end judged.
@@ -305,7 +295,7 @@ impl Record<'_> {
         self.inputs().write_json(out, masks);
         if let Some(failure) = self.failure() {
             out.push_str(",\"failed\":");
-            text::quoted(out, &failure);
+            text::quoted(out, failure);
         }
         if !self.shadow().is_empty() {
             self.write_shadow(out);

@@ -138,9 +138,10 @@ impl Engine {
             epoch,
         } = judged;
         let flow = AnyFlow::Kept(&permit.0);
-        let outcome = policy.judge_action(edge, flow, action, evidence, now);
+        let (outcome, failed) = policy.judge_action(edge, flow, action, evidence, now);
         let shadow = policy.shadows(edge, flow, Some(action), evidence, now);
         let mut judged = policy.judged(outcome, shadow);
+        judged.failed = failed;
         // A permit with an obligation that nobody would discharge is none.
         let obligations = judged.obligations();
         if obligations.is_some_and(|obligations| !self.discharges(obligations)) {

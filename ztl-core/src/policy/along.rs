@@ -5,12 +5,13 @@
 //! actors are the chain of `act` claims (RFC 8693 §4.1), each with an `iss` of its own or the token's. What cannot be read is
 //! unknown: a permit does not hold by it, and a forbid does (rule 8).
 
-use core::cell::OnceCell;
+use core::cell::{Cell, OnceCell};
 use std::borrow::Cow;
 
 use serde_json::Value;
 use smallvec::SmallVec;
 
+use crate::authorizer::AuthorizerError;
 use crate::evidence::{Claims, Evidence};
 use crate::id::{self, MAX_ID_BYTES, SpiffeId};
 use crate::time::Timestamp;
@@ -60,7 +61,11 @@ pub(crate) struct Along<'a> {
     evidence: Evidence<'a>,
     now: Timestamp,
     parties: OnceCell<Parties<'a>>,
+    failed: Cell<Failed>,
 }
+
+/// What a condition or an authorizer said where it could not tell.
+pub(crate) type Failed = Option<Box<AuthorizerError>>;
 
 impl<'a> Along<'a> {
     pub(crate) const fn new(policy: &'a Policy, evidence: &Evidence<'a>, now: Timestamp) -> Self {
@@ -69,7 +74,23 @@ impl<'a> Along<'a> {
             evidence: *evidence,
             now,
             parties: OnceCell::new(),
+            failed: Cell::new(None),
         }
+    }
+
+    /// A condition or an authorizer could not tell. Kept until somebody takes it, who knows which rule asked.
+    pub(crate) fn failed(&self, error: AuthorizerError) {
+        self.failed.set(Some(Box::new(error)));
+    }
+
+    /// What was taken, put back.
+    pub(crate) fn keep_failed(&self, failed: Failed) {
+        self.failed.set(failed);
+    }
+
+    /// What the one that was asked last and could not tell said.
+    pub(crate) fn take_failed(&self) -> Failed {
+        self.failed.take()
     }
 
     pub(crate) fn parties(&self) -> &Parties<'a> {

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use crate::action::Action;
-use crate::authorizer::{AuthorizerError, Facts};
+use crate::authorizer::Facts;
 use crate::evidence::Evidence;
 use crate::flow::{AnyFlow, Direction};
 use crate::time::Timestamp;
 
 use super::Policy;
-use super::along::Along;
+use super::along::{Along, Failed};
 use super::document::Effect;
 use super::edge::Edge;
 use super::index::{Kind, Line, Lines};
 use super::kinds::Kinds;
 use super::pattern::ActionPattern;
-use super::requirement::{Given, Unmet, condition_failure, reads_are_fresh, with_facts};
+use super::requirement::{Given, Unmet, reads_are_fresh, with_facts};
 use super::rule::Rule;
 use super::workload::Workload;
 
@@ -94,7 +94,7 @@ impl Asked<'_, '_> {
             self.given(&params, |given| {
                 let asked = |facts: &Facts<'_>| condition.holds(facts);
                 reads_are_fresh(condition.reads(), given).is_err()
-                    || !matches!(with_facts(given, condition.reads(), asked), Some(Ok(false)))
+                    || with_facts(given, condition.reads(), asked) != Some(false)
             })
         };
         if rule.actions.is_empty() {
@@ -170,12 +170,16 @@ impl Asked<'_, '_> {
         let mut nearest = None;
         for pattern in core::iter::once(first).chain(naming) {
             let params = self.params(pattern);
-            match self.requirements_hold(rule, &params) {
-                Ok(until) => return Some(Ok(until)),
-                unmet => nearest = nearest.or(Some(unmet)),
+            let held = self.requirements_hold(rule, &params);
+            let failed = self.along.take_failed();
+            if held.is_ok() {
+                return Some(held);
             }
+            nearest = nearest.or(Some((held, failed)));
         }
-        nearest
+        let (unmet, failed) = nearest?;
+        self.along.keep_failed(failed);
+        Some(unmet)
     }
 
     fn requirements_hold(&self, rule: &Rule, params: &Params) -> Result<Timestamp, Unmet> {
@@ -204,23 +208,13 @@ impl Asked<'_, '_> {
     }
 
     /// What a condition or an authorizer of the rule says where it could not tell, as it is first asked.
-    pub(super) fn failure(&self, rule: &Rule) -> Option<AuthorizerError> {
-        let named = |pattern: &&ActionPattern| match rule.effect {
-            Effect::Permit => pattern.permits(self.action),
-            Effect::Forbid => pattern.forbids(self.action),
-        };
-        let params = rule.actions.iter().filter(named);
-        let params = params.map(|pattern| self.params(pattern));
-        let none = rule.actions.is_empty().then(Params::new);
-        let ask = |params: Params| {
-            self.given(&params, |given| {
-                let when = rule.when.as_deref();
-                let of_when = when.and_then(|when| condition_failure(when, given));
-                let of_require = || rule.require.iter().find_map(|one| one.failure(given));
-                of_when.or_else(of_require)
-            })
-        };
-        none.into_iter().chain(params).find_map(ask)
+    pub(super) fn failure(&self, rule: &Rule) -> Failed {
+        self.along.take_failed();
+        match rule.effect {
+            Effect::Forbid => drop(self.forbid_fires(rule)),
+            Effect::Permit => drop(self.permit_holds(rule)),
+        }
+        self.along.take_failed()
     }
 
     fn params(&self, pattern: &ActionPattern) -> Params {

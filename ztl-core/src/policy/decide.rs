@@ -11,7 +11,6 @@
 use std::sync::Arc;
 
 use crate::action::Action;
-use crate::authorizer::AuthorizerError;
 use crate::clause::{Clause, Near};
 use crate::decision::{Decision, Lack, ShadowOutcome};
 use crate::evidence::Evidence;
@@ -22,7 +21,7 @@ use crate::reason::{Reason, Stage, Verdict};
 use crate::time::Timestamp;
 
 use super::Policy;
-use super::along::Along;
+use super::along::{Along, Failed};
 use super::asked::Asked;
 use super::document::Effect;
 use super::edge::Edge;
@@ -99,6 +98,8 @@ pub(crate) struct Judgement<'p> {
     pub(crate) rule: Option<&'p Rule>,
     /// None where no shadow rule could have said anything.
     pub(crate) shadow: Option<Box<Shadow>>,
+    /// What the condition or the authorizer that a denial hangs on said where it could not tell (rule 7).
+    pub(crate) failed: Failed,
     /// What a denial hung on, where that is asked for.
     pub(crate) near: Option<(&'p Rule, Clause)>,
 }
@@ -206,11 +207,14 @@ pub(crate) fn judge<'p>(policy: &'p Policy, input: &Input<'_>, now: Timestamp) -
             None
         }
     };
+    let mut failed = None;
     if let (Some(action), true) = (action, outcome.is_permit()) {
-        outcome = policy.judge_action(&edge, flow, action, &input.evidence, now);
+        (outcome, failed) = policy.judge_action(&edge, flow, action, &input.evidence, now);
     }
     let shadow = policy.shadows(&edge, flow, action, &input.evidence, now);
-    policy.judged(outcome, shadow)
+    let mut judged = policy.judged(outcome, shadow);
+    judged.failed = failed;
+    judged
 }
 
 impl Policy {
@@ -221,11 +225,12 @@ impl Policy {
             outcome,
             rule: outcome.rule.and_then(|index| self.rule(index)),
             shadow,
+            failed: None,
             near: None,
         }
     }
 
-    /// Stage action, on an edge whose flow is permitted.
+    /// Stage action, on an edge whose flow is permitted. With a denial goes what failed, where it hangs on that.
     #[inline(always)]
     pub(crate) fn judge_action(
         &self,
@@ -234,14 +239,15 @@ impl Policy {
         action: &Action<'_>,
         evidence: &Evidence<'_>,
         now: Timestamp,
-    ) -> Outcome {
+    ) -> (Outcome, Failed) {
         if let (true, None, Action::Request(resource)) = (edge.is_plain, evidence.forwarded, action)
             && !resource.canonical().is_escaped()
         {
-            return match self.first_plain(edge, Kinds::of(action), resource.canonical()) {
+            let outcome = match self.first_plain(edge, Kinds::of(action), resource.canonical()) {
                 Some(first) => Outcome::authorized(first, Timestamp::MAX, flow.direction()),
                 None => Outcome::denied(Stage::Action, Reason::NoActionPermitted),
             };
+            return (outcome, None);
         }
         self.judge_any_action(edge, flow, action, evidence, now)
     }
@@ -255,19 +261,21 @@ impl Policy {
         action: &Action<'_>,
         evidence: &Evidence<'_>,
         now: Timestamp,
-    ) -> Outcome {
+    ) -> (Outcome, Failed) {
         let ingress = flow.direction() == Direction::Ingress;
         if ingress && !self.may_forward(edge, evidence) {
-            return Outcome::new(Stage::Action, Reason::ForwardedUntrusted, None);
+            let outcome = Outcome::new(Stage::Action, Reason::ForwardedUntrusted, None);
+            return (outcome, None);
         }
         let along = Along::new(self, evidence, now);
         let asked = Asked::new(self, edge, flow, action, evidence, &along, now);
-        if let Some(first) = edge
+        if let Some((first, failed)) = edge
             .has_forbids
             .then(|| self.first_forbid(&asked))
             .flatten()
         {
-            return Outcome::new(Stage::Action, Reason::Forbidden, Some(first));
+            let outcome = Outcome::new(Stage::Action, Reason::Forbidden, Some(first));
+            return (outcome, failed);
         }
         self.first_permit(&asked)
     }
@@ -288,68 +296,59 @@ impl Policy {
         first
     }
 
-    /// The first forbid in document order that covers the action.
-    fn first_forbid(&self, asked: &Asked<'_, '_>) -> Option<RuleIdx> {
+    /// The first forbid in document order that covers the action, and what failed where it fires for that.
+    fn first_forbid(&self, asked: &Asked<'_, '_>) -> Option<(RuleIdx, Failed)> {
         let shares = asked.edge.shares.iter();
         let of_peer = shares.map(|share| self.index.lines(*share, Kind::Forbid));
         let of_others = asked.about_others(Kind::Forbid);
         let first = |lines: &[Line]| {
             let fires = lines.iter().find(|line| asked.line_fires(line));
-            fires.map(|line| line.rule)
+            fires.map(|line| (line.rule, asked.along.take_failed()))
         };
-        of_peer.chain(of_others).filter_map(first).min()
+        let each = of_peer.chain(of_others).filter_map(first);
+        each.min_by_key(|(rule, _)| *rule)
     }
 
     /// The first permit in document order that holds, or the first that names the action and does not.
-    fn first_permit(&self, asked: &Asked<'_, '_>) -> Outcome {
+    fn first_permit(&self, asked: &Asked<'_, '_>) -> (Outcome, Failed) {
         let mut held: Option<(RuleIdx, Timestamp)> = None;
-        let mut nearest: Option<(RuleIdx, Unmet)> = None;
+        let mut nearest: Option<(RuleIdx, Unmet, Failed)> = None;
         for share in &asked.edge.shares {
             for line in self.index.lines(*share, Kind::Permit) {
                 if held.is_some_and(|(first, _)| first <= line.rule) {
                     break;
                 }
-                match asked.line_holds(line) {
-                    None => {}
-                    Some(Ok(until)) => held = Some((line.rule, until)),
-                    Some(Err(unmet)) if nearest.is_none_or(|(first, _)| line.rule < first) => {
-                        nearest = Some((line.rule, unmet));
+                let Some(told) = asked.line_holds(line) else {
+                    continue;
+                };
+                let failed = asked.along.take_failed();
+                let is_nearer = |(first, _, _): &(RuleIdx, Unmet, Failed)| line.rule < *first;
+                match told {
+                    Ok(until) => held = Some((line.rule, until)),
+                    Err(unmet) if nearest.as_ref().is_none_or(is_nearer) => {
+                        nearest = Some((line.rule, unmet, failed));
                     }
-                    Some(Err(_)) => {}
+                    Err(_) => {}
                 }
             }
         }
         match (held, nearest) {
-            (Some((index, until)), _) => Outcome::authorized(index, until, asked.flow.direction()),
-            (None, Some((index, unmet))) => Outcome {
-                lack: Some(unmet.lack),
-                ..Outcome::new(Stage::Action, unmet.reason, Some(index))
-            },
-            (None, None) => Outcome::new(Stage::Action, Reason::NoActionPermitted, None),
+            (Some((index, until)), _) => {
+                let outcome = Outcome::authorized(index, until, asked.flow.direction());
+                (outcome, None)
+            }
+            (None, Some((index, unmet, failed))) => {
+                let outcome = Outcome {
+                    lack: Some(unmet.lack),
+                    ..Outcome::new(Stage::Action, unmet.reason, Some(index))
+                };
+                (outcome, failed)
+            }
+            (None, None) => {
+                let outcome = Outcome::new(Stage::Action, Reason::NoActionPermitted, None);
+                (outcome, None)
+            }
         }
-    }
-
-    /// What the condition or authorizer that an outcome hangs on says where it could not tell (rule 7). It is asked once more.
-    pub(crate) fn failure(
-        &self,
-        outcome: &Outcome,
-        edge: &Edge,
-        flow: AnyFlow<'_>,
-        action: &Action<'_>,
-        evidence: &Evidence<'_>,
-        now: Timestamp,
-    ) -> Option<AuthorizerError> {
-        let rule = self.rule(outcome.rule?)?;
-        let failed = match outcome.reason {
-            Reason::AuthorizerFailed => true,
-            Reason::Forbidden => rule.when.is_some() && action.resource().is_some(),
-            _ => false,
-        };
-        if !failed || flow.direction() == Direction::Egress {
-            return None;
-        }
-        let along = Along::new(self, evidence, now);
-        Asked::new(self, edge, flow, action, evidence, &along, now).failure(rule)
     }
 
     /// What the shadow rules of an edge would have said: of the action where one is given, else of the flow.

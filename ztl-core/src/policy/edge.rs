@@ -33,6 +33,7 @@ pub(crate) struct Edge {
     /// Whether nothing but plain permits could speak of an action on this flow.
     pub(super) is_plain: bool,
     reads_token: bool,
+    reads_score: bool,
 }
 
 impl Edge {
@@ -49,6 +50,11 @@ impl Edge {
     /// Whether any rule on this flow could read a token.
     pub(crate) const fn reads_token(&self) -> bool {
         self.reads_token
+    }
+
+    /// Whether any rule about the target could read a trust score.
+    pub(crate) const fn reads_score(&self) -> bool {
+        self.reads_score
     }
 }
 
@@ -171,6 +177,7 @@ impl Policy {
         let brief = self.index.brief(target);
         edge.has_forbids = brief.has_forbids;
         edge.has_shadow = brief.has_shadow;
+        edge.reads_score = brief.reads_score;
         edge.is_plain = brief.is_plain
             || !brief.has_forbids && (edge.shares.iter()).all(|share| self.index.is_plain(*share));
         edge.reads_token = brief.reads_token && self.could_read_token(edge, flow);

@@ -37,6 +37,13 @@ impl Policy {
 }
 
 impl Rule {
+    /// Whether judging it could read a trust score.
+    pub(crate) fn reads_score(&self) -> bool {
+        let mut found = false;
+        self.each_read(&mut |read| found |= matches!(read, Read::TrustScore));
+        found
+    }
+
     fn each_read<'a>(&'a self, each: &mut dyn FnMut(Read<'a>)) {
         if self.reads_token() {
             each(Read::Token);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::authorizer::{AuthorizerError, Condition, Facts, Reads};
+use crate::authorizer::{AuthorizerError, Facts, Reads};
 use crate::clause::Clause;
 use crate::decision::Lack;
 use crate::evidence::{Attributes, Claims, Evidence, OBSERVATION_SKEW, TrustScore};
@@ -74,36 +74,19 @@ impl Requirement {
             Self::When(condition) => {
                 let until = reads_are_fresh(condition.reads(), given)?;
                 match with_facts(given, condition.reads(), |facts| condition.holds(facts)) {
-                    Some(Ok(true)) => Ok(until),
-                    Some(Ok(false)) => Err(Unmet::new(Reason::Objected, Lack::Condition)),
-                    Some(Err(_)) | None => {
-                        Err(Unmet::new(Reason::AuthorizerFailed, Lack::Condition))
-                    }
+                    Some(true) => Ok(until),
+                    Some(false) => Err(Unmet::new(Reason::Objected, Lack::Condition)),
+                    None => Err(Unmet::new(Reason::AuthorizerFailed, Lack::Condition)),
                 }
             }
             Self::Authorizer(authorizer) => {
                 let until = reads_are_fresh(authorizer.reads(), given)?;
                 match with_facts(given, authorizer.reads(), |facts| authorizer.objects(facts)) {
-                    Some(Ok(false)) => Ok(until),
-                    Some(Ok(true)) => Err(Unmet::new(Reason::Objected, Lack::Authorizer)),
-                    Some(Err(_)) | None => {
-                        Err(Unmet::new(Reason::AuthorizerFailed, Lack::Authorizer))
-                    }
+                    Some(false) => Ok(until),
+                    Some(true) => Err(Unmet::new(Reason::Objected, Lack::Authorizer)),
+                    None => Err(Unmet::new(Reason::AuthorizerFailed, Lack::Authorizer)),
                 }
             }
-        }
-    }
-
-    /// What a condition or an authorizer says where it could not tell.
-    pub(crate) fn failure(&self, given: &Given<'_, '_>) -> Option<AuthorizerError> {
-        match self {
-            Self::When(condition) => condition_failure(&**condition, given),
-            Self::Authorizer(authorizer) => {
-                let reads = authorizer.reads();
-                reads_are_fresh(reads, given).ok()?;
-                with_facts(given, reads, |facts| authorizer.objects(facts))?.err()
-            }
-            _ => None,
         }
     }
 
@@ -132,24 +115,17 @@ impl Requirement {
     }
 }
 
-/// What a condition says where it could not tell.
-pub(crate) fn condition_failure(
-    condition: &dyn Condition,
-    given: &Given<'_, '_>,
-) -> Option<AuthorizerError> {
-    let reads = condition.reads();
-    reads_are_fresh(reads, given).ok()?;
-    with_facts(given, reads, |facts| condition.holds(facts))?.err()
-}
-
-/// Hands to `ask` once what it says that it reads, and returns its answer.
-pub(crate) fn with_facts<T>(
+/// Hands to `ask` what it says that it reads, and returns its answer: none where it could not tell, which is kept then.
+pub(crate) fn with_facts(
     given: &Given<'_, '_>,
     reads: Reads,
-    ask: impl Fn(&Facts<'_>) -> T,
-) -> Option<T> {
+    ask: impl Fn(&Facts<'_>) -> Result<bool, AuthorizerError>,
+) -> Option<bool> {
     let mut answer = None;
-    (given.facts)(&mut |facts| answer = Some(ask(&reads.mask(facts))));
+    (given.facts)(&mut |facts| match ask(&reads.mask(facts)) {
+        Ok(told) => answer = Some(told),
+        Err(error) => given.along.failed(error),
+    });
     answer
 }
 

@@ -330,3 +330,60 @@ fn rule_7_a_record_says_what_failed_of_a_condition_or_an_authorizer() {
         );
     }
 }
+
+/// An authorizer that counts how often it is asked, and can never tell.
+#[derive(Debug, Default)]
+struct Counting(std::sync::atomic::AtomicUsize);
+
+impl ztl_core::authorizer::Authorizer for Counting {
+    fn reads(&self) -> ztl_core::authorizer::Reads {
+        ztl_core::authorizer::Reads::nothing()
+    }
+
+    fn objects(
+        &self,
+        facts: &ztl_core::authorizer::Facts<'_>,
+    ) -> Result<bool, ztl_core::authorizer::AuthorizerError> {
+        let asked = self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let target = facts.target;
+        Err(ztl_core::authorizer::AuthorizerError(format!(
+            "question {asked} about {target}"
+        )))
+    }
+}
+
+#[test]
+fn t34_what_failed_is_not_asked_again_for_the_record() {
+    let counting = Arc::new(Counting::default());
+    let rule = |name: &str, path: &str| json!({ "name": name, "from": "router", "to": "gateway", "actions": [path], "require": { "authorizer": "counting" } });
+    let document = document(
+        &[
+            rule("first", "GET /v1/{id}"),
+            rule("second", "GET /v1/{*rest}"),
+        ],
+        &[],
+    );
+    let loader = super::support::loader().with_authorizer("counting", counting.clone());
+    let text = document.to_string();
+    let policy = loader.load(&text, ztl_core::policy::Format::Json);
+    let policy = policy.unwrap_or_else(|error| panic!("{error}"));
+    let (one, two) = (Arc::new(MemorySink::new(10)), Arc::new(MemorySink::new(10)));
+    let engine = Engine::new(policy, (Arc::clone(&one), Arc::clone(&two))).expect("engine");
+    let caller = peer(ROUTER);
+    let arrival = Arrival::from_addr("10.10.0.5".parse().expect("address"));
+    let flow = Flow::ingress("gateway", 8443, arrival, Some(&caller));
+    let permit = engine.permit_flow(&flow, NOW).expect("flow");
+    let action = Action::request("GET", "/v1/a").expect("action");
+    let evidence = ztl_core::Evidence::none();
+    assert!(engine.authorize(&permit, &action, &evidence, NOW).is_err());
+    // Once for each rule that names the action, whoever writes it down; and what is told is of the rule that is named.
+    assert_eq!(counting.0.load(std::sync::atomic::Ordering::SeqCst), 2);
+    for sink in [one, two] {
+        let line: Value = serde_json::from_str(&sink.lines()[1]).expect("json");
+        assert_eq!(
+            (&line["rule"], &line["failed"]),
+            (&json!("first"), &json!("question 0 about gateway")),
+            "{line}"
+        );
+    }
+}

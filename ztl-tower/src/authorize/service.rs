@@ -169,7 +169,8 @@ fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
     let mut tries = 0;
     let (flow, token, permit) = loop {
         tries += 1;
-        let epoch = engine.epoch();
+        // What changes after this is noticed below, by the policy here and by the request's own record of what it rests on.
+        let (epoch, evidence_generation) = (engine.epoch(), guard.evidence_generation());
         // Under the policy in force, so that evidence is gathered for the rules that will judge (T12).
         let renewed = match &asking {
             Some(asking) => asking.renew(guard),
@@ -213,7 +214,8 @@ fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
         };
         if engine.epoch() == epoch {
             if let Some(asking) = &asking {
-                asking.authorized(guard, &permit, &wire, &token, &fields);
+                let asked = (&wire, &token, &fields);
+                asking.authorized(guard, &permit, evidence_generation, asked);
             }
             break (flow, token, permit);
         }

@@ -316,9 +316,14 @@ impl Guard {
         None
     }
 
-    #[cfg(all(feature = "serve", not(feature = "trust")))]
-    pub(crate) const fn signal_generation(&self) -> u64 {
-        0
+    /// Counts the changes after which evidence that was gathered before may be other evidence: signals, and keys of issuers.
+    pub(crate) fn evidence_generation(&self) -> u64 {
+        let changes = 0_u64;
+        #[cfg(feature = "trust")]
+        let changes = changes.wrapping_add(self.0.signals.generation());
+        #[cfg(feature = "jwt")]
+        let changes = changes.wrapping_add(self.0.tokens.generation());
+        changes
     }
 
     pub(crate) fn now(&self) -> Timestamp {

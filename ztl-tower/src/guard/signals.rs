@@ -67,33 +67,27 @@ impl GuardBuilder {
 }
 
 impl Guard {
-    /// How far whoever asks is trusted now; none where the policy weighs nothing.
+    /// How far whoever asks is trusted now; none where no rule asks or the policy weighs nothing (T34).
     pub(crate) fn trust_score(
         &self,
         flow: &FlowPermit,
         claims: Option<&Claims>,
         now: Timestamp,
     ) -> Option<TrustScore> {
+        if !flow.reads_trust_score() {
+            return None;
+        }
         let policy = self.engine().policy();
         let scorer = policy.scorer()?;
         let peer = flow.peer().map(ztl_core::Peer::id);
         // A signal speaks of the workload, by whichever name it comes (T13).
-        let peer = peer.map(|id| {
-            policy
-                .workload_by_id(id)
-                .map_or(id, ztl_core::policy::Workload::id)
-        });
+        let peer =
+            peer.map(|id| (policy.workload_by_id(id)).map_or(id, ztl_core::policy::Workload::id));
         let whom = peer.map_or_else(Whom::nobody, Whom::peer);
         let whom = match claims {
             Some(claims) => whom.with_claims(claims),
             None => whom,
         };
         Some(self.0.signals.score(scorer, whom, now))
-    }
-
-    /// Changes whenever a score may have.
-    #[cfg(feature = "serve")]
-    pub(crate) fn signal_generation(&self) -> u64 {
-        self.0.signals.generation()
     }
 }

@@ -27,6 +27,10 @@ impl Tokens {
     pub(super) const fn are_verified(&self) -> bool {
         self.verifier.is_some()
     }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
 }
 
 /// What the builder was told of tokens.
@@ -162,12 +166,6 @@ impl Guard {
 
     pub(crate) fn tokens(&self) -> Option<arc_swap::Guard<Arc<TokenVerifier>>> {
         self.0.tokens.verifier.as_ref().map(ArcSwap::load)
-    }
-
-    /// Changes when a token that was good may no longer be.
-    #[cfg(feature = "serve")]
-    pub(crate) fn token_generation(&self) -> u64 {
-        self.0.tokens.generation.load(Ordering::Acquire)
     }
 
     /// Whether the key that a token was verified with is still in use.

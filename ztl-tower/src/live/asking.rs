@@ -11,6 +11,9 @@ use crate::guard::Guard;
 use crate::name::{Fields, WireTarget};
 use crate::token::Token;
 
+/// What a request was authorized as: what it asked for, its token, its header fields.
+type As<'a> = (&'a WireTarget, &'a Token, &'a Fields<'a>);
+
 /// In the extensions of a request that a listener of ours took: where to get a permit that rests on what is in force.
 #[cfg(feature = "serve")]
 #[derive(Clone)]
@@ -28,14 +31,14 @@ impl Asking {
         self.0.live().current(guard)
     }
 
-    /// It was authorized as this, and is judged again as this.
+    /// It was authorized as this, and is judged again as this. `evidence` is the generation under which its evidence was
+    /// gathered.
     pub(crate) fn authorized(
         &self,
         guard: &Guard,
         permit: &ActionPermit,
-        wire: &WireTarget,
-        token: &Token,
-        fields: &Fields<'_>,
+        evidence: u64,
+        (wire, token, fields): As<'_>,
     ) {
         let asked = Asked {
             wire: wire.clone(),
@@ -44,7 +47,7 @@ impl Asking {
             key: token.key,
             headers: fields.kept(),
         };
-        self.0.authorized(guard, permit, asked);
+        self.0.authorized(guard, permit, evidence, asked);
     }
 }
 
@@ -58,9 +61,8 @@ impl Asking {
         &self,
         _guard: &Guard,
         _permit: &ActionPermit,
-        _wire: &WireTarget,
-        _token: &Token,
-        _fields: &Fields<'_>,
+        _evidence: u64,
+        _as: As<'_>,
     ) {
         match *self {}
     }

@@ -107,7 +107,7 @@ impl Live {
     /// One that was permitted, of nobody.
     #[cfg(all(test, feature = "client"))]
     pub(crate) fn for_test(permit: FlowPermit) -> Self {
-        let live = Self::blank(Direction::Egress, Arrival::unknown(), 0, 0);
+        let live = Self::blank(Direction::Egress, Arrival::unknown(), 0);
         live.grounds.store(Some(Arc::new(Grounds {
             permit,
             epoch: 0,
@@ -134,15 +134,16 @@ impl Live {
             own,
             own_not_after: identity.load().not_after(),
             #[cfg(feature = "serve")]
-            requests: super::request::Requests::under(guard),
-            ..Self::blank(direction, arrival, port, guard.engine().epoch())
+            requests: super::request::Requests::new(
+                guard.engine().epoch(),
+                guard.evidence_generation(),
+            ),
+            ..Self::blank(direction, arrival, port)
         }
     }
 
-    /// One of which nothing is known yet. `epoch` is that of the policy in force.
-    fn blank(direction: Direction, arrival: Arrival, port: u16, epoch: u64) -> Self {
-        #[cfg(not(feature = "serve"))]
-        let _ = epoch;
+    /// One of which nothing is known yet.
+    fn blank(direction: Direction, arrival: Arrival, port: u16) -> Self {
         Self {
             direction,
             since: Timestamp::EPOCH,
@@ -158,7 +159,7 @@ impl Live {
             changed: Notify::new(),
             wakers: Mutex::new([None, None]),
             #[cfg(feature = "serve")]
-            requests: super::request::Requests::new(epoch),
+            requests: super::request::Requests::new(0, 0),
         }
     }
 

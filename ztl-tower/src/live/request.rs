@@ -21,35 +21,21 @@ pub(super) struct Requests {
     upgraded: Mutex<Option<Arc<Request>>>,
     /// The policy under which they were judged.
     epoch: AtomicU64,
-    /// What was known of callers by then.
-    signals: AtomicU64,
-    /// The keys of issuers under which they were judged.
-    #[cfg(feature = "jwt")]
-    tokens: AtomicU64,
+    /// What was known of callers and of issuers by then.
+    evidence: AtomicU64,
     /// When the first thing that one of them rests on expires, in milliseconds.
     due: AtomicU64,
 }
 
 impl Requests {
-    /// Those of a connection that begins.
-    pub(super) fn under(guard: &Guard) -> Self {
-        let requests = Self::new(guard.engine().epoch());
-        #[cfg(feature = "jwt")]
-        requests
-            .tokens
-            .store(guard.token_generation(), Ordering::Release);
-        requests
-    }
-
-    pub(super) fn new(epoch: u64) -> Self {
+    /// Of a connection that begins under this policy and with this evidence.
+    pub(super) fn new(epoch: u64, evidence: u64) -> Self {
         Self {
             running: Mutex::default(),
             next: AtomicU64::new(0),
             upgraded: Mutex::default(),
             epoch: AtomicU64::new(epoch),
-            signals: AtomicU64::new(0),
-            #[cfg(feature = "jwt")]
-            tokens: AtomicU64::new(0),
+            evidence: AtomicU64::new(evidence),
             due: AtomicU64::new(u64::MAX),
         }
     }
@@ -57,15 +43,11 @@ impl Requests {
     /// Judges those again that rest on an earlier policy, earlier signals or earlier keys of issuers, or all where something that one
     /// rests on has expired (T15).
     pub(super) fn sweep(&self, guard: &Guard, now: Timestamp) {
-        let epoch = guard.engine().epoch();
-        let signals = guard.signal_generation();
-        let changed = self.epoch.swap(epoch, Ordering::AcqRel) != epoch;
-        let changed = self.signals.swap(signals, Ordering::AcqRel) != signals || changed;
-        #[cfg(feature = "jwt")]
-        let changed = {
-            let tokens = guard.token_generation();
-            (self.tokens.swap(tokens, Ordering::AcqRel) != tokens) | changed
-        };
+        let of_policy = guard.engine().epoch();
+        let of_evidence = guard.evidence_generation();
+        // Both are taken over, whichever is another.
+        let changed = (self.epoch.swap(of_policy, Ordering::AcqRel) != of_policy)
+            | (self.evidence.swap(of_evidence, Ordering::AcqRel) != of_evidence);
         let expired = now.as_unix_millis() >= self.due.load(Ordering::Acquire);
         if !changed && !expired {
             return;
@@ -174,15 +156,20 @@ impl Request {
         &self.live
     }
 
-    /// It was authorized as this. Where that is outdated already, it is judged again at once.
-    pub(super) fn authorized(&self, guard: &Guard, permit: &ActionPermit, asked: Asked) {
-        let vouched_for = {
-            let mut known = lock(&self.asked);
-            let asked = known.insert(asked);
-            asked.is_vouched_for(guard)
-        };
+    /// It was authorized as this, by evidence of that generation. Where either is outdated already, it is judged again at once:
+    /// whoever looked at what runs in between did not know yet as what (T5).
+    pub(super) fn authorized(
+        &self,
+        guard: &Guard,
+        permit: &ActionPermit,
+        evidence: u64,
+        asked: Asked,
+    ) {
+        *lock(&self.asked) = Some(asked);
         self.holds_until(permit);
-        if !vouched_for || !guard.engine().is_current(permit, guard.now()) {
+        if guard.evidence_generation() != evidence
+            || !guard.engine().is_current(permit, guard.now())
+        {
             self.judge(guard);
         }
     }

@@ -78,6 +78,7 @@ pub(crate) struct Brief {
     pub(crate) has_forbids: bool,
     pub(crate) has_shadow: bool,
     pub(crate) reads_token: bool,
+    pub(crate) reads_score: bool,
     /// Whether there is no enforced rule but plain permits.
     pub(crate) is_plain: bool,
 }
@@ -134,6 +135,7 @@ impl Index {
                     drafts.parties.push(kind, entry, rule);
                 }
                 drafts.brief.reads_token |= rule.reads_token() || rule.forbids_parties();
+                drafts.brief.reads_score |= rule.reads_score();
                 if rule.from.len() > FEW {
                     let list = lists
                         .entry(entry.rule)
