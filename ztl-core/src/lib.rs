@@ -22,6 +22,8 @@ mod reason;
 mod texts;
 mod time;
 pub mod trust;
+#[cfg(feature = "url")]
+pub mod url;
 mod zone;
 
 pub use action::{Action, Method, Methods, Resource, Upgrade};

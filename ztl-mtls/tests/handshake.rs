@@ -125,7 +125,8 @@ fn both_ends_are_proved_and_the_hooks_see_them() {
     assert_eq!(peer.expires_at().since(NOW).as_secs(), 3600);
     let peer = ended.judges_server.peer().expect("server proved");
     assert_eq!(peer.id().as_str(), SERVER);
-    assert_eq!(ended.judges_client.bundle_generation(), Some(0));
+    let proved = ended.judges_client.proved().expect("client proved");
+    assert_eq!(proved.generations().bundles, 0);
     assert_eq!(
         (ended.judges_client.error(), ended.judges_client.refused()),
         (None, None)

@@ -33,6 +33,8 @@ pub use egress::{Client, EgressError};
 pub use federation::jwt_svid_keys;
 #[cfg(feature = "federation")]
 pub use federation::{FederatedBundle, FederationError, Refreshed};
+#[cfg(any(feature = "federation", feature = "oidc"))]
+pub use fetch::FetchError;
 #[cfg(feature = "jwt")]
 pub use guard::UnknownIssuer;
 pub use guard::{BuildError, Guard, GuardBuilder, SwapError};

@@ -43,11 +43,13 @@ pub use compact::MAX_TOKEN_BYTES;
 pub use dev_issuer::{DevIssuer, DevIssuerError};
 #[cfg(feature = "oidc")]
 pub use endpoint::{
-    DEFAULT_COOL_DOWN, DEFAULT_MAX_STALE, DEFAULT_REFRESH, Due, EndpointError, Fetch, FetchUrl,
-    JwksEndpoint, MAX_METADATA_BYTES, MAX_URL_BYTES, Received, UrlError,
+    DEFAULT_COOL_DOWN, DEFAULT_MAX_STALE, DEFAULT_REFRESH, Due, EndpointError, Fetch, JwksEndpoint,
+    MAX_METADATA_BYTES, Received,
 };
 pub use error::{Part, TokenError, TokenErrorKind};
 pub use issuer::{DEFAULT_LEEWAY, Issuer, MAX_LEEWAY};
 pub use jwks::{Jwks, JwksError, MAX_JWKS_BYTES, MAX_KEYS};
 pub use key::{KeyError, KeyFingerprint};
 pub use verifier::{BuildError, TokenVerifier, TokenVerifierBuilder, Unverified, Verified};
+#[cfg(feature = "oidc")]
+pub use ztl_core::url::{HttpUrl, MAX_URL_BYTES, UrlError};

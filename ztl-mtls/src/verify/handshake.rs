@@ -136,10 +136,6 @@ impl Handshake {
         }
     }
 
-    pub(crate) fn proved(&self) -> Option<&Proved> {
-        self.chain.get()?.as_ref().ok()
-    }
-
     pub(crate) fn refused(&self) -> Option<Peer> {
         match self.outcome.get() {
             Some(Outcome::Refused(peer)) => Some(peer.clone()),

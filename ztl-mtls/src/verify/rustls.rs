@@ -12,11 +12,11 @@ use ::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Serv
 use ::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use ::rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use ztl_core::{Peer, Timestamp};
+use ztl_core::Peer;
 
 use super::error::ProveError;
 use super::handshake::{Handshake, PeerHook, Version};
-use super::proved::{Generations, Proved};
+use super::proved::Proved;
 use super::prover::{Prover, Purpose};
 
 /// Proves the client of one connection.
@@ -74,24 +74,6 @@ impl ClientVerifier {
     #[must_use]
     pub fn proved(&self) -> Option<&Proved> {
         self.handshake.accepted()
-    }
-
-    /// The generation of the bundles that proved the client's chain.
-    #[must_use]
-    pub fn bundle_generation(&self) -> Option<u64> {
-        self.generations().map(|generations| generations.bundles)
-    }
-
-    /// The bundles and revocations that the client's chain was proved by.
-    #[must_use]
-    pub fn generations(&self) -> Option<Generations> {
-        self.handshake.proved().map(Proved::generations)
-    }
-
-    /// The last second in which the proof of the client's chain holds though nothing is changed, see [`Proved::holds_until`].
-    #[must_use]
-    pub fn holds_until(&self) -> Option<Timestamp> {
-        self.handshake.proved().map(Proved::holds_until)
     }
 }
 
@@ -189,24 +171,6 @@ impl ServerVerifier {
     #[must_use]
     pub fn proved(&self) -> Option<&Proved> {
         self.handshake.accepted()
-    }
-
-    /// The generation of the bundles that proved the server's chain.
-    #[must_use]
-    pub fn bundle_generation(&self) -> Option<u64> {
-        self.generations().map(|generations| generations.bundles)
-    }
-
-    /// The bundles and revocations that the server's chain was proved by.
-    #[must_use]
-    pub fn generations(&self) -> Option<Generations> {
-        self.handshake.proved().map(Proved::generations)
-    }
-
-    /// The last second in which the proof of the server's chain holds though nothing is changed, see [`Proved::holds_until`].
-    #[must_use]
-    pub fn holds_until(&self) -> Option<Timestamp> {
-        self.handshake.proved().map(Proved::holds_until)
     }
 }
 

@@ -5,6 +5,8 @@ use core::time::Duration;
 use thiserror::Error;
 use ztl_mtls::source::EndpointError;
 
+use crate::fetch::FetchError;
+
 /// Why the bundle of another trust domain was not refreshed. The last good one stays, for as long as it may.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -15,46 +17,9 @@ pub enum FederationError {
     /// What came is not taken, or a redirect is not followed.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// The endpoint could not be reached.
-    #[error("cannot reach `{host}`: {error}")]
-    Connect {
-        /// Its host and port.
-        host: String,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// The endpoint did not prove itself. Nothing that it sent was read.
-    #[error("`{host}` is not proved: {why}")]
-    Unproven {
-        /// Its host and port.
-        host: String,
-        /// Why.
-        why: String,
-    },
-    /// The exchange broke off.
-    #[error("the exchange with `{host}` broke off: {error}")]
-    Broken {
-        /// Its host and port.
-        host: String,
-        /// Why.
-        error: Box<dyn core::error::Error + Send + Sync>,
-    },
-    /// The endpoint answered something else than a bundle.
-    #[error("`{host}` answered {status}")]
-    Status {
-        /// Its host and port.
-        host: String,
-        /// The status.
-        status: u16,
-    },
-    /// The answer is longer than a bundle document may be.
-    #[error("`{host}` sent more than {most} bytes")]
-    TooLong {
-        /// Its host and port.
-        host: String,
-        /// The bound.
-        most: usize,
-    },
+    /// Nothing was fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     /// The whole fetch, its redirects included, took too long.
     #[error("the endpoint did not answer whole within {0:?}")]
     TimedOut(Duration),

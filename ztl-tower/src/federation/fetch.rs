@@ -12,7 +12,7 @@ use ztl_mtls::MAX_BUNDLE_BYTES;
 use ztl_mtls::source::{BundleEndpoint, EndpointUrl, Fetch};
 
 use super::error::FederationError;
-use crate::fetch::{self, Answer, Fault};
+use crate::fetch::{self, Answer, FetchError};
 use crate::guard::Guard;
 use crate::socket;
 
@@ -38,10 +38,10 @@ pub(super) async fn fetch(
                 location: Some(location),
             } => fetch = fetch.redirected(&location)?,
             Answer::Other { status, .. } => {
-                return Err(FederationError::Status {
+                return Err(FederationError::Fetch(FetchError::Status {
                     host: fetch.url().authority(),
                     status: status.as_u16(),
-                });
+                }));
             }
         }
     }
@@ -55,14 +55,7 @@ async fn ask(
 ) -> Result<Answer, FederationError> {
     let stream = prove(guard, endpoint, url, address).await?;
     let host = url.authority();
-    let answer = fetch::get(stream, &host, url.target(), MAX_BUNDLE_BYTES).await;
-    answer.map_err(|fault| match fault {
-        Fault::Broken(error) => FederationError::Broken { host, error },
-        Fault::TooLong => FederationError::TooLong {
-            host,
-            most: MAX_BUNDLE_BYTES,
-        },
-    })
+    Ok(fetch::get(stream, &host, url.target(), MAX_BUNDLE_BYTES).await?)
 }
 
 /// Makes a connection whose other end has proved itself as the profile asks.
@@ -72,7 +65,7 @@ async fn prove(
     url: &EndpointUrl,
     address: Option<SocketAddr>,
 ) -> Result<TlsStream<TcpStream>, FederationError> {
-    let unreached = |error| FederationError::Connect {
+    let unreached = |error| FetchError::Connect {
         host: url.authority(),
         error,
     };
@@ -80,9 +73,11 @@ async fn prove(
         .await
         .map_err(unreached)?;
     let tls = endpoint.tls(guard.provider(), guard.prover())?;
-    let unproven = |why: String| FederationError::Unproven {
-        host: url.authority(),
-        why,
+    let unproven = |why: String| {
+        FederationError::from(FetchError::Unproven {
+            host: url.authority(),
+            why,
+        })
     };
     let shaken = TlsConnector::from(Arc::clone(&tls.config()))
         .connect(url.server_name(), stream)

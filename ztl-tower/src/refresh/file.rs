@@ -31,14 +31,13 @@ impl SteadyFile {
     }
 
     /// Reads it now.
-    pub(crate) fn load(&mut self) -> Result<Vec<u8>, FileError> {
+    pub(crate) fn load(&mut self) -> Result<&[u8], FileError> {
         let bytes = self.read()?;
-        self.seen = Some(bytes.clone());
-        Ok(bytes)
+        Ok(self.seen.insert(bytes))
     }
 
     /// What it holds, where that has changed since it was answered last, and two reads agree.
-    pub(crate) fn poll(&mut self) -> Result<Option<Vec<u8>>, FileError> {
+    pub(crate) fn poll(&mut self) -> Result<Option<&[u8]>, FileError> {
         let bytes = self.read()?;
         if self.seen.as_ref() == Some(&bytes) {
             self.pending = None;
@@ -49,8 +48,7 @@ impl SteadyFile {
             return Ok(None);
         }
         self.pending = None;
-        self.seen = Some(bytes.clone());
-        Ok(Some(bytes))
+        Ok(Some(self.seen.insert(bytes)))
     }
 
     /// Reads at most `limit` bytes. Type, right and bytes are those of one open file, whatever is put in its place meanwhile.

@@ -1,5 +1,5 @@
-//! What changes while the service runs: the files of the policy, of revocations and of signals, and what the sources of our SVID and our
-//! bundles give.
+//! What changes while the service runs: the files of the policy, of revocations and of signals, and what the sources of our
+//! SVID and our bundles give.
 //!
 //! A file is taken when two reads a moment apart agree, is checked whole before anything of it is used, and where it is
 //! bad the last good one stays in force and an error event says so. What sources give is kept for a grace and then withdrawn;

@@ -1,6 +1,6 @@
 //! The policy document in a file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ztl_core::policy::{Format, Loader, MAX_DOCUMENT_BYTES, Policy};
 
@@ -29,25 +29,25 @@ impl PolicyFile {
     }
 
     fn load(&mut self) -> Result<Policy, BuildError> {
-        let bytes = self.0.load()?;
-        self.parse(&bytes)
+        let path = self.0.path().to_owned();
+        parse(&path, self.0.load()?)
     }
 
     /// A changed document. Taken or refused, it is not looked at again until it changes.
     fn poll(&mut self) -> Result<Option<Policy>, BuildError> {
+        let path = self.0.path().to_owned();
         let changed = self.0.poll()?;
-        changed.map(|bytes| self.parse(&bytes)).transpose()
+        changed.map(|bytes| parse(&path, bytes)).transpose()
     }
+}
 
-    fn parse(&self, bytes: &[u8]) -> Result<Policy, BuildError> {
-        let path = self.0.path();
-        let text = core::str::from_utf8(bytes).map_err(|_| FileError::NotUtf8 {
-            path: path.to_owned(),
-        })?;
-        Ok(loader()
-            .source(&path.display().to_string())
-            .load(text, Format::of_path(path))?)
-    }
+fn parse(path: &Path, bytes: &[u8]) -> Result<Policy, BuildError> {
+    let text = core::str::from_utf8(bytes).map_err(|_| FileError::NotUtf8 {
+        path: path.to_owned(),
+    })?;
+    Ok(loader()
+        .source(&path.display().to_string())
+        .load(text, Format::of_path(path))?)
 }
 
 /// Loads with all that the features of this crate bring for what a policy may ask.

@@ -24,13 +24,26 @@ impl SignalFile {
         }
     }
 
-    fn take(&self, bytes: &[u8]) -> Result<usize, Error> {
-        let path = self.file.path().display();
-        let table = SignalTable::from_json(bytes).map_err(|error| format!("`{path}`: {error}"))?;
-        let signals = table.len();
-        self.table.swap(table);
-        Ok(signals)
+    fn load(&mut self) -> Result<usize, Error> {
+        let path = self.file.path().display().to_string();
+        put_in_force(&self.table, &path, self.file.load()?)
     }
+
+    fn poll(&mut self) -> Result<Option<usize>, Error> {
+        let path = self.file.path().display().to_string();
+        let changed = self.file.poll()?;
+        changed
+            .map(|bytes| put_in_force(&self.table, &path, bytes))
+            .transpose()
+    }
+}
+
+/// How many signals there are now.
+fn put_in_force(shared: &SharedTable, path: &str, bytes: &[u8]) -> Result<usize, Error> {
+    let table = SignalTable::from_json(bytes).map_err(|error| format!("`{path}`: {error}"))?;
+    let signals = table.len();
+    shared.swap(table);
+    Ok(signals)
 }
 
 /// All of a guard.
@@ -44,20 +57,15 @@ impl SignalFiles {
 
     pub(crate) fn load(&mut self) -> Result<(), Error> {
         for file in &mut self.0 {
-            let bytes = file.file.load()?;
-            file.take(&bytes)?;
+            file.load()?;
         }
         Ok(())
     }
 
     /// What became of those that changed.
     fn poll(&mut self) -> Vec<Result<usize, Error>> {
-        let polled = self.0.iter_mut().map(|file| match file.file.poll() {
-            Ok(None) => None,
-            Ok(Some(bytes)) => Some(file.take(&bytes)),
-            Err(error) => Some(Err(error.into())),
-        });
-        polled.flatten().collect()
+        let polled = self.0.iter_mut().map(SignalFile::poll);
+        polled.filter_map(Result::transpose).collect()
     }
 
     pub(super) async fn look(&mut self, guard: &Guard) {

@@ -4,7 +4,7 @@ use thiserror::Error;
 use ztl_core::json::Fault;
 
 use super::super::jwks::JwksError;
-use super::url::UrlError;
+use ztl_core::url::UrlError;
 
 /// Why a key endpoint was not configured, or what came from it was not taken. The keys held before stay, for as long as they
 /// may.
@@ -53,18 +53,4 @@ pub enum EndpointError {
     /// An answer to a fetch that another endpoint handed out.
     #[error("the fetch is none of this endpoint's")]
     OtherEndpoint,
-}
-
-/// The start of a text that somebody else wrote, without control characters.
-pub(super) fn shown(text: &str) -> Box<str> {
-    const MOST: usize = 200;
-    let mut shown: String = text
-        .chars()
-        .take(MOST)
-        .flat_map(char::escape_debug)
-        .collect();
-    if text.chars().nth(MOST).is_some() {
-        shown.push('…');
-    }
-    shown.into()
 }

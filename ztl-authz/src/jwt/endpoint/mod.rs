@@ -10,17 +10,15 @@ mod url;
 use core::fmt;
 use core::time::Duration;
 
+use ztl_core::url::{HttpUrl, Plain, UrlError, shown};
 use ztl_core::{Timestamp, json};
 
 use super::jwks::{Jwks, MAX_JWKS_BYTES};
 use absent::Absent;
-use error::shown;
 use schedule::Schedule;
-use url::Plain;
 
 pub use error::EndpointError;
 pub use schedule::{DEFAULT_COOL_DOWN, DEFAULT_MAX_STALE, DEFAULT_REFRESH};
-pub use url::{FetchUrl, MAX_URL_BYTES, UrlError};
 
 /// The longest metadata of an issuer that is read.
 pub const MAX_METADATA_BYTES: usize = 64 * 1024;
@@ -68,7 +66,7 @@ pub const MAX_METADATA_BYTES: usize = 64 * 1024;
 /// ```
 #[derive(Clone)]
 pub struct JwksEndpoint {
-    start: FetchUrl,
+    start: HttpUrl,
     /// Whose metadata it is, where that is what stands at `start`.
     issuer: Option<Box<str>>,
     plain: Plain,
@@ -105,7 +103,7 @@ pub enum Received {
 /// One fetch: where to ask, and how much to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetch {
-    url: FetchUrl,
+    url: HttpUrl,
     step: Step,
 }
 
@@ -118,7 +116,7 @@ enum Step {
 impl Fetch {
     /// Where to ask: with `GET`, without credentials, and following no redirect.
     #[must_use]
-    pub const fn url(&self) -> &FetchUrl {
+    pub const fn url(&self) -> &HttpUrl {
         &self.url
     }
 
@@ -151,7 +149,7 @@ impl JwksEndpoint {
     }
 
     fn discovered(issuer: &str, plain: Plain) -> Result<Self, EndpointError> {
-        match FetchUrl::of_metadata(issuer, plain) {
+        match url::of_metadata(issuer, plain) {
             Ok(start) => Ok(Self::new(start, Some(issuer.into()))),
             Err(error) => Err(EndpointError::url(issuer, error)),
         }
@@ -162,13 +160,13 @@ impl JwksEndpoint {
     /// # Errors
     /// [`EndpointError::Url`] where it is not an `https` URL without user information.
     pub fn jwks_url(url: &str) -> Result<Self, EndpointError> {
-        match FetchUrl::parse(url, Plain::Refuse) {
+        match HttpUrl::parse(url, Plain::Refuse) {
             Ok(start) => Ok(Self::new(start, None)),
             Err(error) => Err(EndpointError::url(url, error)),
         }
     }
 
-    fn new(start: FetchUrl, issuer: Option<Box<str>>) -> Self {
+    fn new(start: HttpUrl, issuer: Option<Box<str>>) -> Self {
         Self {
             // What begins encrypted leads to nothing that is not.
             plain: if start.is_encrypted() {
@@ -213,7 +211,7 @@ impl JwksEndpoint {
 
     /// Where each refresh begins.
     #[must_use]
-    pub const fn url(&self) -> &FetchUrl {
+    pub const fn url(&self) -> &HttpUrl {
         &self.start
     }
 
@@ -304,7 +302,7 @@ impl JwksEndpoint {
 }
 
 /// Where the issuer's metadata says that its keys are.
-fn keys_of(issuer: &str, metadata: &[u8], plain: Plain) -> Result<FetchUrl, EndpointError> {
+fn keys_of(issuer: &str, metadata: &[u8], plain: Plain) -> Result<HttpUrl, EndpointError> {
     if metadata.len() > MAX_METADATA_BYTES {
         let bytes = metadata.len();
         return Err(EndpointError::MetadataTooLong { bytes });
@@ -321,7 +319,7 @@ fn keys_of(issuer: &str, metadata: &[u8], plain: Plain) -> Result<FetchUrl, Endp
             found: shown(found),
         });
     }
-    FetchUrl::parse(text("jwks_uri")?, plain).map_err(EndpointError::JwksUri)
+    HttpUrl::parse(text("jwks_uri")?, plain).map_err(EndpointError::JwksUri)
 }
 
 impl EndpointError {

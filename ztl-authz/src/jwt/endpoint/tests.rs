@@ -265,7 +265,10 @@ fn plain_http_is_for_a_loopback_address_that_was_asked_for() {
             .map(|error| error.to_string())
     };
     let why = refused("http://127.0.0.1:9").expect("refused");
-    assert_eq!(why, "the URL `http://127.0.0.1:9` is not `https`");
+    assert_eq!(
+        why,
+        "the URL `http://127.0.0.1:9` does not begin with `https://`, and nothing is fetched over another scheme"
+    );
     let allowed = JwksEndpoint::discovery_allow_plain_loopback;
     assert!(allowed("http://127.0.0.1:9").is_ok());
     assert!(allowed("http://idp.example").is_err());

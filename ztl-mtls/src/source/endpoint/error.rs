@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use thiserror::Error;
 use ztl_core::{IdError, TrustDomain};
 
-use super::url::UrlError;
 use crate::bundle::SpiffeBundleError;
 use crate::file::FileError;
+use ztl_core::url::UrlError;
 
 /// Why a bundle endpoint was not configured, or what it sent was not taken. The bundle held before stays.
 #[derive(Debug, Error)]

@@ -10,6 +10,7 @@ mod url;
 use core::fmt;
 use core::time::Duration;
 
+use ztl_core::url::shown;
 use ztl_core::{SpiffeId, Timestamp, TrustDomain};
 
 use crate::bundle::SpiffeBundle;
@@ -18,7 +19,8 @@ use schedule::Schedule;
 pub use error::EndpointError;
 pub use schedule::{DEFAULT_REFRESH, LONGEST_REFRESH, SHORTEST_REFRESH};
 pub use tls::{EndpointTls, WebRoots, WebRootsError};
-pub use url::{EndpointUrl, MAX_URL_BYTES, UrlError};
+pub use url::EndpointUrl;
+pub use ztl_core::url::{MAX_URL_BYTES, UrlError};
 
 /// Most redirects that one fetch follows.
 pub const MAX_REDIRECTS: u8 = 3;
@@ -349,12 +351,6 @@ fn newer(held: &SpiffeBundle, bundle: &SpiffeBundle) -> Result<bool, EndpointErr
         (Some(held), None) => Err(EndpointError::SequenceMissing(held)),
         _ => Ok(same),
     }
-}
-
-/// What somebody wrote, escaped and cut, for an error.
-fn shown(text: &str) -> Box<str> {
-    let cut: String = text.chars().take(128).collect();
-    cut.escape_debug().to_string().into()
 }
 
 impl fmt::Debug for BundleEndpoint {

@@ -2,37 +2,8 @@
 
 use core::fmt;
 
-use http::Uri;
-use http::uri::Scheme;
 use rustls_pki_types::ServerName;
-use thiserror::Error;
-
-/// Most bytes of an endpoint's URL.
-pub const MAX_URL_BYTES: usize = 2048;
-
-/// Why a URL is none that a bundle is fetched from.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum UrlError {
-    /// There are more than [`MAX_URL_BYTES`].
-    #[error("is longer than {MAX_URL_BYTES} bytes")]
-    TooLong,
-    /// It is no URL with scheme and host, or no path that begins with `/`.
-    #[error("is not an absolute URL such as `https://host.example/bundle.json`")]
-    Malformed,
-    /// The scheme is another one.
-    #[error("does not begin with `https://`, and a bundle is fetched over no other scheme")]
-    NotHttps,
-    /// There is something before an `@`.
-    #[error("has user information before its host, which a bundle endpoint must not have")]
-    UserInfo,
-    /// The host is no DNS name and no address.
-    #[error("has a host that is neither a DNS name nor an address")]
-    Host,
-    /// The port is no number from 1 to 65535.
-    #[error("has a port that is not a number from 1 to 65535")]
-    Port,
-}
+use ztl_core::url::{HttpUrl, Plain, UrlError};
 
 /// The URL of a bundle endpoint: `https`, no user information, a host that TLS can name.
 ///
@@ -47,10 +18,8 @@ pub enum UrlError {
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct EndpointUrl {
-    host: Box<str>,
+    url: HttpUrl,
     name: ServerName<'static>,
-    port: u16,
-    target: Box<str>,
 }
 
 impl EndpointUrl {
@@ -59,44 +28,9 @@ impl EndpointUrl {
     /// # Errors
     /// [`UrlError`].
     pub fn parse(text: &str) -> Result<Self, UrlError> {
-        if text.len() > MAX_URL_BYTES {
-            return Err(UrlError::TooLong);
-        }
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(UrlError::Malformed);
-        }
-        let uri: Uri = text.parse().map_err(|_| UrlError::Malformed)?;
-        let scheme = uri.scheme().ok_or(UrlError::Malformed)?;
-        if *scheme != Scheme::HTTPS {
-            return Err(UrlError::NotHttps);
-        }
-        let authority = uri.authority().ok_or(UrlError::Malformed)?;
-        if authority.as_str().contains('@') {
-            return Err(UrlError::UserInfo);
-        }
-        let host = authority.host();
-        let port = match authority.as_str().strip_prefix(host) {
-            Some("") => 443,
-            Some(port) => port
-                .strip_prefix(':')
-                .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
-                .and_then(|digits| digits.parse().ok())
-                .filter(|port| *port != 0)
-                .ok_or(UrlError::Port)?,
-            None => return Err(UrlError::Malformed),
-        };
-        let bare = host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'))
-            .unwrap_or(host);
-        let name = ServerName::try_from(bare.to_owned()).map_err(|_| UrlError::Host)?;
-        let target = uri.path_and_query().map_or("/", |target| target.as_str());
-        Ok(Self {
-            host: bare.into(),
-            name,
-            port,
-            target: target.into(),
-        })
+        let url = HttpUrl::parse(text, Plain::Refuse)?;
+        let name = ServerName::try_from(url.host().to_owned()).map_err(|_| UrlError::Host)?;
+        Ok(Self { url, name })
     }
 
     /// Where a redirect leads: an absolute URL, or a path on the same host. It obeys the same rules.
@@ -116,7 +50,7 @@ impl EndpointUrl {
     /// The host, an IPv6 address without its brackets.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        self.url.host()
     }
 
     /// The host as TLS names it: what a certificate of the Web PKI must be for.
@@ -128,42 +62,32 @@ impl EndpointUrl {
     /// The port, 443 where none is written.
     #[must_use]
     pub const fn port(&self) -> u16 {
-        self.port
+        self.url.port()
     }
 
     /// What a request asks for: path and query.
     #[must_use]
     pub fn target(&self) -> &str {
-        &self.target
+        self.url.target()
     }
 
     /// Host and port as the `Host` field has them (RFC 9110 §7.2).
     #[must_use]
     pub fn authority(&self) -> String {
-        let bracketed = self.host.contains(':');
-        let host = if bracketed {
-            format!("[{}]", self.host)
-        } else {
-            self.host.to_string()
-        };
-        match self.port {
-            443 => host,
-            port => format!("{host}:{port}"),
-        }
+        self.url.authority()
     }
 }
 
 impl fmt::Display for EndpointUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "https://{}{}", self.authority(), self.target)
+        self.url.fmt(f)
     }
 }
 
 /// Without the query, which may be a secret of the one who gave the URL away.
 impl fmt::Debug for EndpointUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.target.split('?').next().unwrap_or_default();
-        write!(f, "https://{}{path}", self.authority())
+        fmt::Debug::fmt(&self.url, f)
     }
 }
 
@@ -196,32 +120,6 @@ mod tests {
                 "{port}"
             );
         }
-        let long = format!("https://a.test/{}", "a".repeat(MAX_URL_BYTES));
-        assert_eq!(EndpointUrl::parse(&long), Err(UrlError::TooLong));
-    }
-
-    #[test]
-    fn says_what_to_dial_and_what_to_ask() {
-        for (text, host, port, target, authority) in [
-            ("https://a.test", "a.test", 443, "/", "a.test"),
-            (
-                "HTTPS://a.test:443/x?y=1#z",
-                "a.test",
-                443,
-                "/x?y=1",
-                "a.test",
-            ),
-            ("https://a.test:8443/x", "a.test", 8443, "/x", "a.test:8443"),
-            ("https://127.0.0.1:1/", "127.0.0.1", 1, "/", "127.0.0.1:1"),
-            ("https://[::1]:9/", "::1", 9, "/", "[::1]:9"),
-        ] {
-            let url = EndpointUrl::parse(text).expect(text);
-            let seen = (url.host(), url.port(), url.target(), url.authority());
-            assert_eq!(seen, (host, port, target, authority.to_owned()));
-            assert_eq!(EndpointUrl::parse(&url.to_string()).as_ref(), Ok(&url));
-        }
-        let secret = EndpointUrl::parse("https://a.test/b?token=x").expect("url");
-        assert_eq!(format!("{secret:?}"), "https://a.test/b");
     }
 
     #[test]

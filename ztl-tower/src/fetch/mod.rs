@@ -1,5 +1,9 @@
 //! One `GET` over a connection that is there: what is asked says nothing of us, and no more is read than may come.
 
+mod error;
+#[cfg(feature = "oidc")]
+mod web;
+
 use core::pin::pin;
 
 use bytes::Bytes;
@@ -11,10 +15,16 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use error::FetchError;
+#[cfg(feature = "oidc")]
+pub(crate) use web::from_web;
+
 /// Most bytes of an answer's header section.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// Most fields of it.
 const MAX_FIELDS: usize = 64;
+
+type BoxError = Box<dyn core::error::Error + Send + Sync>;
 
 /// What came back.
 pub(crate) enum Answer {
@@ -31,42 +41,41 @@ pub(crate) enum Answer {
     },
 }
 
-/// Nothing that counts came back.
-pub(crate) enum Fault {
-    /// The exchange broke off.
-    Broken(Box<dyn core::error::Error + Send + Sync>),
-    /// There is more body than may come.
-    TooLong,
-}
-
-impl From<hyper::Error> for Fault {
-    fn from(error: hyper::Error) -> Self {
-        Self::Broken(error.into())
-    }
-}
-
 /// Asks for JSON at `target`. Whoever gives the future up closes the connection.
 pub(crate) async fn get<S>(
     stream: S,
     authority: &str,
     target: &str,
-    max_bytes: usize,
-) -> Result<Answer, Fault>
+    most: usize,
+) -> Result<Answer, FetchError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let broken = |error: BoxError| FetchError::Broken {
+        host: authority.to_owned(),
+        error,
+    };
     // No field but these: no cookie, no credential, nothing of the environment.
     let request = Request::get(target)
         .header(HOST, authority)
         .header(ACCEPT, "application/json")
         .body(Empty::<Bytes>::new())
-        .map_err(|error| Fault::Broken(error.into()))?;
+        .map_err(|error| broken(error.into()))?;
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_FIELDS)
         .handshake(TokioIo::new(stream))
-        .await?;
-    let exchange = async { read(sender.send_request(request).await?, max_bytes).await };
+        .await
+        .map_err(|error| broken(error.into()))?;
+    let exchange = async {
+        let response = sender.send_request(request).await;
+        read(
+            response.map_err(|error| broken(error.into()))?,
+            authority,
+            most,
+        )
+        .await
+    };
     // Both live in this future.
     let (mut exchange, mut connection) = (pin!(exchange), pin!(connection));
     let mut open = true;
@@ -79,7 +88,11 @@ where
     }
 }
 
-async fn read(response: Response<Incoming>, max_bytes: usize) -> Result<Answer, Fault> {
+async fn read(
+    response: Response<Incoming>,
+    authority: &str,
+    most: usize,
+) -> Result<Answer, FetchError> {
     let status = response.status();
     if status != StatusCode::OK {
         let mut locations = response.headers().get_all(LOCATION).iter();
@@ -90,12 +103,15 @@ async fn read(response: Response<Incoming>, max_bytes: usize) -> Result<Answer, 
             location: location.map(str::to_owned),
         });
     }
-    match Limited::new(response.into_body(), max_bytes)
-        .collect()
-        .await
-    {
+    match Limited::new(response.into_body(), most).collect().await {
         Ok(whole) => Ok(Answer::Body(whole.to_bytes())),
-        Err(error) if error.is::<LengthLimitError>() => Err(Fault::TooLong),
-        Err(error) => Err(Fault::Broken(error)),
+        Err(error) if error.is::<LengthLimitError>() => Err(FetchError::TooLong {
+            host: authority.to_owned(),
+            most,
+        }),
+        Err(error) => Err(FetchError::Broken {
+            host: authority.to_owned(),
+            error,
+        }),
     }
 }
