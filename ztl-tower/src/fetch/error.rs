@@ -31,7 +31,7 @@ pub enum FetchError {
         error: Box<dyn core::error::Error + Send + Sync>,
     },
     /// The host answered another status than one that is taken, or a redirect that is not followed.
-    #[error("`{host}` answered {status}")]
+    #[error("`{host}` answered {status}, which is not taken")]
     Status {
         /// Its host and port.
         host: String,

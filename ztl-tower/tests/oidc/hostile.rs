@@ -85,7 +85,7 @@ async fn rule63_whatever_is_no_answer_is_refused_and_the_last_good_keys_stay() {
         (
             METADATA,
             says(&idp.iss, "http://127.0.0.1/keys"),
-            "is not `https`",
+            "does not begin with `https",
         ),
         (
             METADATA,
