@@ -1,5 +1,6 @@
 //! A mesh to decide about, the engines that decide, and how their cost is taken.
 
+pub mod condition;
 pub mod cpu;
 pub mod document;
 pub mod engine;

@@ -1,9 +1,9 @@
-//! `report decide|request|handshake FOLDER CRITERION`: shows what a run measured, then one JSON line a goal.
+//! `report decide|request|handshake|condition FOLDER CRITERION`: shows what a run measured, then one JSON line a goal.
 
 use std::path::Path;
 
 use serde_json::Value;
-use ztl_bench::report::{Figures, decide, handshake, request};
+use ztl_bench::report::{Figures, condition, decide, handshake, request};
 
 /// A measure, and its title.
 type Table = (&'static str, &'static str);
@@ -96,15 +96,42 @@ const HANDSHAKE: Group = Group {
     ],
 };
 
+const CONDITION: Group = Group {
+    criterion: &[
+        ("condition-ztl", "condition-ztl-ns"),
+        ("condition-cel", "condition-cel-ns"),
+    ],
+    goals: condition,
+    tables: &[
+        (
+            "condition-ztl-ns",
+            "Median ns of processor time a decision, by its condition",
+        ),
+        (
+            "condition-cel-ns",
+            "The same conditions in the `cel` crate, context and evaluation",
+        ),
+        (
+            "condition-ztl-allocations",
+            "Allocations a decision, by its condition",
+        ),
+        (
+            "condition-cel-allocations",
+            "Allocations of the `cel` crate, context and evaluation",
+        ),
+    ],
+};
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [name, folder, criterion] = &arguments[..] else {
-        panic!("report decide|request|handshake FOLDER CRITERION");
+        panic!("report decide|request|handshake|condition FOLDER CRITERION");
     };
     let group = match name.as_str() {
         "decide" => DECIDE,
         "request" => REQUEST,
         "handshake" => HANDSHAKE,
+        "condition" => CONDITION,
         other => panic!("no group is called `{other}`"),
     };
     let mut figures = Figures::default();

@@ -230,3 +230,40 @@ pub fn handshake(figures: &Figures) -> Vec<Value> {
     }
     lines
 }
+
+/// The goals of a condition.
+#[must_use]
+pub fn condition(figures: &Figures) -> Vec<Value> {
+    let over = |measure: &str, name: &str| {
+        Some(figures.get(measure, name, "")? - figures.get(measure, "none", "")?)
+    };
+    let most = |measure: &str| {
+        let each = crate::condition::CONDITIONS.map(|(name, _)| over(measure, name));
+        let each: Option<Vec<f64>> = each.into_iter().collect();
+        each?.into_iter().reduce(f64::max)
+    };
+    let ns = "condition-ztl-ns";
+    vec![
+        at_most(
+            "P12",
+            "a condition, over the rule without it: the dearest",
+            most(ns),
+            "ns",
+            1_000.0,
+        ),
+        at_most(
+            "P12",
+            "allocations of a condition, over the rule without it: the most",
+            most("condition-ztl-allocations"),
+            "allocations",
+            15.0,
+        ),
+        at_most(
+            "P12",
+            "one comparison of a known field",
+            over(ns, "native"),
+            "ns",
+            50.0,
+        ),
+    ]
+}
