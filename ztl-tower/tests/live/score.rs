@@ -1,7 +1,10 @@
 //! A trust score that falls while a request runs.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex};
 
+use ztl_authz::trust::{About, SignalSource, Signals};
+use ztl_core::trust::Signal;
 use ztl_tower::BuildError;
 
 use super::*;
@@ -109,6 +112,77 @@ async fn t4_a_signal_that_gets_too_old_takes_the_stream_with_it() {
     until("it is cut", || db.running.count() == 0).await;
     assert_eq!(status(&mut two, "/v1/x").await, StatusCode::OK);
     std::fs::remove_file(signals).expect("remove");
+}
+
+/// Falls while it is asked for the first time, and still says then what was good before. Its answer takes until the sweeper has seen
+/// the change twice.
+#[derive(Debug, Default)]
+struct Falling {
+    seen: Mutex<Seen>,
+    looked: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    asked: usize,
+    generation: u64,
+    /// How often it was looked at since it changed.
+    looks: usize,
+}
+
+impl SignalSource for Falling {
+    fn signal(&self, _: &str, _: About<'_>, now: Timestamp) -> Option<Signal> {
+        let mut seen = self.seen.lock().expect("seen");
+        seen.asked += 1;
+        if seen.asked > 1 {
+            return Signal::new(0, now, Timestamp::MAX, "test");
+        }
+        seen.generation += 1;
+        drop(seen);
+        // The sweeper needs a thread that this one does not hold.
+        tokio::task::block_in_place(|| {
+            let unseen = |seen: &mut Seen| seen.looks < 2;
+            let seen = self.seen.lock().expect("seen");
+            let waited = self
+                .looked
+                .wait_timeout_while(seen, support::PATIENCE, unseen);
+            assert!(!waited.expect("seen").1.timed_out(), "nobody looks");
+        });
+        Signal::new(100, now, Timestamp::MAX, "test")
+    }
+
+    fn generation(&self) -> u64 {
+        let mut seen = self.seen.lock().expect("seen");
+        if seen.asked > 0 {
+            seen.looks += 1;
+            self.looked.notify_all();
+        }
+        seen.generation
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t5_a_score_that_falls_while_a_request_is_judged_by_it_cuts_its_stream() {
+    let falling = Arc::new(Falling::default());
+    let signals = Signals::none().with("device", Arc::clone(&falling));
+    let db = Db::with(|builder| builder.signals(signals)).await;
+    db.guard.swap_policy(scored(&db.mesh.policy)).expect("swap");
+    let mut two = db.two().await;
+    let fed = tokio::time::timeout(2 * support::PATIENCE, two.send_request(ask("/feed"))).await;
+    // Whether the head of the answer came before the cut is open.
+    if let Ok(mut feed) = fed.expect("it is judged") {
+        let ends = async { while let Some(Ok(_)) = feed.frame().await {} };
+        let cut = tokio::time::timeout(AT_ONCE, ends).await;
+        cut.expect("who was let in by what is no longer so is cut at once");
+    }
+    until("nothing runs", || db.running.count() == 0).await;
+    let recorded = reasons(&db.audit);
+    assert_eq!(
+        recorded.last().map(String::as_str),
+        Some("requirement_unmet"),
+        "{recorded:?}"
+    );
+    assert!(falling.seen.lock().expect("seen").asked >= 2);
 }
 
 #[tokio::test]
