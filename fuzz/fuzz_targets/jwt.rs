@@ -8,7 +8,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use ztl_authz::jwt::{DevIssuer, Issuer, Jwks, TokenVerifier, bearer_token};
-use ztl_core::Timestamp;
+use ztl_core::{LeafDigest, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_unix_secs(1_790_000_000);
 const ISS: &str = "https://idp.example";
@@ -54,6 +54,8 @@ fuzz_target!(|case: Case<'_>| {
             assert!(!error.code().is_empty());
         }
         Case::Signed { claims, leaf } => {
+            let leaf = leaf.map(LeafDigest::from);
+            let leaf = leaf.as_ref();
             let Ok(claims) = serde_json::from_str::<Value>(claims) else {
                 return;
             };

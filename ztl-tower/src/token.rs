@@ -54,7 +54,7 @@ impl Token {
         };
         // RFC 8705: a token bound to a certificate is good only with it.
         let leaf = flow.peer().and_then(|peer| match peer.proof() {
-            Proof::X509 { leaf_sha256, .. } => Some(*leaf_sha256.as_bytes()),
+            Proof::X509 { leaf_sha256, .. } => Some(leaf_sha256),
             _ => None,
         });
         match verifier.verify_traced(token, guard.now(), leaf) {

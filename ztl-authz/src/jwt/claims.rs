@@ -5,7 +5,7 @@ use core::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
-use ztl_core::{SpiffeId, Timestamp, TrustDomain};
+use ztl_core::{LeafDigest, SpiffeId, Timestamp, TrustDomain};
 
 use super::error::TokenError;
 use super::issuer::{Issuer, TokenKind, is_access_type};
@@ -18,7 +18,7 @@ pub(super) struct Facts<'a> {
     pub(super) issuer: &'a Issuer,
     pub(super) typ: Option<&'a str>,
     pub(super) now: Timestamp,
-    pub(super) leaf_sha256: Option<[u8; 32]>,
+    pub(super) leaf: Option<&'a LeafDigest>,
 }
 
 /// Checks everything but the signature and `iss`; gives back when the token expires.
@@ -39,7 +39,7 @@ pub(super) fn check(
         TokenKind::Id => id_token(claims, facts.issuer, &audiences)?,
         TokenKind::Svid(domain) => svid(claims, domain)?,
     }
-    confirmation(claims, facts.leaf_sha256)?;
+    confirmation(claims, facts.leaf)?;
     Ok(expires_at)
 }
 
@@ -154,10 +154,7 @@ fn svid(claims: &Map<String, Value>, domain: &TrustDomain) -> Result<(), TokenEr
 
 /// `cnf` (RFC 7800 §3.1): the only method known is the digest of the peer's certificate (RFC 8705 §3.1), and a `cnf` that
 /// holds anything else, or that there is no certificate to hold against, refuses the token (T16).
-fn confirmation(
-    claims: &Map<String, Value>,
-    leaf_sha256: Option<[u8; 32]>,
-) -> Result<(), TokenError> {
+fn confirmation(claims: &Map<String, Value>, leaf: Option<&LeafDigest>) -> Result<(), TokenError> {
     let Some(cnf) = claims.get("cnf") else {
         return Ok(());
     };
@@ -167,8 +164,8 @@ fn confirmation(
         .and_then(|methods| methods.get("x5t#S256"))
         .and_then(Value::as_str)
         .and_then(|digest| URL_SAFE_NO_PAD.decode(digest).ok());
-    match (bound, leaf_sha256) {
-        (Some(bound), Some(leaf)) if *bound == leaf => Ok(()),
+    match (bound, leaf) {
+        (Some(bound), Some(leaf)) if *bound == *leaf.as_bytes() => Ok(()),
         _ => Err(TokenError::Unbound),
     }
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use ztl_core::{Claims, SpiffeId, Timestamp};
+use ztl_core::{Claims, LeafDigest, SpiffeId, Timestamp};
 
 use super::claims::{self, Facts};
 use super::compact::Compact;
@@ -40,8 +40,8 @@ impl TokenVerifier {
         self.verify_bound(token, now, None)
     }
 
-    /// Verifies a token from a peer whose certificate has this SHA-256: one that is bound to another is refused
-    /// (RFC 8705 §3).
+    /// Verifies a token from a peer with this certificate: one that is bound to another is refused (RFC 8705 §3). The
+    /// certificate's digest is taken only where the token is bound to one.
     ///
     /// # Errors
     ///
@@ -50,9 +50,9 @@ impl TokenVerifier {
         &self,
         token: &str,
         now: Timestamp,
-        peer_leaf_sha256: Option<[u8; 32]>,
+        peer_leaf: Option<&LeafDigest>,
     ) -> Result<Claims, TokenError> {
-        match self.verify_traced(token, now, peer_leaf_sha256) {
+        match self.verify_traced(token, now, peer_leaf) {
             Ok(verified) => Ok(verified.claims),
             Err(unverified) => Err(unverified.error),
         }
@@ -68,7 +68,7 @@ impl TokenVerifier {
         &self,
         token: &str,
         now: Timestamp,
-        peer_leaf_sha256: Option<[u8; 32]>,
+        peer_leaf: Option<&LeafDigest>,
     ) -> Result<Verified, Unverified<'_>> {
         let token = Compact::parse(token)?;
         let mut members = token.claims()?;
@@ -97,7 +97,7 @@ impl TokenVerifier {
             issuer,
             typ,
             now,
-            leaf_sha256: peer_leaf_sha256,
+            leaf: peer_leaf,
         };
         let expires_at = claims::check(&members, &facts).map_err(of)?;
         if matches!(issuer.kind, TokenKind::Svid(_)) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use ztl_authz::jwt::{
     BuildError, Issuer, MAX_LEEWAY, Part, TokenError, TokenErrorKind, TokenVerifier,
 };
-use ztl_core::Timestamp;
+use ztl_core::{LeafDigest, Timestamp};
 
 use crate::support::*;
 
@@ -253,14 +253,15 @@ fn t16_an_access_token_is_not_taken_for_an_id_token() {
 
 #[test]
 fn t16_a_cnf_that_cannot_be_checked_refuses_the_token() {
-    let (mine, other) = ([7; 32], [8; 32]);
-    let why = |cnf: &Value, leaf: Option<[u8; 32]>| {
+    let (digest, other) = ([7; 32], LeafDigest::from([8; 32]));
+    let mine = &LeafDigest::from(digest);
+    let why = |cnf: &Value, leaf: Option<&LeafDigest>| {
         let token = token(&json!({}), &json!({ "cnf": cnf }));
         verifier(issuer()).verify_bound(&token, now(), leaf).err()
     };
-    let bound = json!({ "x5t#S256": b64(mine) });
+    let bound = json!({ "x5t#S256": b64(digest) });
     assert_eq!(why(&bound, Some(mine)), None);
-    assert_eq!(why(&bound, Some(other)), Some(TokenError::Unbound));
+    assert_eq!(why(&bound, Some(&other)), Some(TokenError::Unbound));
     assert_eq!(why(&bound, None), Some(TokenError::Unbound));
     assert_eq!(
         claims_refusal(&json!({ "cnf": bound })),
@@ -273,12 +274,12 @@ fn t16_a_cnf_that_cannot_be_checked_refuses_the_token() {
         json!(1),
         json!({ "jkt": "x" }),
         json!({ "kid": "x" }),
-        json!({ "x5t#S256": b64(mine), "jkt": "x" }),
+        json!({ "x5t#S256": b64(digest), "jkt": "x" }),
         json!({ "x5t#S256": 7 }),
-        json!({ "x5t#S256": format!("{}=", b64(mine)) }),
+        json!({ "x5t#S256": format!("{}=", b64(digest)) }),
         json!({ "x5t#S256": b64([7; 31]) }),
         json!({ "x5t#S256": "" }),
-        json!({ "X5T#S256": b64(mine) }),
+        json!({ "X5T#S256": b64(digest) }),
     ] {
         assert_eq!(why(&cnf, Some(mine)), Some(TokenError::Unbound), "{cnf}");
     }
