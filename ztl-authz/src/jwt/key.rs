@@ -49,6 +49,13 @@ pub enum KeyError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct KeyFingerprint([u8; 32]);
 
+#[cfg(test)]
+impl KeyFingerprint {
+    pub(super) const fn of_nothing() -> Self {
+        Self([0; 32])
+    }
+}
+
 /// A public key. Has no `Debug`.
 #[derive(Clone)]
 pub(super) struct Key {

@@ -16,6 +16,9 @@
 //! 8. A JWT-SVID (SPIFFE) is of the trust domain of its `sub`, verified with the keys of that domain's bundle alone (rule 29).
 //! 9. Where an issuer's keys are not at hand, or older than they may be, every token of it is refused (rule 63).
 //!
+//! 10. A token whose signature was checked before is known by the SHA-256 of its whole text, as long as its key is in use. That
+//!    proof is all that is remembered: type, time, audience and certificate are judged each time (T17).
+//!
 //! Nothing here reads a clock, a file or a socket: bytes and `now` come in. Key sets are fixed; other keys are another
 //! [`TokenVerifier`], which is cheap to put in place of the old.
 //!
@@ -33,6 +36,7 @@ mod issuer;
 mod jwks;
 mod key;
 mod rsa;
+mod seen;
 #[cfg(test)]
 mod suites;
 mod verifier;
@@ -50,6 +54,7 @@ pub use error::{Part, TokenError, TokenErrorKind};
 pub use issuer::{DEFAULT_LEEWAY, Issuer, MAX_LEEWAY};
 pub use jwks::{Jwks, JwksError, MAX_JWKS_BYTES, MAX_KEYS};
 pub use key::{KeyError, KeyFingerprint};
+pub use seen::DEFAULT_REMEMBERED;
 pub use verifier::{BuildError, TokenVerifier, TokenVerifierBuilder, Unverified, Verified};
 #[cfg(feature = "oidc")]
 pub use ztl_core::url::{HttpUrl, MAX_URL_BYTES, UrlError};

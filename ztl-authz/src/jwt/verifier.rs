@@ -9,19 +9,24 @@ use serde_json::{Map, Value};
 use ztl_core::{Claims, LeafDigest, SpiffeId, Timestamp};
 
 use super::claims::{self, Facts};
-use super::compact::Compact;
+use super::compact::{Compact, MAX_TOKEN_BYTES};
 use super::error::TokenError;
 use super::issuer::{Issuer, MAX_LEEWAY, TokenKind, svid_iss};
 use super::jwks::Jwks;
 use super::key::KeyFingerprint;
+use super::seen::{DEFAULT_REMEMBERED, Place, Proved, Seen};
 
 /// Verifies tokens of the configured issuers. Cheap to clone, and to share between threads.
 ///
-/// The rules are those of the [module](super). It holds no state: the same token and `now` give the same answer for ever.
+/// The rules are those of the [module](super). The same token and `now` give the same answer for ever: that signatures which were
+/// checked before are [remembered](TokenVerifierBuilder::remember) saves time, and changes no answer (T17).
 #[derive(Clone)]
 pub struct TokenVerifier {
     /// By `iss`.
     issuers: Arc<HashMap<Box<str>, Issuer>>,
+    /// Of verifiers with these issuers, whatever keys those have.
+    seen: Arc<Seen>,
+    remembers: usize,
 }
 
 impl TokenVerifier {
@@ -70,6 +75,18 @@ impl TokenVerifier {
         now: Timestamp,
         peer_leaf: Option<&LeafDigest>,
     ) -> Result<Verified, Unverified<'_>> {
+        let length = token.len();
+        // What is too long is refused below.
+        let place = (length <= MAX_TOKEN_BYTES).then(|| Place::of(token));
+        if let Some(place) = &place
+            && let Some(proved) = self.seen.get(place)
+            && let Some(verified) = self.verify_again(&proved, now, peer_leaf)
+        {
+            if now >= proved.claims.expires_at() {
+                self.seen.forget(place);
+            }
+            return verified;
+        }
         let token = Compact::parse(token)?;
         let mut members = token.claims()?;
         // Not believed before the signature is checked: it only finds the keys (RFC 8725 §3.8).
@@ -108,9 +125,46 @@ impl TokenVerifier {
             reason = "the one place of this crate that vouches for claims: every check stands above"
         )]
         let claims = Claims::assertion(members, expires_at, "JWT verified with its issuer's key");
-        Ok(Verified {
-            claims,
-            key: key.fingerprint(),
+        let key = key.fingerprint();
+        if let Some(place) = &place {
+            let proved = Proved {
+                iss: issuer.iss().into(),
+                kid: token.header.kid.as_deref().map(Into::into),
+                typ: typ.map(Into::into),
+                key,
+                claims: claims.clone(),
+            };
+            self.seen.put(place, length, proved, now);
+        }
+        Ok(Verified { claims, key })
+    }
+
+    /// The same for a token whose signature was checked before; none where the issuer has another key by that name now.
+    fn verify_again(
+        &self,
+        proved: &Proved,
+        now: Timestamp,
+        leaf: Option<&LeafDigest>,
+    ) -> Option<Result<Verified, Unverified<'_>>> {
+        let issuer = self.issuers.get(&proved.iss)?;
+        let key = issuer.jwks.key(proved.kid.as_deref(), now);
+        let key = key.ok().filter(|key| key.fingerprint() == proved.key)?;
+        let typ = proved.typ.as_deref();
+        if !issuer.takes_typ(typ) || !issuer.takes_alg(key.alg()) {
+            return None;
+        }
+        let facts = Facts {
+            issuer,
+            typ,
+            now,
+            leaf,
+        };
+        Some(match claims::check(proved.claims.as_map(), &facts) {
+            Ok(_) => Ok(Verified {
+                claims: proved.claims.clone(),
+                key: proved.key,
+            }),
+            Err(error) => Err(Unverified::of(issuer, error)),
         })
     }
 
@@ -142,7 +196,17 @@ impl TokenVerifier {
         issuer.jwks = jwks;
         Some(Self {
             issuers: Arc::new(issuers),
+            ..self.clone()
         })
+    }
+
+    /// Builds another one of these issuers and more.
+    #[must_use]
+    pub fn to_builder(&self) -> TokenVerifierBuilder {
+        TokenVerifierBuilder {
+            issuers: self.issuers().cloned().collect(),
+            remembers: Some(self.remembers),
+        }
     }
 
     /// Whether a key is still in use, so that what it signed may still be believed.
@@ -211,6 +275,7 @@ impl fmt::Debug for TokenVerifier {
 #[derive(Clone, Debug, Default)]
 pub struct TokenVerifierBuilder {
     issuers: Vec<Issuer>,
+    remembers: Option<usize>,
 }
 
 impl TokenVerifierBuilder {
@@ -218,6 +283,17 @@ impl TokenVerifierBuilder {
     #[must_use]
     pub fn issuer(mut self, issuer: Issuer) -> Self {
         self.issuers.push(issuer);
+        self
+    }
+
+    /// How many tokens are remembered whose signature was checked, so that it is not checked again for each request: about
+    /// [`DEFAULT_REMEMBERED`](super::DEFAULT_REMEMBERED) where not set, none with 0. Of tokens that have more than 1 KiB on
+    /// average it is less, so that memory is bounded.
+    ///
+    /// Only good tokens are, by their SHA-256; their text is not kept. Everything that is not the signature is judged each time.
+    #[must_use]
+    pub const fn remember(mut self, tokens: usize) -> Self {
+        self.remembers = Some(tokens);
         self
     }
 
@@ -242,8 +318,11 @@ impl TokenVerifierBuilder {
                 return Err(BuildError::DuplicateIss { name });
             }
         }
+        let remembers = self.remembers.unwrap_or(DEFAULT_REMEMBERED);
         Ok(TokenVerifier {
             issuers: Arc::new(issuers),
+            seen: Arc::new(Seen::new(remembers)),
+            remembers,
         })
     }
 }

@@ -5,6 +5,7 @@
 mod claims;
 mod hostile;
 mod keys;
+mod remembered;
 mod signature;
 mod support;
 mod svid;

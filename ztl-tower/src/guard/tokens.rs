@@ -60,8 +60,10 @@ impl TokensFrom {
     }
 
     pub(super) fn open(self) -> Result<Opened, BuildError> {
-        let given = self.verifier.iter().flat_map(TokenVerifier::issuers);
-        let mut issuers: Vec<Issuer> = given.cloned().collect();
+        let given = self.verifier.is_some();
+        let builder = self.verifier.as_ref();
+        let builder = builder.map_or_else(TokenVerifier::builder, TokenVerifier::to_builder);
+        let mut issuers: Vec<Issuer> = Vec::new();
         #[cfg(feature = "federation")]
         issuers.extend(self.svids);
         #[cfg(feature = "oidc")]
@@ -79,17 +81,12 @@ impl TokensFrom {
             }
             crate::keys::Keys::new(fetched)
         };
-        let verifier = if issuers.is_empty() {
-            None
+        let verifier = if given || !issuers.is_empty() {
+            let builder = issuers.drain(..).fold(builder, |all, one| all.issuer(one));
+            let built = builder.build();
+            Some(built.map_err(|error| BuildError::Tokens(error.into()))?)
         } else {
-            let builder = issuers
-                .drain(..)
-                .fold(TokenVerifier::builder(), |all, one| all.issuer(one));
-            Some(
-                builder
-                    .build()
-                    .map_err(|error| BuildError::Tokens(error.into()))?,
-            )
+            None
         };
         Ok(Opened {
             tokens: Tokens::new(verifier),
