@@ -231,7 +231,19 @@ impl FlowPermit {
     /// Whether any rule about the target could ask for a trust score, so that one is worth making (T34).
     #[must_use]
     pub fn reads_trust_score(&self) -> bool {
-        self.0.edge.reads_score()
+        self.0.edge.reads().trust_score
+    }
+
+    /// Whether any rule about the target could read the posture of the caller's device (T34).
+    #[must_use]
+    pub fn reads_posture(&self) -> bool {
+        self.0.edge.reads().posture
+    }
+
+    /// Whether any rule about the target could read what the service says of a request (T34).
+    #[must_use]
+    pub fn reads_context(&self) -> bool {
+        self.0.edge.reads().context
     }
 }
 

@@ -8,6 +8,7 @@ mod egress;
 mod federation;
 #[cfg(any(feature = "federation", feature = "oidc"))]
 mod fetch;
+mod gather;
 mod guard;
 #[cfg(feature = "oidc")]
 mod keys;
@@ -18,6 +19,8 @@ mod keys;
 mod live;
 mod name;
 mod peer;
+#[cfg(any(feature = "jwt", feature = "serve"))]
+mod prefix;
 mod refresh;
 #[cfg(feature = "serve")]
 mod serve;

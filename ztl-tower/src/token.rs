@@ -42,7 +42,7 @@ impl Token {
         headers: &http::HeaderMap,
     ) -> Self {
         use http::header::AUTHORIZATION;
-        use ztl_authz::jwt::bearer_token;
+        use ztl_authz::jwt::{TokenError, bearer_token};
         use ztl_core::Proof;
 
         let bad = |detail: String| Self::none(Credential::Bad, Some(detail));
@@ -57,7 +57,20 @@ impl Token {
             Proof::X509 { leaf_sha256, .. } => Some(leaf_sha256),
             _ => None,
         });
-        match verifier.verify_traced(token, guard.now(), leaf) {
+        let now = guard.now();
+        let account = guard.account(flow, now);
+        let verified = match account.check() {
+            Ok(()) => verifier.verify_traced(token, now, leaf),
+            // T34: what was proved before costs nothing, whoever else spent the budget.
+            Err(wait) => match verifier.verify_remembered(token, now, leaf) {
+                Some(remembered) => remembered,
+                None => {
+                    let detail = "too many bad tokens came from this peer or network: this one was not checked";
+                    return Self::none(Credential::Unchecked(wait), Some(detail.to_owned()));
+                }
+            },
+        };
+        match verified {
             Ok(verified) => Self {
                 claims: Some(verified.claims),
                 #[cfg(feature = "serve")]
@@ -66,6 +79,10 @@ impl Token {
                 detail: None,
             },
             Err(unverified) => {
+                // That there are no keys is not the caller's fault.
+                if unverified.error != TokenError::NoKeys {
+                    account.failed();
+                }
                 #[cfg(feature = "oidc")]
                 if let (Some(issuer), Some(key_id)) = (unverified.issuer, &unverified.key_id) {
                     guard.keys().unknown(issuer, key_id);

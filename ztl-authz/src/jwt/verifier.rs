@@ -139,6 +139,22 @@ impl TokenVerifier {
         Ok(Verified { claims, key })
     }
 
+    /// The same, only where the token's signature was checked before and is remembered; none where it would have to be checked now. It
+    /// costs a digest of the token, whoever sent it: for a caller whose tokens are not to be checked any more (T34).
+    #[must_use]
+    pub fn verify_remembered(
+        &self,
+        token: &str,
+        now: Timestamp,
+        peer_leaf: Option<&LeafDigest>,
+    ) -> Option<Result<Verified, Unverified<'_>>> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return None;
+        }
+        let proved = self.seen.get(&Place::of(token))?;
+        self.verify_again(&proved, now, peer_leaf)
+    }
+
     /// The same for a token whose signature was checked before; none where the issuer has another key by that name now.
     fn verify_again(
         &self,

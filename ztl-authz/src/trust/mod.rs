@@ -4,6 +4,8 @@
 //!   somebody else fills, and [`Behaviour`], which watches the audit stream of this very process.
 //! - **The authorizer** is the requirement `trust_score` of a rule. It can only object: a score is never a permit, and a signal
 //!   that could lower it and is missing makes it 0 (T4).
+//! - Beside signals there is the **posture** of a caller's device ([`PostureSource`], [`PostureTable`]): attributes that make no score,
+//!   and that conditions read.
 //! - **The build error** is [`UnknownSignal`]: a policy that weighs a signal nobody gives.
 //! - **The example** is below.
 //!
@@ -39,11 +41,17 @@
 //! ```
 
 mod behaviour;
+mod entry;
+mod posture;
+mod shared;
 mod signals;
 mod source;
 mod table;
 
 pub use behaviour::{Behaviour, Measure, Watched};
+pub use entry::EntryFault;
+pub use posture::{MAX_POSTURES, PostureError, PostureSource, PostureTable};
+pub use shared::{Shared, SharedPostures, SharedTable};
 pub use signals::{Signals, UnknownSignal};
 pub use source::{About, SignalSource, Whom};
-pub use table::{MAX_SIGNALS, MAX_TABLE_BYTES, SharedTable, SignalFault, SignalTable, TableError};
+pub use table::{MAX_SIGNALS, MAX_TABLE_BYTES, SignalTable, TableError};

@@ -75,8 +75,9 @@ pub trait SignalSource: fmt::Debug + Send + Sync {
     /// What it knows now; none where it knows nothing. How old that may be is the policy's to say.
     fn signal(&self, name: &str, about: About<'_>, now: Timestamp) -> Option<Signal>;
 
-    /// Another number whenever something may have changed that was answered before. What rests on an answer is judged again
-    /// then; without it, when the answer ends or its age does.
+    /// Counts up whenever something may have changed that was answered before, **after** the change: whoever reads the same count
+    /// before and after an answer then has one of what is known now. What rests on an answer is judged again when the count is
+    /// another; without it, when the answer ends or its age does.
     fn generation(&self) -> u64 {
         0
     }

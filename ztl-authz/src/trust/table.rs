@@ -2,23 +2,20 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use thiserror::Error;
+use ztl_core::Timestamp;
 use ztl_core::json::{self, Fault};
 use ztl_core::trust::Signal;
-use ztl_core::{IdError, SpiffeId, Timestamp};
 
+use super::entry::{EntryFault, Key, is_text, object, span, text, time};
 use super::source::{About, SignalSource};
 
 /// Longest table, in bytes: 16 MiB.
 pub const MAX_TABLE_BYTES: usize = 16 << 20;
 /// Most signals of a table.
 pub const MAX_SIGNALS: usize = 100_000;
-/// Longest name, source, issuer or subject, in bytes.
-const MAX_TEXT_BYTES: usize = 2048;
 
 const KEYS: [&str; 7] = [
     "name",
@@ -29,6 +26,8 @@ const KEYS: [&str; 7] = [
     "observed_at",
     "expires_at",
 ];
+const SHOWN: &str =
+    "`name`, `peer` or `issuer` and `subject`, `value`, `observed_at` and `expires_at`";
 
 /// Why a table was not taken. One bad signal refuses all of them: one that went missing in silence could be the veto.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -52,50 +51,8 @@ pub enum TableError {
         /// Its place, from 1.
         at: usize,
         /// What is wrong with it.
-        why: SignalFault,
+        why: EntryFault,
     },
-}
-
-/// What is wrong with one signal.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum SignalFault {
-    /// No object.
-    #[error("is no object")]
-    Kind,
-    /// A key that no signal has.
-    #[error(
-        "has an unknown key; it takes `name`, `peer` or `issuer` and `subject`, `value`, `observed_at` and `expires_at`"
-    )]
-    Key,
-    /// A text is missing, empty or too long.
-    #[error("has no `{0}`, or one that is empty, no text or longer than 2048 bytes")]
-    Text(&'static str),
-    /// It speaks of nobody, or of two.
-    #[error("has to have either `peer`, or `issuer` and `subject`")]
-    Whom,
-    /// `peer` is no SPIFFE ID of a workload.
-    #[error("has a `peer` that {0}")]
-    Peer(IdError),
-    /// `value` is none.
-    #[error("has no `value` from 0 to 100")]
-    Value,
-    /// A time is none.
-    #[error("has no `{0}` in whole seconds since 1970")]
-    Time(&'static str),
-    /// It ends before it begins.
-    #[error("has an `expires_at` that is not after its `observed_at`")]
-    Ended,
-    /// Two of one name speak of the same.
-    #[error("says the same thing of the same one as an earlier signal")]
-    Double,
-}
-
-/// Of whom, as a key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Key {
-    Peer(SpiffeId),
-    Subject(Box<str>, Box<str>),
 }
 
 /// Signals by name and by whom they speak of, as somebody said them at one time.
@@ -155,7 +112,7 @@ impl SignalTable {
                 .insert(key, signal)
                 .is_some()
             {
-                return Err(refused(SignalFault::Double));
+                return Err(refused(EntryFault::Double));
             }
         }
         Ok(table)
@@ -176,98 +133,24 @@ impl SignalTable {
 
 impl SignalSource for SignalTable {
     fn signal(&self, name: &str, about: About<'_>, _now: Timestamp) -> Option<Signal> {
-        let of = self.0.get(name)?;
-        let key = match about {
-            About::Peer(id) => Key::Peer(id.clone()),
-            About::Subject {
-                issuer, subject, ..
-            } => Key::Subject(issuer.into(), subject.into()),
-        };
-        of.get(&key).cloned()
+        self.0.get(name)?.get(&Key::of(about)).cloned()
     }
 }
 
-/// A table that is replaced as a whole while it is asked. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub struct SharedTable(Arc<Shared>);
-
-#[derive(Debug, Default)]
-struct Shared {
-    table: ArcSwap<SignalTable>,
-    generation: AtomicU64,
-}
-
-impl SharedTable {
-    /// One that knows nothing yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// From now on this is known, and nothing else.
-    pub fn swap(&self, table: SignalTable) {
-        self.0.table.store(Arc::new(table));
-        self.0.generation.fetch_add(1, Ordering::AcqRel);
-    }
-}
-
-impl SignalSource for SharedTable {
-    fn signal(&self, name: &str, about: About<'_>, now: Timestamp) -> Option<Signal> {
-        self.0.table.load().signal(name, about, now)
-    }
-
-    fn generation(&self) -> u64 {
-        self.0.generation.load(Ordering::Acquire)
-    }
-}
-
-fn is_text(text: &str) -> bool {
-    !text.is_empty() && text.len() <= MAX_TEXT_BYTES
-}
-
-fn read(value: &Value, source: &Arc<str>) -> Result<(Box<str>, Key, Signal), SignalFault> {
-    let object = value.as_object().ok_or(SignalFault::Kind)?;
-    if object.keys().any(|key| !KEYS.contains(&key.as_str())) {
-        return Err(SignalFault::Key);
-    }
-    let name = text(object, "name")?;
-    let key = if object.contains_key("peer") {
-        if object.contains_key("issuer") || object.contains_key("subject") {
-            return Err(SignalFault::Whom);
-        }
-        let peer = SpiffeId::parse_workload(text(object, "peer")?);
-        Key::Peer(peer.map_err(SignalFault::Peer)?)
-    } else if object.contains_key("issuer") && object.contains_key("subject") {
-        let (issuer, subject) = (text(object, "issuer")?, text(object, "subject")?);
-        Key::Subject(issuer.into(), subject.into())
-    } else {
-        return Err(SignalFault::Whom);
-    };
-    let number = object.get("value").and_then(Value::as_u64);
+fn read(value: &Value, source: &Arc<str>) -> Result<(Box<str>, Key, Signal), EntryFault> {
+    let entry = object(value, &KEYS, SHOWN)?;
+    let name = text(entry, "name")?;
+    let key = Key::read(entry)?;
+    let number = entry.get("value").and_then(Value::as_u64);
     let number = number.and_then(|number| u8::try_from(number).ok());
-    let observed_at = time(object, "observed_at")?;
-    let expires_at = match object.get("expires_at") {
+    let observed_at = time(entry, "observed_at")?;
+    let expires_at = match entry.get("expires_at") {
         None => Timestamp::MAX,
-        Some(_) => time(object, "expires_at")?,
+        Some(_) => time(entry, "expires_at")?,
     };
-    if expires_at <= observed_at {
-        return Err(SignalFault::Ended);
-    }
+    let (observed_at, expires_at) = span(observed_at, expires_at)?;
     let signal = number
         .and_then(|number| Signal::new(number, observed_at, expires_at, Arc::clone(source)))
-        .ok_or(SignalFault::Value)?;
+        .ok_or(EntryFault::Value)?;
     Ok((name.into(), key, signal))
-}
-
-fn text<'a>(object: &'a Map<String, Value>, key: &'static str) -> Result<&'a str, SignalFault> {
-    let text = object.get(key).and_then(Value::as_str);
-    text.filter(|text| is_text(text))
-        .ok_or(SignalFault::Text(key))
-}
-
-fn time(object: &Map<String, Value>, key: &'static str) -> Result<Timestamp, SignalFault> {
-    let seconds = object.get(key).and_then(Value::as_u64);
-    seconds
-        .map(Timestamp::from_unix_secs)
-        .ok_or(SignalFault::Time(key))
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::authorizer::Reads;
 use crate::flow::{Direction, Flow};
 use crate::id::SpiffeId;
 use crate::peer::{Peer, Proof};
@@ -33,7 +34,7 @@ pub(crate) struct Edge {
     /// Whether nothing but plain permits could speak of an action on this flow.
     pub(super) is_plain: bool,
     reads_token: bool,
-    reads_score: bool,
+    reads: Reads,
 }
 
 impl Edge {
@@ -52,9 +53,9 @@ impl Edge {
         self.reads_token
     }
 
-    /// Whether any rule about the target could read a trust score.
-    pub(crate) const fn reads_score(&self) -> bool {
-        self.reads_score
+    /// Which evidence beside a token any rule about the target could read.
+    pub(crate) const fn reads(&self) -> Reads {
+        self.reads
     }
 }
 
@@ -177,7 +178,7 @@ impl Policy {
         let brief = self.index.brief(target);
         edge.has_forbids = brief.has_forbids;
         edge.has_shadow = brief.has_shadow;
-        edge.reads_score = brief.reads_score;
+        edge.reads = brief.reads;
         edge.is_plain = brief.is_plain
             || !brief.has_forbids && (edge.shares.iter()).all(|share| self.index.is_plain(*share));
         edge.reads_token = brief.reads_token && self.could_read_token(edge, flow);

@@ -61,6 +61,7 @@ pub(crate) use requirement::Given;
 pub(crate) use rule::{Caller, Named, Place, Requirement, Rule, RuleIdx, TargetRule, Who};
 pub(crate) use workload::WorkloadIdx;
 
+use crate::authorizer::Reads;
 use crate::id::{IdPattern, SpiffeId, TrustDomain};
 use crate::texts::{self, Texts};
 use crate::trust::Scorer;
@@ -188,6 +189,19 @@ impl Policy {
             let rules = workload.rules().filter_map(|entry| self.rule(entry.rule));
             rules.into_iter().any(Rule::reads_token)
         })
+    }
+
+    /// Which evidence the rules about this workload as target could read, those in shadow mode among them.
+    #[must_use]
+    pub fn workload_reads(&self, name: &str) -> Reads {
+        let Some((_, workload)) = self.workload_named(name) else {
+            return Reads::nothing();
+        };
+        let rules = workload.rules().filter_map(|entry| self.rule(entry.rule));
+        let live = rules.filter(|rule| rule.mode != Mode::Off);
+        let mut reads = live.fold(Reads::nothing(), |reads, rule| reads.and(rule.reads()));
+        reads.token = self.workload_reads_token(name);
+        reads
     }
 
     /// The pattern in the primary trust domain. None where it does not fit.

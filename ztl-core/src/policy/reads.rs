@@ -37,11 +37,16 @@ impl Policy {
 }
 
 impl Rule {
-    /// Whether judging it could read a trust score.
-    pub(crate) fn reads_score(&self) -> bool {
-        let mut found = false;
-        self.each_read(&mut |read| found |= matches!(read, Read::TrustScore));
-        found
+    /// Which evidence beside a token judging it could read.
+    pub(crate) fn reads(&self) -> Reads {
+        let mut reads = Reads::nothing();
+        self.each_read(&mut |read| match read {
+            Read::TrustScore => reads.trust_score = true,
+            Read::Posture => reads.posture = true,
+            Read::Context => reads.context = true,
+            Read::Token | Read::Scope(_) | Read::Claim(..) | Read::Header(..) => {}
+        });
+        reads
     }
 
     fn each_read<'a>(&'a self, each: &mut dyn FnMut(Read<'a>)) {

@@ -2,9 +2,10 @@
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
@@ -86,6 +87,8 @@ pub(crate) enum Credential {
     Bad,
     /// One was shown and verified.
     Good,
+    /// One was shown and not looked at: too many bad ones came before it. After so long another is.
+    Unchecked(Duration),
 }
 
 /// How the caller wants to be answered.
@@ -106,6 +109,13 @@ pub(crate) fn refusal<B>(
     dress: Dress,
 ) -> Response<ResponseBody<B>> {
     let (status, grpc_status, challenge) = answer(&refused.denial, credential);
+    let retry_after = match credential {
+        // RFC 9110 §10.2.3: whole seconds.
+        Credential::Unchecked(wait) if status == StatusCode::TOO_MANY_REQUESTS => {
+            Some(wait.as_secs().saturating_add(1))
+        }
+        _ => None,
+    };
     let id = refused.denial.id();
     let mut response = if dress == Dress::Grpc {
         // A gRPC refusal is a response of trailers only (gRPC over HTTP/2, Responses).
@@ -144,6 +154,9 @@ pub(crate) fn refusal<B>(
     if let Some(challenge) = challenge {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
+    if let Some(seconds) = retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
     response.extensions_mut().insert(refused);
     response
 }
@@ -156,8 +169,13 @@ fn answer(
     const UNAUTHENTICATED: &str = "16";
     const PERMISSION_DENIED: &str = "7";
     const INVALID_ARGUMENT: &str = "3";
+    const RESOURCE_EXHAUSTED: &str = "8";
     match (denial.reason(), denial.lack()) {
         (Reason::PathAmbiguous, _) => (StatusCode::BAD_REQUEST, INVALID_ARGUMENT, None),
+        // RFC 6585 §4: nothing was found out about the token.
+        (_, Some(Lack::Token)) if matches!(credential, Credential::Unchecked(_)) => {
+            (StatusCode::TOO_MANY_REQUESTS, RESOURCE_EXHAUSTED, None)
+        }
         // RFC 6750 §3: without any credential no error code; with a bad one `invalid_token`.
         (_, Some(Lack::Token)) if credential == Credential::Absent => {
             (StatusCode::UNAUTHORIZED, UNAUTHENTICATED, Some("Bearer"))

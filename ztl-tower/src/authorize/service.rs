@@ -13,6 +13,7 @@ use ztl_core::{
 };
 
 use super::response::{Credential, Dress, Refused, ResponseBody, refusal};
+use crate::gather::Gathered;
 use crate::guard::Guard;
 use crate::live::Asking;
 use crate::name::{self, Fields, WireTarget};
@@ -193,11 +194,12 @@ fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
         })?;
         let token = token(guard, &flow, parts);
         let fields = Fields::new(&parts.headers);
-        let mut evidence = Evidence::none().with_headers(&fields);
+        let context = guard.context(&flow, parts, now);
+        let gathered = Gathered::now(guard, &flow, token.claims.as_ref(), context, now);
+        let mut evidence = gathered.beside(Evidence::none().with_headers(&fields));
         if let Some(claims) = &token.claims {
             evidence = evidence.with_claims(claims);
         }
-        evidence.trust_score = guard.trust_score(&flow, token.claims.as_ref(), now);
         let permitted = match &asking {
             Some(asking) => {
                 let renew = || asking.renew(guard);
@@ -214,7 +216,7 @@ fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
         };
         if engine.epoch() == epoch {
             if let Some(asking) = &asking {
-                let asked = (&wire, &token, &fields);
+                let asked = (&wire, &token, &fields, gathered.context.as_ref());
                 asking.authorized(guard, &permit, evidence_generation, asked);
             }
             break (flow, token, permit);

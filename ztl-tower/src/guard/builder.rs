@@ -19,6 +19,7 @@ use ztl_mtls::{Bundles, ExpiryWatch, IdentitySource, Prover, TrustBundle, X509Sv
 
 use super::revocation::RevocationFrom;
 use super::sources::{Opening, Place};
+use super::supplied::Supplied;
 use super::{BuildError, Clock, Guard, Inner, Limits, wall_clock};
 use crate::live::Registry;
 use crate::refresh::{OnExpiry, PolicyFile, Refresh, Sources};
@@ -45,8 +46,13 @@ pub struct GuardBuilder {
     source_addr: Option<IpAddr>,
     #[cfg(feature = "jwt")]
     pub(super) tokens: super::tokens::TokensFrom,
+    #[cfg(feature = "jwt")]
+    pub(super) bad_tokens: super::failures::Budget,
     #[cfg(feature = "trust")]
     pub(super) signals: super::signals::SignalsFrom,
+    #[cfg(feature = "trust")]
+    pub(super) posture: super::posture::PostureFrom,
+    pub(super) context: Option<super::context::ContextFrom>,
     #[cfg(feature = "dev-ca")]
     dev_authority: bool,
     limits: Limits,
@@ -83,8 +89,13 @@ impl GuardBuilder {
             source_addr: None,
             #[cfg(feature = "jwt")]
             tokens: super::tokens::TokensFrom::default(),
+            #[cfg(feature = "jwt")]
+            bad_tokens: super::failures::Budget::default(),
             #[cfg(feature = "trust")]
             signals: super::signals::SignalsFrom::default(),
+            #[cfg(feature = "trust")]
+            posture: super::posture::PostureFrom::default(),
+            context: None,
             #[cfg(feature = "dev-ca")]
             dev_authority: false,
             limits: Limits::default(),
@@ -290,20 +301,25 @@ impl GuardBuilder {
             }
             tokens.open()?
         };
-        #[cfg(feature = "jwt")]
-        let verifies_tokens = tokens.tokens.are_verified();
-        #[cfg(not(feature = "jwt"))]
-        let verifies_tokens = false;
-        if !verifies_tokens && policy.workload_reads_token(&self.name) {
-            return Err(BuildError::NoTokenVerifier(self.name.into()));
-        }
         #[cfg(feature = "trust")]
-        let (signals, signal_files) = self.signals.open(&policy).await?;
-        #[cfg(not(feature = "trust"))]
-        if policy.scorer().is_some() {
-            let why = "build with the feature `trust`, and say where they come from";
-            return Err(BuildError::Signals(why.into()));
+        let (posture, posture_file) = self.posture.open();
+        Supplied {
+            workload: &self.name,
+            #[cfg(feature = "jwt")]
+            tokens: tokens.tokens.are_verified(),
+            #[cfg(not(feature = "jwt"))]
+            tokens: false,
+            #[cfg(feature = "trust")]
+            signals: self.signals.signals(),
+            #[cfg(feature = "trust")]
+            posture: posture.is_some(),
+            #[cfg(not(feature = "trust"))]
+            posture: false,
+            context: self.context.is_some(),
         }
+        .check(&policy)?;
+        #[cfg(feature = "trust")]
+        let (signals, tables) = self.signals.open(posture_file).await?;
         if set.iter().next().is_none() {
             return Err(missing(
                 "trust bundle",
@@ -347,8 +363,13 @@ impl GuardBuilder {
             source_addr: self.source_addr,
             #[cfg(feature = "jwt")]
             tokens: tokens.tokens,
+            #[cfg(feature = "jwt")]
+            failures: super::failures::Failures::new(self.bad_tokens),
             #[cfg(feature = "trust")]
             signals,
+            #[cfg(feature = "trust")]
+            posture,
+            context: self.context,
             limits: self.limits,
             clock: self.clock,
             changes: watch::Sender::new(0),
@@ -373,7 +394,7 @@ impl GuardBuilder {
             on_expiry: self.on_expiry,
             revocation: revocation_files,
             #[cfg(feature = "trust")]
-            signals: signal_files,
+            tables,
         }
         .spawn(&guard.0, self.reload_every);
         Ok(guard)

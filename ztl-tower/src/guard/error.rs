@@ -86,9 +86,19 @@ pub enum BuildError {
         "the policy asks for a token from callers of `{0}`, and the guard has no token verifier; call `token_verifier`, with the feature `jwt`, or `fetched_issuer`, with `oidc`"
     )]
     NoTokenVerifier(String),
-    /// The policy weighs signals, and they come from nowhere or cannot be read.
-    #[error("the signals that `[trust]` weighs cannot be had: {0}")]
+    /// The policy weighs signals, and they come from nowhere; or a table about callers cannot be read.
+    #[error("what is to be known of callers cannot be had: {0}")]
     Signals(#[source] Box<dyn core::error::Error + Send + Sync>),
+    /// A rule of this workload reads the posture of callers' devices, and no source of it was given.
+    #[error(
+        "the policy reads the posture of callers of `{0}`, and the guard has no source of it; call `posture` or `posture_file`, with the feature `trust`"
+    )]
+    NoPosture(String),
+    /// A rule of this workload reads what the service says of a request, and it says nothing.
+    #[error(
+        "the policy reads the context of requests to `{0}`, and the guard does not know any; call `context_from`"
+    )]
+    NoContext(String),
     /// The issuers of tokens do not fit together.
     #[error("the issuers of tokens cannot be used: {0}")]
     Tokens(#[source] Box<dyn core::error::Error + Send + Sync>),

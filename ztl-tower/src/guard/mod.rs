@@ -1,11 +1,17 @@
 //! The guard: everything one service needs to prove, permit and authorize, wired once.
 
 mod builder;
+mod context;
 mod error;
+#[cfg(feature = "jwt")]
+mod failures;
+#[cfg(feature = "trust")]
+mod posture;
 mod revocation;
 #[cfg(feature = "trust")]
 mod signals;
 mod sources;
+mod supplied;
 #[cfg(feature = "jwt")]
 mod tokens;
 
@@ -63,8 +69,13 @@ pub(crate) struct Inner {
     source_addr: Option<IpAddr>,
     #[cfg(feature = "jwt")]
     tokens: tokens::Tokens,
+    #[cfg(feature = "jwt")]
+    failures: failures::Failures,
     #[cfg(feature = "trust")]
     signals: ztl_authz::trust::Signals,
+    #[cfg(feature = "trust")]
+    posture: Option<Arc<dyn ztl_authz::trust::PostureSource>>,
+    context: Option<context::ContextFrom>,
     limits: Limits,
     clock: Clock,
     changes: watch::Sender<u64>,
@@ -170,7 +181,8 @@ impl Guard {
         AuthorizeLayer::new(self.clone())
     }
 
-    /// Puts another policy in force, at once. Live connections are judged again.
+    /// Puts another policy in force, at once. Live connections are judged again. Evidence that it asks for and that the guard was
+    /// not given a source of is missing, and an error event says so.
     ///
     /// # Errors
     /// [`EngineError`]; the policy in force stays.
@@ -195,6 +207,7 @@ impl Guard {
             revocation.swap_aliases(revocation::names_of(&self.0.engine.policy()));
             return Err(error);
         }
+        self.warn_of_what_is_missing();
         self.changed();
         Ok(())
     }
@@ -299,9 +312,9 @@ impl Guard {
         self.changed();
     }
 
-    /// Scores may be others now: what is open is judged again.
+    /// What is known of callers may be something else now: what is open is judged again.
     #[cfg(feature = "trust")]
-    pub(crate) fn signals_changed(&self) {
+    pub(crate) fn evidence_changed(&self) {
         self.changed();
     }
 
@@ -316,11 +329,25 @@ impl Guard {
         None
     }
 
-    /// Counts the changes after which evidence that was gathered before may be other evidence: signals, and keys of issuers.
+    /// Without sources of postures nothing is known of a device.
+    #[cfg(not(feature = "trust"))]
+    pub(crate) const fn posture(
+        &self,
+        _flow: &ztl_core::FlowPermit,
+        _claims: Option<&ztl_core::Claims>,
+        _now: Timestamp,
+    ) -> Option<ztl_core::Attributes> {
+        None
+    }
+
+    /// Counts the changes after which evidence that was gathered before may be other evidence: signals, postures, and keys of
+    /// issuers.
     pub(crate) fn evidence_generation(&self) -> u64 {
         let changes = 0_u64;
         #[cfg(feature = "trust")]
         let changes = changes.wrapping_add(self.0.signals.generation());
+        #[cfg(feature = "trust")]
+        let changes = changes.wrapping_add(self.0.posture.as_ref().map_or(0, |it| it.generation()));
         #[cfg(feature = "jwt")]
         let changes = changes.wrapping_add(self.0.tokens.generation());
         changes

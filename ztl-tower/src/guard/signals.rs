@@ -3,36 +3,35 @@
 use std::path::PathBuf;
 
 use tokio::task::JoinError;
-use ztl_authz::trust::{MAX_TABLE_BYTES, SharedTable, Signals, Whom};
+use ztl_authz::trust::{MAX_TABLE_BYTES, SharedTable, SignalTable, Signals, Whom};
 use ztl_core::policy::Policy;
 use ztl_core::{Claims, FlowPermit, Timestamp, TrustScore};
 
 use super::{BuildError, Guard, GuardBuilder};
-use crate::refresh::{SignalFile, SignalFiles};
+use crate::refresh::{TableFile, TableFiles};
 
 /// What the builder was told of signals.
 #[derive(Default)]
 pub(super) struct SignalsFrom {
     signals: Signals,
-    files: Vec<(PathBuf, SharedTable)>,
+    files: Vec<TableFile>,
 }
 
 impl SignalsFrom {
-    /// Reads the files for the first time. What the policy weighs has to come from somewhere.
-    pub(super) async fn open(self, policy: &Policy) -> Result<(Signals, SignalFiles), BuildError> {
+    pub(super) const fn signals(&self) -> &Signals {
+        &self.signals
+    }
+
+    /// Reads the files for the first time, that of postures too.
+    pub(super) async fn open(
+        self,
+        postures: Option<TableFile>,
+    ) -> Result<(Signals, TableFiles), BuildError> {
         let refused = |error: Box<dyn core::error::Error + Send + Sync>| BuildError::Signals(error);
-        self.signals
-            .check(policy)
-            .map_err(|error| refused(error.into()))?;
-        let files = self
-            .files
-            .into_iter()
-            .map(|(path, table)| SignalFile::new(path, MAX_TABLE_BYTES, table))
-            .collect();
-        let (files, loaded) =
-            crate::refresh::off_thread(SignalFiles::new(files), SignalFiles::load)
-                .await
-                .map_err(|error: JoinError| refused(error.into()))?;
+        let files = self.files.into_iter().chain(postures).collect();
+        let (files, loaded) = crate::refresh::off_thread(TableFiles::new(files), TableFiles::load)
+            .await
+            .map_err(|error: JoinError| refused(error.into()))?;
         loaded.map_err(refused)?;
         Ok((self.signals, files))
     }
@@ -61,7 +60,14 @@ impl GuardBuilder {
         for name in names {
             self.signals.signals = self.signals.signals.with(name, table.clone());
         }
-        self.signals.files.push((path.into(), table));
+        let take = move |bytes: &[u8]| {
+            let read = SignalTable::from_json(bytes)?;
+            let count = read.len();
+            table.swap(read);
+            Ok(count)
+        };
+        let file = TableFile::new(path.into(), MAX_TABLE_BYTES, "signals", take);
+        self.signals.files.push(file);
         self
     }
 }
@@ -79,15 +85,23 @@ impl Guard {
         }
         let policy = self.engine().policy();
         let scorer = policy.scorer()?;
-        let peer = flow.peer().map(ztl_core::Peer::id);
-        // A signal speaks of the workload, by whichever name it comes (T13).
-        let peer =
-            peer.map(|id| (policy.workload_by_id(id)).map_or(id, ztl_core::policy::Workload::id));
-        let whom = peer.map_or_else(Whom::nobody, Whom::peer);
-        let whom = match claims {
-            Some(claims) => whom.with_claims(claims),
-            None => whom,
-        };
+        let whom = whom(&policy, flow, claims);
         Some(self.0.signals.score(scorer, whom, now))
+    }
+}
+
+/// Of whom something is to be known. What is known speaks of the workload, by whichever name it comes (T13).
+pub(super) fn whom<'a>(
+    policy: &'a Policy,
+    flow: &'a FlowPermit,
+    claims: Option<&'a Claims>,
+) -> Whom<'a> {
+    let peer = flow.peer().map(ztl_core::Peer::id);
+    let peer =
+        peer.map(|id| (policy.workload_by_id(id)).map_or(id, ztl_core::policy::Workload::id));
+    let whom = peer.map_or_else(Whom::nobody, Whom::peer);
+    match claims {
+        Some(claims) => whom.with_claims(claims),
+        None => whom,
     }
 }

@@ -3,7 +3,7 @@
 #[cfg(feature = "serve")]
 use std::sync::Arc;
 
-use ztl_core::{ActionPermit, Denial, FlowPermit};
+use ztl_core::{ActionPermit, Attributes, Denial, FlowPermit};
 
 #[cfg(feature = "serve")]
 use super::request::{Asked, Request};
@@ -11,8 +11,13 @@ use crate::guard::Guard;
 use crate::name::{Fields, WireTarget};
 use crate::token::Token;
 
-/// What a request was authorized as: what it asked for, its token, its header fields.
-type As<'a> = (&'a WireTarget, &'a Token, &'a Fields<'a>);
+/// What a request was authorized as: what it asked for, its token, its header fields, what the service said of it.
+type As<'a> = (
+    &'a WireTarget,
+    &'a Token,
+    &'a Fields<'a>,
+    Option<&'a Attributes>,
+);
 
 /// In the extensions of a request that a listener of ours took: where to get a permit that rests on what is in force.
 #[cfg(feature = "serve")]
@@ -38,7 +43,7 @@ impl Asking {
         guard: &Guard,
         permit: &ActionPermit,
         evidence: u64,
-        (wire, token, fields): As<'_>,
+        (wire, token, fields, context): As<'_>,
     ) {
         let asked = Asked {
             wire: wire.clone(),
@@ -46,6 +51,7 @@ impl Asking {
             #[cfg(feature = "jwt")]
             key: token.key,
             headers: fields.kept(),
+            context: context.cloned(),
         };
         self.0.authorized(guard, permit, evidence, asked);
     }

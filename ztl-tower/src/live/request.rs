@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use http::HeaderMap;
-use ztl_core::{ActionPermit, Claims, Evidence, Timestamp};
+use ztl_core::{ActionPermit, Attributes, Claims, Evidence, Timestamp};
 
 use super::connection::Live;
+use crate::gather::Gathered;
 use crate::guard::Guard;
 use crate::name::{Fields, WireTarget};
 use crate::serve::Ticket;
@@ -98,6 +99,8 @@ pub(super) struct Asked {
     pub(super) key: Option<ztl_authz::jwt::KeyFingerprint>,
     /// Where a rule read any.
     pub(super) headers: Option<HeaderMap>,
+    /// What the service said of it.
+    pub(super) context: Option<Attributes>,
 }
 
 impl Asked {
@@ -194,15 +197,16 @@ impl Request {
                 .as_ref()
                 .filter(|_| asked.is_vouched_for(guard));
             let fields = asked.headers.as_ref().map(Fields::new);
-            let mut evidence = Evidence::none();
+            let now = guard.now();
+            let context = asked.context.clone();
+            let gathered = Gathered::now(guard, &flow, claims, context, now);
+            let mut evidence = gathered.beside(Evidence::none());
             if let Some(fields) = &fields {
                 evidence = evidence.with_headers(fields);
             }
             if let Some(claims) = claims {
                 evidence = evidence.with_claims(claims);
             }
-            let now = guard.now();
-            evidence.trust_score = guard.trust_score(&flow, claims, now);
             let renew = || self.live.current(guard);
             guard
                 .engine()

@@ -1,5 +1,5 @@
-//! What changes while the service runs: the files of the policy, of revocations and of signals, and what the sources of our
-//! SVID and our bundles give.
+//! What changes while the service runs: the files of the policy, of revocations and of what is known of callers, and what the
+//! sources of our SVID and our bundles give.
 //!
 //! A file is taken when two reads a moment apart agree, is checked whole before anything of it is used, and where it is
 //! bad the last good one stays in force and an error event says so. What sources give is kept for a grace and then withdrawn;
@@ -13,9 +13,9 @@ mod nudge;
 mod pause;
 mod policy;
 mod revocation;
-#[cfg(feature = "trust")]
-mod signals;
 mod sources;
+#[cfg(feature = "trust")]
+mod tables;
 
 use core::time::Duration;
 use std::sync::{Arc, Weak};
@@ -30,9 +30,9 @@ pub(crate) use expiry::OnExpiry;
 pub(crate) use pause::{LONGEST_SLEEP, pause};
 pub(crate) use policy::PolicyFile;
 pub(crate) use revocation::RevocationFiles;
-#[cfg(feature = "trust")]
-pub(crate) use signals::{SignalFile, SignalFiles};
 pub(crate) use sources::Sources;
+#[cfg(feature = "trust")]
+pub(crate) use tables::{TableFile, TableFiles};
 
 use crate::guard::{Guard, Inner};
 use sources::Look;
@@ -45,7 +45,7 @@ pub(crate) struct Refresh {
     pub(crate) on_expiry: Option<OnExpiry>,
     pub(crate) revocation: RevocationFiles,
     #[cfg(feature = "trust")]
-    pub(crate) signals: SignalFiles,
+    pub(crate) tables: TableFiles,
 }
 
 impl Refresh {
@@ -68,7 +68,7 @@ impl Refresh {
                     self.policy(&guard).await;
                     self.revocation.look(&guard).await;
                     #[cfg(feature = "trust")]
-                    self.signals.look(&guard).await;
+                    self.tables.look(&guard).await;
                 }
                 self.sources.look(&guard, look).await;
                 self.expiry(&guard);

@@ -23,11 +23,11 @@ use super::error::ServeError;
 use super::listener::Knock;
 use super::overflow::Overflow;
 use super::place::Place;
-use super::prefix::Prefix;
 use super::public::PublicTls;
 use super::share::Shares;
 use crate::guard::{ALPN, Guard};
 use crate::live::{Begun, Live};
+use crate::prefix::Prefix;
 
 /// What a connection has to pass.
 pub(super) struct Door {

@@ -19,7 +19,6 @@ mod handshake;
 mod listener;
 mod overflow;
 mod place;
-mod prefix;
 mod public;
 mod running;
 mod share;

@@ -3,8 +3,8 @@
 use tokio::sync::OwnedSemaphorePermit;
 use ztl_core::SpiffeId;
 
-use super::prefix::Prefix;
 use super::share::Share;
+use crate::prefix::Prefix;
 
 /// A connection's place: among all of the listener, and in the share of whoever it counts against.
 pub(crate) struct Place {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::authorizer::Reads;
 use crate::id;
 use crate::texts;
 use crate::zone::ZoneMap;
@@ -78,7 +79,8 @@ pub(crate) struct Brief {
     pub(crate) has_forbids: bool,
     pub(crate) has_shadow: bool,
     pub(crate) reads_token: bool,
-    pub(crate) reads_score: bool,
+    /// Evidence beside a token.
+    pub(crate) reads: Reads,
     /// Whether there is no enforced rule but plain permits.
     pub(crate) is_plain: bool,
 }
@@ -135,7 +137,7 @@ impl Index {
                     drafts.parties.push(kind, entry, rule);
                 }
                 drafts.brief.reads_token |= rule.reads_token() || rule.forbids_parties();
-                drafts.brief.reads_score |= rule.reads_score();
+                drafts.brief.reads = drafts.brief.reads.and(rule.reads());
                 if rule.from.len() > FEW {
                     let list = lists
                         .entry(entry.rule)

@@ -3,8 +3,8 @@
 use core::net::{IpAddr, Ipv4Addr};
 
 /// What one client can have by itself: an IPv4 address, or the /64 of an IPv6 address (RFC 4291 §2.5.4, RFC 6177 §2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Prefix {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Prefix {
     V4(Ipv4Addr),
     V6(u64),
 }

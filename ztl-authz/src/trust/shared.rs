@@ -1,0 +1,90 @@
+//! A table that is replaced while it is asked.
+
+use core::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use ztl_core::trust::Signal;
+use ztl_core::{Attributes, Timestamp};
+
+use super::posture::{PostureSource, PostureTable};
+use super::source::{About, SignalSource, Whom};
+use super::table::SignalTable;
+
+/// Signals that are replaced as a whole while they are asked for.
+pub type SharedTable = Shared<SignalTable>;
+/// Postures that are replaced as a whole while they are asked for.
+pub type SharedPostures = Shared<PostureTable>;
+
+/// A table that is replaced as a whole while it is asked. Clones share it.
+pub struct Shared<T>(Arc<Held<T>>);
+
+struct Held<T> {
+    table: ArcSwap<T>,
+    generation: AtomicU64,
+}
+
+impl<T: Default> Shared<T> {
+    /// One that knows nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(Held {
+            table: ArcSwap::default(),
+            generation: AtomicU64::new(0),
+        }))
+    }
+}
+
+impl<T> Shared<T> {
+    /// From now on this is known, and nothing else.
+    pub fn swap(&self, table: T) {
+        self.0.table.store(Arc::new(table));
+        // Counted after the change: who counts before asking and again after has an answer of what is in force (T5).
+        self.0.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
+    }
+}
+
+impl<T: Default> Default for Shared<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("generation", &self.generation())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: SignalSource> SignalSource for Shared<T> {
+    fn signal(&self, name: &str, about: About<'_>, now: Timestamp) -> Option<Signal> {
+        self.0.table.load().signal(name, about, now)
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation()
+    }
+}
+
+impl<T: PostureSource> PostureSource for Shared<T> {
+    fn posture(&self, whom: Whom<'_>, now: Timestamp) -> Option<Attributes> {
+        self.0.table.load().posture(whom, now)
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation()
+    }
+}

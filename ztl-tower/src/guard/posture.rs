@@ -1,0 +1,72 @@
+//! The posture of callers' devices.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ztl_authz::trust::{MAX_TABLE_BYTES, PostureSource, PostureTable, SharedPostures};
+use ztl_core::{Attributes, Claims, FlowPermit, Timestamp};
+
+use super::{Guard, GuardBuilder};
+use crate::refresh::TableFile;
+
+/// What the builder was told of postures.
+#[derive(Default)]
+pub(super) struct PostureFrom {
+    source: Option<Arc<dyn PostureSource>>,
+    file: Option<TableFile>,
+}
+
+impl PostureFrom {
+    pub(super) fn open(self) -> (Option<Arc<dyn PostureSource>>, Option<TableFile>) {
+        (self.source, self.file)
+    }
+}
+
+impl GuardBuilder {
+    /// Where the posture of callers' devices comes from, which conditions and authorizers read. Asked where a rule of the flow could
+    /// read it (T34). Where it changes, running requests are judged again within a second (law 8).
+    pub fn posture(mut self, source: impl PostureSource + 'static) -> Self {
+        self.posture = PostureFrom {
+            source: Some(Arc::new(source)),
+            file: None,
+        };
+        self
+    }
+
+    /// Takes postures from a file, a [`PostureTable`] in JSON, read again when it changes, in place of any other source.
+    ///
+    /// A file that group or others may write is refused. A changed one that is broken takes nothing back: the last good one stays
+    /// until its entries expire, and an error event says so.
+    pub fn posture_file(mut self, path: impl Into<PathBuf>) -> Self {
+        let known = SharedPostures::new();
+        let shared = known.clone();
+        let file = TableFile::new(path.into(), MAX_TABLE_BYTES, "postures", move |bytes| {
+            let table = PostureTable::from_json(bytes)?;
+            let count = table.len();
+            shared.swap(table);
+            Ok(count)
+        });
+        self.posture = PostureFrom {
+            source: Some(Arc::new(known)),
+            file: Some(file),
+        };
+        self
+    }
+}
+
+impl Guard {
+    /// The posture of whoever asks, where a rule of the flow could read it (T34).
+    pub(crate) fn posture(
+        &self,
+        flow: &FlowPermit,
+        claims: Option<&Claims>,
+        now: Timestamp,
+    ) -> Option<Attributes> {
+        let source = self.0.posture.as_ref()?;
+        if !flow.reads_posture() {
+            return None;
+        }
+        let policy = self.engine().policy();
+        source.posture(super::signals::whom(&policy, flow, claims), now)
+    }
+}
