@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod behaviour;
+mod posture;
 mod table;
 
 use ztl_core::policy::Policy;

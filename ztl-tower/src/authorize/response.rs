@@ -112,7 +112,7 @@ pub(crate) fn refusal<B>(
     let retry_after = match credential {
         // RFC 9110 §10.2.3: whole seconds.
         Credential::Unchecked(wait) if status == StatusCode::TOO_MANY_REQUESTS => {
-            Some(wait.as_secs().saturating_add(1))
+            Some(wait.as_millis().div_ceil(1000).max(1))
         }
         _ => None,
     };
@@ -155,7 +155,10 @@ pub(crate) fn refusal<B>(
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     if let Some(seconds) = retry_after {
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        headers.insert(
+            RETRY_AFTER,
+            HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)),
+        );
     }
     response.extensions_mut().insert(refused);
     response

@@ -19,7 +19,9 @@ struct Subscriber {
 struct Take<'a>(&'a std::sync::Mutex<Vec<String>>);
 
 impl Visit for Take<'_> {
-    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
+    fn record_debug(&mut self, _: &Field, value: &dyn std::fmt::Debug) {
+        self.0.lock().expect("records").push(format!("{value:?}"));
+    }
 
     fn record_str(&mut self, _: &Field, value: &str) {
         self.0.lock().expect("records").push(value.to_owned());
@@ -108,4 +110,41 @@ fn law_6_without_a_subscriber_nothing_is_permitted() {
 
 fn inside() -> Arrival {
     Arrival::from_addr("127.0.0.1".parse().expect("address"))
+}
+
+#[tokio::test]
+async fn t4_a_policy_that_weighs_what_nobody_gives_is_said_so_when_it_is_swapped_in() {
+    let mesh = Mesh::new(&policy(1, 2));
+    let sink = Arc::new(MemorySink::new(9));
+    let tokens = TokenVerifier::builder();
+    let corp = Issuer::access_tokens("corp", "https://idp.example", "gateway", Jwks::none());
+    let tokens = tokens.issuer(corp).build().expect("verifier");
+    let builder = mesh.builder("gateway", "/gateway", &sink);
+    let guard = builder.token_verifier(tokens).build().await.expect("guard");
+    let _alone = alone();
+    let subscriber = Arc::new(Subscriber {
+        level: tracing::Level::ERROR,
+        engine: std::sync::OnceLock::new(),
+        depth: AtomicUsize::new(0),
+        records: std::sync::Mutex::new(Vec::new()),
+    });
+    let _in_force = tracing::subscriber::set_default(Shared(Arc::clone(&subscriber)));
+    tracing::callsite::rebuild_interest_cache();
+    let said = || {
+        let mut records = subscriber.records.lock().expect("records");
+        std::mem::take(&mut *records)
+    };
+    guard.swap_policy(mesh.load()).expect("swap");
+    assert_eq!(said(), Vec::<String>::new());
+    let weighs = "[trust.signals.device]\nveto = 80\nmax_age = 60\n[[permit]]";
+    let weighs = mesh.policy.replacen("[[permit]]", weighs, 1);
+    let weighs = Policy::from_toml(&weighs).unwrap_or_else(|error| panic!("{error}"));
+    guard.swap_policy(weighs).expect("swap");
+    let said = said();
+    let tells = |what: &str| said.iter().any(|line| line.contains(what));
+    assert!(
+        tells("the signal `device`, and no source gives it"),
+        "{said:?}"
+    );
+    assert!(tells("it is missing"), "{said:?}");
 }

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod crl;
+mod known;
 mod requests;
 mod rotation;
 mod score;

@@ -9,12 +9,19 @@ const ISSUER: &str = "https://idp.example";
 
 /// A database whose streams ask for a token.
 async fn asks_for_tokens(issuer: &DevIssuer) -> Db {
+    asks_for_tokens_with(issuer, |builder| builder).await
+}
+
+async fn asks_for_tokens_with(
+    issuer: &DevIssuer,
+    limits: impl FnOnce(GuardBuilder) -> GuardBuilder,
+) -> Db {
     let jwks = Jwks::from_json(issuer.jwks_json().as_bytes()).expect("jwks");
     let tokens = TokenVerifier::builder()
         .issuer(Issuer::access_tokens("corp", ISSUER, "db", jwks))
         .build()
         .expect("verifier");
-    let db = Db::with(|builder| builder.token_verifier(tokens)).await;
+    let db = Db::with(|builder| limits(builder.token_verifier(tokens))).await;
     let streams = "\"websocket /chat\"]";
     let asks = format!("{streams}\nrequire = {{ token = {{ issuer = \"corp\" }} }}");
     let issuers = format!(
@@ -132,4 +139,55 @@ async fn law_8_a_stream_ends_when_the_key_of_its_token_is_withdrawn() {
         StatusCode::OK,
         "the connection lives on"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t34_after_too_many_bad_tokens_only_known_ones_are_taken_for_a_while() {
+    let issuer = DevIssuer::new(ISSUER).expect("issuer");
+    let stranger = DevIssuer::new(ISSUER).expect("issuer");
+    // A clock that stands still: time alone gives anything back.
+    let clock = Arc::new(AtomicU64::new(now().as_unix_millis()));
+    let reads = Arc::clone(&clock);
+    let db = asks_for_tokens_with(&issuer, |builder| {
+        let reads = move || Timestamp::from_unix_millis(reads.load(Ordering::SeqCst));
+        builder.clock(reads).max_bad_tokens(3, 1)
+    })
+    .await;
+    let mut two = db.two().await;
+    let claims = |sub: &str| json!({ "sub": sub, "aud": "db", "exp": now().as_unix_secs() + 600 });
+    let signed = |by: &DevIssuer, sub: &str| by.sign(claims(sub)).expect("token");
+    let alice = signed(&issuer, "alice");
+    let answer = async |two: &mut Two, token: &str| {
+        let mut request = ask("/feed");
+        let bearer = format!("Bearer {token}").parse().expect("value");
+        request.headers_mut().insert("authorization", bearer);
+        let response = two.send_request(request).await.expect("response");
+        let wait = response.headers().get("retry-after").cloned();
+        (
+            response.status(),
+            wait.map(|wait| wait.to_str().expect("text").to_owned()),
+        )
+    };
+    assert_eq!(answer(&mut two, &alice).await, (StatusCode::OK, None));
+    for at in 0..3 {
+        let bad = signed(&stranger, &format!("{at}"));
+        let refused = answer(&mut two, &bad).await;
+        assert_eq!(refused, (StatusCode::UNAUTHORIZED, None), "{at}");
+    }
+    let unchecked = (StatusCode::TOO_MANY_REQUESTS, Some("1".to_owned()));
+    let refused = answer(&mut two, &signed(&stranger, "3")).await;
+    assert_eq!(refused, unchecked);
+    // T33: whoever was proved before does not notice; whoever comes first now waits.
+    assert_eq!(answer(&mut two, &alice).await, (StatusCode::OK, None));
+    let bob = signed(&issuer, "bob");
+    assert_eq!(answer(&mut two, &bob).await, unchecked);
+    assert_eq!(
+        status(&mut two, "/v1/x").await,
+        StatusCode::OK,
+        "it needs no token"
+    );
+    clock.fetch_add(999, Ordering::SeqCst);
+    assert_eq!(answer(&mut two, &bob).await, unchecked);
+    clock.fetch_add(1, Ordering::SeqCst);
+    assert_eq!(answer(&mut two, &bob).await, (StatusCode::OK, None));
 }
