@@ -8,5 +8,7 @@
 pub mod cel;
 #[cfg(feature = "jwt")]
 pub mod jwt;
+#[cfg(any(feature = "oidc", feature = "trust"))]
+mod schedule;
 #[cfg(feature = "trust")]
 pub mod trust;

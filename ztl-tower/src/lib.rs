@@ -6,7 +6,11 @@ mod authorize;
 mod egress;
 #[cfg(feature = "federation")]
 mod federation;
-#[cfg(any(feature = "federation", feature = "oidc"))]
+#[cfg(any(
+    feature = "federation",
+    feature = "oidc",
+    all(feature = "client", feature = "trust")
+))]
 mod fetch;
 mod gather;
 mod guard;
@@ -19,6 +23,8 @@ mod keys;
 mod live;
 mod name;
 mod peer;
+#[cfg(all(feature = "client", feature = "trust"))]
+mod polled;
 #[cfg(any(feature = "jwt", feature = "serve"))]
 mod prefix;
 mod refresh;
@@ -46,11 +52,13 @@ pub use keys::{FetchedKeys, KeysError, KeysRefreshed};
 pub use live::{Connection, ConnectionState};
 pub use name::Ambiguity;
 pub use peer::Peer;
+#[cfg(all(feature = "client", feature = "trust"))]
+pub use polled::FetchedSignals;
 pub use refresh::FileError;
 #[cfg(feature = "serve")]
 pub use serve::{PublicTls, RequestBody, ServeError};
 
-#[cfg(feature = "jwt")]
+#[cfg(any(feature = "jwt", feature = "trust"))]
 pub use ztl_authz as authz;
 pub use ztl_core as core;
 pub use ztl_mtls as mtls;

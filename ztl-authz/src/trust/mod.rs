@@ -1,7 +1,8 @@
 //! Trust: signals about callers, from which the policy document's `[trust]` makes a score (NIST SP 800-207 §3.3).
 //!
-//! - **Evidence in**: a [`SignalSource`] answers from memory what is known of a caller. Two are here: [`SignalTable`], which
-//!   somebody else fills, and [`Behaviour`], which watches the audit stream of this very process.
+//! - **Evidence in**: a [`SignalSource`] answers from memory what is known of a caller. Three are here: [`SignalTable`], which
+//!   somebody else fills, [`SignalEndpoint`], which polls one over HTTP, and [`Behaviour`], which watches the audit stream of this very
+//!   process.
 //! - **The authorizer** is the requirement `trust_score` of a rule. It can only object: a score is never a permit, and a signal
 //!   that could lower it and is missing makes it 0 (T4).
 //! - Beside signals there is the **posture** of a caller's device ([`PostureSource`], [`PostureTable`]): attributes that make no score,
@@ -41,6 +42,7 @@
 //! ```
 
 mod behaviour;
+mod endpoint;
 mod entry;
 mod posture;
 mod shared;
@@ -49,6 +51,7 @@ mod source;
 mod table;
 
 pub use behaviour::{Behaviour, Measure, Watched};
+pub use endpoint::{DEFAULT_KEPT, DEFAULT_POLL, SignalEndpoint, SignalEndpointError, SignalsDue};
 pub use entry::EntryFault;
 pub use posture::{MAX_POSTURES, PostureError, PostureSource, PostureTable};
 pub use shared::{Shared, SharedPostures, SharedTable};

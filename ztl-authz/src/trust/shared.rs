@@ -23,6 +23,8 @@ pub struct Shared<T>(Arc<Held<T>>);
 struct Held<T> {
     table: ArcSwap<T>,
     generation: AtomicU64,
+    /// From when on nothing of it is known, in milliseconds.
+    ends: AtomicU64,
 }
 
 impl<T: Default> Shared<T> {
@@ -32,6 +34,7 @@ impl<T: Default> Shared<T> {
         Self(Arc::new(Held {
             table: ArcSwap::default(),
             generation: AtomicU64::new(0),
+            ends: AtomicU64::new(u64::MAX),
         }))
     }
 }
@@ -42,6 +45,19 @@ impl<T> Shared<T> {
         self.0.table.store(Arc::new(table));
         // Counted after the change: who counts before asking and again after has an answer of what is in force (T5).
         self.0.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// What is in it is known until then.
+    pub(super) fn until(&self, end: Timestamp) {
+        self.0.ends.store(end.as_unix_millis(), Ordering::Release);
+    }
+
+    fn ends(&self) -> Timestamp {
+        Timestamp::from_unix_millis(self.0.ends.load(Ordering::Acquire))
+    }
+
+    pub(super) fn table(&self) -> Arc<T> {
+        self.0.table.load_full()
     }
 
     fn generation(&self) -> u64 {
@@ -71,7 +87,9 @@ impl<T> fmt::Debug for Shared<T> {
 
 impl<T: SignalSource> SignalSource for Shared<T> {
     fn signal(&self, name: &str, about: About<'_>, now: Timestamp) -> Option<Signal> {
-        self.0.table.load().signal(name, about, now)
+        let ends = self.ends();
+        let signal = (now < ends).then(|| self.0.table.load().signal(name, about, now));
+        signal.flatten().map(|signal| signal.until(ends))
     }
 
     fn generation(&self) -> u64 {

@@ -1,5 +1,6 @@
 //! Signals as a table, from JSON.
 
+use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -16,6 +17,9 @@ use super::source::{About, SignalSource};
 pub const MAX_TABLE_BYTES: usize = 16 << 20;
 /// Most signals of a table.
 pub const MAX_SIGNALS: usize = 100_000;
+
+/// How far ahead of the clock an observation may be and is believed: as a score believes it.
+const BELIEVED_AHEAD: Duration = Duration::from_secs(60);
 
 const KEYS: [&str; 7] = [
     "name",
@@ -116,6 +120,24 @@ impl SignalTable {
             }
         }
         Ok(table)
+    }
+
+    /// The name of a signal that was observed before that of the same in another table. What that one observed in the future is not
+    /// believed (T23), so nothing has to come after it.
+    pub(super) fn goes_back(&self, before: &Self, now: Timestamp) -> Option<&str> {
+        let latest = now.saturating_add(BELIEVED_AHEAD);
+        for (name, of) in &self.0 {
+            let Some(before) = before.0.get(name) else {
+                continue;
+            };
+            for (key, signal) in of {
+                let since = before.get(key).map(Signal::observed_at);
+                if since.is_some_and(|since| since <= latest && signal.observed_at() < since) {
+                    return Some(name);
+                }
+            }
+        }
+        None
     }
 
     /// How many signals there are.

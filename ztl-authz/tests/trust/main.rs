@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod behaviour;
+mod endpoint;
 mod posture;
 mod table;
 

@@ -52,6 +52,15 @@ impl Signal {
         })
     }
 
+    /// The same, until then at the latest: for what is said by somebody who was not heard since.
+    #[must_use]
+    pub fn until(self, end: Timestamp) -> Self {
+        Self {
+            expires_at: self.expires_at.min(end),
+            ..self
+        }
+    }
+
     /// What it says, 0 to 100.
     #[must_use]
     pub const fn value(&self) -> u8 {

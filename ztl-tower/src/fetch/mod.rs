@@ -1,14 +1,14 @@
 //! One `GET` over a connection that is there: what is asked says nothing of us, and no more is read than may come.
 
 mod error;
-#[cfg(feature = "oidc")]
+#[cfg(any(feature = "oidc", all(feature = "client", feature = "trust")))]
 mod web;
 
 use core::pin::pin;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, HOST, LOCATION};
-use http::{Request, Response, StatusCode};
+use http::header::{ACCEPT, AUTHORIZATION, ETAG, HOST, HeaderName, IF_NONE_MATCH, LOCATION};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -18,6 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use error::FetchError;
 #[cfg(feature = "oidc")]
 pub(crate) use web::from_web;
+#[cfg(all(feature = "client", feature = "trust"))]
+pub(crate) use web::{Credentials, from_web_with};
 
 /// Most bytes of an answer's header section.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -41,7 +43,19 @@ pub(crate) enum Answer {
     },
 }
 
+/// What is asked beside the target.
+#[derive(Default)]
+pub(crate) struct Question<'a> {
+    /// Most bytes of body.
+    pub(crate) most: usize,
+    /// What we show.
+    pub(crate) authorization: Option<HeaderValue>,
+    /// Of what we have: `304` is answered where that is the newest.
+    pub(crate) etag: Option<&'a str>,
+}
+
 /// Asks for JSON at `target`. Whoever gives the future up closes the connection.
+#[cfg(any(feature = "federation", feature = "oidc"))]
 pub(crate) async fn get<S>(
     stream: S,
     authority: &str,
@@ -51,14 +65,41 @@ pub(crate) async fn get<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let question = Question {
+        most,
+        ..Question::default()
+    };
+    let answered = get_with(stream, authority, target, question).await;
+    answered.map(|(answer, _)| answer)
+}
+
+/// The same, with the entity tag of the answer.
+pub(crate) async fn get_with<S>(
+    stream: S,
+    authority: &str,
+    target: &str,
+    question: Question<'_>,
+) -> Result<(Answer, Option<String>), FetchError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let broken = |error: BoxError| FetchError::Broken {
         host: authority.to_owned(),
         error,
     };
-    // No field but these: no cookie, no credential, nothing of the environment.
+    // No field but these: no cookie, no credential that was not asked for, nothing of the environment.
     let request = Request::get(target)
         .header(HOST, authority)
-        .header(ACCEPT, "application/json")
+        .header(ACCEPT, "application/json");
+    let request = match question.authorization {
+        Some(value) => request.header(AUTHORIZATION, value),
+        None => request,
+    };
+    let request = match question.etag {
+        Some(etag) => request.header(IF_NONE_MATCH, etag),
+        None => request,
+    };
+    let request = request
         .body(Empty::<Bytes>::new())
         .map_err(|error| broken(error.into()))?;
     let (mut sender, connection) = http1::Builder::new()
@@ -69,12 +110,10 @@ where
         .map_err(|error| broken(error.into()))?;
     let exchange = async {
         let response = sender.send_request(request).await;
-        read(
-            response.map_err(|error| broken(error.into()))?,
-            authority,
-            most,
-        )
-        .await
+        let response = response.map_err(|error| broken(error.into()))?;
+        let etag = once(&response, ETAG);
+        let answer = read(response, authority, question.most).await?;
+        Ok((answer, etag))
     };
     // Both live in this future.
     let (mut exchange, mut connection) = (pin!(exchange), pin!(connection));
@@ -95,12 +134,9 @@ async fn read(
 ) -> Result<Answer, FetchError> {
     let status = response.status();
     if status != StatusCode::OK {
-        let mut locations = response.headers().get_all(LOCATION).iter();
-        let location = locations.next().and_then(|location| location.to_str().ok());
-        let location = location.filter(|_| locations.next().is_none());
         return Ok(Answer::Other {
             status,
-            location: location.map(str::to_owned),
+            location: once(&response, LOCATION),
         });
     }
     match Limited::new(response.into_body(), most).collect().await {
@@ -114,4 +150,12 @@ async fn read(
             error,
         }),
     }
+}
+
+/// A field that is there once, and a text.
+fn once(response: &Response<Incoming>, name: HeaderName) -> Option<String> {
+    let mut values = response.headers().get_all(name).iter();
+    let value = values.next().and_then(|value| value.to_str().ok());
+    let value = value.filter(|_| values.next().is_none());
+    value.map(str::to_owned)
 }

@@ -319,7 +319,7 @@ impl GuardBuilder {
         }
         .check(&policy)?;
         #[cfg(feature = "trust")]
-        let (signals, tables) = self.signals.open(posture_file).await?;
+        let known = self.signals.open(posture_file).await?;
         if set.iter().next().is_none() {
             return Err(missing(
                 "trust bundle",
@@ -366,7 +366,7 @@ impl GuardBuilder {
             #[cfg(feature = "jwt")]
             failures: super::failures::Failures::new(self.bad_tokens),
             #[cfg(feature = "trust")]
-            signals,
+            signals: known.signals,
             #[cfg(feature = "trust")]
             posture,
             context: self.context,
@@ -385,6 +385,8 @@ impl GuardBuilder {
         }));
         #[cfg(feature = "oidc")]
         crate::keys::spawn(tokens.waiting, &guard.0);
+        #[cfg(all(feature = "client", feature = "trust"))]
+        crate::polled::spawn(known.fetched, &guard.0);
         #[cfg(feature = "federation")]
         crate::federation::spawn(guard.federation(), &guard.0);
         Refresh {
@@ -394,7 +396,7 @@ impl GuardBuilder {
             on_expiry: self.on_expiry,
             revocation: revocation_files,
             #[cfg(feature = "trust")]
-            tables,
+            tables: known.files,
         }
         .spawn(&guard.0, self.reload_every);
         Ok(guard)

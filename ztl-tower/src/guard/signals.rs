@@ -15,6 +15,16 @@ use crate::refresh::{TableFile, TableFiles};
 pub(super) struct SignalsFrom {
     signals: Signals,
     files: Vec<TableFile>,
+    #[cfg(feature = "client")]
+    fetched: Vec<crate::polled::FetchedSignals>,
+}
+
+/// What was read of it.
+pub(super) struct Opened {
+    pub(super) signals: Signals,
+    pub(super) files: TableFiles,
+    #[cfg(feature = "client")]
+    pub(super) fetched: Vec<crate::polled::FetchedSignals>,
 }
 
 impl SignalsFrom {
@@ -23,17 +33,19 @@ impl SignalsFrom {
     }
 
     /// Reads the files for the first time, that of postures too.
-    pub(super) async fn open(
-        self,
-        postures: Option<TableFile>,
-    ) -> Result<(Signals, TableFiles), BuildError> {
+    pub(super) async fn open(self, postures: Option<TableFile>) -> Result<Opened, BuildError> {
         let refused = |error: Box<dyn core::error::Error + Send + Sync>| BuildError::Signals(error);
         let files = self.files.into_iter().chain(postures).collect();
         let (files, loaded) = crate::refresh::off_thread(TableFiles::new(files), TableFiles::load)
             .await
             .map_err(|error: JoinError| refused(error.into()))?;
         loaded.map_err(refused)?;
-        Ok((self.signals, files))
+        Ok(Opened {
+            signals: self.signals,
+            files,
+            #[cfg(feature = "client")]
+            fetched: self.fetched,
+        })
     }
 }
 
@@ -43,6 +55,8 @@ impl GuardBuilder {
     pub fn signals(mut self, signals: Signals) -> Self {
         self.signals.signals = signals;
         self.signals.files.clear();
+        #[cfg(feature = "client")]
+        self.signals.fetched.clear();
         self
     }
 
@@ -68,6 +82,23 @@ impl GuardBuilder {
         };
         let file = TableFile::new(path.into(), MAX_TABLE_BYTES, "signals", take);
         self.signals.files.push(file);
+        self
+    }
+
+    /// Takes the signals of these names from a source that is polled over HTTP while the service runs. Call it after
+    /// [`signals`](Self::signals), once a source. The guard is built without waiting for it: until it answered, the signals are
+    /// missing.
+    #[cfg(feature = "client")]
+    pub fn fetched_signals<'a>(
+        mut self,
+        names: impl IntoIterator<Item = &'a str>,
+        from: crate::polled::FetchedSignals,
+    ) -> Self {
+        for name in names {
+            let table = from.endpoint.signals();
+            self.signals.signals = self.signals.signals.with(name, table);
+        }
+        self.signals.fetched.push(from);
         self
     }
 }

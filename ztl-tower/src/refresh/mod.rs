@@ -9,7 +9,11 @@ mod error;
 mod expiry;
 mod file;
 mod nudge;
-#[cfg(any(feature = "federation", feature = "oidc"))]
+#[cfg(any(
+    feature = "federation",
+    feature = "oidc",
+    all(feature = "client", feature = "trust")
+))]
 mod pause;
 mod policy;
 mod revocation;
@@ -26,7 +30,13 @@ use ztl_mtls::ExpiryWatch;
 
 pub use error::FileError;
 pub(crate) use expiry::OnExpiry;
-#[cfg(any(feature = "federation", feature = "oidc"))]
+#[cfg(all(feature = "client", feature = "trust"))]
+pub(crate) use file::SteadyFile;
+#[cfg(any(
+    feature = "federation",
+    feature = "oidc",
+    all(feature = "client", feature = "trust")
+))]
 pub(crate) use pause::{LONGEST_SLEEP, pause};
 pub(crate) use policy::PolicyFile;
 pub(crate) use revocation::RevocationFiles;

@@ -4,12 +4,15 @@
 
 mod crl;
 mod known;
+mod polled;
 mod requests;
 mod rotation;
 mod score;
 mod token;
 mod trust;
 
+#[path = "../support/provider.rs"]
+mod provider;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -5,9 +5,10 @@
 
 mod discovery;
 mod hostile;
-mod provider;
 mod rotation;
 
+#[path = "../support/provider.rs"]
+mod provider;
 #[path = "../support/mod.rs"]
 mod support;
 

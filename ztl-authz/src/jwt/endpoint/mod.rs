@@ -2,7 +2,6 @@
 
 mod absent;
 mod error;
-mod schedule;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -14,11 +13,17 @@ use ztl_core::url::{HttpUrl, Plain, UrlError, shown};
 use ztl_core::{Timestamp, json};
 
 use super::jwks::{Jwks, MAX_JWKS_BYTES};
+use crate::schedule::Schedule;
 use absent::Absent;
-use schedule::Schedule;
 
 pub use error::EndpointError;
-pub use schedule::{DEFAULT_COOL_DOWN, DEFAULT_MAX_STALE, DEFAULT_REFRESH};
+
+/// How often keys are fetched again where nothing else is said.
+pub const DEFAULT_REFRESH: Duration = Duration::from_secs(300);
+/// The least time between two fetches where nothing else is said, whatever is asked for in between.
+pub const DEFAULT_COOL_DOWN: Duration = Duration::from_secs(30);
+/// How long keys count after the last good answer where nothing else is said.
+pub const DEFAULT_MAX_STALE: Duration = Duration::from_secs(3600);
 
 /// The longest metadata of an issuer that is read.
 pub const MAX_METADATA_BYTES: usize = 64 * 1024;
@@ -176,7 +181,7 @@ impl JwksEndpoint {
             },
             start,
             issuer,
-            schedule: Schedule::default(),
+            schedule: Schedule::new(DEFAULT_REFRESH, DEFAULT_COOL_DOWN, DEFAULT_MAX_STALE),
             absent: Absent::default(),
             held: Jwks::none(),
         }

@@ -1,4 +1,5 @@
 //! A provider that answers whatever it is told to, path by path.
+#![allow(dead_code, reason = "each test file uses another part")]
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -6,13 +7,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustls::ServerConfig;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoClientAuth, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-use ztl_mtls::DevWebCa;
+use ztl_mtls::{DevCa, DevWebCa};
 
 use crate::support::{PATIENCE, now};
 
@@ -43,16 +46,38 @@ pub(crate) struct Provider {
 impl Provider {
     /// Proves itself by the Web PKI, as this host.
     pub(crate) async fn web(authority: &DevWebCa, host: &str) -> Self {
+        Self::proving(authority, host, None).await
+    }
+
+    /// The same, and asks for a certificate of this authority.
+    pub(crate) async fn mutual(authority: &DevWebCa, host: &str, clients: &DevCa) -> Self {
+        Self::proving(authority, host, Some(clients)).await
+    }
+
+    async fn proving(authority: &DevWebCa, host: &str, clients: Option<&DevCa>) -> Self {
         let hour = Duration::from_secs(3600);
         let issued = authority.issue(&[host], now(), hour).expect("certificate");
         let chain: Vec<_> = CertificateDer::pem_slice_iter(issued.cert_pem.as_bytes())
             .collect::<Result<_, _>>()
             .expect("chain");
         let key = PrivateKeyDer::from_pem_slice(issued.key_pem.as_bytes()).expect("key");
+        let verifier: Arc<dyn ClientCertVerifier> = match clients {
+            None => Arc::new(NoClientAuth),
+            Some(clients) => {
+                let mut roots = RootCertStore::empty();
+                for certificate in clients.bundle().certificates() {
+                    roots.add(certificate.clone()).expect("root");
+                }
+                let provider = ztl_mtls::provider();
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                    .build()
+                    .expect("verifier")
+            }
+        };
         let config = ServerConfig::builder_with_provider(ztl_mtls::provider())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .expect("versions")
-            .with_no_client_auth()
+            .with_client_cert_verifier(verifier)
             .with_single_cert(chain, key)
             .expect("config");
         Self::start(Some(TlsAcceptor::from(Arc::new(config)))).await
@@ -105,11 +130,14 @@ impl Provider {
 
     /// How often keys were asked for.
     pub(crate) fn fetches(&self) -> usize {
+        self.asked_for("/keys")
+    }
+
+    /// How often this path was asked for.
+    pub(crate) fn asked_for(&self, path: &str) -> usize {
+        let start = format!("GET {path} ");
         let asked = self.asked();
-        asked
-            .iter()
-            .filter(|head| head.starts_with("GET /keys "))
-            .count()
+        asked.iter().filter(|head| head.starts_with(&start)).count()
     }
 
     /// How many connections are open.
