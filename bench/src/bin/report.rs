@@ -1,9 +1,9 @@
-//! `report decide|request|handshake|condition FOLDER CRITERION`: shows what a run measured, then one JSON line a goal.
+//! `report decide|request|handshake|condition|token FOLDER CRITERION`: shows what a run measured, then one JSON line a goal.
 
 use std::path::Path;
 
 use serde_json::Value;
-use ztl_bench::report::{Figures, condition, decide, handshake, request};
+use ztl_bench::report::{Figures, condition, decide, handshake, request, token};
 
 /// A measure, and its title.
 type Table = (&'static str, &'static str);
@@ -56,6 +56,12 @@ const REQUEST: Group = Group {
             "µs of the server's processor time a request",
         ),
     ],
+};
+
+const TOKEN: Group = Group {
+    criterion: &[("token", "token-ns")],
+    goals: token,
+    tables: &[("token-ns", "Median ns of processor time a token")],
 };
 
 const HANDSHAKE: Group = Group {
@@ -125,11 +131,12 @@ const CONDITION: Group = Group {
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [name, folder, criterion] = &arguments[..] else {
-        panic!("report decide|request|handshake|condition FOLDER CRITERION");
+        panic!("report decide|request|handshake|condition|token FOLDER CRITERION");
     };
     let group = match name.as_str() {
         "decide" => DECIDE,
         "request" => REQUEST,
+        "token" => TOKEN,
         "handshake" => HANDSHAKE,
         "condition" => CONDITION,
         other => panic!("no group is called `{other}`"),

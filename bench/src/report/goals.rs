@@ -231,6 +231,22 @@ pub fn handshake(figures: &Figures) -> Vec<Value> {
     lines
 }
 
+/// The goals of a token.
+#[must_use]
+pub fn token(figures: &Figures) -> Vec<Value> {
+    let mut lines = Vec::new();
+    let get = |engine: &str, algorithm: &str| figures.get("token-ns", engine, algorithm);
+    for algorithm in ["ES256", "RS256", "EdDSA"] {
+        let what = format!("a token that was seen before, {algorithm}");
+        let seen = get("seen", algorithm).map(|ns| ns / 1000.0);
+        lines.push(at_most("P11", &what, seen, "us", 2.0));
+        let what = format!("a new token / jsonwebtoken alone, {algorithm}");
+        let new = ratio(get("new", algorithm), get("jsonwebtoken", algorithm));
+        lines.push(at_most("P11", &what, new, "ratio", 1.05));
+    }
+    lines
+}
+
 /// The goals of a condition.
 #[must_use]
 pub fn condition(figures: &Figures) -> Vec<Value> {
