@@ -1,11 +1,11 @@
-//! Tables of signals: no text makes the reader panic, and what is read is within its bounds and never makes a score of what is missing.
+//! Tables of signals and of postures: no text makes the reader panic, and what is read is within its bounds and never makes a score of what is missing.
 
 #![no_main]
 
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use ztl_authz::trust::{SignalTable, Signals, Whom};
+use ztl_authz::trust::{MAX_POSTURES, PostureTable, SignalTable, Signals, Whom};
 use ztl_core::policy::Policy;
 use ztl_core::{SpiffeId, Timestamp};
 
@@ -21,6 +21,10 @@ static PEER: LazyLock<SpiffeId> =
     LazyLock::new(|| SpiffeId::parse("spiffe://prod.example/a").expect("id"));
 
 fuzz_target!(|text: &[u8]| {
+    match PostureTable::from_json(text) {
+        Ok(table) => assert!(table.len() <= MAX_POSTURES),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
     let table = match SignalTable::from_json(text) {
         Ok(table) => table,
         Err(error) => return assert!(!error.to_string().is_empty()),

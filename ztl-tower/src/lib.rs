@@ -42,7 +42,11 @@ pub use egress::{Client, EgressError};
 pub use federation::jwt_svid_keys;
 #[cfg(feature = "federation")]
 pub use federation::{FederatedBundle, FederationError, Refreshed};
-#[cfg(any(feature = "federation", feature = "oidc"))]
+#[cfg(any(
+    feature = "federation",
+    feature = "oidc",
+    all(feature = "client", feature = "trust")
+))]
 pub use fetch::FetchError;
 #[cfg(feature = "jwt")]
 pub use guard::UnknownIssuer;

@@ -55,7 +55,7 @@ pub(crate) struct Question<'a> {
 }
 
 /// Asks for JSON at `target`. Whoever gives the future up closes the connection.
-#[cfg(any(feature = "federation", feature = "oidc"))]
+#[cfg(feature = "federation")]
 pub(crate) async fn get<S>(
     stream: S,
     authority: &str,
