@@ -8,6 +8,8 @@
 pub mod cel;
 #[cfg(feature = "jwt")]
 pub mod jwt;
+#[cfg(any(feature = "opa", feature = "rego"))]
+pub mod rego;
 #[cfg(any(feature = "oidc", feature = "trust"))]
 mod schedule;
 #[cfg(feature = "trust")]

@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::action::Action;
 use crate::evidence::{Attributes, Claims, TrustScore};
 use crate::id::SpiffeId;
+pub use crate::opinion::{Demands, ObjectionCode, Opinion};
 use crate::peer::Peer;
 use crate::policy::{Diagnostic, Effect};
 use crate::time::Timestamp;
@@ -259,4 +260,29 @@ pub trait Authorizer: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`AuthorizerError`] where it cannot tell; the permit that asked does not hold.
     fn objects(&self, facts: &Facts<'_>) -> Result<bool, AuthorizerError>;
+
+    /// What it says in full: whether it objects, and if not, what has to be discharged beside what the rule obliges to. This is
+    /// what a decision asks; one that obliges to nothing need not write it.
+    ///
+    /// # Errors
+    /// As [`objects`](Self::objects).
+    fn opinion(&self, facts: &Facts<'_>) -> Result<Opinion, AuthorizerError> {
+        Ok(if self.objects(facts)? {
+            Opinion::objects()
+        } else {
+            Opinion::agrees()
+        })
+    }
+
+    /// Whether it may take so long that it must not be asked where other requests wait for it: an enforcement point that serves
+    /// many asks it on a bounded pool ([`FlowPermit::asks_heavy`](crate::FlowPermit::asks_heavy), T34).
+    fn is_heavy(&self) -> bool {
+        false
+    }
+
+    /// SHA-256 over all that it was made from and the document only names, such as the files of a program and its data. The
+    /// policy's revision covers it (T24).
+    fn digest(&self) -> Option<[u8; 32]> {
+        None
+    }
 }

@@ -15,6 +15,7 @@ mod id;
 pub mod json;
 mod leaf_digest;
 mod obligation;
+mod opinion;
 mod path;
 mod peer;
 pub mod policy;
