@@ -275,7 +275,7 @@ pub trait Authorizer: fmt::Debug + Send + Sync {
     }
 
     /// Whether it may take so long that it must not be asked where other requests wait for it: an enforcement point that serves
-    /// many asks it on a bounded pool ([`FlowPermit::asks_heavy`](crate::FlowPermit::asks_heavy), T34).
+    /// many asks it on a bounded pool ([`Engine::asks_heavy`](crate::Engine::asks_heavy), T34).
     fn is_heavy(&self) -> bool {
         false
     }

@@ -7,12 +7,30 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use crate::authorizer::{AuthorizerError, Demands};
+
+/// Most header fields that an action is logged with.
+pub(crate) const MAX_LOG_FIELDS: usize = 256;
+
+/// Header fields that carry credentials, which no log may hold (law 7).
+pub(crate) const CREDENTIALS: [&str; 4] = [
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "set-cookie",
+];
+
+/// Whether a header field's name is made of such bytes (RFC 9110 §5.1).
+pub(crate) fn is_field_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
 /// The obligations of a permit. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Obligations(Option<Arc<Obliged>>);
 
 /// What a permit obliges to.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Obliged {
     pub(crate) limit: Option<Arc<Limit>>,
     pub(crate) schema: Option<Arc<str>>,
@@ -33,6 +51,60 @@ impl Obligations {
         } else {
             Self(Some(Arc::new(obliged)))
         }
+    }
+
+    /// These and what an authorizer demands: nothing is taken away or made wider (law 4). `declared` finds a limit.
+    ///
+    /// # Errors
+    /// [`AuthorizerError`] where a demand cannot be added.
+    pub(crate) fn and(
+        &self,
+        demands: &Demands,
+        declared: impl Fn(&str) -> Option<Arc<Limit>>,
+    ) -> Result<Self, AuthorizerError> {
+        let fault = |what: &str| AuthorizerError(format!("the authorizer obliges to {what}"));
+        let mut all = self.0.as_deref().cloned().unwrap_or_default();
+        if let Some(name) = &demands.limit {
+            let limit = declared(name)
+                .ok_or_else(|| fault("a limit that the document does not declare"))?;
+            if all
+                .limit
+                .replace(Arc::clone(&limit))
+                .is_some_and(|before| before != limit)
+            {
+                return Err(fault("another limit than there is already"));
+            }
+        }
+        if let Some(schema) = &demands.schema {
+            if schema.is_empty() {
+                return Err(fault("a schema without a name"));
+            }
+            let before = all.schema.replace(Arc::clone(schema));
+            if before.is_some_and(|before| before != *schema) {
+                return Err(fault("another schema than there is already"));
+            }
+        }
+        if let Some(bytes) = demands.max_body {
+            all.max_body = Some(all.max_body.map_or(bytes, |before| before.min(bytes)));
+        }
+        if let Some(fields) = &demands.log {
+            let log = all.log.get_or_insert_default();
+            for field in fields {
+                if field.is_empty() || !field.bytes().all(is_lower_field_byte) {
+                    return Err(fault("a header field in the log that has no such name"));
+                }
+                if CREDENTIALS.contains(&&**field) {
+                    return Err(fault("a credential in the log"));
+                }
+                if !log.contains(field) {
+                    log.push(Arc::clone(field));
+                }
+                if log.len() > MAX_LOG_FIELDS {
+                    return Err(fault("too many header fields in the log"));
+                }
+            }
+        }
+        Ok(Self::new(all))
     }
 
     /// Whether there is none.
@@ -80,6 +152,11 @@ impl Obligations {
                 | bit(obliged.log.is_some(), ObligationKinds::LOG),
         )
     }
+}
+
+/// A header field's name as the log has it.
+fn is_lower_field_byte(byte: u8) -> bool {
+    is_field_byte(byte) && !byte.is_ascii_uppercase()
 }
 
 /// Kinds of obligation, such as those that an enforcement point can discharge. There is no *all*: a later version knows more,

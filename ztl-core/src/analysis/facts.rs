@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::authorizer::Reads;
 use crate::evidence::{Claims, Evidence, Headers, TrustScore};
+use crate::obligation::Obligations;
 use crate::policy::{Along, Given, Mfa, Policy, Require, TokenRequire};
 use crate::time::Timestamp;
 
@@ -119,6 +120,7 @@ impl MadeUp {
             along: &along,
             zone_trust: None,
             facts: &|_| {},
+            obligations: &Obligations::none(),
             now: Timestamp::EPOCH,
         };
         self.has(need.reads)

@@ -14,7 +14,7 @@ use crate::flow::{AnyFlow, Direction};
 use crate::id::SpiffeId;
 use crate::obligation::Obligations;
 use crate::peer::{Peer, Proof};
-use crate::policy::{Edge, Judgement, Policy, Revision};
+use crate::policy::{Edge, Judgement, Policy, Revision, Said};
 use crate::reason::{Reason, Stage, Verdict};
 use crate::time::Timestamp;
 use crate::zone::Zone;
@@ -125,7 +125,19 @@ impl<'a> Record<'a> {
     /// forbid forbade, for an error (rule 7).
     #[must_use]
     pub fn failure(&self) -> Option<&'a str> {
-        self.judged.failed.as_ref().map(|failed| &*failed.0)
+        match self.judged.said.as_deref() {
+            Some(Said::Failed(error)) => Some(&error.0),
+            _ => None,
+        }
+    }
+
+    /// Why the authorizer that the denial hangs on objects, in its own code, where it said so.
+    #[must_use]
+    pub fn objection(&self) -> Option<&'a str> {
+        match self.judged.said.as_deref() {
+            Some(Said::Objected(code)) => Some(code.as_str()),
+            _ => None,
+        }
     }
 
     /// Which end judged.
@@ -297,6 +309,12 @@ impl Record<'_> {
             out.push_str(",\"failed\":");
             text::quoted(out, failure);
         }
+        if let Some(code) = self.objection() {
+            text::plain(out, ",\"objection\":\"", code);
+        }
+        if let Some(obligations) = self.obligations().filter(|all| !all.is_empty()) {
+            write_obligations(out, obligations);
+        }
         if !self.shadow().is_empty() {
             self.write_shadow(out);
         }
@@ -340,6 +358,39 @@ fn write_masked(out: &mut String, masks: &Masks, field: Field, name: &str, value
         }
         Mask::Drop => {}
     }
+}
+
+/// What was obliged to, with the keys that it has in a document.
+fn write_obligations(out: &mut String, obligations: &Obligations) {
+    out.push_str(",\"obligations\":{");
+    let start = out.len();
+    let key = |out: &mut String, key: &str| {
+        out.push_str(if out.len() == start { "\"" } else { ",\"" });
+        out.push_str(key);
+        out.push_str("\":");
+    };
+    if let Some(limit) = obligations.limit() {
+        key(out, "limit");
+        text::quoted(out, &limit.name);
+    }
+    if let Some(schema) = obligations.schema() {
+        key(out, "schema");
+        text::quoted(out, schema);
+    }
+    if let Some(bytes) = obligations.max_body() {
+        key(out, "max_body");
+        text::number(out, bytes);
+    }
+    if let Some(fields) = obligations.log() {
+        key(out, "log");
+        out.push_str(if fields.is_empty() { "true" } else { "[" });
+        for (at, field) in fields.iter().enumerate() {
+            out.push_str(if at == 0 { "" } else { "," });
+            text::quoted(out, field);
+        }
+        out.push_str(if fields.is_empty() { "" } else { "]" });
+    }
+    out.push('}');
 }
 
 fn write_addr(out: &mut String, masks: &Masks, addr: IpAddr) {

@@ -7,7 +7,7 @@ use crate::action::Action;
 use crate::audit::About;
 use crate::decision::Denial;
 use crate::evidence::Evidence;
-use crate::flow::{ActionPermit, AnyFlow, FlowPermit, Permitted};
+use crate::flow::{ActionPermit, AnyFlow, Direction, FlowPermit, Permitted};
 use crate::obligation::Obligations;
 use crate::policy::{Edge, Policy};
 use crate::reason::{Reason, Stage};
@@ -138,10 +138,10 @@ impl Engine {
             epoch,
         } = judged;
         let flow = AnyFlow::Kept(&permit.0);
-        let (outcome, failed) = policy.judge_action(edge, flow, action, evidence, now);
+        let (outcome, said) = policy.judge_action(edge, flow, action, evidence, now);
         let shadow = policy.shadows(edge, flow, Some(action), evidence, now);
         let mut judged = policy.judged(outcome, shadow);
-        judged.failed = failed;
+        judged.said = said;
         // A permit with an obligation that nobody would discharge is none.
         let obligations = judged.obligations();
         if obligations.is_some_and(|obligations| !self.discharges(obligations)) {
@@ -169,6 +169,27 @@ impl Engine {
             obligations: judged.obligations().cloned().unwrap_or_default(),
             rule: (judged.rule).map_or_else(|| "".into(), |rule| Arc::clone(&rule.name)),
         })
+    }
+
+    /// Whether authorizing this action, or where none is given any action, could ask an authorizer that may take long
+    /// ([`Authorizer::is_heavy`](crate::authorizer::Authorizer::is_heavy)), so that it has to be done where nobody else waits
+    /// for it (T34). For a permit of an earlier policy: whether any rule of the one in force could. Egress asks none.
+    #[must_use]
+    pub fn asks_heavy(&self, permit: &FlowPermit, action: Option<&Action<'_>>) -> bool {
+        let Permitted {
+            in_force,
+            edge,
+            direction,
+            ..
+        } = &*permit.0;
+        if *direction == Direction::Egress {
+            false
+        } else if in_force.epoch == self.epoch() {
+            edge.could_ask_heavy()
+                && action.is_none_or(|action| in_force.policy.asks_heavy(edge, action))
+        } else {
+            self.policy().could_ask_heavy()
+        }
     }
 
     /// Whether an action permit was made by this engine under the policy in force, and has not expired.

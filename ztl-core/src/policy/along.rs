@@ -11,9 +11,10 @@ use std::borrow::Cow;
 use serde_json::Value;
 use smallvec::SmallVec;
 
-use crate::authorizer::AuthorizerError;
+use crate::authorizer::{AuthorizerError, Demands, ObjectionCode};
 use crate::evidence::{Claims, Evidence};
 use crate::id::{self, MAX_ID_BYTES, SpiffeId};
+use crate::obligation::Obligations;
 use crate::time::Timestamp;
 
 use super::Policy;
@@ -61,11 +62,22 @@ pub(crate) struct Along<'a> {
     evidence: Evidence<'a>,
     now: Timestamp,
     parties: OnceCell<Parties<'a>>,
-    failed: Cell<Failed>,
+    said: Cell<Aside>,
 }
 
-/// What a condition or an authorizer said where it could not tell.
-pub(crate) type Failed = Option<Box<AuthorizerError>>;
+/// What was said beside an outcome, if anything.
+pub(crate) type Aside = Option<Box<Said>>;
+
+/// What a condition or an authorizer said beside yes and no.
+#[derive(Clone, Debug)]
+pub(crate) enum Said {
+    /// It could not tell (rule 7).
+    Failed(AuthorizerError),
+    /// It objects, and says why.
+    Objected(ObjectionCode),
+    /// It agrees, and obliges to more: with this, what the rule obliges to.
+    Obliges(Obligations),
+}
 
 impl<'a> Along<'a> {
     pub(crate) const fn new(policy: &'a Policy, evidence: &Evidence<'a>, now: Timestamp) -> Self {
@@ -74,23 +86,46 @@ impl<'a> Along<'a> {
             evidence: *evidence,
             now,
             parties: OnceCell::new(),
-            failed: Cell::new(None),
+            said: Cell::new(None),
         }
     }
 
-    /// A condition or an authorizer could not tell. Kept until somebody takes it, who knows which rule asked.
-    pub(crate) fn failed(&self, error: AuthorizerError) {
-        self.failed.set(Some(Box::new(error)));
+    /// What a condition or an authorizer says. Kept until somebody takes it, who knows which rule asked.
+    pub(crate) fn say(&self, said: Said) {
+        self.said.set(Some(Box::new(said)));
     }
 
     /// What was taken, put back.
-    pub(crate) fn keep_failed(&self, failed: Failed) {
-        self.failed.set(failed);
+    pub(crate) fn keep_said(&self, said: Aside) {
+        self.said.set(said);
     }
 
-    /// What the one that was asked last and could not tell said.
-    pub(crate) fn take_failed(&self) -> Failed {
-        self.failed.take()
+    /// What was said last.
+    pub(crate) fn take_said(&self) -> Aside {
+        self.said.take()
+    }
+
+    /// An authorizer obliges to more than the rule, and than those that were asked before it.
+    ///
+    /// # Errors
+    /// [`AuthorizerError`] where that cannot be added.
+    pub(crate) fn oblige(
+        &self,
+        rule: &Obligations,
+        demands: &Demands,
+    ) -> Result<(), AuthorizerError> {
+        let before = self.take_said();
+        let all = match before.as_deref() {
+            Some(Said::Obliges(all)) => all,
+            _ => rule,
+        };
+        let declared = &self.policy.document().limits;
+        let all = all.and(demands, |name| {
+            let found = declared.iter().find(|decl| *decl.name.value == *name);
+            found.map(|decl| std::sync::Arc::clone(&decl.limit))
+        })?;
+        self.say(Said::Obliges(all));
+        Ok(())
     }
 
     pub(crate) fn parties(&self) -> &Parties<'a> {

@@ -9,7 +9,7 @@ use crate::flow::{AnyFlow, Direction};
 use crate::time::Timestamp;
 
 use super::Policy;
-use super::along::{Along, Failed};
+use super::along::{Along, Aside};
 use super::document::Effect;
 use super::edge::Edge;
 use super::index::{Kind, Line, Lines};
@@ -91,7 +91,7 @@ impl Asked<'_, '_> {
             return true;
         };
         let fires = |params: Params| {
-            self.given(&params, |given| {
+            self.given(rule, &params, |given| {
                 let asked = |facts: &Facts<'_>| condition.holds(facts);
                 reads_are_fresh(condition.reads(), given).is_err()
                     || with_facts(given, condition.reads(), asked) != Some(false)
@@ -171,19 +171,19 @@ impl Asked<'_, '_> {
         for pattern in core::iter::once(first).chain(naming) {
             let params = self.params(pattern);
             let held = self.requirements_hold(rule, &params);
-            let failed = self.along.take_failed();
             if held.is_ok() {
                 return Some(held);
             }
-            nearest = nearest.or(Some((held, failed)));
+            let said = self.along.take_said();
+            nearest = nearest.or(Some((held, said)));
         }
-        let (unmet, failed) = nearest?;
-        self.along.keep_failed(failed);
+        let (unmet, said) = nearest?;
+        self.along.keep_said(said);
         Some(unmet)
     }
 
     fn requirements_hold(&self, rule: &Rule, params: &Params) -> Result<Timestamp, Unmet> {
-        self.given(params, |given| {
+        self.given(rule, params, |given| {
             rule.require
                 .iter()
                 .try_fold(Timestamp::MAX, |until, requirement| {
@@ -195,26 +195,30 @@ impl Asked<'_, '_> {
     /// The first requirement of a permit that names the action that does not hold, and why: by the place of the requirement,
     /// and as the pattern that names the action first asks it. None where the permit holds.
     pub(super) fn first_unmet(&self, rule: &Rule) -> Option<(usize, Unmet)> {
-        let Err(_) = self.permit_holds(rule)? else {
+        let held = self.permit_holds(rule)?;
+        drop(self.along.take_said());
+        let Err(_) = held else {
             return None;
         };
         let mut patterns = rule.actions.iter();
         let naming = patterns.find(|pattern| pattern.permits(self.action))?;
-        self.given(&self.params(naming), |given| {
+        let unmet = self.given(rule, &self.params(naming), |given| {
             let checks = rule.require.iter().map(|one| one.check(given)).enumerate();
             let mut unmet = checks.filter_map(|(at, held)| Some((at, held.err()?)));
             unmet.next()
-        })
+        });
+        drop(self.along.take_said());
+        unmet
     }
 
-    /// What a condition or an authorizer of the rule says where it could not tell, as it is first asked.
-    pub(super) fn failure(&self, rule: &Rule) -> Failed {
-        self.along.take_failed();
+    /// What a condition or an authorizer of the rule says beside yes and no, as it is first asked.
+    pub(super) fn aside(&self, rule: &Rule) -> Aside {
+        self.along.take_said();
         match rule.effect {
             Effect::Forbid => drop(self.forbid_fires(rule)),
             Effect::Permit => drop(self.permit_holds(rule)),
         }
-        self.along.take_failed()
+        self.along.take_said()
     }
 
     fn params(&self, pattern: &ActionPattern) -> Params {
@@ -226,7 +230,7 @@ impl Asked<'_, '_> {
             .unwrap_or_default()
     }
 
-    fn given<T>(&self, params: &Params, judge: impl Fn(&Given<'_, '_>) -> T) -> T {
+    fn given<T>(&self, rule: &Rule, params: &Params, judge: impl Fn(&Given<'_, '_>) -> T) -> T {
         let zone = self
             .edge
             .zone
@@ -261,6 +265,7 @@ impl Asked<'_, '_> {
             along: self.along,
             zone_trust: zone.map(crate::zone::Zone::trust),
             facts: &facts,
+            obligations: &rule.obligations,
             now: self.now,
         })
     }

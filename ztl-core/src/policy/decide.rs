@@ -21,7 +21,7 @@ use crate::reason::{Reason, Stage, Verdict};
 use crate::time::Timestamp;
 
 use super::Policy;
-use super::along::{Along, Failed};
+use super::along::{Along, Aside, Said};
 use super::asked::Asked;
 use super::document::Effect;
 use super::edge::Edge;
@@ -40,8 +40,17 @@ pub(crate) struct Outcome {
     pub(crate) lack: Option<Lack>,
     /// Until when what the outcome rests on is good.
     pub(crate) until: Timestamp,
-    /// Whether the rule's obligations have to be discharged.
-    obliges: bool,
+    obliges: Obliges,
+}
+
+/// Whose obligations have to be discharged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Obliges {
+    Nobody,
+    /// The rule.
+    Rule,
+    /// The rule and its authorizers, as it was said beside.
+    Said,
 }
 
 impl Outcome {
@@ -52,7 +61,7 @@ impl Outcome {
             rule,
             lack: None,
             until: Timestamp::MAX,
-            obliges: false,
+            obliges: Obliges::Nobody,
         }
     }
 
@@ -66,7 +75,10 @@ impl Outcome {
         Self {
             until,
             // As requirements are: where the facts are, at the target.
-            obliges: direction == Direction::Ingress,
+            obliges: match direction {
+                Direction::Ingress => Obliges::Rule,
+                Direction::Egress => Obliges::Nobody,
+            },
             ..Self::new(Stage::Action, Reason::Permitted, Some(rule))
         }
     }
@@ -74,7 +86,7 @@ impl Outcome {
     /// The same question, denied for another reason than a rule gives.
     pub(crate) fn deny(&mut self, reason: Reason) {
         self.reason = reason;
-        self.obliges = false;
+        self.obliges = Obliges::Nobody;
     }
 
     pub(crate) fn verdict(&self) -> Verdict {
@@ -98,8 +110,8 @@ pub(crate) struct Judgement<'p> {
     pub(crate) rule: Option<&'p Rule>,
     /// None where no shadow rule could have said anything.
     pub(crate) shadow: Option<Box<Shadow>>,
-    /// What the condition or the authorizer that a denial hangs on said where it could not tell (rule 7).
-    pub(crate) failed: Failed,
+    /// What the condition or the authorizer that a denial hangs on said beside, or those of a permit.
+    pub(crate) said: Aside,
     /// What a denial hung on, where that is asked for.
     pub(crate) near: Option<(&'p Rule, Clause)>,
 }
@@ -112,8 +124,11 @@ impl Judgement<'_> {
     /// What the permit that decided obliges to.
     #[inline]
     pub(crate) fn obligations(&self) -> Option<&Obligations> {
-        let rule = self.rule.filter(|_| self.outcome.obliges);
-        rule.map(|rule| &rule.obligations)
+        match (self.outcome.obliges, self.said.as_deref()) {
+            (Obliges::Nobody, _) => None,
+            (Obliges::Said, Some(Said::Obliges(all))) => Some(all),
+            _ => self.rule.map(|rule| &rule.obligations),
+        }
     }
 
     /// The decision that it comes to, which takes along what shadow rules would have said.
@@ -207,13 +222,13 @@ pub(crate) fn judge<'p>(policy: &'p Policy, input: &Input<'_>, now: Timestamp) -
             None
         }
     };
-    let mut failed = None;
+    let mut said = None;
     if let (Some(action), true) = (action, outcome.is_permit()) {
-        (outcome, failed) = policy.judge_action(&edge, flow, action, &input.evidence, now);
+        (outcome, said) = policy.judge_action(&edge, flow, action, &input.evidence, now);
     }
     let shadow = policy.shadows(&edge, flow, action, &input.evidence, now);
     let mut judged = policy.judged(outcome, shadow);
-    judged.failed = failed;
+    judged.said = said;
     judged
 }
 
@@ -225,12 +240,12 @@ impl Policy {
             outcome,
             rule: outcome.rule.and_then(|index| self.rule(index)),
             shadow,
-            failed: None,
+            said: None,
             near: None,
         }
     }
 
-    /// Stage action, on an edge whose flow is permitted. With a denial goes what failed, where it hangs on that.
+    /// Stage action, on an edge whose flow is permitted, and what was said beside.
     #[inline(always)]
     pub(crate) fn judge_action(
         &self,
@@ -239,7 +254,7 @@ impl Policy {
         action: &Action<'_>,
         evidence: &Evidence<'_>,
         now: Timestamp,
-    ) -> (Outcome, Failed) {
+    ) -> (Outcome, Aside) {
         if let (true, None, Action::Request(resource)) = (edge.is_plain, evidence.forwarded, action)
             && !resource.canonical().is_escaped()
         {
@@ -261,7 +276,7 @@ impl Policy {
         action: &Action<'_>,
         evidence: &Evidence<'_>,
         now: Timestamp,
-    ) -> (Outcome, Failed) {
+    ) -> (Outcome, Aside) {
         let ingress = flow.direction() == Direction::Ingress;
         if ingress && !self.may_forward(edge, evidence) {
             let outcome = Outcome::new(Stage::Action, Reason::ForwardedUntrusted, None);
@@ -269,13 +284,13 @@ impl Policy {
         }
         let along = Along::new(self, evidence, now);
         let asked = Asked::new(self, edge, flow, action, evidence, &along, now);
-        if let Some((first, failed)) = edge
+        if let Some((first, said)) = edge
             .has_forbids
             .then(|| self.first_forbid(&asked))
             .flatten()
         {
             let outcome = Outcome::new(Stage::Action, Reason::Forbidden, Some(first));
-            return (outcome, failed);
+            return (outcome, said);
         }
         self.first_permit(&asked)
     }
@@ -296,53 +311,56 @@ impl Policy {
         first
     }
 
-    /// The first forbid in document order that covers the action, and what failed where it fires for that.
-    fn first_forbid(&self, asked: &Asked<'_, '_>) -> Option<(RuleIdx, Failed)> {
+    /// The first forbid in document order that covers the action, and what was said where it fires for that.
+    fn first_forbid(&self, asked: &Asked<'_, '_>) -> Option<(RuleIdx, Aside)> {
         let shares = asked.edge.shares.iter();
         let of_peer = shares.map(|share| self.index.lines(*share, Kind::Forbid));
         let of_others = asked.about_others(Kind::Forbid);
         let first = |lines: &[Line]| {
             let fires = lines.iter().find(|line| asked.line_fires(line));
-            fires.map(|line| (line.rule, asked.along.take_failed()))
+            fires.map(|line| (line.rule, asked.along.take_said()))
         };
         let each = of_peer.chain(of_others).filter_map(first);
         each.min_by_key(|(rule, _)| *rule)
     }
 
     /// The first permit in document order that holds, or the first that names the action and does not.
-    fn first_permit(&self, asked: &Asked<'_, '_>) -> (Outcome, Failed) {
-        let mut held: Option<(RuleIdx, Timestamp)> = None;
-        let mut nearest: Option<(RuleIdx, Unmet, Failed)> = None;
+    fn first_permit(&self, asked: &Asked<'_, '_>) -> (Outcome, Aside) {
+        let mut held: Option<(RuleIdx, Timestamp, Aside)> = None;
+        let mut nearest: Option<(RuleIdx, Unmet, Aside)> = None;
         for share in &asked.edge.shares {
             for line in self.index.lines(*share, Kind::Permit) {
-                if held.is_some_and(|(first, _)| first <= line.rule) {
+                if (held.as_ref()).is_some_and(|(first, ..)| *first <= line.rule) {
                     break;
                 }
                 let Some(told) = asked.line_holds(line) else {
                     continue;
                 };
-                let failed = asked.along.take_failed();
-                let is_nearer = |(first, _, _): &(RuleIdx, Unmet, Failed)| line.rule < *first;
+                let said = asked.along.take_said();
+                let is_nearer = |(first, _, _): &(RuleIdx, Unmet, Aside)| line.rule < *first;
                 match told {
-                    Ok(until) => held = Some((line.rule, until)),
+                    Ok(until) => held = Some((line.rule, until, said)),
                     Err(unmet) if nearest.as_ref().is_none_or(is_nearer) => {
-                        nearest = Some((line.rule, unmet, failed));
+                        nearest = Some((line.rule, unmet, said));
                     }
                     Err(_) => {}
                 }
             }
         }
         match (held, nearest) {
-            (Some((index, until)), _) => {
-                let outcome = Outcome::authorized(index, until, asked.flow.direction());
-                (outcome, None)
+            (Some((index, until, said)), _) => {
+                let mut outcome = Outcome::authorized(index, until, asked.flow.direction());
+                if said.is_some() {
+                    outcome.obliges = Obliges::Said;
+                }
+                (outcome, said)
             }
-            (None, Some((index, unmet, failed))) => {
+            (None, Some((index, unmet, said))) => {
                 let outcome = Outcome {
                     lack: Some(unmet.lack),
                     ..Outcome::new(Stage::Action, unmet.reason, Some(index))
                 };
-                (outcome, failed)
+                (outcome, said)
             }
             (None, None) => {
                 let outcome = Outcome::new(Stage::Action, Reason::NoActionPermitted, None);
@@ -380,7 +398,9 @@ impl Policy {
             (None, Effect::Permit) => Some(Verdict::Permit),
             (None, Effect::Forbid) => line.forbids_flow.then_some(Verdict::Deny),
             (Some(asked), Effect::Permit) => {
-                matches!(asked.line_holds(line), Some(Ok(_))).then_some(Verdict::Permit)
+                let holds = matches!(asked.line_holds(line), Some(Ok(_)));
+                asked.along.take_said();
+                holds.then_some(Verdict::Permit)
             }
             (Some(asked), Effect::Forbid) => asked.line_fires(line).then_some(Verdict::Deny),
         };

@@ -157,6 +157,9 @@ pub struct AuthorizerDecl {
     pub kind: Spanned<Arc<str>>,
     /// All other keys, which only that kind knows.
     pub settings: serde_json::Map<String, serde_json::Value>,
+    /// SHA-256 over what it was made from and the document only names, once it is made
+    /// ([`Authorizer::digest`](crate::authorizer::Authorizer::digest)).
+    pub made_from: Option<[u8; 32]>,
 }
 
 /// What a rule does when it matches.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::action::Action;
 use crate::authorizer::Reads;
 use crate::flow::{Direction, Flow};
 use crate::id::SpiffeId;
@@ -13,7 +14,7 @@ use crate::zone::ZoneIdx;
 use super::Policy;
 use super::decide::Outcome;
 use super::index::{Kind, Line, Shares};
-use super::rule::{Caller, Place, RuleIdx};
+use super::rule::{Caller, Place, Rule, RuleIdx};
 use super::workload::{Workload, WorkloadIdx};
 
 /// What speaks of one flow, and the facts that its rules share.
@@ -35,6 +36,7 @@ pub(crate) struct Edge {
     pub(super) is_plain: bool,
     reads_token: bool,
     reads: Reads,
+    asks_heavy: bool,
 }
 
 impl Edge {
@@ -56,6 +58,13 @@ impl Edge {
     /// Which evidence beside a token any rule about the target could read.
     pub(crate) const fn reads(&self) -> Reads {
         self.reads
+    }
+
+    /// Whether any rule about the target could ask an authorizer that may take long.
+    pub(crate) const fn could_ask_heavy(&self) -> bool {
+        self.asks_heavy
+    }
+
     }
 }
 
@@ -179,9 +188,30 @@ impl Policy {
         edge.has_forbids = brief.has_forbids;
         edge.has_shadow = brief.has_shadow;
         edge.reads = brief.reads;
+        edge.asks_heavy = brief.asks_heavy;
         edge.is_plain = brief.is_plain
             || !brief.has_forbids && (edge.shares.iter()).all(|share| self.index.is_plain(*share));
         edge.reads_token = brief.reads_token && self.could_read_token(edge, flow);
+    }
+
+    /// Whether any rule could ask an authorizer that may take long.
+    pub(crate) fn could_ask_heavy(&self) -> bool {
+        self.rules().any(Rule::asks_heavy)
+    }
+
+    /// Whether judging an action on the edge could ask an authorizer that may take long (T34).
+    pub(crate) fn asks_heavy(&self, edge: &Edge, action: &Action<'_>) -> bool {
+        let asks = |line: &Line| {
+            let rule = (self.rule(line.rule)).filter(|_| line.covers_port(edge.port));
+            rule.is_some_and(|rule| {
+                rule.asks_heavy() && rule.actions.iter().any(|pattern| pattern.permits(action))
+            })
+        };
+        let mut lines = edge.shares.iter().flat_map(|share| {
+            let of = |kind| self.index.lines(*share, kind).iter();
+            of(Kind::Permit).chain(of(Kind::Shadow))
+        });
+        lines.any(asks)
     }
 
     /// Whether a rule of the edge reads a token, or a forbid of the target speaks of somebody who could come along in one.

@@ -50,7 +50,7 @@ pub use read::Format;
 pub use template::Template;
 pub use workload::Workload;
 
-pub(crate) use along::Along;
+pub(crate) use along::{Along, Said};
 pub(crate) use decide::{Judgement, Outcome, judge};
 pub(crate) use edge::Edge;
 pub(crate) use explain::explain_as;
@@ -67,7 +67,8 @@ use crate::texts::{self, Texts};
 use crate::trust::Scorer;
 use crate::zone::ZoneMap;
 
-/// Which document decided: SHA-256 over its canonical form, the same for TOML and JSON with the same content.
+/// Which document decided: SHA-256 over its canonical form, the same for TOML and JSON with the same content. That of a
+/// [`Policy`] covers what the document names as well: what its authorizers were made from (T24).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Revision([u8; 32]);
 

@@ -2,14 +2,15 @@
 
 use serde_json::Value;
 
-use crate::authorizer::{AuthorizerError, Facts, Reads};
+use crate::authorizer::{AuthorizerError, Facts, Opinion, Reads};
 use crate::clause::Clause;
 use crate::decision::Lack;
 use crate::evidence::{Attributes, Claims, Evidence, OBSERVATION_SKEW, TrustScore};
+use crate::obligation::Obligations;
 use crate::reason::Reason;
 use crate::time::Timestamp;
 
-use super::along::Along;
+use super::along::{Along, Said};
 use super::document::Mfa;
 use super::rule::{Named, Requirement, TokenClause};
 
@@ -36,6 +37,8 @@ pub(crate) struct Given<'a, 'e> {
     /// The trust of the arrival's zone.
     pub(crate) zone_trust: Option<u8>,
     pub(crate) facts: &'a Lend<'a>,
+    /// What the rule that requires obliges to, which an authorizer can add to.
+    pub(crate) obligations: &'a Obligations,
     pub(crate) now: Timestamp,
 }
 
@@ -81,10 +84,25 @@ impl Requirement {
             }
             Self::Authorizer(authorizer) => {
                 let until = reads_are_fresh(authorizer.reads(), given)?;
-                match with_facts(given, authorizer.reads(), |facts| authorizer.objects(facts)) {
-                    Some(false) => Ok(until),
-                    Some(true) => Err(Unmet::new(Reason::Objected, Lack::Authorizer)),
-                    None => Err(Unmet::new(Reason::AuthorizerFailed, Lack::Authorizer)),
+                let unmet = |reason| Err(Unmet::new(reason, Lack::Authorizer));
+                match with_facts(given, authorizer.reads(), |facts| authorizer.opinion(facts)) {
+                    Some(Opinion::Agrees(demands)) if demands.is_empty() => Ok(until),
+                    Some(Opinion::Agrees(demands)) => {
+                        match given.along.oblige(given.obligations, &demands) {
+                            Ok(()) => Ok(until),
+                            Err(error) => {
+                                given.along.say(Said::Failed(error));
+                                unmet(Reason::AuthorizerFailed)
+                            }
+                        }
+                    }
+                    Some(Opinion::Objects(code)) => {
+                        given
+                            .along
+                            .keep_said(code.map(|code| Box::new(Said::Objected(code))));
+                        unmet(Reason::Objected)
+                    }
+                    None => unmet(Reason::AuthorizerFailed),
                 }
             }
         }
@@ -116,15 +134,15 @@ impl Requirement {
 }
 
 /// Hands to `ask` what it says that it reads, and returns its answer: none where it could not tell, which is kept then.
-pub(crate) fn with_facts(
+pub(crate) fn with_facts<T>(
     given: &Given<'_, '_>,
     reads: Reads,
-    ask: impl Fn(&Facts<'_>) -> Result<bool, AuthorizerError>,
-) -> Option<bool> {
+    ask: impl Fn(&Facts<'_>) -> Result<T, AuthorizerError>,
+) -> Option<T> {
     let mut answer = None;
     (given.facts)(&mut |facts| match ask(&reads.mask(facts)) {
         Ok(told) => answer = Some(told),
-        Err(error) => given.along.failed(error),
+        Err(error) => given.along.say(Said::Failed(error)),
     });
     answer
 }

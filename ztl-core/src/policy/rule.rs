@@ -56,6 +56,12 @@ impl Rule {
         self.require.iter().any(asks)
     }
 
+    /// Whether judging it could ask an authorizer that may take long (T34).
+    pub(crate) fn asks_heavy(&self) -> bool {
+        let is_heavy = |one: &Requirement| matches!(one, Requirement::Authorizer(authorizer) if authorizer.is_heavy());
+        self.mode != Mode::Off && self.require.iter().any(is_heavy)
+    }
+
     /// Whether judging it could read a token.
     pub(crate) fn reads_token(&self) -> bool {
         self.mode != Mode::Off

@@ -4,7 +4,7 @@ use super::*;
 use core::time::Duration;
 use ztl_core::audit::MemorySink;
 use ztl_core::policy::decision_json;
-use ztl_core::{Action, Arrival, Engine, Evidence, Flow, LimitBy, ObligationKinds};
+use ztl_core::{Action, Arrival, Decision, Engine, Evidence, Flow, LimitBy, ObligationKinds};
 
 fn obliged(oblige: Value) -> Policy {
     let mut rule = router_reads();
@@ -203,4 +203,63 @@ fn t24_every_section_is_in_the_revision() {
         *changed.pointer_mut(at).expect(at) = value;
         assert_ne!(revision(changed), base, "{at}");
     }
+}
+
+/// The permit of every test here, asked with these authorizers.
+fn asked(oblige: Value, authorizers: Value) -> Decision {
+    let mut rule = json!({ "name": "router-reads", "from": "router", "to": "gateway", "actions": ["any"], "require": { "authorizer": authorizers } });
+    if !oblige.is_null() {
+        rule["oblige"] = oblige;
+    }
+    let mut whole = document(&[rule], &[]);
+    whole["limits"]["fast"] = json!({ "requests": 1000, "per": "1m" });
+    ask().ask(&load(&whole))
+}
+
+#[test]
+fn law_4_an_authorizer_obliges_to_more_and_takes_nothing_away() {
+    let obliged = |oblige: Value, authorizers: Value| {
+        let decision = asked(oblige, authorizers);
+        assert_eq!(decision.verdict, Verdict::Permit, "{decision:?}");
+        let json: Value = serde_json::from_str(&decision_json(&decision)).expect("JSON");
+        json["obligations"].clone()
+    };
+    let careful = json!({ "max_body": 32768, "log": ["x-tenant", "x-more"] });
+    assert_eq!(obliged(Value::Null, json!("careful")), careful);
+    // The smaller of the two, whichever says it, and every field once.
+    let wider = json!({ "max_body": "64KiB", "log": ["x-own", "x-tenant"] });
+    let both = json!({ "max_body": 32768, "log": ["x-own", "x-tenant", "x-more"] });
+    assert_eq!(obliged(wider, json!("careful")), both);
+    let narrower = json!({ "max_body": 7, "log": true });
+    let both = json!({ "max_body": 7, "log": ["x-tenant", "x-more"] });
+    assert_eq!(obliged(narrower, json!("careful")), both);
+    let slow = json!({ "limit": "slow" });
+    assert_eq!(obliged(Value::Null, json!("limiting")), slow);
+    assert_eq!(obliged(slow.clone(), json!(["limiting", "limiting"])), slow);
+    let all = json!({ "limit": "slow", "schema": "other.json", "max_body": 32768, "log": ["x-tenant", "x-more"] });
+    let three = json!(["shaping", "agreeable", "limiting", "careful"]);
+    assert_eq!(obliged(Value::Null, three), all);
+    assert_eq!(obliged(Value::Null, json!("agreeable")), Value::Null);
+}
+
+#[test]
+fn rule_7_what_an_authorizer_cannot_add_denies() {
+    for (oblige, authorizers) in [
+        (Value::Null, json!("lost")),
+        (Value::Null, json!("nosy")),
+        (json!({ "schema": "infer.json" }), json!("shaping")),
+        (json!({ "limit": "fast" }), json!("limiting")),
+        (Value::Null, json!(["careful", "nosy"])),
+    ] {
+        let decision = asked(oblige.clone(), authorizers.clone());
+        assert_eq!(
+            (decision.reason, decision.lack),
+            (Reason::AuthorizerFailed, Some(Lack::Authorizer)),
+            "{oblige} {authorizers}"
+        );
+        assert!(decision.obligations.is_empty());
+    }
+    let objected = asked(Value::Null, json!(["careful", "objector"]));
+    assert_eq!(objected.reason, Reason::Objected);
+    assert!(objected.obligations.is_empty());
 }

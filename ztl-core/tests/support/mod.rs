@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use ztl_core::authorizer::{
     Authorizer, AuthorizerError, AuthorizerFactory, Condition, ConditionCompiler, ConditionError,
-    Facts, Reads, Setting,
+    Demands, Facts, Opinion, Reads, Setting,
 };
 use ztl_core::policy::{Effect, Format, Input, Loader, Policy, decide};
 use ztl_core::{

@@ -69,6 +69,11 @@ fn require() -> impl Strategy<Value = Value> {
         json!({ "when": "name-is-admin" }),
         json!({ "authorizer": ["agreeable", "configured"] }),
         json!({ "authorizer": "objector" }),
+        json!({ "authorizer": ["careful", "limiting"] }),
+        json!({ "authorizer": ["shaping", "careful", "objector"] }),
+        json!({ "authorizer": "shaping" }),
+        json!({ "authorizer": ["limiting", "nosy"] }),
+        json!({ "authorizer": "lost" }),
     ])
 }
 

@@ -11,6 +11,21 @@ pub(crate) fn loader() -> Loader {
             Arc::new(Fixed(Err(AuthorizerError("broken".into())))),
         )
         .with_authorizer("agreeable", Arc::new(Fixed(Ok(false))))
+        .with_authorizer(
+            "careful",
+            obliging(
+                Demands::none()
+                    .with_max_body(32768)
+                    .with_log(["x-tenant", "x-more"]),
+            ),
+        )
+        .with_authorizer("limiting", obliging(Demands::none().with_limit("slow")))
+        .with_authorizer(
+            "shaping",
+            obliging(Demands::none().with_schema("other.json").with_log([])),
+        )
+        .with_authorizer("nosy", obliging(Demands::none().with_log(["cookie"])))
+        .with_authorizer("lost", obliging(Demands::none().with_limit("nowhere")))
         .authorizer_kind("fixed", Arc::new(FixedKind))
 }
 
@@ -85,6 +100,28 @@ impl Authorizer for Fixed {
 
     fn objects(&self, _: &Facts<'_>) -> Result<bool, AuthorizerError> {
         self.0.clone()
+    }
+}
+
+/// An authorizer that agrees and obliges to more.
+#[derive(Debug)]
+struct Obliging(Demands);
+
+fn obliging(demands: Demands) -> Arc<dyn Authorizer> {
+    Arc::new(Obliging(demands))
+}
+
+impl Authorizer for Obliging {
+    fn reads(&self) -> Reads {
+        Reads::nothing()
+    }
+
+    fn objects(&self, _: &Facts<'_>) -> Result<bool, AuthorizerError> {
+        Ok(false)
+    }
+
+    fn opinion(&self, _: &Facts<'_>) -> Result<Opinion, AuthorizerError> {
+        Ok(Opinion::Agrees(self.0.clone()))
     }
 }
 

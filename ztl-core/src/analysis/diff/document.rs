@@ -413,7 +413,12 @@ fn limits(document: &Document) -> Parts {
 fn authorizers(document: &Document) -> Parts {
     let part = |one: &AuthorizerDecl| {
         let settings = Value::Object(one.settings.clone());
-        let text = format!("kind {} with {settings}", one.kind.value);
+        let mut text = format!("kind {} with {settings}", one.kind.value);
+        if let Some(digest) = &one.made_from {
+            text.push_str(", made from ");
+            // Writing to a `String` cannot fail.
+            let _ = crate::hex::write(digest, &mut text);
+        }
         (Arc::clone(&one.name.value), text)
     };
     document.authorizers.iter().map(part).collect()

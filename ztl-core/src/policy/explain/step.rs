@@ -5,6 +5,7 @@ use crate::decision::Decision;
 use crate::flow::Direction;
 use crate::peer::{Peer, Proof};
 use crate::policy::decide::Input;
+use crate::policy::query::obligations_json;
 use crate::policy::{Policy, Workload};
 use crate::reason::{Reason, Stage, Verdict};
 use crate::time::Timestamp;
@@ -24,7 +25,7 @@ pub(super) fn steps(
     let all = [
         (Stage::Identity, asked.identity()),
         (Stage::Flow, asked.flow()),
-        (Stage::Action, asked.action()),
+        (Stage::Action, asked.action(decision)),
     ];
     let reached = all
         .into_iter()
@@ -96,7 +97,7 @@ impl Asked<'_> {
         facts
     }
 
-    fn action(&self) -> Facts {
+    fn action(&self, decision: &Decision) -> Facts {
         let mut facts = Vec::new();
         match &self.input.action {
             None => {}
@@ -119,6 +120,10 @@ impl Asked<'_> {
         let score = score.map_or_else(|| "none".to_owned(), |score| score.value().to_string());
         facts.push(("trust_score", score));
         facts.extend(evidence.forwarded.map(|id| ("forwarded", id.to_string())));
+        if !decision.obligations.is_empty() {
+            let all = obligations_json(&decision.obligations).to_string();
+            facts.push(("oblige", cut(&all)));
+        }
         facts
     }
 

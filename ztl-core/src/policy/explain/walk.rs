@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::clause::Clause;
 use crate::decision::Decision;
+use crate::policy::Said;
 use crate::policy::document::{PortRange, RuleDecl, Span};
 use crate::policy::pattern::ActionPattern;
 use crate::policy::rule::Rule;
@@ -187,20 +188,26 @@ impl Words<'_, '_, '_> {
                 clause: failed.map_or_else(|| requirement.clause(), |unmet| unmet.lack.into()),
                 held: failed.is_none(),
                 expected,
-                got: match failed.filter(|unmet| unmet.reason == Reason::AuthorizerFailed) {
-                    Some(_) => self.failure().unwrap_or_default(),
-                    None => self.scene.got(requirement),
-                },
+                got: (failed.and_then(|unmet| self.said(unmet.reason)))
+                    .unwrap_or_else(|| self.scene.got(requirement)),
                 span,
             }
         });
         words.collect()
     }
 
-    /// What a condition or an authorizer of the rule says where it could not tell.
-    fn failure(&self) -> Option<String> {
-        let failure = self.scene.asked()?.failure(self.rule)?;
-        Some(cut(&failure.0))
+    /// What a condition or an authorizer of the rule says where it could not tell, or objects and says why.
+    fn said(&self, reason: Reason) -> Option<String> {
+        if !matches!(reason, Reason::AuthorizerFailed | Reason::Objected) {
+            return None;
+        }
+        let said = self.scene.asked().and_then(|asked| asked.aside(self.rule));
+        match (reason, said.as_deref()) {
+            (Reason::AuthorizerFailed, Some(Said::Failed(failure))) => Some(cut(&failure.0)),
+            (Reason::AuthorizerFailed, _) => Some(String::new()),
+            (_, Some(Said::Objected(code))) => Some(format!("objects: {}", code.as_str())),
+            _ => None,
+        }
     }
 
     /// A forbid that fires because its condition could not tell (rule 7).
@@ -211,7 +218,9 @@ impl Words<'_, '_, '_> {
             clause: Clause::When,
             held: true,
             expected: cut(&when.value),
-            got: self.failure()?,
+            got: self
+                .said(Reason::AuthorizerFailed)
+                .filter(|said| !said.is_empty())?,
             span: Some(when.span),
         })
     }

@@ -81,6 +81,7 @@ pub(crate) struct Brief {
     pub(crate) reads_token: bool,
     /// Evidence beside a token.
     pub(crate) reads: Reads,
+    pub(crate) asks_heavy: bool,
     /// Whether there is no enforced rule but plain permits.
     pub(crate) is_plain: bool,
 }
@@ -138,6 +139,7 @@ impl Index {
                 }
                 drafts.brief.reads_token |= rule.reads_token() || rule.forbids_parties();
                 drafts.brief.reads = drafts.brief.reads.and(rule.reads());
+                drafts.brief.asks_heavy |= rule.asks_heavy();
                 if rule.from.len() > FEW {
                     let list = lists
                         .entry(entry.rule)

@@ -45,7 +45,7 @@ pub fn decision_json(decision: &Decision) -> String {
 }
 
 /// The obligations, each under the key that it has in a document.
-fn obligations_json(obligations: &Obligations) -> Value {
+pub(crate) fn obligations_json(obligations: &Obligations) -> Value {
     let log = obligations.log().map(|fields| match fields {
         [] => Value::Bool(true),
         fields => fields.iter().map(|field| Value::from(&**field)).collect(),

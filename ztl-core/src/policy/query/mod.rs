@@ -12,6 +12,7 @@ use core::fmt;
 use serde_json::{Map, Value};
 
 pub use answer::decision_json;
+pub(crate) use answer::obligations_json;
 pub use error::QueryError;
 use fields::Fields;
 pub use record::Recorded;

@@ -6,7 +6,7 @@ use super::rule::RULE_KEYS;
 use super::table::{Place, Reader};
 use super::unit::{size, time};
 use super::{name, place, require, value};
-use crate::obligation::{Limit, LimitBy};
+use crate::obligation::{CREDENTIALS, Limit, LimitBy};
 use crate::policy::diagnostic::{Report, quoted};
 use crate::policy::document::{LimitDecl, Oblige};
 use crate::policy::limits::{MAX_ENTRIES, MAX_LIMITS};
@@ -19,14 +19,6 @@ const BY: [(&str, LimitBy); 3] = [
     ("peer", LimitBy::Peer),
     ("subject", LimitBy::Subject),
     ("address", LimitBy::Address),
-];
-
-/// Header fields that carry credentials, which no log may hold (law 7).
-const SECRET: [&str; 4] = [
-    "authorization",
-    "cookie",
-    "proxy-authorization",
-    "set-cookie",
 ];
 
 const LANDED: &str =
@@ -71,7 +63,7 @@ fn field(key: &str, node: &Node, report: &mut Report) -> Option<Arc<str>> {
     if !require::check_field_name(name, node.span, report) {
         return None;
     }
-    if SECRET.contains(&name) {
+    if CREDENTIALS.contains(&name) {
         let message = format!("{} is a credential", quoted(name));
         report.error_with_help(node.span, message, "no log holds one; name other fields");
         return None;

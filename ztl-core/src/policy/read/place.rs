@@ -70,6 +70,7 @@ pub(super) fn authorizers(root: &mut Reader<'_, '_>) -> Vec<AuthorizerDecl> {
             name: name?,
             kind: kind?,
             settings,
+            made_from: None,
         })
     })
 }

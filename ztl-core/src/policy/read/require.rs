@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::rule::RULE_KEYS;
 use super::table::{Place, Reader};
 use super::{name, value};
+use crate::obligation::is_field_byte;
 use crate::policy::diagnostic::{Report, quoted};
 pub(super) use crate::policy::document::Require;
 use crate::policy::document::{HeaderRequire, Mfa, Span, Spanned, TokenRequire};
@@ -178,8 +179,7 @@ fn headers(key: &str, node: &Node, report: &mut Report) -> Option<Vec<HeaderRequ
 
 /// Whether a text is a header field's name, in lower case. RFC 9110 §5.1: it is a token.
 pub(super) fn check_field_name(name: &str, span: Span, report: &mut Report) -> bool {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if !name.bytes().all(token) {
+    if !name.bytes().all(is_field_byte) {
         let message = format!("{} is no header field's name (RFC 9110 §5.1)", quoted(name));
         report.error(span, message);
     } else if name.bytes().any(|byte| byte.is_ascii_uppercase()) {

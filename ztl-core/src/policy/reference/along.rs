@@ -7,7 +7,6 @@ use serde_json::Value;
 use crate::decision::Lack;
 use crate::flow::Direction;
 use crate::id::SpiffeId;
-use crate::obligation::{Obligations, Obliged};
 use crate::peer::Proof;
 use crate::policy::document::{Effect, Principal, RuleDecl, Subject};
 use crate::reason::Reason;
@@ -139,28 +138,6 @@ impl Asked<'_> {
             }
         }
         Ok(())
-    }
-
-    /// What the rule of this name obliges to (§11).
-    pub(super) fn obligations(&self, rule: Option<&Arc<str>>) -> Obligations {
-        let rules = &self.document.rules;
-        let Some(rule) = rules.iter().find(|decl| Some(&decl.name.value) == rule) else {
-            return Obligations::none();
-        };
-        let oblige = &rule.oblige;
-        let limit = oblige.limit.as_ref().and_then(|name| {
-            let limits = &self.document.limits;
-            limits.iter().find(|limit| limit.name.value == name.value)
-        });
-        Obligations::new(Obliged {
-            limit: limit.map(|decl| Arc::clone(&decl.limit)),
-            schema: oblige
-                .schema
-                .as_ref()
-                .map(|schema| Arc::clone(&schema.value)),
-            max_body: oblige.max_body.map(|bytes| bytes.value),
-            log: oblige.log.clone(),
-        })
     }
 
     fn is_any(&self, named: &[Subject], party: &Party, unknown: bool) -> bool {

@@ -7,6 +7,7 @@
 
 mod actions;
 mod along;
+mod oblige;
 mod require;
 
 use core::net::IpAddr;
@@ -52,6 +53,8 @@ fn forbids_flow(rule: &RuleDecl) -> bool {
 
 /// Stage, reason, rule and lack of an outcome.
 type Outcome = (Stage, Reason, Option<Arc<str>>, Option<Lack>);
+/// An outcome, and what a permit of an action obliges to.
+type Judged = (Outcome, Option<Obligations>);
 
 struct Asked<'a> {
     document: &'a Document,
@@ -72,8 +75,8 @@ struct Ends<'a> {
 
 impl<'a> Asked<'a> {
     fn decide(&self) -> Decision {
-        let (outcome, shadow) = match self.ends() {
-            Err((stage, reason)) => ((stage, reason, None, None), Vec::new()),
+        let ((outcome, obliged), shadow) = match self.ends() {
+            Err((stage, reason)) => (((stage, reason, None, None), None), Vec::new()),
             Ok(ends) => self.judge(&ends),
         };
         let (stage, reason, rule, lack) = outcome;
@@ -82,12 +85,7 @@ impl<'a> Asked<'a> {
         } else {
             Verdict::Deny
         };
-        let judged = verdict == Verdict::Permit && stage == Stage::Action;
-        let obligations = if judged && self.input.flow.direction == Direction::Ingress {
-            self.obligations(rule.as_ref())
-        } else {
-            Obligations::none()
-        };
+        let obligations = obliged.unwrap_or_default();
         Decision {
             verdict,
             stage,
@@ -163,7 +161,7 @@ impl<'a> Asked<'a> {
     }
 
     /// Stages two and three, and what rules in shadow would say (§5.1, §10).
-    fn judge(&self, ends: &Ends<'_>) -> (Outcome, Vec<ShadowOutcome>) {
+    fn judge(&self, ends: &Ends<'_>) -> (Judged, Vec<ShadowOutcome>) {
         let enforced: Vec<_> = self.covering(ends, Mode::Enforce).collect();
         let mut outcome = self.flow(ends, &enforced);
         let mut shadowed: Vec<_> = self.covering(ends, Mode::Shadow).collect();
@@ -178,8 +176,9 @@ impl<'a> Asked<'a> {
                 None
             }
         };
+        let mut obliged = None;
         if let (Some(action), Reason::Permitted) = (action, outcome.1) {
-            outcome = self.action(ends, &enforced, action);
+            (outcome, obliged) = self.action(ends, &enforced, action);
         }
         shadowed
             .retain(|rule| self.speaks(ends, rule) || action.is_some() && self.forbids_along(rule));
@@ -187,7 +186,7 @@ impl<'a> Asked<'a> {
             let would = match (rule.effect, action) {
                 (Effect::Permit, None) => Some(Verdict::Permit),
                 (Effect::Permit, Some(action)) => {
-                    matches!(self.permit(ends, rule, action), Some(Ok(())))
+                    matches!(self.permit(ends, rule, action), Some(Ok(_)))
                         .then_some(Verdict::Permit)
                 }
                 (Effect::Forbid, None) => forbids_flow(rule).then_some(Verdict::Deny),
@@ -200,7 +199,7 @@ impl<'a> Asked<'a> {
                 would,
             })
         });
-        (outcome, shadow.collect())
+        ((outcome, obliged), shadow.collect())
     }
 
     /// Stage two (§4).
@@ -231,19 +230,18 @@ impl<'a> Asked<'a> {
     }
 
     /// Stage three (§5).
-    fn action(&self, ends: &Ends<'_>, rules: &[&RuleDecl], action: &Action<'_>) -> Outcome {
+    fn action(&self, ends: &Ends<'_>, rules: &[&RuleDecl], action: &Action<'_>) -> Judged {
         if self.forwards_untrusted(ends) {
-            return (Stage::Action, Reason::ForwardedUntrusted, None, None);
+            return (
+                (Stage::Action, Reason::ForwardedUntrusted, None, None),
+                None,
+            );
         }
         for rule in rules.iter().filter(|rule| rule.effect == Effect::Forbid) {
             let speaks = self.speaks(ends, rule) || self.forbids_along(rule);
             if speaks && self.forbid(ends, rule, action) {
-                return (
-                    Stage::Action,
-                    Reason::Forbidden,
-                    Some(Arc::clone(&rule.name.value)),
-                    None,
-                );
+                let rule = Some(Arc::clone(&rule.name.value));
+                return ((Stage::Action, Reason::Forbidden, rule, None), None);
             }
         }
         let mut nearest = (Stage::Action, Reason::NoActionPermitted, None, None);
@@ -251,14 +249,19 @@ impl<'a> Asked<'a> {
         for rule in rules.iter().filter(permits) {
             let name = Some(Arc::clone(&rule.name.value));
             match self.permit(ends, rule, action) {
-                Some(Ok(())) => return (Stage::Action, Reason::Permitted, name, None),
+                Some(Ok(obliged)) => {
+                    return (
+                        (Stage::Action, Reason::Permitted, name, None),
+                        Some(obliged),
+                    );
+                }
                 Some(Err((reason, lack))) if nearest.2.is_none() => {
                     nearest = (Stage::Action, reason, name, Some(lack))
                 }
                 _ => {}
             }
         }
-        nearest
+        (nearest, None)
     }
 
     /// Whether a forbid that speaks of these ends forbids the action (§6).
@@ -297,13 +300,14 @@ impl<'a> Asked<'a> {
             })
     }
 
-    /// Whether a permit that speaks of these ends names the action, and if so, the first requirement that does not hold (§7.1–4).
+    /// Whether a permit that speaks of these ends names the action, and if so, what it obliges to (§11) or the first requirement
+    /// that does not hold (§7.1–4).
     fn permit(
         &self,
         ends: &Ends<'_>,
         rule: &RuleDecl,
         action: &Action<'_>,
-    ) -> Option<Result<(), (Reason, Lack)>> {
+    ) -> Option<Result<Obligations, (Reason, Lack)>> {
         let mut nearest = None;
         for pattern in &rule.actions {
             let text = pattern.value.to_string();
@@ -315,7 +319,7 @@ impl<'a> Asked<'a> {
                 continue;
             }
             if self.input.flow.direction == Direction::Egress {
-                return Some(Ok(()));
+                return Some(Ok(Obligations::none()));
             }
             let path = action.resource().map(Resource::path);
             let params = pattern
@@ -326,7 +330,7 @@ impl<'a> Asked<'a> {
             let holds = self.parties(rule);
             match holds.and_then(|()| self.require(ends, rule, action, &params.unwrap_or_default()))
             {
-                Ok(()) => return Some(Ok(())),
+                Ok(obliged) => return Some(Ok(obliged)),
                 unmet => nearest = nearest.or(Some(unmet)),
             }
         }

@@ -5,23 +5,24 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::action::Action;
-use crate::authorizer::{Authorizer, Facts, Reads};
+use crate::authorizer::{Authorizer, Facts, Opinion, Reads};
 use crate::decision::Lack;
 use crate::evidence::{Attributes, Claims, OBSERVATION_SKEW, TrustScore};
+use crate::obligation::Obligations;
 use crate::policy::document::{Mfa, RuleDecl, TokenRequire};
 use crate::reason::Reason;
 
 use super::{Asked, Ends};
 
 impl Asked<'_> {
-    /// What `[permit.require]` asks for, in its order (§7.3, §7.5–11).
+    /// What `[permit.require]` asks for, in its order (§7.3, §7.5–11). Where all of it holds, what is obliged to (§11).
     pub(super) fn require(
         &self,
         ends: &Ends<'_>,
         rule: &RuleDecl,
         action: &Action<'_>,
         params: &[(Arc<str>, String)],
-    ) -> Result<(), (Reason, Lack)> {
+    ) -> Result<Obligations, (Reason, Lack)> {
         let require = &rule.require;
         let unmet = |holds: bool, lack| {
             if holds {
@@ -76,20 +77,20 @@ impl Asked<'_> {
         {
             return Err((Reason::Objected, Lack::Condition));
         }
+        let mut obliged = self.obligations(rule);
         for name in &require.authorizer {
             let failed = (Reason::AuthorizerFailed, Lack::Authorizer);
             let authorizer = self.authorizer(&name.value).ok_or(failed)?;
             self.fresh(authorizer.reads())?;
-            if self
-                .with_facts(ends, action, params, |facts| {
-                    authorizer.objects(&authorizer.reads().mask(facts))
-                })
-                .map_err(|_| failed)?
-            {
-                return Err((Reason::Objected, Lack::Authorizer));
+            let opinion = self.with_facts(ends, action, params, |facts| {
+                authorizer.opinion(&authorizer.reads().mask(facts))
+            });
+            match opinion.map_err(|_| failed)? {
+                Opinion::Objects(_) => return Err((Reason::Objected, Lack::Authorizer)),
+                Opinion::Agrees(more) => obliged = self.obliged(&obliged, &more).ok_or(failed)?,
             }
         }
-        Ok(())
+        Ok(obliged)
     }
 
     /// The authorizer of this name: registered, or built as the document says.

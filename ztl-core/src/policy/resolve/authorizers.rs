@@ -1,12 +1,39 @@
 //! `[authorizers.NAME]`: built once, by the kind that is registered for them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::authorizer::Authorizer;
+use crate::policy::Revision;
 use crate::policy::diagnostic::{Report, suggest};
 use crate::policy::document::Document;
 use crate::policy::load::Loader;
+
+/// The revision of a document whose rules can ask these: over it and over all that they were made from (T24). Where they were
+/// made from nothing but the document it is that of the document.
+pub(super) fn revision(
+    document: Revision,
+    authorizers: &HashMap<Box<str>, Arc<dyn Authorizer>>,
+) -> Revision {
+    let made = authorizers.iter();
+    let made = made.filter_map(|(name, authorizer)| Some((name, authorizer.digest()?)));
+    let made: BTreeMap<_, _> = made.collect();
+    if made.is_empty() {
+        return document;
+    }
+    let mut hash = Sha256::new();
+    hash.update(b"ztl policy with artefacts\n");
+    hash.update(document.as_bytes());
+    for (name, digest) in made {
+        // A name has no line end.
+        hash.update(name.as_bytes());
+        hash.update(b"\n");
+        hash.update(digest);
+    }
+    Revision(hash.finalize().into())
+}
 
 /// Every authorizer that rules can name: those of the document and those that are registered by name. One whose kind is not
 /// registered refuses the document, whether or not a rule names it.

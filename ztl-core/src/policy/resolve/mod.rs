@@ -27,14 +27,24 @@ use super::rule::{RuleIdx, TargetRule};
 use super::workload::WorkloadIdx;
 
 /// Makes a policy of a document, or says what is wrong with it.
-pub(super) fn resolve(loader: &Loader, document: Document, report: &mut Report) -> Option<Policy> {
+pub(super) fn resolve(
+    loader: &Loader,
+    mut document: Document,
+    report: &mut Report,
+) -> Option<Policy> {
+    let authorizers = authorizers::authorizers(&document, loader, report);
+    document.revision = authorizers::revision(document.revision, &authorizers);
+    for decl in &mut document.authorizers {
+        let made = authorizers.get(&*decl.name.value);
+        decl.made_from = made.and_then(|authorizer| authorizer.digest());
+    }
     let zones = zone_map(&document, report);
     let mut names = Names {
         document: &document,
         zones: HashMap::new(),
         by_name: HashMap::default(),
         by_id: HashMap::default(),
-        authorizers: authorizers::authorizers(&document, loader, report),
+        authorizers,
         labels: names::labels(&document),
     };
     for (index, zone) in document.zones.iter().enumerate() {
