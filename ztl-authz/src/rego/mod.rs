@@ -16,11 +16,21 @@
 //! field.
 
 pub mod answer;
+mod artefacts;
 mod authorizer;
 mod engine;
 mod error;
 pub mod input;
+#[cfg(feature = "rego")]
+mod interpreter;
+mod kind;
+mod settings;
 
+pub use artefacts::{Artefacts, Folder, MAX_ARTEFACT_BYTES};
 pub use authorizer::RegoAuthorizer;
 pub use engine::RegoEngine;
 pub use error::RegoError;
+#[cfg(feature = "rego")]
+pub use interpreter::{Interpreter, InterpreterError, MAX_CHAIN, MAX_RANGE, Refused};
+pub use kind::{EngineBuilder, Material, RegoKind};
+pub use settings::{DEFAULT_TIMEOUT, MAX_TIMEOUT, Settings};

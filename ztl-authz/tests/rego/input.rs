@@ -93,10 +93,10 @@ fn a_caller_that_is_no_workload_and_other_kinds_of_action() {
     assert_eq!(stranger["attributes"]["source"], source);
     assert_eq!(stranger["params"], json!({ "path": "a/b" }));
 
-    let chat = json!({ "method": "GET", "path": "/chat", "upgrade": "websocket" });
+    let chat = json!({ "method": "GET", "path": "/chat", "headers": { "upgrade": "websocket" } });
     let chat = input(Reads::nothing(), chat);
     assert_eq!(chat["attributes"]["request"]["kind"], "websocket");
-    let other = json!({ "method": "GET", "path": "/chat", "upgrade": "x" });
+    let other = json!({ "method": "GET", "path": "/chat", "headers": { "upgrade": "x" } });
     let other = input(Reads::nothing(), other);
     assert_eq!(other["attributes"]["request"]["kind"], "upgrade");
     assert_eq!(other["attributes"]["request"]["http"]["upgrade"], "x");

@@ -4,6 +4,9 @@
 
 mod authorizer;
 mod input;
+mod interpreter;
+mod kind;
+mod vm;
 
 use std::sync::{Arc, Mutex};
 
@@ -104,4 +107,16 @@ fn decide(policy: &Policy, more: Value) -> Decision {
     }
     let query = Query::from_json(&query.to_string()).expect("a query");
     query.decide(policy, NOW).expect("a decision")
+}
+
+/// The router, as if a verifier had proved it.
+#[expect(clippy::disallowed_methods, reason = "a test vouches for its own peer")]
+fn peer() -> ztl_core::Peer {
+    let proof = ztl_core::Proof::X509 {
+        id: ztl_core::SpiffeId::parse("spiffe://prod.example/router").expect("an id"),
+        leaf_sha256: [0; 32].into(),
+        serial: Box::default(),
+        not_after: Timestamp::MAX,
+    };
+    ztl_core::Peer::assertion(proof, "test")
 }

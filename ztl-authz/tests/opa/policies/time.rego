@@ -1,0 +1,14 @@
+# Business hours, by the time of the decision.
+# entrypoint: hours/allow
+package hours
+
+import rego.v1
+
+default allow := false
+
+allow if {
+	[hour, _, _] := time.clock(input.now)
+	hour >= 8
+	hour < 18
+	not time.weekday(input.now) in {"Saturday", "Sunday"}
+}

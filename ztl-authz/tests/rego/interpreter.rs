@@ -1,0 +1,261 @@
+//! Policies by the interpreter: what it reads, what it refuses, what it bounds.
+
+use std::time::{Duration, Instant};
+
+use ztl_authz::rego::{Interpreter, InterpreterError, MAX_CHAIN, RegoEngine};
+
+use super::*;
+
+const TIMEOUT: Duration = Duration::from_millis(100);
+
+fn compile(source: &str, entrypoint: &str) -> Result<Interpreter, InterpreterError> {
+    Interpreter::compile([("policy.rego", source)], json!({}), entrypoint, TIMEOUT)
+}
+
+fn ask(body: &str, input: Value) -> Result<Option<Value>, RegoError> {
+    let source = format!("package p\nimport rego.v1\n{body}");
+    let policy = compile(&source, "p/x").unwrap_or_else(|error| panic!("{error}"));
+    policy.evaluate(&input.to_string())
+}
+
+fn refused(body: &str) -> String {
+    let source = format!("package p\n{body}");
+    match compile(&source, "p/x") {
+        Ok(_) => panic!("{body} is read"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn an_entrypoint_is_a_rule_by_its_path() {
+    let source = "package a.b\nx := 1\nf(y) := y";
+    for path in ["a/b/x", "a.b.x", "data.a.b.x", "data/a/b/x"] {
+        let policy = compile(source, path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert_eq!(policy.evaluate("{}"), Ok(Some(json!(1))), "{path}");
+    }
+    let dashed = compile("package a[\"b-c\"]\nx := 1", "a/b-c/x").expect("a policy");
+    assert_eq!(dashed.evaluate("{}"), Ok(Some(json!(1))));
+    for (path, why) in [
+        ("x", "names no rule"),
+        ("", "names no rule"),
+        ("a/b", "is no rule of the policy"),
+        ("a/b/y", "is no rule of the policy"),
+        ("a//x", "has a part that is no name"),
+        ("a/b/x\"]", "has a part that is no name"),
+    ] {
+        let error = compile(source, path).expect_err(path).to_string();
+        assert!(error.contains(why), "{path}: {error}");
+    }
+}
+
+#[test]
+fn an_error_has_file_line_and_column() {
+    let error = refused("x if {\n  input.a = \n}");
+    assert!(error.starts_with("policy.rego:3:11: expecting"), "{error}");
+    let error = refused("x if y.z(1)");
+    assert!(
+        error.starts_with("policy.rego:2:6: the builtin `y.z` is not there"),
+        "{error}"
+    );
+}
+
+#[test]
+fn rule_7_what_reaches_beyond_the_decision_refuses_the_policy() {
+    for (call, why) in [
+        (
+            "http.send({\"method\": \"GET\", \"url\": \"x\"})",
+            "reaches the network",
+        ),
+        ("opa.runtime()", "shows the environment"),
+        ("rand.intn(\"a\", 5)", "is random"),
+        ("uuid.rfc4122(\"a\")", "is random"),
+        ("net.lookup_ip_addr(\"localhost\")", "reaches the network"),
+        ("net.cidr_expand(\"10.0.0.0/8\")", "can make much of little"),
+        ("io.jwt.decode(\"x\")", "is not there"),
+    ] {
+        let name = call.split('(').next().expect("a name");
+        for body in [
+            format!("x := {call}"),
+            format!("x if not {call}"),
+            format!("x := [y | y := {call}]"),
+            format!("x if every y in [1] {{ {call} == y }}"),
+            format!("x := {{\"a\": {{1 | {call}}}}}"),
+            format!("f(y) := {call}\nx := 1"),
+            format!("x := 1 if false else := {call}"),
+        ] {
+            let error = refused(&body);
+            let wanted = format!("the builtin `{name}` {why}");
+            assert!(error.contains(&wanted), "{body}: {error}");
+        }
+    }
+    let with = refused("x := y if y := count([1]) with count as rand.intn");
+    assert!(with.contains("the builtin `rand.intn` is random"), "{with}");
+}
+
+#[test]
+fn the_clock_is_that_of_the_decision() {
+    let asked = ask(
+        "x := time.now_ns()",
+        json!({ "now": 1_795_339_815_250_000_000_u64 }),
+    );
+    assert_eq!(asked, Ok(Some(json!(1_795_339_815_250_000_000_u64))));
+    let year = ask(
+        "x := time.date(time.now_ns())[0]",
+        json!({ "now": 1_795_339_815_250_000_000_u64 }),
+    );
+    assert_eq!(year, Ok(Some(json!(2026))));
+}
+
+#[test]
+fn rule_7_builtins_that_fail_fail_the_policy() {
+    for body in [
+        "x if not to_number(input.a)",
+        "x := true if { not json.unmarshal(input.a) }",
+        "default x := true\nx := false if to_number(input.a) == 1",
+        "x := numbers.range(0, 1000000000000)",
+        "x := 1 / 0",
+    ] {
+        let asked = ask(body, json!({ "a": "secret" }));
+        let Err(RegoError::Trapped(why)) = &asked else {
+            panic!("{body}: {asked:?}");
+        };
+        assert!(why.starts_with("an expression at policy.rego:"), "{why}");
+        assert!(!why.contains("secret"), "{why}");
+    }
+    assert_eq!(
+        ask("x := numbers.range(3, 1)", json!({})),
+        Ok(Some(json!([3, 2, 1])))
+    );
+    let steps = ask("x := numbers.range_step(0, 5, 2)", json!({}));
+    assert_eq!(steps, Ok(Some(json!([0, 2, 4]))));
+}
+
+#[test]
+fn rule_15_a_policy_that_loops_ends_within_its_bound() {
+    for body in [
+        "x if { some a in numbers.range(0, 9999); some b in numbers.range(0, 9999); a + b < 0 }",
+        "x := count([1 | some a in numbers.range(0, 9999); some b in numbers.range(0, 9999); a != b])",
+        "x if every a in numbers.range(0, 9999) { every b in numbers.range(0, 9999) { a + b >= 0 } }",
+        "f(n) := count([1 | some a in numbers.range(0, 9999); a < n])\nx := sum([f(n) | some n in numbers.range(0, 9999)])",
+        "x if not deep\ndeep if { some a in numbers.range(0, 9999); some b in numbers.range(0, 9999); a + b < 0 }",
+    ] {
+        let started = Instant::now();
+        assert_eq!(ask(body, json!({})), Err(RegoError::Timeout), "{body}");
+        assert!(started.elapsed() < TIMEOUT * 20, "{body}");
+    }
+}
+
+#[test]
+fn rule_15_what_calls_itself_is_refused() {
+    for body in [
+        "f(n) := f(n + 1)\nx := f(0)",
+        "f(n) := g(n)\ng(n) := data.p.f(n)\nx := f(0)",
+        "f(n) := y if { y := count([n]) with count as f }\nx := f(0)",
+    ] {
+        let error = refused(body);
+        assert!(error.contains("` calls itself"), "{error}");
+    }
+    let rules = ask("x if y\ny if z\nz if x", json!({}));
+    assert!(matches!(rules, Err(RegoError::Trapped(_))), "{rules:?}");
+}
+
+/// A chain of the longest that is read, on a stack that is smaller than any that a service has.
+#[test]
+fn rule_15_a_chain_ends_before_the_stack() {
+    let chain = |length: usize| {
+        let links = (1..length).map(|n| {
+            format!(
+                "f{n}(a) := y if {{ z := [v | v := f{}(a)]; y := z[0] }}\n",
+                n + 1
+            )
+        });
+        let links: String = links.collect();
+        format!("package p\nx := f1(1)\n{links}f{length}(a) := a\n")
+    };
+    let error = compile(&chain(MAX_CHAIN), "p/x").expect_err("too long");
+    assert!(error.to_string().contains("call one another"), "{error}");
+    let rules: String = (0..MAX_CHAIN)
+        .map(|n| format!("r{n} := r{}\n", n + 1))
+        .collect();
+    let error = compile(&format!("package p\n{rules}r{MAX_CHAIN} := 1\n"), "p/r0");
+    assert!(error.is_err());
+    let longest = compile(&chain(MAX_CHAIN - 1), "p/x").expect("a policy");
+    let small = std::thread::Builder::new().stack_size(2 * 1024 * 1024);
+    let asked = small
+        .spawn(move || longest.evaluate("{}"))
+        .expect("a thread");
+    assert_eq!(asked.join().expect("an answer"), Ok(Some(json!(1))));
+}
+
+/// What is short and shared is long when it is written out.
+#[test]
+fn rule_15_an_answer_is_bounded() {
+    let doubled: String = (1..30)
+        .map(|n| format!("x{n} := [x{}, x{}]\n", n - 1, n - 1))
+        .collect();
+    let asked = ask(&format!("x0 := [1]\n{doubled}x := x29"), json!({}));
+    assert_eq!(
+        asked,
+        Err(RegoError::Answer("it has too many parts".into()))
+    );
+}
+
+#[test]
+fn values_become_json() {
+    let body = "x := {\"set\": {2, 1}, \"list\": [null, true, \"é\"], \"n\": [1, 1.5, -7]}";
+    let all = json!({ "set": [1, 2], "list": [null, true, "é"], "n": [1, 1.5, -7] });
+    assert_eq!(ask(body, json!({})), Ok(Some(all)));
+    assert_eq!(ask("x if input.nothing", json!({})), Ok(None));
+    let keyed = ask("x := {1: 2}", json!({}));
+    assert_eq!(
+        keyed,
+        Err(RegoError::Answer("it has a member without a name".into()))
+    );
+}
+
+#[test]
+fn data_is_an_object_and_is_read() {
+    let compile = |data: Value| {
+        Interpreter::compile(
+            [("p.rego", "package p\nx if input.m in data.models")],
+            data,
+            "p/x",
+            TIMEOUT,
+        )
+    };
+    let policy = compile(json!({ "models": ["llama"] })).expect("a policy");
+    assert_eq!(policy.evaluate(r#"{"m":"llama"}"#), Ok(Some(json!(true))));
+    assert_eq!(policy.evaluate(r#"{"m":"gpt"}"#), Ok(None));
+    let error = compile(json!([])).expect_err("a list").to_string();
+    assert_eq!(error, "the data: it is no object");
+}
+
+#[test]
+fn input_that_is_too_long_or_no_json_is_an_error() {
+    let policy = compile("package p\nx := true", "p/x").expect("a policy");
+    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(300_000));
+    assert_eq!(
+        policy.evaluate(&long),
+        Err(RegoError::Input { bytes: long.len() })
+    );
+    assert!(matches!(policy.evaluate("{"), Err(RegoError::Trapped(_))));
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(matches!(policy.evaluate(&deep), Err(RegoError::Trapped(_))));
+}
+
+#[test]
+fn one_policy_is_asked_by_several_threads() {
+    let policy = compile("package p\nx := input.n * 2", "p/x").expect("a policy");
+    std::thread::scope(|scope| {
+        for thread in 0..4_u64 {
+            let policy = &policy;
+            scope.spawn(move || {
+                for n in 0..50 {
+                    let n = thread * 1000 + n;
+                    let input = json!({ "n": n }).to_string();
+                    assert_eq!(policy.evaluate(&input), Ok(Some(json!(n * 2))));
+                }
+            });
+        }
+    });
+}
