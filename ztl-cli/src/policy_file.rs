@@ -47,7 +47,7 @@ impl PolicyFile {
             true => Format::Json,
             false => Format::of_path(path),
         };
-        let policy = loader()
+        let policy = loader(path)
             .source(&name)
             .load(&text, format)
             .map_err(|error| Failure::Policy(Refusal::Load(error)))?;
@@ -60,9 +60,23 @@ impl PolicyFile {
     }
 }
 
-/// Loads with all that a service could have registered for what a policy may ask.
-fn loader() -> Loader {
+/// Loads with all that a service could have registered for what a policy may ask. Files that the document names lie beside it.
+#[cfg_attr(
+    not(feature = "rego"),
+    expect(
+        unused_variables,
+        reason = "only a policy in Rego is a file of its own"
+    )
+)]
+fn loader(path: &Path) -> Loader {
     let loader = Loader::new();
+    #[cfg(feature = "rego")]
+    let loader = {
+        use ztl_authz::rego::{Folder, RegoKind};
+        let folder = Folder::new(path.parent().unwrap_or(Path::new("")));
+        let kind = RegoKind::interpreter(std::sync::Arc::new(folder));
+        loader.authorizer_kind("rego", std::sync::Arc::new(kind))
+    };
     #[cfg(feature = "cel")]
     let loader = loader.with_conditions(std::sync::Arc::new(ztl_authz::cel::Cel::new()));
     loader

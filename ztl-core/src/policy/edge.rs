@@ -64,8 +64,6 @@ impl Edge {
     pub(crate) const fn could_ask_heavy(&self) -> bool {
         self.asks_heavy
     }
-
-    }
 }
 
 impl Policy {

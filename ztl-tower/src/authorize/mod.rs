@@ -6,8 +6,11 @@
 //! 3. What no rule permits: 403 with the decision id and nothing else; 401 where a rule asks for a token and there is none.
 //! 4. A request that was judged already passes, unless method, target, upgrade or credential were rewritten since: then
 //!    `not_judged`. On another flow, or after something was withdrawn, it is judged anew.
+//! 5. What could ask an authorizer that may take long (a policy in Rego) is judged on threads of its own: those who wait for it
+//!    have a share each, and where there is no place the answer is 503 (T34).
 
 mod layer;
+mod pool;
 mod response;
 mod service;
 
@@ -15,4 +18,5 @@ pub use layer::AuthorizeLayer;
 pub use response::{Refused, ResponseBody};
 pub use service::{Authorize, ResponseFuture};
 
+pub(crate) use pool::Pool as JudgingPool;
 pub(crate) use response::Credential;

@@ -58,9 +58,19 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
 pub struct Refused {
     pub(crate) denial: Denial,
     pub(crate) detail: Option<String>,
+    /// Nobody was free to judge it: it may be asked again.
+    pub(crate) overloaded: bool,
 }
 
 impl Refused {
+    pub(crate) const fn new(denial: Denial, detail: Option<String>) -> Self {
+        Self {
+            denial,
+            detail,
+            overloaded: false,
+        }
+    }
+
     /// The denial.
     #[must_use]
     pub const fn denial(&self) -> &Denial {
@@ -108,13 +118,17 @@ pub(crate) fn refusal<B>(
     credential: Credential,
     dress: Dress,
 ) -> Response<ResponseBody<B>> {
-    let (status, grpc_status, challenge) = answer(&refused.denial, credential);
+    let (status, grpc_status, challenge) = if refused.overloaded {
+        (StatusCode::SERVICE_UNAVAILABLE, "14", None)
+    } else {
+        answer(&refused.denial, credential)
+    };
     let retry_after = match credential {
         // RFC 9110 §10.2.3: whole seconds.
         Credential::Unchecked(wait) if status == StatusCode::TOO_MANY_REQUESTS => {
             Some(wait.as_millis().div_ceil(1000).max(1))
         }
-        _ => None,
+        _ => refused.overloaded.then_some(1),
     };
     let id = refused.denial.id();
     let mut response = if dress == Dress::Grpc {

@@ -3,10 +3,12 @@
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::request::Parts;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
+use tokio::sync::oneshot;
 use tower_service::Service;
 use ztl_core::{
     ActionPermit, Claims, DecisionId, Direction, Evidence, Flow, FlowPermit, Reason, Stage,
@@ -34,18 +36,16 @@ impl<S> Authorize<S> {
 
     /// The answer to a request whose connection is no longer permitted.
     #[cfg(feature = "serve")]
-    pub(crate) fn refuse<B, F, R>(
+    pub(crate) fn refuse<B, R>(
         denial: ztl_core::Denial,
         request: Request<B>,
-    ) -> ResponseFuture<F, R> {
+    ) -> ResponseFuture<S, B, R>
+    where
+        S: Service<Request<B>>,
+    {
         let (parts, _) = request.into_parts();
-        let refused = Refused {
-            denial,
-            detail: None,
-        };
-        ResponseFuture::Refusal {
-            response: Some(refusal(refused, Credential::Absent, dress(&parts))),
-        }
+        let refused = Refused::new(denial, None);
+        ResponseFuture::refusal(refused, Credential::Absent, dress(&parts))
     }
 
     /// The service inside.
@@ -61,11 +61,11 @@ impl<S> Authorize<S> {
 
 impl<S, B, R> Service<Request<B>> for Authorize<S>
 where
-    S: Service<Request<B>, Response = Response<R>>,
+    S: Service<Request<B>, Response = Response<R>> + Clone,
 {
     type Response = Response<ResponseBody<R>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, R>;
+    type Future = ResponseFuture<S, B, R>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -73,49 +73,203 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
+        if is_heavy(&self.guard, &parts) {
+            let clone = self.inner.clone();
+            // The one that is ready is called.
+            let inner = core::mem::replace(&mut self.inner, clone);
+            return self.judge_apart(parts, body, inner);
+        }
         match judge(&self.guard, &mut parts) {
-            Ok(()) => ResponseFuture::Service {
-                future: self.inner.call(Request::from_parts(parts, body)),
+            Ok(()) => ResponseFuture {
+                state: State::Service {
+                    future: self.inner.call(Request::from_parts(parts, body)),
+                },
             },
             Err((refused, credential)) => {
-                let response = refusal(*refused, credential, dress(&parts));
-                ResponseFuture::Refusal {
-                    response: Some(response),
-                }
+                ResponseFuture::refusal(*refused, credential, dress(&parts))
             }
         }
+    }
+}
+
+impl<S> Authorize<S> {
+    /// Judges on threads that are there for it, and calls the service afterwards.
+    fn judge_apart<B, R>(&self, parts: Parts, body: B, inner: S) -> ResponseFuture<S, B, R>
+    where
+        S: Service<Request<B>, Response = Response<R>>,
+    {
+        let (dress, caller) = (dress(&parts), caller(&self.guard, &parts));
+        let (tell, told) = oneshot::channel();
+        // Where there is no place for them they are needed here.
+        let unjudged = Arc::new(Mutex::new(Some(parts)));
+        let taken = Arc::clone(&unjudged);
+        let take = |parts: &Mutex<Option<Parts>>| {
+            parts.lock().unwrap_or_else(PoisonError::into_inner).take()
+        };
+        let guard = self.guard.clone();
+        let runs = self.guard.judging().run(&caller, move || {
+            // Whoever gave up waiting gets no judgement made for them.
+            let parts = (!tell.is_closed()).then(|| take(&taken)).flatten();
+            if let Some(mut parts) = parts {
+                let judged = judge(&guard, &mut parts);
+                let _ = tell.send(Told { parts, judged });
+            }
+        });
+        if runs {
+            let guard = self.guard.clone();
+            let waiting = Some(Waiting { inner, body, guard });
+            return ResponseFuture {
+                state: State::Judging {
+                    told,
+                    waiting,
+                    dress,
+                },
+            };
+        }
+        let parts = take(&unjudged).unwrap_or_else(|| Request::new(()).into_parts().0);
+        let (mut refused, credential) = plain(&self.guard, &parts, Reason::AuthorizerFailed, None);
+        refused.overloaded = true;
+        ResponseFuture::refusal(*refused, credential, dress)
     }
 }
 
 pin_project! {
     /// The answer of the inner service, or a refusal.
+    pub struct ResponseFuture<S, B, R>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        state: State<S, B, R>,
+    }
+}
+
+pin_project! {
     #[project = Projected]
-    #[derive(Debug)]
-    #[expect(missing_docs, reason = "the two cases say what they are")]
-    #[non_exhaustive]
-    pub enum ResponseFuture<F, R> {
-        Service { #[pin] future: F },
+    enum State<S, B, R>
+    where
+        S: Service<Request<B>>,
+    {
+        Judging { told: oneshot::Receiver<Told>, waiting: Option<Waiting<S, B>>, dress: Dress },
+        Service { #[pin] future: S::Future },
         Refusal { response: Option<Response<ResponseBody<R>>> },
     }
 }
 
-impl<F, R, E> Future for ResponseFuture<F, R>
+/// What the judgement of a request came to, and the request itself.
+struct Told {
+    parts: Parts,
+    judged: Result<(), Refusal>,
+}
+
+/// What a permitted request goes on with.
+struct Waiting<S, B> {
+    inner: S,
+    body: B,
+    guard: Guard,
+}
+
+impl<S: Service<Request<B>>, B, R> State<S, B, R> {
+    fn refusal(refused: Refused, credential: Credential, dress: Dress) -> Self {
+        Self::Refusal {
+            response: Some(refusal(refused, credential, dress)),
+        }
+    }
+}
+
+impl<S: Service<Request<B>>, B, R> ResponseFuture<S, B, R> {
+    fn refusal(refused: Refused, credential: Credential, dress: Dress) -> Self {
+        let state = State::refusal(refused, credential, dress);
+        Self { state }
+    }
+}
+
+impl<S: Service<Request<B>>, B, R> core::fmt::Debug for ResponseFuture<S, B, R> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match &self.state {
+            State::Judging { .. } => "Judging",
+            State::Service { .. } => "Service",
+            State::Refusal { .. } => "Refusal",
+        })
+    }
+}
+
+impl<S, B, R> Future for ResponseFuture<S, B, R>
 where
-    F: Future<Output = Result<Response<R>, E>>,
+    S: Service<Request<B>, Response = Response<R>>,
 {
-    type Output = Result<Response<ResponseBody<R>>, E>;
+    type Output = Result<Response<ResponseBody<R>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            Projected::Service { future } => {
-                let response = ready!(future.poll(cx))?;
-                Poll::Ready(Ok(response.map(|body| ResponseBody::Service { body })))
-            }
-            // A future is not polled again once it is ready.
-            Projected::Refusal { response } => response
-                .take()
-                .map_or(Poll::Pending, |response| Poll::Ready(Ok(response))),
+        let mut state = self.project().state;
+        loop {
+            let next = match state.as_mut().project() {
+                Projected::Judging {
+                    told,
+                    waiting,
+                    dress,
+                } => {
+                    let told = ready!(Pin::new(told).poll(cx));
+                    let Some(Waiting {
+                        mut inner,
+                        body,
+                        guard,
+                    }) = waiting.take()
+                    else {
+                        return Poll::Pending;
+                    };
+                    match told {
+                        Ok(Told {
+                            parts,
+                            judged: Ok(()),
+                        }) => State::Service {
+                            future: inner.call(Request::from_parts(parts, body)),
+                        },
+                        Ok(Told {
+                            judged: Err((refused, credential)),
+                            ..
+                        }) => State::refusal(*refused, credential, *dress),
+                        // The judgement ended without an answer.
+                        Err(_) => {
+                            let parts = Request::new(()).into_parts().0;
+                            let (refused, credential) =
+                                plain(&guard, &parts, Reason::NotJudged, None);
+                            State::refusal(*refused, credential, *dress)
+                        }
+                    }
+                }
+                Projected::Service { future } => {
+                    let response = ready!(future.poll(cx))?;
+                    return Poll::Ready(Ok(response.map(|body| ResponseBody::Service { body })));
+                }
+                // A future is not polled again once it is ready.
+                Projected::Refusal { response } => {
+                    return (response.take())
+                        .map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
+                }
+            };
+            state.set(next);
         }
+    }
+}
+
+/// Whether judging a request could take so long that nobody must wait for it.
+fn is_heavy(guard: &Guard, parts: &Parts) -> bool {
+    let engine = guard.engine();
+    flow_of(guard, parts).is_some_and(|flow| {
+        // T34: the name only where a rule of the flow could ask.
+        engine.asks_heavy(flow, None)
+            && name::action(parts).is_ok_and(|action| engine.asks_heavy(flow, Some(&action)))
+    })
+}
+
+/// Whose share of the judgements a request counts against.
+fn caller(guard: &Guard, parts: &Parts) -> String {
+    let flow = flow_of(guard, parts);
+    match flow.map(|flow| (flow.peer(), flow.arrival().addr())) {
+        Some((Some(peer), _)) => peer.id().to_string(),
+        Some((None, Some(addr))) => addr.to_string(),
+        _ => String::new(),
     }
 }
 
@@ -179,16 +333,13 @@ fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
         };
         let flow = renewed.map_err(|denial| {
             let detail = None;
-            (Box::new(Refused { denial, detail }), Credential::Absent)
+            (Box::new(Refused::new(denial, detail)), Credential::Absent)
         })?;
         // T34: the cheap question before the dear one.
         let action = name::action(parts).map_err(|ambiguity| {
             let denial = engine.refuse_on(&flow, None, Reason::PathAmbiguous, now);
             (
-                Box::new(Refused {
-                    denial,
-                    detail: Some(ambiguity.to_string()),
-                }),
+                Box::new(Refused::new(denial, Some(ambiguity.to_string()))),
                 Credential::Absent,
             )
         })?;
@@ -211,7 +362,7 @@ fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
             Ok(permit) => permit,
             Err(denial) => {
                 let detail = token.detail;
-                return Err((Box::new(Refused { denial, detail }), token.credential));
+                return Err((Box::new(Refused::new(denial, detail)), token.credential));
             }
         };
         if engine.epoch() == epoch {
@@ -268,7 +419,7 @@ fn plain(guard: &Guard, parts: &Parts, reason: Reason, detail: Option<String>) -
             )
         }
     };
-    (Box::new(Refused { denial, detail }), Credential::Absent)
+    (Box::new(Refused::new(denial, detail)), Credential::Absent)
 }
 
 /// The caller's token, where a rule of this flow could read it (T34).

@@ -376,6 +376,7 @@ impl GuardBuilder {
             registry: Registry::default(),
             shutdown: watch::Sender::new(false),
             swapping: Mutex::default(),
+            judging: crate::authorize::JudgingPool::default(),
             #[cfg(feature = "client")]
             pool: crate::egress::Pool::default(),
             #[cfg(feature = "federation")]

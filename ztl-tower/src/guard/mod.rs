@@ -82,6 +82,7 @@ pub(crate) struct Inner {
     registry: Registry,
     shutdown: watch::Sender<bool>,
     swapping: Mutex<()>,
+    judging: crate::authorize::JudgingPool,
     #[cfg(feature = "client")]
     pool: crate::egress::Pool,
     #[cfg(feature = "federation")]
@@ -171,6 +172,11 @@ impl Guard {
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.0.engine
+    }
+
+    /// Where judgements run that may take long.
+    pub(crate) fn judging(&self) -> &crate::authorize::JudgingPool {
+        &self.0.judging
     }
 
     /// A tower layer that judges every request, for hosts with a server of their own. [`serve`](Self::serve) needs none.

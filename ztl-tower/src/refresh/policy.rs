@@ -9,8 +9,12 @@ use super::file::SteadyFile;
 use super::{Refresh, off_thread, unwatched};
 use crate::guard::{BuildError, Guard};
 
-/// A policy document in a file.
-pub(crate) struct PolicyFile(SteadyFile);
+/// A policy document in a file, and the files that it names.
+pub(crate) struct PolicyFile {
+    document: SteadyFile,
+    #[cfg(feature = "rego")]
+    named: super::artefacts::Named,
+}
 
 impl PolicyFile {
     /// Reads the document for the first time.
@@ -20,7 +24,11 @@ impl PolicyFile {
             error: std::io::Error::other(error),
         };
         let (file, policy) = off_thread(
-            Self(SteadyFile::new(path.clone(), MAX_DOCUMENT_BYTES)),
+            Self {
+                document: SteadyFile::new(path.clone(), MAX_DOCUMENT_BYTES),
+                #[cfg(feature = "rego")]
+                named: super::artefacts::Named::default(),
+            },
             Self::load,
         )
         .await
@@ -29,29 +37,36 @@ impl PolicyFile {
     }
 
     fn load(&mut self) -> Result<Policy, BuildError> {
-        let path = self.0.path().to_owned();
-        parse(&path, self.0.load()?)
+        let path = self.document.path().to_owned();
+        let bytes = self.document.load()?;
+        #[cfg(feature = "rego")]
+        return self
+            .named
+            .read_by(&path, |loader| parse(loader, &path, bytes));
+        #[cfg(not(feature = "rego"))]
+        parse(loader(), &path, bytes)
     }
 
-    /// A changed document. Taken or refused, it is not looked at again until it changes.
+    /// A changed document, or one that names a changed file. Taken or refused, it is not looked at again until it changes.
     fn poll(&mut self) -> Result<Option<Policy>, BuildError> {
-        let path = self.0.path().to_owned();
-        let changed = self.0.poll()?;
-        changed.map(|bytes| parse(&path, bytes)).transpose()
+        let changed = self.document.poll()?.is_some();
+        #[cfg(feature = "rego")]
+        let changed = changed || self.named.changed()?;
+        changed.then(|| self.load()).transpose()
     }
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<Policy, BuildError> {
+fn parse(loader: Loader, path: &Path, bytes: &[u8]) -> Result<Policy, BuildError> {
     let text = core::str::from_utf8(bytes).map_err(|_| FileError::NotUtf8 {
         path: path.to_owned(),
     })?;
-    Ok(loader()
+    Ok(loader
         .source(&path.display().to_string())
         .load(text, Format::of_path(path))?)
 }
 
 /// Loads with all that the features of this crate bring for what a policy may ask.
-fn loader() -> Loader {
+pub(super) fn loader() -> Loader {
     let loader = Loader::new();
     #[cfg(feature = "cel")]
     let loader = loader.with_conditions(std::sync::Arc::new(ztl_authz::cel::Cel::new()));

@@ -190,7 +190,7 @@ struct Carry<S> {
 
 impl<S, R> Service<Request<Incoming>> for Carry<S>
 where
-    S: Service<Request<RequestBody>, Response = Response<R>>,
+    S: Service<Request<RequestBody>, Response = Response<R>> + Clone,
 {
     type Response = Response<Running<ResponseBody<R>>>;
     type Error = S::Error;

@@ -4,6 +4,7 @@
 
 mod audit;
 mod files;
+mod heavy;
 mod layer;
 mod listeners;
 mod quiet;
