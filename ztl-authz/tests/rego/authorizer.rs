@@ -60,7 +60,7 @@ fn law_4_what_no_rule_permits_is_denied_without_asking() {
 fn another_engine_is_put_in_force_while_the_policy_stays() {
     let (yes, no) = (Says::value(json!(true)), Says::value(json!(false)));
     let authorizer = Arc::new(asking(&yes, Reads::nothing()));
-    let loader = Loader::new().with_authorizer("rego", Arc::clone(&authorizer) as _);
+    let loader = Loader::new().with_authorizer("rego", authorizer.clone());
     let policy = load(&document(json!({})), &loader).expect("a policy");
     assert!(decide(&policy, json!({})).verdict == Verdict::Permit);
     authorizer.replace(no);

@@ -131,6 +131,7 @@ fn rule_7_builtins_that_fail_fail_the_policy() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the test measures a bound")]
 fn rule_15_a_policy_that_loops_ends_within_its_bound() {
     for body in [
         "x if { some a in numbers.range(0, 9999); some b in numbers.range(0, 9999); a + b < 0 }",

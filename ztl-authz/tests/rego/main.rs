@@ -94,7 +94,7 @@ fn policy(authorizer: impl Authorizer + 'static, more: Value) -> Policy {
 }
 
 fn asking(engine: &Arc<Says>, reads: Reads) -> RegoAuthorizer {
-    RegoAuthorizer::new(Arc::clone(engine) as Arc<dyn RegoEngine>, reads)
+    RegoAuthorizer::new(engine.clone(), reads)
 }
 
 fn decide(policy: &Policy, more: Value) -> Decision {

@@ -29,7 +29,7 @@ impl Named {
             folder: Folder::new(path.parent().unwrap_or(Path::new(""))),
             files: Mutex::default(),
         });
-        let kind = RegoKind::interpreter(Arc::clone(&beside) as Arc<dyn Artefacts>);
+        let kind = RegoKind::interpreter(beside.clone());
         let loaded = load(loader().authorizer_kind("rego", Arc::new(kind)));
         let read = &mut *beside.files.lock().unwrap_or_else(PoisonError::into_inner);
         if loaded.is_ok() {
