@@ -413,12 +413,9 @@ fn limits(document: &Document) -> Parts {
 fn authorizers(document: &Document) -> Parts {
     let part = |one: &AuthorizerDecl| {
         let settings = Value::Object(one.settings.clone());
-        let mut text = format!("kind {} with {settings}", one.kind.value);
-        if let Some(digest) = &one.made_from {
-            text.push_str(", made from ");
-            // Writing to a `String` cannot fail.
-            let _ = crate::hex::write(digest, &mut text);
-        }
+        let made = one.made_from.map(|digest| format!(", made from {digest:02x?}"));
+        let (kind, made) = (&one.kind.value, made.unwrap_or_default());
+        let text = format!("kind {kind} with {settings}{made}");
         (Arc::clone(&one.name.value), text)
     };
     document.authorizers.iter().map(part).collect()
