@@ -413,7 +413,9 @@ fn limits(document: &Document) -> Parts {
 fn authorizers(document: &Document) -> Parts {
     let part = |one: &AuthorizerDecl| {
         let settings = Value::Object(one.settings.clone());
-        let made = one.made_from.map(|digest| format!(", made from {digest:02x?}"));
+        let made = one
+            .made_from
+            .map(|digest| format!(", made from {digest:02x?}"));
         let (kind, made) = (&one.kind.value, made.unwrap_or_default());
         let text = format!("kind {kind} with {settings}{made}");
         (Arc::clone(&one.name.value), text)
