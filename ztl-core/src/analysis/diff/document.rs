@@ -415,9 +415,8 @@ fn authorizers(document: &Document) -> Parts {
         let settings = Value::Object(one.settings.clone());
         let made = one
             .made_from
-            .map(|digest| format!(", made from {digest:02x?}"));
-        let (kind, made) = (&one.kind.value, made.unwrap_or_default());
-        let text = format!("kind {kind} with {settings}{made}");
+            .map_or_else(String::new, |one| format!(", made from {one:02x?}"));
+        let text = format!("kind {} with {settings}{made}", one.kind.value);
         (Arc::clone(&one.name.value), text)
     };
     document.authorizers.iter().map(part).collect()
