@@ -111,7 +111,7 @@ impl<'a> Record<'a> {
     /// What rules in shadow mode would have said.
     #[must_use]
     pub fn shadow(&self) -> &'a [ShadowOutcome] {
-        (self.judged.shadow.as_ref()).map_or(&[], |said| &said.0)
+        self.judged.shadow()
     }
 
     /// On a denial that is to be explained: the rule that it hung on, and its clause.
@@ -125,7 +125,7 @@ impl<'a> Record<'a> {
     /// forbid forbade, for an error (rule 7).
     #[must_use]
     pub fn failure(&self) -> Option<&'a str> {
-        match self.judged.said.as_deref() {
+        match self.judged.said() {
             Some(Said::Failed(error)) => Some(&error.0),
             _ => None,
         }
@@ -134,7 +134,7 @@ impl<'a> Record<'a> {
     /// Why the authorizer that the denial hangs on objects, in its own code, where it said so.
     #[must_use]
     pub fn objection(&self) -> Option<&'a str> {
-        match self.judged.said.as_deref() {
+        match self.judged.said() {
             Some(Said::Objected(code)) => Some(code.as_str()),
             _ => None,
         }

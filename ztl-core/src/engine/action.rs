@@ -138,10 +138,7 @@ impl Engine {
             epoch,
         } = judged;
         let flow = AnyFlow::Kept(&permit.0);
-        let (outcome, said) = policy.judge_action(edge, flow, action, evidence, now);
-        let shadow = policy.shadows(edge, flow, Some(action), evidence, now);
-        let mut judged = policy.judged(outcome, shadow);
-        judged.said = said;
+        let mut judged = policy.judge_action(edge, flow, action, evidence, now);
         // A permit with an obligation that nobody would discharge is none.
         let obligations = judged.obligations();
         if obligations.is_some_and(|obligations| !self.discharges(obligations)) {
@@ -165,7 +162,7 @@ impl Engine {
             epoch,
             trust_generation: permit.0.trust_generation,
             id,
-            expires_at: outcome.until.min(permit.expires_at()),
+            expires_at: judged.outcome.until.min(permit.expires_at()),
             obligations: judged.obligations().cloned().unwrap_or_default(),
             rule: (judged.rule).map_or_else(|| "".into(), |rule| Arc::clone(&rule.name)),
         })

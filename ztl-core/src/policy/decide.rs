@@ -108,23 +108,41 @@ pub(crate) struct Judgement<'p> {
     pub(crate) outcome: Outcome,
     /// The rule of the outcome.
     pub(crate) rule: Option<&'p Rule>,
-    /// None where no shadow rule could have said anything.
-    pub(crate) shadow: Option<Box<Shadow>>,
-    /// What the condition or the authorizer that a denial hangs on said beside, or those of a permit.
-    pub(crate) said: Aside,
+    /// In one box what few judgements have, so that most are made and dropped at one look.
+    beside: Option<Box<Beside>>,
     /// What a denial hung on, where that is asked for.
     pub(crate) near: Option<(&'p Rule, Clause)>,
 }
 
-/// What shadow rules would have said.
-#[derive(Debug)]
-pub(crate) struct Shadow(pub(crate) Vec<ShadowOutcome>);
+/// What else is known of a judgement.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    /// What shadow rules would have said.
+    shadow: Vec<ShadowOutcome>,
+    /// What the condition or the authorizer that a denial hangs on said, or those of a permit.
+    said: Aside,
+}
 
 impl Judgement<'_> {
+    /// What shadow rules would have said.
+    #[inline]
+    pub(crate) fn shadow(&self) -> &[ShadowOutcome] {
+        self.beside.as_ref().map_or(&[], |beside| &beside.shadow)
+    }
+
+    /// What the condition or the authorizer that a denial hangs on said beside, or those of a permit.
+    pub(crate) fn said(&self) -> Option<&Said> {
+        self.beside.as_ref()?.said.as_deref()
+    }
+
+    fn say(&mut self, said: Box<Said>) {
+        self.beside.get_or_insert_default().said = Some(said);
+    }
+
     /// What the permit that decided obliges to.
     #[inline]
     pub(crate) fn obligations(&self) -> Option<&Obligations> {
-        match (self.outcome.obliges, self.said.as_deref()) {
+        match (self.outcome.obliges, self.said()) {
             (Obliges::Nobody, _) => None,
             (Obliges::Said, Some(Said::Obliges(all))) => Some(all),
             _ => self.rule.map(|rule| &rule.obligations),
@@ -140,7 +158,7 @@ impl Judgement<'_> {
             reason: self.outcome.reason,
             rule: self.rule.map(|rule| Arc::clone(&rule.name)),
             obligations: self.obligations().cloned().unwrap_or_default(),
-            shadow: self.shadow.take().map_or_else(Vec::new, |said| said.0),
+            shadow: (self.beside.take()).map_or_else(Vec::new, |beside| beside.shadow),
             lack: self.outcome.lack,
             near: self.near.map(|(rule, clause)| Near {
                 rule: Arc::clone(&rule.name),
@@ -222,30 +240,26 @@ pub(crate) fn judge<'p>(policy: &'p Policy, input: &Input<'_>, now: Timestamp) -
             None
         }
     };
-    let mut said = None;
     if let (Some(action), true) = (action, outcome.is_permit()) {
-        (outcome, said) = policy.judge_action(&edge, flow, action, &input.evidence, now);
+        return policy.judge_action(&edge, flow, action, &input.evidence, now);
     }
     let shadow = policy.shadows(&edge, flow, action, &input.evidence, now);
-    let mut judged = policy.judged(outcome, shadow);
-    judged.said = said;
-    judged
+    policy.judged(outcome, shadow)
 }
 
 impl Policy {
     /// An outcome with the rule that made it, and what shadow rules would have said.
     #[inline]
-    pub(crate) fn judged(&self, outcome: Outcome, shadow: Option<Box<Shadow>>) -> Judgement<'_> {
+    pub(crate) fn judged(&self, outcome: Outcome, beside: Option<Box<Beside>>) -> Judgement<'_> {
         Judgement {
             outcome,
             rule: outcome.rule.and_then(|index| self.rule(index)),
-            shadow,
-            said: None,
+            beside,
             near: None,
         }
     }
 
-    /// Stage action, on an edge whose flow is permitted, and what was said beside.
+    /// Stage action, on an edge whose flow is permitted: with what was said beside, and what shadow rules would have said.
     #[inline(always)]
     pub(crate) fn judge_action(
         &self,
@@ -254,7 +268,7 @@ impl Policy {
         action: &Action<'_>,
         evidence: &Evidence<'_>,
         now: Timestamp,
-    ) -> (Outcome, Aside) {
+    ) -> Judgement<'_> {
         if let (true, None, Action::Request(resource)) = (edge.is_plain, evidence.forwarded, action)
             && !resource.canonical().is_escaped()
         {
@@ -262,7 +276,8 @@ impl Policy {
                 Some(first) => Outcome::authorized(first, Timestamp::MAX, flow.direction()),
                 None => Outcome::denied(Stage::Action, Reason::NoActionPermitted),
             };
-            return (outcome, None);
+            let shadow = self.shadows(edge, flow, Some(action), evidence, now);
+            return self.judged(outcome, shadow);
         }
         self.judge_any_action(edge, flow, action, evidence, now)
     }
@@ -270,6 +285,24 @@ impl Policy {
     /// The same, whatever the rules of the edge are.
     #[inline(never)]
     fn judge_any_action(
+        &self,
+        edge: &Edge,
+        flow: AnyFlow<'_>,
+        action: &Action<'_>,
+        evidence: &Evidence<'_>,
+        now: Timestamp,
+    ) -> Judgement<'_> {
+        let (outcome, said) = self.ask_rules(edge, flow, action, evidence, now);
+        let shadow = self.shadows(edge, flow, Some(action), evidence, now);
+        let mut judged = self.judged(outcome, shadow);
+        if let Some(said) = said {
+            judged.say(said);
+        }
+        judged
+    }
+
+    /// How the rules of an edge say that an action ends, and what was said beside.
+    fn ask_rules(
         &self,
         edge: &Edge,
         flow: AnyFlow<'_>,
@@ -378,7 +411,7 @@ impl Policy {
         action: Option<&Action<'_>>,
         evidence: &Evidence<'_>,
         now: Timestamp,
-    ) -> Option<Box<Shadow>> {
+    ) -> Option<Box<Beside>> {
         (edge.has_shadow).then(|| self.ask_shadows(edge, flow, action, evidence, now))
     }
 
@@ -390,7 +423,7 @@ impl Policy {
         action: Option<&Action<'_>>,
         evidence: &Evidence<'_>,
         now: Timestamp,
-    ) -> Box<Shadow> {
+    ) -> Box<Beside> {
         let along = Along::new(self, evidence, now);
         let asked =
             action.map(|action| Asked::new(self, edge, flow, action, evidence, &along, now));
@@ -425,7 +458,10 @@ impl Policy {
             let rule = Arc::clone(&self.rule(index)?.name);
             Some(ShadowOutcome { rule, would })
         });
-        Box::new(Shadow(named.collect()))
+        Box::new(Beside {
+            shadow: named.collect(),
+            said: None,
+        })
     }
 
     /// Whether an id that the peer passes on, if there is one, is among those that its workload `forwards` (T12).
