@@ -4,13 +4,15 @@
     doc = "Evidence and authorizers of ztl, one folder a subject, each behind a feature."
 )]
 
+#[cfg(feature = "bundle")]
+pub mod bundle;
 #[cfg(feature = "cel")]
 pub mod cel;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 #[cfg(any(feature = "opa", feature = "rego"))]
 pub mod rego;
-#[cfg(any(feature = "oidc", feature = "trust"))]
+#[cfg(any(feature = "bundle", feature = "oidc", feature = "trust"))]
 mod schedule;
 #[cfg(feature = "trust")]
 pub mod trust;

@@ -107,7 +107,7 @@ impl Schedule {
     }
 
     /// The next fetch is due after this long, but never sooner than the cool-down after the last.
-    #[cfg(feature = "trust")]
+    #[cfg(any(feature = "bundle", feature = "trust"))]
     pub(crate) fn wait(&mut self, now: Timestamp, span: Duration) {
         let cooled = self.cooled(now).since(now);
         self.next_in(now, span.max(cooled));

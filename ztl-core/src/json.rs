@@ -21,6 +21,9 @@ use thiserror::Error;
 /// How many objects and lists may stand inside one another, the outermost counted.
 pub const MAX_DEPTH: usize = 16;
 
+/// Below what `serde_json` itself gives up at, so that the reason is always ours.
+const MOST_DEPTH: usize = 100;
+
 /// Why a text was refused, and where: never with a piece of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{kind}, at line {line} column {column}")]
@@ -37,13 +40,13 @@ pub struct Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FaultKind {
-    /// No JSON (RFC 8259), or no object.
+    /// No JSON (RFC 8259), or no object where one has to be.
     #[error("is not one JSON object")]
     Syntax,
     /// A member name stands twice in one object (RFC 7493 §2.3, RFC 7515 §4, RFC 7519 §4).
     #[error("has a member name twice")]
     Duplicate,
-    /// Deeper than [`MAX_DEPTH`].
+    /// Deeper than [`MAX_DEPTH`], or than was asked for.
     #[error("has objects and lists more than {MAX_DEPTH} deep")]
     TooDeep,
 }
@@ -53,28 +56,36 @@ pub enum FaultKind {
 /// # Errors
 /// [`Fault`]: what and where, never a piece of the text.
 pub fn object(json: &[u8]) -> Result<Map<String, Value>, Fault> {
-    let kind = Cell::new(FaultKind::Syntax);
-    let strict = Strict {
-        left: MAX_DEPTH,
-        kind: &kind,
-    };
-    let mut reader = serde_json::Deserializer::from_slice(json);
-    let value = strict
-        .deserialize(&mut reader)
-        .and_then(|value| reader.end().map(|()| value));
-    match value {
-        Ok(Value::Object(members)) => Ok(members),
-        Ok(_) => Err(Fault {
+    match value_within(json, MAX_DEPTH)? {
+        Value::Object(members) => Ok(members),
+        _ => Err(Fault {
             kind: FaultKind::Syntax,
             line: 1,
             column: 1,
         }),
-        Err(err) => Err(Fault {
+    }
+}
+
+/// Reads one JSON value and nothing after it, with at most `depth` objects and lists inside one another: for documents that may
+/// be deeper than [`MAX_DEPTH`]. Above 100 it is 100, so that a small stack suffices.
+///
+/// # Errors
+/// [`Fault`]: what and where, never a piece of the text.
+pub fn value_within(json: &[u8], depth: usize) -> Result<Value, Fault> {
+    let kind = Cell::new(FaultKind::Syntax);
+    let strict = Strict {
+        left: depth.min(MOST_DEPTH),
+        kind: &kind,
+    };
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    strict
+        .deserialize(&mut reader)
+        .and_then(|value| reader.end().map(|()| value))
+        .map_err(|err| Fault {
             kind: kind.get(),
             line: err.line(),
             column: err.column(),
-        }),
-    }
+        })
 }
 
 #[derive(Clone, Copy)]
@@ -224,6 +235,17 @@ mod tests {
         }
         assert!(object(b"{\"a\":\"\xff\"}").is_err());
         assert!(object(b" {\"a\":1.5,\"b\":-1,\"c\":true,\"d\":null} ").is_ok());
+    }
+
+    #[test]
+    fn a_value_may_be_deeper_where_that_is_asked_for() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let read = |depth, most| value_within(nested(depth).as_bytes(), most).map_err(|it| it.kind);
+        assert!(read(64, 64).is_ok());
+        assert_eq!(read(65, 64), Err(FaultKind::TooDeep));
+        assert!(read(100, usize::MAX).is_ok());
+        assert_eq!(read(101, usize::MAX), Err(FaultKind::TooDeep));
+        assert_eq!(value_within(b"7", 0), Ok(Value::from(7)));
     }
 
     #[test]

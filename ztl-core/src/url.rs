@@ -44,10 +44,21 @@ pub enum Plain {
     Refuse,
     /// `http` too, at a loopback address written as a number.
     FromLoopback,
+    /// `http` too, from anywhere: only for what is signed, and verified whole before it is read (T24).
+    Signed,
 }
 
-/// A URL that something is fetched from: `https` without user information, or, where that is asked for by name, `http` at a
-/// loopback address written as a number.
+impl Plain {
+    fn takes(self, host: &str) -> bool {
+        match self {
+            Self::Refuse => false,
+            Self::FromLoopback => is_loopback(host),
+            Self::Signed => true,
+        }
+    }
+}
+
+/// A URL that something is fetched from: `https` without user information, or `http` where that is asked for by name ([`Plain`]).
 ///
 /// ```
 /// use ztl_core::url::{HttpUrl, Plain, UrlError};
@@ -89,7 +100,7 @@ impl HttpUrl {
             .unwrap_or(bracketed);
         let (encrypted, usual) = match uri.scheme_str() {
             Some("https") => (true, 443),
-            Some("http") if plain == Plain::FromLoopback && is_loopback(host) => (false, 80),
+            Some("http") if plain.takes(host) => (false, 80),
             Some(_) => return Err(UrlError::NotHttps),
             None => return Err(UrlError::Malformed),
         };
@@ -117,7 +128,7 @@ impl HttpUrl {
         })
     }
 
-    /// Whether it is `https`. Where it is not, it is a loopback address and nothing has to be proved.
+    /// Whether it is `https`. Where it is not, the host proves nothing: it is a loopback address, or what comes is signed.
     #[must_use]
     pub const fn is_encrypted(&self) -> bool {
         self.encrypted
@@ -133,6 +144,12 @@ impl HttpUrl {
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Whether it is this very host, written as a number.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.host)
     }
 
     /// What a request asks for: path and query.

@@ -144,16 +144,17 @@ proptest! {
         let decision = question.ask(&policy);
         let mut less = question.clone();
         match which {
-            0 => less.claims = None,
+            // Who a token names and who the peer passes on are one thing: without the token alone the other would be the subject.
+            0 => (less.claims, less.forwarded) = (None, None),
             1 => less.score = None,
             2 => less.headers.clear(),
             _ => less.addr = None,
         }
-        // Who comes along and is forbidden is no evidence for the caller: without them there is nobody to forbid (T12).
+        // Who comes along and is forbidden, or may not be passed on by this peer, is no evidence for the caller: without them
+        // there is nobody to forbid (T12).
         let along = which == 0 && match decision.reason {
             Reason::Forbidden => along(&question, &forbids, &decision),
-            // So is a token that is stale, where the id that is passed on would do alone.
-            _ => matches!(decision.lack, Some(Lack::Subject | Lack::Token)) && question.forwarded.is_some(),
+            reason => reason == Reason::ForwardedUntrusted,
         };
         prop_assert!(decision.verdict == Verdict::Permit || along || !permitted(&less, &policy));
     }

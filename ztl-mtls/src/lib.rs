@@ -59,7 +59,7 @@ pub use leaf::{Leaf, LeafError, MAX_NAMES};
 pub use pair::MAX_CHAIN;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use provider::provider;
-pub use regular::open_regular;
+pub use regular::{open_regular, replace_file};
 pub use revocation::{
     Denied, DeniedError, DenyList, DenyListError, IssuedSerial, MAX_DENIED, MAX_DENY_LIST_BYTES,
     Revocation,

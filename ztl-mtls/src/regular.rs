@@ -1,8 +1,8 @@
-//! Opening a regular file, and nothing that could keep a reader for ever.
+//! Opening a regular file, and nothing that could keep a reader for ever; and writing one that a reader sees whole.
 
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::path::Path;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
 /// Opens a regular file for reading, or answers `None` where the path leads to a pipe, a device or a folder. Never waits.
 ///
@@ -40,4 +40,37 @@ pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, 0x4);
     let file = options.open(path)?;
     Ok(file.metadata()?.is_file().then_some(file))
+}
+
+/// Writes beside the file and then into its place, so that a reader sees the old one or the new one, whole. Readable for its owner
+/// only.
+///
+/// ```
+/// let path = std::env::temp_dir().join(format!("ztl-replace-file-{}", std::process::id()));
+/// ztl_mtls::replace_file(&path, b"one")?;
+/// ztl_mtls::replace_file(&path, b"two")?;
+/// assert_eq!(std::fs::read(&path)?, b"two");
+/// # std::fs::remove_file(&path)
+/// ```
+///
+/// # Errors
+/// What the system said; the file that was there stays.
+pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    // What an earlier write left behind, or a link that somebody put there, is not written through.
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    drop(file);
+    fs::rename(&beside, path)
 }

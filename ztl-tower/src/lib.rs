@@ -7,6 +7,7 @@ mod egress;
 #[cfg(feature = "federation")]
 mod federation;
 #[cfg(any(
+    feature = "bundle",
     feature = "federation",
     feature = "oidc",
     all(feature = "client", feature = "trust")
@@ -22,6 +23,8 @@ mod keys;
 )]
 mod live;
 mod name;
+#[cfg(feature = "bundle")]
+mod opa_bundle;
 mod peer;
 #[cfg(all(feature = "client", feature = "trust"))]
 mod polled;
@@ -43,6 +46,7 @@ pub use federation::jwt_svid_keys;
 #[cfg(feature = "federation")]
 pub use federation::{FederatedBundle, FederationError, Refreshed};
 #[cfg(any(
+    feature = "bundle",
     feature = "federation",
     feature = "oidc",
     all(feature = "client", feature = "trust")
@@ -55,6 +59,8 @@ pub use guard::{BuildError, Guard, GuardBuilder, SwapError};
 pub use keys::{FetchedKeys, KeysError, KeysRefreshed};
 pub use live::{Connection, ConnectionState};
 pub use name::Ambiguity;
+#[cfg(feature = "bundle")]
+pub use opa_bundle::{OpaBundle, OpaBundleError, OpaBundleRefreshed, OpaBundleStatus};
 pub use peer::Peer;
 #[cfg(all(feature = "client", feature = "trust"))]
 pub use polled::FetchedSignals;

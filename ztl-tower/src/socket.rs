@@ -51,7 +51,12 @@ async fn connect_one(address: SocketAddr, source: Option<IpAddr>) -> io::Result<
 }
 
 /// The first address of a host that answers, looked up in the DNS where none is given.
-#[cfg(any(feature = "federation", feature = "oidc", feature = "trust"))]
+#[cfg(any(
+    feature = "bundle",
+    feature = "federation",
+    feature = "oidc",
+    feature = "trust"
+))]
 pub(crate) async fn reach(
     host: &str,
     port: u16,

@@ -15,29 +15,34 @@ const MAX_HEADER_BYTES: usize = 4 * 1024;
 const MAX_SIGNATURE_BYTES: usize = 1366;
 
 /// A token in its parts. Has no `Debug`.
-pub(super) struct Compact<'a> {
+pub(crate) struct Compact<'a> {
     /// What the signature is over: header and payload as they came (RFC 7515 §5.2).
-    pub(super) signed: &'a [u8],
-    pub(super) header: Header,
+    pub(crate) signed: &'a [u8],
+    pub(crate) header: Header,
     payload: &'a str,
-    pub(super) signature: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
 }
 
 /// What is read of a header. `jwk`, `jku`, `x5c`, `x5u` and whatever else it has are not (rule 62).
-pub(super) struct Header {
-    pub(super) alg: String,
-    pub(super) kid: Option<String>,
-    pub(super) typ: Option<String>,
+pub(crate) struct Header {
+    pub(crate) alg: String,
+    pub(crate) kid: Option<String>,
+    pub(crate) typ: Option<String>,
 }
 
 impl<'a> Compact<'a> {
     /// Takes a token apart and reads its header; the payload waits for [`Compact::claims`].
-    pub(super) fn parse(token: &'a str) -> Result<Self, TokenError> {
-        if token.is_empty() {
-            return Err(TokenError::Missing);
-        }
+    pub(crate) fn parse(token: &'a str) -> Result<Self, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLong);
+        }
+        Self::parse_any_length(token)
+    }
+
+    /// The same where the caller has bounded the length, for what is longer than a bearer token.
+    pub(crate) fn parse_any_length(token: &'a str) -> Result<Self, TokenError> {
+        if token.is_empty() {
+            return Err(TokenError::Missing);
         }
         match token.bytes().filter(|byte| *byte == b'.').count() {
             2 => {}
@@ -61,7 +66,7 @@ impl<'a> Compact<'a> {
     }
 
     /// What the payload says, believed or not.
-    pub(super) fn claims(&self) -> Result<Map<String, Value>, TokenError> {
+    pub(crate) fn claims(&self) -> Result<Map<String, Value>, TokenError> {
         object(self.payload, Part::Payload)
     }
 }
@@ -90,7 +95,7 @@ impl Header {
 }
 
 /// Whether two media types are one: letter case does not count, nor does `application/` (RFC 7515 §4.1.9).
-pub(super) fn same_type(one: &str, other: &str) -> bool {
+pub(crate) fn same_type(one: &str, other: &str) -> bool {
     short_type(one).eq_ignore_ascii_case(short_type(other))
 }
 

@@ -1,6 +1,12 @@
 //! One key of a set, with the one algorithm that it is for.
 
 use aws_lc_rs::digest::{Context, SHA256};
+#[cfg(feature = "bundle")]
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, VerificationAlgorithm,
+};
 use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, ParsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -58,7 +64,7 @@ impl KeyFingerprint {
 
 /// A public key. Has no `Debug`.
 #[derive(Clone)]
-pub(super) struct Key {
+pub(crate) struct Key {
     kid: Option<Box<str>>,
     alg: &'static str,
     material: Material,
@@ -69,13 +75,13 @@ pub(super) struct Key {
 enum Material {
     /// What `jsonwebtoken` verifies with.
     Known(Algorithm, DecodingKey),
-    /// A point on P-521, which it does not know.
-    P521(ParsedPublicKey),
+    /// A point on P-521, which it does not know, and what was no JWK.
+    Parsed(ParsedPublicKey),
 }
 
 /// Whom a key set is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Usage {
+pub(crate) enum Usage {
     /// An issuer of tokens: `use` is `sig` or absent.
     Tokens,
     /// A trust domain (JWT-SVID §6.1): `use` is `jwt-svid` or absent, and there is a `kid`.
@@ -85,7 +91,7 @@ pub(super) enum Usage {
 impl Key {
     /// Reads a JWK (RFC 7517). `None` where it is not a key that a token could be verified with: a symmetric one, one for
     /// encryption, or one of an unknown kind, curve or algorithm.
-    pub(super) fn from_jwk(jwk: &Value, usage: Usage) -> Result<Option<Self>, KeyError> {
+    pub(crate) fn from_jwk(jwk: &Value, usage: Usage) -> Result<Option<Self>, KeyError> {
         let jwk = jwk.as_object().ok_or(KeyError::NotAnObject)?;
         let kty = text(jwk, "kty")?.ok_or(KeyError::Member("kty"))?;
         if !matches!(kty, "RSA" | "EC" | "OKP") {
@@ -126,7 +132,7 @@ impl Key {
                 match alg {
                     "ES256" => Material::Known(Algorithm::ES256, DecodingKey::from_ec_der(&point)),
                     "ES384" => Material::Known(Algorithm::ES384, DecodingKey::from_ec_der(&point)),
-                    _ => Material::P521(
+                    _ => Material::Parsed(
                         ParsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, &point)
                             .map_err(|_| KeyError::Member("x"))?,
                     ),
@@ -156,12 +162,42 @@ impl Key {
         }))
     }
 
-    pub(super) fn kid(&self) -> Option<&str> {
+    /// Reads a `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7) for one algorithm. `None` where it is no key that this algorithm has, or
+    /// an RSA key of less than 2048 or more than 8192 bits.
+    #[cfg(feature = "bundle")]
+    pub(crate) fn from_spki(alg: &'static str, spki: &[u8]) -> Option<Self> {
+        let verification: &'static dyn VerificationAlgorithm = match alg {
+            "ES256" => &ECDSA_P256_SHA256_FIXED,
+            "ES384" => &ECDSA_P384_SHA384_FIXED,
+            "ES512" => &ECDSA_P521_SHA512_FIXED,
+            "RS256" => &RSA_PKCS1_2048_8192_SHA256,
+            "RS384" => &RSA_PKCS1_2048_8192_SHA384,
+            "RS512" => &RSA_PKCS1_2048_8192_SHA512,
+            "PS256" => &RSA_PSS_2048_8192_SHA256,
+            "PS384" => &RSA_PSS_2048_8192_SHA384,
+            "PS512" => &RSA_PSS_2048_8192_SHA512,
+            _ => return None,
+        };
+        let key = ParsedPublicKey::new(verification, spki).ok()?;
+        let mut digest = Context::new(&SHA256);
+        digest.update(alg.as_bytes());
+        digest.update(spki);
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(digest.finish().as_ref());
+        Some(Self {
+            kid: None,
+            alg,
+            material: Material::Parsed(key),
+            fingerprint: KeyFingerprint(fingerprint),
+        })
+    }
+
+    pub(crate) fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
     }
 
     /// What the `alg` of a token must be.
-    pub(super) fn alg(&self) -> &'static str {
+    pub(crate) fn alg(&self) -> &'static str {
         self.alg
     }
 
@@ -169,15 +205,15 @@ impl Key {
     ///
     /// The provider is named: the process-wide one of `jsonwebtoken` panics where another crate turned on its other
     /// backend too.
-    pub(super) fn verifies(&self, message: &[u8], signature: &Vec<u8>) -> bool {
+    pub(crate) fn verifies(&self, message: &[u8], signature: &Vec<u8>) -> bool {
         match &self.material {
             Material::Known(algorithm, key) => (DEFAULT_PROVIDER.verifier_factory)(algorithm, key)
                 .is_ok_and(|verifier| verifier.verify(message, signature).is_ok()),
-            Material::P521(key) => key.verify_sig(message, signature).is_ok(),
+            Material::Parsed(key) => key.verify_sig(message, signature).is_ok(),
         }
     }
 
-    pub(super) const fn fingerprint(&self) -> KeyFingerprint {
+    pub(crate) const fn fingerprint(&self) -> KeyFingerprint {
         self.fingerprint
     }
 }

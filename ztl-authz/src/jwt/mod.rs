@@ -26,7 +26,7 @@
 
 mod bearer;
 mod claims;
-mod compact;
+pub(crate) mod compact;
 #[cfg(feature = "dev-issuer")]
 mod dev_issuer;
 #[cfg(feature = "oidc")]
@@ -34,7 +34,7 @@ mod endpoint;
 mod error;
 mod issuer;
 mod jwks;
-mod key;
+pub(crate) mod key;
 mod rsa;
 mod seen;
 #[cfg(test)]

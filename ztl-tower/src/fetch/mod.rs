@@ -1,13 +1,19 @@
 //! One `GET` over a connection that is there: what is asked says nothing of us, and no more is read than may come.
 
 mod error;
-#[cfg(any(feature = "oidc", all(feature = "client", feature = "trust")))]
+#[cfg(any(
+    feature = "bundle",
+    feature = "oidc",
+    all(feature = "client", feature = "trust")
+))]
 mod web;
 
 use core::pin::pin;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, ETAG, HOST, HeaderName, IF_NONE_MATCH, LOCATION};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HOST, HeaderName, IF_NONE_MATCH, LOCATION,
+};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -18,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use error::FetchError;
 #[cfg(feature = "oidc")]
 pub(crate) use web::from_web;
-#[cfg(all(feature = "client", feature = "trust"))]
+#[cfg(any(feature = "bundle", all(feature = "client", feature = "trust")))]
 pub(crate) use web::{Credentials, from_web_with};
 
 /// Most bytes of an answer's header section.
@@ -50,8 +56,30 @@ pub(crate) struct Question<'a> {
     pub(crate) most: usize,
     /// What we show.
     pub(crate) authorization: Option<HeaderValue>,
+    /// What may come: JSON where nothing is said.
+    pub(crate) accept: Option<&'static str>,
+    /// What we would rather have (RFC 7240).
+    pub(crate) prefer: Option<String>,
     /// Of what we have: `304` is answered where that is the newest.
     pub(crate) etag: Option<&'a str>,
+}
+
+/// What an answer says of its body.
+#[derive(Default)]
+pub(crate) struct Said {
+    #[cfg_attr(
+        not(any(feature = "bundle", feature = "trust")),
+        allow(
+            dead_code,
+            reason = "only bundles and signals are asked for again by it"
+        )
+    )]
+    pub(crate) etag: Option<String>,
+    #[cfg_attr(
+        not(feature = "bundle"),
+        allow(dead_code, reason = "only a server of bundles says anything by it")
+    )]
+    pub(crate) content_type: Option<String>,
 }
 
 /// Asks for JSON at `target`. Whoever gives the future up closes the connection.
@@ -73,13 +101,13 @@ where
     answered.map(|(answer, _)| answer)
 }
 
-/// The same, with the entity tag of the answer.
+/// Asks for what the question says, and answers with what is said of it.
 pub(crate) async fn get_with<S>(
     stream: S,
     authority: &str,
     target: &str,
     question: Question<'_>,
-) -> Result<(Answer, Option<String>), FetchError>
+) -> Result<(Answer, Said), FetchError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -90,13 +118,17 @@ where
     // No field but these: no cookie, no credential that was not asked for, nothing of the environment.
     let request = Request::get(target)
         .header(HOST, authority)
-        .header(ACCEPT, "application/json");
+        .header(ACCEPT, question.accept.unwrap_or("application/json"));
     let request = match question.authorization {
         Some(value) => request.header(AUTHORIZATION, value),
         None => request,
     };
     let request = match question.etag {
         Some(etag) => request.header(IF_NONE_MATCH, etag),
+        None => request,
+    };
+    let request = match question.prefer {
+        Some(prefer) => request.header("prefer", prefer),
         None => request,
     };
     let request = request
@@ -111,9 +143,12 @@ where
     let exchange = async {
         let response = sender.send_request(request).await;
         let response = response.map_err(|error| broken(error.into()))?;
-        let etag = once(&response, ETAG);
+        let said = Said {
+            etag: once(&response, ETAG),
+            content_type: once(&response, CONTENT_TYPE),
+        };
         let answer = read(response, authority, question.most).await?;
-        Ok((answer, etag))
+        Ok((answer, said))
     };
     // Both live in this future.
     let (mut exchange, mut connection) = (pin!(exchange), pin!(connection));

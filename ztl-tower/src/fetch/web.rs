@@ -8,7 +8,7 @@ use tokio_rustls::TlsConnector;
 use ztl_core::url::HttpUrl;
 use ztl_mtls::source::WebRoots;
 
-use super::{Answer, FetchError, Question, get_with};
+use super::{Answer, FetchError, Question, Said, get_with};
 use crate::guard::Guard;
 use crate::socket;
 
@@ -41,14 +41,14 @@ pub(crate) async fn from_web(
     answered.map(|(answer, _)| answer)
 }
 
-/// The same, showing who we are, and with the entity tag of the answer.
+/// The same, showing who we are, and with what the answer says of itself.
 pub(crate) async fn from_web_with(
     guard: &Guard,
     url: &HttpUrl,
     Credentials { roots, identity }: Credentials<'_>,
     address: Option<SocketAddr>,
     question: Question<'_>,
-) -> Result<(Answer, Option<String>), FetchError> {
+) -> Result<(Answer, Said), FetchError> {
     let host = url.authority();
     let stream = socket::reach(url.host(), url.port(), address, guard.source_addr())
         .await

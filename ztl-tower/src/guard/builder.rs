@@ -40,6 +40,8 @@ pub struct GuardBuilder {
     pub(super) revocation: RevocationFrom,
     #[cfg(feature = "federation")]
     pub(super) federated: Vec<crate::federation::FederatedBundle>,
+    #[cfg(feature = "bundle")]
+    pub(crate) opa_bundles: Vec<(Box<str>, crate::opa_bundle::OpaBundle)>,
     audit: Option<AuditTo>,
     provider: Option<Arc<CryptoProvider>>,
     endpoints: HashMap<Box<str>, SocketAddr>,
@@ -83,6 +85,8 @@ impl GuardBuilder {
             revocation: RevocationFrom::default(),
             #[cfg(feature = "federation")]
             federated: Vec::new(),
+            #[cfg(feature = "bundle")]
+            opa_bundles: Vec::new(),
             audit: None,
             provider: None,
             endpoints: HashMap::new(),
@@ -383,7 +387,14 @@ impl GuardBuilder {
             federation,
             #[cfg(feature = "oidc")]
             keys: tokens.keys,
+            #[cfg(feature = "bundle")]
+            opa_bundles: crate::opa_bundle::OpaBundles::new(self.opa_bundles)?,
         }));
+        #[cfg(feature = "bundle")]
+        {
+            crate::opa_bundle::begin(&guard).await?;
+            crate::opa_bundle::spawn(&guard, &guard.0);
+        }
         #[cfg(feature = "oidc")]
         crate::keys::spawn(tokens.waiting, &guard.0);
         #[cfg(all(feature = "client", feature = "trust"))]

@@ -102,6 +102,15 @@ pub enum BuildError {
     /// The issuers of tokens do not fit together.
     #[error("the issuers of tokens cannot be used: {0}")]
     Tokens(#[source] Box<dyn core::error::Error + Send + Sync>),
+    /// A bundle of policies is not in force: what rests on it could only be denied.
+    #[error("the bundle `{name}` is not in force: {error}")]
+    OpaBundle {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        error: Box<dyn core::error::Error + Send + Sync>,
+    },
     /// The engine could not be made.
     #[error(transparent)]
     Engine(#[from] ztl_core::EngineError),

@@ -89,6 +89,8 @@ pub(crate) struct Inner {
     federation: crate::federation::Federation,
     #[cfg(feature = "oidc")]
     keys: crate::keys::Keys,
+    #[cfg(feature = "bundle")]
+    opa_bundles: crate::opa_bundle::OpaBundles,
 }
 
 /// The protocols we speak within TLS, the preferred one first.
@@ -346,8 +348,8 @@ impl Guard {
         None
     }
 
-    /// Counts the changes after which evidence that was gathered before may be other evidence: signals, postures, and keys of
-    /// issuers.
+    /// Counts the changes after which evidence that was gathered before may be other evidence: signals, postures, keys of
+    /// issuers, and bundles of policies.
     pub(crate) fn evidence_generation(&self) -> u64 {
         let changes = 0_u64;
         #[cfg(feature = "trust")]
@@ -356,6 +358,8 @@ impl Guard {
         let changes = changes.wrapping_add(self.0.posture.as_ref().map_or(0, |it| it.generation()));
         #[cfg(feature = "jwt")]
         let changes = changes.wrapping_add(self.0.tokens.generation());
+        #[cfg(feature = "bundle")]
+        let changes = changes.wrapping_add(self.0.opa_bundles.generation());
         changes
     }
 
@@ -410,6 +414,18 @@ impl Guard {
     #[cfg(feature = "oidc")]
     pub(crate) fn keys(&self) -> &crate::keys::Keys {
         &self.0.keys
+    }
+
+    #[cfg(feature = "bundle")]
+    pub(crate) fn opa_bundles(&self) -> &crate::opa_bundle::OpaBundles {
+        &self.0.opa_bundles
+    }
+
+    /// Policies may answer otherwise now: what is open is judged again.
+    #[cfg(feature = "bundle")]
+    pub(crate) fn opa_bundle_changed(&self) {
+        self.0.opa_bundles.next_generation();
+        self.changed();
     }
 
     pub(crate) fn from_inner(inner: Arc<Inner>) -> Self {

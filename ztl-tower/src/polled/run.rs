@@ -129,14 +129,15 @@ impl FetchedSignals {
             most: self.endpoint.max_bytes(),
             authorization: token,
             etag: self.endpoint.etag(),
+            ..Question::default()
         };
         let credentials = Credentials {
             roots: self.roots.as_ref(),
             identity: self.identity,
         };
-        let (answer, etag) = from_web_with(guard, url, credentials, self.address, question).await?;
+        let (answer, said) = from_web_with(guard, url, credentials, self.address, question).await?;
         match answer {
-            Answer::Body(body) => Ok(Some((body, etag))),
+            Answer::Body(body) => Ok(Some((body, said.etag))),
             Answer::Other { status, .. } if status == StatusCode::NOT_MODIFIED => Ok(None),
             Answer::Other { status, .. } => Err(FetchError::Status {
                 host: url.authority(),

@@ -12,6 +12,7 @@ mod expiry;
 mod file;
 mod nudge;
 #[cfg(any(
+    feature = "bundle",
     feature = "federation",
     feature = "oidc",
     all(feature = "client", feature = "trust")
@@ -32,9 +33,10 @@ use ztl_mtls::ExpiryWatch;
 
 pub use error::FileError;
 pub(crate) use expiry::OnExpiry;
-#[cfg(all(feature = "client", feature = "trust"))]
+#[cfg(any(feature = "bundle", all(feature = "client", feature = "trust")))]
 pub(crate) use file::SteadyFile;
 #[cfg(any(
+    feature = "bundle",
     feature = "federation",
     feature = "oidc",
     all(feature = "client", feature = "trust")

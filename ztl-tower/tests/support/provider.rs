@@ -14,6 +14,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use ztl_mtls::{DevCa, DevWebCa};
 
@@ -26,6 +27,8 @@ pub(crate) enum Reply {
     Json(String),
     /// These bytes, then the end.
     Raw(String),
+    /// A bundle, or `304` where the one who asks has it; where it may wait, once there is another.
+    Bundle(Served),
     /// A head that promises 100 MB, and a body that goes on for as long as it is read.
     Endless,
     /// A head, then nothing more, and the connection stays.
@@ -35,12 +38,21 @@ pub(crate) enum Reply {
 }
 
 #[derive(Clone)]
+pub(crate) struct Served {
+    pub(crate) body: Vec<u8>,
+    pub(crate) etag: String,
+    /// Whether it lets requests wait.
+    pub(crate) waits: bool,
+}
+
+#[derive(Clone)]
 pub(crate) struct Provider {
     pub(crate) address: SocketAddr,
     replies: Arc<Mutex<HashMap<String, Reply>>>,
     asked: Arc<Mutex<Vec<String>>>,
     open: Arc<AtomicUsize>,
     sent: Arc<AtomicUsize>,
+    changed: Arc<Notify>,
 }
 
 impl Provider {
@@ -96,6 +108,7 @@ impl Provider {
             asked: Arc::default(),
             open: Arc::default(),
             sent: Arc::default(),
+            changed: Arc::default(),
         };
         let this = provider.clone();
         tokio::spawn(async move {
@@ -121,6 +134,7 @@ impl Provider {
     pub(crate) fn at(&self, path: &str, reply: Reply) {
         let mut replies = self.replies.lock().expect("replies");
         replies.insert(path.to_owned(), reply);
+        self.changed.notify_waiters();
     }
 
     /// The heads of all requests.
@@ -160,8 +174,18 @@ impl Provider {
         }
         let head = String::from_utf8(head).expect("text");
         let path = head.split(' ').nth(1).expect("target").to_owned();
-        let reply = self.replies.lock().expect("replies").get(&path).cloned();
-        self.asked.lock().expect("asked").push(head);
+        let mut changed = std::pin::pin!(self.changed.notified());
+        changed.as_mut().enable();
+        let mut reply = self.replies.lock().expect("replies").get(&path).cloned();
+        self.asked.lock().expect("asked").push(head.clone());
+        if let Some(Reply::Bundle(served)) = &reply
+            && served.waits
+            && served.is_held(&head)
+            && head.contains(";wait=")
+        {
+            changed.await;
+            reply = self.replies.lock().expect("replies").get(&path).cloned();
+        }
         let unbounded = "HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n{\"keys\":[";
         match reply {
             Some(Reply::Json(body)) => {
@@ -170,6 +194,7 @@ impl Provider {
                 stream.write_all(head.as_bytes()).await?;
                 stream.write_all(body.as_bytes()).await?;
             }
+            Some(Reply::Bundle(served)) => stream.write_all(&served.answer(&head)).await?,
             Some(Reply::Raw(bytes)) => stream.write_all(bytes.as_bytes()).await?,
             Some(Reply::Endless) => {
                 stream.write_all(unbounded.as_bytes()).await?;
@@ -193,5 +218,30 @@ impl Provider {
             }
         }
         stream.shutdown().await
+    }
+}
+
+impl Served {
+    fn is_held(&self, head: &str) -> bool {
+        head.contains(&format!("if-none-match: {}\r\n", self.etag))
+    }
+
+    fn answer(&self, head: &str) -> Vec<u8> {
+        let kind = if self.waits {
+            "application/vnd.openpolicyagent.bundles"
+        } else {
+            "application/gzip"
+        };
+        let (status, body) = if self.is_held(head) {
+            ("304 Not Modified", &[][..])
+        } else {
+            ("200 OK", self.body.as_slice())
+        };
+        let head = format!(
+            "HTTP/1.1 {status}\r\netag: {}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
+            self.etag,
+            body.len(),
+        );
+        [head.as_bytes(), body].concat()
     }
 }

@@ -1,13 +1,13 @@
 //! The file in which an endpoint's state outlives a restart (T24).
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use ztl_core::Timestamp;
 
 use super::{BundleEndpoint, EndpointError, MAX_STATE_BYTES};
 use crate::file::{self, FileError};
+use crate::regular::replace_file;
 
 impl BundleEndpoint {
     /// [`restore`](Self::restore)s from a file. One that is not there yet is not an error: nothing was fetched before.
@@ -44,29 +44,9 @@ impl BundleEndpoint {
         let Some(state) = self.state()? else {
             return Ok(());
         };
-        replace(path, &state).map_err(|error| EndpointError::Write {
+        replace_file(path, state.as_bytes()).map_err(|error| EndpointError::Write {
             path: path.to_owned(),
             error,
         })
     }
-}
-
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    // What an earlier write left behind, or a link that somebody put there, is not written through.
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&beside, path)
 }

@@ -1,0 +1,56 @@
+//! Why a bundle of policies is not in force.
+
+use core::time::Duration;
+use std::path::PathBuf;
+
+use thiserror::Error;
+use ztl_authz::bundle::{BundleFault, PullError, RevisionError};
+
+use crate::fetch::FetchError;
+use crate::refresh::FileError;
+
+/// Why a bundle of policies is not in force. The last good one stays, for as long as it may.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpaBundleError {
+    /// The guard pulls no bundle of this name.
+    #[error("no bundle `{0}` is pulled; give the builder an `opa_bundle`")]
+    NotPulled(String),
+    /// Two bundles go by one name.
+    #[error("two bundles go by this name; give each its own")]
+    DuplicateName,
+    /// What came is not taken.
+    #[error(transparent)]
+    Pull(#[from] PullError),
+    /// The bundle is good, and could not be put in force: it does not compile, for one.
+    #[error("the bundle could not be put in force: {0}")]
+    NotInForce(#[source] BundleFault),
+    /// Whoever puts bundles in force panicked.
+    #[error("putting the bundle in force broke off: {0}")]
+    Panicked(#[source] tokio::task::JoinError),
+    /// Nothing came that counts.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// It took too long.
+    #[error("the bundle did not come whole within {0:?}")]
+    TimedOut(Duration),
+    /// The state of an earlier run cannot be read. Without it an old bundle could be served again (T24).
+    #[error(transparent)]
+    StateFile(#[from] FileError),
+    /// The state of an earlier run is none.
+    #[error("`{path}`: {error}")]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: RevisionError,
+    },
+    /// The state could not be stored. The bundle is in force all the same.
+    #[error("the newest revision could not be stored in `{path}`: {error}")]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+}

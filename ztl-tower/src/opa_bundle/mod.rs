@@ -1,0 +1,224 @@
+//! Bundles of policies and data, pulled while the service runs by OPA's bundle protocol (rule 57; T24).
+//!
+//! 1. What is due, and what of an answer is taken, is said by [`BundlePull`]; here it is only carried out: one task a bundle, for as
+//!    long as the guard lives, and so one fetch at a time.
+//! 2. The guard is built once the first good bundle is in force. Where none comes in time it is not built.
+//! 3. A bundle is read, verified and put in force on a thread for blocking work: no request waits for it. One that cannot be put
+//!    in force leaves the last good one, and an error event says so.
+//! 4. When another bundle is in force, or none any more, running requests are judged again (law 8).
+//! 5. A fetch ends within its time, however slow the host sends, and reads no more than may come. It follows no redirect, uses no
+//!    proxy of the environment, sends no cookie and no certificate of ours, and no credential but the configured token.
+
+mod error;
+mod fetch;
+mod run;
+
+use core::fmt;
+use core::net::SocketAddr;
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+
+use tokio::sync::Mutex;
+use ztl_authz::bundle::{BundleConsumer, BundlePull};
+use ztl_core::Timestamp;
+use ztl_mtls::source::WebRoots;
+
+pub use error::OpaBundleError;
+pub use run::OpaBundleRefreshed;
+
+pub(crate) use run::{begin, spawn};
+
+use crate::guard::{BuildError, Guard, GuardBuilder};
+
+/// How long a fetch may take, where nothing else is said.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a guard waits for the first bundle, where nothing else is said.
+const FIRST_WITHIN: Duration = Duration::from_secs(30);
+
+/// A bundle of policies that is pulled, and who puts it in force. For [`GuardBuilder::opa_bundle`].
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use ztl_tower::OpaBundle;
+/// use ztl_tower::authz::bundle::{Bundle, BundleFault, BundlePull, BundleReader, Verification, VerificationKey};
+/// use ztl_tower::mtls::source::WebRoots;
+///
+/// let key = VerificationKey::from_pem("ES256".parse()?, &std::fs::read("bundles.pub.pem")?)?;
+/// let reader = BundleReader::verified(Verification::new(key));
+/// let pull = BundlePull::new("https://bundles.example/authz.tar.gz", reader)?;
+/// let roots = WebRoots::from_pem_file("/etc/ssl/certs/ca-certificates.crt")?;
+/// let engine = |bundle: Option<Bundle>| -> Result<(), BundleFault> {
+///     println!("{:?}", bundle.map(|bundle| bundle.manifest.revision));
+///     Ok(())
+/// };
+/// let bundle = OpaBundle::new(pull, roots, Arc::new(engine)).state_file("/var/lib/model-server/authz.json");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct OpaBundle {
+    pull: BundlePull,
+    roots: Option<WebRoots>,
+    consumer: Arc<dyn BundleConsumer>,
+    timeout: Duration,
+    first_within: Duration,
+    address: Option<SocketAddr>,
+    state: Option<PathBuf>,
+}
+
+impl OpaBundle {
+    /// Pulls this bundle from a host that these roots prove.
+    #[must_use]
+    pub fn new(pull: BundlePull, roots: WebRoots, consumer: Arc<dyn BundleConsumer>) -> Self {
+        let mut bundle = Self::without_roots(pull, consumer);
+        bundle.roots = Some(roots);
+        bundle
+    }
+
+    /// Pulls without any root, so that no `https` host is ever proved: for what is `http`, signed or from a loopback address.
+    #[must_use]
+    pub fn without_roots(pull: BundlePull, consumer: Arc<dyn BundleConsumer>) -> Self {
+        Self {
+            pull,
+            roots: None,
+            consumer,
+            timeout: FETCH_TIMEOUT,
+            first_within: FIRST_WITHIN,
+            address: None,
+            state: None,
+        }
+    }
+
+    /// How long a fetch may take, beyond what the server may let it wait for news. 30 seconds where not set.
+    #[must_use]
+    pub const fn fetch_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How long building the guard waits for the first good bundle. 30 seconds where not set.
+    #[must_use]
+    pub const fn first_within(mut self, span: Duration) -> Self {
+        self.first_within = span;
+        self
+    }
+
+    /// Where the host is reached. The address proves nothing; without this the host is looked up in the DNS.
+    #[must_use]
+    pub const fn address(mut self, address: SocketAddr) -> Self {
+        self.address = Some(address);
+        self
+    }
+
+    /// Keeps the newest revision in this file, so that no older bundle is taken after a restart (T24). One that cannot be read
+    /// builds no guard; one that is not there yet is not an error.
+    #[must_use]
+    pub fn state_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.state = Some(path.into());
+        self
+    }
+}
+
+impl fmt::Debug for OpaBundle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpaBundle")
+            .field("pull", &self.pull)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a bundle stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpaBundleStatus {
+    /// Whether one is in force.
+    pub in_force: bool,
+    /// The revision of the one that is in force, or was last.
+    pub revision: Option<Box<str>>,
+    /// When the server last gave it, or said that it is the newest.
+    pub fetched_at: Option<Timestamp>,
+    /// From when on it counts no more, without another good answer.
+    pub ends_at: Option<Timestamp>,
+    /// Why the last attempt failed; none where it succeeded.
+    pub last_error: Option<String>,
+}
+
+/// One that is pulled.
+pub(crate) struct Held {
+    name: Box<str>,
+    from: Mutex<OpaBundle>,
+    status: std::sync::Mutex<OpaBundleStatus>,
+}
+
+/// All of a guard, by their names.
+#[derive(Default)]
+pub(crate) struct OpaBundles {
+    held: HashMap<Box<str>, Arc<Held>>,
+    /// Counts the changes after which an answer that a policy gave may be another.
+    generation: AtomicU64,
+}
+
+impl OpaBundles {
+    pub(crate) fn new(bundles: Vec<(Box<str>, OpaBundle)>) -> Result<Self, BuildError> {
+        let mut held = HashMap::new();
+        for (name, from) in bundles {
+            let one = Held {
+                name: name.clone(),
+                from: Mutex::new(from),
+                status: std::sync::Mutex::default(),
+            };
+            if held.insert(name.clone(), Arc::new(one)).is_some() {
+                return Err(BuildError::OpaBundle {
+                    name: name.into(),
+                    error: OpaBundleError::DuplicateName.into(),
+                });
+            }
+        }
+        Ok(Self {
+            held,
+            generation: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn next_generation(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<Held>> {
+        self.held.values()
+    }
+}
+
+impl Held {
+    fn status(&self) -> OpaBundleStatus {
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.clone()
+    }
+
+    fn say(&self, status: OpaBundleStatus) {
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+}
+
+impl GuardBuilder {
+    /// Pulls a bundle of policies while the service runs. Call it once a bundle, each under a name of its own.
+    ///
+    /// [`build`](Self::build) waits until it is in force, and fails where no good one comes in time.
+    pub fn opa_bundle(mut self, name: &str, bundle: OpaBundle) -> Self {
+        self.opa_bundles.push((name.into(), bundle));
+        self
+    }
+}
+
+impl Guard {
+    /// How a bundle stands; `None` where none of this name is pulled.
+    #[must_use]
+    pub fn opa_bundle_status(&self, name: &str) -> Option<OpaBundleStatus> {
+        Some(self.opa_bundles().held.get(name)?.status())
+    }
+}

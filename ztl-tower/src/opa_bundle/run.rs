@@ -1,0 +1,275 @@
+//! Carries out what is due: one task a bundle.
+
+use core::time::Duration;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+use tokio::time::Instant;
+use ztl_authz::bundle::{PullDue, PullFetch, Pulled, RevisionMark};
+use ztl_core::Timestamp;
+
+use super::error::OpaBundleError;
+use super::fetch::fetch;
+use super::{Held, OpaBundle, OpaBundleStatus};
+use crate::guard::{BuildError, Guard, Inner};
+use crate::refresh::{FileError, LONGEST_SLEEP, SteadyFile, off_thread, pause};
+
+/// The longest state file that is read.
+const MAX_STATE_BYTES: usize = 2 * 1024 * 1024;
+
+/// What a refresh that succeeded came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpaBundleRefreshed {
+    /// Another bundle is in force now.
+    Changed,
+    /// The bundle in force is the newest.
+    Unchanged,
+}
+
+impl Guard {
+    /// Pulls a bundle now, whether that is due or not. Whoever calls this often is a burden to the server: the guard pulls by itself.
+    ///
+    /// # Errors
+    /// [`OpaBundleError`]; the last good bundle stays, for as long as it may.
+    pub async fn refresh_opa_bundle(
+        &self,
+        name: &str,
+    ) -> Result<OpaBundleRefreshed, OpaBundleError> {
+        let held = self.opa_bundles().held.get(name);
+        let held = held.ok_or_else(|| OpaBundleError::NotPulled(name.to_owned()))?;
+        let (guard, held) = (self.clone(), Arc::clone(held));
+        // Carried to its end even where the caller gives up: what is put in force has to be told to those who rest on it.
+        let refreshed = tokio::spawn(async move {
+            let mut from = held.from.lock().await;
+            let fetch = from.pull.fetch(guard.now());
+            refresh(&guard, &held, &mut from, fetch).await
+        });
+        refreshed.await.map_err(OpaBundleError::Panicked)?
+    }
+}
+
+/// Puts the first bundle of each in force. What does not come in time fails the guard (rule 57).
+pub(crate) async fn begin(guard: &Guard) -> Result<(), BuildError> {
+    for held in guard.opa_bundles().all() {
+        first(guard, held)
+            .await
+            .map_err(|error| BuildError::OpaBundle {
+                name: held.name.to_string(),
+                error: error.into(),
+            })?;
+    }
+    Ok(())
+}
+
+/// Begins to pull, for as long as the guard lives.
+pub(crate) fn spawn(guard: &Guard, inner: &Arc<Inner>) {
+    for held in guard.opa_bundles().all() {
+        tokio::spawn(keep(Arc::clone(held), Arc::downgrade(inner)));
+    }
+}
+
+async fn first(guard: &Guard, held: &Held) -> Result<(), OpaBundleError> {
+    let mut from = held.from.lock().await;
+    if let Some(path) = from.state.clone()
+        && let Some(mark) = stored(path).await?
+    {
+        from.pull = from.pull.clone().with_mark(mark);
+    }
+    let within = from.first_within;
+    let deadline = Instant::now() + within;
+    let mut last = OpaBundleError::TimedOut(within);
+    loop {
+        let now = guard.now();
+        let wait = match from.pull.due(now) {
+            PullDue::Fetch(fetch) => {
+                let work = refresh(guard, held, &mut from, fetch);
+                match tokio::time::timeout_at(deadline, work).await {
+                    Ok(Err(error)) if from.pull.fetched_at().is_none() => last = error,
+                    // In force, whether it could be noted or not: that was logged.
+                    Ok(_) => return Ok(()),
+                    Err(_) => return Err(last),
+                }
+                Duration::ZERO
+            }
+            PullDue::At(at) => pause(at, now),
+            _ => Duration::ZERO,
+        };
+        if Instant::now() + wait >= deadline {
+            return Err(last);
+        }
+        tokio::time::sleep(wait).await;
+    }
+}
+
+async fn keep(held: Arc<Held>, guard: Weak<Inner>) {
+    loop {
+        let wait = {
+            let Some(guard) = guard.upgrade().map(Guard::from_inner) else {
+                return;
+            };
+            step(&guard, &held).await
+        };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// Does what is due, and says how long nothing is.
+async fn step(guard: &Guard, held: &Held) -> Duration {
+    let mut from = held.from.lock().await;
+    let (workload, bundle, now) = (guard.name(), &*held.name, guard.now());
+    match from.pull.due(now) {
+        PullDue::At(at) => return pause(at, now),
+        PullDue::Withdraw => {
+            let consumer = Arc::clone(&from.consumer);
+            // Where it panics it has withdrawn whatever it could.
+            let withdrawn = off_thread((), move |()| consumer.withdraw()).await;
+            let error = withdrawn.err().map(|error| error.to_string());
+            guard.opa_bundle_changed();
+            shows(
+                guard,
+                held,
+                &from,
+                Some("it is older than it may be".to_owned()),
+            );
+            tracing::error!(target: "ztl", workload, bundle, error, "the bundle was not pulled for longer than it may be used; nothing of it is in force now");
+        }
+        PullDue::Fetch(fetch) => {
+            let _ = refresh(guard, held, &mut from, fetch).await;
+        }
+        // What a later version asks for is not known here.
+        _ => return LONGEST_SLEEP,
+    }
+    Duration::ZERO
+}
+
+/// Pulls, puts in force, notes, and says so.
+async fn refresh(
+    guard: &Guard,
+    held: &Held,
+    from: &mut OpaBundle,
+    wanted: PullFetch,
+) -> Result<OpaBundleRefreshed, OpaBundleError> {
+    let (workload, bundle) = (guard.name(), &*held.name);
+    let refreshed = match fetch(guard, from, &wanted).await {
+        Ok(came) => take(guard, from, came).await,
+        Err(error) => {
+            from.pull.failed(guard.now());
+            Err(error)
+        }
+    };
+    let refreshed = match refreshed {
+        Ok(OpaBundleRefreshed::Changed) => {
+            let revision = from.pull.mark().map(RevisionMark::to_string);
+            tracing::info!(target: "ztl", workload, bundle, revision, "bundle in force");
+            note(from).await.map(|()| OpaBundleRefreshed::Changed)
+        }
+        other => other,
+    };
+    if let Err(error) = &refreshed {
+        let in_force = from.pull.fetched_at().is_some();
+        tracing::error!(target: "ztl", workload, bundle, in_force, %error, "bundle not pulled; the last good one stays for as long as it may");
+    }
+    let failed = refreshed.as_ref().err().map(ToString::to_string);
+    shows(guard, held, from, failed);
+    refreshed
+}
+
+/// Reads, verifies and puts in force where no request waits.
+async fn take(
+    guard: &Guard,
+    from: &mut OpaBundle,
+    came: super::fetch::Came,
+) -> Result<OpaBundleRefreshed, OpaBundleError> {
+    let (consumer, now) = (Arc::clone(&from.consumer), guard.now());
+    let taken = off_thread(from.pull.clone(), move |pull| {
+        match pull.receive(came.answer(), now)? {
+            Pulled::Bundle(bundle) => match consumer.put_in_force(*bundle) {
+                Ok(()) => {
+                    pull.in_force(now);
+                    Ok(OpaBundleRefreshed::Changed)
+                }
+                Err(error) => {
+                    pull.failed(now);
+                    Err(OpaBundleError::NotInForce(error))
+                }
+            },
+            _ => Ok(OpaBundleRefreshed::Unchanged),
+        }
+    })
+    .await;
+    match taken {
+        Ok((pull, outcome)) => {
+            from.pull = pull;
+            if matches!(outcome, Ok(OpaBundleRefreshed::Changed)) {
+                guard.opa_bundle_changed();
+            }
+            outcome
+        }
+        Err(error) => {
+            from.pull.failed(guard.now());
+            // Nobody knows what is in force.
+            guard.opa_bundle_changed();
+            Err(OpaBundleError::Panicked(error))
+        }
+    }
+}
+
+/// Stores the newest revision. In force it is already: a full disk must not keep an old policy.
+async fn note(from: &OpaBundle) -> Result<(), OpaBundleError> {
+    let (Some(path), Some(mark)) = (from.state.clone(), from.pull.mark()) else {
+        return Ok(());
+    };
+    let state = mark.to_json();
+    let (path, stored) = off_thread(path, move |path| {
+        ztl_mtls::replace_file(path, state.as_bytes())
+    })
+    .await
+    .map_err(OpaBundleError::Panicked)?;
+    stored.map_err(|error| OpaBundleError::Store { path, error })
+}
+
+/// What an earlier run stored; none where there is no such file yet.
+async fn stored(path: PathBuf) -> Result<Option<RevisionMark>, OpaBundleError> {
+    let file = SteadyFile::new(path.clone(), MAX_STATE_BYTES);
+    let (_, read) = off_thread(file, |file| file.load().map(|bytes| bytes.to_vec()))
+        .await
+        .map_err(OpaBundleError::Panicked)?;
+    match read {
+        Err(FileError::Read { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+        Ok(bytes) => RevisionMark::from_json(&bytes)
+            .map(Some)
+            .map_err(|error| OpaBundleError::State { path, error }),
+    }
+}
+
+fn shows(guard: &Guard, held: &Held, from: &OpaBundle, last_error: Option<String>) {
+    let fetched_at = from.pull.fetched_at();
+    gauges(guard, &held.name, fetched_at);
+    held.say(OpaBundleStatus {
+        in_force: fetched_at.is_some(),
+        revision: from.pull.mark().map(|mark| mark.revision().into()),
+        fetched_at,
+        ends_at: from.pull.ends_at(),
+        last_error,
+    });
+}
+
+#[cfg(feature = "metrics")]
+fn gauges(guard: &Guard, bundle: &str, fetched_at: Option<Timestamp>) {
+    let (workload, bundle) = (guard.name().to_owned(), bundle.to_owned());
+    metrics::gauge!("ztl_opa_bundle_in_force", "workload" => workload.clone(), "bundle" => bundle.clone())
+        .set(if fetched_at.is_some() { 1.0 } else { 0.0 });
+    if let Some(at) = fetched_at {
+        // 32 bits hold seconds until 2106, and a float holds them exactly.
+        let seconds = u32::try_from(at.as_unix_secs()).unwrap_or(u32::MAX);
+        metrics::gauge!("ztl_opa_bundle_fetched_timestamp_seconds", "workload" => workload, "bundle" => bundle)
+            .set(f64::from(seconds));
+    }
+}
+
+#[cfg(not(feature = "metrics"))]
+const fn gauges(_: &Guard, _: &str, _: Option<Timestamp>) {}

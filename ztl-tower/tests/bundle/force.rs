@@ -1,0 +1,211 @@
+//! What is in force: the last good bundle, for its time, never an older one; and running requests follow it.
+
+use std::path::{Path, PathBuf};
+
+use http_body_util::BodyExt;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::json;
+use support::raw_connect;
+use tokio::time::Instant;
+
+use super::*;
+use crate::support::until;
+
+fn file(test: &str) -> PathBuf {
+    let name = format!("bundle-{test}-{}.json", std::process::id());
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn law_8_a_running_stream_is_judged_by_the_new_bundle() {
+    let server = Server::start().await;
+    server.publish(pack::signed("1", &pack::open(true), SECRET), "1");
+    let service = Service::start(server.pull()).await;
+    let stream = raw_connect(service.address, None, Some(&service.caller), b"h2").await;
+    let io = TokioIo::new(stream.expect("connect"));
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
+        .await
+        .expect("http");
+    tokio::spawn(connection);
+    let request = get2("/v1/feed").body(axum::body::Body::empty());
+    let feed = sender.send_request(request.expect("request")).await;
+    let mut feed = feed.expect("feed");
+    assert_eq!(feed.status(), StatusCode::OK);
+    feed.frame().await.expect("frame").expect("data");
+
+    server.publish(pack::signed("2", &pack::open(true), SECRET), "2");
+    assert_eq!(service.refresh().await, OpaBundleRefreshed::Changed);
+    let still = tokio::time::timeout(Duration::from_millis(300), feed.frame()).await;
+    assert!(still.is_err(), "it runs on under a bundle that lets it");
+
+    let since = Instant::now();
+    server.publish(pack::signed("3", &pack::open(false), SECRET), "3");
+    assert_eq!(service.refresh().await, OpaBundleRefreshed::Changed);
+    let cut = tokio::time::timeout(support::PATIENCE, feed.frame()).await;
+    assert!(!matches!(cut, Ok(Some(Ok(_))) | Err(_)), "it is cut");
+    assert!(since.elapsed() < Duration::from_millis(1500));
+    assert_eq!(service.ask().await, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule57_without_a_first_good_bundle_no_guard_is_built() {
+    let server = Server::start().await;
+    let refused = async |server: &Server| {
+        let soon = |bundle: OpaBundle| bundle.first_within(Duration::from_millis(300));
+        match Service::with(server.pull(), soon).await {
+            Err(error @ BuildError::OpaBundle { .. }) => support::chain(&error),
+            Err(error) => panic!("{error}"),
+            Ok(_) => panic!("built"),
+        }
+    };
+    let said = refused(&server).await;
+    assert!(
+        said.contains("`authz` is not in force") && said.contains("404"),
+        "{said}"
+    );
+    for (bundle, why) in [
+        (pack::unsigned("1", &pack::open(true)), "not signed"),
+        (
+            pack::signed("1", &pack::open(true), &[8; 32]),
+            "none of the configured keys",
+        ),
+        (
+            pack::signed("1", &json!({"authz": 7}), SECRET),
+            "neither true nor false",
+        ),
+        (pack::signed("1", &json!({"bug": 1}), SECRET), "broke off"),
+        (b"no bundle".to_vec(), "gzip"),
+    ] {
+        server.publish(bundle, "x");
+        let said = refused(&server).await;
+        assert!(said.contains(why), "{said}");
+    }
+    server.reply(Reply::Silent);
+    let said = refused(&server).await;
+    assert!(said.contains("within 300ms"), "{said}");
+    until("no connection is left", || server.0.open() == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_comes_up_within_the_time_is_waited_for() {
+    let server = Server::start().await;
+    let pull = server.pull();
+    let building = tokio::spawn(async move { Service::start(pull).await });
+    until("it was asked in vain", || !server.0.asked().is_empty()).await;
+    server.publish(pack::signed("1", &pack::open(true), SECRET), "1");
+    let service = building.await.expect("built");
+    assert_eq!(service.ask().await, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule57_a_bad_bundle_leaves_the_last_good_one() {
+    let server = Server::start().await;
+    server.publish(pack::signed("5", &pack::open(true), SECRET), "5");
+    let service = Service::start(server.pull()).await;
+    for (bundle, why) in [
+        // Wrong signatures after a right one.
+        (
+            pack::signed("6", &pack::open(false), &[8; 32]),
+            "none of the configured keys",
+        ),
+        (pack::unsigned("6", &pack::open(false)), "not signed"),
+        // Revisions that go back.
+        (
+            pack::signed("4", &pack::open(false), SECRET),
+            "goes back from `5` to `4`",
+        ),
+        (pack::signed("", &pack::open(false), SECRET), "goes back"),
+        // It does not compile, or whoever compiles it fails.
+        (
+            pack::signed("6", &json!({}), SECRET),
+            "could not be put in force",
+        ),
+        (
+            pack::signed("6", &json!({"bug": true}), SECRET),
+            "broke off",
+        ),
+        (b"<html>sign in</html>".to_vec(), "gzip"),
+        (Vec::new(), "gzip"),
+    ] {
+        server.publish(bundle, "\"new\"");
+        let refused = service.refused().await;
+        assert!(refused.contains(why), "{refused}");
+        assert_eq!(service.revision().as_deref(), Some("5"));
+        assert_eq!(service.ask().await, StatusCode::OK);
+    }
+    // What was refused left no trace: the next good one is taken.
+    server.publish(pack::signed("6", &pack::open(false), SECRET), "\"new\"");
+    assert_eq!(service.refresh().await, OpaBundleRefreshed::Changed);
+    assert_eq!(service.ask().await, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn law_1_a_bundle_that_is_too_old_is_withdrawn() {
+    let server = Server::start().await;
+    server.publish(pack::signed("1", &pack::open(true), SECRET), "1");
+    // Asked again every second, by itself.
+    let second = Duration::from_secs(1);
+    let pull = server.pull().delays(second, second);
+    let service = Service::start(pull.max_age(Duration::from_secs(600))).await;
+    server.reply(Reply::Raw(String::new()));
+    let before = server.0.asked().len();
+    until("it fails by itself", || server.0.asked().len() > before).await;
+    service.pass(500);
+    assert_eq!(service.ask().await, StatusCode::OK);
+    service.pass(200);
+    until("it is withdrawn", || service.revision().is_none()).await;
+    assert_eq!(service.ask().await, StatusCode::FORBIDDEN);
+    server.publish(pack::signed("1", &pack::open(true), SECRET), "1");
+    until("it is back", || service.revision().is_some()).await;
+    assert_eq!(service.ask().await, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t24_a_restart_forgets_no_revision() {
+    let state = file("state");
+    let server = Server::start().await;
+    server.publish(pack::signed("7", &pack::open(true), SECRET), "7");
+    let keeps = |bundle: OpaBundle| {
+        bundle
+            .state_file(&state)
+            .first_within(Duration::from_millis(300))
+    };
+    let service = Service::with(server.pull(), keeps).await.expect("guard");
+    server.publish(pack::signed("8", &pack::open(true), SECRET), "8");
+    assert_eq!(service.refresh().await, OpaBundleRefreshed::Changed);
+    drop(service);
+
+    server.publish(pack::signed("7", &pack::open(true), SECRET), "7");
+    let refused = Service::with(server.pull(), keeps).await.err();
+    let said = support::chain(&refused.expect("an old bundle"));
+    assert!(said.contains("goes back from `8` to `7`"), "{said}");
+    server.publish(pack::signed("8", &pack::open(true), SECRET), "8");
+    assert!(Service::with(server.pull(), keeps).await.is_ok());
+
+    std::fs::write(&state, "{").expect("write");
+    let refused = Service::with(server.pull(), keeps).await.err();
+    let said = support::chain(&refused.expect("a broken state"));
+    assert!(said.contains("cannot be read"), "{said}");
+    std::fs::remove_file(&state).expect("remove");
+}
+
+#[tokio::test]
+async fn names_are_given_once() {
+    let server = Server::start().await;
+    let engine = Arc::new(Engine::default());
+    let mesh = Mesh::new("");
+    let bundle = || OpaBundle::without_roots(server.pull(), engine.clone());
+    let built = Guard::builder("model-server")
+        .policy(policy(8443, &engine))
+        .identity(mesh.svid("/model-server"))
+        .bundle(mesh.authority.bundle())
+        .allow_dev_authority()
+        .audit(Arc::new(MemorySink::new(10)))
+        .opa_bundle("authz", bundle())
+        .opa_bundle("authz", bundle())
+        .build()
+        .await;
+    let said = built.expect_err("twice").to_string();
+    assert!(said.contains("two bundles go by this name"), "{said}");
+    assert!(server.0.asked().is_empty());
+}
