@@ -10,6 +10,8 @@ pub mod bundle;
 pub mod cel;
 #[cfg(feature = "jwt")]
 pub mod jwt;
+#[cfg(feature = "opa")]
+pub mod opa;
 #[cfg(any(feature = "opa", feature = "rego"))]
 pub mod rego;
 #[cfg(any(feature = "bundle", feature = "oidc", feature = "trust"))]

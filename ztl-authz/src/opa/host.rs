@@ -1,0 +1,246 @@
+//! What a module is given: memory within a bound, its builtins, and a way to end itself. Nothing else.
+
+use std::borrow::Cow;
+use std::ffi::CStr;
+use std::sync::Arc;
+
+use wasmtime::{
+    Caller, Linker, Memory, ResourceLimiter, StoreLimits, StoreLimitsBuilder, TypedFunc,
+};
+
+use super::builtins::{Builtin, Context, Regexes};
+use super::engine;
+use super::stop::{Halt, bounded};
+use super::term::Term;
+use super::{Limits, ModuleError, RegoError};
+
+/// The functions that a module may import beside its memory (OPA's "WebAssembly", *Imports*).
+pub(super) const FUNCTIONS: [&str; 7] = [
+    "opa_abort",
+    "opa_println",
+    "opa_builtin0",
+    "opa_builtin1",
+    "opa_builtin2",
+    "opa_builtin3",
+    "opa_builtin4",
+];
+/// Longest message of `opa_abort` that is read, in bytes.
+const MOST_MESSAGE: usize = 4096;
+
+/// What belongs to one instance and is not in its memory.
+pub(super) struct Host {
+    limits: Memories,
+    most: usize,
+    builtins: Arc<[Builtin]>,
+    regexes: Regexes,
+    /// The time of the decision, in nanoseconds since 1970, where the policy asks for it.
+    pub(super) now: Option<i64>,
+    /// How values get in and out, once the module is there.
+    pub(super) values: Option<Values>,
+}
+
+/// How values get in and out of a module.
+#[derive(Clone)]
+pub(super) struct Values {
+    pub(super) memory: Memory,
+    pub(super) malloc: TypedFunc<i32, i32>,
+    pub(super) parse: TypedFunc<(i32, i32), i32>,
+    pub(super) dump: TypedFunc<i32, i32>,
+}
+
+impl Host {
+    pub(super) fn new(limits: &Limits, builtins: Arc<[Builtin]>) -> Self {
+        let memories = StoreLimitsBuilder::new()
+            .memory_size(limits.memory_bytes)
+            .memories(1)
+            .instances(1)
+            .tables(4)
+            .table_elements(100_000)
+            .trap_on_grow_failure(true)
+            .build();
+        Self {
+            limits: Memories {
+                inner: memories,
+                refused: false,
+            },
+            most: limits.result_bytes,
+            builtins,
+            regexes: Regexes::default(),
+            now: None,
+            values: None,
+        }
+    }
+
+    pub(super) const fn memory_refused(&self) -> bool {
+        self.limits.refused
+    }
+
+    pub(super) fn limiter(&mut self) -> &mut dyn ResourceLimiter {
+        &mut self.limits
+    }
+}
+
+/// The bound on memory, and whether it was met.
+struct Memories {
+    inner: StoreLimits,
+    refused: bool,
+}
+
+impl ResourceLimiter for Memories {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let grown = self.inner.memory_growing(current, desired, maximum);
+        self.refused |= !matches!(grown, Ok(true));
+        grown
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.inner.table_growing(current, desired, maximum)
+    }
+
+    fn instances(&self) -> usize {
+        self.inner.instances()
+    }
+
+    fn tables(&self) -> usize {
+        self.inner.tables()
+    }
+
+    fn memories(&self) -> usize {
+        self.inner.memories()
+    }
+}
+
+/// The functions of the ABI.
+pub(super) fn linker(engine: &wasmtime::Engine) -> Result<Linker<Host>, ModuleError> {
+    let mut linker = Linker::new(engine);
+    define(&mut linker).map_err(|error| ModuleError::Wasm(bounded(&error.to_string())))?;
+    Ok(linker)
+}
+
+fn define(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    let env = engine::NAMESPACE;
+    linker.func_wrap(env, "opa_abort", abort)?;
+    // What a policy prints goes nowhere: it is told of nothing that the audit record does not hold.
+    linker.func_wrap(env, "opa_println", |_: i32| {})?;
+    linker.func_wrap(
+        env,
+        "opa_builtin0",
+        |mut c: Caller<'_, Host>, id: i32, _: i32| call(&mut c, id, []),
+    )?;
+    linker.func_wrap(
+        env,
+        "opa_builtin1",
+        |mut c: Caller<'_, Host>, id: i32, _: i32, a: i32| call(&mut c, id, [a]),
+    )?;
+    linker.func_wrap(
+        env,
+        "opa_builtin2",
+        |mut c: Caller<'_, Host>, id: i32, _: i32, a: i32, b: i32| call(&mut c, id, [a, b]),
+    )?;
+    linker.func_wrap(
+        env,
+        "opa_builtin3",
+        |mut c: Caller<'_, Host>, id: i32, _: i32, a: i32, b: i32, d: i32| {
+            call(&mut c, id, [a, b, d])
+        },
+    )?;
+    linker.func_wrap(
+        env,
+        "opa_builtin4",
+        |mut c: Caller<'_, Host>, id: i32, _: i32, a: i32, b: i32, d: i32, e: i32| {
+            call(&mut c, id, [a, b, d, e])
+        },
+    )?;
+    Ok(())
+}
+
+fn halt(why: RegoError) -> wasmtime::Error {
+    wasmtime::Error::new(Halt(why))
+}
+
+/// `opa_abort`: a conflict between rules, mostly.
+fn abort(caller: Caller<'_, Host>, at: i32) -> wasmtime::Result<()> {
+    let memory = caller.data().values.as_ref().map(|values| values.memory);
+    let text = memory
+        .and_then(|memory| text(memory.data(&caller), at, MOST_MESSAGE))
+        .map_or_else(
+            || "aborted, for a reason that cannot be read".to_owned(),
+            |text| String::from_utf8_lossy(text).into_owned(),
+        );
+    Err(halt(RegoError::Trapped(bounded(&text))))
+}
+
+/// The bytes at an address up to the first that is zero, which has to come within `most` bytes.
+pub(super) fn text(memory: &[u8], at: i32, most: usize) -> Option<&[u8]> {
+    let at = usize::try_from(at.cast_unsigned()).ok()?;
+    let rest = memory.get(at..)?;
+    let rest = rest.get(..most.saturating_add(1)).unwrap_or(rest);
+    CStr::from_bytes_until_nul(rest).ok().map(CStr::to_bytes)
+}
+
+/// A module calls a builtin: its arguments are read, as Rego writes them, and its answer is written back.
+fn call<const N: usize>(
+    caller: &mut Caller<'_, Host>,
+    id: i32,
+    arguments: [i32; N],
+) -> wasmtime::Result<i32> {
+    let host = caller.data();
+    let found = usize::try_from(id).ok().and_then(|id| {
+        // Ids are few and given in order; a module that lies about them gets nothing.
+        host.builtins.get(id).filter(|builtin| builtin.arity() == N)
+    });
+    let (Some(&builtin), Some(values)) = (found, host.values.clone()) else {
+        let why = format!("the policy calls builtin number {id}, which it did not name");
+        return Err(halt(RegoError::Trapped(why)));
+    };
+    let most = host.most;
+    let fails = |why: Cow<'_, str>| {
+        let text = format!("`{}`: {why}", builtin.name());
+        halt(RegoError::Trapped(bounded(&text)))
+    };
+    let mut terms = Vec::with_capacity(N);
+    for argument in arguments {
+        let at = values.dump.call(&mut *caller, argument)?;
+        let written = text(values.memory.data(&*caller), at, most)
+            .ok_or_else(|| fails(format!("an argument has more than {most} bytes").into()))?;
+        let term =
+            Term::parse(written).ok_or_else(|| fails("an argument cannot be read".into()))?;
+        terms.push(term);
+    }
+    let host = caller.data_mut();
+    let mut context = Context {
+        now: host.now,
+        regexes: &mut host.regexes,
+        most,
+    };
+    let answer = builtin
+        .call(&mut context, &terms)
+        .map_err(|why| fails(why.0))?;
+    let answer = answer.to_string();
+    if answer.len() > most {
+        return Err(fails(
+            format!("its answer has more than {most} bytes").into(),
+        ));
+    }
+    let length = i32::try_from(answer.len()).unwrap_or(i32::MAX);
+    let at = values.malloc.call(&mut *caller, length)?;
+    let start = usize::try_from(at.cast_unsigned()).unwrap_or(usize::MAX);
+    values
+        .memory
+        .write(&mut *caller, start, answer.as_bytes())?;
+    let value = values.parse.call(&mut *caller, (at, length))?;
+    if value == 0 {
+        return Err(fails("its answer cannot be read by the policy".into()));
+    }
+    Ok(value)
+}

@@ -1,0 +1,48 @@
+//! Rego policies compiled to WebAssembly by `opa build -t wasm`.
+//!
+//! A module is compiled once, when it is loaded, and asked in instances that are kept ready with their data in memory. It can
+//! only object (law 4).
+//!
+//! 1. A module gets what [`WasmModule::compile`] checked: its memory and the functions of OPA's WebAssembly ABI, 1.0 to 1.3.
+//!    It sees no clock but the decision's, no environment, no network, no chance.
+//! 2. It wants no builtin but those that are given here, or it is refused when it is loaded, with the builtin's name and how to
+//!    do without it: nothing is found missing while a decision is made.
+//! 3. Time, memory, input, answer, module and data are bounded by [`Limits`] (rule 15); so is the wait for an instance.
+//! 4. An error is an error: a builtin that cannot answer, an answer that is no result set, a bound that was met. None of them is
+//!    "undefined", and `undefined` is no permit either (rule 7).
+//! 5. After an error an instance is thrown away. Nothing of one evaluation is there in the next.
+//!
+//! [docs/opa.md](https://github.com/ztl-rs/ztl/blob/main/docs/opa.md) lists the builtins.
+//!
+//! **Does not** keep a module from using a processor for as long as [`Limits::time`]: give modules to a bounded number of
+//! threads. Does not read bundles.
+
+mod builtins;
+mod clock;
+mod engine;
+mod error;
+mod host;
+mod instance;
+mod limits;
+mod module;
+mod policy;
+mod pool;
+mod stop;
+mod term;
+
+use crate::rego::RegoError;
+
+pub use error::ModuleError;
+pub use limits::Limits;
+pub use module::WasmModule;
+pub use policy::WasmPolicy;
+
+/// The builtins that a policy is given beside those that OPA compiles into it.
+///
+/// ```
+/// assert!(ztl_authz::opa::given_builtins().any(|name| name == "sprintf"));
+/// assert!(!ztl_authz::opa::given_builtins().any(|name| name == "http.send"));
+/// ```
+pub fn given_builtins() -> impl Iterator<Item = &'static str> {
+    builtins::names()
+}
