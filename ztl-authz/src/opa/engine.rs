@@ -1,6 +1,6 @@
 //! The WebAssembly engine: what OPA's compiler uses, and nothing more.
 
-use wasmtime::{Config, Engine};
+use wasmtime::{Config, Engine, OptLevel};
 
 use super::ModuleError;
 
@@ -29,5 +29,9 @@ pub(super) fn config() -> Config {
         .wasm_extended_const(false)
         .wasm_custom_page_sizes(false)
         .wasm_wide_arithmetic(false);
+    if cfg!(debug_assertions) {
+        // The compiler is itself not optimised in such a build, and a module would take it half a minute.
+        config.cranelift_opt_level(OptLevel::None);
+    }
     config
 }

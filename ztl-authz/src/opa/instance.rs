@@ -206,8 +206,11 @@ fn wrong(text: &str) -> RegoError {
 
 /// The value of a result set: none, or one row with the one member `result`.
 pub(super) fn answer(json: &[u8]) -> Result<Option<Value>, RegoError> {
-    let set: Value =
-        serde_json::from_slice(json).map_err(|_| wrong("the policy's answer is no JSON"))?;
+    let set = serde_json::from_slice(json);
+    of_set(set.map_err(|_| wrong("the policy's answer is no JSON"))?)
+}
+
+pub(super) fn of_set(set: Value) -> Result<Option<Value>, RegoError> {
     let Value::Array(mut rows) = set else {
         return Err(wrong("the policy's answer is no result set"));
     };

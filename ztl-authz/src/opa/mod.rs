@@ -25,6 +25,8 @@ mod host;
 mod instance;
 mod limits;
 mod module;
+#[cfg(feature = "opa-wasm")]
+mod opa_wasm;
 mod policy;
 mod pool;
 mod stop;
@@ -35,6 +37,8 @@ use crate::rego::RegoError;
 pub use error::ModuleError;
 pub use limits::Limits;
 pub use module::WasmModule;
+#[cfg(feature = "opa-wasm")]
+pub use opa_wasm::OpaWasmPolicy;
 pub use policy::WasmPolicy;
 
 /// The builtins that a policy is given beside those that OPA compiles into it.

@@ -25,12 +25,12 @@ const MAGIC: &[u8; 8] = b"\0asm\x01\0\0\0";
 
 /// A policy compiled by `opa build -t wasm`, compiled once more, to machine code. Cheap to clone.
 #[derive(Clone)]
-pub struct WasmModule(Arc<Compiled>);
+pub struct WasmModule(pub(super) Arc<Compiled>);
 
 pub(super) struct Compiled {
     pub(super) clock: Arc<Clock>,
     pub(super) limits: Limits,
-    module: Module,
+    pub(super) module: Module,
     linker: Linker<Host>,
     entrypoints: BTreeMap<String, i32>,
     builtins: Arc<[Builtin]>,
@@ -88,18 +88,27 @@ impl WasmModule {
     ///
     /// No such entrypoint; data that are too large, or that the module cannot read.
     pub fn policy(&self, entrypoint: &str, data: &Value) -> Result<WasmPolicy, ModuleError> {
-        let number = self.0.entrypoints.get(entrypoint).copied();
-        let number = number.ok_or_else(|| ModuleError::Entrypoint {
-            name: bounded(entrypoint),
+        let number = self.entrypoint(entrypoint)?;
+        let data = self.data(data)?;
+        WasmPolicy::new(Arc::clone(&self.0), number, data.into())
+    }
+
+    pub(super) fn entrypoint(&self, name: &str) -> Result<i32, ModuleError> {
+        let number = self.0.entrypoints.get(name).copied();
+        number.ok_or_else(|| ModuleError::Entrypoint {
+            name: bounded(name),
             known: self.known(),
-        })?;
+        })
+    }
+
+    /// The data document as JSON, if it is not too large.
+    pub(super) fn data(&self, data: &Value) -> Result<String, ModuleError> {
         let data = data.to_string();
-        let most = self.0.limits.data_bytes;
-        if data.len() > most {
-            let bytes = data.len();
+        let (bytes, most) = (data.len(), self.0.limits.data_bytes);
+        if bytes > most {
             return Err(ModuleError::Data { bytes, most });
         }
-        WasmPolicy::new(Arc::clone(&self.0), number, data.into())
+        Ok(data)
     }
 
     fn known(&self) -> String {

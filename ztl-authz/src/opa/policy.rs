@@ -3,6 +3,7 @@
 use core::fmt;
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
@@ -52,12 +53,8 @@ impl WasmPolicy {
 impl RegoEngine for WasmPolicy {
     fn evaluate(&self, input: &str) -> Result<Option<Value>, RegoError> {
         let limits = &self.compiled.limits;
-        if input.len() > MAX_INPUT_BYTES {
-            let bytes = input.len();
-            return Err(RegoError::Input { bytes });
-        }
         // OPA's own reader stops where a value ends, whatever follows.
-        serde_json::from_str::<IgnoredAny>(input).map_err(|_| no_json())?;
+        read::<IgnoredAny>(input)?;
         let now = if self.asks_the_time {
             now(input)?
         } else {
@@ -86,12 +83,18 @@ impl fmt::Debug for WasmPolicy {
     }
 }
 
-fn no_json() -> RegoError {
-    RegoError::Answer("the input document is no JSON".into())
+/// The input document, if it is one and not too long.
+pub(super) fn read<'a, T: Deserialize<'a>>(input: &'a str) -> Result<T, RegoError> {
+    if input.len() > MAX_INPUT_BYTES {
+        let bytes = input.len();
+        return Err(RegoError::Input { bytes });
+    }
+    serde_json::from_str(input)
+        .map_err(|_| RegoError::Answer("the input document is no JSON".into()))
 }
 
 /// The time of the decision, in nanoseconds since 1970.
 fn now(input: &str) -> Result<Option<i64>, RegoError> {
-    let document: Value = serde_json::from_str(input).map_err(|_| no_json())?;
+    let document: Value = read(input)?;
     Ok(input::now(&document).and_then(|now| i64::try_from(now).ok()))
 }

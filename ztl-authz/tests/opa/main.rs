@@ -8,6 +8,8 @@
 
 mod answers;
 mod bounds;
+#[cfg(feature = "opa-wasm")]
+mod opa_wasm;
 mod refused;
 mod suite;
 

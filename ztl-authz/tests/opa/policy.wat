@@ -52,7 +52,9 @@
         (br $more)))
     (local.get $at))
 
-  (func (export "opa_json_parse") (param $text i32) (param $length i32) (result i32)
+  (func (export "opa_free") (param i32))
+
+  (func $parse (export "opa_json_parse") (param $text i32) (param $length i32) (result i32)
     (local $at i32)
     (local.set $at (call $malloc (i32.add (local.get $length) (i32.const 1))))
     (memory.copy (local.get $at) (local.get $text) (local.get $length))
@@ -144,7 +146,18 @@
     (return (call $set_of (call $builtin0 (i32.const 0) (i32.const 4)))))
     (i32.const 2336))
 
-  (func (export "eval") (param i32) (result i32)
+  ;; All of it in one call, as the ABI has it from 1.2 on.
+  (func (export "opa_eval")
+    (param $reserved i32) (param $entrypoint i32) (param $data i32)
+    (param $input i32) (param $length i32) (param $heap i32) (param $format i32) (result i32)
+    (global.set $heap (local.get $heap))
+    (global.set $input (call $parse (local.get $input) (local.get $length)))
+    (global.set $data (local.get $data))
+    (global.set $entrypoint (local.get $entrypoint))
+    (if (call $eval (i32.const 4)) (then unreachable))
+    (global.get $result))
+
+  (func $eval (export "eval") (param i32) (result i32)
     (global.set $evaluations (i32.add (global.get $evaluations) (i32.const 1)))
     (global.set $result (call $answer))
     ;; `policy/fails`
