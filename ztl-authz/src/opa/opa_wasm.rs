@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use opa_wasm::{DefaultContext, Policy, Runtime};
 use serde_json::Value;
-use wasmtime::Store;
+use wasmtime::{Store, Trap};
 
 use super::clock::Clock;
 use super::host::Host;
@@ -15,7 +15,7 @@ use super::instance::of_set;
 use super::module::Compiled;
 use super::policy::read;
 use super::pool::Pool;
-use super::stop::{bounded, reason};
+use super::stop::bounded;
 use super::{ModuleError, RegoError, WasmModule};
 use crate::rego::RegoEngine;
 
@@ -117,7 +117,6 @@ fn now<T, E>(future: impl Future<Output = Result<T, E>>) -> Option<Result<T, E>>
     }
 }
 
-/// Their errors are those of `anyhow`, with the engine's somewhere beneath.
 fn kept_reason<T, E>(made: Option<Result<T, E>>, store: &Store<Host>) -> Result<T, RegoError>
 where
     E: Into<Box<dyn core::error::Error + Send + Sync>>,
@@ -135,8 +134,9 @@ fn why(store: &Store<Host>, error: &(dyn core::error::Error + 'static)) -> RegoE
     }
     let mut level = Some(error);
     while let Some(error) = level {
-        if let Some(trap) = error.downcast_ref::<wasmtime::Trap>() {
-            return reason(store, &wasmtime::Error::from(*trap));
+        // The engine's error is hidden in another library's: what it says is all there is.
+        if error.to_string() == Trap::Interrupt.to_string() {
+            return RegoError::Timeout;
         }
         level = error.source();
     }

@@ -3,10 +3,9 @@
 use std::thread;
 
 use serde_json::json;
-use ztl_authz::opa::Limits;
 use ztl_authz::rego::{RegoEngine, RegoError};
 
-use crate::{ask, module_of, policy};
+use crate::{ask, module_of, patient, policy};
 
 const READS: &str = r#"{"attributes":{"request":{"http":{"method":"GET"}}}}"#;
 const WRITES: &str = r#"{"attributes":{"request":{"http":{"method":"PUT"}}}}"#;
@@ -72,7 +71,7 @@ fn t7_an_input_that_is_no_json_is_an_error_and_not_absent() {
 
 #[test]
 fn what_is_asked_arrives_as_it_was_sent() {
-    let policy = policy("policy/echo", Limits::default());
+    let policy = policy("policy/echo", patient());
     for value in [
         json!({"path": "/ä/\u{1F600}\"\\\n", "n": [1, -2.5, null, true, {}]}),
         json!("x".repeat(60_000)),
@@ -84,7 +83,7 @@ fn what_is_asked_arrives_as_it_was_sent() {
 
 #[test]
 fn nothing_of_one_evaluation_is_in_the_next() {
-    let policy = policy("policy/echo", Limits::default().with_instances(1));
+    let policy = policy("policy/echo", patient().with_instances(1));
     for n in 0..1000 {
         let value = json!({"n": n, "pad": "p".repeat(n % 97)});
         assert_eq!(policy.evaluate(&value.to_string()), Ok(Some(value)));
@@ -93,7 +92,7 @@ fn nothing_of_one_evaluation_is_in_the_next() {
 
 #[test]
 fn several_threads_get_each_its_own_answer() {
-    let policy = policy("policy/echo", Limits::default().with_instances(2));
+    let policy = policy("policy/echo", patient().with_instances(2));
     thread::scope(|scope| {
         for thread in 0..4 {
             let policy = &policy;
@@ -112,7 +111,7 @@ fn several_threads_get_each_its_own_answer() {
 
 #[test]
 fn a_builtin_is_called() {
-    let module = module_of(r#"{"crypto.sha256":0}"#, Limits::default());
+    let module = module_of(r#"{"crypto.sha256":0}"#, patient());
     assert_eq!(module.builtins().collect::<Vec<_>>(), ["crypto.sha256"]);
     let policy = module.policy("policy/calls", &json!({})).expect("policy");
     let foo = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
@@ -134,7 +133,7 @@ fn a_builtin_is_called() {
 
 #[test]
 fn rule_63_the_time_is_that_of_the_decision() {
-    let module = module_of(r#"{"time.now_ns":0}"#, Limits::default());
+    let module = module_of(r#"{"time.now_ns":0}"#, patient());
     let policy = module.policy("policy/now", &json!({})).expect("policy");
     let now = json!(1_585_852_421_593_000_000_u64);
     let input = json!({"now": now, "path": "/"}).to_string();
@@ -146,7 +145,7 @@ fn rule_63_the_time_is_that_of_the_decision() {
 #[test]
 fn a_call_of_what_was_not_named_ends_the_evaluation() {
     for builtins in ["{}", r#"{"sprintf":7}"#, r#"{"trace":3}"#] {
-        let module = module_of(builtins, Limits::default());
+        let module = module_of(builtins, patient());
         let policy = module
             .policy("policy/calls_wrongly", &json!({}))
             .expect("policy");

@@ -9,7 +9,7 @@ use ztl_authz::opa::{Limits, ModuleError};
 use ztl_authz::rego::input::MAX_INPUT_BYTES;
 use ztl_authz::rego::{RegoEngine, RegoError};
 
-use crate::{ask, module_of, policy};
+use crate::{ask, module_of, patient, policy};
 
 /// What a test that loads every core may add to a bound.
 const SLACK: Duration = Duration::from_secs(2);
@@ -29,7 +29,7 @@ fn rule_15_a_loop_ends_in_its_time() {
 
 #[test]
 fn rule_15_memory_has_an_end() {
-    let limits = Limits::default().with_memory_bytes(4 << 20);
+    let limits = patient().with_memory_bytes(4 << 20);
     assert_eq!(
         policy("policy/grows", limits).evaluate("{}"),
         Err(RegoError::Memory)
@@ -72,7 +72,7 @@ fn rule_15_input_answer_and_data_are_bounded() {
         Err(RegoError::Input { bytes })
     );
 
-    let limits = Limits::default().with_result_bytes(100);
+    let limits = patient().with_result_bytes(100);
     let echo = policy("policy/echo", limits);
     let fits = json!("x".repeat(100 - r#"[{"result":""}]"#.len()));
     assert_eq!(echo.evaluate(&fits.to_string()), Ok(Some(fits)));
@@ -120,9 +120,7 @@ fn rule_15_who_finds_no_instance_waits_a_while_and_no_longer() {
 #[test]
 fn rule_15_a_thousand_evaluations_take_no_more_memory_than_a_few() {
     // A page of room above what one evaluation takes: any that keeps what it took comes to its end.
-    let limits = Limits::default()
-        .with_instances(1)
-        .with_memory_bytes(5 << 16);
+    let limits = patient().with_instances(1).with_memory_bytes(5 << 16);
     let policy = policy("policy/echo", limits);
     let value = json!("x".repeat(30_000));
     for _ in 0..1000 {
@@ -134,7 +132,7 @@ fn rule_15_a_thousand_evaluations_take_no_more_memory_than_a_few() {
 fn t34_others_go_on_while_one_loops() {
     let limits = Limits::default().with_time(Duration::from_millis(200));
     let hostile = policy("policy/forever", limits.with_instances(1));
-    let good = policy("policy/readers", limits.with_instances(1));
+    let good = policy("policy/readers", patient().with_instances(1));
     let input = r#"{"method":"GET"}"#;
     let time = || {
         let begun = Instant::now();
