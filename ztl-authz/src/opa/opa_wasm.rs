@@ -22,8 +22,8 @@ use crate::rego::RegoEngine;
 /// The builtins of `opa-wasm` that are taken: it does them, and as OPA does.
 const GIVEN: [&str; 2] = ["hex.decode", "hex.encode"];
 
-/// One entrypoint of a module, hosted by the crate `opa-wasm`: slower than [`WasmPolicy`](super::WasmPolicy), and with fewer
-/// builtins, but the same answers within the same bounds. It is there to be compared with.
+/// One entrypoint of a module, hosted by the crate `opa-wasm`: fewer builtins than [`WasmPolicy`](super::WasmPolicy), but the same
+/// answers within the same bounds. It is there to be compared with.
 pub struct OpaWasmPolicy {
     compiled: Arc<Compiled>,
     entrypoint: String,
