@@ -194,9 +194,32 @@
 #define ZTL_FLOW_ANONYMOUS 1
 
 /**
+ * In `ztl_flow_request.flags`: this host, which is `me`, called the workload `to`, and the peer is the server that answered.
+ */
+#define ZTL_FLOW_EGRESS 2
+
+/**
+ * Access tokens (RFC 9068, or a plain JWT).
+ */
+#define ZTL_TOKEN_ACCESS 1
+
+/**
+ * ID tokens of OpenID Connect.
+ */
+#define ZTL_TOKEN_ID 2
+
+/**
  * In `ztl_action_request.flags`: raw bytes over the flow, without method and target.
  */
 #define ZTL_ACTION_CONNECT 1
+
+/**
+ * The claims of a token that was verified. Good at the engine that it was made at, and for the caller whose flow it was verified
+ * for, until the token expires or its key is taken away.
+ *
+ * It is immutable: any number of threads may use it at once.
+ */
+typedef struct ztl_claims ztl_claims;
 
 /**
  * Judges flows and actions under the policy in force, and records every decision before it is returned.
@@ -228,6 +251,13 @@ typedef struct ztl_flow ztl_flow;
 typedef struct ztl_peer ztl_peer;
 
 /**
+ * A text that the library made, such as an explanation in JSON. Owned by who received it; end it with `ztl_text_free`.
+ *
+ * For the host's own eyes. It speaks of the policy, so no word of it may be told to the peer.
+ */
+typedef struct ztl_text ztl_text;
+
+/**
  * What a call came to: `ZTL_OK`, `ZTL_DENIED` or one of `ZTL_ERR_*`. Everything but `ZTL_OK` means no.
  */
 typedef int32_t ztl_status;
@@ -249,7 +279,20 @@ typedef struct ztl_str {
 } ztl_str;
 
 /**
- * A connection that somebody makes to this workload.
+ * Takes a record of the audit: one line of JSON in UTF-8, without its newline, borrowed until this returns.
+ *
+ * It is called before the decision is returned, by whichever thread decides, so by several at once. It returns 0 once the record
+ * is kept; anything else says that it is not, and a permit becomes a denial, `ZTL_REASON_AUDIT_UNAVAILABLE`. It must return, be
+ * quick, throw nothing, and not call this engine.
+ *
+ * @param context what the engine was made with
+ * @param line the first byte of the record
+ * @param len how many
+ */
+typedef int32_t (*ztl_audit_fn)(void *context, const uint8_t *line, size_t len);
+
+/**
+ * A connection that somebody makes to this workload; with `ZTL_FLOW_EGRESS`, one that this workload makes.
  */
 typedef struct ztl_flow_request {
     /**
@@ -257,11 +300,11 @@ typedef struct ztl_flow_request {
      */
     uint32_t size;
     /**
-     * The port of this workload that the connection came to.
+     * The port of the workload that the connection is to.
      */
     uint16_t port;
     /**
-     * Zero, or `ZTL_FLOW_ANONYMOUS`.
+     * Zero, `ZTL_FLOW_ANONYMOUS` or `ZTL_FLOW_EGRESS`.
      */
     uint16_t flags;
     /**
@@ -282,6 +325,10 @@ typedef struct ztl_flow_request {
      * The time, in seconds since 1970.
      */
     uint64_t now_unix;
+    /**
+     * With `ZTL_FLOW_EGRESS`, the name of the workload that was called: whoever answers must be that one. Otherwise absent.
+     */
+    struct ztl_str to;
 } ztl_flow_request;
 
 /**
@@ -326,6 +373,36 @@ typedef struct ztl_decision {
      */
     char rule[ZTL_RULE_SIZE];
 } ztl_decision;
+
+/**
+ * An issuer of tokens: whose tokens are taken, of which kind, for whom, and by which keys.
+ */
+typedef struct ztl_issuer {
+    /**
+     * `sizeof(ztl_issuer)`
+     */
+    uint32_t size;
+    /**
+     * `ZTL_TOKEN_ACCESS` or `ZTL_TOKEN_ID`: one issuer has one kind.
+     */
+    uint32_t kind;
+    /**
+     * Its name in the policy.
+     */
+    struct ztl_str name;
+    /**
+     * The exact value of `iss`.
+     */
+    struct ztl_str iss;
+    /**
+     * What `aud` has to name.
+     */
+    struct ztl_str audience;
+    /**
+     * Its keys: a JSON Web Key Set. Absent: none, so that every token of it is refused.
+     */
+    struct ztl_str jwks;
+} ztl_issuer;
 
 /**
  * A header field.
@@ -390,6 +467,10 @@ typedef struct ztl_action_request {
      * Zero.
      */
     uint32_t reserved;
+    /**
+     * The claims of the caller's token, from `ztl_token_verify`; NULL if there are none.
+     */
+    const struct ztl_claims *claims;
 } ztl_action_request;
 
 /**
@@ -437,6 +518,26 @@ typedef struct ztl_action_request {
  */
 #define ZTL_ERR_BUNDLE -8
 
+/**
+ * The host's own SVID was refused: do not show it.
+ */
+#define ZTL_ERR_SVID -9
+
+/**
+ * An issuer of tokens, or its keys, were refused; what was in force stays.
+ */
+#define ZTL_ERR_KEYS -10
+
+/**
+ * A token was refused. Nothing is decided by that, and nothing recorded.
+ */
+#define ZTL_ERR_TOKEN -11
+
+/**
+ * This library was built without it.
+ */
+#define ZTL_ERR_UNSUPPORTED -12
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -480,6 +581,25 @@ ztl_status ztl_error_message(const struct ztl_error *error,
  * `error` is NULL or live, and is not used after this.
  */
 void ztl_error_free(struct ztl_error *error);
+
+/**
+ * The bytes of a text: UTF-8, not NUL-terminated, borrowed from the text and good until that is freed. On any other outcome
+ * `*ptr` is NULL and `*len` is 0.
+ *
+ * # Safety
+ * `text` is NULL or live; `ptr` and `len` are NULL or may be written.
+ */
+ztl_status ztl_text_bytes(const struct ztl_text *text,
+                          const uint8_t **ptr,
+                          size_t *len);
+
+/**
+ * Ends a text. NULL is none.
+ *
+ * # Safety
+ * `text` is NULL or live, and is not used after this.
+ */
+void ztl_text_free(struct ztl_text *text);
 
 /**
  * Makes an engine.
@@ -542,6 +662,25 @@ ztl_status ztl_engine_trust(const struct ztl_engine *engine,
                             struct ztl_error **error);
 
 /**
+ * The same as `ztl_engine_trust`, with the authorities in DER.
+ *
+ * @param engine the engine
+ * @param trust_domain such as `prod.example`
+ * @param authorities its authorities, a certificate each
+ * @param authorities_len how many; 0: none any more, so that its SVIDs prove nothing
+ * @param error receives the reason; may be NULL
+ *
+ * # Safety
+ * `engine` is NULL or live; the texts are readable; `error` is NULL or may be written.
+ */
+ZTL_MUST_USE
+ztl_status ztl_engine_trust_der(const struct ztl_engine *engine,
+                                struct ztl_str trust_domain,
+                                const struct ztl_str *authorities,
+                                size_t authorities_len,
+                                struct ztl_error **error);
+
+/**
  * Ends an engine. NULL is none. Flows and peers that were made at it are still to be freed, and good for nothing else.
  *
  * # Safety
@@ -550,14 +689,75 @@ ztl_status ztl_engine_trust(const struct ztl_engine *engine,
 void ztl_engine_free(struct ztl_engine *engine);
 
 /**
- * Step one: proves who makes a connection, by the certificates that it showed, or denies it. A denial is recorded.
+ * Makes an engine from a file, which is read once: `ztl_engine_new` of what stands in it.
+ *
+ * @param path the policy document: a path in UTF-8
+ * @param format `ZTL_FORMAT_TOML` or `ZTL_FORMAT_JSON`
+ * @param audit_file as for `ztl_engine_new`
+ * @param engine receives the engine; NULL unless `ZTL_OK` is returned. End it with `ztl_engine_free`
+ * @param error receives the reason; may be NULL
+ *
+ * # Safety
+ * The texts are readable; `engine` and `error` are NULL or may be written.
+ */
+ZTL_MUST_USE
+ztl_status ztl_engine_new_from_file(struct ztl_str path,
+                                    uint32_t format,
+                                    struct ztl_str audit_file,
+                                    struct ztl_engine **engine,
+                                    struct ztl_error **error);
+
+/**
+ * Puts the policy of a file in force: `ztl_engine_swap` to what stands in it now.
+ *
+ * @param engine the engine
+ * @param path the policy document: a path in UTF-8
+ * @param format `ZTL_FORMAT_TOML` or `ZTL_FORMAT_JSON`
+ * @param error receives the reason; may be NULL
+ *
+ * # Safety
+ * `engine` is NULL or live; the text is readable; `error` is NULL or may be written.
+ */
+ZTL_MUST_USE
+ztl_status ztl_engine_swap_from_file(const struct ztl_engine *engine,
+                                     struct ztl_str path,
+                                     uint32_t format,
+                                     struct ztl_error **error);
+
+/**
+ * Makes an engine whose records go to a function of the host, as `ztl_engine_new` does otherwise.
+ *
+ * @param policy the document
+ * @param format `ZTL_FORMAT_TOML` or `ZTL_FORMAT_JSON`
+ * @param audit takes each record; must not be NULL
+ * @param context is handed to it; may be NULL. The library reads nothing of it and does not free it: keep it until the engine is
+ *   freed
+ * @param engine receives the engine; NULL unless `ZTL_OK` is returned. End it with `ztl_engine_free`
+ * @param error receives the reason; may be NULL
+ *
+ * # Safety
+ * The text is readable; `audit` may be called with `context` by any thread until the engine is freed; `engine` and `error` are
+ * NULL or may be written.
+ */
+ZTL_MUST_USE
+ztl_status ztl_engine_new_with_audit(struct ztl_str policy,
+                                     uint32_t format,
+                                     ztl_audit_fn audit,
+                                     void *context,
+                                     struct ztl_engine **engine,
+                                     struct ztl_error **error);
+
+/**
+ * Step one: proves who makes a connection, or who was called, by the certificates that it showed, or denies it. A denial is
+ * recorded.
  *
  * The chain leads to an authority of its own trust domain, which the engine trusts (`ztl_engine_trust`), and its leaf is an
  * X.509-SVID of a caller. **The host's TLS has checked that the caller holds the leaf's key**, as every TLS handshake does
  * that asks for a client certificate; the host need not have verified the chain.
  *
  * @param engine the engine
- * @param request the connection, as it goes to `ztl_flow_permit` next; `peer` NULL and `flags` 0 as yet
+ * @param request the connection, as it goes to `ztl_flow_permit` next; `peer` NULL, and `flags` 0, or
+ *   `ZTL_FLOW_EGRESS` where this host called
  * @param chain the certificates in DER, the leaf first, as the caller sent them
  * @param chain_len how many
  * @param peer receives the peer; NULL unless `ZTL_OK` is returned. End it with `ztl_peer_free`
@@ -600,6 +800,17 @@ ztl_status ztl_peer_assert_dangerous(const struct ztl_engine *engine,
                                      struct ztl_error **error);
 
 /**
+ * The SPIFFE ID of a peer: ASCII, not NUL-terminated, borrowed from the peer and good until that is freed. On any other outcome
+ * `*ptr` is NULL and `*len` is 0.
+ *
+ * # Safety
+ * `peer` is NULL or live; `ptr` and `len` are NULL or may be written.
+ */
+ztl_status ztl_peer_id(const struct ztl_peer *peer,
+                       const uint8_t **ptr,
+                       size_t *len);
+
+/**
  * Ends a peer. NULL is none. Flows that were permitted to it stay.
  *
  * # Safety
@@ -608,7 +819,34 @@ ztl_status ztl_peer_assert_dangerous(const struct ztl_engine *engine,
 void ztl_peer_free(struct ztl_peer *peer);
 
 /**
- * Step two: permits a connection to this workload, or denies it. Recorded either way.
+ * Checks the host's own X.509-SVID, before its TLS shows it to anybody: at start, and at each rotation (T22).
+ *
+ * The chain leads to an authority that the engine trusts, its leaf is good for both ends of TLS, and its id is that of the
+ * workload `me` in the policy in force. The key never comes here: a TLS library checks that it fits the leaf.
+ *
+ * @param engine the engine
+ * @param me which workload of the policy this is
+ * @param chain the certificates in DER, the leaf first
+ * @param chain_len how many
+ * @param now_unix the time, in seconds since 1970
+ * @param expires_unix receives seconds since 1970 from when on it proves nothing: rotate well before; 0 unless `ZTL_OK` is
+ *   returned
+ * @param error receives the reason; may be NULL
+ *
+ * # Safety
+ * `engine` is NULL or live; the texts and the chain are readable; `expires_unix` and `error` are NULL or may be written.
+ */
+ZTL_MUST_USE
+ztl_status ztl_svid_check(const struct ztl_engine *engine,
+                          struct ztl_str me,
+                          const struct ztl_str *chain,
+                          size_t chain_len,
+                          uint64_t now_unix,
+                          uint64_t *expires_unix,
+                          struct ztl_error **error);
+
+/**
+ * Step two: permits a connection to this workload, or from it, or denies it. Recorded either way.
  *
  * @param engine the engine
  * @param request the connection
@@ -636,6 +874,77 @@ ztl_status ztl_flow_permit(const struct ztl_engine *engine,
 void ztl_flow_free(struct ztl_flow *flow);
 
 /**
+ * Takes somebody's word for what a token says. **ztl verifies nothing here**: whoever calls this vouches for signature, issuer,
+ * audience and time.
+ *
+ * @param engine the engine at which the claims will be used
+ * @param claims one object of JSON, at most 64 KiB; a member name twice is refused
+ * @param expires_unix seconds since 1970 from when on the claims no longer hold: the `exp` of the token
+ * @param out receives the claims; NULL unless `ZTL_OK` is returned. End them with `ztl_claims_free`
+ * @param error receives the reason; may be NULL
+ *
+ * # Safety
+ * `engine` is NULL or live; the text is readable; `out` and `error` are NULL or may be written.
+ */
+ZTL_MUST_USE
+ztl_status ztl_claims_assert_dangerous(const struct ztl_engine *engine,
+                                       struct ztl_str claims,
+                                       uint64_t expires_unix,
+                                       struct ztl_claims **out,
+                                       struct ztl_error **error);
+
+/**
+ * Ends claims. NULL is none.
+ *
+ * # Safety
+ * `claims` is NULL or live, no other thread uses it, and it is not used after this.
+ */
+void ztl_claims_free(struct ztl_claims *claims);
+
+/**
+ * Takes tokens of an issuer, in place of what was said of an issuer of that name before. Call it again when its keys have
+ * changed: claims of tokens that were signed with a key that is gone count no more.
+ *
+ * @param engine the engine
+ * @param issuer the issuer
+ * @param error receives the reason; may be NULL. `ZTL_ERR_UNSUPPORTED` where the library was built without tokens,
+ *   `ZTL_ERR_KEYS` where the issuer or its keys are refused; what was in force stays
+ *
+ * # Safety
+ * `engine` is NULL or live; `issuer` is NULL or readable, with readable texts; `error` is NULL or may be written.
+ */
+ZTL_MUST_USE
+ztl_status ztl_engine_issuer(const struct ztl_engine *engine,
+                             const struct ztl_issuer *issuer,
+                             struct ztl_error **error);
+
+/**
+ * Verifies a bearer token (RFC 7519) of the caller of a flow: signature, issuer, audience, kind, time, and, where it is bound
+ * to a certificate (RFC 8705), that the caller proved itself by that one.
+ *
+ * A token that is refused is `ZTL_ERR_TOKEN`, which decides and records nothing: go on without claims, and rules that ask for
+ * a token deny and record it, or answer 401 at once.
+ *
+ * @param engine the engine
+ * @param flow the caller's permitted flow
+ * @param token the token itself, without `Bearer`. Refuse a request that bears two
+ * @param now_unix the time, in seconds since 1970
+ * @param out receives the claims, for requests on this caller's flows; NULL unless `ZTL_OK` is returned. End them with
+ *   `ztl_claims_free`
+ * @param error receives the reason; may be NULL
+ *
+ * # Safety
+ * `engine` and `flow` are NULL or live; the text is readable; `out` and `error` are NULL or may be written.
+ */
+ZTL_MUST_USE
+ztl_status ztl_token_verify(const struct ztl_engine *engine,
+                            const struct ztl_flow *flow,
+                            struct ztl_str token,
+                            uint64_t now_unix,
+                            struct ztl_claims **out,
+                            struct ztl_error **error);
+
+/**
  * Step three: authorizes an action on a permitted flow, or denies it. Recorded either way.
  *
  * A flow that was permitted under an earlier policy is judged again first.
@@ -647,7 +956,7 @@ void ztl_flow_free(struct ztl_flow *flow);
  * @param error receives the reason, of a denial as well; may be NULL
  *
  * # Safety
- * `engine` and `flow` are NULL or live; `request` is NULL or readable, with readable texts and headers; `decision` and `error`
+ * `engine` and `flow` are NULL or live; `request` is NULL or readable, with readable texts and headers and live claims or none; `decision` and `error`
  * are NULL or may be written.
  */
 ZTL_MUST_USE
@@ -656,6 +965,72 @@ ztl_status ztl_action_authorize(const struct ztl_engine *engine,
                                 const struct ztl_action_request *request,
                                 struct ztl_decision *decision,
                                 struct ztl_error **error);
+
+/**
+ * Explains what `ztl_flow_permit` and `ztl_action_authorize` would say, down to the clause of the rule that it hangs on, and
+ * which requests nearby would be permitted. Decides and records nothing: `ZTL_OK` says that there is an explanation, **not**
+ * that anything is permitted.
+ *
+ * @param engine the engine
+ * @param connection the connection, with its peer
+ * @param request what is asked for on it; NULL asks for the connection alone. Its `now_unix` is not read, that of
+ *   `connection` is
+ * @param document the policy's own text, for the numbers of lines; absent: these say nothing
+ * @param text receives one object of JSON, as `ztl explain --format json` prints it; NULL unless `ZTL_OK` is returned. End it
+ *   with `ztl_text_free`
+ * @param error receives the reason; may be NULL
+ *
+ * # Safety
+ * `engine` is NULL or live; `connection` and `request` are NULL or readable, with live handles and readable texts; `document` is
+ * readable; `text` and `error` are NULL or may be written.
+ */
+ZTL_MUST_USE
+ztl_status ztl_explain(const struct ztl_engine *engine,
+                       const struct ztl_flow_request *connection,
+                       const struct ztl_action_request *request,
+                       struct ztl_str document,
+                       struct ztl_text **text,
+                       struct ztl_error **error);
+
+/**
+ * What a workload can reach under the policy in force, over any number of hops: its blast radius. Decides and records
+ * nothing.
+ *
+ * @param engine the engine
+ * @param workload its name in the policy
+ * @param text receives one object of JSON, as `ztl reach --json` prints it; NULL unless `ZTL_OK` is returned. End it with
+ *   `ztl_text_free`
+ * @param error receives the reason; may be NULL
+ *
+ * # Safety
+ * `engine` is NULL or live; `workload` is readable; `text` and `error` are NULL or may be written.
+ */
+ZTL_MUST_USE
+ztl_status ztl_reach(const struct ztl_engine *engine,
+                     struct ztl_str workload,
+                     struct ztl_text **text,
+                     struct ztl_error **error);
+
+/**
+ * What another policy would change, if it were put in force: what would be permitted that is denied now, and denied that is
+ * permitted. Exact, each change with a request that shows it. Decides and records nothing, and puts nothing in force.
+ *
+ * @param engine the engine
+ * @param policy the document
+ * @param format `ZTL_FORMAT_TOML` or `ZTL_FORMAT_JSON`
+ * @param text receives one object of JSON: `permits_more`, `denies_more`, `newly_permitted`, `newly_denied`, `document`, and
+ *   the revisions `old` and `new`; NULL unless `ZTL_OK` is returned. End it with `ztl_text_free`
+ * @param error receives the reason; may be NULL
+ *
+ * # Safety
+ * `engine` is NULL or live; the text is readable; `text` and `error` are NULL or may be written.
+ */
+ZTL_MUST_USE
+ztl_status ztl_diff(const struct ztl_engine *engine,
+                    struct ztl_str policy,
+                    uint32_t format,
+                    struct ztl_text **text,
+                    struct ztl_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

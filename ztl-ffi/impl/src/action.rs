@@ -5,15 +5,15 @@
 use core::time::Duration;
 
 use ztl_core::{
-    Action, ActionPermit, Evidence, FlowPermit, MAX_TARGET_BYTES, PathError, Reason, Timestamp,
-    TrustScore,
+    Action, ActionPermit, Evidence, MAX_TARGET_BYTES, PathError, Reason, Timestamp, TrustScore,
 };
 
 use crate::boundary::{Fault, Plain, Refusal, export, sized, ztl_str};
+use crate::claims::{self, ztl_claims};
 use crate::decision::ztl_decision;
 use crate::engine::{self, ztl_engine};
 use crate::error::ztl_error;
-use crate::flow::ztl_flow;
+use crate::flow::{self, ztl_flow};
 use crate::handle;
 use crate::status::ztl_status;
 use crate::wire::{Fields, Sent, ztl_header};
@@ -55,6 +55,8 @@ pub struct ztl_action_request {
     pub trust_score: i32,
     /// Zero.
     pub reserved: u32,
+    /// The claims of the caller's token, from `ztl_token_verify`; NULL if there are none.
+    pub claims: *const ztl_claims,
 }
 
 // SAFETY: numbers and pointers, the size first.
@@ -71,7 +73,7 @@ unsafe impl Plain for ztl_action_request {}
 /// @param error receives the reason, of a denial as well; may be NULL
 ///
 /// # Safety
-/// `engine` and `flow` are NULL or live; `request` is NULL or readable, with readable texts and headers; `decision` and `error`
+/// `engine` and `flow` are NULL or live; `request` is NULL or readable, with readable texts and headers and live claims or none; `decision` and `error`
 /// are NULL or may be written.
 #[unsafe(no_mangle)]
 #[must_use]
@@ -96,43 +98,103 @@ pub unsafe extern "C" fn ztl_action_authorize(
 }
 
 /// # Safety
-/// The texts and headers of the request are readable.
+/// The texts and headers of the request are readable, its claims are NULL or live.
 unsafe fn authorize(
     engine: &engine::Body,
-    flow: &FlowPermit,
+    flow: &flow::Body,
     request: &ztl_action_request,
 ) -> Result<ActionPermit, Refusal> {
-    let now = Timestamp::from_unix_secs(request.now_unix);
-    if request.reserved != 0 {
-        return Err(Fault::arg("`reserved` is not zero").into());
-    }
-    let score = score(request.trust_score, now)?;
     // SAFETY: as promised to this function.
-    let fields = unsafe { Fields::of(request) }?;
-    let action = match request.flags {
-        0 => {
-            // SAFETY: as promised to this function.
-            let asked = unsafe { asked(request, &fields) }?;
-            asked.map_err(|error| {
-                Refusal::Denied(
-                    engine
-                        .engine
-                        .refuse_on(flow, None, Reason::PathAmbiguous, now),
-                    Some(error.to_string()),
-                )
-            })?
+    let mut asking = unsafe { Asking::read(request) }?;
+    let (engine, now, permit) = (engine, asking.now, &flow.permit);
+    if let Some(claims) = asking.claims {
+        claims.on(engine, permit)?;
+        if !engine.tokens.believes(claims, now) {
+            asking.claims = None;
         }
-        ZTL_ACTION_CONNECT => connect(request)?,
-        flags => {
-            return Err(Fault::arg(format!(
-                "`flags` is {flags}, which this library does not know"
-            ))
-            .into());
-        }
+    }
+    let refuse = |action, reason, detail: String| {
+        Refusal::Denied(
+            engine.engine.refuse_on(permit, action, reason, now),
+            Some(detail),
+        )
     };
-    let evidence = Evidence::none().with_headers(&fields);
-    let evidence = score.map_or(evidence, |score| evidence.with_trust_score(score));
-    Ok(engine.engine.authorize(flow, &action, &evidence, now)?)
+    let action = asking
+        .action
+        .map_err(|error| refuse(None, Reason::PathAmbiguous, error.to_string()))?;
+    let evidence = asking.evidence();
+    let judged = flow.judge(&engine.engine, || {
+        engine.engine.authorize(permit, &action, &evidence, now)
+    });
+    match judged {
+        Some(judged) => Ok(judged?),
+        None => {
+            let detail = "the policy gives the name that was called to another workload";
+            Err(refuse(
+                Some(&action),
+                Reason::FlowWithdrawn,
+                detail.to_owned(),
+            ))
+        }
+    }
+}
+
+/// What is asked for, read.
+pub(crate) struct Asking<'a> {
+    /// An `Err` where the target has more than one reading, or none.
+    pub(crate) action: Result<Action<'a>, PathError>,
+    pub(crate) claims: Option<&'a claims::Body>,
+    score: Option<TrustScore>,
+    fields: Fields<'a>,
+    now: Timestamp,
+}
+
+impl<'a> Asking<'a> {
+    /// # Safety
+    /// The texts and headers of the request are readable for `'a`, its claims are NULL or live for `'a`.
+    pub(crate) unsafe fn read(request: &ztl_action_request) -> Result<Self, Fault> {
+        let now = Timestamp::from_unix_secs(request.now_unix);
+        if request.reserved != 0 {
+            return Err(Fault::arg("`reserved` is not zero"));
+        }
+        let score = score(request.trust_score, now)?;
+        // SAFETY: as promised to this function.
+        let fields = unsafe { Fields::of(request) }?;
+        let action = match request.flags {
+            // SAFETY: as promised to this function.
+            0 => unsafe { asked(request, &fields) }?,
+            ZTL_ACTION_CONNECT => Ok(connect(request)?),
+            flags => {
+                return Err(Fault::arg(format!(
+                    "`flags` is {flags}, which this library does not know"
+                )));
+            }
+        };
+        let claims = if request.claims.is_null() {
+            None
+        } else {
+            // SAFETY: as promised to this function.
+            Some(unsafe { handle::borrow(request.claims) }?)
+        };
+        Ok(Self {
+            action,
+            claims,
+            score,
+            fields,
+            now,
+        })
+    }
+
+    pub(crate) fn evidence(&self) -> Evidence<'_> {
+        let mut evidence = Evidence::none().with_headers(&self.fields);
+        if let Some(score) = self.score {
+            evidence = evidence.with_trust_score(score);
+        }
+        if let Some(claims) = self.claims {
+            evidence = evidence.with_claims(&claims.claims);
+        }
+        evidence
+    }
 }
 
 fn score(given: i32, now: Timestamp) -> Result<Option<TrustScore>, Fault> {

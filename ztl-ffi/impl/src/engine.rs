@@ -5,15 +5,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls_pki_types::CertificateDer;
 use ztl_core::audit::{AuditError, JsonLinesSink, MemorySink, Sink};
 use ztl_core::policy::{LoadError, MAX_DOCUMENT_BYTES, Policy};
 use ztl_core::{Engine, EngineError, MAX_TRUST_DOMAIN_BYTES, TrustDomain};
-use ztl_mtls::{BundleSet, Bundles, MAX_PEM_BYTES, Prover, TrustBundle};
+use ztl_mtls::{
+    BundleError, BundleSet, Bundles, MAX_AUTHORITIES, MAX_PEM_BYTES, Prover, TrustBundle,
+};
 
-use crate::boundary::{Fault, export, ztl_str};
+use crate::boundary::{Fault, array, export, ztl_str};
 use crate::error::ztl_error;
 use crate::handle::{self, Handle};
 use crate::status::{ZTL_ERR_AUDIT, ZTL_ERR_BUNDLE, ZTL_ERR_POLICY, ZTL_ERR_SYSTEM, ztl_status};
+use crate::token::Tokens;
 
 /// A policy document in TOML.
 pub const ZTL_FORMAT_TOML: u32 = 1;
@@ -23,7 +27,7 @@ pub const ZTL_FORMAT_JSON: u32 = 2;
 /// How many records are kept in memory where no audit file is named.
 const RING: usize = 1024;
 /// Longest path of an audit file that is taken.
-const MAX_PATH_BYTES: usize = 4096;
+pub(crate) const MAX_PATH_BYTES: usize = 4096;
 
 /// Judges flows and actions under the policy in force, and records every decision before it is returned.
 ///
@@ -45,6 +49,8 @@ pub(crate) struct Body {
     pub(crate) engine: Engine,
     /// Proves by the bundles that the host trusts; none at first.
     pub(crate) prover: Prover,
+    /// Verifies tokens by the issuers that the host named; none at first.
+    pub(crate) tokens: Tokens,
     /// Ties what was made at this engine to it; compared by address.
     pub(crate) bond: Arc<Bond>,
 }
@@ -59,21 +65,28 @@ impl Body {
         Ok(Self {
             engine,
             prover: Prover::new(Bundles::new(BundleSet::default()), &ztl_mtls::provider()),
+            tokens: Tokens::default(),
             bond: Arc::new(Bond),
         })
     }
 
+    pub(crate) fn swap(&self, policy: Policy) -> Result<(), Fault> {
+        self.engine
+            .swap_policy(policy)
+            .map_err(|error| engine_fault(&error))
+    }
+
     /// Flows that rest on another set of bundles are withdrawn (T5).
-    fn trust(&self, domain: TrustDomain, pem: Option<&[u8]>) -> Result<(), Fault> {
+    fn trust(
+        &self,
+        domain: TrustDomain,
+        read: impl FnOnce(TrustDomain) -> Option<Result<TrustBundle, BundleError>>,
+    ) -> Result<(), Fault> {
         let bundles = self.prover.bundles();
-        match pem {
+        match read(domain.clone()) {
             None => bundles.remove(&domain),
-            Some(pem) => {
-                let bundle = TrustBundle::from_pem(domain, pem);
-                bundles.replace(
-                    bundle.map_err(|error| Fault::new(ZTL_ERR_BUNDLE, error.to_string()))?,
-                );
-            }
+            Some(bundle) => bundles
+                .replace(bundle.map_err(|error| Fault::new(ZTL_ERR_BUNDLE, error.to_string()))?),
         }
         self.engine.withdraw_flows();
         Ok(())
@@ -104,13 +117,7 @@ pub unsafe extern "C" fn ztl_engine_new(
         // SAFETY: as promised to this function.
         let policy = unsafe { read_policy(policy, format) }?;
         // SAFETY: as promised to this function.
-        let body = match unsafe { audit_file.text("audit_file", MAX_PATH_BYTES) }? {
-            None => Body::new(policy, MemorySink::new(RING)),
-            Some(path) => JsonLinesSink::append(Path::new(path))
-                .map_err(|error| audit_fault(&error))
-                .and_then(|sink| Body::new(policy, sink)),
-        }?;
-        Ok(handle::give(body))
+        Ok(handle::give(unsafe { with_audit_file(policy, audit_file) }?))
     })
 }
 
@@ -139,8 +146,7 @@ pub unsafe extern "C" fn ztl_engine_swap(
         let body = unsafe { handle::borrow(engine) }?;
         // SAFETY: as promised to this function.
         let policy = unsafe { read_policy(policy, format) }?;
-        body.engine.swap_policy(policy).map_err(|error| engine_fault(&error))?;
-        Ok(())
+        Ok(body.swap(policy)?)
     })
 }
 
@@ -173,7 +179,47 @@ pub unsafe extern "C" fn ztl_engine_trust(
         let pem = unsafe { bundle.bytes("bundle", MAX_PEM_BYTES) }?;
         let domain = TrustDomain::parse(domain)
             .map_err(|error| Fault::arg(format!("`trust_domain`: {error}")))?;
-        Ok(body.trust(domain, pem)?)
+        Ok(body.trust(domain, |domain| pem.map(|pem| TrustBundle::from_pem(domain, pem)))?)
+    })
+}
+
+/// The same as `ztl_engine_trust`, with the authorities in DER.
+///
+/// @param engine the engine
+/// @param trust_domain such as `prod.example`
+/// @param authorities its authorities, a certificate each
+/// @param authorities_len how many; 0: none any more, so that its SVIDs prove nothing
+/// @param error receives the reason; may be NULL
+///
+/// # Safety
+/// `engine` is NULL or live; the texts are readable; `error` is NULL or may be written.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn ztl_engine_trust_der(
+    engine: *const ztl_engine,
+    trust_domain: ztl_str,
+    authorities: *const ztl_str,
+    authorities_len: usize,
+    error: *mut *mut ztl_error,
+) -> ztl_status {
+    export!(outputs: (), error: error, || {
+        // SAFETY: as promised to this function.
+        let body = unsafe { handle::borrow(engine) }?;
+        // SAFETY: as promised to this function.
+        let domain = unsafe { trust_domain.required("trust_domain", MAX_TRUST_DOMAIN_BYTES) }?;
+        // SAFETY: as promised to this function.
+        let authorities = unsafe { array(authorities, authorities_len, MAX_AUTHORITIES, "authorities") }?;
+        let mut ders = Vec::new();
+        for authority in authorities {
+            // SAFETY: as promised to this function.
+            let der = unsafe { authority.bytes("authority", MAX_PEM_BYTES) }?;
+            let der = der.ok_or_else(|| Fault::arg("an authority is absent"))?;
+            ders.push(CertificateDer::from(der.to_vec()));
+        }
+        let domain = TrustDomain::parse(domain)
+            .map_err(|error| Fault::arg(format!("`trust_domain`: {error}")))?;
+        let read = |domain| (!ders.is_empty()).then(|| TrustBundle::from_der(domain, ders));
+        Ok(body.trust(domain, read)?)
     })
 }
 
@@ -190,8 +236,20 @@ pub unsafe extern "C" fn ztl_engine_free(engine: *mut ztl_engine) {
 }
 
 /// # Safety
+/// `audit_file` is readable.
+pub(crate) unsafe fn with_audit_file(policy: Policy, audit_file: ztl_str) -> Result<Body, Fault> {
+    // SAFETY: as promised to this function.
+    match unsafe { audit_file.text("audit_file", MAX_PATH_BYTES) }? {
+        None => Body::new(policy, MemorySink::new(RING)),
+        Some(path) => JsonLinesSink::append(Path::new(path))
+            .map_err(|error| audit_fault(&error))
+            .and_then(|sink| Body::new(policy, sink)),
+    }
+}
+
+/// # Safety
 /// `document` is readable.
-unsafe fn read_policy(document: ztl_str, format: u32) -> Result<Policy, Fault> {
+pub(crate) unsafe fn read_policy(document: ztl_str, format: u32) -> Result<Policy, Fault> {
     let load = match format {
         ZTL_FORMAT_TOML => Policy::from_toml,
         ZTL_FORMAT_JSON => Policy::from_json,

@@ -3,8 +3,11 @@
 #![expect(unsafe_code, reason = "exports")]
 
 use core::net::IpAddr;
+use std::sync::Arc;
 
-use ztl_core::{Arrival, Denial, Flow, FlowPermit, Peer, Reason, Stage, Timestamp};
+use ztl_core::{
+    Arrival, Denial, Direction, Engine, Flow, FlowPermit, Peer, Reason, Stage, Timestamp,
+};
 
 use crate::boundary::{Fault, Plain, Refusal, export, sized, ztl_str};
 use crate::decision::ztl_decision;
@@ -18,8 +21,11 @@ use crate::status::ztl_status;
 /// it for a caller whose certificate was bad.
 pub const ZTL_FLOW_ANONYMOUS: u16 = 1;
 
+/// In `ztl_flow_request.flags`: this host, which is `me`, called the workload `to`, and the peer is the server that answered.
+pub const ZTL_FLOW_EGRESS: u16 = 2;
+
 /// Longest name of a workload that is taken.
-const MAX_NAME_BYTES: usize = 256;
+pub(crate) const MAX_NAME_BYTES: usize = 256;
 /// Longest text of an address that is taken.
 const MAX_ADDR_BYTES: usize = 64;
 
@@ -35,18 +41,52 @@ pub struct ztl_flow {
 impl Handle for ztl_flow {
     const NAME: &'static str = "ztl_flow";
     const TAG: u64 = u64::from_be_bytes(*b"ztl-flow");
-    type Body = FlowPermit;
+    type Body = Body;
 }
 
-/// A connection that somebody makes to this workload.
+/// What is behind a [`ztl_flow`].
+#[derive(Debug)]
+pub(crate) struct Body {
+    pub(crate) permit: FlowPermit,
+    /// The name of the workload that was called, on egress.
+    to: Option<Box<str>>,
+}
+
+impl Body {
+    /// Judges what is asked for on it. On egress, `None` where the policy in force gives the name that was called to another id.
+    pub(crate) fn judge<T>(&self, engine: &Engine, judge: impl Fn() -> T) -> Option<T> {
+        match (&self.to, self.permit.peer()) {
+            (Some(to), Some(peer)) => as_named(engine, peer, to, judge),
+            (Some(_), None) => None,
+            (None, _) => Some(judge()),
+        }
+    }
+}
+
+/// Judges a peer as the workload that was called: `None` where the policy in force gives that name to somebody else. Name and
+/// judgement come from one policy, for where it was swapped in between, both are asked anew.
+fn as_named<T>(engine: &Engine, peer: &Peer, to: &str, judge: impl Fn() -> T) -> Option<T> {
+    loop {
+        let policy = engine.policy();
+        if policy.workload_by_id(peer.id())?.name() != to {
+            return None;
+        }
+        let judgement = judge();
+        if Arc::ptr_eq(&policy, &engine.policy()) {
+            return Some(judgement);
+        }
+    }
+}
+
+/// A connection that somebody makes to this workload; with `ZTL_FLOW_EGRESS`, one that this workload makes.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct ztl_flow_request {
     /// `sizeof(ztl_flow_request)`
     pub size: u32,
-    /// The port of this workload that the connection came to.
+    /// The port of the workload that the connection is to.
     pub port: u16,
-    /// Zero, or `ZTL_FLOW_ANONYMOUS`.
+    /// Zero, `ZTL_FLOW_ANONYMOUS` or `ZTL_FLOW_EGRESS`.
     pub flags: u16,
     /// Which workload of the policy this is.
     pub me: ztl_str,
@@ -58,12 +98,14 @@ pub struct ztl_flow_request {
     pub from_addr: ztl_str,
     /// The time, in seconds since 1970.
     pub now_unix: u64,
+    /// With `ZTL_FLOW_EGRESS`, the name of the workload that was called: whoever answers must be that one. Otherwise absent.
+    pub to: ztl_str,
 }
 
 // SAFETY: numbers and pointers, the size first.
 unsafe impl Plain for ztl_flow_request {}
 
-/// Step two: permits a connection to this workload, or denies it. Recorded either way.
+/// Step two: permits a connection to this workload, or from it, or denies it. Recorded either way.
 ///
 /// @param engine the engine
 /// @param request the connection
@@ -90,7 +132,7 @@ pub unsafe extern "C" fn ztl_flow_permit(
         let request = unsafe { sized(request, "request") }?;
         // SAFETY: as promised to this function.
         let permit = unsafe { permit(engine, &request) }?;
-        let decision = ztl_decision::flow(&permit);
+        let decision = ztl_decision::flow(&permit.permit);
         Ok((handle::give(permit), decision))
     })
 }
@@ -112,6 +154,7 @@ pub(crate) struct Connection<'a> {
     me: &'a str,
     port: u16,
     arrival: Arrival,
+    to: Option<&'a str>,
     pub(crate) now: Timestamp,
 }
 
@@ -123,7 +166,26 @@ impl<'a> Connection<'a> {
         let me = unsafe { request.me.required("me", MAX_NAME_BYTES) }?;
         // SAFETY: as promised to this function.
         let from_addr = unsafe { request.from_addr.text("from_addr", MAX_ADDR_BYTES) }?;
+        // SAFETY: as promised to this function.
+        let to = unsafe { request.to.text("to", MAX_NAME_BYTES) }?;
+        match (request.flags, to, from_addr) {
+            (ZTL_FLOW_EGRESS, None | Some(""), _) => {
+                return Err(Fault::arg(
+                    "`to` is absent or empty; it has to name the workload that was called",
+                ));
+            }
+            (ZTL_FLOW_EGRESS, _, Some(_)) => {
+                return Err(Fault::arg("`from_addr` is given, but this host called"));
+            }
+            (ZTL_FLOW_EGRESS, ..) | (_, None, _) => {}
+            _ => {
+                return Err(Fault::arg(
+                    "`to` is given, but `flags` does not say ZTL_FLOW_EGRESS",
+                ));
+            }
+        }
         Ok(Self {
+            to,
             me,
             port: request.port,
             arrival: arrival(from_addr)?,
@@ -132,7 +194,28 @@ impl<'a> Connection<'a> {
     }
 
     pub(crate) fn flow<'b>(&'b self, peer: Option<&'b Peer>) -> Flow<'b> {
-        Flow::ingress(self.me, self.port, self.arrival, peer)
+        match (self.to, peer) {
+            (None, peer) => Flow::ingress(self.me, self.port, self.arrival, peer),
+            (Some(_), Some(peer)) => Flow::egress(self.me, self.port, peer),
+            (Some(_), None) => Flow::egress_unproved(self.me, self.port),
+        }
+    }
+
+    pub(crate) fn direction(&self) -> Direction {
+        if self.to.is_some() {
+            Direction::Egress
+        } else {
+            Direction::Ingress
+        }
+    }
+
+    /// Permits the flow of a peer: on egress, only as the workload that was called.
+    fn permit(&self, engine: &Engine, peer: &Peer) -> Option<Result<FlowPermit, Denial>> {
+        let permit = || engine.permit_flow(&self.flow(Some(peer)), self.now);
+        match self.to {
+            None => Some(permit()),
+            Some(to) => as_named(engine, peer, to, permit),
+        }
     }
 
     /// A denial at this connection, recorded.
@@ -151,36 +234,56 @@ impl<'a> Connection<'a> {
 
 /// # Safety
 /// The peer is NULL or live, the texts are readable.
-unsafe fn permit(engine: &engine::Body, request: &ztl_flow_request) -> Result<FlowPermit, Refusal> {
+unsafe fn permit(engine: &engine::Body, request: &ztl_flow_request) -> Result<Body, Refusal> {
     // SAFETY: as promised to this function.
     let connection = unsafe { Connection::of(request) }?;
+    let whole = |permit| Body {
+        permit,
+        to: connection.to.map(Into::into),
+    };
     match (request.peer.is_null(), request.flags) {
-        (false, 0) => {
+        (false, 0 | ZTL_FLOW_EGRESS) => {
             // SAFETY: as promised to this function.
             let held = unsafe { handle::borrow(request.peer) }?;
             let peer = held.at(engine)?;
+            if !held.comes_as(connection.direction()) {
+                return Err(Fault::arg(
+                    "the `ztl_peer` was proved for the other direction: prove it with the same `flags`",
+                )
+                .into());
+            }
             if !held.is_current(engine) {
                 return Err(connection
                     .refuse(engine, Some(peer), Stage::Identity, Reason::IdentityExpired)
                     .into());
             }
-            let permit = engine
-                .engine
-                .permit_flow(&connection.flow(Some(peer)), connection.now)?;
+            let Some(permit) = connection.permit(&engine.engine, peer) else {
+                let denial = connection.refuse(
+                    engine,
+                    Some(peer),
+                    Stage::Identity,
+                    Reason::IdentityUnproven,
+                );
+                let called = "the one that answered is not the workload that was called";
+                return Err(Refusal::Denied(denial, Some(called.to_owned())));
+            };
+            let permit = permit?;
             // What the peer was proved by may have gone while it was judged; the next change would not find this flow (T5).
             if held.is_current(engine) {
-                Ok(permit)
+                Ok(whole(permit))
             } else {
                 Err(connection
                     .refuse(engine, Some(peer), Stage::Flow, Reason::FlowWithdrawn)
                     .into())
             }
         }
-        (true, ZTL_FLOW_ANONYMOUS) => Ok(engine
-            .engine
-            .permit_flow(&connection.flow(None), connection.now)?),
+        (true, ZTL_FLOW_ANONYMOUS) => Ok(whole(
+            engine
+                .engine
+                .permit_flow(&connection.flow(None), connection.now)?,
+        )),
         // T3: who was to be proved and was not never becomes the public.
-        (true, 0) => Err(connection
+        (true, 0 | ZTL_FLOW_EGRESS) => Err(connection
             .refuse(engine, None, Stage::Identity, Reason::IdentityUnproven)
             .into()),
         (false, ZTL_FLOW_ANONYMOUS) => Err(Fault::arg(

@@ -5,13 +5,13 @@
 use std::sync::Arc;
 
 use rustls_pki_types::CertificateDer;
-use ztl_core::{MAX_ID_BYTES, Peer, Proof, SpiffeId, Stage, Timestamp};
+use ztl_core::{Direction, MAX_ID_BYTES, Peer, Proof, SpiffeId, Stage, Timestamp};
 use ztl_mtls::{MAX_CHAIN, ProveError, Purpose};
 
 use crate::boundary::{Fault, Refusal, array, export, sized, ztl_str};
 use crate::engine::{self, Bond, ztl_engine};
 use crate::error::ztl_error;
-use crate::flow::{Connection, ztl_flow_request};
+use crate::flow::{Connection, ZTL_FLOW_EGRESS, ztl_flow_request};
 use crate::handle::{self, Handle};
 use crate::status::ztl_status;
 
@@ -38,6 +38,8 @@ pub(crate) struct Body {
     peer: Peer,
     /// The generation of the bundles that it was proved by; `None` where nothing was proved by bundles.
     bundles: Option<u64>,
+    /// As which end of TLS it was proved; `None` where nothing was proved.
+    purpose: Option<Purpose>,
     bond: Arc<Bond>,
 }
 
@@ -51,6 +53,14 @@ impl Body {
         }
     }
 
+    /// Whether it was proved as the end of TLS that it is. Who is asserted calls, and is never called.
+    pub(crate) fn comes_as(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::Ingress => self.purpose != Some(Purpose::Server),
+            Direction::Egress => self.purpose == Some(Purpose::Server),
+        }
+    }
+
     /// Whether what it was proved by is still in force.
     pub(crate) fn is_current(&self, engine: &engine::Body) -> bool {
         self.bundles
@@ -58,14 +68,16 @@ impl Body {
     }
 }
 
-/// Step one: proves who makes a connection, by the certificates that it showed, or denies it. A denial is recorded.
+/// Step one: proves who makes a connection, or who was called, by the certificates that it showed, or denies it. A denial is
+/// recorded.
 ///
 /// The chain leads to an authority of its own trust domain, which the engine trusts (`ztl_engine_trust`), and its leaf is an
 /// X.509-SVID of a caller. **The host's TLS has checked that the caller holds the leaf's key**, as every TLS handshake does
 /// that asks for a client certificate; the host need not have verified the chain.
 ///
 /// @param engine the engine
-/// @param request the connection, as it goes to `ztl_flow_permit` next; `peer` NULL and `flags` 0 as yet
+/// @param request the connection, as it goes to `ztl_flow_permit` next; `peer` NULL, and `flags` 0, or
+///   `ZTL_FLOW_EGRESS` where this host called
 /// @param chain the certificates in DER, the leaf first, as the caller sent them
 /// @param chain_len how many
 /// @param peer receives the peer; NULL unless `ZTL_OK` is returned. End it with `ztl_peer_free`
@@ -89,8 +101,8 @@ pub unsafe extern "C" fn ztl_peer_prove(
         let engine = unsafe { handle::borrow(engine) }?;
         // SAFETY: as promised to this function.
         let request: ztl_flow_request = unsafe { sized(request, "request") }?;
-        if !request.peer.is_null() || request.flags != 0 {
-            return Err(Fault::arg("`request` has a peer or flags already").into());
+        if !request.peer.is_null() || !matches!(request.flags, 0 | ZTL_FLOW_EGRESS) {
+            return Err(Fault::arg("`request` has a peer already, or flags that nobody is proved with").into());
         }
         // SAFETY: as promised to this function.
         let connection = unsafe { Connection::of(&request) }?;
@@ -140,7 +152,26 @@ pub unsafe extern "C" fn ztl_peer_assert_dangerous(
         };
         #[expect(clippy::disallowed_methods, reason = "the C door: the host vouches, and the policy has to agree that it may")]
         let peer = Peer::assertion(proof, "asserted over the C ABI");
-        Ok(handle::give(Body { peer, bundles: None, bond: Arc::clone(&engine.bond) }))
+        Ok(handle::give(Body { peer, bundles: None, purpose: None, bond: Arc::clone(&engine.bond) }))
+    })
+}
+
+/// The SPIFFE ID of a peer: ASCII, not NUL-terminated, borrowed from the peer and good until that is freed. On any other outcome
+/// `*ptr` is NULL and `*len` is 0.
+///
+/// # Safety
+/// `peer` is NULL or live; `ptr` and `len` are NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ztl_peer_id(
+    peer: *const ztl_peer,
+    ptr: *mut *const u8,
+    len: *mut usize,
+) -> ztl_status {
+    export!(outputs: (ptr, len), || {
+        // SAFETY: as promised to this function.
+        let held = unsafe { handle::borrow(peer) }?;
+        let id = held.peer.id().as_str();
+        Ok((id.as_ptr(), id.len()))
     })
 }
 
@@ -157,7 +188,7 @@ pub unsafe extern "C" fn ztl_peer_free(peer: *mut ztl_peer) {
 }
 
 /// A chain as the peer sent it, or why it is not looked at.
-type Chain<'a> = Result<Vec<CertificateDer<'a>>, ProveError>;
+pub(crate) type Chain<'a> = Result<Vec<CertificateDer<'a>>, ProveError>;
 
 fn prove(
     engine: &engine::Body,
@@ -167,11 +198,16 @@ fn prove(
     let prover = &engine.prover;
     // Read before the proof: a change in between makes it an old one.
     let generation = prover.bundles().generation();
-    let proved = chain.and_then(|chain| prover.prove(&chain, connection.now, Purpose::Client));
+    let purpose = match connection.direction() {
+        Direction::Ingress => Purpose::Client,
+        Direction::Egress => Purpose::Server,
+    };
+    let proved = chain.and_then(|chain| prover.prove(&chain, connection.now, purpose));
     match proved {
         Ok(peer) => Ok(Body {
             peer,
             bundles: Some(generation),
+            purpose: Some(purpose),
             bond: Arc::clone(&engine.bond),
         }),
         Err(error) => {
@@ -183,7 +219,7 @@ fn prove(
 
 /// # Safety
 /// The chain is readable for `'a`.
-unsafe fn read_chain<'a>(chain: *const ztl_str, len: usize) -> Result<Chain<'a>, Fault> {
+pub(crate) unsafe fn read_chain<'a>(chain: *const ztl_str, len: usize) -> Result<Chain<'a>, Fault> {
     if len > MAX_CHAIN {
         return Ok(Err(ProveError::ChainTooLong(len)));
     }
@@ -266,6 +302,7 @@ mod tests {
         let peer = Body {
             peer,
             bundles: Some(body.prover.bundles().generation()),
+            purpose: Some(Purpose::Client),
             bond: Arc::clone(&body.bond),
         };
         let (engine, peer) = (
@@ -283,6 +320,10 @@ mod tests {
                 len: 0,
             },
             now_unix: 1_790_000_000,
+            to: ztl_str {
+                ptr: ptr::null(),
+                len: 0,
+            },
         };
         let (mut flow, mut decision) = (
             ptr::dangling_mut(),

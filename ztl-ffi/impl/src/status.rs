@@ -23,6 +23,14 @@ pub const ZTL_ERR_SYSTEM: ztl_status = -6;
 pub const ZTL_ERR_PANIC: ztl_status = -7;
 /// The bundle of a trust domain was refused; the one in force stays.
 pub const ZTL_ERR_BUNDLE: ztl_status = -8;
+/// The host's own SVID was refused: do not show it.
+pub const ZTL_ERR_SVID: ztl_status = -9;
+/// An issuer of tokens, or its keys, were refused; what was in force stays.
+pub const ZTL_ERR_KEYS: ztl_status = -10;
+/// A token was refused. Nothing is decided by that, and nothing recorded.
+pub const ZTL_ERR_TOKEN: ztl_status = -11;
+/// This library was built without it.
+pub const ZTL_ERR_UNSUPPORTED: ztl_status = -12;
 
 /// No stage was reached: nothing was decided.
 pub const ZTL_STAGE_NONE: u32 = 0;
@@ -162,6 +170,10 @@ mod tests {
             ZTL_ERR_SYSTEM,
             ZTL_ERR_PANIC,
             ZTL_ERR_BUNDLE,
+            ZTL_ERR_SVID,
+            ZTL_ERR_KEYS,
+            ZTL_ERR_TOKEN,
+            ZTL_ERR_UNSUPPORTED,
         ];
         assert!(all.iter().all(|status| *status < ZTL_OK));
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());

@@ -6,17 +6,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The order of the header.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 18] = [
     "version.rs",
     "status.rs",
     "boundary/input.rs",
     "error.rs",
+    "text.rs",
     "decision.rs",
     "engine.rs",
+    "file.rs",
+    "audit.rs",
     "peer.rs",
+    "svid.rs",
     "flow.rs",
+    "claims.rs",
+    "token.rs",
     "wire.rs",
     "action.rs",
+    "explain.rs",
+    "analysis.rs",
 ];
 
 fn package() -> &'static Path {
@@ -174,7 +182,18 @@ fn t8_every_status_must_be_looked_at() {
     for call in [
         "ztl_engine_new",
         "ztl_engine_swap",
+        "ztl_engine_new_from_file",
+        "ztl_engine_new_with_audit",
+        "ztl_engine_swap_from_file",
         "ztl_engine_trust",
+        "ztl_engine_trust_der",
+        "ztl_engine_issuer",
+        "ztl_svid_check",
+        "ztl_claims_assert_dangerous",
+        "ztl_token_verify",
+        "ztl_explain",
+        "ztl_reach",
+        "ztl_diff",
         "ztl_peer_prove",
         "ztl_peer_assert_dangerous",
         "ztl_flow_permit",

@@ -65,6 +65,12 @@ impl Output for usize {
     }
 }
 
+impl Output for u64 {
+    fn closed() -> Self {
+        0
+    }
+}
+
 #[expect(unsafe_code, reason = "writes where C says")]
 impl<T: Output> Out<T> {
     /// # Safety

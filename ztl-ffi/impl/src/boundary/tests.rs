@@ -93,6 +93,7 @@ fn permit(engine: *mut ztl_engine) -> Seen {
         peer: core::ptr::null(),
         from_addr: ABSENT,
         now_unix: 1_790_000_000,
+        to: ABSENT,
     };
     let (mut decision, mut flow, mut error) = (
         forged(),
@@ -127,6 +128,7 @@ fn authorize(
         now_unix: 1_790_000_000,
         trust_score: -1,
         reserved: 0,
+        claims: core::ptr::null(),
     };
     let (mut decision, mut error) = (forged(), core::ptr::dangling_mut());
     // SAFETY: all pointers are good.

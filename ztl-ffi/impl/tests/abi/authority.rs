@@ -10,6 +10,7 @@ use crate::harness::NOW;
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pub(crate) pem: String,
+    pub(crate) der: Vec<u8>,
 }
 
 impl Authority {
@@ -19,10 +20,11 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         lasts(&mut params, NOW + 86_400);
         let key = KeyPair::generate().expect("a key");
-        let pem = params.self_signed(&key).expect("a root").pem();
+        let root = params.self_signed(&key).expect("a root");
         Self {
             issuer: Issuer::new(params, key),
-            pem,
+            pem: root.pem(),
+            der: root.der().to_vec(),
         }
     }
 

@@ -359,6 +359,7 @@ pub(crate) fn from_router(router: &Peer) -> ztl_flow_request {
         peer: router.0,
         from_addr: text("10.10.0.7"),
         now_unix: NOW,
+        to: ABSENT,
     }
 }
 
@@ -374,6 +375,7 @@ pub(crate) fn request(method: &'static str, target: &'static str) -> ztl_action_
         now_unix: NOW,
         trust_score: -1,
         reserved: 0,
+        claims: ptr::null(),
     }
 }
 

@@ -8,11 +8,14 @@
 
 mod audit;
 mod authority;
+mod claims;
 mod decisions;
+mod egress;
 mod harness;
 mod hostile;
 mod hostile_action;
 mod hostile_handle;
+mod new_verbs;
 mod prove;
 mod swap;
 mod threads;

@@ -28,6 +28,7 @@ fn connection() -> ztl_flow_request {
         peer: ptr::null(),
         from_addr: text("10.10.0.7"),
         now_unix: NOW,
+        to: ABSENT,
     }
 }
 

@@ -1,0 +1,107 @@
+//! Why a decision would come out as it would.
+
+#![expect(unsafe_code, reason = "exports")]
+
+use ztl_core::policy::{Input, MAX_DOCUMENT_BYTES};
+
+use crate::action::{Asking, ztl_action_request};
+use crate::boundary::{Fault, Refusal, export, sized, ztl_str};
+use crate::engine::{self, ztl_engine};
+use crate::error::ztl_error;
+use crate::flow::{Connection, ZTL_FLOW_ANONYMOUS, ztl_flow_request};
+use crate::handle;
+use crate::status::ztl_status;
+use crate::text::ztl_text;
+
+/// Explains what `ztl_flow_permit` and `ztl_action_authorize` would say, down to the clause of the rule that it hangs on, and
+/// which requests nearby would be permitted. Decides and records nothing: `ZTL_OK` says that there is an explanation, **not**
+/// that anything is permitted.
+///
+/// @param engine the engine
+/// @param connection the connection, with its peer
+/// @param request what is asked for on it; NULL asks for the connection alone. Its `now_unix` is not read, that of
+///   `connection` is
+/// @param document the policy's own text, for the numbers of lines; absent: these say nothing
+/// @param text receives one object of JSON, as `ztl explain --format json` prints it; NULL unless `ZTL_OK` is returned. End it
+///   with `ztl_text_free`
+/// @param error receives the reason; may be NULL
+///
+/// # Safety
+/// `engine` is NULL or live; `connection` and `request` are NULL or readable, with live handles and readable texts; `document` is
+/// readable; `text` and `error` are NULL or may be written.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn ztl_explain(
+    engine: *const ztl_engine,
+    connection: *const ztl_flow_request,
+    request: *const ztl_action_request,
+    document: ztl_str,
+    text: *mut *mut ztl_text,
+    error: *mut *mut ztl_error,
+) -> ztl_status {
+    export!(outputs: (text), error: error, || {
+        // SAFETY: as promised to this function.
+        let engine = unsafe { handle::borrow(engine) }?;
+        // SAFETY: as promised to this function.
+        let connection = unsafe { sized(connection, "connection") }?;
+        // SAFETY: as promised to this function.
+        let document = unsafe { document.text("document", MAX_DOCUMENT_BYTES) }?;
+        let asking = if request.is_null() {
+            None
+        } else {
+            // SAFETY: as promised to this function.
+            let mut request: ztl_action_request = unsafe { sized(request, "request") }?;
+            request.now_unix = connection.now_unix;
+            // SAFETY: as promised to this function.
+            Some(unsafe { Asking::read(&request) }?)
+        };
+        // SAFETY: as promised to this function.
+        let json = unsafe { explain(engine, &connection, asking.as_ref(), document.unwrap_or_default()) }?;
+        Ok(handle::give(json))
+    })
+}
+
+/// # Safety
+/// The peer is NULL or live, the texts are readable.
+unsafe fn explain(
+    engine: &engine::Body,
+    request: &ztl_flow_request,
+    asking: Option<&Asking<'_>>,
+    document: &str,
+) -> Result<String, Refusal> {
+    // SAFETY: as promised to this function.
+    let connection = unsafe { Connection::of(request) }?;
+    let peer = if request.peer.is_null() {
+        if request.flags != ZTL_FLOW_ANONYMOUS {
+            return Err(
+                Fault::arg("nobody is asked about: set `peer`, or ZTL_FLOW_ANONYMOUS").into(),
+            );
+        }
+        None
+    } else {
+        // SAFETY: as promised to this function.
+        let held = unsafe { handle::borrow(request.peer) }?;
+        let peer = held.at(engine)?;
+        if !held.is_current(engine) || !held.comes_as(connection.direction()) {
+            return Err(Fault::arg(
+                "the `ztl_peer` was proved by a bundle that is no longer in force, or for the other direction: prove it anew",
+            )
+            .into());
+        }
+        Some(peer)
+    };
+    let mut input = Input::new(connection.flow(peer));
+    if let Some(asking) = asking {
+        if let Some(claims) = asking.claims {
+            claims.at(engine)?;
+        }
+        input = input
+            .with_action(asking.action)
+            .with_evidence(asking.evidence());
+    }
+    Ok(engine
+        .engine
+        .explain(&input, connection.now)
+        .json(document)
+        .to_string())
+}

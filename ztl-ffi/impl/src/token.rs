@@ -1,0 +1,273 @@
+//! Bearer tokens: who issues them, and their verification. Without the feature `jwt` every call is refused.
+
+#![expect(unsafe_code, reason = "exports")]
+
+use ztl_core::{FlowPermit, Timestamp};
+
+use crate::boundary::{Fault, Plain, export, sized, ztl_str};
+use crate::claims::{self, ztl_claims};
+use crate::engine::{self, ztl_engine};
+use crate::error::ztl_error;
+use crate::flow::ztl_flow;
+use crate::handle;
+use crate::status::{ZTL_ERR_ARG, ztl_status};
+
+/// Access tokens (RFC 9068, or a plain JWT).
+pub const ZTL_TOKEN_ACCESS: u32 = 1;
+/// ID tokens of OpenID Connect.
+pub const ZTL_TOKEN_ID: u32 = 2;
+
+/// Longest text of an issuer that is taken.
+const MAX_ISSUER_BYTES: usize = 2048;
+/// Longest key set that is read here; the verifier takes less.
+const MAX_KEYS_BYTES: usize = 1024 * 1024;
+/// Longest token that is looked at; the verifier takes less.
+const MAX_TOKEN_BYTES: usize = 64 * 1024;
+
+/// An issuer of tokens: whose tokens are taken, of which kind, for whom, and by which keys.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ztl_issuer {
+    /// `sizeof(ztl_issuer)`
+    pub size: u32,
+    /// `ZTL_TOKEN_ACCESS` or `ZTL_TOKEN_ID`: one issuer has one kind.
+    pub kind: u32,
+    /// Its name in the policy.
+    pub name: ztl_str,
+    /// The exact value of `iss`.
+    pub iss: ztl_str,
+    /// What `aud` has to name.
+    pub audience: ztl_str,
+    /// Its keys: a JSON Web Key Set. Absent: none, so that every token of it is refused.
+    pub jwks: ztl_str,
+}
+
+// SAFETY: numbers and pointers, the size first.
+unsafe impl Plain for ztl_issuer {}
+
+/// Takes tokens of an issuer, in place of what was said of an issuer of that name before. Call it again when its keys have
+/// changed: claims of tokens that were signed with a key that is gone count no more.
+///
+/// @param engine the engine
+/// @param issuer the issuer
+/// @param error receives the reason; may be NULL. `ZTL_ERR_UNSUPPORTED` where the library was built without tokens,
+///   `ZTL_ERR_KEYS` where the issuer or its keys are refused; what was in force stays
+///
+/// # Safety
+/// `engine` is NULL or live; `issuer` is NULL or readable, with readable texts; `error` is NULL or may be written.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn ztl_engine_issuer(
+    engine: *const ztl_engine,
+    issuer: *const ztl_issuer,
+    error: *mut *mut ztl_error,
+) -> ztl_status {
+    export!(outputs: (), error: error, || {
+        // SAFETY: as promised to this function.
+        let engine = unsafe { handle::borrow(engine) }?;
+        // SAFETY: as promised to this function.
+        let issuer = unsafe { sized(issuer, "issuer") }?;
+        // SAFETY: as promised to this function.
+        let told = unsafe { Told::read(&issuer) }?;
+        Ok(engine.tokens.tell(&told)?)
+    })
+}
+
+/// Verifies a bearer token (RFC 7519) of the caller of a flow: signature, issuer, audience, kind, time, and, where it is bound
+/// to a certificate (RFC 8705), that the caller proved itself by that one.
+///
+/// A token that is refused is `ZTL_ERR_TOKEN`, which decides and records nothing: go on without claims, and rules that ask for
+/// a token deny and record it, or answer 401 at once.
+///
+/// @param engine the engine
+/// @param flow the caller's permitted flow
+/// @param token the token itself, without `Bearer`. Refuse a request that bears two
+/// @param now_unix the time, in seconds since 1970
+/// @param out receives the claims, for requests on this caller's flows; NULL unless `ZTL_OK` is returned. End them with
+///   `ztl_claims_free`
+/// @param error receives the reason; may be NULL
+///
+/// # Safety
+/// `engine` and `flow` are NULL or live; the text is readable; `out` and `error` are NULL or may be written.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn ztl_token_verify(
+    engine: *const ztl_engine,
+    flow: *const ztl_flow,
+    token: ztl_str,
+    now_unix: u64,
+    out: *mut *mut ztl_claims,
+    error: *mut *mut ztl_error,
+) -> ztl_status {
+    export!(outputs: (out), error: error, || {
+        // SAFETY: as promised to this function.
+        let engine = unsafe { handle::borrow(engine) }?;
+        // SAFETY: as promised to this function.
+        let flow = unsafe { handle::borrow(flow) }?;
+        // SAFETY: as promised to this function.
+        let token = unsafe { token.required("token", MAX_TOKEN_BYTES) }?;
+        let now = Timestamp::from_unix_secs(now_unix);
+        Ok(handle::give(engine.tokens.verify(engine, &flow.permit, token, now)?))
+    })
+}
+
+/// An issuer, read.
+#[cfg_attr(
+    not(feature = "jwt"),
+    expect(
+        dead_code,
+        reason = "checked all the same; nothing verifies tokens here"
+    )
+)]
+struct Told<'a> {
+    kind: u32,
+    name: &'a str,
+    iss: &'a str,
+    audience: &'a str,
+    jwks: Option<&'a [u8]>,
+}
+
+impl<'a> Told<'a> {
+    /// # Safety
+    /// The texts of the issuer are readable for `'a`.
+    unsafe fn read(issuer: &ztl_issuer) -> Result<Self, Fault> {
+        if !matches!(issuer.kind, ZTL_TOKEN_ACCESS | ZTL_TOKEN_ID) {
+            return Err(Fault::new(
+                ZTL_ERR_ARG,
+                format!(
+                    "`kind` is {}, which is neither ZTL_TOKEN_ACCESS nor ZTL_TOKEN_ID",
+                    issuer.kind
+                ),
+            ));
+        }
+        Ok(Self {
+            kind: issuer.kind,
+            // SAFETY: as promised to this function.
+            name: unsafe { issuer.name.required("name", MAX_ISSUER_BYTES) }?,
+            // SAFETY: as promised to this function.
+            iss: unsafe { issuer.iss.required("iss", MAX_ISSUER_BYTES) }?,
+            // SAFETY: as promised to this function.
+            audience: unsafe { issuer.audience.required("audience", MAX_ISSUER_BYTES) }?,
+            // SAFETY: as promised to this function.
+            jwks: unsafe { issuer.jwks.bytes("jwks", MAX_KEYS_BYTES) }?,
+        })
+    }
+}
+
+#[cfg(feature = "jwt")]
+pub(crate) use with::Tokens;
+#[cfg(not(feature = "jwt"))]
+pub(crate) use without::Tokens;
+
+#[cfg(not(feature = "jwt"))]
+mod without {
+    use super::*;
+    use crate::status::ZTL_ERR_UNSUPPORTED;
+
+    /// Nothing verifies tokens.
+    #[derive(Debug, Default)]
+    pub(crate) struct Tokens;
+
+    impl Tokens {
+        fn unsupported() -> Fault {
+            Fault::new(
+                ZTL_ERR_UNSUPPORTED,
+                "this library verifies no tokens: build it with the feature `jwt`",
+            )
+        }
+
+        pub(super) fn tell(&self, _: &Told<'_>) -> Result<(), Fault> {
+            Err(Self::unsupported())
+        }
+
+        pub(super) fn verify(
+            &self,
+            _: &engine::Body,
+            _: &FlowPermit,
+            _: &str,
+            _: Timestamp,
+        ) -> Result<claims::Body, Fault> {
+            Err(Self::unsupported())
+        }
+
+        pub(crate) fn believes(&self, _: &claims::Body, _: Timestamp) -> bool {
+            true
+        }
+    }
+}
+
+#[cfg(feature = "jwt")]
+mod with {
+    use std::sync::{Arc, PoisonError, RwLock};
+
+    use ztl_authz::jwt::{Issuer, Jwks, TokenVerifier};
+
+    use super::*;
+    use crate::status::{ZTL_ERR_KEYS, ZTL_ERR_TOKEN};
+
+    /// What verifies tokens; nothing at first.
+    #[derive(Debug, Default)]
+    pub(crate) struct Tokens(RwLock<Option<TokenVerifier>>);
+
+    impl Tokens {
+        fn verifier(&self) -> Option<TokenVerifier> {
+            self.0
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
+        }
+
+        pub(super) fn tell(&self, told: &Told<'_>) -> Result<(), Fault> {
+            let refused = |why: String| Fault::new(ZTL_ERR_KEYS, why);
+            let jwks = match told.jwks {
+                None => Jwks::none(),
+                Some(jwks) => Jwks::from_json(jwks).map_err(|error| refused(error.to_string()))?,
+            };
+            let issuer = match told.kind {
+                ZTL_TOKEN_ID => Issuer::id_tokens,
+                _ => Issuer::access_tokens,
+            }(told.name, told.iss, told.audience, jwks);
+            let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            let others = held.as_ref().into_iter().flat_map(TokenVerifier::issuers);
+            let others = others.filter(|one| one.name() != told.name).cloned();
+            let all = others.fold(TokenVerifier::builder().issuer(issuer), |all, one| {
+                all.issuer(one)
+            });
+            *held = Some(all.build().map_err(|error| refused(error.to_string()))?);
+            Ok(())
+        }
+
+        pub(super) fn verify(
+            &self,
+            engine: &engine::Body,
+            flow: &FlowPermit,
+            token: &str,
+            now: Timestamp,
+        ) -> Result<claims::Body, Fault> {
+            let verifier = self.verifier().ok_or_else(|| {
+                Fault::new(
+                    ZTL_ERR_TOKEN,
+                    "no issuer is known: call `ztl_engine_issuer` first",
+                )
+            })?;
+            let leaf = flow.peer().and_then(claims::leaf);
+            let verified = verifier
+                .verify_traced(token, now, leaf.as_ref())
+                .map_err(|unverified| Fault::new(ZTL_ERR_TOKEN, unverified.error.to_string()))?;
+            Ok(claims::Body {
+                claims: verified.claims,
+                of: Some(claims::Caller::of(flow)),
+                key: Some(verified.key),
+                bond: Arc::clone(&engine.bond),
+            })
+        }
+
+        /// Whether the key that signed them is still in use.
+        pub(crate) fn believes(&self, claims: &claims::Body, now: Timestamp) -> bool {
+            claims.key.as_ref().is_none_or(|key| {
+                self.verifier()
+                    .is_some_and(|verifier| verifier.holds(key, now))
+            })
+        }
+    }
+}
