@@ -564,6 +564,14 @@ ZTL_MUST_USE
 ztl_status ztl_error_code(const struct ztl_error *error);
 
 /**
+ * Why the engine denied: `ZTL_REASON_*`. `ZTL_REASON_NOT_JUDGED` where it did not, and of NULL.
+ *
+ * # Safety
+ * `error` is NULL or live.
+ */
+ZTL_MUST_USE uint32_t ztl_error_reason(const struct ztl_error *error);
+
+/**
  * The text of an error: UTF-8, not NUL-terminated, borrowed from the error and good until that is freed. On any other
  * outcome `*ptr` is NULL and `*len` is 0.
  *

@@ -4,7 +4,7 @@
 
 use crate::boundary::{Fault, export};
 use crate::handle::{self, Handle};
-use crate::status::{ZTL_ERR_ARG, ZTL_ERR_PANIC, ztl_status};
+use crate::status::{ZTL_ERR_ARG, ZTL_ERR_PANIC, ZTL_REASON_NOT_JUDGED, ztl_status};
 
 /// Why a call did not return `ZTL_OK`: a status and a text. Owned by who received it; end it with `ztl_error_free`.
 ///
@@ -31,6 +31,19 @@ pub unsafe extern "C" fn ztl_error_code(error: *const ztl_error) -> ztl_status {
     export!(otherwise: ZTL_ERR_PANIC, || {
         // SAFETY: as promised to this function.
         unsafe { handle::borrow(error) }.map_or(ZTL_ERR_ARG, |fault| fault.status)
+    })
+}
+
+/// Why the engine denied: `ZTL_REASON_*`. `ZTL_REASON_NOT_JUDGED` where it did not, and of NULL.
+///
+/// # Safety
+/// `error` is NULL or live.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn ztl_error_reason(error: *const ztl_error) -> u32 {
+    export!(otherwise: ZTL_REASON_NOT_JUDGED, || {
+        // SAFETY: as promised to this function.
+        unsafe { handle::borrow(error) }.map_or(ZTL_REASON_NOT_JUDGED, |fault| fault.reason)
     })
 }
 

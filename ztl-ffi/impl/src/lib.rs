@@ -35,7 +35,7 @@ pub use engine::{
     ZTL_FORMAT_JSON, ZTL_FORMAT_TOML, ztl_engine, ztl_engine_free, ztl_engine_new, ztl_engine_swap,
     ztl_engine_trust, ztl_engine_trust_der,
 };
-pub use error::{ztl_error, ztl_error_code, ztl_error_free, ztl_error_message};
+pub use error::{ztl_error, ztl_error_code, ztl_error_free, ztl_error_message, ztl_error_reason};
 pub use explain::ztl_explain;
 pub use file::{ztl_engine_new_from_file, ztl_engine_swap_from_file};
 pub use flow::{

@@ -16,7 +16,9 @@ use ztl_core::Denial;
 use crate::decision::ztl_decision;
 use crate::error::ztl_error;
 use crate::handle;
-use crate::status::{ZTL_DENIED, ZTL_ERR_ARG, ZTL_ERR_PANIC, ZTL_ERR_UTF8, ZTL_OK, ztl_status};
+use crate::status::{
+    ZTL_DENIED, ZTL_ERR_ARG, ZTL_ERR_PANIC, ZTL_ERR_UTF8, ZTL_OK, ZTL_REASON_NOT_JUDGED, ztl_status,
+};
 
 pub use input::ztl_str;
 pub(crate) use input::{Plain, array, check_size, sized, utf8};
@@ -46,6 +48,8 @@ pub(crate) use export;
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub(crate) status: ztl_status,
+    /// Why the engine denied, where it did.
+    pub(crate) reason: u32,
     pub(crate) message: String,
 }
 
@@ -53,6 +57,7 @@ impl Fault {
     pub(crate) fn new(status: ztl_status, message: impl Into<String>) -> Self {
         Self {
             status,
+            reason: ZTL_REASON_NOT_JUDGED,
             message: message.into(),
         }
     }
@@ -82,13 +87,17 @@ impl Refusal {
         match self {
             Self::Fault(fault) => fault,
             Self::Denied(denial, detail) => {
-                outputs.write_denial(&ztl_decision::denied(&denial));
+                let decision = ztl_decision::denied(&denial);
+                outputs.write_denial(&decision);
                 let message = match detail {
                     _ if !in_words => String::new(),
                     None => denial.to_string(),
                     Some(detail) => format!("{denial}: {detail}"),
                 };
-                Fault::new(ZTL_DENIED, message)
+                Fault {
+                    reason: decision.reason,
+                    ..Fault::new(ZTL_DENIED, message)
+                }
             }
         }
     }

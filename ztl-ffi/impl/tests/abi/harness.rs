@@ -218,6 +218,12 @@ pub(crate) fn read_error(error: *mut ztl_error) -> Option<(ztl_status, String)> 
             .expect("an error is text")
             .to_owned();
         let code = ztl_error_code(error);
+        assert_eq!(
+            ztl_error_reason(error) != ZTL_REASON_NOT_JUDGED,
+            code == ZTL_DENIED,
+            "a denial has a reason, and nothing else has one"
+        );
+        assert_ne!(ztl_error_reason(error), ZTL_REASON_PERMITTED);
         ztl_error_free(error);
         Some((code, message))
     }

@@ -1,0 +1,245 @@
+package ztl
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Config says what a [Guard] guards. Policy or PolicyFile, Me, Bundles and Certificate have to be there.
+type Config struct {
+	// Policy is the policy document; PolicyFile is read where it is empty.
+	Policy     []byte
+	PolicyFile string
+	// Format of the document.
+	Format Format
+	// Me is the workload of the policy that this service is.
+	Me string
+	// Port of this workload; 0 takes that of the connection's own end. Set it where a load balancer or a container maps ports.
+	Port uint16
+	// AuditFile takes a line of JSON for each decision. Empty: the library keeps the last records in memory, where nobody sees
+	// them.
+	AuditFile string
+	// Bundles are the authorities, in PEM, by trust domain.
+	Bundles map[string][]byte
+	// Certificate is the own X.509-SVID and its key.
+	Certificate tls.Certificate
+	// Issuers whose bearer tokens are taken; needs a library with tokens.
+	Issuers []Issuer
+	// TrustScore gives a caller's score, 0 to 100, or -1 for none. It may be nil.
+	TrustScore func(*http.Request, Peer) int
+	// Resolve finds the address, with port, of a workload that is called. Nil: its name, as DNS knows it. Whoever answers has to
+	// prove that it is the workload.
+	Resolve func(ctx context.Context, workload string, port uint16) (string, error)
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// OnDenial is told of each denial that the guard answers itself, such as for a log. It may be nil.
+	OnDenial func(error)
+}
+
+// Issuer of bearer tokens.
+type Issuer struct {
+	// Name of the issuer in the policy.
+	Name string
+	// Iss is the exact value of that claim, Audience what `aud` has to name.
+	Iss, Audience string
+	// JWKS is its JSON Web Key Set.
+	JWKS []byte
+	// IDTokens takes ID tokens instead of access tokens.
+	IDTokens bool
+}
+
+// Peer is the other end of a connection, proved.
+type Peer struct {
+	// ID is its SPIFFE ID.
+	ID string
+}
+
+type peerKey struct{}
+
+// PeerFrom is who made the request; false outside of a [Guard.Middleware].
+func PeerFrom(ctx context.Context) (Peer, bool) {
+	peer, ok := ctx.Value(peerKey{}).(Peer)
+	return peer, ok
+}
+
+// Guard judges the connections and requests of one workload. Any number of goroutines may use it at once.
+type Guard struct {
+	engine *engine
+	config Config
+	svid   atomic.Pointer[tls.Certificate]
+	flows  sync.Map // weak.Pointer[tls.ConnectionState] to *inbound
+
+	// generation counts changes after which something may no longer be permitted.
+	generation atomic.Uint64
+
+	mu      sync.Mutex
+	running map[*running]struct{}
+	idle    []func()
+}
+
+// running is a request that is being served.
+type running struct {
+	again func() error
+	cut   func(error)
+}
+
+// NewGuard makes a guard. End it with [Guard.Close].
+func NewGuard(config Config) (*Guard, error) {
+	policy := config.Policy
+	if len(policy) == 0 {
+		if config.PolicyFile == "" {
+			return nil, &Error{Status: ErrArgument, Message: "no policy: set Policy or PolicyFile"}
+		}
+		read, err := os.ReadFile(config.PolicyFile)
+		if err != nil {
+			return nil, err
+		}
+		policy = read
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	engine, err := newEngine(policy, config.Format, config.AuditFile)
+	if err != nil {
+		return nil, err
+	}
+	g := &Guard{engine: engine, config: config, running: map[*running]struct{}{}}
+	for domain, pem := range config.Bundles {
+		if err := engine.trust(domain, pem); err != nil {
+			return nil, fmt.Errorf("bundle of %s: %w", domain, err)
+		}
+	}
+	for _, issuer := range config.Issuers {
+		if err := engine.issuer(issuer); err != nil {
+			return nil, fmt.Errorf("issuer %s: %w", issuer.Name, err)
+		}
+	}
+	if err := g.Rotate(config.Certificate); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// Close ends the guard: from then on it denies everything.
+func (g *Guard) Close() error {
+	g.engine.close()
+	g.judgeAgain()
+	return nil
+}
+
+// Rotate takes another own SVID, for every handshake from now on. One that is not this workload's is refused, and the one in use
+// stays.
+func (g *Guard) Rotate(certificate tls.Certificate) error {
+	if len(certificate.Certificate) == 0 || certificate.PrivateKey == nil {
+		return &Error{Status: ErrSVID, Message: "the own SVID has no certificate or no key"}
+	}
+	var svid chain
+	for _, der := range certificate.Certificate {
+		svid.add(der)
+	}
+	if _, err := g.engine.checkSVID(g.config.Me, &svid, g.config.Now()); err != nil {
+		return err
+	}
+	g.svid.Store(&certificate)
+	return nil
+}
+
+// Swap puts another policy in force, for running requests as well: those that it no longer permits are cut. Where it is refused,
+// the policy in force stays.
+func (g *Guard) Swap(policy []byte) error {
+	if err := g.engine.swap(policy, g.config.Format); err != nil {
+		return err
+	}
+	g.judgeAgain()
+	return nil
+}
+
+// Trust puts the authorities of a trust domain in force, in PEM; nil: none any more. Connections are proved again before they serve
+// anything further.
+func (g *Guard) Trust(domain string, pem []byte) error {
+	if err := g.engine.trust(domain, pem); err != nil {
+		return err
+	}
+	g.judgeAgain()
+	return nil
+}
+
+// SetIssuer takes tokens of an issuer, in place of what was said of an issuer of that name before: also for new keys.
+func (g *Guard) SetIssuer(issuer Issuer) error {
+	if err := g.engine.issuer(issuer); err != nil {
+		return err
+	}
+	g.judgeAgain()
+	return nil
+}
+
+// judgeAgain cuts what is no longer permitted.
+func (g *Guard) judgeAgain() {
+	// Before looking: who registers after the look sees the new count, and judges itself again.
+	g.generation.Add(1)
+	g.mu.Lock()
+	requests := make([]*running, 0, len(g.running))
+	for request := range g.running {
+		requests = append(requests, request)
+	}
+	idle := g.idle
+	g.mu.Unlock()
+	for _, request := range requests {
+		if err := request.again(); err != nil {
+			request.cut(err)
+		}
+	}
+	for _, end := range idle {
+		end()
+	}
+}
+
+func (g *Guard) start(request *running) {
+	g.mu.Lock()
+	g.running[request] = struct{}{}
+	g.mu.Unlock()
+}
+
+func (g *Guard) end(request *running) {
+	g.mu.Lock()
+	delete(g.running, request)
+	g.mu.Unlock()
+}
+
+func (g *Guard) denied(err error) {
+	if g.config.OnDenial != nil {
+		g.config.OnDenial(err)
+	}
+}
+
+// port of this workload, as the policy calls it.
+func (g *Guard) port(local net.Addr) uint16 {
+	if g.config.Port != 0 || local == nil {
+		return g.config.Port
+	}
+	at, err := netip.ParseAddrPort(local.String())
+	if err != nil {
+		return 0
+	}
+	return at.Port()
+}
+
+// address without port and zone; empty where there is none, which is in no zone of the policy.
+func address(remote string) string {
+	at, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return ""
+	}
+	return at.Addr().Unmap().WithZone("").String()
+}
+
+var errNoPeer = errors.New("the connection has no TLS, so that nobody is proved")

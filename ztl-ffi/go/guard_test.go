@@ -1,0 +1,329 @@
+package ztl
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestTheRouterIsServedAndNothingElseIs(t *testing.T) {
+	w := newWorld(t)
+	router := w.client(w.issue(id("router")))
+	for range 3 {
+		status, body, err := w.ask(router, "POST", "/v1/models/llama/infer?stream=1")
+		if err != nil || status != 200 || body != id("router") {
+			t.Fatal(status, body, err)
+		}
+	}
+	for _, attempt := range []string{
+		"POST /v1/models/llama/tune", "GET /v1/models/llama/infer", "DELETE /v1/models/llama/infer", "GET /", "POST /v1/models/a/b/infer",
+	} {
+		method, target, _ := strings.Cut(attempt, " ")
+		status, body, err := w.ask(router, method, target)
+		if err != nil || status != 403 || !strings.HasPrefix(body, "denied ") {
+			t.Fatal(attempt, status, body, err)
+		}
+		if strings.Contains(body, "rule") || strings.Contains(body, "router") {
+			t.Fatal("a denial tells the caller more than an id:", body)
+		}
+	}
+	if served := len(w.served); served != 3 {
+		t.Fatal("the handler saw", served)
+	}
+}
+
+func TestT3WhoProvesNothingGetsNoConnection(t *testing.T) {
+	var mu sync.Mutex
+	var denied []error
+	a := newAuthority(t)
+	config := a.config("model-server")
+	config.OnDenial = func(err error) { mu.Lock(); denied = append(denied, err); mu.Unlock() }
+	w := newWorldOf(a, config)
+	forger := newAuthority(t)
+	for name, certificates := range map[string][]tls.Certificate{
+		"none":         nil,
+		"stranger":     {w.issue(id("stranger"))},
+		"undeclared":   {w.issue(id("nobody"))},
+		"forged":       {forger.issue(id("router"))},
+		"no id":        {w.issue("")},
+		"other domain": {w.issue("spiffe://other.example/router")},
+		"expired":      {w.issueFor(id("router"), -time.Minute)},
+	} {
+		if status, _, err := w.ask(w.client(certificates...), "POST", "/v1/models/llama/infer"); err == nil {
+			t.Error(name, "was answered", status)
+		}
+	}
+	if len(w.served) != 0 {
+		t.Error("the handler was reached")
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	reasons := map[Reason]int{}
+	for _, err := range denied {
+		var denial *Denial
+		if !errors.As(err, &denial) || !errors.Is(err, ErrDenied) || !errors.Is(err, denial.Reason) {
+			t.Error("no denial:", err)
+			continue
+		}
+		reasons[denial.Reason]++
+	}
+	// Who shows no certificate is refused by TLS itself.
+	if reasons[NoFlowPermitted] != 2 || reasons[IdentityExpired] != 1 || reasons[IdentityUnproven] != 3 {
+		t.Error(reasons)
+	}
+}
+
+func TestT9TheRawTargetIsJudged(t *testing.T) {
+	w := newWorld(t)
+	router := w.issue(id("router"))
+	host := "\r\nHost: model-server\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+	for target, want := range map[string]string{
+		"/v1/models/llama/infer":             "200",
+		"/v1/models/x/../llama/infer":        "4",
+		"/v1/models/%2e%2e/infer":            "4",
+		"/v1/models/a%2fb/infer":             "4",
+		"//v1/models/llama/infer":            "4",
+		"/v1/models/llama/infer/":            "4",
+		"/v1/models/llama/%69nfer%00":        "4",
+		"/v1/models/llama;x=1/infer":         "",
+		"http://elsewhere/v1/models/a/tune":  "4",
+		"/v1/models/llama/infer#/../../tune": "4",
+	} {
+		line := w.raw(router, "POST "+target+" HTTP/1.1"+host)
+		if !strings.HasPrefix(line, "HTTP/1.1 "+want) {
+			t.Error(target, "was answered", line)
+		}
+	}
+}
+
+func TestT19ARequestThatWasChangedBeforeIsDenied(t *testing.T) {
+	a := newAuthority(t)
+	guard := a.guard(a.config("model-server"))
+	reached := false
+	guarded := guard.Middleware(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
+	state := &tls.ConnectionState{}
+	for _, change := range []func(*http.Request){
+		func(r *http.Request) { r.URL.Path = "/v1/models/llama/tune" },
+		func(r *http.Request) { r.URL.RawQuery = "a=1" },
+		func(r *http.Request) { r.RequestURI = "" },
+		func(r *http.Request) { r.TLS = nil },
+		func(*http.Request) {},
+	} {
+		request := must[*http.Request](t)(http.NewRequest("POST", "https://model-server/v1/models/llama/infer", nil))
+		request.RequestURI, request.TLS, request.RemoteAddr = "/v1/models/llama/infer", state, "10.0.0.1:1"
+		change(request)
+		recorder := &recorder{header: http.Header{}}
+		guarded.ServeHTTP(recorder, request)
+		if recorder.status != 403 {
+			t.Error("answered", recorder.status)
+		}
+	}
+	if reached {
+		t.Error("the handler was reached")
+	}
+}
+
+type recorder struct {
+	header http.Header
+	status int
+}
+
+func (r *recorder) Header() http.Header             { return r.header }
+func (r *recorder) Write(bytes []byte) (int, error) { return len(bytes), nil }
+func (r *recorder) WriteHeader(status int)          { r.status = status }
+
+func TestLaw8ASwapCutsWhatRunsAndDeniesWhatComes(t *testing.T) {
+	for name, change := range map[string]func(*world) error{
+		"policy": func(w *world) error {
+			rules, _, _ := strings.Cut(policy, "[[permit]]")
+			return w.guard.Swap([]byte(rules))
+		},
+		"authorities": func(w *world) error { return w.guard.Trust("prod.example", nil) },
+		"closed":      func(w *world) error { return w.guard.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			router := w.client(w.issue(id("router")))
+			request := must[*http.Request](t)(http.NewRequest("GET", "https://"+w.addr()+"/v1/live", nil))
+			response := must[*http.Response](t)(router.Do(request))
+			defer response.Body.Close()
+			if response.StatusCode != 200 {
+				t.Fatal(response.StatusCode)
+			}
+			begun := time.Now()
+			if err := change(w); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case cause := <-w.live:
+				if !errors.Is(cause, ErrDenied) && !errors.Is(cause, ErrClosed) {
+					t.Error(cause)
+				}
+			case <-time.After(5 * time.Second):
+				t.Fatal("the stream lives on")
+			}
+			if took := time.Since(begun); took > time.Second {
+				t.Error("cut after", took)
+			}
+			if status, _, err := w.ask(router, "GET", "/v1/who"); err == nil && status == 200 {
+				t.Error("served after that")
+			}
+		})
+	}
+}
+
+func TestTheSamePolicyAndOtherAuthoritiesServeOn(t *testing.T) {
+	w := newWorld(t)
+	router := w.client(w.issue(id("router")))
+	ask := func() {
+		t.Helper()
+		if status, _, err := w.ask(router, "GET", "/v1/who"); err != nil || status != 200 {
+			t.Fatal(status, err)
+		}
+	}
+	ask()
+	if err := w.guard.Swap([]byte(policy + "\n")); err != nil {
+		t.Fatal(err)
+	}
+	ask()
+	// The peer is proved again from the chain that it showed.
+	other := newAuthority(t)
+	if err := w.guard.Trust("prod.example", append(append([]byte{}, other.pem...), w.pem...)); err != nil {
+		t.Fatal(err)
+	}
+	ask()
+	if err := w.guard.Swap([]byte("allow = 'all'")); !errors.Is(err, ErrPolicy) {
+		t.Fatal(err)
+	}
+	if err := w.guard.Trust("prod.example", []byte("no PEM")); !errors.Is(err, ErrBundle) {
+		t.Fatal(err)
+	}
+	ask()
+}
+
+func TestT22AnothersSVIDMakesNoGuard(t *testing.T) {
+	a := newAuthority(t)
+	for name, change := range map[string]struct {
+		do   func(*Config)
+		want error
+	}{
+		"another's":  {func(c *Config) { c.Certificate = a.issue(id("router")) }, ErrSVID},
+		"forged":     {func(c *Config) { c.Certificate = newAuthority(t).issue(id("model-server")) }, ErrSVID},
+		"none":       {func(c *Config) { c.Certificate = tls.Certificate{} }, ErrSVID},
+		"undeclared": {func(c *Config) { c.Me = "nobody" }, ErrSVID},
+		"no bundle":  {func(c *Config) { c.Bundles = nil }, ErrSVID},
+		"no policy":  {func(c *Config) { c.Policy = nil }, ErrArgument},
+		"bad audit":  {func(c *Config) { c.AuditFile = "/nowhere/at/all/audit" }, ErrAudit},
+	} {
+		config := a.config("model-server")
+		change.do(&config)
+		guard, err := NewGuard(config)
+		if guard != nil || !errors.Is(err, change.want) {
+			t.Error(name, err)
+		}
+	}
+	guard := a.guard(a.config("model-server"))
+	if err := guard.Rotate(a.issue(id("router"))); !errors.Is(err, ErrSVID) {
+		t.Error(err)
+	}
+	if err := guard.Rotate(a.issue(id("model-server"))); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCallsReachTheWorkloadThatWasNamed(t *testing.T) {
+	w := newWorld(t)
+	client := w.caller()
+	do := func(method, at string) (*http.Response, error) {
+		return client.Do(must[*http.Request](t)(http.NewRequest(method, at, nil)))
+	}
+	for range 3 {
+		response, err := do("POST", "https://model-server:8443/v1/models/llama/infer")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != 200 {
+			t.Fatal(response.StatusCode)
+		}
+	}
+	for range 3 {
+		<-w.served
+	}
+	for at, want := range map[string]error{
+		"POST https://model-server:8443/v1/models/llama/tune":      NoActionPermitted,
+		"POST https://model-server:8443/v1/models/%2e%2e/infer":    ErrDenied,
+		"POST https://model-server:9999/v1/models/llama/infer":     NoFlowPermitted,
+		"POST https://stranger:8443/v1/models/llama/infer":         IdentityUnproven,
+		"POST http://model-server:8443/v1/models/llama/infer":      ErrArgument,
+		"POST https://a:b@model-server:8443/v1/models/llama/infer": ErrArgument,
+		"POST https://nobody.example:8443/v1/models/llama/infer":   IdentityUnproven,
+	} {
+		method, at, _ := strings.Cut(at, " ")
+		response, err := do(method, at)
+		if err == nil {
+			t.Error(at, "was answered", response.StatusCode)
+		} else if !errors.Is(err, want) {
+			t.Error(at, err)
+		}
+	}
+	if len(w.served) != 0 {
+		t.Error("something was sent that is not permitted:", <-w.served)
+	}
+}
+
+func TestAnImpostorIsSentNothing(t *testing.T) {
+	w := newWorld(t)
+	for name, certificate := range map[string]tls.Certificate{
+		"forged":  newAuthority(t).issue(id("model-server")),
+		"another": w.issue(id("stranger")),
+	} {
+		listener := must[*tlsListener](t)(listen(certificate))
+		config := w.config("router")
+		config.Resolve = nil
+		config.Resolve = listener.resolve
+		client := w.authority.guard(config).Client()
+		_, err := client.Get("https://model-server:8443/v1/who")
+		if !errors.Is(err, IdentityUnproven) {
+			t.Error(name, err)
+		}
+		if got := <-listener.got; got != 0 {
+			t.Error(name, "got", got, "bytes")
+		}
+	}
+}
+
+func TestManyAtOnceWhileThePolicyChangesAndTheGuardCloses(t *testing.T) {
+	w := newWorld(t)
+	router := w.client(w.issue(id("router")))
+	var all sync.WaitGroup
+	for range 8 {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for i := range 50 {
+				if status, _, err := w.ask(router, "POST", fmt.Sprintf("/v1/models/m%d/tune", i)); err == nil && status == 200 {
+					t.Error("permitted")
+				}
+				_, _, _ = w.ask(router, "GET", "/v1/who")
+			}
+		}()
+	}
+	for i := range 50 {
+		if err := w.guard.Swap([]byte(policy + strings.Repeat("\n", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.guard.Close(); err != nil {
+		t.Fatal(err)
+	}
+	all.Wait()
+	if _, err := w.guard.engine.connect(&connection{}, time.Now()); !errors.Is(err, ErrClosed) {
+		t.Fatal(err)
+	}
+}

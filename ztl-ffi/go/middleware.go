@@ -1,0 +1,133 @@
+package ztl
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Middleware lets a request through only if a rule of the policy permits it. It has to be the outermost handler: a request that was
+// changed before it is denied.
+//
+// The handler's context carries the [Peer], and ends when the permit does: at a change of policy, authorities or keys that takes it
+// away, or when a certificate or token expires. Reading and writing end with it.
+func (g *Guard) Middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		generation := g.generation.Load()
+		from, expires, err := g.authorize(r)
+		if err != nil {
+			g.denied(err)
+			answer(w, err)
+			return
+		}
+		ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), peerKey{}, Peer{ID: from.peer}))
+		defer cancel(context.Canceled)
+		control := http.NewResponseController(w)
+		again := func() error {
+			_, _, err := g.authorize(r)
+			return err
+		}
+		cut := func(err error) {
+			g.denied(err)
+			cancel(err)
+			// Not every writer can do it; the context is cancelled in any case.
+			past := time.Unix(1, 0)
+			_ = control.SetReadDeadline(past)
+			_ = control.SetWriteDeadline(past)
+		}
+		serving := &running{again: again, cut: cut}
+		g.start(serving)
+		defer g.end(serving)
+		// What changed between the permit and the registration is not missed.
+		if g.generation.Load() != generation {
+			if err := again(); err != nil {
+				g.denied(err)
+				answer(w, err)
+				return
+			}
+		}
+		if !expires.IsZero() {
+			ends := time.AfterFunc(expires.Sub(g.config.Now()), func() {
+				if err := again(); err != nil {
+					cut(err)
+				}
+			})
+			defer ends.Stop()
+		}
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// authorize judges a request on its connection, which is proved again where the proof is old.
+func (g *Guard) authorize(r *http.Request) (*flow, time.Time, error) {
+	if r.TLS == nil {
+		return nil, time.Time{}, errNoPeer
+	}
+	if err := asOnTheWire(r); err != nil {
+		return nil, time.Time{}, err
+	}
+	held := g.inbound(r)
+	for tries := 0; ; tries++ {
+		from, err := held.get(func() (*flow, error) {
+			local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+			return g.admit(r.TLS.PeerCertificates, textAddr(r.RemoteAddr), local)
+		})
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		expires, err := g.on(from, r)
+		if err == nil {
+			return from, expires, nil
+		}
+		if tries > 0 || !errors.Is(err, FlowWithdrawn) {
+			return nil, time.Time{}, err
+		}
+		held.drop(from)
+	}
+}
+
+// on judges a request on a flow.
+func (g *Guard) on(from *flow, r *http.Request) (time.Time, error) {
+	now := g.config.Now()
+	ask := asking.Get().(*asked)
+	defer ask.free()
+	ask.request(r.Method, r.RequestURI, r.Host, r.Header)
+	if g.config.TrustScore != nil {
+		ask.score = int32(g.config.TrustScore(r, Peer{ID: from.peer}))
+	}
+	if len(g.config.Issuers) > 0 {
+		token, err := bearer(r.Header)
+		if err != nil {
+			return time.Time{}, err
+		}
+		if token != "" {
+			if ask.claims, err = g.engine.verify(from, token, now); err != nil {
+				return time.Time{}, err
+			}
+		}
+	}
+	return g.engine.authorize(from, ask, now)
+}
+
+// answer tells the caller no more than that it is denied, and the id to ask the operator about.
+func answer(w http.ResponseWriter, err error) {
+	status, text := http.StatusForbidden, "denied"
+	var denial *Denial
+	switch {
+	case errors.Is(err, ErrToken):
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+	case errors.As(err, &denial):
+		if denial.Reason == PathAmbiguous {
+			status = http.StatusBadRequest
+		}
+		text += " " + denial.Decision()
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text+"\n")
+}

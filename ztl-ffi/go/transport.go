@@ -1,0 +1,229 @@
+package ztl
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// target is a workload that is called.
+type target struct {
+	workload string
+	port     uint16
+}
+
+// Transport sends requests to other workloads, as this one: https://WORKLOAD[:PORT]/path, with the workload's name in the policy; 443
+// where no port is named. Whoever answers has to prove that it is that workload, and each request has to be permitted, before
+// anything of it is sent. No proxies, and no plain HTTP.
+type Transport struct {
+	guard *Guard
+	inner *http.Transport
+
+	mu    sync.Mutex
+	known map[target]*outbound
+}
+
+// outbound is what is known of a workload that is called.
+type outbound struct {
+	mu    sync.Mutex
+	flow  *flow
+	ready []*tls.Conn
+}
+
+var _ http.RoundTripper = (*Transport)(nil)
+
+// Transport makes a transport with its own connections.
+func (g *Guard) Transport() *Transport {
+	t := &Transport{guard: g, known: map[target]*outbound{}}
+	t.inner = &http.Transport{
+		DialTLSContext: t.dialTLS,
+		DialContext: func(context.Context, string, string) (net.Conn, error) {
+			return nil, &Error{Status: ErrArgument, Message: "plain HTTP is not spoken"}
+		},
+		ForceAttemptHTTP2:   true,
+		MaxIdleConnsPerHost: 8,
+		IdleConnTimeout:     time.Minute,
+	}
+	g.mu.Lock()
+	g.idle = append(g.idle, t.inner.CloseIdleConnections)
+	g.mu.Unlock()
+	return t
+}
+
+// Client makes a client around a [Transport]. It follows no redirects: where they lead is for the caller to judge (T27).
+func (g *Guard) Client() *http.Client {
+	return &http.Client{
+		Transport:     g.Transport(),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// RoundTrip sends a request, if it is permitted.
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	refuse := func(err error) (*http.Response, error) {
+		if r.Body != nil {
+			_ = r.Body.Close()
+		}
+		return nil, err
+	}
+	to, err := read(r.URL)
+	if err != nil {
+		return refuse(err)
+	}
+	if err := t.permit(r, to); err != nil {
+		return refuse(err)
+	}
+	// The name that was judged is the one that is sent.
+	sent := r.Clone(r.Context())
+	sent.Host = ""
+	return t.inner.RoundTrip(sent)
+}
+
+// permit judges a request on a connection to its target, which is made where there is none.
+func (t *Transport) permit(r *http.Request, to target) error {
+	for tries := 0; ; tries++ {
+		flow, err := t.flow(r.Context(), to)
+		if err != nil {
+			return err
+		}
+		method := r.Method
+		if method == "" {
+			method = http.MethodGet
+		}
+		ask := asking.Get().(*asked)
+		ask.request(method, r.URL.RequestURI(), "", r.Header)
+		_, err = t.guard.engine.authorize(flow, ask, t.guard.config.Now())
+		ask.free()
+		if err == nil {
+			return nil
+		}
+		stale := errors.Is(err, FlowWithdrawn) || errors.Is(err, IdentityExpired)
+		if tries > 0 || !stale {
+			return err
+		}
+		// Connections that rest on it go with it.
+		t.inner.CloseIdleConnections()
+		held := t.of(to)
+		held.mu.Lock()
+		if held.flow == flow {
+			held.flow = nil
+		}
+		held.mu.Unlock()
+	}
+}
+
+func (t *Transport) of(to target) *outbound {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	held := t.known[to]
+	if held == nil {
+		held = &outbound{}
+		t.known[to] = held
+	}
+	return held
+}
+
+// flow is that of the newest connection to the target.
+func (t *Transport) flow(ctx context.Context, to target) (*flow, error) {
+	held := t.of(to)
+	held.mu.Lock()
+	flow := held.flow
+	held.mu.Unlock()
+	if flow != nil {
+		return flow, nil
+	}
+	conn, flow, err := t.dial(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	held.mu.Lock()
+	defer held.mu.Unlock()
+	// At most one waits; it was proved by the flow that is kept.
+	for _, old := range held.ready {
+		_ = old.Close()
+	}
+	held.flow, held.ready = flow, []*tls.Conn{conn}
+	return flow, nil
+}
+
+// dialTLS gives the inner transport connections that were proved.
+func (t *Transport) dialTLS(ctx context.Context, _, address string) (net.Conn, error) {
+	to, err := parse(address)
+	if err != nil {
+		return nil, err
+	}
+	held := t.of(to)
+	held.mu.Lock()
+	if last := len(held.ready) - 1; last >= 0 {
+		conn := held.ready[last]
+		held.ready = held.ready[:last]
+		held.mu.Unlock()
+		return conn, nil
+	}
+	held.mu.Unlock()
+	conn, flow, err := t.dial(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	held.mu.Lock()
+	held.flow = flow
+	held.mu.Unlock()
+	return conn, nil
+}
+
+func (t *Transport) dial(ctx context.Context, to target) (*tls.Conn, *flow, error) {
+	address := net.JoinHostPort(to.workload, strconv.Itoa(int(to.port)))
+	if resolve := t.guard.config.Resolve; resolve != nil {
+		resolved, err := resolve(ctx, to.workload, to.port)
+		if err != nil {
+			return nil, nil, err
+		}
+		address = resolved
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	plain, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, nil, err
+	}
+	var proved *flow
+	conn := tls.Client(plain, t.guard.clientTLS(to, func(flow *flow) { proved = flow }))
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = plain.Close()
+		return nil, nil, err
+	}
+	return conn, proved, nil
+}
+
+func read(at *url.URL) (target, error) {
+	wrong := func(why string) (target, error) { return target{}, &Error{Status: ErrArgument, Message: why} }
+	switch {
+	case at == nil || at.Scheme != "https":
+		return wrong("a workload is called by https://WORKLOAD[:PORT]/path")
+	case at.User != nil:
+		return wrong("the URL has a name or a password in it")
+	}
+	port := at.Port()
+	if port == "" {
+		port = "443"
+	}
+	return parse(net.JoinHostPort(at.Hostname(), port))
+}
+
+func parse(address string) (target, error) {
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return target{}, err
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || host == "" {
+		return target{}, &Error{Status: ErrArgument, Message: "the URL names no workload, or a port that is none"}
+	}
+	return target{workload: host, port: uint16(port)}, nil
+}
