@@ -98,33 +98,34 @@ func (g *Guard) on(from *flow, r *http.Request) (time.Time, error) {
 	if g.config.TrustScore != nil {
 		ask.score = int32(g.config.TrustScore(r, Peer{ID: from.peer}))
 	}
+	// A bad token is none: what asks for one denies, and that is recorded.
+	var bad error
 	if len(g.config.Issuers) > 0 {
-		token, err := bearer(r.Header)
-		if err != nil {
-			return time.Time{}, err
-		}
-		if token != "" {
-			if ask.claims, err = g.engine.verify(from, token, now); err != nil {
-				return time.Time{}, err
-			}
+		var token string
+		if token, bad = bearer(r.Header); token != "" {
+			ask.claims, bad = g.engine.verify(from, token, now)
 		}
 	}
-	return g.engine.authorize(from, ask, now)
+	expires, err := g.engine.authorize(from, ask, now)
+	if err != nil && bad != nil {
+		err = errors.Join(err, bad)
+	}
+	return expires, err
 }
 
 // answer tells the caller no more than that it is denied, and the id to ask the operator about.
 func answer(w http.ResponseWriter, err error) {
 	status, text := http.StatusForbidden, "denied"
 	var denial *Denial
+	if errors.As(err, &denial) {
+		text += " " + denial.Decision()
+	}
 	switch {
 	case errors.Is(err, ErrToken):
 		status = http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
-	case errors.As(err, &denial):
-		if denial.Reason == PathAmbiguous {
-			status = http.StatusBadRequest
-		}
-		text += " " + denial.Decision()
+	case errors.Is(err, PathAmbiguous):
+		status = http.StatusBadRequest
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")

@@ -20,7 +20,7 @@ type target struct {
 
 // Transport sends requests to other workloads, as this one: https://WORKLOAD[:PORT]/path, with the workload's name in the policy; 443
 // where no port is named. Whoever answers has to prove that it is that workload, and each request has to be permitted, before
-// anything of it is sent. No proxies, and no plain HTTP.
+// anything of it is sent. No proxies, and no plain HTTP. Make one and keep it: it holds connections.
 type Transport struct {
 	guard *Guard
 	inner *http.Transport
@@ -56,7 +56,7 @@ func (g *Guard) Transport() *Transport {
 	return t
 }
 
-// Client makes a client around a [Transport]. It follows no redirects: where they lead is for the caller to judge (T27).
+// Client makes a client around a [Transport]; make one and keep it. It follows no redirects: where they lead is for the caller to judge (T27).
 func (g *Guard) Client() *http.Client {
 	return &http.Client{
 		Transport:     g.Transport(),

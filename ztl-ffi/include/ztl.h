@@ -16,7 +16,8 @@
  * - Time is an argument. The library starts no threads, keeps no state outside of handles, sets no signal handlers and reads no
  *   environment. A panic inside it is caught; Rust's own message about it goes to stderr.
  * - A C program walks: `ztl_engine_new` and `ztl_engine_trust` once, `ztl_peer_prove` and `ztl_flow_permit` each connection,
- *   `ztl_action_authorize` each request.
+ *   `ztl_action_authorize` each request. `ZTL_OK` of any other call says that something was made or told, and
+ *   permits nothing.
  *
  * Made from impl/src by cbindgen; do not edit.
  */

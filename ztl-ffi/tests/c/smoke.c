@@ -85,6 +85,82 @@ static ztl_status ask(const ztl_engine *engine, const ztl_flow *flow, const char
     return ztl_action_authorize(engine, flow, &request, decision, error);
 }
 
+/* Counts records. */
+static int32_t count(void *context, const uint8_t *line, size_t len)
+{
+    CHECK(len > 2 && line[0] == '{' && line[len - 1] == '}');
+    *(int *)context += 1;
+    return 0;
+}
+
+/* Checks that a text is JSON, by its ends, and frees it. */
+static void is_json(ztl_status status, ztl_text *text)
+{
+    const uint8_t *ptr = NULL;
+    size_t len = 0;
+    CHECK(status == ZTL_OK && text != NULL);
+    status = ztl_text_bytes(text, &ptr, &len);
+    CHECK(status == ZTL_OK && len > 2 && ptr[0] == '{' && ptr[len - 1] == '}');
+    ztl_text_free(text);
+}
+
+/* Everything that decides nothing. */
+static void look(const ztl_engine *engine, const ztl_flow_request *connection, const ztl_flow *flow, const char *policy)
+{
+    ztl_action_request request;
+    ztl_text *text = NULL;
+    ztl_claims *claims = NULL;
+    ztl_error *error = NULL;
+    ztl_engine *other = NULL;
+    ztl_flow *none = NULL;
+    ztl_decision decision;
+    ztl_flow_request nobody;
+    const uint8_t *ptr = NULL;
+    size_t len = 0;
+    int records = 0;
+    ztl_status status;
+
+    memset(&request, 0, sizeof request);
+    request.size = (uint32_t)sizeof request;
+    request.method = ztl_str_of("GET");
+    request.target = ztl_str_of("/v1/models");
+    request.trust_score = 70;
+    status = ztl_explain(engine, connection, &request, ztl_str_of(policy), &text, NULL);
+    is_json(status, text);
+    status = ztl_reach(engine, ztl_str_of("router"), &text, NULL);
+    is_json(status, text);
+    status = ztl_diff(engine, ztl_str_of(WORKLOADS), ZTL_FORMAT_TOML, &text, NULL);
+    is_json(status, text);
+    status = ztl_peer_id(connection->peer, &ptr, &len);
+    CHECK(status == ZTL_OK && len == strlen("spiffe://prod.example/router"));
+
+    /* A vouched claim is evidence; a token is none without an issuer, and no claims come of it. */
+    status = ztl_claims_assert_dangerous(engine, ztl_str_of("{\"sub\": \"alice\"}"), NOW + 60, &claims, NULL);
+    CHECK(status == ZTL_OK && claims != NULL);
+    memset(&decision, 1, sizeof decision);
+    decision.size = (uint32_t)sizeof decision;
+    request.claims = claims;
+    request.now_unix = NOW;
+    status = ztl_action_authorize(engine, flow, &request, &decision, &error);
+    CHECK(status == ZTL_DENIED && decision.permit == 0 && ztl_error_reason(error) == decision.reason);
+    CHECK(is_error(error, ZTL_DENIED));
+    ztl_claims_free(claims);
+    status = ztl_token_verify(engine, flow, ztl_str_of("a.b.c"), NOW, &claims, &error);
+    CHECK((status == ZTL_ERR_UNSUPPORTED || status == ZTL_ERR_TOKEN) && claims == NULL);
+    CHECK(is_error(error, status));
+
+    /* Records that go to a function. */
+    status = ztl_engine_new_with_audit(ztl_str_of(policy), ZTL_FORMAT_TOML, count, &records, &other, &error);
+    CHECK(status == ZTL_OK && other != NULL);
+    nobody = *connection;
+    nobody.peer = NULL;
+    status = ztl_flow_permit(other, &nobody, &none, &decision, NULL);
+    CHECK(status == ZTL_DENIED && none == NULL && records == 1);
+    ztl_engine_free(other);
+    status = ztl_engine_new_from_file(ztl_str_of("nowhere.toml"), ZTL_FORMAT_TOML, ztl_str_of(NULL), &other, NULL);
+    CHECK(status == ZTL_ERR_POLICY && other == NULL);
+}
+
 int main(void)
 {
     char policy[1024];
@@ -128,6 +204,8 @@ int main(void)
     status = ask(engine, flow, "/v1/models/llama/delete", &decision, &error);
     CHECK(status == ZTL_DENIED && decision.permit == 0 && decision.reason == ZTL_REASON_NO_ACTION_PERMITTED);
     CHECK(is_error(error, ZTL_DENIED));
+
+    look(engine, &request, flow, policy);
 
     /* Wrong pointers are refused, and the decision says so. */
     status = ask(NULL, flow, "/v1/models/llama/infer", &decision, &error);
