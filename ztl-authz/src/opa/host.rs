@@ -205,8 +205,10 @@ fn call<const N: usize>(
     };
     let most = host.most;
     let fails = |why: Cow<'_, str>| {
-        let text = format!("`{}`: {why}", builtin.name());
-        halt(RegoError::Trapped(bounded(&text)))
+        halt(RegoError::Builtin {
+            name: builtin.name().to_owned(),
+            why: bounded(&why),
+        })
     };
     let mut terms = Vec::with_capacity(N);
     for argument in arguments {

@@ -23,6 +23,7 @@ mod engine;
 mod error;
 mod host;
 mod instance;
+mod kind;
 mod limits;
 mod module;
 #[cfg(feature = "opa-wasm")]
@@ -35,6 +36,7 @@ mod term;
 use crate::rego::RegoError;
 
 pub use error::ModuleError;
+pub use kind::WasmBuilder;
 pub use limits::Limits;
 pub use module::WasmModule;
 #[cfg(feature = "opa-wasm")]

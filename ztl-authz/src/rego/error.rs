@@ -18,10 +18,12 @@ pub enum RegoError {
     #[error("the policy failed: {0}")]
     Trapped(String),
     /// It called what is not there, or what failed.
-    #[error("the builtin `{name}` failed")]
+    #[error("the builtin `{name}` failed: {why}")]
     Builtin {
         /// The builtin.
         name: String,
+        /// Why, without what it was given.
+        why: String,
     },
     /// What it came to is no answer.
     #[error("the policy's answer is none: {0}")]
@@ -32,6 +34,9 @@ pub enum RegoError {
         /// How long it is.
         bytes: usize,
     },
+    /// Its bundle is not in force, or not yet.
+    #[error("no bundle with the policy is in force")]
+    NotInForce,
     /// Nothing is free to evaluate it.
     #[error("too many policies are being evaluated")]
     Busy,

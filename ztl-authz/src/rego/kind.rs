@@ -61,6 +61,13 @@ impl RegoKind {
         Self::new(artefacts, Arc::new(InterpreterBuilder))
     }
 
+    /// Kind `opa`: WebAssembly.
+    #[cfg(feature = "opa")]
+    #[must_use]
+    pub fn wasm(artefacts: Arc<dyn Artefacts>) -> Self {
+        Self::new(artefacts, Arc::new(crate::opa::WasmBuilder::default()))
+    }
+
     fn files(&self, names: &[String], hash: &mut Sha256) -> Result<Vec<(String, Vec<u8>)>, String> {
         let files = names.iter().map(|name| {
             let read = self.artefacts.read(name);
@@ -129,7 +136,7 @@ fn merge(all: &mut Map<String, Value>, more: Map<String, Value>) -> Result<(), S
 /// Builds interpreters.
 #[cfg(feature = "rego")]
 #[derive(Clone, Copy, Debug)]
-struct InterpreterBuilder;
+pub(super) struct InterpreterBuilder;
 
 #[cfg(feature = "rego")]
 impl EngineBuilder for InterpreterBuilder {

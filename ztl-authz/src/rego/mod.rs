@@ -18,6 +18,8 @@
 pub mod answer;
 mod artefacts;
 mod authorizer;
+#[cfg(feature = "bundle")]
+mod bundled;
 mod engine;
 mod error;
 pub mod input;
@@ -28,6 +30,8 @@ mod settings;
 
 pub use artefacts::{Artefacts, Folder, MAX_ARTEFACT_BYTES};
 pub use authorizer::RegoAuthorizer;
+#[cfg(feature = "bundle")]
+pub use bundled::RegoBundle;
 pub use engine::RegoEngine;
 pub use error::RegoError;
 #[cfg(feature = "rego")]

@@ -3,5 +3,7 @@
 
 mod archive;
 mod contents;
+#[cfg(any(feature = "opa", feature = "rego"))]
+mod engine;
 mod signed;
 mod support;

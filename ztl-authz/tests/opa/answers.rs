@@ -120,9 +120,10 @@ fn a_builtin_is_called() {
     let failed = policy.evaluate("[1]");
     assert_eq!(
         failed,
-        Err(RegoError::Trapped(
-            "`crypto.sha256`: argument 1 is no string".into()
-        ))
+        Err(RegoError::Builtin {
+            name: "crypto.sha256".into(),
+            why: "argument 1 is no string".into()
+        })
     );
     assert_eq!(
         policy.evaluate("\"foo\""),
@@ -139,7 +140,10 @@ fn rule_63_the_time_is_that_of_the_decision() {
     let input = json!({"now": now, "path": "/"}).to_string();
     assert_eq!(policy.evaluate(&input), Ok(Some(now)));
     let without = policy.evaluate("{}");
-    assert!(matches!(without, Err(RegoError::Trapped(_))), "{without:?}");
+    assert!(
+        matches!(without, Err(RegoError::Builtin { .. })),
+        "{without:?}"
+    );
 }
 
 #[test]

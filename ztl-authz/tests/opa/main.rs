@@ -8,6 +8,7 @@
 
 mod answers;
 mod bounds;
+mod kind;
 #[cfg(feature = "opa-wasm")]
 mod opa_wasm;
 mod refused;

@@ -37,6 +37,7 @@ fn rule_7_an_engine_that_fails_denies() {
         RegoError::Trapped("unreachable".into()),
         RegoError::Builtin {
             name: "http.send".into(),
+            why: "it is not there".into(),
         },
     ] {
         assert_eq!(outcome(Err(error)), "authorizer_failed");
