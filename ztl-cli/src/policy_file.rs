@@ -62,7 +62,7 @@ impl PolicyFile {
 
 /// Loads with all that a service could have registered for what a policy may ask. Files that the document names lie beside it.
 #[cfg_attr(
-    not(feature = "rego"),
+    not(any(feature = "opa", feature = "rego")),
     expect(
         unused_variables,
         reason = "only a policy in Rego is a file of its own"
@@ -70,12 +70,17 @@ impl PolicyFile {
 )]
 fn loader(path: &Path) -> Loader {
     let loader = Loader::new();
-    #[cfg(feature = "rego")]
+    #[cfg(any(feature = "opa", feature = "rego"))]
     let loader = {
+        use std::sync::Arc;
         use ztl_authz::rego::{Folder, RegoKind};
-        let folder = Folder::new(path.parent().unwrap_or(Path::new("")));
-        let kind = RegoKind::interpreter(std::sync::Arc::new(folder));
-        loader.authorizer_kind("rego", std::sync::Arc::new(kind))
+        let folder = Arc::new(Folder::new(path.parent().unwrap_or(Path::new(""))));
+        #[cfg(feature = "rego")]
+        let loader =
+            loader.authorizer_kind("rego", Arc::new(RegoKind::interpreter(folder.clone())));
+        #[cfg(feature = "opa")]
+        let loader = loader.authorizer_kind("opa", Arc::new(RegoKind::wasm(folder)));
+        loader
     };
     #[cfg(feature = "cel")]
     let loader = loader.with_conditions(std::sync::Arc::new(ztl_authz::cel::Cel::new()));

@@ -29,8 +29,13 @@ impl Named {
             folder: Folder::new(path.parent().unwrap_or(Path::new(""))),
             files: Mutex::default(),
         });
-        let kind = RegoKind::interpreter(beside.clone());
-        let loaded = load(loader().authorizer_kind("rego", Arc::new(kind)));
+        let loader = loader();
+        #[cfg(feature = "rego")]
+        let loader =
+            loader.authorizer_kind("rego", Arc::new(RegoKind::interpreter(beside.clone())));
+        #[cfg(feature = "opa")]
+        let loader = loader.authorizer_kind("opa", Arc::new(RegoKind::wasm(beside.clone())));
+        let loaded = load(loader);
         let read = &mut *beside.files.lock().unwrap_or_else(PoisonError::into_inner);
         if loaded.is_ok() {
             self.0 = core::mem::take(read);

@@ -12,7 +12,7 @@ use crate::guard::{BuildError, Guard};
 /// A policy document in a file, and the files that it names.
 pub(crate) struct PolicyFile {
     document: SteadyFile,
-    #[cfg(feature = "rego")]
+    #[cfg(any(feature = "opa", feature = "rego"))]
     named: super::artefacts::Named,
 }
 
@@ -26,7 +26,7 @@ impl PolicyFile {
         let (file, policy) = off_thread(
             Self {
                 document: SteadyFile::new(path.clone(), MAX_DOCUMENT_BYTES),
-                #[cfg(feature = "rego")]
+                #[cfg(any(feature = "opa", feature = "rego"))]
                 named: super::artefacts::Named::default(),
             },
             Self::load,
@@ -39,18 +39,18 @@ impl PolicyFile {
     fn load(&mut self) -> Result<Policy, BuildError> {
         let path = self.document.path().to_owned();
         let bytes = self.document.load()?;
-        #[cfg(feature = "rego")]
+        #[cfg(any(feature = "opa", feature = "rego"))]
         return self
             .named
             .read_by(&path, |loader| parse(loader, &path, bytes));
-        #[cfg(not(feature = "rego"))]
+        #[cfg(not(any(feature = "opa", feature = "rego")))]
         parse(loader(), &path, bytes)
     }
 
     /// A changed document, or one that names a changed file. Taken or refused, it is not looked at again until it changes.
     fn poll(&mut self) -> Result<Option<Policy>, BuildError> {
         let changed = self.document.poll()?.is_some();
-        #[cfg(feature = "rego")]
+        #[cfg(any(feature = "opa", feature = "rego"))]
         let changed = changed || self.named.changed()?;
         changed.then(|| self.load()).transpose()
     }

@@ -7,6 +7,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use support::raw_connect;
 use tokio::time::Instant;
+use ztl_core::authorizer::Reads;
+use ztl_tower::authz::rego::RegoBundle;
 
 use super::*;
 use crate::support::until;
@@ -16,12 +18,9 @@ fn file(test: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn law_8_a_running_stream_is_judged_by_the_new_bundle() {
-    let server = Server::start().await;
-    server.publish(pack::signed("1", &pack::open(true), SECRET), "1");
-    let service = Service::start(server.pull()).await;
-    let stream = raw_connect(service.address, None, Some(&service.caller), b"h2").await;
+/// A response that runs until it is cut.
+async fn feed(address: SocketAddr, caller: &X509Svid) -> http::Response<hyper::body::Incoming> {
+    let stream = raw_connect(address, None, Some(caller), b"h2").await;
     let io = TokioIo::new(stream.expect("connect"));
     let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
         .await
@@ -32,6 +31,57 @@ async fn law_8_a_running_stream_is_judged_by_the_new_bundle() {
     let mut feed = feed.expect("feed");
     assert_eq!(feed.status(), StatusCode::OK);
     feed.frame().await.expect("frame").expect("data");
+    feed
+}
+
+/// The policy is heavy: it is asked, the second time too, where no other request waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn law_8_a_stream_let_through_by_a_policy_in_rego_is_judged_by_the_new_bundle() {
+    const OPEN: &str = "package authz\nallow if input.target == \"model-server\"";
+    let server = Server::start().await;
+    server.publish(pack::rego("1", OPEN), "1");
+    let pull = BundlePull::new(&server.url(), BundleReader::unsigned()).expect("pull");
+    let engine = RegoBundle::interpreter("authz/allow", Reads::nothing());
+    let engine = Arc::new(engine.timeout(Duration::from_secs(5)));
+    let (listener, address) = listener().await;
+    let mesh = Mesh::new("");
+    let guard = Guard::builder("model-server")
+        .policy(policy(address.port(), engine.authorizer()))
+        .identity(mesh.svid("/model-server"))
+        .bundle(mesh.authority.bundle())
+        .allow_dev_authority()
+        .audit(Arc::new(MemorySink::new(10_000)))
+        .opa_bundle("authz", OpaBundle::without_roots(pull, engine));
+    let guard = guard.build().await.expect("guard");
+    serve(&guard, listener, engine::app());
+    let mut feed = feed(address, &mesh.svid("/router")).await;
+    let refresh = || guard.refresh_opa_bundle("authz");
+
+    server.publish(pack::rego("2", &format!("# again\n{OPEN}")), "2");
+    assert_eq!(refresh().await.ok(), Some(OpaBundleRefreshed::Changed));
+    let still = tokio::time::timeout(Duration::from_millis(300), feed.frame()).await;
+    assert!(still.is_err(), "it runs on under a bundle that lets it");
+
+    server.publish(pack::rego("3", "package authz\nallow if {"), "3");
+    let said = support::chain(&refresh().await.expect_err("no policy"));
+    assert!(said.contains("policy.rego:2:"), "{said}");
+    let still = tokio::time::timeout(Duration::from_millis(300), feed.frame()).await;
+    assert!(still.is_err(), "and under the last good one");
+
+    let since = Instant::now();
+    server.publish(pack::rego("4", "package authz\nallow := false"), "4");
+    assert_eq!(refresh().await.ok(), Some(OpaBundleRefreshed::Changed));
+    let cut = tokio::time::timeout(support::PATIENCE, feed.frame()).await;
+    assert!(!matches!(cut, Ok(Some(Ok(_))) | Err(_)), "it is cut");
+    assert!(since.elapsed() < Duration::from_millis(1500));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn law_8_a_running_stream_is_judged_by_the_new_bundle() {
+    let server = Server::start().await;
+    server.publish(pack::signed("1", &pack::open(true), SECRET), "1");
+    let service = Service::start(server.pull()).await;
+    let mut feed = feed(service.address, &service.caller).await;
 
     server.publish(pack::signed("2", &pack::open(true), SECRET), "2");
     assert_eq!(service.refresh().await, OpaBundleRefreshed::Changed);
@@ -196,7 +246,7 @@ async fn names_are_given_once() {
     let mesh = Mesh::new("");
     let bundle = || OpaBundle::without_roots(server.pull(), engine.clone());
     let built = Guard::builder("model-server")
-        .policy(policy(8443, &engine))
+        .policy(policy(8443, engine.clone()))
         .identity(mesh.svid("/model-server"))
         .bundle(mesh.authority.bundle())
         .allow_dev_authority()

@@ -24,6 +24,7 @@ use http::StatusCode;
 use provider::{Provider, Reply, Served};
 use support::{Mesh, get2, knock, listener, now, serve};
 use ztl_core::audit::MemorySink;
+use ztl_core::authorizer::Authorizer;
 use ztl_core::policy::{Format, Loader, Policy};
 use ztl_mtls::X509Svid;
 use ztl_tower::authz::bundle::{
@@ -34,7 +35,7 @@ use ztl_tower::{BuildError, Guard, OpaBundle, OpaBundleRefreshed};
 const PATH: &str = "/bundles/authz";
 const SECRET: &[u8] = &[7; 32];
 
-fn policy(port: u16, engine: &Arc<Engine>) -> Policy {
+fn policy(port: u16, authorizer: Arc<dyn Authorizer>) -> Policy {
     let text = format!(
         r#"
 schema = 1
@@ -55,7 +56,7 @@ actions = ["GET /v1/{{*rest}}"]
 require = {{ authorizer = "bundle" }}
 "#
     );
-    let loader = Loader::new().with_authorizer("bundle", engine.clone());
+    let loader = Loader::new().with_authorizer("bundle", authorizer);
     loader
         .load(&text, Format::Toml)
         .unwrap_or_else(|error| panic!("{error}"))
@@ -124,7 +125,7 @@ impl Service {
         let clock = move || now().saturating_add(Duration::from_secs(shift.load(Ordering::SeqCst)));
         let bundle = OpaBundle::without_roots(pull, engine.clone());
         let guard = Guard::builder("model-server")
-            .policy(policy(address.port(), &engine))
+            .policy(policy(address.port(), engine.clone()))
             .identity(mesh.svid("/model-server"))
             .bundle(mesh.authority.bundle())
             .allow_dev_authority()

@@ -40,6 +40,12 @@ pub(crate) fn unsigned(revision: &str, data: &Value) -> Vec<u8> {
     pack(files(revision, data))
 }
 
+/// The same with a policy in Rego.
+pub(crate) fn rego(revision: &str, source: &str) -> Vec<u8> {
+    let [manifest, _] = files(revision, &json!({}));
+    pack([manifest, ("policy.rego", source.to_owned())])
+}
+
 /// What lets everything through, or nothing.
 pub(crate) fn open(open: bool) -> Value {
     json!({ "authz": { "open": open } })
