@@ -16,7 +16,7 @@
 //! 8. A JWT-SVID (SPIFFE) is of the trust domain of its `sub`, verified with the keys of that domain's bundle alone (rule 29).
 //! 9. Where an issuer's keys are not at hand, or older than they may be, every token of it is refused (rule 63).
 //!
-//! 10. A token whose signature was checked before is known by the SHA-256 of its whole text, as long as its key is in use. That
+//! 10. A token whose signature was checked before is known by a keyed hash of its whole text, as long as its key is in use. That
 //!     proof is all that is remembered: type, time, audience and certificate are judged each time (T17).
 //!
 //! Nothing here reads a clock, a file or a socket: bytes and `now` come in. Key sets are fixed; other keys are another

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::rand;
+use siphasher::sip128::SipHasher24;
 use ztl_core::{Claims, Timestamp};
 
 use super::key::KeyFingerprint;
@@ -26,8 +27,12 @@ pub(super) struct Proved {
     pub(super) claims: Claims,
 }
 
-/// Proofs by the SHA-256 of the whole token, the longest unused given up first. The token itself is not kept.
+/// Proofs by a keyed hash of the whole token, the longest unused given up first. The token itself is not kept.
+///
+/// The hash is SipHash-2-4 of 128 bits, a pseudorandom function, under a key that is drawn here and never leaves, no more than a
+/// hash does: whoever does not know it finds two texts of one place by luck alone, one try in 2^128.
 pub(super) struct Seen {
+    key: [u8; 16],
     shards: [Mutex<Shard>; SHARDS],
     /// Of one shard.
     most: usize,
@@ -35,7 +40,7 @@ pub(super) struct Seen {
 
 #[derive(Default)]
 struct Shard {
-    proved: HashMap<[u8; 32], Kept>,
+    proved: HashMap<Place, Kept>,
     /// Bytes of the tokens' texts: what their claims take grows with them.
     bytes: usize,
     /// Counts what is asked.
@@ -49,33 +54,33 @@ struct Kept {
 }
 
 /// Where the proof of one token is, or would be.
-pub(super) struct Place([u8; 32]);
-
-impl Place {
-    pub(super) fn of(token: &str) -> Self {
-        let taken = digest(&SHA256, token.as_bytes());
-        let mut place = [0; 32];
-        for (to, from) in place.iter_mut().zip(taken.as_ref()) {
-            *to = *from;
-        }
-        Self(place)
-    }
-}
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Place(u128);
 
 impl Seen {
     /// Remembers so many tokens; of long ones less.
     pub(super) fn new(tokens: usize) -> Self {
+        let mut key = [0; 16];
+        // Without a key nothing may be remembered.
+        let keyed = rand::fill(&mut key).is_ok();
         Self {
+            key,
             shards: core::array::from_fn(|_| Mutex::default()),
-            most: tokens.div_ceil(SHARDS),
+            most: if keyed { tokens.div_ceil(SHARDS) } else { 0 },
         }
+    }
+
+    /// Where the proof of this token is, or would be: this memory's alone.
+    pub(super) fn place(&self, token: &str) -> Place {
+        let hash = SipHasher24::new_with_key(&self.key).hash(token.as_bytes());
+        Place(hash.as_u128())
     }
 
     pub(super) fn get(&self, place: &Place) -> Option<Arc<Proved>> {
         let mut shard = self.shard(place);
         shard.turn = shard.turn.wrapping_add(1);
         let turn = shard.turn;
-        let kept = shard.proved.get_mut(&place.0)?;
+        let kept = shard.proved.get_mut(place)?;
         kept.used = turn;
         Some(Arc::clone(&kept.proved))
     }
@@ -88,7 +93,7 @@ impl Seen {
         }
         let mut shard = self.shard(place);
         let shard = &mut *shard;
-        shard.forget(&place.0);
+        shard.forget(place);
         let full = |shard: &Shard| shard.proved.len() >= self.most || shard.bytes > room - bytes;
         if full(shard) {
             shard.forget_expired(now);
@@ -97,7 +102,8 @@ impl Seen {
             shard.forget_unused();
         }
         shard.bytes = shard.bytes.saturating_add(bytes);
-        if let Entry::Vacant(vacant) = shard.proved.entry(place.0) {
+        shard.turn = shard.turn.wrapping_add(1);
+        if let Entry::Vacant(vacant) = shard.proved.entry(*place) {
             vacant.insert(Kept {
                 proved: Arc::new(proved),
                 bytes,
@@ -107,18 +113,25 @@ impl Seen {
     }
 
     pub(super) fn forget(&self, place: &Place) {
-        self.shard(place).forget(&place.0);
+        self.shard(place).forget(place);
     }
 
-    fn shard(&self, Place([first, ..]): &Place) -> MutexGuard<'_, Shard> {
+    fn shard(&self, place: &Place) -> MutexGuard<'_, Shard> {
         let [one, ..] = &self.shards;
-        let shard = self.shards.get(usize::from(first % 16)).unwrap_or(one);
+        let shard = self.shards.get(place.shard()).unwrap_or(one);
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl Place {
+    fn shard(self) -> usize {
+        let [first, ..] = self.0.to_le_bytes();
+        usize::from(first) % SHARDS
+    }
+}
+
 impl Shard {
-    fn forget(&mut self, place: &[u8; 32]) {
+    fn forget(&mut self, place: &Place) {
         if let Some(gone) = self.proved.remove(place) {
             self.bytes = self.bytes.saturating_sub(gone.bytes);
         }
@@ -158,7 +171,7 @@ mod tests {
             key: KeyFingerprint::of_nothing(),
             claims: Claims::assertion(serde_json::Map::new(), until, "test"),
         };
-        seen.put(&Place::of(token), token.len(), proved, NOW);
+        seen.put(&seen.place(token), token.len(), proved, NOW);
     }
 
     fn count(seen: &Seen) -> (usize, usize) {
@@ -188,7 +201,7 @@ mod tests {
         );
         put(&seen, &"y".repeat(5000), 60);
         assert!(
-            seen.get(&Place::of(&"y".repeat(5000))).is_none(),
+            seen.get(&seen.place(&"y".repeat(5000))).is_none(),
             "too long for its share"
         );
         let none = Seen::new(0);
@@ -197,20 +210,29 @@ mod tests {
     }
 
     #[test]
+    fn t17_a_place_is_of_one_memory_and_of_every_byte() {
+        let (one, other) = (Seen::new(16), Seen::new(16));
+        assert!(one.place("token") == one.place("token"));
+        assert!(one.place("token") != one.place("tokem"));
+        assert!(one.place("token") != one.place("token\0"));
+        assert!(one.place("token") != other.place("token"), "another key");
+    }
+
+    #[test]
     fn what_has_expired_goes_before_what_was_not_used_for_longest() {
         // All in one shard.
+        let seen = Seen::new(48);
         let mut tokens = (0..).map(|at: u32| at.to_string());
         let mut next = || {
             tokens
-                .find(|token| Place::of(token).0[0] % 16 == 3)
+                .find(|token| seen.place(token).shard() == 3)
                 .expect("one")
         };
-        let seen = Seen::new(48);
         let [first, second, third] = [next(), next(), next()];
         put(&seen, &first, 60);
         put(&seen, &second, 60);
         put(&seen, &third, 60);
-        let is_seen = |token: &str| seen.get(&Place::of(token)).is_some();
+        let is_seen = |token: &str| seen.get(&seen.place(token)).is_some();
         assert!(is_seen(&first));
         let fourth = next();
         put(&seen, &fourth, 0);
@@ -218,7 +240,7 @@ mod tests {
         assert!(is_seen(&fourth), "it is remembered, though over by now");
         put(&seen, &next(), 60);
         assert!(is_seen(&first) && is_seen(&third) && !is_seen(&fourth));
-        seen.forget(&Place::of(&first));
+        seen.forget(&seen.place(&first));
         assert!(!is_seen(&first));
     }
 }

@@ -14,7 +14,7 @@ use super::error::TokenError;
 use super::issuer::{Issuer, MAX_LEEWAY, TokenKind, svid_iss};
 use super::jwks::Jwks;
 use super::key::KeyFingerprint;
-use super::seen::{DEFAULT_REMEMBERED, Place, Proved, Seen};
+use super::seen::{DEFAULT_REMEMBERED, Proved, Seen};
 
 /// Verifies tokens of the configured issuers. Cheap to clone, and to share between threads.
 ///
@@ -77,7 +77,7 @@ impl TokenVerifier {
     ) -> Result<Verified, Unverified<'_>> {
         let length = token.len();
         // What is too long is refused below.
-        let place = (length <= MAX_TOKEN_BYTES).then(|| Place::of(token));
+        let place = (length <= MAX_TOKEN_BYTES).then(|| self.seen.place(token));
         if let Some(place) = &place
             && let Some(proved) = self.seen.get(place)
             && let Some(verified) = self.verify_again(&proved, now, peer_leaf)
@@ -140,7 +140,7 @@ impl TokenVerifier {
     }
 
     /// The same, only where the token's signature was checked before and is remembered; none where it would have to be checked now. It
-    /// costs a digest of the token, whoever sent it: for a caller whose tokens are not to be checked any more (T34).
+    /// costs a hash of the token, whoever sent it: for a caller whose tokens are not to be checked any more (T34).
     #[must_use]
     pub fn verify_remembered(
         &self,
@@ -151,7 +151,7 @@ impl TokenVerifier {
         if token.len() > MAX_TOKEN_BYTES {
             return None;
         }
-        let proved = self.seen.get(&Place::of(token))?;
+        let proved = self.seen.get(&self.seen.place(token))?;
         self.verify_again(&proved, now, peer_leaf)
     }
 
@@ -306,7 +306,7 @@ impl TokenVerifierBuilder {
     /// [`DEFAULT_REMEMBERED`](super::DEFAULT_REMEMBERED) where not set, none with 0. Of tokens that have more than 1 KiB on
     /// average it is less, so that memory is bounded.
     ///
-    /// Only good tokens are, by their SHA-256; their text is not kept. Everything that is not the signature is judged each time.
+    /// Only good tokens are, by a keyed hash of all of their text, which is not kept. Everything that is not the signature is judged each time.
     #[must_use]
     pub const fn remember(mut self, tokens: usize) -> Self {
         self.remembers = Some(tokens);
