@@ -9,7 +9,9 @@ use ztl_core::authorizer::Reads;
 use super::{
     DEFAULT_TIMEOUT, EngineBuilder, Material, RegoAuthorizer, RegoEngine, RegoError, Settings,
 };
-use crate::bundle::{Bundle, BundleConsumer, BundleFault, RegoVersion};
+#[cfg(feature = "rego")]
+use crate::bundle::RegoVersion;
+use crate::bundle::{Bundle, BundleConsumer, BundleFault};
 
 /// What of a bundle is the policy.
 #[derive(Clone, Copy, Debug)]

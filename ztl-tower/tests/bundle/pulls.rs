@@ -99,7 +99,7 @@ async fn an_https_server_proves_itself() {
             .address(provider.address)
             .first_within(Duration::from_millis(300));
         let built = Guard::builder("model-server")
-            .policy(policy(8443, &engine))
+            .policy(policy(8443, engine.clone()))
             .identity(mesh.svid("/model-server"))
             .bundle(mesh.authority.bundle())
             .allow_dev_authority()
