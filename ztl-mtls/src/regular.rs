@@ -50,7 +50,8 @@ pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
 /// ztl_mtls::replace_file(&path, b"one")?;
 /// ztl_mtls::replace_file(&path, b"two")?;
 /// assert_eq!(std::fs::read(&path)?, b"two");
-/// # std::fs::remove_file(&path)
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), std::io::Error>(())
 /// ```
 ///
 /// # Errors
