@@ -7,7 +7,7 @@ import rego.v1
 answers := {
 	"every_segment": every_segment,
 	"none_bad": none_bad,
-	"names": names,
+	"names": sort(names),
 	"counts": counts,
 	"texts": texts,
 	"nested": nested,
@@ -63,7 +63,7 @@ chosen := "first" if {
 	input.word
 }
 
-paths := [p | walk(object.get(input, "tree", {}), [p, 1])]
+paths := sort([p | walk(object.get(input, "tree", {}), [p, 1])])
 
 numbers_of := [7 % 3, 2 * 3.5, 10 / 4, abs(-3), ceil(1.2), numbers.range(3, 1), to_number("12"), bits.and(6, 3)]
 
