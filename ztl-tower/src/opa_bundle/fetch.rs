@@ -36,7 +36,11 @@ pub(super) async fn fetch(
     from: &OpaBundle,
     wanted: &PullFetch,
 ) -> Result<Came, OpaBundleError> {
-    let timeout = from.timeout.saturating_add(wanted.wait());
+    let mut timeout = from.timeout.saturating_add(wanted.wait());
+    // Law 1: a server that holds a request open does not keep in force what has become too old.
+    if let Some(end) = from.pull.ends_at() {
+        timeout = timeout.min(end.since(guard.now()));
+    }
     let came = tokio::time::timeout(timeout, ask(guard, from, wanted)).await;
     came.unwrap_or(Err(OpaBundleError::TimedOut(timeout)))
 }

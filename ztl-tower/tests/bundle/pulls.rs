@@ -79,6 +79,22 @@ async fn news_of_a_long_poll_are_in_force_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn law_1_a_server_that_says_nothing_keeps_nothing_in_force() {
+    let server = Server::start().await;
+    server.reply(Reply::Bundle(Served {
+        body: pack::signed("1", &pack::open(true), SECRET),
+        etag: "\"1\"".to_owned(),
+        waits: true,
+    }));
+    let pull = server.pull().long_polling(Duration::from_secs(600));
+    let service = Service::start(pull.max_age(Duration::from_secs(2))).await;
+    assert_eq!(service.ask().await, StatusCode::OK);
+    // The request waits for ten minutes; what it holds counts for two seconds.
+    until("it is withdrawn", || service.revision().is_none()).await;
+    assert_eq!(service.ask().await, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_https_server_proves_itself() {
     let web = DevWebCa::new(now()).expect("authority");
     let provider = Provider::web(&web, "bundles.example").await;

@@ -65,15 +65,26 @@ pub(super) fn merge(_: &mut Context<'_>, arguments: &[Term]) -> Answer {
 }
 
 /// Which networks hold which networks or addresses: a set of pairs of their keys.
-pub(super) fn contains_matches(_: &mut Context<'_>, arguments: &[Term]) -> Answer {
+pub(super) fn contains_matches(context: &mut Context<'_>, arguments: &[Term]) -> Answer {
     let (networks, others) = (keyed(arguments, 0)?, keyed(arguments, 1)?);
     if networks.len().saturating_mul(others.len()) > MOST_PAIRS {
         return Err("the two lists are too long to be compared".into());
     }
+    // A key may be long, and each can be in many pairs: what is too long to be given is not made.
+    let sized = |all: Vec<(Term, IpNet)>| -> Vec<_> {
+        let size = |(key, net): (Term, IpNet)| (key.to_string().len(), key, net);
+        all.into_iter().map(size).collect()
+    };
+    let (networks, others) = (sized(networks), sized(others));
     let mut pairs = Vec::new();
-    for (key, network) in &networks {
-        for (other, part) in &others {
+    let mut written = 0_usize;
+    for (size, key, network) in &networks {
+        for (other_size, other, part) in &others {
             if network.contains(part) {
+                written = written.saturating_add(*size).saturating_add(*other_size);
+                if written > context.most {
+                    return Err("the answer becomes too long".into());
+                }
                 pairs.push(Term::Array(vec![key.clone(), other.clone()]));
             }
         }

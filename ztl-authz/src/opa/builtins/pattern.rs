@@ -13,6 +13,8 @@ const MOST_PATTERN: usize = 4096;
 const MOST_COMPILED: usize = 1 << 20;
 /// Most matches of one call.
 const MOST_MATCHES: usize = 65_536;
+/// How many times the longest answer one replacement could at most be, before it is known how long it is.
+const MOST_EXPANSION: usize = 16;
 
 /// Expressions compiled before.
 #[derive(Default)]
@@ -146,11 +148,24 @@ pub(super) fn replace(context: &mut Context<'_>, arguments: &[Term]) -> Answer {
     let text = string(arguments, 0)?;
     let regex = context.regexes.get(string(arguments, 1)?)?;
     let replacement = string(arguments, 2)?;
+    // Each may be written once for a match, and no group is longer than the match.
+    let groups = replacement.matches('$').count();
+    let bound = context.most.saturating_mul(MOST_EXPANSION);
     let mut out = String::new();
     let mut end = 0;
     for found in regex.captures_iter(text) {
         let Some(whole) = found.get(0) else { continue };
-        out.push_str(text.get(end..whole.start()).unwrap_or_default());
+        let before = text.get(end..whole.start()).unwrap_or_default();
+        let most = groups
+            .saturating_mul(whole.len())
+            .saturating_add(replacement.len())
+            .saturating_add(before.len())
+            .saturating_add(out.len());
+        // Before it is written: one match alone can ask for gigabytes.
+        if most > bound {
+            return Err("the text becomes too long".into());
+        }
+        out.push_str(before);
         found.expand(replacement, &mut out);
         end = whole.end();
         if out.len() > context.most {

@@ -44,3 +44,35 @@ fn builtins_answer_as_opa_does() {
     assert!(faults.is_empty(), "{faults}");
     assert!(rows > 150, "{rows}");
 }
+
+#[test]
+fn rule_15_what_would_be_too_long_is_not_even_made() {
+    // One match, and for each `$0` the whole text.
+    let text = "x".repeat(4000);
+    let arguments = format!(r#"["{text}", "(?s).+", "{}"]"#, "$0".repeat(2000));
+    let why = call("regex.replace", &arguments).expect_err("8 MB");
+    assert_eq!(why, "the text becomes too long");
+    // Groups that match little are no reason to refuse.
+    let arguments = format!(r#"["{text}", "x(y?)", "{}"]"#, "$1".repeat(200));
+    assert_eq!(call("regex.replace", &arguments), Ok("\"\"".to_owned()));
+
+    let long = "x".repeat(1000);
+    let networks: Vec<_> = (0..4)
+        .map(|at| format!(r#"["10.0.0.0/{}", "{long}"]"#, 8 + at))
+        .collect();
+    let addresses: Vec<_> = (0..200).map(|at| format!(r#""10.0.0.{at}""#)).collect();
+    let set = format!(r#"{{{}}}"#, networks.join(","));
+    let Some(Term::Array(arguments)) =
+        Term::parse(format!("[{set}, [{}]]", addresses.join(",")).as_bytes())
+    else {
+        panic!("terms");
+    };
+    let mut context = Context {
+        now: None,
+        regexes: &mut Regexes::default(),
+        most: 4096,
+    };
+    let builtin = resolve("net.cidr_contains_matches").expect("builtin");
+    let why = builtin.call(&mut context, &arguments).expect_err("800 kB");
+    assert_eq!(why.0, "the answer becomes too long");
+}
