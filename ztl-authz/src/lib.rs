@@ -8,6 +8,8 @@
 pub mod bundle;
 #[cfg(feature = "cel")]
 pub mod cel;
+#[cfg(any(feature = "bundle", feature = "opa", feature = "rego"))]
+mod data;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 #[cfg(feature = "opa")]

@@ -3,10 +3,9 @@
 use thiserror::Error;
 use ztl_core::json::FaultKind;
 
-use super::limits::{
-    MAX_DATA_DEPTH, MAX_MANIFEST_BYTES, MAX_NAMED, MAX_PATH_BYTES, MAX_PATH_FOLDERS,
-};
+use super::limits::{MAX_MANIFEST_BYTES, MAX_NAMED, MAX_PATH_BYTES, MAX_PATH_FOLDERS};
 use super::signature::SignatureError;
+use crate::data::words;
 
 /// Why a bundle was refused. Nothing of it is used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -91,7 +90,7 @@ pub enum BundleError {
         most: usize,
     },
     /// A document that is not strict JSON.
-    #[error("`{path}` in the bundle {}, at line {line} column {column}", json_fault(*.kind))]
+    #[error("`{path}` in the bundle {}, at line {line} column {column}", words(*.kind))]
     Json {
         /// The file.
         path: Box<str>,
@@ -160,16 +159,6 @@ pub enum BundleError {
     /// There is nothing in it.
     #[error("the bundle has neither a policy nor data")]
     Empty,
-}
-
-fn json_fault(kind: FaultKind) -> String {
-    match kind {
-        FaultKind::Duplicate => "has a member name twice".to_owned(),
-        FaultKind::TooDeep => {
-            format!("has objects and lists more than {MAX_DATA_DEPTH} deep")
-        }
-        _ => "is not one JSON document".to_owned(),
-    }
 }
 
 /// What is wrong with a path.

@@ -7,12 +7,13 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use super::data;
 use super::error::{BundleError, ManifestError, PathFault};
-use super::limits::{Limits, MAX_DATA_DEPTH, MAX_MANIFEST_BYTES};
+use super::limits::{Limits, MAX_MANIFEST_BYTES};
 use super::manifest::{Manifest, RegoVersion};
 use super::module;
 use super::path;
 use super::signature::{SIGNATURES, SignatureError, Verification};
 use super::unpack::{File, unpack};
+use crate::data::DataFault;
 use ztl_core::url::shown;
 
 const MANIFEST: &str = ".manifest";
@@ -239,30 +240,15 @@ fn read_manifest(path: &str, bytes: &[u8]) -> Result<Manifest, BundleError> {
 }
 
 fn document(path: &str, bytes: &[u8]) -> Result<Value, BundleError> {
-    let value = json::value_within(bytes, MAX_DATA_DEPTH).map_err(|fault| BundleError::Json {
-        path: shown(path),
-        kind: fault.kind,
-        line: fault.line,
-        column: fault.column,
-    })?;
-    if is_exact(&value) {
-        Ok(value)
-    } else {
-        Err(BundleError::Number { path: shown(path) })
-    }
-}
-
-/// Whether no whole number was rounded: two account numbers must not become one. Floats of this size have no fraction.
-fn is_exact(value: &Value) -> bool {
-    const FROM: f64 = 9_007_199_254_740_992.0;
-    match value {
-        Value::Number(number) if number.is_f64() => {
-            number.as_f64().is_some_and(|it| it.abs() < FROM)
-        }
-        Value::Array(values) => values.iter().all(is_exact),
-        Value::Object(members) => members.values().all(is_exact),
-        _ => true,
-    }
+    crate::data::read(bytes).map_err(|fault| match fault {
+        DataFault::Json(fault) => BundleError::Json {
+            path: shown(path),
+            kind: fault.kind,
+            line: fault.line,
+            column: fault.column,
+        },
+        DataFault::Number => BundleError::Number { path: shown(path) },
+    })
 }
 
 fn read_module(path: Box<str>, bytes: Vec<u8>) -> Result<RegoFile, BundleError> {

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use ztl_core::authorizer::{Authorizer, AuthorizerFactory};
 
 use super::{Artefacts, RegoAuthorizer, RegoEngine, Settings};
+use crate::data::DataFault;
 
 /// What an engine is made from.
 #[derive(Debug)]
@@ -90,10 +91,9 @@ impl RegoKind {
         let mut data = Map::new();
         for (name, bytes) in self.files(&settings.data, &mut hash)? {
             let fault = |what: String| format!("`{}` {what}", name.escape_debug());
-            let read = serde_json::from_slice(&bytes);
-            let Value::Object(more) =
-                read.map_err(|error| fault(format!("is no JSON: {error}")))?
-            else {
+            // As bundles are read: a name that stands twice could mean either (rule 22).
+            let read = crate::data::read(&bytes);
+            let Value::Object(more) = read.map_err(|why| fault(words(why)))? else {
                 return Err(fault("is no object".to_owned()));
             };
             merge(&mut data, more).map_err(|path| {
@@ -116,6 +116,19 @@ impl RegoKind {
 impl AuthorizerFactory for RegoKind {
     fn build(&self, _: &str, section: &Map<String, Value>) -> Result<Arc<dyn Authorizer>, String> {
         Ok(Arc::new(self.authorizer(section)?))
+    }
+}
+
+/// What is wrong with a data document, and where.
+fn words(fault: DataFault) -> String {
+    match fault {
+        DataFault::Json(fault) => {
+            let what = crate::data::words(fault.kind);
+            format!("{what}, at line {} column {}", fault.line, fault.column)
+        }
+        DataFault::Number => {
+            "has a number too large to be held exactly; write it as a text".to_owned()
+        }
     }
 }
 

@@ -16,6 +16,10 @@ fn files(data: &str) -> BTreeMap<String, Vec<u8>> {
         ("models.json", data),
         ("other.json", r#"{ "models": { "other": [] } }"#),
         ("list.json", "[]"),
+        (
+            "twice.json",
+            "{ \"grants\": {\n\"router\": [], \"router\": [1] } }",
+        ),
         ("bad.rego", "package bad\nallow if {"),
     ];
     let all = all.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()));
@@ -111,7 +115,10 @@ fn what_is_wrong_with_a_section_refuses_the_document() {
         ),
         (json!({ "policy": "bad.rego" }), "bad.rego:2:"),
         (json!({ "data": "list.json" }), "`list.json` is no object"),
-        (json!({ "data": "models.rego" }), "`models.rego` is no JSON"),
+        (
+            json!({ "data": "models.rego" }),
+            "`models.rego` is not one JSON document, at line 1",
+        ),
         (json!({ "entrypoint": null }), "write the rule that answers"),
         (
             json!({ "entrypoint": "models/deny" }),
@@ -136,6 +143,25 @@ fn what_is_wrong_with_a_section_refuses_the_document() {
         let error = refused(more.clone());
         assert!(error.contains(why), "{more}: {error}");
     }
+    // Rule 22: the last of two would win, or the first, as the reader is made.
+    let error = refused(json!({ "data": "twice.json" }));
+    let why = "`twice.json` has a member name twice, at line 2 column";
+    assert!(error.contains(why), "{error}");
+    let large = r#"{ "account": 123456789012345678901234567890 }"#;
+    let error = with(section(json!({})), large)
+        .expect_err("rounded")
+        .to_string();
+    assert!(
+        error.contains("`models.json` has a number too large"),
+        "{error}"
+    );
+    let deep = format!("{{ \"a\": {}{} }}", "[".repeat(70), "]".repeat(70));
+    let error = with(section(json!({})), &deep).expect_err("too deep");
+    let error = error.to_string();
+    assert!(
+        error.contains("`models.json` has objects and lists more than 64 deep"),
+        "{error}"
+    );
     let twice = with(
         section(json!({ "data": ["models.json", "other.json"] })),
         r#"{ "models": { "other": 1 } }"#,
