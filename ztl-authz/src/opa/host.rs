@@ -27,6 +27,9 @@ pub(super) const FUNCTIONS: [&str; 7] = [
 /// Longest message of `opa_abort` that is read, in bytes.
 const MOST_MESSAGE: usize = 4096;
 
+/// What the ABI has for a builtin without an answer.
+const UNDEFINED: i32 = 0;
+
 /// What belongs to one instance and is not in its memory.
 pub(super) struct Host {
     limits: Memories,
@@ -34,7 +37,9 @@ pub(super) struct Host {
     builtins: Arc<[Builtin]>,
     regexes: Regexes,
     /// The time of the decision, in nanoseconds since 1970, where the policy asks for it.
-    pub(super) now: Option<i64>,
+    now: Option<i64>,
+    /// The first builtin of this evaluation that could not answer.
+    pub(super) failed: Option<RegoError>,
     /// How values get in and out, once the module is there.
     pub(super) values: Option<Values>,
 }
@@ -67,8 +72,15 @@ impl Host {
             builtins,
             regexes: Regexes::default(),
             now: None,
+            failed: None,
             values: None,
         }
+    }
+
+    /// An evaluation begins, at this time.
+    pub(super) fn begin(&mut self, now: Option<i64>) {
+        self.now = now;
+        self.failed = None;
     }
 
     pub(super) const fn memory_refused(&self) -> bool {
@@ -189,12 +201,18 @@ pub(super) fn text(memory: &[u8], at: i32, most: usize) -> Option<&[u8]> {
 }
 
 /// A module calls a builtin: its arguments are read, as Rego writes them, and its answer is written back.
+///
+/// Where it cannot answer that is kept, and the module is told "undefined", so that it comes to an end by itself and can be
+/// asked again: callers may well send what a builtin cannot take (T34). What the module then comes to is not looked at.
 fn call<const N: usize>(
     caller: &mut Caller<'_, Host>,
     id: i32,
     arguments: [i32; N],
 ) -> wasmtime::Result<i32> {
     let host = caller.data();
+    if host.failed.is_some() {
+        return Ok(UNDEFINED);
+    }
     let found = usize::try_from(id).ok().and_then(|id| {
         // Ids are few and given in order; a module that lies about them gets nothing.
         host.builtins.get(id).filter(|builtin| builtin.arity() == N)
@@ -203,20 +221,35 @@ fn call<const N: usize>(
         let why = format!("the policy calls builtin number {id}, which it did not name");
         return Err(halt(RegoError::Trapped(why)));
     };
-    let most = host.most;
-    let fails = |why: Cow<'_, str>| {
-        halt(RegoError::Builtin {
-            name: builtin.name().to_owned(),
-            why: bounded(&why),
-        })
-    };
+    match answer(caller, builtin, &values, arguments)? {
+        Ok(value) => Ok(value),
+        Err(why) => {
+            caller.data_mut().failed = Some(RegoError::Builtin {
+                name: builtin.name().to_owned(),
+                why: bounded(&why),
+            });
+            Ok(UNDEFINED)
+        }
+    }
+}
+
+/// What a builtin answers, in the module's memory; within, why it does not.
+fn answer<const N: usize>(
+    caller: &mut Caller<'_, Host>,
+    builtin: Builtin,
+    values: &Values,
+    arguments: [i32; N],
+) -> wasmtime::Result<Result<i32, Cow<'static, str>>> {
+    let most = caller.data().most;
     let mut terms = Vec::with_capacity(N);
     for argument in arguments {
         let at = values.dump.call(&mut *caller, argument)?;
-        let written = text(values.memory.data(&*caller), at, most)
-            .ok_or_else(|| fails(format!("an argument has more than {most} bytes").into()))?;
-        let term =
-            Term::parse(written).ok_or_else(|| fails("an argument cannot be read".into()))?;
+        let Some(written) = text(values.memory.data(&*caller), at, most) else {
+            return Ok(Err(format!("an argument has more than {most} bytes").into()));
+        };
+        let Some(term) = Term::parse(written) else {
+            return Ok(Err("an argument cannot be read".into()));
+        };
         terms.push(term);
     }
     let host = caller.data_mut();
@@ -225,14 +258,12 @@ fn call<const N: usize>(
         regexes: &mut host.regexes,
         most,
     };
-    let answer = builtin
-        .call(&mut context, &terms)
-        .map_err(|why| fails(why.0))?;
-    let answer = answer.to_string();
+    let answer = match builtin.call(&mut context, &terms) {
+        Ok(answer) => answer.to_string(),
+        Err(why) => return Ok(Err(why.0)),
+    };
     if answer.len() > most {
-        return Err(fails(
-            format!("its answer has more than {most} bytes").into(),
-        ));
+        return Ok(Err(format!("its answer has more than {most} bytes").into()));
     }
     let length = i32::try_from(answer.len()).unwrap_or(i32::MAX);
     let at = values.malloc.call(&mut *caller, length)?;
@@ -241,8 +272,9 @@ fn call<const N: usize>(
         .memory
         .write(&mut *caller, start, answer.as_bytes())?;
     let value = values.parse.call(&mut *caller, (at, length))?;
-    if value == 0 {
-        return Err(fails("its answer cannot be read by the policy".into()));
-    }
-    Ok(value)
+    Ok(if value == 0 {
+        Err("its answer cannot be read by the policy".into())
+    } else {
+        Ok(value)
+    })
 }

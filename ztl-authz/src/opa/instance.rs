@@ -11,13 +11,14 @@ use super::builtins::Builtin;
 use super::clock::Clock;
 use super::engine::NAMESPACE;
 use super::host::{Host, Values, text};
+use super::pool::Left;
 use super::stop::reason;
 use super::{Limits, ModuleError, RegoError};
 
 /// The newest version of the ABI that is known.
 const NEWEST_MINOR: i32 = 3;
 
-/// An instance. After an error it is in no state to be asked again.
+/// An instance. Once a call into it was cut short it is in no state to be asked again.
 pub(super) struct Instance {
     store: Store<Host>,
     exports: Exports,
@@ -26,6 +27,8 @@ pub(super) struct Instance {
     data: i32,
     /// Where the heap begins, above the data: each evaluation begins with it.
     heap: i32,
+    /// Whether a call into it was cut short.
+    broken: bool,
 }
 
 /// What the ABI lets a host call.
@@ -82,6 +85,7 @@ impl Instance {
             most: limits.result_bytes,
             data: 0,
             heap: 0,
+            broken: false,
         };
         made.heap = made.run(|exports, store| exports.heap_get.call(store, ()))?;
         Ok(made)
@@ -120,7 +124,7 @@ impl Instance {
         ticks: u64,
     ) -> Result<Option<Value>, RegoError> {
         self.store.set_epoch_deadline(ticks);
-        self.store.data_mut().now = now;
+        self.store.data_mut().begin(now);
         let heap = self.heap;
         self.run(|exports, store| exports.heap_set.call(store, heap))?;
         let input = self.parse(input)?;
@@ -137,8 +141,23 @@ impl Instance {
             }
             let result = exports.result.call(&mut *store, context)?;
             exports.json_dump.call(store, result)
-        })?;
+        });
+        // First of all what it was not told: whatever it came to after that rests on nothing.
+        if let Some(failed) = self.store.data_mut().failed.take() {
+            return Err(failed);
+        }
+        let at = at?;
         answer(self.text(at, self.most)?)
+    }
+
+    /// What the evaluations so far left of it. One that came to its end, with whatever answer, left it whole: the next begins
+    /// with the heap as it was.
+    pub(super) const fn left(&self) -> Left {
+        if self.broken {
+            Left::Broken
+        } else {
+            Left::Whole
+        }
     }
 
     /// What `builtins` or `entrypoints` says: names and their numbers.
@@ -196,7 +215,10 @@ impl Instance {
         &mut self,
         calls: impl FnOnce(&Exports, &mut Store<Host>) -> wasmtime::Result<T>,
     ) -> Result<T, RegoError> {
-        calls(&self.exports, &mut self.store).map_err(|error| reason(&self.store, &error))
+        calls(&self.exports, &mut self.store).map_err(|error| {
+            self.broken = true;
+            reason(&self.store, &error)
+        })
     }
 }
 

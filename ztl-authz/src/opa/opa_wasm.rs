@@ -14,7 +14,7 @@ use super::host::Host;
 use super::instance::of_set;
 use super::module::Compiled;
 use super::policy::read;
-use super::pool::Pool;
+use super::pool::{Left, Pool};
 use super::stop::bounded;
 use super::{ModuleError, RegoError, WasmModule};
 use crate::rego::RegoEngine;
@@ -27,7 +27,6 @@ const GIVEN: [&str; 2] = ["hex.decode", "hex.encode"];
 pub struct OpaWasmPolicy {
     compiled: Arc<Compiled>,
     entrypoint: String,
-    data: Value,
     pool: Pool<Kept>,
 }
 
@@ -55,11 +54,11 @@ impl OpaWasmPolicy {
         }
         let compiled = Arc::clone(&module.0);
         let count = compiled.limits.instances.max(1);
-        let all: Result<Vec<_>, _> = (0..count).map(|_| Kept::new(&compiled, data)).collect();
+        let (made, data) = (Arc::clone(&compiled), data.clone());
+        let pool = Pool::new(count, move || Kept::new(&made, &data));
         Ok(Self {
-            pool: Pool::new(all?),
+            pool: pool.map_err(ModuleError::Start)?,
             entrypoint: entrypoint.to_owned(),
-            data: data.clone(),
             compiled,
         })
     }
@@ -69,14 +68,20 @@ impl RegoEngine for OpaWasmPolicy {
     fn evaluate(&self, input: &str) -> Result<Option<Value>, RegoError> {
         let input: Value = read(input)?;
         let limits = &self.compiled.limits;
-        let make = || Kept::new(&self.compiled, &self.data);
-        let set = self.pool.lend(limits.wait, make, |kept| {
+        let set = self.pool.lend(limits.wait, |kept| {
             let _running = self.compiled.clock.running();
             kept.store.set_epoch_deadline(Clock::ticks(limits.time));
             let answer = kept
                 .policy
                 .evaluate(&mut kept.store, &self.entrypoint, &input);
-            kept_reason(now(answer), &kept.store)
+            let answer = kept_reason(now(answer), &kept.store);
+            // What of it failed cannot be told from outside.
+            let left = if answer.is_ok() {
+                Left::Whole
+            } else {
+                Left::Broken
+            };
+            (answer, left)
         })?;
         // It reads its answer before anyone can look at how long it is; memory bounds it.
         of_set(set)

@@ -19,7 +19,6 @@ use crate::rego::input::{self, MAX_INPUT_BYTES};
 pub struct WasmPolicy {
     compiled: Arc<Compiled>,
     entrypoint: i32,
-    data: Arc<str>,
     pool: Pool<Instance>,
     /// Deadline of an evaluation, in ticks.
     ticks: u64,
@@ -33,16 +32,19 @@ impl WasmPolicy {
         data: Arc<str>,
     ) -> Result<Self, ModuleError> {
         let count = compiled.limits.instances.max(1);
-        let all: Result<Vec<_>, _> = {
-            let _running = compiled.clock.running();
-            (0..count).map(|_| compiled.instance(&data)).collect()
-        };
+        let made = Arc::clone(&compiled);
+        let pool = Pool::new(count, move || {
+            let _running = made.clock.running();
+            made.instance(&data).map_err(|error| match error {
+                ModuleError::Start(why) => why,
+                other => RegoError::Trapped(other.to_string()),
+            })
+        });
         Ok(Self {
             ticks: Clock::ticks(compiled.limits.time),
             asks_the_time: compiled.asks_the_time(),
             entrypoint,
-            data,
-            pool: Pool::new(all?),
+            pool: pool.map_err(ModuleError::Start)?,
             compiled,
         })
     }
@@ -60,17 +62,10 @@ impl RegoEngine for WasmPolicy {
         } else {
             None
         };
-        let make = || {
+        self.pool.lend(limits.wait, |instance| {
             let _running = self.compiled.clock.running();
-            let made = self.compiled.instance(&self.data);
-            made.map_err(|error| match error {
-                ModuleError::Start(why) => why,
-                other => RegoError::Trapped(other.to_string()),
-            })
-        };
-        self.pool.lend(limits.wait, make, |instance| {
-            let _running = self.compiled.clock.running();
-            instance.evaluate(self.entrypoint, input, now, self.ticks)
+            let answer = instance.evaluate(self.entrypoint, input, now, self.ticks);
+            (answer, instance.left())
         })
     }
 }

@@ -133,6 +133,22 @@ fn a_builtin_is_called() {
 }
 
 #[test]
+fn t34_what_a_builtin_cannot_take_makes_no_other_instance() {
+    let module = module_of(r#"{"crypto.sha256":0}"#, patient().with_instances(1));
+    let policy = module.policy("policy/counts", &json!({})).expect("policy");
+    assert_eq!(policy.evaluate("\"foo\""), Ok(Some(json!(1))));
+    for _ in 0..3 {
+        let failed = policy.evaluate("[1]");
+        assert!(
+            matches!(failed, Err(RegoError::Builtin { .. })),
+            "{failed:?}"
+        );
+    }
+    // Another instance would begin with 1.
+    assert_eq!(policy.evaluate("\"foo\""), Ok(Some(json!(5))));
+}
+
+#[test]
 fn rule_63_the_time_is_that_of_the_decision() {
     let module = module_of(r#"{"time.now_ns":0}"#, patient());
     let policy = module.policy("policy/now", &json!({})).expect("policy");

@@ -23,7 +23,7 @@
   (global $result (mut i32) (i32.const 0))
 
   (data (i32.const 16) "BUILTINS\00")
-  (data (i32.const 1024) "{\"policy/readers\":0,\"policy/echo\":1,\"policy/data\":2,\"policy/undefined\":3,\"policy/two\":4,\"policy/no_set\":5,\"policy/garbage\":6,\"policy/unended\":7,\"policy/nowhere\":8,\"policy/forever\":9,\"policy/grows\":10,\"policy/deep\":11,\"policy/aborts\":12,\"policy/prints\":13,\"policy/calls\":14,\"policy/calls_wrongly\":15,\"policy/null\":16,\"policy/fails\":17,\"policy/now\":18,\"policy/other_key\":19}\00")
+  (data (i32.const 1024) "{\"policy/readers\":0,\"policy/echo\":1,\"policy/data\":2,\"policy/undefined\":3,\"policy/two\":4,\"policy/no_set\":5,\"policy/garbage\":6,\"policy/unended\":7,\"policy/nowhere\":8,\"policy/forever\":9,\"policy/grows\":10,\"policy/deep\":11,\"policy/aborts\":12,\"policy/prints\":13,\"policy/calls\":14,\"policy/calls_wrongly\":15,\"policy/null\":16,\"policy/fails\":17,\"policy/now\":18,\"policy/other_key\":19,\"policy/counts\":20}\00")
   (data (i32.const 2048) "[{\"result\":true}]\00")
   (data (i32.const 2080) "[{\"result\":false}]\00")
   (data (i32.const 2112) "[]\00")
@@ -120,11 +120,11 @@
       (i32.sub (i32.mul (memory.size) (i32.const 65536)) (global.get $heap))))
 
   (func $answer (result i32)
-    (block $other_key (block $now (block $fails (block $null (block $calls_wrongly (block $calls (block $prints
+    (block $counts (block $other_key (block $now (block $fails (block $null (block $calls_wrongly (block $calls (block $prints
     (block $aborts (block $deep (block $grows (block $forever (block $nowhere (block $unended (block $garbage
     (block $no_set (block $two (block $undefined (block $data (block $echo (block $readers
       (br_table $readers $echo $data $undefined $two $no_set $garbage $unended $nowhere $forever $grows $deep $aborts
-        $prints $calls $calls_wrongly $null $fails $now $other_key (global.get $entrypoint)))
+        $prints $calls $calls_wrongly $null $fails $now $other_key $counts (global.get $entrypoint)))
     (return (call $reads)))
     (return (call $set_of (global.get $input))))
     (return (call $set_of (global.get $data))))
@@ -144,7 +144,11 @@
     (return (i32.const 0)))
     (return (i32.const 2048)))
     (return (call $set_of (call $builtin0 (i32.const 0) (i32.const 4)))))
-    (i32.const 2336))
+    (return (i32.const 2336)))
+    ;; Which evaluation of this instance it is, from 1 to 9, once the builtin has answered.
+    (drop (call $builtin1 (i32.const 0) (i32.const 4) (global.get $input)))
+    (i32.store8 (i32.const 2432) (i32.add (i32.const 48) (global.get $evaluations)))
+    (call $set_of (i32.const 2432)))
 
   ;; All of it in one call, as the ABI has it from 1.2 on.
   (func (export "opa_eval")
