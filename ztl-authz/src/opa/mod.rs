@@ -10,12 +10,16 @@
 //! 3. Time, memory, input, answer, module and data are bounded by [`Limits`] (rule 15); so is the wait for an instance.
 //! 4. An error is an error: a builtin that cannot answer, an answer that is no result set, a bound that was met. None of them is
 //!    "undefined", and `undefined` is no permit either (rule 7).
-//! 5. After an error an instance is thrown away. Nothing of one evaluation is there in the next.
+//! 5. A policy that OPA compiled has nothing of one evaluation in the next: each begins with the heap as the first did. An
+//!    instance that was cut short, by a trap or a bound, is thrown away, and another made beside the evaluations.
 //!
 //! [docs/opa.md](https://github.com/ztl-rs/ztl/blob/main/docs/opa.md) lists the builtins.
 //!
 //! **Does not** keep a module from using a processor for as long as [`Limits::time`]: give modules to a bounded number of
-//! threads. Does not read bundles.
+//! threads. Does not read bundles. Does not take back what a module that somebody wrote by hand puts into globals of its own, or
+//! below its heap: such a one can keep what it was asked and answer the next question by it, so that what one caller sent shows
+//! in whether it objects to another. Only ever to object is all that it can do with it (law 4), and nothing else is within its
+//! reach; but take modules from whom you would take the policy from, and signed bundles where they come over a network.
 
 mod builtins;
 mod clock;
