@@ -17,6 +17,7 @@ use ztl_mtls::BundleSet;
 use ztl_mtls::source::DEFAULT_GRACE;
 use ztl_mtls::{Bundles, ExpiryWatch, IdentitySource, Prover, TrustBundle, X509Svid};
 
+use super::authorizers::AuthorizersFrom;
 use super::revocation::RevocationFrom;
 use super::sources::{Opening, Place};
 use super::supplied::Supplied;
@@ -32,6 +33,7 @@ const MAX_REMEMBERED: usize = 16_384;
 pub struct GuardBuilder {
     name: Box<str>,
     policy: Option<PolicyFrom>,
+    pub(super) authorizers: AuthorizersFrom,
     pub(super) identity: Option<X509Svid>,
     pub(super) bundles: Vec<TrustBundle>,
     pub(super) places: Vec<Place>,
@@ -77,6 +79,7 @@ impl GuardBuilder {
         Self {
             name: name.into(),
             policy: None,
+            authorizers: AuthorizersFrom::default(),
             identity: None,
             bundles: Vec::new(),
             places: Vec::new(),
@@ -257,9 +260,13 @@ impl GuardBuilder {
             .policy
             .ok_or_else(|| missing("policy", "`policy_file` or `policy`"))?
         {
-            PolicyFrom::Memory(policy) => (*policy, None),
+            PolicyFrom::Memory(policy) => {
+                self.authorizers.unasked()?;
+                (*policy, None)
+            }
             PolicyFrom::File(path) => {
-                let (policy, file) = PolicyFile::open(path).await?;
+                let given = self.authorizers.by_name()?;
+                let (policy, file) = PolicyFile::open(path, given).await?;
                 (policy, Some(file))
             }
         };

@@ -21,6 +21,14 @@ pub enum BuildError {
     /// The policy was refused.
     #[error(transparent)]
     Policy(#[from] LoadError),
+    /// An authorizer that the program gives could not be taken.
+    #[error("the authorizer `{name}` {why}")]
+    Authorizer {
+        /// The name that rules would call it by.
+        name: String,
+        /// Why, and how to mend it.
+        why: &'static str,
+    },
     /// The policy's file could not be read, or others may write it.
     #[error(transparent)]
     PolicyFile(#[from] crate::refresh::FileError),

@@ -1,5 +1,6 @@
 //! The guard: everything one service needs to prove, permit and authorize, wired once.
 
+mod authorizers;
 mod builder;
 mod context;
 mod error;

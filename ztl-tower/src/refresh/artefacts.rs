@@ -9,7 +9,6 @@ use ztl_core::policy::{Loader, Policy};
 
 use super::error::FileError;
 use super::file::SteadyFile;
-use super::policy::loader;
 use crate::guard::BuildError;
 
 type Files = BTreeMap<String, SteadyFile>;
@@ -23,13 +22,13 @@ impl Named {
     pub(super) fn read_by(
         &mut self,
         path: &Path,
+        loader: Loader,
         load: impl FnOnce(Loader) -> Result<Policy, BuildError>,
     ) -> Result<Policy, BuildError> {
         let beside = Arc::new(Beside {
             folder: Folder::new(path.parent().unwrap_or(Path::new(""))),
             files: Mutex::default(),
         });
-        let loader = loader();
         #[cfg(feature = "rego")]
         let loader =
             loader.authorizer_kind("rego", Arc::new(RegoKind::interpreter(beside.clone())));

@@ -42,7 +42,7 @@ pub(crate) use file::SteadyFile;
     all(feature = "client", feature = "trust")
 ))]
 pub(crate) use pause::{LONGEST_SLEEP, pause};
-pub(crate) use policy::PolicyFile;
+pub(crate) use policy::{Authorizers, PolicyFile};
 pub(crate) use revocation::RevocationFiles;
 pub(crate) use sources::Sources;
 #[cfg(feature = "trust")]

@@ -1,7 +1,10 @@
 //! The policy document in a file.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use ztl_core::authorizer::Authorizer;
 use ztl_core::policy::{Format, Loader, MAX_DOCUMENT_BYTES, Policy};
 
 use super::error::FileError;
@@ -9,16 +12,24 @@ use super::file::SteadyFile;
 use super::{Refresh, off_thread, unwatched};
 use crate::guard::{BuildError, Guard};
 
+/// Authorizers that the program gives, by the names that rules call them by.
+pub(crate) type Authorizers = HashMap<Box<str>, Arc<dyn Authorizer>>;
+
 /// A policy document in a file, and the files that it names.
 pub(crate) struct PolicyFile {
     document: SteadyFile,
+    /// The same for each version of the document.
+    given: Authorizers,
     #[cfg(any(feature = "opa", feature = "rego"))]
     named: super::artefacts::Named,
 }
 
 impl PolicyFile {
     /// Reads the document for the first time.
-    pub(crate) async fn open(path: PathBuf) -> Result<(Policy, Self), BuildError> {
+    pub(crate) async fn open(
+        path: PathBuf,
+        given: Authorizers,
+    ) -> Result<(Policy, Self), BuildError> {
         let failed = |error| FileError::Read {
             path: path.clone(),
             error: std::io::Error::other(error),
@@ -26,6 +37,7 @@ impl PolicyFile {
         let (file, policy) = off_thread(
             Self {
                 document: SteadyFile::new(path.clone(), MAX_DOCUMENT_BYTES),
+                given,
                 #[cfg(any(feature = "opa", feature = "rego"))]
                 named: super::artefacts::Named::default(),
             },
@@ -40,11 +52,11 @@ impl PolicyFile {
         let path = self.document.path().to_owned();
         let bytes = self.document.load()?;
         #[cfg(any(feature = "opa", feature = "rego"))]
-        return self
-            .named
-            .read_by(&path, |loader| parse(loader, &path, bytes));
+        return self.named.read_by(&path, loader(&self.given), |loader| {
+            parse(loader, &path, bytes)
+        });
         #[cfg(not(any(feature = "opa", feature = "rego")))]
-        parse(loader(), &path, bytes)
+        parse(loader(&self.given), &path, bytes)
     }
 
     /// A changed document, or one that names a changed file. Taken or refused, it is not looked at again until it changes.
@@ -65,11 +77,13 @@ fn parse(loader: Loader, path: &Path, bytes: &[u8]) -> Result<Policy, BuildError
         .load(text, Format::of_path(path))?)
 }
 
-/// Loads with all that the features of this crate bring for what a policy may ask.
-pub(super) fn loader() -> Loader {
-    let loader = Loader::new();
+/// Loads with what the program gives, and with all that the features of this crate bring for what a policy may ask.
+fn loader(given: &Authorizers) -> Loader {
+    let loader = given.iter().fold(Loader::new(), |loader, (name, given)| {
+        loader.with_authorizer(name, Arc::clone(given))
+    });
     #[cfg(feature = "cel")]
-    let loader = loader.with_conditions(std::sync::Arc::new(ztl_authz::cel::Cel::new()));
+    let loader = loader.with_conditions(Arc::new(ztl_authz::cel::Cel::new()));
     loader
 }
 

@@ -76,6 +76,72 @@ async fn law_8_a_stream_let_through_by_a_policy_in_rego_is_judged_by_the_new_bun
     assert!(since.elapsed() < Duration::from_millis(1500));
 }
 
+/// A document in a file names what the program gives, through every reload.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_document_in_a_file_asks_the_authorizer_of_a_bundle() {
+    let server = Server::start().await;
+    server.publish(pack::signed("1", &pack::open(true), SECRET), "1");
+    let (listener, address) = listener().await;
+    let (mesh, engine) = (Mesh::new(""), Arc::new(Engine::default()));
+    let text = document(address.port());
+    let toml = file("document").with_extension("toml");
+    std::fs::write(&toml, &text).expect("written");
+    let builder = || {
+        Guard::builder("model-server")
+            .identity(mesh.svid("/model-server"))
+            .bundle(mesh.authority.bundle())
+            .allow_dev_authority()
+            .audit(Arc::new(MemorySink::new(10_000)))
+            .reload_every(Duration::from_millis(10))
+    };
+    let refused = |built: Result<Guard, BuildError>| support::chain(&built.expect_err("refused"));
+    let nobody = refused(builder().policy_file(&toml).build().await);
+    assert!(nobody.contains("`bundle`"), "{nobody}");
+    let twice = builder().policy_file(&toml);
+    let twice = twice
+        .authorizer("bundle", engine.clone())
+        .authorizer("bundle", engine.clone());
+    let twice = refused(twice.build().await);
+    assert!(twice.contains("`bundle` is given twice"), "{twice}");
+    let memory = builder().policy(policy(address.port(), engine.clone()));
+    let memory = refused(memory.authorizer("other", engine.clone()).build().await);
+    assert!(
+        memory.contains("`other` is not asked by a policy in memory"),
+        "{memory}"
+    );
+
+    let guard = builder()
+        .policy_file(&toml)
+        .authorizer("bundle", engine.clone())
+        .opa_bundle(
+            "authz",
+            OpaBundle::without_roots(server.pull(), engine.clone()),
+        );
+    let guard = guard.build().await.expect("guard");
+    serve(&guard, listener, engine::app());
+    let caller = mesh.svid("/router");
+    let ask = async || {
+        let answered = knock(address, None, Some(&caller), b"h2", get2("/v1/models")).await;
+        answered.expect("response").status()
+    };
+    assert_eq!(ask().await, StatusCode::OK);
+    let before = guard.engine().policy().revision();
+    std::fs::write(
+        &toml,
+        format!("# again\n{text}[zones.x]\ntrust = 1\nnetworks = [\"192.0.2.0/24\"]\n"),
+    )
+    .expect("written");
+    until("it is taken", || {
+        guard.engine().policy().revision() != before
+    })
+    .await;
+    assert_eq!(ask().await, StatusCode::OK);
+    server.publish(pack::signed("2", &pack::open(false), SECRET), "2");
+    let refreshed = guard.refresh_opa_bundle("authz").await;
+    assert_eq!(refreshed.ok(), Some(OpaBundleRefreshed::Changed));
+    assert_eq!(ask().await, StatusCode::FORBIDDEN);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn law_8_a_running_stream_is_judged_by_the_new_bundle() {
     let server = Server::start().await;

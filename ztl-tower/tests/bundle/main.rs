@@ -35,8 +35,8 @@ use ztl_tower::{BuildError, Guard, OpaBundle, OpaBundleRefreshed};
 const PATH: &str = "/bundles/authz";
 const SECRET: &[u8] = &[7; 32];
 
-fn policy(port: u16, authorizer: Arc<dyn Authorizer>) -> Policy {
-    let text = format!(
+fn document(port: u16) -> String {
+    format!(
         r#"
 schema = 1
 trust_domain = "prod.example"
@@ -55,10 +55,13 @@ to = "model-server"
 actions = ["GET /v1/{{*rest}}"]
 require = {{ authorizer = "bundle" }}
 "#
-    );
+    )
+}
+
+fn policy(port: u16, authorizer: Arc<dyn Authorizer>) -> Policy {
     let loader = Loader::new().with_authorizer("bundle", authorizer);
     loader
-        .load(&text, Format::Toml)
+        .load(&document(port), Format::Toml)
         .unwrap_or_else(|error| panic!("{error}"))
 }
 
