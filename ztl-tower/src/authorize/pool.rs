@@ -18,11 +18,11 @@ const STACK_BYTES: usize = 8 * 1024 * 1024;
 type Job = Box<dyn FnOnce() + Send>;
 
 /// The threads and what waits for them. The threads end when it is dropped.
-#[derive(Default)]
 pub(crate) struct Pool(Arc<Shared>);
 
-#[derive(Default)]
 struct Shared {
+    places: usize,
+    share: usize,
     state: Mutex<State>,
     comes: Condvar,
 }
@@ -39,11 +39,31 @@ struct State {
 }
 
 impl Pool {
+    /// For judgements that callers ask for.
+    pub(crate) fn bounded() -> Self {
+        Self::with(PLACES, SHARE)
+    }
+
+    /// For judgements that something else bounds: open connections, one of each.
+    #[cfg(feature = "serve")]
+    pub(crate) fn unbounded() -> Self {
+        Self::with(usize::MAX, usize::MAX)
+    }
+
+    fn with(places: usize, share: usize) -> Self {
+        Self(Arc::new(Shared {
+            places,
+            share,
+            state: Mutex::default(),
+            comes: Condvar::new(),
+        }))
+    }
+
     /// Runs a job of this caller as soon as it is its turn. False where there is no place for it.
     pub(crate) fn run(&self, caller: &str, job: impl FnOnce() + Send + 'static) -> bool {
         let mut state = self.0.lock();
         let own = state.places.get(caller).copied().unwrap_or_default();
-        if own >= SHARE || state.taken >= PLACES {
+        if own >= self.0.share || state.taken >= self.0.places {
             return false;
         }
         if state.idle <= state.waiting.len() && state.threads < threads() {
@@ -136,7 +156,7 @@ mod tests {
 
     #[test]
     fn t34_one_caller_has_a_share_and_all_have_a_bound() {
-        let (pool, (done, ended)) = (Pool::default(), channel());
+        let (pool, (done, ended)) = (Pool::bounded(), channel());
         let mut jobs: Vec<_> = (0..SHARE)
             .map(|_| held(&pool, "a", &done).expect("a place"))
             .collect();
@@ -161,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_job_that_panics_takes_no_thread_and_no_place_with_it() {
-        let (pool, (done, ended)) = (Pool::default(), channel());
+        let (pool, (done, ended)) = (Pool::bounded(), channel());
         for _ in 0..SHARE {
             assert!(pool.run("a", || std::panic::resume_unwind(Box::new(()))));
         }

@@ -387,7 +387,9 @@ impl GuardBuilder {
             registry: Registry::default(),
             shutdown: watch::Sender::new(false),
             swapping: Mutex::default(),
-            judging: crate::authorize::JudgingPool::default(),
+            judging: crate::authorize::JudgingPool::bounded(),
+            #[cfg(feature = "serve")]
+            judging_again: crate::authorize::JudgingPool::unbounded(),
             #[cfg(feature = "client")]
             pool: crate::egress::Pool::default(),
             #[cfg(feature = "federation")]

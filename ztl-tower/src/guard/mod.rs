@@ -84,6 +84,8 @@ pub(crate) struct Inner {
     shutdown: watch::Sender<bool>,
     swapping: Mutex<()>,
     judging: crate::authorize::JudgingPool,
+    #[cfg(feature = "serve")]
+    judging_again: crate::authorize::JudgingPool,
     #[cfg(feature = "client")]
     pool: crate::egress::Pool,
     #[cfg(feature = "federation")]
@@ -180,6 +182,12 @@ impl Guard {
     /// Where judgements run that may take long.
     pub(crate) fn judging(&self) -> &crate::authorize::JudgingPool {
         &self.0.judging
+    }
+
+    /// Where they run again, for requests that are open.
+    #[cfg(feature = "serve")]
+    pub(crate) fn judging_again(&self) -> &crate::authorize::JudgingPool {
+        &self.0.judging_again
     }
 
     /// A tower layer that judges every request, for hosts with a server of their own. [`serve`](Self::serve) needs none.

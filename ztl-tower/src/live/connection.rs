@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use ztl_core::{Arrival, Denial, Direction, Flow, FlowPermit, Peer, Reason, Stage, Timestamp};
 use ztl_mtls::{Generations, ProveError, Proved, ProvedChain, Purpose};
 
@@ -344,7 +345,19 @@ impl Live {
             self.drain(now.saturating_add(guard.limits().drain));
         }
         #[cfg(feature = "serve")]
-        self.requests.sweep(guard, now);
+        self.requests.sweep(self, guard, now);
+    }
+
+    /// When it is to be looked at again, where that is before the next regular look: a request may wait no longer for its
+    /// judgement, or something that one rests on expires.
+    pub(super) fn due(&self, guard: &Guard) -> Option<Instant> {
+        #[cfg(feature = "serve")]
+        return self.requests.due(guard.now());
+        #[cfg(not(feature = "serve"))]
+        {
+            let _ = guard;
+            None
+        }
     }
 
     /// From now on it finishes what runs, until then. The earliest deadline stands.

@@ -9,9 +9,12 @@
 //! 4. A request that comes between a change and that judgement has the connection judged at once: it is never denied for
 //!    staleness, and never let in on what is stale (T5).
 //! 5. A running request is judged again as an action when the policy changes or something that it rests on expires (T15). What
-//!    is no longer authorized is cut; the other requests of the connection live on.
+//!    is no longer authorized is cut; the other requests of the connection live on. Where that judgement could take long it is
+//!    made on threads of its own, so that no connection waits for another's policy (T34); what is not judged in time ends.
 //! 6. A rotation of our own SVID ends nothing: the connection takes no new request and has a deadline.
 
+#[cfg(feature = "serve")]
+mod again;
 mod asking;
 mod connection;
 mod registry;

@@ -2,17 +2,23 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::task::Waker;
+use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use http::HeaderMap;
-use ztl_core::{ActionPermit, Attributes, Claims, Evidence, Timestamp};
+use tokio::time::Instant;
+use ztl_core::{ActionPermit, Attributes, Claims, Evidence, Reason, Timestamp};
 
+use super::again::Again;
 use super::connection::Live;
 use crate::gather::Gathered;
 use crate::guard::Guard;
 use crate::name::{Fields, WireTarget};
 use crate::serve::Ticket;
+
+/// What expires within so many milliseconds is looked at then; what expires later, by the wall clock (T23).
+const SOON: u64 = 1000;
 
 /// The running requests of a connection.
 pub(super) struct Requests {
@@ -26,6 +32,8 @@ pub(super) struct Requests {
     evidence: AtomicU64,
     /// When the first thing that one of them rests on expires, in milliseconds.
     due: AtomicU64,
+    /// Those whose judgement could take long.
+    pub(super) again: Again,
 }
 
 impl Requests {
@@ -38,12 +46,14 @@ impl Requests {
             epoch: AtomicU64::new(epoch),
             evidence: AtomicU64::new(evidence),
             due: AtomicU64::new(u64::MAX),
+            again: Again::default(),
         }
     }
 
     /// Judges those again that rest on an earlier policy, earlier signals or earlier keys of issuers, or all where something that one
     /// rests on has expired (T15).
-    pub(super) fn sweep(&self, guard: &Guard, now: Timestamp) {
+    pub(super) fn sweep(&self, live: &Arc<Live>, guard: &Guard, now: Timestamp) {
+        self.again.cut_overdue(guard);
         let of_policy = guard.engine().epoch();
         let of_evidence = guard.evidence_generation();
         // Both are taken over, whichever is another.
@@ -56,8 +66,21 @@ impl Requests {
         // Those that are still authorized say when they expire themselves.
         self.due.store(u64::MAX, Ordering::Release);
         for request in self.all() {
-            request.judge(guard);
+            if request.is_heavy(guard) {
+                self.again.add(live, guard, &request);
+            } else {
+                request.judge(guard);
+            }
         }
+    }
+
+    /// When something of it is due.
+    pub(super) fn due(&self, now: Timestamp) -> Option<Instant> {
+        let expires = self.due.load(Ordering::Acquire);
+        let wait = expires.saturating_sub(now.as_unix_millis());
+        let expires = (expires != u64::MAX && wait < SOON)
+            .then(|| Instant::now() + Duration::from_millis(wait));
+        expires.into_iter().chain(self.again.by()).min()
     }
 
     pub(super) fn cut_all(&self) {
@@ -133,7 +156,9 @@ pub(crate) struct Request {
     cut: AtomicBool,
     became_stream: AtomicBool,
     wakers: Mutex<[Option<Waker>; 2]>,
-    asked: Mutex<Option<Asked>>,
+    asked: Mutex<Option<Arc<Asked>>>,
+    /// Whether it waits to be judged again.
+    again: AtomicBool,
     _ticket: Ticket,
 }
 
@@ -149,6 +174,7 @@ impl Request {
             became_stream: AtomicBool::new(false),
             wakers: Mutex::default(),
             asked: Mutex::default(),
+            again: AtomicBool::new(false),
             _ticket: ticket,
         });
         lock(&requests.running).insert(request.key, Arc::downgrade(&request));
@@ -168,7 +194,7 @@ impl Request {
         evidence: u64,
         asked: Asked,
     ) {
-        *lock(&self.asked) = Some(asked);
+        *lock(&self.asked) = Some(Arc::new(asked));
         self.holds_until(permit);
         if guard.evidence_generation() != evidence
             || !guard.engine().is_current(permit, guard.now())
@@ -177,11 +203,40 @@ impl Request {
         }
     }
 
+    fn asked(&self) -> Option<Arc<Asked>> {
+        lock(&self.asked).clone()
+    }
+
+    /// Whether judging it again could take so long that nobody must wait for it.
+    fn is_heavy(&self, guard: &Guard) -> bool {
+        let (Some(asked), Some(flow)) = (self.asked(), self.live.permit()) else {
+            return false;
+        };
+        let action = asked.wire.action();
+        action.is_ok_and(|action| guard.engine().asks_heavy(&flow, Some(&action)))
+    }
+
+    /// Whether it waits to be judged again already; from now on it does.
+    pub(super) fn waits_again(&self) -> bool {
+        self.again.swap(true, Ordering::AcqRel)
+    }
+
+    /// Nobody judged it again in time.
+    pub(super) fn ends_unjudged(&self, guard: &Guard) {
+        if let (Some(asked), Ok(flow)) = (self.asked(), self.live.current(guard)) {
+            let (action, now) = (asked.wire.action().ok(), guard.now());
+            let engine = guard.engine();
+            engine.refuse_on(&flow, action.as_ref(), Reason::AuthorizerFailed, now);
+        }
+        self.cut();
+    }
+
     /// Judges it again as what it was asked for; what is no longer authorized is cut.
-    fn judge(&self, guard: &Guard) {
+    pub(super) fn judge(&self, guard: &Guard) {
+        // First: what changes from here on has it judged once more.
+        self.again.store(false, Ordering::Release);
         let judged = {
-            let asked = lock(&self.asked);
-            let Some(asked) = &*asked else { return };
+            let Some(asked) = self.asked() else { return };
             let Ok(flow) = self.live.current(guard) else {
                 return;
             };

@@ -5,13 +5,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::connection::Live;
 use crate::guard::Guard;
 
 /// How often open connections are looked at by the wall clock: timers sleep with the machine (T23).
 const SWEEP: Duration = Duration::from_secs(1);
+/// How long at least no connection is looked at where nothing changes, however much expires one after the other (T34).
+const REST: Duration = Duration::from_millis(50);
 /// After so many connections others may run.
 const TURN: usize = 32;
 
@@ -25,12 +27,14 @@ pub(super) fn spawn(guard: Guard) -> JoinHandle<()> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // A connection that is registered later is judged against what is denied by then.
         let mut seen = None;
+        let mut due = None;
         loop {
             tokio::select! {
                 _ = changes.changed() => {}
+                () = at(due) => {}
                 _ = ticks.tick() => {
                     #[cfg(feature = "client")]
-                    guard.pool().sweep(guard.identity().generation(), tokio::time::Instant::now());
+                    guard.pool().sweep(guard.identity().generation(), Instant::now());
                     if guard.registry().rests() {
                         return;
                     }
@@ -50,6 +54,8 @@ pub(super) fn spawn(guard: Guard) -> JoinHandle<()> {
                 }
                 judge(live, guard);
             }
+            let next = open.iter().filter_map(|live| live.due(guard)).min();
+            due = next.map(|next| next.max(Instant::now() + REST));
         }
     })
 }
@@ -57,8 +63,21 @@ pub(super) fn spawn(guard: Guard) -> JoinHandle<()> {
 /// Judges one connection. A panic on the way, of a sink or a condition of the service's own, ends that connection and no other.
 fn judge(live: &Arc<Live>, guard: &Guard) {
     if catch_unwind(AssertUnwindSafe(|| live.sweep(guard))).is_err() {
-        tracing::error!(target: "ztl", workload = guard.name(), "a connection could not be judged again, by a panic: it ends");
-        live.revoke();
+        panicked(live, guard);
+    }
+}
+
+/// A connection ends that could not be judged.
+pub(super) fn panicked(live: &Live, guard: &Guard) {
+    tracing::error!(target: "ztl", workload = guard.name(), "a connection could not be judged again, by a panic: it ends");
+    live.revoke();
+}
+
+/// Resolves at that time; never where there is none.
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => core::future::pending().await,
     }
 }
 

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod crl;
+mod heavy;
 mod known;
 mod polled;
 mod requests;

@@ -1,0 +1,123 @@
+//! Streams whose rule asks what takes long: judged again where no other connection waits for them (T34), and no longer than law 8
+//! gives.
+
+use std::sync::{Condvar, Mutex};
+
+use ztl_core::authorizer::{Authorizer, AuthorizerError, Facts, Reads};
+use ztl_core::policy::{Format, Loader};
+
+use super::*;
+
+/// Agrees, and takes as long for it as it is held.
+#[derive(Debug, Default)]
+struct Slow {
+    held: Mutex<bool>,
+    released: Condvar,
+    asked: AtomicUsize,
+}
+
+impl Slow {
+    fn hold(&self, held: bool) {
+        *self.held.lock().expect("lock") = held;
+        self.released.notify_all();
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+/// A test that fails leaves no thread that waits.
+struct Releases(Arc<Slow>);
+
+impl Drop for Releases {
+    fn drop(&mut self) {
+        self.0.hold(false);
+    }
+}
+
+impl Authorizer for Slow {
+    fn reads(&self) -> Reads {
+        Reads::nothing()
+    }
+
+    fn objects(&self, _: &Facts<'_>) -> Result<bool, AuthorizerError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let held = self.held.lock().expect("lock");
+        let _held = self.released.wait_while(held, |held| *held).expect("lock");
+        Ok(false)
+    }
+
+    fn is_heavy(&self) -> bool {
+        true
+    }
+}
+
+/// The caller's streams ask what is slow, those of the other one do not.
+fn asking(db: &Db, slow: &Arc<Slow>, more: &str) -> Policy {
+    let streams = "\"websocket /chat\"]";
+    let asks = format!(
+        "{streams}\nrequire = {{ authorizer = \"slow\" }}\n[workloads.other]\nid = \"spiffe://prod.example/other\"\n\
+         [[permit]]\nname = \"others\"\nfrom = \"other\"\nto = \"db\"\nactions = [\"GET /feed\"]\n{more}"
+    );
+    let text = db.mesh.policy.replace(streams, &asks);
+    let loader = Loader::new().with_authorizer("slow", slow.clone());
+    let policy = loader.load(&text, Format::Toml);
+    policy.unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t34_a_policy_that_takes_long_keeps_no_other_connection_from_its_end() {
+    let (db, slow) = (Db::start().await, Arc::new(Slow::default()));
+    let _released = Releases(Arc::clone(&slow));
+    let swap = |more: &str| {
+        db.guard
+            .swap_policy(asking(&db, &slow, more))
+            .expect("swap")
+    };
+    swap("");
+    let (mut first, mut second) = (db.two().await, db.two().await);
+    let mut feeds = Vec::new();
+    for two in [&first, &second, &first] {
+        let mut two = two.clone();
+        feeds.push(two.send_request(ask("/feed")).await.expect("feed"));
+    }
+    let svid = db.mesh.svid("/other");
+    let stream = raw_connect(db.address, None, Some(&svid), b"http/1.1").await;
+    let mut other = stream.expect("connect");
+    let request = b"GET /feed HTTP/1.1\r\nhost: a\r\n\r\n";
+    other.write_all(request).await.expect("write");
+    other.flush().await.expect("flush");
+    until("all run", || db.running.count() == 4).await;
+
+    // A policy that lets them: they are judged by it, and live on.
+    let asked = slow.asked();
+    swap("# again\n");
+    until("all were judged again", || slow.asked() == asked + 3).await;
+    assert_eq!(db.running.count(), 4);
+
+    slow.hold(true);
+    let asked = slow.asked();
+    let since = Instant::now();
+    swap("# once more\n");
+    until("one is being judged", || slow.asked() > asked).await;
+    db.guard.deny(Denied::Id(support::id("/other")));
+    until("the other is gone", || {
+        db.guard.connections().len() == 2 && db.running.count() <= 3
+    })
+    .await;
+    assert!(since.elapsed() < AT_ONCE, "{:?}", since.elapsed());
+    // What nobody could judge in time is not permitted any more; the connections live on.
+    db.none_runs(since, "none is permitted").await;
+    assert_eq!(status(&mut first, "/v1/x").await, StatusCode::OK);
+    assert_eq!(status(&mut second, "/v1/x").await, StatusCode::OK);
+    let failed = |reason: &&String| *reason == "authorizer_failed";
+    assert_eq!(reasons(&db.audit).iter().filter(failed).count(), 3);
+
+    slow.hold(false);
+    let feed = first.send_request(ask("/feed")).await.expect("feed");
+    assert_eq!(feed.status(), StatusCode::OK);
+    swap("# and again\n");
+    until("it was judged", || slow.asked() >= asked + 3).await;
+    assert_eq!(db.running.count(), 1, "it lives on");
+}
