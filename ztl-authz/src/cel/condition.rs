@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ztl_core::authorizer::{AuthorizerError, Condition, Facts, Reads};
 
+use super::native::{Native, compile};
 use super::place::quoted;
 use super::plan::Node;
 use super::walk::{Failure, Walk};
@@ -16,6 +17,8 @@ pub struct CelCondition(Arc<Compiled>);
 struct Compiled {
     source: Box<str>,
     plan: Node,
+    /// The same, where no interpreter is needed.
+    native: Option<Native>,
     reads: Reads,
 }
 
@@ -23,6 +26,7 @@ impl CelCondition {
     pub(super) fn new(source: &str, plan: Node, reads: Reads) -> Self {
         Self(Arc::new(Compiled {
             source: source.into(),
+            native: compile(&plan),
             plan,
             reads,
         }))
@@ -43,6 +47,19 @@ impl Condition for CelCondition {
     /// # Errors
     /// [`AuthorizerError`] names the part of the condition that failed, its line and column, and why; no value (law 7).
     fn holds(&self, facts: &Facts<'_>) -> Result<bool, AuthorizerError> {
+        match self.natively(facts) {
+            Some(truth) => Ok(truth),
+            None => self.walked(facts),
+        }
+    }
+}
+
+impl CelCondition {
+    pub(super) fn natively(&self, facts: &Facts<'_>) -> Option<bool> {
+        self.0.native.as_ref()?.holds(facts)
+    }
+
+    pub(super) fn walked(&self, facts: &Facts<'_>) -> Result<bool, AuthorizerError> {
         let truth = Walk::new(facts).truth(&self.0.plan);
         truth.map_err(|Failure { of, why }| {
             let (piece, line, column) = quoted(&self.0.source, &of.at);

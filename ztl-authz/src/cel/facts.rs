@@ -11,41 +11,54 @@ use super::names::{Fact, Object};
 use super::value::{Fields, Value};
 
 impl Fact {
-    /// What it is; none where it is not there.
-    pub(super) fn value<'a>(self, facts: &'a Facts<'a>) -> Option<Value<'a>> {
+    /// The text that it is; none where it is not there, or is none.
+    pub(super) fn text<'a>(self, facts: &'a Facts<'a>) -> Option<&'a str> {
         let resource = || facts.action.resource();
         Some(match self {
-            Self::PeerId => Value::text(facts.caller?.as_str()),
-            Self::PeerTrustDomain => Value::text(facts.caller?.trust_domain_name()),
-            Self::PeerPath => Value::text(facts.caller?.path()),
-            Self::PeerWorkload => Value::text(facts.workload?),
-            Self::TokenIssuer => Value::text(facts.claims?.issuer()?),
-            Self::TokenSubject => Value::text(facts.claims?.subject()?),
-            Self::TokenAudience => texts(one_or_more(facts.claims?.get("aud")?)),
-            Self::TokenScopes => texts(scopes(facts.claims?)?),
-            Self::TokenExpiresAt => time(facts.claims?.expires_at())?,
-            Self::Kind => Value::text(match (facts.action, resource().map(|one| one.upgrade())) {
+            Self::PeerId => facts.caller?.as_str(),
+            Self::PeerTrustDomain => facts.caller?.trust_domain_name(),
+            Self::PeerPath => facts.caller?.path(),
+            Self::PeerWorkload => facts.workload?,
+            Self::TokenIssuer => facts.claims?.issuer()?,
+            Self::TokenSubject => facts.claims?.subject()?,
+            Self::Kind => match (facts.action, resource().map(|one| one.upgrade())) {
                 (Action::Connect, _) => "connect",
                 (_, Some(Some(Upgrade::WebSocket))) => "websocket",
                 (_, Some(Some(_))) => "upgrade",
                 _ => "request",
-            }),
-            Self::Method => Value::text(resource()?.method().as_str()),
-            Self::Path => Value::text(resource()?.path().as_str()),
-            Self::Upgrade => match resource()?.upgrade()? {
-                Upgrade::Other(token) => Value::text(token),
-                _ => Value::text("websocket"),
             },
-            Self::Target => Value::text(facts.target),
-            Self::Zone => Value::text(facts.zone?),
+            Self::Method => resource()?.method().as_str(),
+            Self::Path => resource()?.path().as_str(),
+            Self::Upgrade => match resource()?.upgrade()? {
+                Upgrade::Other(token) => token,
+                _ => "websocket",
+            },
+            Self::Target => facts.target,
+            Self::Zone => facts.zone?,
+            Self::TokenAudience
+            | Self::TokenScopes
+            | Self::TokenExpiresAt
+            | Self::TrustScore
+            | Self::Now
+            | Self::Open(_) => return None,
+        })
+    }
+
+    /// What it is; none where it is not there.
+    pub(super) fn value<'a>(self, facts: &'a Facts<'a>) -> Option<Value<'a>> {
+        Some(match self {
+            Self::TokenAudience => texts(one_or_more(facts.claims?.get("aud")?)),
+            Self::TokenScopes => texts(scopes(facts.claims?)?),
+            Self::TokenExpiresAt => time(facts.claims?.expires_at())?,
             Self::TrustScore => Value::owned(CelInt::from(i64::from(facts.trust_score?.value()))),
             Self::Now => time(facts.now)?,
             Self::Open(object) => Value::Object(fields(object, facts)?),
+            _ => Value::text(self.text(facts)?),
         })
     }
 }
 
-fn fields<'a>(object: Object, facts: &'a Facts<'a>) -> Option<Fields<'a>> {
+pub(super) fn fields<'a>(object: Object, facts: &'a Facts<'a>) -> Option<Fields<'a>> {
     Some(match object {
         Object::Claims => Fields::Json(facts.claims?.as_map()),
         Object::Posture => Fields::Json(facts.posture?.as_map()),
@@ -63,7 +76,7 @@ fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Value<'a> {
 }
 
 /// A text, or the texts of a list.
-fn one_or_more(value: &Json) -> impl Iterator<Item = &str> {
+pub(super) fn one_or_more(value: &Json) -> impl Iterator<Item = &str> {
     let list = value.as_array().map(Vec::as_slice).unwrap_or_default();
     value
         .as_str()
@@ -73,7 +86,7 @@ fn one_or_more(value: &Json) -> impl Iterator<Item = &str> {
 
 /// `scope` (RFC 8693 §4.2: a text, separated by spaces; or a list) and `scp` (a list or a text). None where neither is there: a
 /// token that says nothing of scopes is none without this one (T7).
-fn scopes(claims: &Claims) -> Option<impl Iterator<Item = &str>> {
+pub(super) fn scopes(claims: &Claims) -> Option<impl Iterator<Item = &str>> {
     let (scope, scp) = (claims.get("scope"), claims.get("scp"));
     scope.or(scp)?;
     let texts = scope.into_iter().chain(scp).flat_map(one_or_more);

@@ -56,6 +56,7 @@ mod field;
 mod function;
 mod lists;
 mod names;
+mod native;
 mod operator;
 mod parse;
 mod pattern;
