@@ -9,6 +9,7 @@
 mod answers;
 mod bounds;
 mod kind;
+mod mutated;
 #[cfg(feature = "opa-wasm")]
 mod opa_wasm;
 mod refused;
