@@ -86,6 +86,19 @@ impl Key {
     }
 }
 
+/// The list that is all that is left of a table; else the first fault where it is missing, and the second where more is left.
+pub(super) fn list(
+    mut table: Map<String, Value>,
+    name: &str,
+    [missing, more]: [&'static str; 2],
+) -> Result<Vec<Value>, &'static str> {
+    match table.remove(name) {
+        Some(Value::Array(list)) if table.is_empty() => Ok(list),
+        Some(Value::Array(_)) => Err(more),
+        _ => Err(missing),
+    }
+}
+
 /// An entry that has no key but these, which `shown` lists.
 pub(super) fn object<'a>(
     value: &'a Value,

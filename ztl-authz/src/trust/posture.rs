@@ -10,7 +10,7 @@ use ztl_core::json::{self, Fault};
 use ztl_core::trust::Of;
 use ztl_core::{Attributes, Timestamp};
 
-use super::entry::{EntryFault, Key, object, span, time};
+use super::entry::{EntryFault, Key, list, object, span, time};
 use super::source::Whom;
 use super::table::MAX_TABLE_BYTES;
 
@@ -130,14 +130,11 @@ impl PostureTable {
                 ));
             }
         };
-        let Some(Value::Array(postures)) = table.remove("postures") else {
-            return Err(PostureError::Table("has no list `postures`"));
-        };
-        if !table.is_empty() {
-            return Err(PostureError::Table(
-                "has a key other than `of` and `postures`",
-            ));
-        }
+        let faults = [
+            "has no list `postures`",
+            "has a key other than `of` and `postures`",
+        ];
+        let postures = list(table, "postures", faults).map_err(PostureError::Table)?;
         if postures.len() > MAX_POSTURES {
             return Err(PostureError::TooMany);
         }

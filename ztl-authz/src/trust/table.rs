@@ -10,7 +10,7 @@ use ztl_core::Timestamp;
 use ztl_core::json::{self, Fault};
 use ztl_core::trust::Signal;
 
-use super::entry::{EntryFault, Key, is_text, object, span, text, time};
+use super::entry::{EntryFault, Key, is_text, list, object, span, text, time};
 use super::source::{About, SignalSource};
 
 /// Longest table, in bytes: 16 MiB.
@@ -91,14 +91,11 @@ impl SignalTable {
                 ));
             }
         };
-        let Some(Value::Array(signals)) = object.remove("signals") else {
-            return Err(TableError::Table("has no list `signals`"));
-        };
-        if !object.is_empty() {
-            return Err(TableError::Table(
-                "has a key other than `source` and `signals`",
-            ));
-        }
+        let faults = [
+            "has no list `signals`",
+            "has a key other than `source` and `signals`",
+        ];
+        let signals = list(object, "signals", faults).map_err(TableError::Table)?;
         if signals.len() > MAX_SIGNALS {
             return Err(TableError::TooMany);
         }

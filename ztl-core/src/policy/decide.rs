@@ -292,7 +292,14 @@ impl Policy {
         evidence: &Evidence<'_>,
         now: Timestamp,
     ) -> Judgement<'_> {
-        let (outcome, said) = self.ask_rules(edge, flow, action, evidence, now);
+        let ingress = flow.direction() == Direction::Ingress;
+        let (outcome, said) = if ingress && !self.may_forward(edge, evidence) {
+            let outcome = Outcome::new(Stage::Action, Reason::ForwardedUntrusted, None);
+            (outcome, None)
+        } else {
+            let along = Along::new(self, evidence, now);
+            self.ask_rules(&Asked::new(self, edge, flow, action, evidence, &along, now))
+        };
         let shadow = self.shadows(edge, flow, Some(action), evidence, now);
         let mut judged = self.judged(outcome, shadow);
         if let Some(said) = said {
@@ -302,30 +309,15 @@ impl Policy {
     }
 
     /// How the rules of an edge say that an action ends, and what was said beside.
-    fn ask_rules(
-        &self,
-        edge: &Edge,
-        flow: AnyFlow<'_>,
-        action: &Action<'_>,
-        evidence: &Evidence<'_>,
-        now: Timestamp,
-    ) -> (Outcome, Aside) {
-        let ingress = flow.direction() == Direction::Ingress;
-        if ingress && !self.may_forward(edge, evidence) {
-            let outcome = Outcome::new(Stage::Action, Reason::ForwardedUntrusted, None);
-            return (outcome, None);
-        }
-        let along = Along::new(self, evidence, now);
-        let asked = Asked::new(self, edge, flow, action, evidence, &along, now);
-        if let Some((first, said)) = edge
-            .has_forbids
-            .then(|| self.first_forbid(&asked))
+    fn ask_rules(&self, asked: &Asked<'_, '_>) -> (Outcome, Aside) {
+        if let Some((first, said)) = (asked.edge.has_forbids)
+            .then(|| self.first_forbid(asked))
             .flatten()
         {
             let outcome = Outcome::new(Stage::Action, Reason::Forbidden, Some(first));
             return (outcome, said);
         }
-        self.first_permit(&asked)
+        self.first_permit(asked)
     }
 
     /// The first permit in document order that names the action, on an edge where nothing else can speak of it.

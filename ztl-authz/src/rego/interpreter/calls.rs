@@ -236,11 +236,7 @@ impl Walk<'_> {
                     value,
                     collection,
                     ..
-                } => {
-                    self.all(key)?;
-                    self.expr(value)?;
-                    self.expr(collection)?;
-                }
+                } => self.membership(key.as_ref(), value, collection)?,
                 Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => self.expr(expr)?,
                 Literal::Every { domain, query, .. } => {
                     self.expr(domain)?;
@@ -256,6 +252,18 @@ impl Walk<'_> {
         exprs: impl IntoIterator<Item = &'b Ref<Expr>>,
     ) -> Result<(), InterpreterError> {
         (exprs.into_iter()).try_for_each(|expr| self.expr(expr))
+    }
+
+    /// `key, value in collection`
+    fn membership(
+        &mut self,
+        key: Option<&Ref<Expr>>,
+        value: &Expr,
+        collection: &Expr,
+    ) -> Result<(), InterpreterError> {
+        self.all(key)?;
+        self.expr(value)?;
+        self.expr(collection)
     }
 
     fn expr(&mut self, expr: &Expr) -> Result<(), InterpreterError> {
@@ -297,11 +305,7 @@ impl Walk<'_> {
                 value,
                 collection,
                 ..
-            } => {
-                self.all(key)?;
-                self.expr(value)?;
-                self.expr(collection)
-            }
+            } => self.membership(key.as_ref(), value, collection),
             Expr::String { .. }
             | Expr::RawString { .. }
             | Expr::Number { .. }
