@@ -4,7 +4,7 @@ use serde_json::Value;
 use ztl_core::json::{self, Fault, FaultKind};
 
 /// How many objects and lists may stand inside one another in a data document.
-pub const MAX_DATA_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 
 /// Why a document was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) enum DataFault {
 
 /// Reads a document: no member name twice, no number that is rounded, bounded depth.
 pub(crate) fn read(bytes: &[u8]) -> Result<Value, DataFault> {
-    let value = json::value_within(bytes, MAX_DATA_DEPTH).map_err(DataFault::Json)?;
+    let value = json::value_within(bytes, MAX_DEPTH).map_err(DataFault::Json)?;
     if is_exact(&value) {
         Ok(value)
     } else {
@@ -30,7 +30,7 @@ pub(crate) fn words(kind: FaultKind) -> String {
     match kind {
         FaultKind::Duplicate => "has a member name twice".to_owned(),
         FaultKind::TooDeep => {
-            format!("has objects and lists more than {MAX_DATA_DEPTH} deep")
+            format!("has objects and lists more than {MAX_DEPTH} deep")
         }
         _ => "is not one JSON document".to_owned(),
     }

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use aws_lc_rs::digest::{Algorithm, SHA256, SHA384, SHA512, SHA512_256, digest};
 use serde_json::value::RawValue;
 
+use super::limits::MAX_DATA_DEPTH;
 use super::path;
-use crate::data::MAX_DATA_DEPTH;
 
 /// By the name that OPA has for it. MD5, SHA-1 and what is cut below 256 bits is none.
 pub(super) fn algorithm(name: &str) -> Option<&'static Algorithm> {

@@ -53,6 +53,8 @@ impl Limits {
     }
 }
 
+/// How many objects and lists may stand inside one another in a document of a bundle.
+pub const MAX_DATA_DEPTH: usize = crate::data::MAX_DEPTH;
 /// The longest path of a file.
 pub const MAX_PATH_BYTES: usize = 512;
 /// The most folders that a file may stand in.

@@ -26,12 +26,12 @@ mod roots;
 mod signature;
 mod unpack;
 
-pub use crate::data::MAX_DATA_DEPTH;
 pub use consumer::{BundleConsumer, BundleFault};
 pub use error::{BundleError, ManifestError, PathFault};
 pub use key::{SigningAlgorithm, VerificationKey, VerificationKeyError};
 pub use limits::{
-    Limits, MAX_MANIFEST_BYTES, MAX_NAMED, MAX_PATH_BYTES, MAX_PATH_FOLDERS, MAX_SIGNATURES_BYTES,
+    Limits, MAX_DATA_DEPTH, MAX_MANIFEST_BYTES, MAX_NAMED, MAX_PATH_BYTES, MAX_PATH_FOLDERS,
+    MAX_SIGNATURES_BYTES,
 };
 pub use manifest::{Manifest, RegoVersion, WasmResolver};
 pub use pull::{
