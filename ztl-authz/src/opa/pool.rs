@@ -33,6 +33,8 @@ struct Held<T> {
     missing: usize,
     /// Whether a thread makes them.
     mending: bool,
+    /// How many evaluations wait for one: without any, telling them would be a system call for nothing.
+    waiting: usize,
 }
 
 impl<T: Send + 'static> Pool<T> {
@@ -47,6 +49,7 @@ impl<T: Send + 'static> Pool<T> {
                 free: all?,
                 missing: 0,
                 mending: false,
+                waiting: 0,
             }),
             returned: Condvar::new(),
             make: Box::new(make),
@@ -74,14 +77,17 @@ impl<T: Send + 'static> Pool<T> {
 
     fn take(&self, wait: Duration) -> Result<T, RegoError> {
         let mut held = self.0.lock();
-        if held.free.is_empty() {
-            // One that could not be made before: there may be memory now.
-            self.mend(&mut held);
+        if let Some(instance) = held.free.pop() {
+            return Ok(instance);
         }
+        // One that could not be made before: there may be memory now.
+        self.mend(&mut held);
+        held.waiting = held.waiting.saturating_add(1);
         let none = |held: &mut Held<T>| held.free.is_empty();
         let (mut held, _) = (self.0.returned)
             .wait_timeout_while(held, wait, none)
             .unwrap_or_else(PoisonError::into_inner);
+        held.waiting = held.waiting.saturating_sub(1);
         held.free.pop().ok_or(RegoError::Busy)
     }
 
@@ -101,6 +107,15 @@ impl<T> Shared<T> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Tells one of those that wait.
+    fn returned(&self, held: MutexGuard<'_, Held<T>>) {
+        let waiting = held.waiting > 0;
+        drop(held);
+        if waiting {
+            self.returned.notify_one();
+        }
+    }
+
     /// Makes what is missing. Where that fails whoever finds none next has it tried again.
     fn mend(&self) {
         loop {
@@ -118,8 +133,7 @@ impl<T> Shared<T> {
             };
             held.free.push(made);
             held.missing = held.missing.saturating_sub(1);
-            drop(held);
-            self.returned.notify_one();
+            self.returned(held);
         }
     }
 }
@@ -140,8 +154,7 @@ impl<T: Send + 'static> Drop for Place<'_, T> {
                 self.pool.mend(&mut held);
             }
         }
-        drop(held);
-        self.pool.0.returned.notify_one();
+        self.pool.0.returned(held);
     }
 }
 
