@@ -47,6 +47,7 @@ pub(crate) const REASONS: Pages = pages!("reasons":
     "identity_expired"
     "identity_revoked"
     "identity_unproven"
+    "misdirected"
     "no_action_permitted"
     "no_flow_permitted"
     "not_judged"

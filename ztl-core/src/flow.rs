@@ -4,6 +4,8 @@ use core::fmt;
 use std::sync::Arc;
 
 use crate::decision::DecisionId;
+use crate::forwarding::{Forwarding, ForwardingError};
+use crate::id::SpiffeId;
 use crate::obligation::Obligations;
 use crate::peer::Peer;
 use crate::policy::{Edge, Policy, RuleIdx, Workload};
@@ -220,6 +222,60 @@ impl FlowPermit {
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {
         self.0.expires_at
+    }
+
+    /// The host names that the workload that judged answers to, in lower case; empty for any (rule 42).
+    #[must_use]
+    pub fn hosts(&self) -> &[Arc<str>] {
+        let me = self.0.edge.me().and_then(|me| self.0.policy().workload(me));
+        me.map_or(&[], Workload::hosts)
+    }
+
+    /// The header field in which the caller of this flow passes on whom it speaks for, where its workload says `forwards_in`.
+    /// None of anybody else: nothing is read then (T12).
+    #[must_use]
+    pub fn forwards_in(&self) -> Option<Forwarding> {
+        self.forwarder()?.forwards_in()
+    }
+
+    /// Whom the peer says that it speaks for, by the lines of that field. Whether it may is judged with the action
+    /// ([`Evidence::with_forwarded`](crate::Evidence::with_forwarded)).
+    ///
+    /// # Errors
+    /// [`ForwardingError`]: whoever enforces denies with [`Reason::ForwardedUntrusted`](crate::Reason::ForwardedUntrusted).
+    pub fn passed_on<'a>(
+        &self,
+        lines: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Option<SpiffeId>, ForwardingError> {
+        let Some((proxy, field)) = self
+            .forwarder()
+            .and_then(|one| Some((one, one.forwards_in()?)))
+        else {
+            return Ok(None);
+        };
+        let Some(passed) = field.read(lines)? else {
+            return Ok(None);
+        };
+        let policy = self.0.policy();
+        let is_peer = |by: &SpiffeId| {
+            let by = policy.workload_by_id(by);
+            by.is_some_and(|by| by.id() == proxy.id())
+        };
+        if field == Forwarding::Xfcc && !passed.by.as_ref().is_some_and(is_peer) {
+            return Err(ForwardingError::By);
+        }
+        let client = policy.workload_by_id(&passed.id);
+        if client.is_some_and(|client| client.forwards_in().is_some()) {
+            return Err(ForwardingError::Chain);
+        }
+        Ok(Some(passed.id))
+    }
+
+    /// The workload that the peer proved itself to be, to us.
+    fn forwarder(&self) -> Option<&Workload> {
+        let edge = &self.0.edge;
+        let index = (self.direction() == Direction::Ingress).then(|| edge.forwarder())?;
+        self.0.policy().workload(index?)
     }
 
     /// Whether any rule on this flow could ask for a token, so that one is worth verifying (T34).

@@ -9,6 +9,7 @@ mod decision;
 mod engine;
 mod evidence;
 mod flow;
+mod forwarding;
 mod hex;
 mod id;
 #[cfg(feature = "json")]
@@ -33,6 +34,7 @@ pub use decision::{Decision, DecisionId, Denial, Lack, ShadowOutcome};
 pub use engine::{CLOCK_LEAP, CLOCK_SKEW, Engine, EngineError};
 pub use evidence::{Attributes, Claims, Evidence, HeaderPairs, Headers, TrustScore};
 pub use flow::{ActionPermit, Direction, Flow, FlowPermit};
+pub use forwarding::{Forwarding, ForwardingError, MAX_FORWARDING_BYTES, PassedOn};
 pub use id::{IdError, IdPattern, MAX_ID_BYTES, MAX_TRUST_DOMAIN_BYTES, SpiffeId, TrustDomain};
 pub use leaf_digest::LeafDigest;
 pub use obligation::{Limit, LimitBy, ObligationKinds, Obligations};

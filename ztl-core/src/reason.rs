@@ -101,6 +101,8 @@ reasons! {
     FlowWithdrawn = "flow_withdrawn",
     /// The request target has more than one reading.
     PathAmbiguous = "path_ambiguous",
+    /// The request asks for another host than the connection was made for, or than the workload answers to.
+    Misdirected = "misdirected",
     /// The flow is permitted, but no rule on it names this action.
     NoActionPermitted = "no_action_permitted",
     /// A rule forbids it.

@@ -39,6 +39,7 @@ const (
 	AuditUnavailable   Reason = 18
 	ForwardedUntrusted Reason = 19
 	ObligationUnknown  Reason = 20
+	Misdirected        Reason = 24
 )
 
 var reasons = [...]string{
@@ -46,6 +47,7 @@ var reasons = [...]string{
 	"no_flow_permitted", "flow_withdrawn", "path_ambiguous", "no_action_permitted", "forbidden", "requirement_unmet",
 	"evidence_missing", "evidence_stale", "objected", "authorizer_failed", "clock_untrusted", "audit_unavailable",
 	"forwarded_untrusted", "obligation_unknown",
+	Misdirected: "misdirected",
 }
 
 // Error is the reason as the audit calls it.

@@ -169,6 +169,11 @@
 #define ZTL_REASON_OBLIGATION_UNKNOWN 20
 
 /**
+ * The request asks for another host than the connection was made for, or than the workload answers to.
+ */
+#define ZTL_REASON_MISDIRECTED 24
+
+/**
  * A reason that this version of the ABI has no number for.
  */
 #define ZTL_REASON_OTHER 255

@@ -2,8 +2,11 @@
 
 mod audit;
 mod authorize;
+#[cfg(feature = "axum")]
+pub mod axum;
 #[cfg(feature = "client")]
 mod egress;
+mod extract;
 #[cfg(feature = "federation")]
 mod federation;
 #[cfg(any(
@@ -13,8 +16,10 @@ mod federation;
     all(feature = "client", feature = "trust")
 ))]
 mod fetch;
+mod forwarded;
 mod gather;
 mod guard;
+mod host;
 #[cfg(feature = "oidc")]
 mod keys;
 #[cfg_attr(
@@ -31,16 +36,20 @@ mod polled;
 #[cfg(any(feature = "jwt", feature = "serve"))]
 mod prefix;
 mod refresh;
+mod routes;
 #[cfg(feature = "serve")]
 mod serve;
 #[cfg(feature = "client")]
 mod socket;
+#[cfg(feature = "test-util")]
+pub mod test;
 mod token;
 
 pub use audit::TracingSink;
 pub use authorize::{Authorize, AuthorizeLayer, Refused, ResponseBody, ResponseFuture};
 #[cfg(feature = "client")]
 pub use egress::{Client, EgressError};
+pub use extract::{ActionPermit, Claims, Decision};
 #[cfg(all(feature = "federation", feature = "jwt"))]
 pub use federation::jwt_svid_keys;
 #[cfg(feature = "federation")]
@@ -55,6 +64,7 @@ pub use fetch::FetchError;
 #[cfg(feature = "jwt")]
 pub use guard::UnknownIssuer;
 pub use guard::{BuildError, Guard, GuardBuilder, SwapError};
+pub use host::ServerName;
 #[cfg(feature = "oidc")]
 pub use keys::{FetchedKeys, KeysError, KeysRefreshed};
 pub use live::{Connection, ConnectionState};
@@ -65,6 +75,7 @@ pub use peer::Peer;
 #[cfg(all(feature = "client", feature = "trust"))]
 pub use polled::FetchedSignals;
 pub use refresh::FileError;
+pub use routes::RouteError;
 #[cfg(feature = "serve")]
 pub use serve::{PublicTls, RequestBody, ServeError};
 

@@ -7,7 +7,9 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, UPGRADE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
-use ztl_core::{Action, Headers, PathError};
+use ztl_core::{Action, Forwarding, Headers, PathError};
+
+use crate::forwarded;
 
 /// Fields by which a client asks a framework to act under another method than the request's own.
 static METHOD_OVERRIDES: [HeaderName; 3] = [
@@ -41,6 +43,8 @@ pub enum Ambiguity {
     MethodCase,
     /// `Upgrade` is repeated, or is not text.
     Upgrade,
+    /// The route that a router matched, filled with its parameters, is another path than the one that is judged (rule 49).
+    Route,
 }
 
 impl fmt::Display for Ambiguity {
@@ -59,12 +63,26 @@ impl fmt::Display for Ambiguity {
             }
             Self::MethodCase => f.write_str("the request's method is not in upper case"),
             Self::Upgrade => f.write_str("the request's Upgrade field is repeated or is not text"),
+            Self::Route => {
+                f.write_str("the router matched another path than the one that is judged")
+            }
         }
     }
 }
 
 /// Names the action of a request as it came off the wire.
 pub(crate) fn action(parts: &Parts) -> Result<Action<'_>, Ambiguity> {
+    check(parts)?;
+    named(
+        parts.method.as_str(),
+        parts.uri.path_and_query(),
+        parts.headers.get(UPGRADE),
+        parts.extensions.get(),
+    )
+}
+
+/// Whether what stands beside a request's target leaves it one reading.
+pub(crate) fn check(parts: &Parts) -> Result<(), Ambiguity> {
     check_authority(parts)?;
     if METHOD_OVERRIDES
         .iter()
@@ -86,18 +104,11 @@ pub(crate) fn action(parts: &Parts) -> Result<Action<'_>, Ambiguity> {
     {
         return Err(Ambiguity::MethodCase);
     }
-    let mut upgrades = parts.headers.get_all(UPGRADE).iter();
-    let (upgrade, more) = (upgrades.next(), upgrades.next());
     let protocol = parts.extensions.get::<hyper::ext::Protocol>();
-    if protocol.is_none() && more.is_some() {
+    if protocol.is_none() && parts.headers.get_all(UPGRADE).iter().nth(1).is_some() {
         return Err(Ambiguity::Upgrade);
     }
-    named(
-        parts.method.as_str(),
-        parts.uri.path_and_query(),
-        upgrade,
-        protocol,
-    )
+    Ok(())
 }
 
 fn named<'a>(
@@ -126,13 +137,16 @@ fn named<'a>(
 /// The header fields of a request, as a rule reads them.
 pub(crate) struct Fields<'a> {
     fields: &'a HeaderMap,
+    /// Where the caller may pass ids on; the others of these fields are not there.
+    forwards_in: Option<Forwarding>,
     read: Cell<bool>,
 }
 
 impl<'a> Fields<'a> {
-    pub(crate) const fn new(fields: &'a HeaderMap) -> Self {
+    pub(crate) const fn new(fields: &'a HeaderMap, forwards_in: Option<Forwarding>) -> Self {
         Self {
             fields,
+            forwards_in,
             read: Cell::new(false),
         }
     }
@@ -147,6 +161,10 @@ impl<'a> Fields<'a> {
 impl Headers for Fields<'_> {
     fn for_each(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
         self.read.set(true);
+        // T12
+        if forwarded::hides(name, self.forwards_in) {
+            return;
+        }
         for value in self.fields.get_all(name) {
             each(value.as_bytes());
         }
@@ -191,8 +209,28 @@ impl WireTarget {
         }
     }
 
+    /// Its path, as it stands.
+    pub(crate) fn path(&self) -> &str {
+        self.target.as_ref().map_or("", PathAndQuery::path)
+    }
+
+    /// Whether the other is this one after a router took a prefix of the path off for a nested one, and nothing else was changed.
+    pub(crate) fn is_nested_as(&self, other: &Self) -> bool {
+        let (Some(whole), Some(rest)) = (&self.target, &other.target) else {
+            return false;
+        };
+        let is_rest = rest.path() == "/"
+            || rest.path().starts_with('/') && whole.path().ends_with(rest.path());
+        is_rest
+            && whole.query() == rest.query()
+            && self.method == other.method
+            && self.upgrade == other.upgrade
+            && self.protocol == other.protocol
+            && self.authorization == other.authorization
+            && self.more_authorizations == other.more_authorizations
+    }
+
     /// What it was judged as.
-    #[cfg(feature = "serve")]
     pub(crate) fn action(&self) -> Result<Action<'_>, Ambiguity> {
         named(
             self.method.as_str(),

@@ -14,6 +14,7 @@ pub mod lint;
 mod need;
 mod place;
 mod reach;
+mod routes;
 
 pub(crate) use caller::undeclared;
 pub use diff::{
@@ -22,3 +23,4 @@ pub use diff::{
 };
 pub(crate) use reach::{Chains, Counting, Hop, Mesh, Start};
 pub use reach::{Reach, ReachEdge, ReachError, ReachOptions, Reached, Use, reach};
+pub use routes::{IdleAction, RouteCheck, routes};

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use super::Revision;
 use super::pattern::ActionPattern;
+use crate::forwarding::Forwarding;
 use crate::id::{IdPattern, SpiffeId, TrustDomain};
 use crate::obligation::Limit;
 use crate::trust::Scorer;
@@ -109,6 +110,8 @@ pub struct WorkloadDecl {
     pub asserted_by: Vec<Spanned<Arc<str>>>,
     /// `forwards`: whose SPIFFE IDs it may pass on; never a zone, nor `public`. Empty: nobody's.
     pub forwards: Vec<Spanned<Principal>>,
+    /// `forwards_in`: the header field in which it passes them on. None: no field is read.
+    pub forwards_in: Option<Forwarding>,
 }
 
 /// `[external.NAME]`: destinations outside the mesh, proved by the Web PKI.

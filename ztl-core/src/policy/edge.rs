@@ -50,6 +50,11 @@ impl Edge {
         self.port
     }
 
+    /// The workload that the caller proved itself to be, where it may pass ids on.
+    pub(crate) const fn forwarder(&self) -> Option<WorkloadIdx> {
+        self.forwarder
+    }
+
     /// Whether any rule on this flow could read a token.
     pub(crate) const fn reads_token(&self) -> bool {
         self.reads_token

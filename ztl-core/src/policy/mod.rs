@@ -44,6 +44,7 @@ pub use explain::{
 };
 pub use limits::MAX_DOCUMENT_BYTES;
 pub use load::Loader;
+pub(crate) use pattern::is_token_byte;
 pub use pattern::{ActionPattern, PatternError};
 pub use query::{MAX_QUERY_BYTES, Query, QueryError, Recorded, decision_json};
 pub use read::Format;
@@ -181,6 +182,22 @@ impl Policy {
     pub fn workload_by_id(&self, id: &SpiffeId) -> Option<&Workload> {
         let id = self.primary_id(id)?;
         self.workload_with_id(&id).map(|(_, workload)| workload)
+    }
+
+    /// The scopes that a rule about this workload asks of a token; empty where it asks for none, or there is no such rule.
+    #[must_use]
+    pub fn scopes_of<'a>(&'a self, workload: &str, rule: &str) -> Vec<&'a str> {
+        let Some((_, target)) = self.workload_named(workload) else {
+            return Vec::new();
+        };
+        let mut rules = target.rules().filter_map(|entry| self.rule(entry.rule));
+        let asked = rules.find(|one| *one.name == *rule);
+        let clauses = asked.into_iter().flat_map(|rule| &rule.require);
+        let scopes = clauses.filter_map(|one| match one {
+            Requirement::Token(token) => Some(&token.scopes),
+            _ => None,
+        });
+        scopes.flatten().map(AsRef::as_ref).collect()
     }
 
     /// Whether an enforced rule about this workload as target could read a caller's token.

@@ -255,7 +255,7 @@ pub(super) fn is_name(text: &str) -> bool {
 }
 
 /// RFC 9110 §5.6.2
-const fn is_token_byte(byte: u8) -> bool {
+pub(crate) const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
@@ -277,6 +277,47 @@ const fn is_token_byte(byte: u8) -> bool {
 }
 
 impl ActionPattern {
+    /// Whether a permit with this pattern would cover something that the other names. Errs towards yes where templates differ
+    /// only in what a parameter must look like.
+    pub(crate) fn permits_some_of(&self, other: &Self) -> bool {
+        let post = Methods::of(Method::Post);
+        match (self, other) {
+            (Self::Connect, Self::Connect) => true,
+            (Self::Any, Self::Http { methods, .. }) => {
+                methods.iter().any(|method| method != Method::Head)
+            }
+            (Self::Http { .. }, Self::Any) => other.permits_some_of(self),
+            (Self::Any, Self::Any | Self::Grpc { .. }) | (Self::Grpc { .. }, Self::Any) => true,
+            (
+                Self::Http { methods, path },
+                Self::Http {
+                    methods: others,
+                    path: other,
+                },
+            ) => methods.meets(*others) && path.meets(other),
+            (Self::Http { methods, path }, Self::Grpc { service, method })
+            | (Self::Grpc { service, method }, Self::Http { methods, path }) => {
+                methods.meets(post) && path.meets(&Template::of_grpc(service, method.as_deref()))
+            }
+            (
+                Self::Grpc { service, method },
+                Self::Grpc {
+                    service: other,
+                    method: others,
+                },
+            ) => service == other && (method.is_none() || others.is_none() || method == others),
+            (Self::WebSocket(path), Self::WebSocket(other)) => path.meets(other),
+            (
+                Self::Upgrade { token, path },
+                Self::Upgrade {
+                    token: asked,
+                    path: other,
+                },
+            ) => token == asked && path.meets(other),
+            _ => false,
+        }
+    }
+
     /// Whether a forbid with this pattern would cover something that a permit with the other permits. Errs towards yes where
     /// templates differ only in what a parameter must look like.
     pub(crate) fn forbids_some_of(&self, permit: &Self) -> bool {

@@ -364,6 +364,18 @@ impl Template {
         Self(Arc::new(Runs::new(text, params)))
     }
 
+    /// Whether some path could be meant by both, slashes at the end included.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        let ((one, more), (two, others)) = (self.slashes(), other.slashes());
+        let fits = match (more, others) {
+            (false, false) => one == two,
+            (true, false) => one <= two,
+            (false, true) => two <= one,
+            (true, true) => true,
+        };
+        fits && self.may_overlap(other)
+    }
+
     /// Whether some path could be meant by both, without regard to slashes at the end.
     pub(super) fn may_overlap(&self, other: &Self) -> bool {
         let (mut one, mut two) = (

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::forwarding::Forwarding;
 use crate::id::SpiffeId;
 use crate::zone::ZoneIdx;
 
@@ -24,6 +25,7 @@ pub struct Workload {
     pub(crate) hosts: Vec<Arc<str>>,
     pub(crate) asserted_by: Vec<Arc<str>>,
     pub(crate) forwards: Vec<Who>,
+    pub(crate) forwards_in: Option<Forwarding>,
     /// The rules that speak of it as target, each in document order.
     pub(crate) forbids: Vec<TargetRule>,
     pub(crate) permits: Vec<TargetRule>,
@@ -63,6 +65,12 @@ impl Workload {
     #[must_use]
     pub fn hosts(&self) -> &[Arc<str>] {
         &self.hosts
+    }
+
+    /// The header field in which it passes ids on, as a proxy. None: no field is read.
+    #[must_use]
+    pub const fn forwards_in(&self) -> Option<Forwarding> {
+        self.forwards_in
     }
 
     /// The port that a rule or a request means which names none: the only one that takes mutual TLS.

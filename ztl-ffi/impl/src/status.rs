@@ -83,6 +83,8 @@ pub const ZTL_REASON_AUDIT_UNAVAILABLE: u32 = 18;
 pub const ZTL_REASON_FORWARDED_UNTRUSTED: u32 = 19;
 /// A rule permits it, with an obligation that the enforcement point cannot discharge.
 pub const ZTL_REASON_OBLIGATION_UNKNOWN: u32 = 20;
+/// The request asks for another host than the connection was made for, or than the workload answers to.
+pub const ZTL_REASON_MISDIRECTED: u32 = 24;
 /// A reason that this version of the ABI has no number for.
 pub const ZTL_REASON_OTHER: u32 = 255;
 
@@ -118,6 +120,7 @@ pub(crate) const fn reason_number(reason: Reason) -> u32 {
         Reason::AuditUnavailable => ZTL_REASON_AUDIT_UNAVAILABLE,
         Reason::ForwardedUntrusted => ZTL_REASON_FORWARDED_UNTRUSTED,
         Reason::ObligationUnknown => ZTL_REASON_OBLIGATION_UNKNOWN,
+        Reason::Misdirected => ZTL_REASON_MISDIRECTED,
         _ => ZTL_REASON_OTHER,
     }
 }

@@ -6,13 +6,19 @@
 //! 3. What no rule permits: 403 with the decision id and nothing else; 401 where a rule asks for a token and there is none.
 //! 4. A request that was judged already passes, unless method, target, upgrade or credential were rewritten since: then
 //!    `not_judged`. On another flow, or after something was withdrawn, it is judged anew.
-//! 5. What could ask an authorizer that may take long (a policy in Rego) is judged on threads of its own: those who wait for it
+//!    A router that takes a prefix off for a nested one may, where it says what it matched.
+//! 5. Where axum matched a route before, its template filled with the decoded parameters has to be the judged path, or the answer is
+//!    400 (rule 49).
+//! 6. A host that is not that of the connection, or not listed by the workload: `misdirected`, 421.
+//! 7. What could ask an authorizer that may take long (a policy in Rego) is judged on threads of its own: those who wait for it
 //!    have a share each, and where there is no place the answer is 503 (T34).
 
+mod judge;
 mod layer;
 mod pool;
 mod response;
 mod service;
+mod witness;
 
 pub use layer::AuthorizeLayer;
 pub use response::{Refused, ResponseBody};

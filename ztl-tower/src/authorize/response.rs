@@ -6,11 +6,16 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
-use ztl_core::{Denial, Lack, Reason};
+use ztl_core::{DecisionId, Denial, Lack, Reason};
+
+use super::service::dress;
+use crate::extract::ActionPermit;
+use crate::guard::{Answers, Guard};
 
 pin_project! {
     /// The body of a response: the service's own, or that of a refusal.
@@ -112,12 +117,60 @@ pub(crate) enum Dress {
     Grpc,
 }
 
+/// What a permitted request needs so that no answer tells it from one that is not: nothing, unless refusals are uniform.
+#[derive(Clone, Debug)]
+pub(super) struct Hidden(Option<(Guard, DecisionId, Dress)>);
+
+impl Hidden {
+    pub(super) fn of(guard: &Guard, parts: &Parts) -> Self {
+        let permit = guard
+            .answers()
+            .uniform
+            .then(|| parts.extensions.get::<ActionPermit>());
+        let told = permit.flatten();
+        Self(told.map(|permit| (guard.clone(), permit.id(), dress(parts))))
+    }
+
+    /// The service's answer, or that of a refusal where it says that there is no such route.
+    pub(super) fn answer<R>(&mut self, response: Response<R>) -> Response<ResponseBody<R>> {
+        match self.0.take() {
+            Some((guard, id, dress)) if is_no_route(&response, dress) => {
+                missing(guard.answers(), id, dress)
+            }
+            _ => response.map(|body| ResponseBody::Service { body }),
+        }
+    }
+}
+
+/// Whether a router found nothing: what it says then has no content. gRPC: `UNIMPLEMENTED`.
+fn is_no_route<R>(response: &Response<R>, dress: Dress) -> bool {
+    let headers = response.headers();
+    if dress == Dress::Grpc
+        && headers
+            .get("grpc-status")
+            .is_some_and(|it| it == UNIMPLEMENTED)
+    {
+        return true;
+    }
+    let status = response.status();
+    (status == StatusCode::NOT_FOUND || status == StatusCode::METHOD_NOT_ALLOWED)
+        && !headers.contains_key(CONTENT_TYPE)
+}
+
+/// The answer to who asks for what is not there, or may not.
+fn missing<B>(answers: &Answers, id: DecisionId, dress: Dress) -> Response<ResponseBody<B>> {
+    let status = (StatusCode::NOT_FOUND, UNIMPLEMENTED);
+    bare(answers, status, id, dress)
+}
+
 /// The response to a denial.
-pub(crate) fn refusal<B>(
+pub(super) fn refusal<B>(
+    guard: &Guard,
     refused: Refused,
     credential: Credential,
     dress: Dress,
 ) -> Response<ResponseBody<B>> {
+    let answers = guard.answers();
     let (status, grpc_status, challenge) = if refused.overloaded {
         (StatusCode::SERVICE_UNAVAILABLE, "14", None)
     } else {
@@ -131,42 +184,16 @@ pub(crate) fn refusal<B>(
         _ => refused.overloaded.then_some(1),
     };
     let id = refused.denial.id();
-    let mut response = if dress == Dress::Grpc {
-        // A gRPC refusal is a response of trailers only (gRPC over HTTP/2, Responses).
-        let mut response = Response::new(ResponseBody::Refusal {
-            body: Full::default(),
-        });
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        headers.insert("grpc-status", HeaderValue::from_static(grpc_status));
-        if let Ok(message) = HeaderValue::try_from(format!("denied, decision {id}")) {
-            headers.insert("grpc-message", message);
-        }
-        response
+    let hides = answers.uniform && status == StatusCode::FORBIDDEN && challenge.is_none();
+    let mut response = if hides {
+        missing(answers, id, dress)
     } else {
-        let title = status.canonical_reason().unwrap_or("Refused");
-        let code = status.as_u16();
-        // RFC 9457
-        let body = format!(
-            "{{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{code},\"decision\":\"{id}\"}}"
-        );
-        let body = if dress == Dress::Head {
-            Full::default()
-        } else {
-            Full::new(body.into())
-        };
-        let mut response = Response::new(ResponseBody::Refusal { body });
-        *response.status_mut() = status;
-        response.headers_mut().insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
-        response
+        bare(answers, (status, grpc_status), id, dress)
     };
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(challenge) = challenge {
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    let challenge = challenge.map(|error| challenge_of(guard, &refused.denial, error));
+    if let Some(Ok(challenge)) = challenge.map(HeaderValue::try_from) {
+        headers.insert(WWW_AUTHENTICATE, challenge);
     }
     if let Some(seconds) = retry_after {
         headers.insert(
@@ -178,41 +205,124 @@ pub(crate) fn refusal<B>(
     response
 }
 
+/// A response that says its status and the decision's id.
+fn bare<B>(
+    answers: &Answers,
+    (status, grpc_status): (StatusCode, &'static str),
+    id: DecisionId,
+    dress: Dress,
+) -> Response<ResponseBody<B>> {
+    let empty = || ResponseBody::Refusal {
+        body: Full::default(),
+    };
+    let mut response = Response::new(empty());
+    if dress == Dress::Grpc {
+        // A gRPC refusal is a response of trailers only (gRPC over HTTP/2, Responses).
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert("grpc-status", HeaderValue::from_static(grpc_status));
+        let message = HeaderValue::try_from(format!("denied, decision {id}"));
+        if let (Ok(message), false) = (message, answers.without_bodies) {
+            headers.insert("grpc-message", message);
+        }
+    } else {
+        *response.status_mut() = status;
+        if !answers.without_bodies {
+            let kind = HeaderValue::from_static("application/problem+json");
+            response.headers_mut().insert(CONTENT_TYPE, kind);
+        }
+        if !(answers.without_bodies || dress == Dress::Head) {
+            let title = status.canonical_reason().unwrap_or("Refused");
+            let code = status.as_u16();
+            // RFC 9457
+            let problem = format!(
+                "{{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{code},\"decision\":\"{id}\"}}"
+            );
+            *response.body_mut() = ResponseBody::Refusal {
+                body: Full::new(problem.into()),
+            };
+        }
+    }
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+const UNIMPLEMENTED: &str = "12";
+
+/// What is wrong with a credential (RFC 6750 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Challenge {
+    /// There is none.
+    Absent,
+    InvalidToken,
+    InsufficientScope,
+    /// RFC 9470 §3
+    WeakLogin,
+}
+
+/// The challenge (RFC 9110 §11.6.1): what is wrong, what would be asked for, and where to learn more.
+fn challenge_of(guard: &Guard, denial: &Denial, challenge: Challenge) -> String {
+    let mut params: Vec<String> = Vec::new();
+    match challenge {
+        // RFC 6750 §3: without any credential no error code.
+        Challenge::Absent => {}
+        Challenge::InvalidToken => params.push("error=\"invalid_token\"".to_owned()),
+        Challenge::InsufficientScope => {
+            params.push("error=\"insufficient_scope\"".to_owned());
+            let policy = guard.engine().policy();
+            let rule = denial.rule().unwrap_or_default();
+            let scopes = policy.scopes_of(guard.name(), rule);
+            // RFC 6749 §3.3: a scope holds neither quotation marks nor blanks.
+            let is_scope = |scope: &&str| {
+                !scope.is_empty()
+                    && (scope.bytes())
+                        .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
+            };
+            // All at once, or whoever asks comes back for each.
+            if !scopes.is_empty() && scopes.iter().all(is_scope) {
+                params.push(format!("scope=\"{}\"", scopes.join(" ")));
+            }
+        }
+        Challenge::WeakLogin => {
+            params.push("error=\"insufficient_user_authentication\"".to_owned());
+            params.push("acr_values=\"phrh phr\"".to_owned());
+        }
+    }
+    if let Some(url) = &guard.answers().resource_metadata {
+        params.push(format!("resource_metadata=\"{url}\""));
+    }
+    let blank = if params.is_empty() { "" } else { " " };
+    format!("Bearer{blank}{}", params.join(", "))
+}
+
 /// Status, gRPC status and challenge of a denial.
 fn answer(
     denial: &Denial,
     credential: Credential,
-) -> (StatusCode, &'static str, Option<&'static str>) {
+) -> (StatusCode, &'static str, Option<Challenge>) {
     const UNAUTHENTICATED: &str = "16";
     const PERMISSION_DENIED: &str = "7";
     const INVALID_ARGUMENT: &str = "3";
     const RESOURCE_EXHAUSTED: &str = "8";
+    let unauthenticated = |challenge| (StatusCode::UNAUTHORIZED, UNAUTHENTICATED, Some(challenge));
     match (denial.reason(), denial.lack()) {
         (Reason::PathAmbiguous, _) => (StatusCode::BAD_REQUEST, INVALID_ARGUMENT, None),
+        (Reason::Misdirected, _) => (StatusCode::MISDIRECTED_REQUEST, INVALID_ARGUMENT, None),
         // RFC 6585 §4: nothing was found out about the token.
         (_, Some(Lack::Token)) if matches!(credential, Credential::Unchecked(_)) => {
             (StatusCode::TOO_MANY_REQUESTS, RESOURCE_EXHAUSTED, None)
         }
-        // RFC 6750 §3: without any credential no error code; with a bad one `invalid_token`.
         (_, Some(Lack::Token)) if credential == Credential::Absent => {
-            (StatusCode::UNAUTHORIZED, UNAUTHENTICATED, Some("Bearer"))
+            unauthenticated(Challenge::Absent)
         }
-        (_, Some(Lack::Token)) => (
-            StatusCode::UNAUTHORIZED,
-            UNAUTHENTICATED,
-            Some("Bearer error=\"invalid_token\""),
-        ),
+        (_, Some(Lack::Token)) => unauthenticated(Challenge::InvalidToken),
         (_, Some(Lack::Scope)) => (
             StatusCode::FORBIDDEN,
             PERMISSION_DENIED,
-            Some("Bearer error=\"insufficient_scope\""),
+            Some(Challenge::InsufficientScope),
         ),
-        // RFC 9470 §3
-        (_, Some(Lack::Mfa)) => (
-            StatusCode::UNAUTHORIZED,
-            UNAUTHENTICATED,
-            Some("Bearer error=\"insufficient_user_authentication\", acr_values=\"phrh phr\""),
-        ),
+        (_, Some(Lack::Mfa)) => unauthenticated(Challenge::WeakLogin),
         _ => (StatusCode::FORBIDDEN, PERMISSION_DENIED, None),
     }
 }

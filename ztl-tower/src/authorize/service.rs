@@ -10,17 +10,12 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tokio::sync::oneshot;
 use tower_service::Service;
-use ztl_core::{
-    ActionPermit, Claims, DecisionId, Direction, Evidence, Flow, FlowPermit, Reason, Stage,
-};
+use ztl_core::Reason;
 
-use super::response::{Credential, Dress, Refused, ResponseBody, refusal};
-use crate::gather::Gathered;
+use super::judge::{Refusal, flow_of, judge, plain};
+use super::response::{Credential, Dress, Hidden, Refused, ResponseBody, refusal};
 use crate::guard::Guard;
-use crate::live::Asking;
-use crate::name::{self, Fields, WireTarget};
-use crate::peer::Peer;
-use crate::token::Token;
+use crate::name;
 
 /// Judges every request before the inner service sees it. Made by [`AuthorizeLayer`](super::AuthorizeLayer).
 #[derive(Clone, Debug)]
@@ -35,8 +30,9 @@ impl<S> Authorize<S> {
     }
 
     /// The answer to a request whose connection is no longer permitted.
-    #[cfg(feature = "serve")]
+    #[cfg(any(feature = "serve", feature = "test-util"))]
     pub(crate) fn refuse<B, R>(
+        guard: &Guard,
         denial: ztl_core::Denial,
         request: Request<B>,
     ) -> ResponseFuture<S, B, R>
@@ -45,7 +41,7 @@ impl<S> Authorize<S> {
     {
         let (parts, _) = request.into_parts();
         let refused = Refused::new(denial, None);
-        ResponseFuture::refusal(refused, Credential::Absent, dress(&parts))
+        ResponseFuture::refusal(guard, refused, Credential::Absent, dress(&parts))
     }
 
     /// The service inside.
@@ -82,11 +78,12 @@ where
         match judge(&self.guard, &mut parts) {
             Ok(()) => ResponseFuture {
                 state: State::Service {
+                    hidden: Hidden::of(&self.guard, &parts),
                     future: self.inner.call(Request::from_parts(parts, body)),
                 },
             },
             Err((refused, credential)) => {
-                ResponseFuture::refusal(*refused, credential, dress(&parts))
+                ResponseFuture::refusal(&self.guard, *refused, credential, dress(&parts))
             }
         }
     }
@@ -129,7 +126,7 @@ impl<S> Authorize<S> {
         let parts = take(&unjudged).unwrap_or_else(|| Request::new(()).into_parts().0);
         let (mut refused, credential) = plain(&self.guard, &parts, Reason::AuthorizerFailed, None);
         refused.overloaded = true;
-        ResponseFuture::refusal(*refused, credential, dress)
+        ResponseFuture::refusal(&self.guard, *refused, credential, dress)
     }
 }
 
@@ -151,7 +148,7 @@ pin_project! {
         S: Service<Request<B>>,
     {
         Judging { told: oneshot::Receiver<Told>, waiting: Option<Waiting<S, B>>, dress: Dress },
-        Service { #[pin] future: S::Future },
+        Service { #[pin] future: S::Future, hidden: Hidden },
         Refusal { response: Option<Response<ResponseBody<R>>> },
     }
 }
@@ -170,16 +167,16 @@ struct Waiting<S, B> {
 }
 
 impl<S: Service<Request<B>>, B, R> State<S, B, R> {
-    fn refusal(refused: Refused, credential: Credential, dress: Dress) -> Self {
+    fn refusal(guard: &Guard, refused: Refused, credential: Credential, dress: Dress) -> Self {
         Self::Refusal {
-            response: Some(refusal(refused, credential, dress)),
+            response: Some(refusal(guard, refused, credential, dress)),
         }
     }
 }
 
 impl<S: Service<Request<B>>, B, R> ResponseFuture<S, B, R> {
-    fn refusal(refused: Refused, credential: Credential, dress: Dress) -> Self {
-        let state = State::refusal(refused, credential, dress);
+    fn refusal(guard: &Guard, refused: Refused, credential: Credential, dress: Dress) -> Self {
+        let state = State::refusal(guard, refused, credential, dress);
         Self { state }
     }
 }
@@ -223,24 +220,25 @@ where
                             parts,
                             judged: Ok(()),
                         }) => State::Service {
+                            hidden: Hidden::of(&guard, &parts),
                             future: inner.call(Request::from_parts(parts, body)),
                         },
                         Ok(Told {
                             judged: Err((refused, credential)),
                             ..
-                        }) => State::refusal(*refused, credential, *dress),
+                        }) => State::refusal(&guard, *refused, credential, *dress),
                         // The judgement ended without an answer.
                         Err(_) => {
                             let parts = Request::new(()).into_parts().0;
                             let (refused, credential) =
                                 plain(&guard, &parts, Reason::NotJudged, None);
-                            State::refusal(*refused, credential, *dress)
+                            State::refusal(&guard, *refused, credential, *dress)
                         }
                     }
                 }
-                Projected::Service { future } => {
+                Projected::Service { future, hidden } => {
                     let response = ready!(future.poll(cx))?;
-                    return Poll::Ready(Ok(response.map(|body| ResponseBody::Service { body })));
+                    return Poll::Ready(Ok(hidden.answer(response)));
                 }
                 // A future is not polled again once it is ready.
                 Projected::Refusal { response } => {
@@ -273,7 +271,7 @@ fn caller(guard: &Guard, parts: &Parts) -> String {
     }
 }
 
-fn dress(parts: &Parts) -> Dress {
+pub(super) fn dress(parts: &Parts) -> Dress {
     if name::is_grpc(&parts.headers) {
         Dress::Grpc
     } else if parts.method == http::Method::HEAD {
@@ -281,157 +279,4 @@ fn dress(parts: &Parts) -> Dress {
     } else {
         Dress::Problem
     }
-}
-
-/// A request that was judged: the permit, and what exactly it was given for.
-#[derive(Clone)]
-struct Judged {
-    permit: ActionPermit,
-    wire: WireTarget,
-    flow: DecisionId,
-    trust_generation: u64,
-}
-
-type Refusal = (Box<Refused>, Credential);
-
-/// How often a request is judged while the policy changes under the judgement, before it is refused.
-const TRIES: usize = 16;
-
-/// Judges a request. Permitted, it carries an [`ActionPermit`], its [`Peer`] and its [`Claims`] in its extensions.
-fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
-    let now = guard.now();
-    let engine = guard.engine();
-    let Some(flow) = flow_of(guard, parts).cloned() else {
-        return Err(plain(guard, parts, Reason::NotJudged, None));
-    };
-    // Read before anything is judged, so that what is withdrawn in between is noticed.
-    let trust_generation = engine.trust_generation();
-    let wire = WireTarget::of(parts);
-    if let Some(judged) = parts.extensions.get::<Judged>() {
-        if judged.wire != wire {
-            // T19: what reaches the service is not what was judged.
-            return Err(plain(guard, parts, Reason::NotJudged, None));
-        }
-        if judged.flow == flow.id()
-            && judged.trust_generation == trust_generation
-            && engine.is_current(&judged.permit, now)
-            && name::action(parts).is_ok()
-        {
-            return Ok(());
-        }
-    }
-    let asking = parts.extensions.get::<Asking>().cloned();
-    let mut tries = 0;
-    let (flow, token, permit) = loop {
-        tries += 1;
-        // What changes after this is noticed below, by the policy here and by the request's own record of what it rests on.
-        let (epoch, evidence_generation) = (engine.epoch(), guard.evidence_generation());
-        // Under the policy in force, so that evidence is gathered for the rules that will judge (T12).
-        let renewed = match &asking {
-            Some(asking) => asking.renew(guard),
-            None => engine.renew_flow(&flow, now),
-        };
-        let flow = renewed.map_err(|denial| {
-            let detail = None;
-            (Box::new(Refused::new(denial, detail)), Credential::Absent)
-        })?;
-        // T34: the cheap question before the dear one.
-        let action = name::action(parts).map_err(|ambiguity| {
-            let denial = engine.refuse_on(&flow, None, Reason::PathAmbiguous, now);
-            (
-                Box::new(Refused::new(denial, Some(ambiguity.to_string()))),
-                Credential::Absent,
-            )
-        })?;
-        let token = token(guard, &flow, parts);
-        let fields = Fields::new(&parts.headers);
-        let context = guard.context(&flow, parts, now);
-        let gathered = Gathered::now(guard, &flow, token.claims.as_ref(), context, now);
-        let mut evidence = gathered.beside(Evidence::none().with_headers(&fields));
-        if let Some(claims) = &token.claims {
-            evidence = evidence.with_claims(claims);
-        }
-        let permitted = match &asking {
-            Some(asking) => {
-                let renew = || asking.renew(guard);
-                engine.authorize_or_renew(&flow, renew, &action, &evidence, now)
-            }
-            None => engine.authorize(&flow, &action, &evidence, now),
-        };
-        let permit = match permitted {
-            Ok(permit) => permit,
-            Err(denial) => {
-                let detail = token.detail;
-                return Err((Box::new(Refused::new(denial, detail)), token.credential));
-            }
-        };
-        if engine.epoch() == epoch {
-            if let Some(asking) = &asking {
-                let asked = (&wire, &token, &fields, gathered.context.as_ref());
-                asking.authorized(guard, &permit, evidence_generation, asked);
-            }
-            break (flow, token, permit);
-        }
-        if tries == TRIES {
-            return Err(plain(guard, parts, Reason::FlowWithdrawn, None));
-        }
-    };
-    match flow.peer() {
-        Some(peer) => drop(parts.extensions.insert(Peer(peer.clone()))),
-        None => drop(parts.extensions.remove::<Peer>()),
-    }
-    match token.claims {
-        Some(claims) => drop(parts.extensions.insert(claims)),
-        None => drop(parts.extensions.remove::<Claims>()),
-    }
-    parts.extensions.insert(permit.clone());
-    parts.extensions.insert(Judged {
-        permit,
-        wire,
-        flow: flow.id(),
-        trust_generation,
-    });
-    Ok(())
-}
-
-/// The permit of the flow that the request came on: into this workload, and no other.
-fn flow_of<'a>(guard: &Guard, parts: &'a Parts) -> Option<&'a FlowPermit> {
-    parts
-        .extensions
-        .get::<FlowPermit>()
-        .filter(|flow| flow.direction() == Direction::Ingress && flow.me() == guard.name())
-}
-
-/// A refusal of a request that came past the door.
-fn plain(guard: &Guard, parts: &Parts, reason: Reason, detail: Option<String>) -> Refusal {
-    let now = guard.now();
-    let engine = guard.engine();
-    let denial = match flow_of(guard, parts) {
-        Some(flow) => engine.refuse_on(flow, name::action(parts).ok().as_ref(), reason, now),
-        None => {
-            let flow = Flow::ingress(guard.name(), 0, ztl_core::Arrival::unknown(), None);
-            engine.refuse(
-                &flow,
-                name::action(parts).ok().as_ref(),
-                Stage::Action,
-                reason,
-                now,
-            )
-        }
-    };
-    (Box::new(Refused::new(denial, detail)), Credential::Absent)
-}
-
-/// The caller's token, where a rule of this flow could read it (T34).
-#[cfg(feature = "jwt")]
-fn token(guard: &Guard, flow: &FlowPermit, parts: &Parts) -> Token {
-    match guard.tokens().filter(|_| flow.reads_token()) {
-        Some(verifier) => Token::of(guard, &verifier, flow, &parts.headers),
-        None => Token::absent(),
-    }
-}
-
-#[cfg(not(feature = "jwt"))]
-const fn token(_: &Guard, _: &FlowPermit, _: &Parts) -> Token {
-    Token::absent()
 }

@@ -20,6 +20,7 @@ use super::error::EgressError;
 use super::fields;
 use super::live::as_named;
 use super::pool::Key;
+use crate::forwarded;
 use crate::guard::Guard;
 use crate::name;
 use crate::peer::Peer;
@@ -172,6 +173,8 @@ impl Client {
         }
         // What was judged here must not be taken as judged there.
         parts.extensions.clear();
+        // T12: whom we speak for is said by a proxy alone.
+        forwarded::strip(&mut parts.headers, permit.forwards_in());
         let held = Held::new(body);
         let request = Request::from_parts(parts, held.body());
         let mut response = match sender.send(request, trailers).await {

@@ -57,6 +57,9 @@ pub struct GuardBuilder {
     #[cfg(feature = "trust")]
     pub(super) posture: super::posture::PostureFrom,
     pub(super) context: Option<super::context::ContextFrom>,
+    pub(super) answers: super::Answers,
+    #[cfg(feature = "test-util")]
+    for_test: bool,
     #[cfg(feature = "dev-ca")]
     dev_authority: bool,
     limits: Limits,
@@ -103,6 +106,9 @@ impl GuardBuilder {
             #[cfg(feature = "trust")]
             posture: super::posture::PostureFrom::default(),
             context: None,
+            answers: super::Answers::default(),
+            #[cfg(feature = "test-util")]
+            for_test: false,
             #[cfg(feature = "dev-ca")]
             dev_authority: false,
             limits: Limits::default(),
@@ -237,6 +243,13 @@ impl GuardBuilder {
         self
     }
 
+    /// Takes peers that a test made up ([`test::peer`](crate::test::peer)). No other guard takes them (T18).
+    #[cfg(feature = "test-util")]
+    pub const fn for_test(mut self) -> Self {
+        self.for_test = true;
+        self
+    }
+
     /// Another clock, for tests.
     #[cfg(feature = "test-util")]
     pub fn clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
@@ -277,7 +290,15 @@ impl GuardBuilder {
             ),
             None => Box::new(JsonLinesSink::new(std::io::stderr())),
         };
-        let engine = Arc::new(Engine::new(policy, sink)?);
+        #[cfg(feature = "test-util")]
+        let engine = if self.for_test {
+            Engine::for_test(policy, sink)?
+        } else {
+            Engine::new(policy, sink)?
+        };
+        #[cfg(not(feature = "test-util"))]
+        let engine = Engine::new(policy, sink)?;
+        let engine = Arc::new(engine);
         let policy = engine.policy();
         let opening = Opening {
             #[cfg(feature = "workload-api")]
@@ -381,6 +402,7 @@ impl GuardBuilder {
             #[cfg(feature = "trust")]
             posture,
             context: self.context,
+            answers: self.answers,
             limits: self.limits,
             clock: self.clock,
             changes: watch::Sender::new(0),

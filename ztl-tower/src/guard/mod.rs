@@ -1,6 +1,7 @@
 //! The guard: everything one service needs to prove, permit and authorize, wired once.
 
 mod authorizers;
+mod answers;
 mod builder;
 mod context;
 mod error;
@@ -28,6 +29,7 @@ use ztl_core::policy::Policy;
 use ztl_core::{Engine, EngineError, Timestamp, TrustDomain};
 use ztl_mtls::{BundleSet, Bundles, IdentitySource, Prover, TrustBundle, Unpresentable, X509Svid};
 
+pub(crate) use answers::Answers;
 pub use builder::GuardBuilder;
 pub use error::{BuildError, SwapError};
 #[cfg(feature = "jwt")]
@@ -77,6 +79,7 @@ pub(crate) struct Inner {
     #[cfg(feature = "trust")]
     posture: Option<Arc<dyn ztl_authz::trust::PostureSource>>,
     context: Option<context::ContextFrom>,
+    answers: Answers,
     limits: Limits,
     clock: Clock,
     changes: watch::Sender<u64>,
@@ -374,6 +377,10 @@ impl Guard {
 
     pub(crate) fn now(&self) -> Timestamp {
         (self.0.clock)()
+    }
+
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.0.answers
     }
 
     pub(crate) fn limits(&self) -> Limits {

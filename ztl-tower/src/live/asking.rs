@@ -3,7 +3,7 @@
 #[cfg(feature = "serve")]
 use std::sync::Arc;
 
-use ztl_core::{ActionPermit, Attributes, Denial, FlowPermit};
+use ztl_core::{ActionPermit, Attributes, Denial, FlowPermit, Forwarding, SpiffeId};
 
 #[cfg(feature = "serve")]
 use super::request::{Asked, Request};
@@ -11,12 +11,14 @@ use crate::guard::Guard;
 use crate::name::{Fields, WireTarget};
 use crate::token::Token;
 
-/// What a request was authorized as: what it asked for, its token, its header fields, what the service said of it.
+/// What a request was authorized as: what it asked for, its token, its header fields, what the service said of it, and where
+/// its caller may pass ids on and whom it did.
 type As<'a> = (
     &'a WireTarget,
     &'a Token,
     &'a Fields<'a>,
     Option<&'a Attributes>,
+    (Option<Forwarding>, Option<&'a SpiffeId>),
 );
 
 /// In the extensions of a request that a listener of ours took: where to get a permit that rests on what is in force.
@@ -36,6 +38,11 @@ impl Asking {
         self.0.live().current(guard)
     }
 
+    /// The server name of the handshake of its connection.
+    pub(crate) fn server_name(&self) -> Option<&str> {
+        self.0.live().server_name()
+    }
+
     /// It was authorized as this, and is judged again as this. `evidence` is the generation under which its evidence was
     /// gathered.
     pub(crate) fn authorized(
@@ -43,7 +50,7 @@ impl Asking {
         guard: &Guard,
         permit: &ActionPermit,
         evidence: u64,
-        (wire, token, fields, context): As<'_>,
+        (wire, token, fields, context, (forwards_in, forwarded)): As<'_>,
     ) {
         let asked = Asked {
             wire: wire.clone(),
@@ -52,6 +59,8 @@ impl Asking {
             key: token.key,
             headers: fields.kept(),
             context: context.cloned(),
+            forwards_in,
+            forwarded: forwarded.cloned(),
         };
         self.0.authorized(guard, permit, evidence, asked);
     }
@@ -60,6 +69,10 @@ impl Asking {
 #[cfg(not(feature = "serve"))]
 impl Asking {
     pub(crate) const fn renew(&self, _guard: &Guard) -> Result<FlowPermit, Denial> {
+        match *self {}
+    }
+
+    pub(crate) const fn server_name(&self) -> Option<&str> {
         match *self {}
     }
 

@@ -47,6 +47,9 @@ pub(crate) struct Live {
     own_not_after: Timestamp,
     /// What proved the peer; empty for a caller without SVID on a public port.
     chain: OnceLock<ProvedChain>,
+    /// The server name that the client asked for in its handshake.
+    #[cfg(feature = "serve")]
+    server_name: OnceLock<Box<str>>,
     grounds: ArcSwapOption<Grounds>,
     state: AtomicU8,
     /// When it is cut though something runs, in milliseconds.
@@ -154,6 +157,8 @@ impl Live {
             own: None,
             own_not_after: Timestamp::MAX,
             chain: OnceLock::new(),
+            #[cfg(feature = "serve")]
+            server_name: OnceLock::new(),
             grounds: ArcSwapOption::empty(),
             state: AtomicU8::new(0),
             deadline: AtomicU64::new(u64::MAX),
@@ -162,6 +167,20 @@ impl Live {
             #[cfg(feature = "serve")]
             requests: super::request::Requests::new(0, 0),
         }
+    }
+
+    /// The client asked for this name in its handshake (RFC 6066 §3).
+    #[cfg(feature = "serve")]
+    pub(crate) fn names(&self, server_name: Option<&str>) {
+        if let Some(name) = server_name {
+            let _ = self.server_name.set(name.into());
+        }
+    }
+
+    /// The name that it asked for.
+    #[cfg(feature = "serve")]
+    pub(crate) fn server_name(&self) -> Option<&str> {
+        self.server_name.get().map(AsRef::as_ref)
     }
 
     /// The handshake is done: what proved the peer, and how its flow was judged. Whether that still holds is judged at once where

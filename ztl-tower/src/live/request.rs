@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use http::HeaderMap;
 use tokio::time::Instant;
-use ztl_core::{ActionPermit, Attributes, Claims, Evidence, Reason, Timestamp};
+use ztl_core::{
+    ActionPermit, Attributes, Claims, Evidence, Forwarding, Reason, SpiffeId, Timestamp,
+};
 
 use super::again::Again;
 use super::connection::Live;
@@ -124,6 +126,10 @@ pub(super) struct Asked {
     pub(super) headers: Option<HeaderMap>,
     /// What the service said of it.
     pub(super) context: Option<Attributes>,
+    /// Where its caller might pass ids on.
+    pub(super) forwards_in: Option<Forwarding>,
+    /// Whom it did.
+    pub(super) forwarded: Option<SpiffeId>,
 }
 
 impl Asked {
@@ -247,11 +253,16 @@ impl Request {
                 // T12: rules read tokens now, and this one's was not read: whom it speaks of is not known.
                 return self.cut();
             }
+            if flow.forwards_in() != asked.forwards_in {
+                // T12: whom it speaks for was read elsewhere, or not at all.
+                return self.cut();
+            }
             let claims = asked
                 .claims
                 .as_ref()
                 .filter(|_| asked.is_vouched_for(guard));
-            let fields = asked.headers.as_ref().map(Fields::new);
+            let fields = |headers| Fields::new(headers, asked.forwards_in);
+            let fields = asked.headers.as_ref().map(fields);
             let now = guard.now();
             let context = asked.context.clone();
             let gathered = Gathered::now(guard, &flow, claims, context, now);
@@ -261,6 +272,9 @@ impl Request {
             }
             if let Some(claims) = claims {
                 evidence = evidence.with_claims(claims);
+            }
+            if let Some(forwarded) = &asked.forwarded {
+                evidence = evidence.with_forwarded(forwarded);
             }
             let renew = || self.live.current(guard);
             guard

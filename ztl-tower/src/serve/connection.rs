@@ -215,7 +215,7 @@ where
                     .insert(Asking(Arc::clone(&running)));
                 self.inner.call(request)
             }
-            Err(denial) => Authorize::<S>::refuse(denial, request),
+            Err(denial) => Authorize::<S>::refuse(&self.guard, denial, request),
         };
         Running::new(answer, running, opens_stream)
     }

@@ -166,6 +166,7 @@ impl Door {
                     part(stream).await;
                     return None;
                 }
+                live.names(stream.get_ref().1.server_name());
                 // A chain is proved before the handshake ends, at the client's own pace: where anything changed since, it is
                 // proved again.
                 let begins = live.begin(&self.guard, begun, permit.clone(), proved.as_ref());

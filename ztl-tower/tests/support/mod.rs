@@ -228,7 +228,7 @@ pub(crate) async fn raw_connect(
     let stream = tokio::time::timeout(PATIENCE, socket.connect(to))
         .await
         .map_err(std::io::Error::other)??;
-    let name = ServerName::try_from("anything.example").expect("name");
+    let name = ServerName::try_from("target").expect("name");
     let connector = TlsConnector::from(Arc::new(raw_config(svid, alpn)));
     tokio::time::timeout(PATIENCE, connector.connect(name, stream))
         .await

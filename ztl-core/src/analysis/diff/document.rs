@@ -234,6 +234,9 @@ fn workloads(document: &Document) -> Parts {
         if !workload.forwards.is_empty() {
             text.push_str(&format!(" forwarding {}", principals(&workload.forwards)));
         }
+        if let Some(field) = workload.forwards_in {
+            text.push_str(&format!(" in `{field}`"));
+        }
         if !parties.is_empty() {
             text.push_str(&format!(" asserted by {}", shown(&parties)));
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::table::Reader;
 use super::{host, name, place, port, principal, subject, value};
+use crate::forwarding::Forwarding;
 use crate::id::SpiffeId;
 use crate::policy::diagnostic::{Report, quoted};
 use crate::policy::document::{Spanned, WorkloadDecl};
@@ -24,6 +25,8 @@ pub(super) fn workloads(root: &mut Reader<'_, '_>) -> Vec<WorkloadDecl> {
         let hosts = table.each("hosts", MAX_ENTRIES, host::of_workload);
         let asserted_by = table.each("asserted_by", MAX_ENTRIES, value::issuer);
         let forwards = table.each("forwards", MAX_ENTRIES, subject::forwarded);
+        let forwards_in = table.one("forwards_in", forwards_in);
+        refuse_idle(forwards_in.as_ref(), forwards.is_empty(), table.report);
         port::refuse_doubles("ports", &ports, table.report);
         port::refuse_doubles("public_ports", &public_ports, table.report);
         Some(WorkloadDecl {
@@ -36,6 +39,7 @@ pub(super) fn workloads(root: &mut Reader<'_, '_>) -> Vec<WorkloadDecl> {
             hosts,
             asserted_by,
             forwards,
+            forwards_in: forwards_in.map(|field| field.value),
         })
     });
     refuse_double_ids(&declared, root.report);
@@ -50,6 +54,26 @@ fn id(key: &str, node: &Node, report: &mut Report) -> Option<Spanned<SpiffeId>> 
             report.error_with_help(node.span, format!("{} {error}", quoted(text)), error.help());
             None
         }
+    }
+}
+
+fn forwards_in(key: &str, node: &Node, report: &mut Report) -> Option<Spanned<Forwarding>> {
+    let words = [
+        (Forwarding::Xfcc.as_str(), Forwarding::Xfcc),
+        (Forwarding::Forwarded.as_str(), Forwarding::Forwarded),
+    ];
+    let field = value::choice(key, node, &words, report)?;
+    Some(Spanned::new(field, node.span))
+}
+
+/// A field in which nobody may be passed on would deny whatever comes with it.
+fn refuse_idle(field: Option<&Spanned<Forwarding>>, nobody: bool, report: &mut Report) {
+    if let (Some(field), true) = (field, nobody) {
+        report.error_with_help(
+            field.span,
+            "`forwards_in` says how ids are passed on, and `forwards` names none".to_owned(),
+            "name whose SPIFFE IDs it may pass on in `forwards`, or remove `forwards_in`",
+        );
     }
 }
 

@@ -83,6 +83,7 @@ impl Names<'_> {
                 .collect(),
             // Resolved once every workload has its name.
             forwards: Vec::new(),
+            forwards_in: decl.forwards_in,
             forbids: Vec::new(),
             permits: Vec::new(),
             shadow: Vec::new(),

@@ -1,0 +1,197 @@
+//! The judgement of a request, and what is kept of it.
+
+use http::request::Parts;
+use ztl_core::{DecisionId, Direction, Evidence, Flow, FlowPermit, Reason, Stage};
+
+use super::response::{Credential, Refused};
+use super::witness;
+use crate::extract::{ActionPermit, Claims};
+use crate::forwarded;
+use crate::gather::Gathered;
+use crate::guard::Guard;
+use crate::host;
+use crate::live::Asking;
+use crate::name::{self, Ambiguity, Fields, WireTarget};
+use crate::peer::Peer;
+use crate::token::Token;
+
+/// A request that was judged: the permit, and what exactly it was given for.
+#[derive(Clone)]
+struct Judged {
+    permit: ztl_core::ActionPermit,
+    wire: WireTarget,
+    flow: DecisionId,
+    trust_generation: u64,
+}
+
+pub(super) type Refusal = (Box<Refused>, Credential);
+
+/// How often a request is judged while the policy changes under the judgement, before it is refused.
+const TRIES: usize = 16;
+
+/// Judges a request. Permitted, it carries an [`ActionPermit`], its [`Peer`] and its [`Claims`] in its extensions.
+pub(super) fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
+    let now = guard.now();
+    let engine = guard.engine();
+    let Some(flow) = flow_of(guard, parts).cloned() else {
+        return Err(plain(guard, parts, Reason::NotJudged, None));
+    };
+    // Read before anything is judged, so that what is withdrawn in between is noticed.
+    let trust_generation = engine.trust_generation();
+    let routed = witness::routed(parts);
+    let mut wire = WireTarget::of(parts);
+    if let Some(judged) = parts.extensions.get::<Judged>() {
+        if judged.wire != wire {
+            // T19: what reaches the service is not what was judged. A router that takes a prefix off says what it matched.
+            let path = judged.wire.path();
+            if !(judged.wire.is_nested_as(&wire) && routed.agrees(path) == Some(true)) {
+                return Err(plain(guard, parts, Reason::NotJudged, None));
+            }
+            wire = judged.wire.clone();
+        }
+        if judged.flow == flow.id()
+            && judged.trust_generation == trust_generation
+            && engine.is_current(&judged.permit, now)
+            && name::check(parts).is_ok()
+            && routed.agrees(wire.path()) != Some(false)
+        {
+            return Ok(());
+        }
+    }
+    let asking = parts.extensions.get::<Asking>().cloned();
+    let mut tries = 0;
+    let (flow, token, permit) = loop {
+        tries += 1;
+        // What changes after this is noticed below, by the policy here and by the request's own record of what it rests on.
+        let (epoch, evidence_generation) = (engine.epoch(), guard.evidence_generation());
+        // Under the policy in force, so that evidence is gathered for the rules that will judge (T12).
+        let renewed = match &asking {
+            Some(asking) => asking.renew(guard),
+            None => engine.renew_flow(&flow, now),
+        };
+        let flow = renewed.map_err(|denial| bare(denial, None))?;
+        let refuse = |action, reason, detail: &dyn core::fmt::Display| {
+            let denial = engine.refuse_on(&flow, action, reason, now);
+            bare(denial, Some(detail.to_string()))
+        };
+        // T34: the cheap question before the dear one.
+        let action = name::check(parts)
+            .and_then(|()| wire.action())
+            .map_err(|ambiguity| refuse(None, Reason::PathAmbiguous, &ambiguity))?;
+        // Rule 49, T19: the path that a router matched is a second witness.
+        if routed.agrees(wire.path()) == Some(false) {
+            return Err(refuse(None, Reason::PathAmbiguous, &Ambiguity::Route));
+        }
+        // T21
+        host::check(parts, flow.hosts(), guard.name(), asking.as_ref())
+            .map_err(|elsewhere| refuse(Some(&action), Reason::Misdirected, &elsewhere))?;
+        // T12
+        let passed = forwarded::read(&flow, &parts.headers)
+            .map_err(|error| refuse(Some(&action), Reason::ForwardedUntrusted, &error))?;
+        let token = token(guard, &flow, parts);
+        let fields = Fields::new(&parts.headers, flow.forwards_in());
+        let context = guard.context(&flow, parts, now);
+        let gathered = Gathered::now(guard, &flow, token.claims.as_ref(), context, now);
+        let mut evidence = gathered.beside(Evidence::none().with_headers(&fields));
+        if let Some(claims) = &token.claims {
+            evidence = evidence.with_claims(claims);
+        }
+        if let Some(passed) = &passed {
+            evidence = evidence.with_forwarded(passed);
+        }
+        let permitted = match &asking {
+            Some(asking) => {
+                let renew = || asking.renew(guard);
+                engine.authorize_or_renew(&flow, renew, &action, &evidence, now)
+            }
+            None => engine.authorize(&flow, &action, &evidence, now),
+        };
+        let permit = match permitted {
+            Ok(permit) => permit,
+            Err(denial) => {
+                let (refused, _) = bare(denial, token.detail);
+                return Err((refused, token.credential));
+            }
+        };
+        if engine.epoch() == epoch {
+            if let Some(asking) = &asking {
+                let passed = (flow.forwards_in(), passed.as_ref());
+                let asked = (&wire, &token, &fields, gathered.context.as_ref(), passed);
+                asking.authorized(guard, &permit, evidence_generation, asked);
+            }
+            break (flow, token, permit);
+        }
+        if tries == TRIES {
+            return Err(plain(guard, parts, Reason::FlowWithdrawn, None));
+        }
+    };
+    forwarded::strip(&mut parts.headers, flow.forwards_in());
+    match flow.peer() {
+        Some(peer) => drop(parts.extensions.insert(Peer(peer.clone()))),
+        None => drop(parts.extensions.remove::<Peer>()),
+    }
+    match token.claims {
+        Some(claims) => drop(parts.extensions.insert(Claims(claims))),
+        None => drop(parts.extensions.remove::<Claims>()),
+    }
+    parts.extensions.insert(ActionPermit(permit.clone()));
+    parts.extensions.insert(Judged {
+        permit,
+        wire,
+        flow: flow.id(),
+        trust_generation,
+    });
+    Ok(())
+}
+
+/// The permit of the flow that the request came on: into this workload, and no other.
+pub(super) fn flow_of<'a>(guard: &Guard, parts: &'a Parts) -> Option<&'a FlowPermit> {
+    parts
+        .extensions
+        .get::<FlowPermit>()
+        .filter(|flow| flow.direction() == Direction::Ingress && flow.me() == guard.name())
+}
+
+/// A refusal of a request that came past the door.
+pub(super) fn plain(
+    guard: &Guard,
+    parts: &Parts,
+    reason: Reason,
+    detail: Option<String>,
+) -> Refusal {
+    let now = guard.now();
+    let engine = guard.engine();
+    let denial = match flow_of(guard, parts) {
+        Some(flow) => engine.refuse_on(flow, name::action(parts).ok().as_ref(), reason, now),
+        None => {
+            let flow = Flow::ingress(guard.name(), 0, ztl_core::Arrival::unknown(), None);
+            engine.refuse(
+                &flow,
+                name::action(parts).ok().as_ref(),
+                Stage::Action,
+                reason,
+                now,
+            )
+        }
+    };
+    bare(denial, detail)
+}
+
+/// A refusal that no credential would mend.
+fn bare(denial: ztl_core::Denial, detail: Option<String>) -> Refusal {
+    (Box::new(Refused::new(denial, detail)), Credential::Absent)
+}
+
+/// The caller's token, where a rule of this flow could read it (T34).
+#[cfg(feature = "jwt")]
+fn token(guard: &Guard, flow: &FlowPermit, parts: &Parts) -> Token {
+    match guard.tokens().filter(|_| flow.reads_token()) {
+        Some(verifier) => Token::of(guard, &verifier, flow, &parts.headers),
+        None => Token::absent(),
+    }
+}
+
+#[cfg(not(feature = "jwt"))]
+const fn token(_: &Guard, _: &FlowPermit, _: &Parts) -> Token {
+    Token::absent()
+}

@@ -1,0 +1,147 @@
+//! What a judgement leaves in a request, as handlers take it.
+
+use core::ops::Deref;
+use std::sync::Arc;
+
+use ztl_core::DecisionId;
+
+/// The claims of the caller's token, verified: an extractor for handlers, and an extension of every request whose token a rule of its
+/// flow could read and was good.
+///
+/// A request without has none: the extractor answers it with 401.
+///
+/// ```
+/// # #[cfg(feature = "axum-core")] {
+/// async fn whoami(claims: ztl_tower::Claims) -> String {
+///     claims.subject().unwrap_or("nobody").to_owned()
+/// }
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Claims(pub(crate) ztl_core::Claims);
+
+impl Deref for Claims {
+    type Target = ztl_core::Claims;
+
+    fn deref(&self) -> &ztl_core::Claims {
+        &self.0
+    }
+}
+
+impl core::fmt::Debug for Claims {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Claims")
+    }
+}
+
+/// The proof that the action was authorized: an extractor for handlers, and an extension of every request that was judged.
+///
+/// A request without was never judged: the extractor answers it with 403.
+#[derive(Clone, Debug)]
+pub struct ActionPermit(pub(crate) ztl_core::ActionPermit);
+
+impl Deref for ActionPermit {
+    type Target = ztl_core::ActionPermit;
+
+    fn deref(&self) -> &ztl_core::ActionPermit {
+        &self.0
+    }
+}
+
+/// Which decision let a request in: what a handler writes beside its own records, to find the engine's again.
+///
+/// ```
+/// # #[cfg(feature = "axum-core")] {
+/// async fn handler(decision: ztl_tower::Decision) -> String {
+///     format!("let in by `{}`, decision {}", decision.rule(), decision.id())
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    id: DecisionId,
+    rule: Arc<str>,
+}
+
+impl Decision {
+    /// Of a request that was judged; none of another.
+    #[must_use]
+    pub fn of(extensions: &http::Extensions) -> Option<Self> {
+        let permit = extensions.get::<ActionPermit>()?;
+        Some(Self {
+            id: permit.id(),
+            rule: permit.rule().into(),
+        })
+    }
+
+    /// The id under which the audit log has it: `ztl explain --id` finds it there.
+    #[must_use]
+    pub const fn id(&self) -> DecisionId {
+        self.id
+    }
+
+    /// The rule that permits the request.
+    #[must_use]
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+}
+
+#[cfg(feature = "axum-core")]
+mod extract {
+    use core::convert::Infallible;
+
+    use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
+    use http::StatusCode;
+    use http::request::Parts;
+
+    use super::{ActionPermit, Claims, Decision};
+    use crate::Peer;
+
+    /// Takes an extension out of a request, or answers with this status.
+    macro_rules! from_extensions {
+        ($name:ty, $missing:ident) => {
+            impl<S: Sync> FromRequestParts<S> for $name {
+                type Rejection = StatusCode;
+
+                async fn from_request_parts(
+                    parts: &mut Parts,
+                    _state: &S,
+                ) -> Result<Self, StatusCode> {
+                    let found = parts.extensions.get::<Self>().cloned();
+                    found.ok_or(StatusCode::$missing)
+                }
+            }
+        };
+    }
+
+    from_extensions!(Claims, UNAUTHORIZED);
+    from_extensions!(ActionPermit, FORBIDDEN);
+
+    impl<S: Sync> FromRequestParts<S> for Decision {
+        type Rejection = StatusCode;
+
+        async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, StatusCode> {
+            Self::of(&parts.extensions).ok_or(StatusCode::FORBIDDEN)
+        }
+    }
+
+    /// For routes that callers with and without may use: `Option<Claims>`, `Option<Peer>`.
+    macro_rules! maybe_from_extensions {
+        ($name:ty) => {
+            impl<S: Sync> OptionalFromRequestParts<S> for $name {
+                type Rejection = Infallible;
+
+                async fn from_request_parts(
+                    parts: &mut Parts,
+                    _state: &S,
+                ) -> Result<Option<Self>, Infallible> {
+                    Ok(parts.extensions.get::<Self>().cloned())
+                }
+            }
+        };
+    }
+
+    maybe_from_extensions!(Claims);
+    maybe_from_extensions!(Peer);
+}

@@ -1,0 +1,170 @@
+//! Whether a request asks for the host that its connection was made for (T21).
+
+use core::fmt;
+use std::sync::Arc;
+
+use http::header::HOST;
+use http::request::Parts;
+
+use crate::live::Asking;
+
+/// The server name that a client asked for in its TLS handshake (RFC 6066 §3): in the extensions of a request of a server of your own,
+/// for [`Guard::authorize`](crate::Guard::authorize) to compare with the request's host. A listener of the guard needs none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerName(Box<str>);
+
+impl ServerName {
+    /// From the handshake, as rustls has it (`ServerConnection::server_name`).
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
+/// A request for a host that is not here. Answered with 421 (RFC 9110 §15.5.20).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Elsewhere {
+    /// Another than the connection was made for.
+    Connection,
+    /// Not among `hosts`.
+    Unlisted,
+}
+
+impl fmt::Display for Elsewhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connection => "the request's host is not the server name of its connection",
+            Self::Unlisted => "the request's host is not among `hosts` of the workload",
+        })
+    }
+}
+
+/// Checks the host of a request whose authority and Host field agree. `hosts` are those of the workload, which answers to its
+/// own name as well, by which other workloads call it.
+pub(crate) fn check(
+    parts: &Parts,
+    hosts: &[Arc<str>],
+    me: &str,
+    asking: Option<&Asking>,
+) -> Result<(), Elsewhere> {
+    let name = asking
+        .and_then(Asking::server_name)
+        .or_else(|| parts.extensions.get::<ServerName>().map(|name| &*name.0));
+    if name.is_none() && hosts.is_empty() {
+        return Ok(());
+    }
+    let host = host_of(parts);
+    if let (Some(name), Some(host)) = (name, host)
+        && !is_same(name, host)
+    {
+        return Err(Elsewhere::Connection);
+    }
+    let listed = |host| is_same(me, host) || hosts.iter().any(|listed| is_same(listed, host));
+    if hosts.is_empty() || host.is_some_and(listed) {
+        Ok(())
+    } else {
+        Err(Elsewhere::Unlisted)
+    }
+}
+
+/// The host, without its port.
+fn host_of(parts: &Parts) -> Option<&str> {
+    if let Some(authority) = parts.uri.authority() {
+        return Some(authority.host());
+    }
+    let field = parts.headers.get(HOST)?;
+    // What is no text is nobody's name.
+    let text = field.to_str().unwrap_or("");
+    let port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    match text.rsplit_once(':') {
+        // The colons of an address are within brackets (RFC 3986 §3.2.2).
+        Some((host, after)) if port(after) => Some(host),
+        _ => Some(text),
+    }
+}
+
+/// Rule 42.
+fn is_same(one: &str, two: &str) -> bool {
+    let one = one.strip_suffix('.').unwrap_or(one);
+    let two = two.strip_suffix('.').unwrap_or(two);
+    one.eq_ignore_ascii_case(two)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn asked(
+        uri: &str,
+        host: Option<&str>,
+        name: Option<&str>,
+        hosts: &[&str],
+    ) -> Result<(), Elsewhere> {
+        let mut request = Request::get(uri);
+        if let Some(host) = host {
+            request = request.header(HOST, host);
+        }
+        let (mut parts, ()) = request.body(()).expect("request").into_parts();
+        if let Some(name) = name {
+            parts.extensions.insert(ServerName::new(name));
+        }
+        let hosts: Vec<Arc<str>> = hosts.iter().map(|host| (*host).into()).collect();
+        check(&parts, &hosts, "shop", None)
+    }
+
+    #[test]
+    fn t21_the_host_is_that_of_the_connection() {
+        for (uri, host) in [
+            ("/x", "A.example:8443"),
+            ("/x", "a.example."),
+            ("/x", "a.example:"),
+        ] {
+            assert_eq!(
+                asked(uri, Some(host), Some("a.example"), &[]),
+                Ok(()),
+                "{host}"
+            );
+        }
+        assert_eq!(
+            asked("https://A.example./x", None, Some("a.example"), &[]),
+            Ok(())
+        );
+        for host in [
+            "b.example",
+            "a.example.b",
+            "a.example:x",
+            "",
+            "[::1]:1",
+            "a.example..",
+        ] {
+            assert_eq!(
+                asked("/x", Some(host), Some("a.example"), &[]),
+                Err(Elsewhere::Connection),
+                "{host}"
+            );
+        }
+        // Nothing was asked for: a client that dials an address sends no name.
+        assert_eq!(asked("/x", Some("b.example"), None, &[]), Ok(()));
+        // HTTP/1.0 may name no host.
+        assert_eq!(asked("/x", None, Some("a.example"), &[]), Ok(()));
+    }
+
+    #[test]
+    fn rule_42_the_host_is_one_that_the_workload_lists() {
+        let hosts = ["a.example", "b.example"];
+        assert_eq!(asked("/x", Some("B.example:1"), None, &hosts), Ok(()));
+        assert_eq!(asked("https://shop/x", None, Some("shop"), &hosts), Ok(()));
+        for host in [Some("c.example"), Some("[::1]"), None] {
+            assert_eq!(
+                asked("/x", host, None, &hosts),
+                Err(Elsewhere::Unlisted),
+                "{host:?}"
+            );
+        }
+        assert_eq!(
+            asked("/x", Some("c.example"), Some("c.example"), &hosts),
+            Err(Elsewhere::Unlisted)
+        );
+    }
+}
