@@ -39,7 +39,7 @@ pub(crate) struct Args {
     )]
     id: Option<String>,
     /// The audit log that holds it, JSON lines; `-` reads standard input
-    #[arg(long, value_name = "FILE", requires = "id")]
+    #[arg(long, visible_alias = "audit", value_name = "FILE", requires = "id")]
     log: Option<PathBuf>,
     /// The time of a request that states none, in seconds since 1970; the system clock where it is left out
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]

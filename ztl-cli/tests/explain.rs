@@ -167,7 +167,7 @@ fn a_recorded_decision_is_found_by_its_id_and_explained() {
 
     // What was recorded differs from what is said here where the record does not hold all.
     let id = "ffffffffffffffffffffffffffffffff";
-    let run = explain(&["--id", id, "--log", &log]);
+    let run = explain(&["--id", id, "--audit", &log]);
     assert_eq!(run.code, Some(0));
     assert!(run.stdout.contains("which is not what is said here"));
     assert!(run.stdout.contains("refused before it was an action"));

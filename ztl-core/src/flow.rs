@@ -247,9 +247,9 @@ impl FlowPermit {
         &self,
         lines: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Option<SpiffeId>, ForwardingError> {
-        let Some((proxy, field)) = self
-            .forwarder()
-            .and_then(|one| Some((one, one.forwards_in()?)))
+        let ingress = self.direction() == Direction::Ingress;
+        let proxy = self.forwarder().filter(|_| ingress);
+        let Some((proxy, field)) = proxy.and_then(|proxy| Some((proxy, proxy.forwards_in()?)))
         else {
             return Ok(None);
         };
@@ -271,11 +271,10 @@ impl FlowPermit {
         Ok(Some(passed.id))
     }
 
-    /// The workload that the peer proved itself to be, to us.
+    /// The workload of the caller, where it proved itself.
     fn forwarder(&self) -> Option<&Workload> {
-        let edge = &self.0.edge;
-        let index = (self.direction() == Direction::Ingress).then(|| edge.forwarder())?;
-        self.0.policy().workload(index?)
+        let index = self.0.edge.forwarder()?;
+        self.0.policy().workload(index)
     }
 
     /// Whether any rule on this flow could ask for a token, so that one is worth verifying (T34).

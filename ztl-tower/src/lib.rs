@@ -83,3 +83,8 @@ pub use serve::{PublicTls, RequestBody, ServeError};
 pub use ztl_authz as authz;
 pub use ztl_core as core;
 pub use ztl_mtls as mtls;
+
+/// The examples of the how-to guides.
+#[cfg(all(doctest, feature = "axum", feature = "test-util"))]
+#[doc = include_str!("../../docs/axum.md")]
+struct Guides;

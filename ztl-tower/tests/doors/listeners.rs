@@ -120,7 +120,10 @@ async fn the_public_door_asks_for_the_users_token() {
     }
     assert_eq!(
         ask(Some(&narrow)).await,
-        (403, Some("Bearer error=\"insufficient_scope\"".into()))
+        (
+            403,
+            Some("Bearer error=\"insufficient_scope\", scope=\"ask\"".into())
+        )
     );
     assert_eq!(run.marker.calls(), 1);
     // Two credentials are none (T16).

@@ -2,14 +2,19 @@
 
 #![cfg(test)]
 
+mod answers;
 mod audit;
+mod expectations;
 mod files;
 mod heavy;
 mod layer;
 mod listeners;
+mod proxied;
 mod quiet;
 mod revocation;
+mod routed;
 mod sources;
+mod target;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -92,7 +92,7 @@ async fn t5_an_authority_that_is_taken_away_within_the_handshake_proves_nobody()
                 .swap_bundles(ztl_mtls::BundleSet::new([other.authority.bundle()]).expect("set"));
         }
         go.store(true, Ordering::SeqCst);
-        let request = b"GET /v1/models/llama HTTP/1.1\r\nhost: a\r\n\r\n";
+        let request = b"GET /v1/models/llama HTTP/1.1\r\nhost: x.example\r\n\r\n";
         stream.write_all(request).await.expect("write");
         stream.flush().await.expect("flush");
         let mut answer = [0; 512];
