@@ -25,7 +25,10 @@ fuzz_target!(|text: &[u8]| {
         Forwarding::Forwarded.read([text, LAST]),
     ] {
         if let Ok(passed) = read {
-            assert_eq!(passed.expect("somebody").id.as_str(), "spiffe://prod.example/cart");
+            assert_eq!(
+                passed.expect("somebody").id.as_str(),
+                "spiffe://prod.example/cart"
+            );
         }
     }
 });

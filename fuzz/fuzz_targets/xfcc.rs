@@ -21,7 +21,10 @@ fuzz_target!(|text: &[u8]| {
     }
     let appended = [text, b",", LAST].concat();
     if let Ok(passed) = read(&appended) {
-        assert_eq!(passed.expect("somebody").id.as_str(), "spiffe://prod.example/cart");
+        assert_eq!(
+            passed.expect("somebody").id.as_str(),
+            "spiffe://prod.example/cart"
+        );
     }
     // One line, and no more.
     assert!(Forwarding::Xfcc.read([text, LAST]).is_err());

@@ -44,13 +44,13 @@ use http::header::HOST;
 use http::{HeaderValue, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
-use ztl_core::audit::MemorySink;
+use ztl_core::audit::{MemorySink, Sink};
 use ztl_core::policy::Policy;
-use ztl_core::{Arrival, Flow, Peer, Reason, SpiffeId};
+use ztl_core::{Arrival, Engine, EngineError, Flow, Peer, Reason, SpiffeId};
 use ztl_mtls::DevCa;
 
 use crate::authorize::{Authorize, Refused, ResponseBody, ResponseFuture};
-use crate::guard::{Guard, GuardBuilder, wall_clock};
+use crate::guard::{Guard, GuardBuilder, default_provider, wall_clock};
 use crate::host::ServerName;
 
 /// A peer that nobody proved. Only a guard that was built [for tests](GuardBuilder::for_test) takes it (T18).
@@ -72,6 +72,26 @@ pub async fn guard(workload: &str, policy: &str) -> Guard {
     builder(workload, policy).build().await.expect("a guard")
 }
 
+impl GuardBuilder {
+    /// Takes peers that a test made up ([`test::peer`](peer)). No other guard takes them (T18).
+    pub const fn for_test(mut self) -> Self {
+        self.for_test = true;
+        self
+    }
+}
+
+pub(crate) fn engine(
+    for_test: bool,
+    policy: Policy,
+    sink: Box<dyn Sink>,
+) -> Result<Engine, EngineError> {
+    if for_test {
+        Engine::for_test(policy, sink)
+    } else {
+        Engine::new(policy, sink)
+    }
+}
+
 /// The same to be built, with what the service adds to it: a token verifier, its own sink.
 ///
 /// # Panics
@@ -83,9 +103,10 @@ pub fn builder(workload: &str, policy: &str) -> GuardBuilder {
         .workload_by_name(workload)
         .expect("a workload of the policy");
     let now = wall_clock();
+    let provider = default_provider().expect("a crypto provider");
     let authority = DevCa::new(me.id().trust_domain(), now).expect("an authority");
     let svid = authority
-        .issue(me.id(), now, HOUR, &ztl_mtls::provider())
+        .issue(me.id(), now, HOUR, &provider)
         .expect("an SVID")
         .svid;
     Guard::builder(workload)

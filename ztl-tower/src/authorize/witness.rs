@@ -110,15 +110,18 @@ mod of_axum {
 
     /// Whether a text with escapes is this one without (RFC 3986 §2.1).
     fn decodes_to(raw: &str, decoded: &str) -> bool {
-        let mut raw = raw.bytes();
-        let mut next = || match raw.next()? {
-            b'%' => {
-                let mut digit = || char::from(raw.next()?).to_digit(16);
-                u8::try_from(digit()? * 16 + digit()?).ok()
+        let (mut raw, mut decoded) = (raw.bytes(), decoded.bytes());
+        while let Some(byte) = raw.next() {
+            let mut digit = || char::from(raw.next()?).to_digit(16);
+            let byte = match byte {
+                b'%' => digit().and_then(|high| u8::try_from(high * 16 + digit()?).ok()),
+                byte => Some(byte),
+            };
+            if byte.is_none() || decoded.next() != byte {
+                return false;
             }
-            byte => Some(byte),
-        };
-        decoded.bytes().all(|byte| next() == Some(byte)) && next().is_none()
+        }
+        decoded.next().is_none()
     }
 
     #[cfg(test)]

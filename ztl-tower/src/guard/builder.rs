@@ -59,7 +59,7 @@ pub struct GuardBuilder {
     pub(super) context: Option<super::context::ContextFrom>,
     pub(super) answers: super::Answers,
     #[cfg(feature = "test-util")]
-    for_test: bool,
+    pub(crate) for_test: bool,
     #[cfg(feature = "dev-ca")]
     dev_authority: bool,
     limits: Limits,
@@ -243,13 +243,6 @@ impl GuardBuilder {
         self
     }
 
-    /// Takes peers that a test made up ([`test::peer`](crate::test::peer)). No other guard takes them (T18).
-    #[cfg(feature = "test-util")]
-    pub const fn for_test(mut self) -> Self {
-        self.for_test = true;
-        self
-    }
-
     /// Another clock, for tests.
     #[cfg(feature = "test-util")]
     pub fn clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
@@ -291,11 +284,7 @@ impl GuardBuilder {
             None => Box::new(JsonLinesSink::new(std::io::stderr())),
         };
         #[cfg(feature = "test-util")]
-        let engine = if self.for_test {
-            Engine::for_test(policy, sink)?
-        } else {
-            Engine::new(policy, sink)?
-        };
+        let engine = crate::test::engine(self.for_test, policy, sink)?;
         #[cfg(not(feature = "test-util"))]
         let engine = Engine::new(policy, sink)?;
         let engine = Arc::new(engine);
@@ -476,7 +465,7 @@ fn check_validity(svid: &X509Svid, now: Timestamp) -> Result<(), BuildError> {
     })
 }
 
-fn default_provider() -> Option<Arc<CryptoProvider>> {
+pub(crate) fn default_provider() -> Option<Arc<CryptoProvider>> {
     #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
     return Some(ztl_mtls::provider());
     #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]

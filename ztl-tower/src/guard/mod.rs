@@ -31,6 +31,8 @@ use ztl_mtls::{BundleSet, Bundles, IdentitySource, Prover, TrustBundle, Unpresen
 
 pub(crate) use answers::Answers;
 pub use builder::GuardBuilder;
+#[cfg(feature = "test-util")]
+pub(crate) use builder::default_provider;
 pub use error::{BuildError, SwapError};
 #[cfg(feature = "jwt")]
 pub use tokens::UnknownIssuer;
@@ -196,6 +198,7 @@ impl Guard {
     /// A tower layer that judges every request, for hosts with a server of their own. [`serve`](Self::serve) needs none.
     ///
     /// The requests it gets must carry a [`FlowPermit`](ztl_core::FlowPermit) in their extensions; one without is denied.
+    /// A [`ServerName`](crate::ServerName) beside it is compared with the request's host.
     #[must_use]
     pub fn authorize(&self) -> AuthorizeLayer {
         AuthorizeLayer::new(self.clone())

@@ -45,12 +45,7 @@ struct Shop {
 
 async fn shop(with: impl FnOnce(GuardBuilder) -> GuardBuilder) -> Shop {
     let issuer = DevIssuer::new("https://idp.example").expect("issuer");
-    let jwks = Jwks::from_json(issuer.jwks_json().as_bytes()).expect("jwks");
-    let corp = Issuer::access_tokens("corp", "https://idp.example", "shop", jwks);
-    let tokens = TokenVerifier::builder()
-        .issuer(corp)
-        .build()
-        .expect("verifier");
+    let tokens = verifier(&issuer, "shop");
     let audit = Arc::new(MemorySink::new(64));
     let builder = test::builder("shop", POLICY).audit(Arc::clone(&audit));
     let guard = with(builder.token_verifier(tokens))

@@ -90,6 +90,22 @@ actions = ["GET /hello"]
     )
 }
 
+/// Takes the access tokens of this issuer for this audience.
+fn verifier(issuer: &DevIssuer, audience: &str) -> TokenVerifier {
+    let jwks = Jwks::from_json(issuer.jwks_json().as_bytes()).expect("jwks");
+    let corp = Issuer::access_tokens("corp", issuer.iss(), audience, jwks);
+    let builder = TokenVerifier::builder().issuer(corp);
+    builder.build().expect("verifier")
+}
+
+/// Takes the tokens of nobody who was ever heard of.
+fn some_verifier(audience: &str) -> TokenVerifier {
+    verifier(
+        &DevIssuer::new("https://idp.example").expect("issuer"),
+        audience,
+    )
+}
+
 struct Running {
     mesh: Mesh,
     guard: Guard,
@@ -104,16 +120,7 @@ async fn running(handshake: Duration) -> Running {
     let ((mutual, mutual_at), (public, public_at)) = (listener().await, listener().await);
     let mesh = Mesh::new(&policy(mutual_at.port(), public_at.port()));
     let issuer = DevIssuer::new("https://idp.example").expect("issuer");
-    let jwks = Jwks::from_json(issuer.jwks_json().as_bytes()).expect("jwks");
-    let tokens = TokenVerifier::builder()
-        .issuer(Issuer::access_tokens(
-            "corp",
-            "https://idp.example",
-            "gateway",
-            jwks,
-        ))
-        .build()
-        .expect("verifier");
+    let tokens = verifier(&issuer, "gateway");
     let audit = Arc::new(MemorySink::new(1000));
     let guard = mesh
         .builder("gateway", "/gateway", &audit)

@@ -82,7 +82,8 @@ impl Asked {
 }
 
 async fn asked() -> Asked {
-    let guard = test::guard("shop", POLICY).await;
+    let builder = test::builder("shop", POLICY).token_verifier(some_verifier("shop"));
+    let guard = builder.build().await.expect("guard");
     Asked { guard }
 }
 
@@ -178,4 +179,50 @@ async fn t12_nobody_else_s_field_is_read_or_handed_on() {
     // Nor does a rule see such a field of somebody who does not pass ids on in it.
     let answer = asked.by("quiet", "/field", &[(XFCC, "x")]).await;
     assert_denied!(answer, Reason::EvidenceMissing);
+}
+
+#[tokio::test]
+async fn law_8_t12_a_request_of_a_client_that_is_forbidden_meanwhile_is_cut() {
+    let (listener, at) = listener().await;
+    let mesh = Mesh::new(&POLICY.replace("8443", &at.port().to_string()));
+    let audit = Arc::new(MemorySink::new(100));
+    let builder = mesh.builder("shop", "/shop", &audit);
+    let guard = builder
+        .token_verifier(some_verifier("shop"))
+        .build()
+        .await
+        .expect("guard");
+    let marker = Marker::default();
+    let begun = marker.clone();
+    let app = Router::new().fallback(async move || {
+        let _ = begun.app().oneshot(Request::new(Body::empty())).await;
+        std::future::pending::<()>().await;
+    });
+    serve(&guard, listener, app);
+    let svid = mesh.svid("/front");
+    for (field, cut) in [(XFCC, "forbidden"), ("x-other", "")] {
+        let request = Request::get("https://target/open").header(field, element("front", "cart"));
+        let asked = knock(at, None, Some(&svid), b"h2", request);
+        let mut asked = std::pin::pin!(asked);
+        let before = marker.calls();
+        tokio::select! {
+            answer = &mut asked => panic!("{answer:?}"),
+            () = until("the handler runs", || marker.calls() > before) => {}
+        }
+        // The client is forbidden; the proxy is not.
+        let forbids = mesh
+            .policy
+            .replace("from = \"bad\"", "from = [\"bad\", \"cart\"]");
+        guard
+            .swap_policy(Policy::from_toml(&forbids).expect("policy"))
+            .expect("swap");
+        if cut.is_empty() {
+            let answer = tokio::time::timeout(Duration::from_millis(1500), &mut asked).await;
+            assert!(answer.is_err(), "it speaks for itself: {answer:?}");
+        } else {
+            assert!(asked.await.is_err());
+            assert!(reasons(&audit).iter().any(|reason| reason == cut));
+        }
+        guard.swap_policy(mesh.load()).expect("swap");
+    }
 }

@@ -57,6 +57,9 @@ async fn rfc_9110_7_6_1_fields_of_one_connection_are_not_passed_on() {
                 .header("trailer", "x-t")
                 .header("proxy-authorization", "s3cret")
                 .header("proxy-connection", "keep-alive")
+                // T12: who is no proxy of the policy passes nobody on.
+                .header("forwarded", "spiffe=\"spiffe://prod.example/a\"")
+                .header("x-forwarded-client-cert", "URI=spiffe://prod.example/a")
                 .header("authorization", "Bearer t")
                 .body(http_body_util::Full::new(Bytes::from_static(
                     body.as_bytes(),

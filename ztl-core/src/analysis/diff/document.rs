@@ -218,11 +218,8 @@ fn zones(document: &Document) -> Parts {
 fn workloads(document: &Document) -> Parts {
     let part = |workload: &WorkloadDecl| {
         let hosts: Vec<_> = workload.hosts.iter().map(|host| &host.value).collect();
-        let parties: Vec<_> = workload
-            .asserted_by
-            .iter()
-            .map(|party| &party.value)
-            .collect();
+        let asserted = workload.asserted_by.iter();
+        let parties: Vec<_> = asserted.map(|party| &party.value).collect();
         let mut text = workload.id.value.to_string();
         if !hosts.is_empty() {
             text.push_str(&format!(" with hosts {}", shown(&hosts)));
@@ -234,9 +231,7 @@ fn workloads(document: &Document) -> Parts {
         if !workload.forwards.is_empty() {
             text.push_str(&format!(" forwarding {}", principals(&workload.forwards)));
         }
-        if let Some(field) = workload.forwards_in {
-            text.push_str(&format!(" in `{field}`"));
-        }
+        text.extend(workload.forwards_in.map(|field| format!(" in `{field}`")));
         if !parties.is_empty() {
             text.push_str(&format!(" asserted by {}", shown(&parties)));
         }
