@@ -68,7 +68,7 @@ impl<'a> Scan<'a> {
                     slashes = slashes.saturating_add(1);
                     continue;
                 }
-                b'"' if slashes % 2 == 0 => {
+                b'"' if slashes.is_multiple_of(2) => {
                     // Envoy puts a backslash before a quotation mark and leaves backslashes as they are; others double them. Where
                     // the two come to different ends, neither is taken (rule 48).
                     if slashes > 0 && forwarding == Forwarding::Xfcc {

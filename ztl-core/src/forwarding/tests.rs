@@ -125,3 +125,21 @@ fn rfc_7239_4_the_lines_are_one_list_and_the_last_element_counts() {
     ));
     assert_eq!(read(&["spiffe=a;Spiffe=b"]), Err(ForwardingError::Twice));
 }
+
+proptest::proptest! {
+    #[test]
+    fn t12_nobody_who_wrote_before_moves_where_the_last_element_begins(
+        before in "([a=\",;\\\\ :/]|URI=|spiffe=|spiffe://a/b){0,24}",
+    ) {
+        let last = [
+            format!("{FRONT};Subject=\"CN=a\";URI=spiffe://prod.example/cart"),
+            "by=\"_front\";spiffe=\"spiffe://prod.example/cart\"".to_owned(),
+        ];
+        for (field, last) in Forwarding::ALL.iter().zip(last) {
+            let line = format!("{before},{last}");
+            let read = who(field.read([line.as_bytes()]));
+            let is_cart = |who: &String| who == "spiffe://prod.example/cart";
+            proptest::prop_assert!(read.as_ref().map_or(true, is_cart), "{} {:?}", line, read);
+        }
+    }
+}

@@ -11,7 +11,7 @@ use rustls::crypto::CryptoProvider;
 use tokio::sync::watch;
 use ztl_core::audit::{JsonLinesSink, Sink};
 use ztl_core::policy::Policy;
-use ztl_core::{Engine, Timestamp};
+use ztl_core::Timestamp;
 #[cfg(feature = "federation")]
 use ztl_mtls::BundleSet;
 use ztl_mtls::source::DEFAULT_GRACE;
@@ -286,7 +286,7 @@ impl GuardBuilder {
         #[cfg(feature = "test-util")]
         let engine = crate::test::engine(self.for_test, policy, sink)?;
         #[cfg(not(feature = "test-util"))]
-        let engine = Engine::new(policy, sink)?;
+        let engine = ztl_core::Engine::new(policy, sink)?;
         let engine = Arc::new(engine);
         let policy = engine.policy();
         let opening = Opening {
