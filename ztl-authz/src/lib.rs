@@ -4,6 +4,8 @@
     doc = "Evidence and authorizers of ztl, one folder a subject, each behind a feature."
 )]
 
+#[cfg(feature = "artefacts")]
+pub mod artefacts;
 #[cfg(feature = "bundle")]
 pub mod bundle;
 #[cfg(feature = "cel")]

@@ -38,6 +38,8 @@ pub(crate) const LINTS: Pages = pages!("lints":
 pub(crate) const REASONS: Pages = pages!("reasons":
     "audit_unavailable"
     "authorizer_failed"
+    "body_too_large"
+    "body_unfit"
     "clock_untrusted"
     "evidence_missing"
     "evidence_stale"
@@ -47,6 +49,7 @@ pub(crate) const REASONS: Pages = pages!("reasons":
     "identity_expired"
     "identity_revoked"
     "identity_unproven"
+    "limit_exceeded"
     "misdirected"
     "no_action_permitted"
     "no_flow_permitted"

@@ -324,6 +324,8 @@ pub struct ActionPermit {
     pub(crate) trust_generation: u64,
     pub(crate) id: DecisionId,
     pub(crate) rule: Arc<str>,
+    /// Its place in the policy of that epoch.
+    pub(crate) rule_at: Option<RuleIdx>,
     pub(crate) expires_at: Timestamp,
     pub(crate) obligations: Obligations,
 }

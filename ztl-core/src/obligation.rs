@@ -4,10 +4,10 @@
 //! ([`Engine::with_obligations`](crate::Engine::with_obligations)); a permit with any other kind is denied, so that no
 //! obligation can be forgotten (law 1).
 
-use core::time::Duration;
 use std::sync::Arc;
 
 use crate::authorizer::{AuthorizerError, Demands};
+use crate::limit::Limit;
 
 /// Most header fields that an action is logged with.
 pub(crate) const MAX_LOG_FIELDS: usize = 256;
@@ -212,40 +212,17 @@ impl ObligationKinds {
         Self(self.0 | Self::LOG.0)
     }
 
+    /// These and those.
+    #[must_use]
+    pub const fn and(self, those: Self) -> Self {
+        Self(self.0 | those.0)
+    }
+
     /// Whether all of those are among these.
     #[must_use]
     pub const fn contains(self, those: Self) -> bool {
         self.0 & those.0 == those.0
     }
-}
-
-/// `[limits.NAME]`: how often something may be asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limit {
-    /// Its name.
-    pub name: Arc<str>,
-    /// `requests`: how many, at least 1.
-    pub requests: u32,
-    /// `per`: in how long a time, one second to one day.
-    pub per: Duration,
-    /// `burst`: how many at once; `requests` where absent.
-    pub burst: Option<u32>,
-    /// `by`: who shares one count.
-    pub by: LimitBy,
-}
-
-/// Who shares one count of a limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum LimitBy {
-    /// The requests of one proved peer. Callers without an SVID share one count.
-    #[default]
-    Peer,
-    /// The requests of one subject of a token, which is the pair of issuer and subject (T16).
-    Subject,
-    /// The requests from one address.
-    Address,
 }
 
 #[cfg(test)]

@@ -121,6 +121,12 @@ reasons! {
     AuthorizerFailed = "authorizer_failed",
     /// A rule permits it, with an obligation that the enforcement point cannot discharge.
     ObligationUnknown = "obligation_unknown",
+    /// A rule permits it, and whoever asks has asked too often.
+    LimitExceeded = "limit_exceeded",
+    /// A rule permits it, and its body is larger than the rule lets through.
+    BodyTooLarge = "body_too_large",
+    /// A rule permits it, and its body does not fit the schema.
+    BodyUnfit = "body_unfit",
     /// The clock went back further than the skew allows.
     ClockUntrusted = "clock_untrusted",
     /// The decision could not be recorded, so it is not a permit.

@@ -39,6 +39,9 @@ const (
 	AuditUnavailable   Reason = 18
 	ForwardedUntrusted Reason = 19
 	ObligationUnknown  Reason = 20
+	LimitExceeded      Reason = 21
+	BodyTooLarge       Reason = 22
+	BodyUnfit          Reason = 23
 	Misdirected        Reason = 24
 )
 
@@ -46,6 +49,7 @@ var reasons = [...]string{
 	"not_judged", "permitted", "identity_unproven", "identity_expired", "identity_revoked", "zone_unknown", "zone_mismatch",
 	"no_flow_permitted", "flow_withdrawn", "path_ambiguous", "no_action_permitted", "forbidden", "requirement_unmet",
 	"evidence_missing", "evidence_stale", "objected", "authorizer_failed", "clock_untrusted", "audit_unavailable",
+	"forwarded_untrusted", "obligation_unknown", "limit_exceeded", "body_too_large", "body_unfit",
 	"forwarded_untrusted", "obligation_unknown",
 	Misdirected: "misdirected",
 }

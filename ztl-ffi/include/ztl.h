@@ -169,6 +169,21 @@
 #define ZTL_REASON_OBLIGATION_UNKNOWN 20
 
 /**
+ * A rule permits it, and whoever asks has asked too often.
+ */
+#define ZTL_REASON_LIMIT_EXCEEDED 21
+
+/**
+ * A rule permits it, and its body is larger than the rule lets through.
+ */
+#define ZTL_REASON_BODY_TOO_LARGE 22
+
+/**
+ * A rule permits it, and its body does not fit the schema.
+ */
+#define ZTL_REASON_BODY_UNFIT 23
+
+/**
  * The request asks for another host than the connection was made for, or than the workload answers to.
  */
 #define ZTL_REASON_MISDIRECTED 24

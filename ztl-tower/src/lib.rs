@@ -4,6 +4,7 @@ mod audit;
 mod authorize;
 #[cfg(feature = "axum")]
 pub mod axum;
+mod duty;
 #[cfg(feature = "client")]
 mod egress;
 mod extract;
@@ -33,7 +34,6 @@ mod opa_bundle;
 mod peer;
 #[cfg(all(feature = "client", feature = "trust"))]
 mod polled;
-#[cfg(any(feature = "jwt", feature = "serve"))]
 mod prefix;
 mod refresh;
 mod routes;
@@ -47,6 +47,11 @@ mod token;
 
 pub use audit::TracingSink;
 pub use authorize::{Authorize, AuthorizeLayer, Refused, ResponseBody, ResponseFuture};
+pub use duty::AnyBody;
+#[cfg(feature = "schema")]
+pub use duty::Schemas;
+#[cfg(feature = "redis")]
+pub use duty::{Away, RedisLimits};
 #[cfg(feature = "client")]
 pub use egress::{Client, EgressError};
 pub use extract::{ActionPermit, Claims, Decision};
@@ -79,7 +84,7 @@ pub use routes::RouteError;
 #[cfg(feature = "serve")]
 pub use serve::{PublicTls, RequestBody, ServeError};
 
-#[cfg(any(feature = "jwt", feature = "trust"))]
+#[cfg(any(feature = "jwt", feature = "schema", feature = "trust"))]
 pub use ztl_authz as authz;
 pub use ztl_core as core;
 pub use ztl_mtls as mtls;

@@ -1,5 +1,6 @@
 //! Whom one address stands for.
 
+use core::fmt;
 use core::net::{IpAddr, Ipv4Addr};
 
 /// What one client can have by itself: an IPv4 address, or the /64 of an IPv6 address (RFC 4291 §2.5.4, RFC 6177 §2).
@@ -7,6 +8,15 @@ use core::net::{IpAddr, Ipv4Addr};
 pub(crate) enum Prefix {
     V4(Ipv4Addr),
     V6(u64),
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V4(ip) => ip.fmt(f),
+            Self::V6(first) => write!(f, "{first:x}/64"),
+        }
+    }
 }
 
 impl From<IpAddr> for Prefix {

@@ -16,7 +16,6 @@
 //! field.
 
 pub mod answer;
-mod artefacts;
 mod authorizer;
 #[cfg(feature = "bundle")]
 mod bundled;
@@ -28,7 +27,6 @@ mod interpreter;
 mod kind;
 mod settings;
 
-pub use artefacts::{Artefacts, Folder, MAX_ARTEFACT_BYTES};
 pub use authorizer::RegoAuthorizer;
 #[cfg(feature = "bundle")]
 pub use bundled::RegoBundle;
@@ -37,4 +35,5 @@ pub use error::RegoError;
 #[cfg(feature = "rego")]
 pub use interpreter::{Interpreter, InterpreterError, MAX_CHAIN, MAX_RANGE, Refused};
 pub use kind::{EngineBuilder, Material, RegoKind};
+pub use crate::artefacts::{Artefacts, Folder, MAX_ARTEFACT_BYTES};
 pub use settings::{DEFAULT_TIMEOUT, MAX_TIMEOUT, Settings};

@@ -236,14 +236,16 @@ pub(crate) fn obligation_key(oblige: &Oblige) -> Option<String> {
         schema,
         max_body,
         log,
+        made_from,
     } = oblige;
     let key = (
         limit.as_ref().map(|limit| &limit.value),
         schema.as_ref().map(|schema| &schema.value),
         max_body.map(|most| most.value),
         log,
+        made_from,
     );
-    (key != (None, None, None, &None)).then(|| format!("{key:?}"))
+    (key != (None, None, None, &None, &None)).then(|| format!("{key:?}"))
 }
 
 /// The same for a person.
@@ -253,6 +255,7 @@ pub(crate) fn obligations(oblige: &Oblige) -> Option<String> {
         schema,
         max_body,
         log,
+        made_from,
     } = oblige;
     let mut parts = Vec::new();
     parts.extend(limit.as_ref().map(|limit| format!("limit {}", limit.value)));
@@ -261,6 +264,10 @@ pub(crate) fn obligations(oblige: &Oblige) -> Option<String> {
             .as_ref()
             .map(|schema| format!("schema {}", schema.value)),
     );
+    parts.extend(made_from.map(|digest| {
+        let digits = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
+        format!("made from {}", digits.collect::<String>())
+    }));
     parts.extend(max_body.map(|most| format!("max_body {}", most.value)));
     parts.extend(
         log.as_ref()

@@ -21,6 +21,7 @@ pub use mask::{Field, HashKey, Mask, MaskError, Masks};
 pub use memory::MemorySink;
 pub(crate) use record::About;
 pub use record::Record;
+pub use text::quoted;
 #[cfg(feature = "audit-file")]
 pub use writer::JsonLinesSink;
 

@@ -8,8 +8,9 @@ use crate::time::Timestamp;
 /// Longest value of a text field in characters; what is longer is cut and ends with `…`.
 const MAX_TEXT: usize = 256;
 
-/// A JSON text in which nothing can end a line, start an escape sequence or turn the direction of writing (T30).
-pub(super) fn quoted(out: &mut String, value: &str) {
+/// Appends a JSON text in which nothing can end a line, start an escape sequence or turn the direction of writing (T30). What is
+/// longer than 256 characters is cut and ends with `…`.
+pub fn quoted(out: &mut String, value: &str) {
     out.push('"');
     let _ = Quoted::new(out).write_str(value);
     out.push('"');

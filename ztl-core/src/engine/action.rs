@@ -164,6 +164,7 @@ impl Engine {
             id,
             expires_at: judged.outcome.until.min(permit.expires_at()),
             obligations: judged.obligations().cloned().unwrap_or_default(),
+            rule_at: judged.outcome.rule,
             rule: (judged.rule).map_or_else(|| "".into(), |rule| Arc::clone(&rule.name)),
         })
     }

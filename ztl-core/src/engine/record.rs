@@ -4,7 +4,7 @@ use super::Engine;
 use crate::action::Action;
 use crate::audit::{About, Record};
 use crate::decision::{DecisionId, Denial};
-use crate::flow::{AnyFlow, Flow, FlowPermit};
+use crate::flow::{ActionPermit, AnyFlow, Flow, FlowPermit};
 use crate::policy::{Judgement, Outcome};
 use crate::reason::{Reason, Stage};
 use crate::time::Timestamp;
@@ -54,6 +54,32 @@ impl Engine {
     ) -> Denial {
         let flow = AnyFlow::Kept(&permit.0);
         self.refuse_any(flow, action, Stage::Action, reason, now)
+    }
+
+    /// Records that what was permitted is refused after all, because an obligation of the permit does not come about: a limit, a
+    /// schema, a largest body, a log. The record names the rule that had permitted, as far as its policy is still in force.
+    pub fn refuse_permitted(
+        &self,
+        flow: &FlowPermit,
+        permit: &ActionPermit,
+        action: Option<&Action<'_>>,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Denial {
+        let in_force = self.current.load_full();
+        let mut outcome = Outcome::denied(Stage::Action, reason);
+        if permit.engine == self.id && permit.epoch == in_force.epoch {
+            outcome.rule = permit.rule_at;
+        }
+        let about = About {
+            flow: AnyFlow::Kept(&flow.0),
+            edge: None,
+            policy: &in_force.policy,
+            action,
+            evidence: None,
+            now,
+        };
+        self.denied(in_force.policy.judged(outcome, None), &about)
     }
 
     /// Records how something was judged, and says whether it is a permit; one that cannot be recorded is none (law 6).

@@ -11,7 +11,7 @@ use super::Revision;
 use super::pattern::ActionPattern;
 use crate::forwarding::Forwarding;
 use crate::id::{IdPattern, SpiffeId, TrustDomain};
-use crate::obligation::Limit;
+use crate::limit::Limit;
 use crate::trust::Scorer;
 
 /// Where in the document's text something stands: bytes from `start` up to `end`.
@@ -148,6 +148,8 @@ pub struct LimitDecl {
     pub name: Spanned<Arc<str>>,
     /// What it limits to.
     pub limit: Arc<Limit>,
+    /// The names under `overrides`, in the order of the limit's own.
+    pub overrides: Vec<Spanned<Arc<str>>>,
 }
 
 /// `[authorizers.NAME]`: an authorizer that the document configures.
@@ -272,6 +274,8 @@ pub struct Oblige {
     pub max_body: Option<Spanned<u64>>,
     /// `log`: the header fields to log; empty for `true`.
     pub log: Option<Vec<Arc<str>>>,
+    /// SHA-256 over what the schema was made from, where the loader knows schemas (T24).
+    pub made_from: Option<[u8; 32]>,
 }
 
 /// One entry of `headers`: a field, and the values it may have (rule 43).

@@ -47,6 +47,8 @@ pub(crate) const MAX_EXTERNALS: usize = 1_000;
 pub(crate) const MAX_ISSUERS: usize = 256;
 /// Most `[limits.NAME]`.
 pub(crate) const MAX_LIMITS: usize = 1_000;
+/// Most schemas that permits name.
+pub(crate) const MAX_SCHEMAS: usize = 256;
 /// Most `[authorizers.NAME]`.
 pub(crate) const MAX_AUTHORIZERS: usize = 256;
 /// Most `[trust.signals.NAME]`.

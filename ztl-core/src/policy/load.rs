@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::authorizer::{Authorizer, AuthorizerFactory, ConditionCompiler};
+use crate::schema::SchemaCompiler;
 
 use super::diagnostic::{LoadError, Report};
 use super::read::{Format, parse};
@@ -26,6 +27,7 @@ pub struct Loader {
     pub(super) conditions: Option<Arc<dyn ConditionCompiler>>,
     pub(super) authorizers: HashMap<Box<str>, Arc<dyn Authorizer>>,
     pub(super) kinds: HashMap<Box<str>, Arc<dyn AuthorizerFactory>>,
+    pub(super) schemas: Option<Arc<dyn SchemaCompiler>>,
 }
 
 impl Loader {
@@ -60,6 +62,14 @@ impl Loader {
     #[must_use]
     pub fn authorizer_kind(mut self, kind: &str, factory: Arc<dyn AuthorizerFactory>) -> Self {
         self.kinds.insert(kind.into(), factory);
+        self
+    }
+
+    /// Registers what reads the schemas that permits name under `oblige`. Without it they are names, and a schema that nobody
+    /// reads fits nothing: whoever enforces the policy denies.
+    #[must_use]
+    pub fn with_schemas(mut self, compiler: Arc<dyn SchemaCompiler>) -> Self {
+        self.schemas = Some(compiler);
         self
     }
 

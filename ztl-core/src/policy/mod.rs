@@ -1,6 +1,7 @@
 //! The policy: its document, what it means, and the decision.
 
 use core::fmt;
+use std::sync::Arc;
 
 mod along;
 mod asked;
@@ -64,6 +65,8 @@ pub(crate) use workload::WorkloadIdx;
 
 use crate::authorizer::Reads;
 use crate::id::{IdPattern, SpiffeId, TrustDomain};
+use crate::obligation::ObligationKinds;
+use crate::schema::BodySchema;
 use crate::texts::{self, Texts};
 use crate::trust::Scorer;
 use crate::zone::ZoneMap;
@@ -105,6 +108,7 @@ pub struct Policy {
     by_name: Texts<WorkloadIdx>,
     by_id: Texts<WorkloadIdx>,
     rules: Vec<Rule>,
+    schemas: resolve::Schemas,
     index: Index,
 }
 
@@ -220,6 +224,25 @@ impl Policy {
         let mut reads = live.fold(Reads::nothing(), |reads, rule| reads.and(rule.reads()));
         reads.token = self.workload_reads_token(name);
         reads
+    }
+
+    /// To which kinds of thing the permits of this workload as target could oblige whoever enforces the policy. Authorizers can
+    /// oblige to more.
+    #[must_use]
+    pub fn workload_obliges(&self, name: &str) -> ObligationKinds {
+        let none = ObligationKinds::none();
+        let Some((_, workload)) = self.workload_named(name) else {
+            return none;
+        };
+        let permits = workload.permits.iter();
+        let rules = permits.filter_map(|entry| self.rule(entry.rule));
+        rules.fold(none, |all, rule| all.and(rule.obligations.kinds()))
+    }
+
+    /// The schema that permits call by this name, where the loader could read it.
+    #[must_use]
+    pub fn schema(&self, name: &str) -> Option<&Arc<dyn BodySchema>> {
+        self.schemas.get(name)
     }
 
     /// The pattern in the primary trust domain. None where it does not fit.

@@ -25,9 +25,9 @@ fn a_permit_says_what_it_obliges_to() {
     let decision = ask().ask(&obliged(all()));
     let obligations = &decision.obligations;
     let limit = obligations.limit().expect("a limit");
-    assert_eq!((&*limit.name, limit.requests), ("slow", 10));
+    assert_eq!((&*limit.name, limit.each.requests), ("slow", 10));
     assert_eq!(
-        (limit.per, limit.by),
+        (limit.each.per, limit.by),
         (Duration::from_secs(60), LimitBy::Peer)
     );
     assert_eq!(obligations.schema(), Some("infer.schema.json"));

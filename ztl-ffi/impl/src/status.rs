@@ -83,6 +83,12 @@ pub const ZTL_REASON_AUDIT_UNAVAILABLE: u32 = 18;
 pub const ZTL_REASON_FORWARDED_UNTRUSTED: u32 = 19;
 /// A rule permits it, with an obligation that the enforcement point cannot discharge.
 pub const ZTL_REASON_OBLIGATION_UNKNOWN: u32 = 20;
+/// A rule permits it, and whoever asks has asked too often.
+pub const ZTL_REASON_LIMIT_EXCEEDED: u32 = 21;
+/// A rule permits it, and its body is larger than the rule lets through.
+pub const ZTL_REASON_BODY_TOO_LARGE: u32 = 22;
+/// A rule permits it, and its body does not fit the schema.
+pub const ZTL_REASON_BODY_UNFIT: u32 = 23;
 /// The request asks for another host than the connection was made for, or than the workload answers to.
 pub const ZTL_REASON_MISDIRECTED: u32 = 24;
 /// A reason that this version of the ABI has no number for.
@@ -120,6 +126,9 @@ pub(crate) const fn reason_number(reason: Reason) -> u32 {
         Reason::AuditUnavailable => ZTL_REASON_AUDIT_UNAVAILABLE,
         Reason::ForwardedUntrusted => ZTL_REASON_FORWARDED_UNTRUSTED,
         Reason::ObligationUnknown => ZTL_REASON_OBLIGATION_UNKNOWN,
+        Reason::LimitExceeded => ZTL_REASON_LIMIT_EXCEEDED,
+        Reason::BodyTooLarge => ZTL_REASON_BODY_TOO_LARGE,
+        Reason::BodyUnfit => ZTL_REASON_BODY_UNFIT,
         Reason::Misdirected => ZTL_REASON_MISDIRECTED,
         _ => ZTL_REASON_OTHER,
     }

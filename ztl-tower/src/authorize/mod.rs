@@ -25,4 +25,5 @@ pub use response::{Refused, ResponseBody};
 pub use service::{Authorize, ResponseFuture};
 
 pub(crate) use pool::Pool as JudgingPool;
-pub(crate) use response::Credential;
+pub(crate) use response::{Answer, Credential, Dress, refusal};
+pub(crate) use service::dress;

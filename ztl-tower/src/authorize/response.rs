@@ -7,7 +7,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
@@ -15,6 +15,7 @@ use ztl_core::{DecisionId, Denial, Lack, Reason};
 
 use super::service::dress;
 use crate::extract::ActionPermit;
+use crate::duty::After;
 use crate::guard::{Answers, Guard};
 
 pin_project! {
@@ -65,6 +66,29 @@ pub struct Refused {
     pub(crate) detail: Option<String>,
     /// Nobody was free to judge it: it may be asked again.
     pub(crate) overloaded: bool,
+    /// What is answered where the reason alone does not say it.
+    answer: Option<Box<Answer>>,
+}
+
+/// What a refusal says beside its decision's id: of a limit, or of the caller's own body.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) grpc_status: &'static str,
+    pub(crate) fields: Vec<(HeaderName, HeaderValue)>,
+    /// More members of the problem document, each with the comma before it.
+    pub(crate) members: String,
+}
+
+impl Answer {
+    pub(crate) const fn new(status: StatusCode, grpc_status: &'static str) -> Self {
+        Self {
+            status,
+            grpc_status,
+            fields: Vec::new(),
+            members: String::new(),
+        }
+    }
 }
 
 impl Refused {
@@ -73,7 +97,13 @@ impl Refused {
             denial,
             detail,
             overloaded: false,
+            answer: None,
         }
+    }
+
+    /// The same, answered so.
+    pub(crate) fn answered(self, answer: Option<Box<Answer>>) -> Self {
+        Self { answer, ..self }
     }
 
     /// The denial.
@@ -132,12 +162,21 @@ impl Hidden {
     }
 
     /// The service's answer, or that of a refusal where it says that there is no such route.
-    pub(super) fn answer<R>(&mut self, response: Response<R>) -> Response<ResponseBody<R>> {
-        match self.0.take() {
-            Some((guard, id, dress)) if is_no_route(&response, dress) => {
-                missing(guard.answers(), id, dress)
-            }
-            _ => response.map(|body| ResponseBody::Service { body }),
+    /// Nothing else is said then that no refusal says.
+    pub(super) fn answer<R>(
+        &mut self,
+        response: Response<R>,
+        after: Option<Box<After>>,
+    ) -> Response<ResponseBody<R>> {
+        if let Some((guard, id, dress)) = self.0.take()
+            && is_no_route(&response, dress)
+        {
+            return missing(guard.answers(), id, dress);
+        }
+        let response = response.map(|body| ResponseBody::Service { body });
+        match after {
+            Some(after) => after.finish(response),
+            None => response,
         }
     }
 }
@@ -160,7 +199,7 @@ fn is_no_route<R>(response: &Response<R>, dress: Dress) -> bool {
 /// The answer to who asks for what is not there, or may not.
 fn missing<B>(answers: &Answers, id: DecisionId, dress: Dress) -> Response<ResponseBody<B>> {
     let status = (StatusCode::NOT_FOUND, UNIMPLEMENTED);
-    bare(answers, status, id, dress)
+    bare(answers, status, id, dress, "")
 }
 
 /// The response to a denial.
@@ -171,7 +210,10 @@ pub(super) fn refusal<B>(
     dress: Dress,
 ) -> Response<ResponseBody<B>> {
     let answers = guard.answers();
-    let (status, grpc_status, challenge) = if refused.overloaded {
+    let said = refused.answer.as_deref();
+    let (status, grpc_status, challenge) = if let Some(said) = said {
+        (said.status, said.grpc_status, None)
+    } else if refused.overloaded {
         (StatusCode::SERVICE_UNAVAILABLE, "14", None)
     } else {
         answer(&refused.denial, credential)
@@ -188,7 +230,8 @@ pub(super) fn refusal<B>(
     let mut response = if hides {
         missing(answers, id, dress)
     } else {
-        bare(answers, (status, grpc_status), id, dress)
+        let more = said.map_or("", |said| &said.members);
+        bare(answers, (status, grpc_status), id, dress, more)
     };
     let headers = response.headers_mut();
     let challenge = challenge.map(|error| challenge_of(guard, &refused.denial, error));
@@ -201,16 +244,18 @@ pub(super) fn refusal<B>(
             HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)),
         );
     }
+    headers.extend(said.map(|said| said.fields.clone()).unwrap_or_default());
     response.extensions_mut().insert(refused);
     response
 }
 
-/// A response that says its status and the decision's id.
+/// A response that says its status and the decision's id, and whatever more members a problem has.
 fn bare<B>(
     answers: &Answers,
     (status, grpc_status): (StatusCode, &'static str),
     id: DecisionId,
     dress: Dress,
+    more: &str,
 ) -> Response<ResponseBody<B>> {
     let empty = || ResponseBody::Refusal {
         body: Full::default(),
@@ -236,7 +281,7 @@ fn bare<B>(
             let code = status.as_u16();
             // RFC 9457
             let problem = format!(
-                "{{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{code},\"decision\":\"{id}\"}}"
+                "{{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{code},\"decision\":\"{id}\"{more}}}"
             );
             *response.body_mut() = ResponseBody::Refusal {
                 body: Full::new(problem.into()),

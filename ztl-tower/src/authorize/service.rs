@@ -10,12 +10,15 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tokio::sync::oneshot;
 use tower_service::Service;
-use ztl_core::Reason;
+use ztl_core::policy::Workload;
+use ztl_core::{FlowPermit, Reason};
 
 use super::judge::{Refusal, flow_of, judge, plain};
 use super::response::{Credential, Dress, Hidden, Refused, ResponseBody, refusal};
+use crate::duty::{self, After, AnyBody, Begun};
 use crate::guard::Guard;
 use crate::name;
+use crate::prefix::Prefix;
 
 /// Judges every request before the inner service sees it. Made by [`AuthorizeLayer`](super::AuthorizeLayer).
 #[derive(Clone, Debug)]
@@ -57,6 +60,7 @@ impl<S> Authorize<S> {
 
 impl<S, B, R> Service<Request<B>> for Authorize<S>
 where
+    B: AnyBody,
     S: Service<Request<B>, Response = Response<R>> + Clone,
 {
     type Response = Response<ResponseBody<R>>;
@@ -77,10 +81,7 @@ where
         }
         match judge(&self.guard, &mut parts) {
             Ok(()) => ResponseFuture {
-                state: State::Service {
-                    hidden: Hidden::of(&self.guard, &parts),
-                    future: self.inner.call(Request::from_parts(parts, body)),
-                },
+                state: State::permitted(&self.guard, parts, body, &mut self.inner),
             },
             Err((refused, credential)) => {
                 ResponseFuture::refusal(&self.guard, *refused, credential, dress(&parts))
@@ -96,6 +97,7 @@ impl<S> Authorize<S> {
         S: Service<Request<B>, Response = Response<R>>,
     {
         let (dress, caller) = (dress(&parts), caller(&self.guard, &parts));
+        let flow = flow_of(&self.guard, &parts).cloned();
         let (tell, told) = oneshot::channel();
         // Where there is no place for them they are needed here.
         let unjudged = Arc::new(Mutex::new(Some(parts)));
@@ -114,7 +116,12 @@ impl<S> Authorize<S> {
         });
         if runs {
             let guard = self.guard.clone();
-            let waiting = Some(Waiting { inner, body, guard });
+            let waiting = Some(Waiting {
+                inner,
+                body,
+                guard,
+                flow,
+            });
             return ResponseFuture {
                 state: State::Judging {
                     told,
@@ -148,10 +155,14 @@ pin_project! {
         S: Service<Request<B>>,
     {
         Judging { told: oneshot::Receiver<Told>, waiting: Option<Waiting<S, B>>, dress: Dress },
-        Service { #[pin] future: S::Future, hidden: Hidden },
+        Discharging { duty: Discharging<B>, go: Option<Go<S>> },
+        Service { #[pin] future: S::Future, hidden: Hidden, after: Option<Box<After>> },
         Refusal { response: Option<Response<ResponseBody<R>>> },
     }
 }
+
+/// What a permit obliges to, while it is discharged.
+type Discharging<B> = Pin<Box<dyn Future<Output = duty::Discharged<B>> + Send>>;
 
 /// What the judgement of a request came to, and the request itself.
 struct Told {
@@ -164,6 +175,40 @@ struct Waiting<S, B> {
     inner: S,
     body: B,
     guard: Guard,
+    flow: Option<FlowPermit>,
+}
+
+/// What a request goes on with once its obligations are discharged.
+struct Go<S> {
+    inner: S,
+    guard: Guard,
+    hidden: Hidden,
+}
+
+impl<S: Service<Request<B>> + Clone, B: AnyBody, R> State<S, B, R> {
+    /// To the service, at once or when what the permit obliges to is discharged.
+    fn permitted(guard: &Guard, parts: Parts, body: B, inner: &mut S) -> Self {
+        let hidden = Hidden::of(guard, &parts);
+        match duty::begin(guard, parts, body) {
+            Begun::Go(request) => Self::Service {
+                future: inner.call(request),
+                hidden,
+                after: None,
+            },
+            Begun::Waits(duty) => {
+                let clone = inner.clone();
+                // The one that is ready is called.
+                let inner = core::mem::replace(inner, clone);
+                let guard = guard.clone();
+                let go = Some(Go {
+                    inner,
+                    guard,
+                    hidden,
+                });
+                Self::Discharging { duty, go }
+            }
+        }
+    }
 }
 
 impl<S: Service<Request<B>>, B, R> State<S, B, R> {
@@ -185,6 +230,7 @@ impl<S: Service<Request<B>>, B, R> core::fmt::Debug for ResponseFuture<S, B, R> 
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match &self.state {
             State::Judging { .. } => "Judging",
+            State::Discharging { .. } => "Discharging",
             State::Service { .. } => "Service",
             State::Refusal { .. } => "Refusal",
         })
@@ -193,7 +239,8 @@ impl<S: Service<Request<B>>, B, R> core::fmt::Debug for ResponseFuture<S, B, R> 
 
 impl<S, B, R> Future for ResponseFuture<S, B, R>
 where
-    S: Service<Request<B>, Response = Response<R>>,
+    B: AnyBody,
+    S: Service<Request<B>, Response = Response<R>> + Clone,
 {
     type Output = Result<Response<ResponseBody<R>>, S::Error>;
 
@@ -211,6 +258,7 @@ where
                         mut inner,
                         body,
                         guard,
+                        flow,
                     }) = waiting.take()
                     else {
                         return Poll::Pending;
@@ -219,9 +267,8 @@ where
                         Ok(Told {
                             parts,
                             judged: Ok(()),
-                        }) => State::Service {
-                            hidden: Hidden::of(&guard, &parts),
-                            future: inner.call(Request::from_parts(parts, body)),
+                        }) => {
+                            State::permitted(&guard, parts, body, &mut inner)
                         },
                         Ok(Told {
                             judged: Err((refused, credential)),
@@ -229,16 +276,45 @@ where
                         }) => State::refusal(&guard, *refused, credential, *dress),
                         // The judgement ended without an answer.
                         Err(_) => {
-                            let parts = Request::new(()).into_parts().0;
+                            let mut parts = Request::new(()).into_parts().0;
+                            // Law 6: whoever asked stands in the record; what for went with the judgement.
+                            if let Some(flow) = flow {
+                                parts.extensions.insert(flow);
+                            }
                             let (refused, credential) =
                                 plain(&guard, &parts, Reason::NotJudged, None);
                             State::refusal(&guard, *refused, credential, *dress)
                         }
                     }
                 }
-                Projected::Service { future, hidden } => {
+                Projected::Discharging { duty, go } => {
+                    let discharged = ready!(duty.as_mut().poll(cx));
+                    let Some(Go {
+                        mut inner,
+                        guard,
+                        hidden,
+                    }) = go.take()
+                    else {
+                        return Poll::Pending;
+                    };
+                    match discharged {
+                        Ok((request, after)) => State::Service {
+                            future: inner.call(request),
+                            hidden,
+                            after: Some(Box::new(after)),
+                        },
+                        Err((refused, dress)) => {
+                            State::refusal(&guard, *refused, Credential::Absent, dress)
+                        }
+                    }
+                }
+                Projected::Service {
+                    future,
+                    hidden,
+                    after,
+                } => {
                     let response = ready!(future.poll(cx))?;
-                    return Poll::Ready(Ok(hidden.answer(response)));
+                    return Poll::Ready(Ok(hidden.answer(response, after.take())));
                 }
                 // A future is not polled again once it is ready.
                 Projected::Refusal { response } => {
@@ -265,13 +341,17 @@ fn is_heavy(guard: &Guard, parts: &Parts) -> bool {
 fn caller(guard: &Guard, parts: &Parts) -> String {
     let flow = flow_of(guard, parts);
     match flow.map(|flow| (flow.peer(), flow.arrival().addr())) {
-        Some((Some(peer), _)) => peer.id().to_string(),
-        Some((None, Some(addr))) => addr.to_string(),
+        // T13: one share under all its names.
+        Some((Some(peer), _)) => (guard.engine().policy())
+            .workload_by_id(peer.id())
+            .map_or(peer.id(), Workload::id)
+            .to_string(),
+        Some((None, Some(addr))) => Prefix::from(addr).to_string(),
         _ => String::new(),
     }
 }
 
-pub(super) fn dress(parts: &Parts) -> Dress {
+pub(crate) fn dress(parts: &Parts) -> Dress {
     if name::is_grpc(&parts.headers) {
         Dress::Grpc
     } else if parts.method == http::Method::HEAD {

@@ -62,6 +62,7 @@ pub struct GuardBuilder {
     pub(crate) for_test: bool,
     #[cfg(feature = "dev-ca")]
     dev_authority: bool,
+    pub(crate) duties: crate::duty::Duties,
     limits: Limits,
     reload_every: Duration,
     clock: Clock,
@@ -111,6 +112,7 @@ impl GuardBuilder {
             for_test: false,
             #[cfg(feature = "dev-ca")]
             dev_authority: false,
+            duties: crate::duty::Duties::default(),
             limits: Limits::default(),
             reload_every: Duration::from_secs(1),
             clock: Arc::new(wall_clock),
@@ -287,6 +289,7 @@ impl GuardBuilder {
         let engine = crate::test::engine(self.for_test, policy, sink)?;
         #[cfg(not(feature = "test-util"))]
         let engine = ztl_core::Engine::new(policy, sink)?;
+        let engine = engine.with_obligations(crate::duty::kinds());
         let engine = Arc::new(engine);
         let policy = engine.policy();
         let opening = Opening {
@@ -401,6 +404,7 @@ impl GuardBuilder {
             judging: crate::authorize::JudgingPool::bounded(),
             #[cfg(feature = "serve")]
             judging_again: crate::authorize::JudgingPool::unbounded(),
+            duties: self.duties.open()?,
             #[cfg(feature = "client")]
             pool: crate::egress::Pool::default(),
             #[cfg(feature = "federation")]

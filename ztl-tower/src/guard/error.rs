@@ -107,6 +107,15 @@ pub enum BuildError {
         "the policy reads the context of requests to `{0}`, and the guard does not know any; call `context_from`"
     )]
     NoContext(String),
+    /// A permit of this workload obliges to something that this build does not discharge: it would be denied.
+    #[error(
+        "a permit for `{0}` obliges to what this guard does not discharge; build with the features `limit` and `schema`, or take the obligation out of the policy"
+    )]
+    Undischarged(String),
+    /// Limits are to be counted in a Redis whose URL cannot be read.
+    #[cfg(feature = "redis")]
+    #[error("the URL of the Redis that counts limits cannot be read; write `redis://host:port` or `redis+unix:///path`")]
+    RedisUrl,
     /// The issuers of tokens do not fit together.
     #[error("the issuers of tokens cannot be used: {0}")]
     Tokens(#[source] Box<dyn core::error::Error + Send + Sync>),

@@ -91,6 +91,7 @@ pub(crate) struct Inner {
     judging: crate::authorize::JudgingPool,
     #[cfg(feature = "serve")]
     judging_again: crate::authorize::JudgingPool,
+    duties: crate::duty::Duties,
     #[cfg(feature = "client")]
     pool: crate::egress::Pool,
     #[cfg(feature = "federation")]
@@ -193,6 +194,16 @@ impl Guard {
     #[cfg(feature = "serve")]
     pub(crate) fn judging_again(&self) -> &crate::authorize::JudgingPool {
         &self.0.judging_again
+    }
+
+    /// What discharges what permits oblige to.
+    pub(crate) fn duties(&self) -> &crate::duty::Duties {
+        &self.0.duties
+    }
+
+    #[cfg(feature = "limit")]
+    pub(crate) fn clock(&self) -> Clock {
+        Arc::clone(&self.0.clock)
     }
 
     /// A tower layer that judges every request, for hosts with a server of their own. [`serve`](Self::serve) needs none.

@@ -31,6 +31,9 @@ impl Supplied<'_> {
             let why = "build with the feature `trust`, and say where they come from";
             return Err(BuildError::Signals(why.into()));
         }
+        if !crate::duty::kinds().contains(policy.workload_obliges(self.workload)) {
+            return Err(BuildError::Undischarged(name()));
+        }
         if reads.posture && !self.posture {
             return Err(BuildError::NoPosture(name()));
         }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ztl_authz::rego::{Artefacts, Folder, MAX_ARTEFACT_BYTES, RegoKind};
+use ztl_authz::artefacts::{Artefacts, Folder, MAX_ARTEFACT_BYTES};
+#[cfg(any(feature = "opa", feature = "rego"))]
+use ztl_authz::rego::RegoKind;
 use ztl_core::policy::{Loader, Policy};
 
 use super::error::FileError;
@@ -34,6 +36,8 @@ impl Named {
             loader.authorizer_kind("rego", Arc::new(RegoKind::interpreter(beside.clone())));
         #[cfg(feature = "opa")]
         let loader = loader.authorizer_kind("opa", Arc::new(RegoKind::wasm(beside.clone())));
+        #[cfg(feature = "schema")]
+        let loader = loader.with_schemas(Arc::new(crate::duty::Schemas::new(beside.clone())));
         let loaded = load(loader);
         let read = &mut *beside.files.lock().unwrap_or_else(PoisonError::into_inner);
         if loaded.is_ok() {

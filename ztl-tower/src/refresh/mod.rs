@@ -5,7 +5,7 @@
 //! bad the last good one stays in force and an error event says so. What sources give is kept for a grace and then withdrawn;
 //! `ztl_mtls::source` has the rules.
 
-#[cfg(any(feature = "opa", feature = "rego"))]
+#[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
 mod artefacts;
 mod error;
 mod expiry;

@@ -20,7 +20,7 @@ pub(crate) struct PolicyFile {
     document: SteadyFile,
     /// The same for each version of the document.
     given: Authorizers,
-    #[cfg(any(feature = "opa", feature = "rego"))]
+    #[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
     named: super::artefacts::Named,
 }
 
@@ -38,7 +38,7 @@ impl PolicyFile {
             Self {
                 document: SteadyFile::new(path.clone(), MAX_DOCUMENT_BYTES),
                 given,
-                #[cfg(any(feature = "opa", feature = "rego"))]
+                #[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
                 named: super::artefacts::Named::default(),
             },
             Self::load,
@@ -51,18 +51,18 @@ impl PolicyFile {
     fn load(&mut self) -> Result<Policy, BuildError> {
         let path = self.document.path().to_owned();
         let bytes = self.document.load()?;
-        #[cfg(any(feature = "opa", feature = "rego"))]
+        #[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
         return self.named.read_by(&path, loader(&self.given), |loader| {
             parse(loader, &path, bytes)
         });
-        #[cfg(not(any(feature = "opa", feature = "rego")))]
+        #[cfg(not(any(feature = "opa", feature = "rego", feature = "schema")))]
         parse(loader(&self.given), &path, bytes)
     }
 
     /// A changed document, or one that names a changed file. Taken or refused, it is not looked at again until it changes.
     fn poll(&mut self) -> Result<Option<Policy>, BuildError> {
         let changed = self.document.poll()?.is_some();
-        #[cfg(any(feature = "opa", feature = "rego"))]
+        #[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
         let changed = changed || self.named.changed()?;
         changed.then(|| self.load()).transpose()
     }

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
+use crate::duty::AnyBody;
 use crate::live::{Request, Waits};
 
 pin_project! {
@@ -16,54 +18,87 @@ pin_project! {
     /// (law 8).
     pub struct RequestBody {
         #[pin]
-        inner: Incoming,
-        request: Arc<Request>,
+        inner: Inner,
+    }
+}
+
+type BoxError = Box<dyn core::error::Error + Send + Sync>;
+
+pin_project! {
+    #[project = Projected]
+    enum Inner {
+        /// As it comes, for as long as its request is authorized.
+        Incoming { #[pin] body: Incoming, request: Arc<Request> },
+        /// One that stands in for it and holds it.
+        StandIn { #[pin] body: UnsyncBoxBody<Bytes, BoxError> },
     }
 }
 
 impl RequestBody {
-    pub(super) const fn new(inner: Incoming, request: Arc<Request>) -> Self {
-        Self { inner, request }
+    pub(super) const fn new(body: Incoming, request: Arc<Request>) -> Self {
+        Self {
+            inner: Inner::Incoming { body, request },
+        }
+    }
+}
+
+impl AnyBody for RequestBody {
+    fn from_body<B>(body: B) -> Self
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        Self {
+            inner: Inner::StandIn {
+                body: UnsyncBoxBody::from_body(body),
+            },
+        }
     }
 }
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = Box<dyn core::error::Error + Send + Sync>;
+    type Error = BoxError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let this = self.project();
+        let (body, request) = match self.project().inner.project() {
+            Projected::Incoming { body, request } => (body, request),
+            Projected::StandIn { body } => return body.poll_frame(cx),
+        };
         let cut = || {
             Poll::Ready(Some(Err(
                 "the request was cut: it is no longer authorized".into()
             )))
         };
-        if this.request.is_cut() {
+        if request.is_cut() {
             return cut();
         }
-        match this.inner.poll_frame(cx) {
+        match body.poll_frame(cx) {
             Poll::Ready(frame) => Poll::Ready(frame.map(|frame| frame.map_err(Into::into))),
-            Poll::Pending if this.request.parks(Waits::Body, cx.waker()) => cut(),
+            Poll::Pending if request.parks(Waits::Body, cx.waker()) => cut(),
             Poll::Pending => Poll::Pending,
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        match &self.inner {
+            Inner::Incoming { body, .. } => body.is_end_stream(),
+            Inner::StandIn { body } => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        match &self.inner {
+            Inner::Incoming { body, .. } => body.size_hint(),
+            Inner::StandIn { body } => body.size_hint(),
+        }
     }
 }
 
 impl core::fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("RequestBody")
-            .field("inner", &self.inner)
-            .finish_non_exhaustive()
+        f.debug_struct("RequestBody").finish_non_exhaustive()
     }
 }

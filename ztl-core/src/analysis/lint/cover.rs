@@ -113,6 +113,7 @@ pub(super) fn obliges_nothing(rule: &RuleDecl) -> bool {
         schema,
         max_body,
         log,
+        made_from: _,
     } = &rule.oblige;
     limit.is_none() && schema.is_none() && max_body.is_none() && log.is_none()
 }

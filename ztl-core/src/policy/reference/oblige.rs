@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::authorizer::Demands;
-use crate::obligation::{Limit, Obligations, Obliged};
+use crate::limit::Limit;
+use crate::obligation::{Obligations, Obliged};
 use crate::policy::document::RuleDecl;
 
 use super::Asked;

@@ -9,6 +9,7 @@ mod names;
 mod oblige;
 mod ports;
 mod rules;
+mod schemas;
 
 use std::collections::HashMap;
 
@@ -17,6 +18,7 @@ use ipnet::IpNet;
 use crate::zone::{Zone, ZoneIdx, ZoneMap};
 
 use self::names::Names;
+pub(super) use self::schemas::Schemas;
 use super::Policy;
 use super::diagnostic::Report;
 use super::document::{Document, Effect, Mode, Spanned};
@@ -34,6 +36,8 @@ pub(super) fn resolve(
 ) -> Option<Policy> {
     let authorizers = authorizers::authorizers(&document, loader, report);
     document.revision = authorizers::revision(document.revision, &authorizers);
+    let schemas = schemas::schemas(&mut document, loader, report);
+    document.revision = schemas::revision(document.revision, &schemas);
     for decl in &mut document.authorizers {
         let made = authorizers.get(&*decl.name.value);
         decl.made_from = made.and_then(|authorizer| authorizer.digest());
@@ -99,6 +103,7 @@ pub(super) fn resolve(
             list.shrink_to_fit();
         }
     }
+    names.overrides(report);
     dodged::check(&document, &workloads, &rules, report);
     let Names { by_name, by_id, .. } = names;
     Some(Policy {
@@ -111,6 +116,7 @@ pub(super) fn resolve(
             .map(|(id, index)| (id.shared_text(), index))
             .collect(),
         rules,
+        schemas,
         document,
     })
 }

@@ -9,6 +9,17 @@ use crate::policy::document::Oblige;
 use super::names::{Names, unknown};
 
 impl Names<'_> {
+    /// Every override of a limit is one of a workload that the document declares (rule 11).
+    pub(super) fn overrides(&self, report: &mut Report) {
+        let limits = self.document.limits.iter();
+        for name in limits.flat_map(|limit| &limit.overrides) {
+            if !self.by_name.contains_key(&name.value) {
+                let known = self.by_name.keys().map(|name| &**name);
+                unknown(report, name.span, "workload", &name.value, known, "workloads");
+            }
+        }
+    }
+
     /// What a permit obliges to.
     pub(super) fn obligations(&self, oblige: &Oblige, report: &mut Report) -> Obligations {
         let declared = &self.document.limits;

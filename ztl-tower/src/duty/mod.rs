@@ -1,0 +1,242 @@
+//! What a permit obliges to, discharged before the service is called: `limit`, `max_body`, `schema`, `log`.
+//!
+//! 1. A permit that obliges to nothing costs one look.
+//! 2. In this order, each at the price of the one before: the action counts against its limit; a body that says that it is too
+//!    large is refused; one that has to fit a schema is read and looked at; what is let through is written to the access log.
+//! 3. What cannot be discharged is refused and recorded as a denial by the rule that had permitted: `limit_exceeded` (429),
+//!    `body_too_large` (413), `body_unfit` (400, 415 or 422), `audit_unavailable` where the access log takes no line,
+//!    `obligation_unknown` where there is no such schema.
+//! 4. A body that grows past its bound while the service reads it fails there; where the service has not answered yet, 413 is
+//!    the answer.
+//! 5. A permit is discharged once, however many layers ask for it.
+
+mod body;
+mod log;
+mod settings;
+
+#[cfg(feature = "limit")]
+mod limit;
+#[cfg(feature = "schema")]
+mod schema;
+
+use core::future::Future;
+use core::pin::Pin;
+use std::sync::{Arc, OnceLock};
+
+use http::header::CONTENT_LENGTH;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use ztl_core::{ActionPermit, DecisionId, Denial, FlowPermit, Reason, Timestamp};
+
+pub use body::AnyBody;
+#[cfg(feature = "redis")]
+pub use limit::{Away, RedisLimits};
+#[cfg(feature = "schema")]
+pub use schema::Schemas;
+pub(crate) use settings::{Duties, kinds};
+
+use crate::authorize::{Answer, Credential, Dress, Refused, ResponseBody, dress, refusal};
+use crate::guard::Guard;
+use crate::name::{self, WireTarget};
+
+/// How a permitted request goes on.
+pub(crate) enum Begun<B> {
+    /// To the service, at once.
+    Go(Request<B>),
+    /// To the service or to an answer, when this is through.
+    Waits(Pin<Box<dyn Future<Output = Discharged<B>> + Send>>),
+}
+
+/// A request to go on with, and what its answer needs; or why not.
+pub(crate) type Discharged<B> = Result<(Request<B>, After), (Box<Refused>, Dress)>;
+
+/// Begins to discharge what the permit of a request obliges to.
+pub(crate) fn begin<B: AnyBody>(guard: &Guard, parts: Parts, body: B) -> Begun<B> {
+    let permit = parts.extensions.get::<ActionPermit>();
+    let permit = permit.filter(|permit| !permit.obligations().is_empty());
+    let done = parts.extensions.get::<Done>().map(|Done(id)| *id);
+    let Some(permit) = permit.filter(|permit| done != Some(permit.id())).cloned() else {
+        return Begun::Go(Request::from_parts(parts, body));
+    };
+    let guard = guard.clone();
+    Begun::Waits(Box::pin(discharge(guard, permit, parts, body)))
+}
+
+/// Which permit was discharged for this request.
+#[derive(Clone, Copy)]
+struct Done(DecisionId);
+
+async fn discharge<B: AnyBody>(
+    guard: Guard,
+    permit: ActionPermit,
+    mut parts: Parts,
+    body: B,
+) -> Discharged<B> {
+    let Some(flow) = parts.extensions.get::<FlowPermit>().cloned() else {
+        // No permit is there without its flow's.
+        let denial = guard.engine().refuse(
+            &ztl_core::Flow::ingress(guard.name(), 0, ztl_core::Arrival::unknown(), None),
+            None,
+            ztl_core::Stage::Action,
+            Reason::NotJudged,
+            guard.now(),
+        );
+        return Err((Box::new(Refused::new(denial, None)), dress(&parts)));
+    };
+    let dress = dress(&parts);
+    let asked = Arc::new(Asked {
+        guard,
+        flow,
+        permit,
+        wire: WireTarget::of(&parts),
+        passed: OnceLock::new(),
+    });
+    let mut after = After {
+        asked: Arc::clone(&asked),
+        dress,
+        fields: Vec::new(),
+    };
+    let refused = |unmet: Unmet| (Box::new(asked.refused(unmet)), dress);
+    let obligations = asked.permit.obligations();
+    if obligations.limit().is_some() {
+        after.fields = limited(&asked, &parts).await.map_err(refused)?;
+    }
+    let mut body = body;
+    if let Some(most) = obligations.max_body() {
+        if says_more_than(most, &parts, &body) {
+            return Err(refused(Unmet::too_large()));
+        }
+        if !body.is_end_stream() {
+            body = B::from_body(body::Bounded::new(body, most, Arc::clone(&asked)));
+        }
+    }
+    if let Some(schema) = obligations.schema() {
+        body = fitting(&asked, schema, &parts, body).await.map_err(refused)?;
+    }
+    if let Some(fields) = obligations.log() {
+        log::write(&asked, fields, &parts).map_err(refused)?;
+    }
+    parts.extensions.insert(Done(asked.permit.id()));
+    Ok((Request::from_parts(parts, body), after))
+}
+
+/// RFC 9110 §8.6: who says that it sends too much is believed.
+fn says_more_than<B: AnyBody>(most: u64, parts: &Parts, body: &B) -> bool {
+    let said = parts.headers.get(CONTENT_LENGTH);
+    let said = said.and_then(|said| said.to_str().ok()?.trim().parse::<u64>().ok());
+    said.is_some_and(|said| said > most) || body.size_hint().lower() > most
+}
+
+#[cfg(feature = "limit")]
+async fn limited(asked: &Asked, parts: &Parts) -> Result<Vec<Field>, Unmet> {
+    limit::spend(asked, parts).await
+}
+
+#[cfg(not(feature = "limit"))]
+async fn limited(_: &Asked, _: &Parts) -> Result<Vec<Field>, Unmet> {
+    Err(Unmet::new(Reason::ObligationUnknown, "the guard counts nothing"))
+}
+
+#[cfg(feature = "schema")]
+async fn fitting<B: AnyBody>(
+    asked: &Asked,
+    name: &str,
+    parts: &Parts,
+    body: B,
+) -> Result<B, Unmet> {
+    schema::check(asked, name, parts, body).await
+}
+
+#[cfg(not(feature = "schema"))]
+async fn fitting<B: AnyBody>(_: &Asked, _: &str, _: &Parts, _: B) -> Result<B, Unmet> {
+    Err(Unmet::new(Reason::ObligationUnknown, "the guard reads no schemas"))
+}
+
+/// A header field of an answer.
+type Field = (HeaderName, HeaderValue);
+
+/// Why an obligation does not come about.
+pub(crate) struct Unmet {
+    reason: Reason,
+    /// For the response's extensions, never on the wire.
+    detail: String,
+    answer: Option<Box<Answer>>,
+}
+
+impl Unmet {
+    fn new(reason: Reason, detail: &str) -> Self {
+        Self {
+            reason,
+            detail: detail.to_owned(),
+            answer: None,
+        }
+    }
+
+    /// RFC 9110 §15.5.14; `RESOURCE_EXHAUSTED` as gRPC has it for messages.
+    fn too_large() -> Self {
+        Self {
+            answer: Some(Box::new(Answer::new(StatusCode::PAYLOAD_TOO_LARGE, "8"))),
+            ..Self::new(Reason::BodyTooLarge, "the body is larger than `max_body`")
+        }
+    }
+}
+
+/// A permitted request, as far as its obligations need it.
+pub(crate) struct Asked {
+    guard: Guard,
+    flow: FlowPermit,
+    permit: ActionPermit,
+    wire: WireTarget,
+    /// Its body grew past its bound.
+    passed: OnceLock<Denial>,
+}
+
+impl Asked {
+    fn now(&self) -> Timestamp {
+        self.guard.now()
+    }
+
+    fn denial(&self, reason: Reason) -> Denial {
+        let action = self.wire.action().ok();
+        let engine = self.guard.engine();
+        engine.refuse_permitted(&self.flow, &self.permit, action.as_ref(), reason, self.now())
+    }
+
+    fn refused(&self, unmet: Unmet) -> Refused {
+        let denial = self.denial(unmet.reason);
+        Refused::new(denial, Some(unmet.detail)).answered(unmet.answer)
+    }
+
+    /// Its body grew past its bound: recorded once.
+    fn passes(&self) {
+        self.passed.get_or_init(|| self.denial(Reason::BodyTooLarge));
+    }
+}
+
+/// What the answer to a request needs whose permit was discharged.
+pub(crate) struct After {
+    asked: Arc<Asked>,
+    dress: Dress,
+    fields: Vec<Field>,
+}
+
+impl After {
+    /// The service's answer as it goes out.
+    pub(crate) fn finish<B>(
+        self,
+        mut response: Response<ResponseBody<B>>,
+    ) -> Response<ResponseBody<B>> {
+        if let Some(denial) = self.asked.passed.get() {
+            let unmet = Unmet::too_large();
+            let refused = Refused::new(denial.clone(), Some(unmet.detail)).answered(unmet.answer);
+            response = refusal(refused, Credential::Absent, self.dress);
+        }
+        response.headers_mut().extend(self.fields);
+        response
+    }
+}
+
+/// The request as `name` reads it, for the log.
+fn action_text(parts: &Parts) -> String {
+    name::action(parts).map_or_else(|_| String::new(), |action| action.to_string())
+}

@@ -1,0 +1,165 @@
+//! `schema`.
+
+use std::path::PathBuf;
+
+use super::*;
+
+const SCHEMA: &str = r#"{
+    "type": "object",
+    "required": ["model"],
+    "additionalProperties": false,
+    "properties": {
+        "model": { "type": "string", "pattern": "^[a-z]+$" },
+        "steps": { "type": "array", "items": { "type": "integer", "maximum": 9 } }
+    }
+}"#;
+
+/// A policy file with a schema beside it, in a folder that goes with it.
+struct Files(PathBuf);
+
+impl Files {
+    fn new(name: &str, schema: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("ztl-duty-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("folder");
+        let files = Self(folder);
+        files.write("tune.json", schema);
+        files.write("policy.toml", &policy("schema = \"tune.json\"", ""));
+        files
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.0.join(name);
+        std::fs::write(&path, text).expect("written");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("mode");
+    }
+
+    async fn run(&self, change: impl FnOnce(GuardBuilder) -> GuardBuilder) -> Running {
+        let mesh = Mesh::new(&policy("max_body = 1", ""));
+        let path = self.0.join("policy.toml");
+        Running::of(&mesh, |mesh, audit| {
+            let builder = mesh.builder("gateway", "/gateway", audit);
+            let every = std::time::Duration::from_millis(10);
+            change(builder.policy_file(path).reload_every(every))
+        })
+        .await
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+async fn post(run: &Running, body: impl Into<Body>) -> Response<Bytes> {
+    run.ask(CALLER, request("POST", &[JSON], body)).await
+}
+
+#[tokio::test]
+async fn a_body_fits_its_schema_or_the_caller_learns_where_it_does_not() {
+    let run = Files::new("fits", SCHEMA).run(|it| it.max_schema_body(4096)).await;
+    let fits = r#"{ "model": "tiny", "steps": [1, 2] }"#;
+    let answered = post(&run, fits).await;
+    assert_eq!(answered.status(), StatusCode::OK);
+    assert_eq!(answered.body(), &fits.len().to_string(), "byte for byte");
+    let refused = post(&run, r#"{ "model": "tiny", "steps": [1, 4711] }"#).await;
+    assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let said = problem(&refused);
+    assert_eq!(said["errors"][0]["pointer"], "/steps/1");
+    assert!(!said.to_string().contains("4711"), "law 7: {said}");
+    assert_eq!((&record(&run)["reason"], &said["decision"]), (&"body_unfit".into(), &record(&run)["id"]));
+    let deep = format!("{}{}", "[".repeat(65), "]".repeat(65));
+    for (body, status) in [
+        (r#"{"model":"a","model":"b"}"#.to_owned(), 400),
+        (deep, 400),
+        (r#"{"model":"a"} {}"#.to_owned(), 400),
+        (String::new(), 400),
+        (r#"{"model":"A"}"#.to_owned(), 422),
+        (format!("{{\"model\":\"{}\"}}", "a".repeat(5000)), 413),
+    ] {
+        assert_eq!(post(&run, body.clone()).await.status(), status, "{body}");
+    }
+    for fields in [
+        &[][..],
+        &[("content-type", "text/plain")],
+        &[JSON, JSON],
+        &[JSON, ("content-encoding", "gzip")],
+    ] {
+        let refused = run.ask(CALLER, request("POST", fields, fits)).await;
+        assert_eq!(refused.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{fields:?}");
+    }
+    assert_eq!(run.calls(), 1);
+}
+
+#[tokio::test]
+async fn log_only_lets_through_what_it_would_refuse_whole() {
+    let run = Files::new("log-only", SCHEMA)
+        .run(|it| it.max_schema_body(8).allow_unfit_bodies())
+        .await;
+    for body in ["7", "no JSON", "{\"model\":\"longer than eight bytes\"}"] {
+        let answered = post(&run, body).await;
+        assert_eq!(answered.status(), StatusCode::OK, "{body}");
+        assert_eq!(answered.body(), &body.len().to_string());
+    }
+    let answered = post(&run, chunks(&["{\"a\":", "1234567", "890}"])).await;
+    assert_eq!(answered.body(), "16");
+    let answered = run.ask(CALLER, request("POST", &[], "plain")).await;
+    assert_eq!(answered.body(), "5");
+}
+
+#[tokio::test]
+async fn t24_the_revision_covers_the_schema_and_a_changed_one_is_taken() {
+    let files = Files::new("reload", SCHEMA);
+    let run = files.run(|it| it).await;
+    let before = run.guard.engine().policy().revision();
+    assert_eq!(post(&run, r#"{"model":"a"}"#).await.status(), StatusCode::OK);
+    files.write("tune.json", r#"{ "type": "array" }"#);
+    let policy = || run.guard.engine().policy().revision();
+    support::until("the schema is taken", || policy() != before).await;
+    assert_eq!(post(&run, r#"{"model":"a"}"#).await.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    // A broken one leaves the last good one in force.
+    let good = policy();
+    files.write("tune.json", "{");
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    assert_eq!(policy(), good);
+}
+
+#[tokio::test]
+async fn what_is_no_schema_of_one_file_refuses_the_policy() {
+    for (schema, says) in [
+        (r#"{"$ref": "https://schemas.example/x.json"}"#, "schema"),
+        (r#"{"$ref": "other.json"}"#, "schema"),
+        (r#"{"pattern": "(?=a)b"}"#, "schema"),
+        (r#"{"pattern": "(a)\\1"}"#, "schema"),
+        (r#"{"format": "unheard-of"}"#, "format"),
+        (r#"{"type": "objekt"}"#, "objekt"),
+        (r#"{"type": "object", "type": "array"}"#, "twice"),
+        ("", "JSON"),
+    ] {
+        let files = Files::new("refused", schema);
+        let mesh = Mesh::new(&policy("max_body = 1", ""));
+        let builder = mesh.builder("gateway", "/gateway", &Arc::new(MemorySink::new(1)));
+        let built = builder.policy_file(files.0.join("policy.toml")).build().await;
+        let error = built.expect_err(schema).to_string();
+        assert!(error.contains("tune.json") && error.contains(says), "{schema}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_schema_that_nobody_has_read_fits_nothing() {
+    let run = Running::new("schema = \"tune.json\"", "").await;
+    assert_eq!(post(&run, "{}").await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(run.last_reason(), "obligation_unknown");
+}
+
+#[tokio::test]
+async fn t36_a_pattern_that_backtracks_elsewhere_takes_linear_time() {
+    let run = Files::new("linear", r#"{"type": "string", "pattern": "^(a+)+$"}"#).run(|it| it).await;
+    let body = format!("\"{}b\"", "a".repeat(100_000));
+    let began = std::time::Instant::now();
+    assert_eq!(post(&run, body).await.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(began.elapsed() < support::PATIENCE);
+}
