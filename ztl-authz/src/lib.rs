@@ -20,5 +20,7 @@ pub mod opa;
 pub mod rego;
 #[cfg(any(feature = "bundle", feature = "oidc", feature = "trust"))]
 mod schedule;
+#[cfg(feature = "schema")]
+pub mod schema;
 #[cfg(feature = "trust")]
 pub mod trust;

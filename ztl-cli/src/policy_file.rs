@@ -62,24 +62,30 @@ impl PolicyFile {
 
 /// Loads with all that a service could have registered for what a policy may ask. Files that the document names lie beside it.
 #[cfg_attr(
-    not(any(feature = "opa", feature = "rego")),
+    not(any(feature = "opa", feature = "rego", feature = "schema")),
     expect(
         unused_variables,
-        reason = "only a policy in Rego is a file of its own"
+        reason = "only policies in Rego and schemas are files of their own"
     )
 )]
 fn loader(path: &Path) -> Loader {
     let loader = Loader::new();
-    #[cfg(any(feature = "opa", feature = "rego"))]
+    #[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
     let loader = {
         use std::sync::Arc;
-        use ztl_authz::rego::{Folder, RegoKind};
+        use ztl_authz::artefacts::Folder;
+        #[cfg(any(feature = "opa", feature = "rego"))]
+        use ztl_authz::rego::RegoKind;
+        #[cfg(feature = "schema")]
+        use ztl_authz::schema::Schemas;
         let folder = Arc::new(Folder::new(path.parent().unwrap_or(Path::new(""))));
         #[cfg(feature = "rego")]
         let loader =
             loader.authorizer_kind("rego", Arc::new(RegoKind::interpreter(folder.clone())));
         #[cfg(feature = "opa")]
-        let loader = loader.authorizer_kind("opa", Arc::new(RegoKind::wasm(folder)));
+        let loader = loader.authorizer_kind("opa", Arc::new(RegoKind::wasm(folder.clone())));
+        #[cfg(feature = "schema")]
+        let loader = loader.with_schemas(Arc::new(Schemas::new(folder)));
         loader
     };
     #[cfg(feature = "cel")]

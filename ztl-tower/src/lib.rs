@@ -4,6 +4,8 @@ mod audit;
 mod authorize;
 #[cfg(feature = "axum")]
 pub mod axum;
+#[cfg(feature = "browser")]
+pub mod browser;
 mod duty;
 #[cfg(feature = "client")]
 mod egress;
@@ -48,8 +50,6 @@ mod token;
 pub use audit::TracingSink;
 pub use authorize::{Authorize, AuthorizeLayer, Refused, ResponseBody, ResponseFuture};
 pub use duty::AnyBody;
-#[cfg(feature = "schema")]
-pub use duty::Schemas;
 #[cfg(feature = "redis")]
 pub use duty::{Away, RedisLimits};
 #[cfg(feature = "client")]

@@ -27,6 +27,7 @@ mod interpreter;
 mod kind;
 mod settings;
 
+pub use crate::artefacts::{Artefacts, Folder, MAX_ARTEFACT_BYTES};
 pub use authorizer::RegoAuthorizer;
 #[cfg(feature = "bundle")]
 pub use bundled::RegoBundle;
@@ -35,5 +36,4 @@ pub use error::RegoError;
 #[cfg(feature = "rego")]
 pub use interpreter::{Interpreter, InterpreterError, MAX_CHAIN, MAX_RANGE, Refused};
 pub use kind::{EngineBuilder, Material, RegoKind};
-pub use crate::artefacts::{Artefacts, Folder, MAX_ARTEFACT_BYTES};
 pub use settings::{DEFAULT_TIMEOUT, MAX_TIMEOUT, Settings};

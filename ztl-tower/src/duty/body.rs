@@ -86,7 +86,10 @@ where
             None => return Poll::Ready(None),
         };
         let bytes = frame.data_ref().map_or(0, |data| data.remaining());
-        match this.left.checked_sub(u64::try_from(bytes).unwrap_or(u64::MAX)) {
+        match this
+            .left
+            .checked_sub(u64::try_from(bytes).unwrap_or(u64::MAX))
+        {
             Some(left) => *this.left = left,
             None => {
                 this.asked.passes();
@@ -104,7 +107,11 @@ where
         let inner = self.inner.size_hint();
         let mut hint = SizeHint::new();
         hint.set_lower(inner.lower().min(self.left));
-        hint.set_upper(inner.upper().map_or(self.left, |upper| upper.min(self.left)));
+        hint.set_upper(
+            inner
+                .upper()
+                .map_or(self.left, |upper| upper.min(self.left)),
+        );
         hint
     }
 }

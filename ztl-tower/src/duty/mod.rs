@@ -31,8 +31,6 @@ use ztl_core::{ActionPermit, DecisionId, Denial, FlowPermit, Reason, Timestamp};
 pub use body::AnyBody;
 #[cfg(feature = "redis")]
 pub use limit::{Away, RedisLimits};
-#[cfg(feature = "schema")]
-pub use schema::Schemas;
 pub(crate) use settings::{Duties, kinds};
 
 use crate::authorize::{Answer, Credential, Dress, Refused, ResponseBody, dress, refusal};
@@ -111,7 +109,9 @@ async fn discharge<B: AnyBody>(
         }
     }
     if let Some(schema) = obligations.schema() {
-        body = fitting(&asked, schema, &parts, body).await.map_err(refused)?;
+        body = fitting(&asked, schema, &parts, body)
+            .await
+            .map_err(refused)?;
     }
     if let Some(fields) = obligations.log() {
         log::write(&asked, fields, &parts).map_err(refused)?;
@@ -134,7 +134,10 @@ async fn limited(asked: &Asked, parts: &Parts) -> Result<Vec<Field>, Unmet> {
 
 #[cfg(not(feature = "limit"))]
 async fn limited(_: &Asked, _: &Parts) -> Result<Vec<Field>, Unmet> {
-    Err(Unmet::new(Reason::ObligationUnknown, "the guard counts nothing"))
+    Err(Unmet::new(
+        Reason::ObligationUnknown,
+        "the guard counts nothing",
+    ))
 }
 
 #[cfg(feature = "schema")]
@@ -149,7 +152,10 @@ async fn fitting<B: AnyBody>(
 
 #[cfg(not(feature = "schema"))]
 async fn fitting<B: AnyBody>(_: &Asked, _: &str, _: &Parts, _: B) -> Result<B, Unmet> {
-    Err(Unmet::new(Reason::ObligationUnknown, "the guard reads no schemas"))
+    Err(Unmet::new(
+        Reason::ObligationUnknown,
+        "the guard reads no schemas",
+    ))
 }
 
 /// A header field of an answer.
@@ -199,7 +205,13 @@ impl Asked {
     fn denial(&self, reason: Reason) -> Denial {
         let action = self.wire.action().ok();
         let engine = self.guard.engine();
-        engine.refuse_permitted(&self.flow, &self.permit, action.as_ref(), reason, self.now())
+        engine.refuse_permitted(
+            &self.flow,
+            &self.permit,
+            action.as_ref(),
+            reason,
+            self.now(),
+        )
     }
 
     fn refused(&self, unmet: Unmet) -> Refused {
@@ -209,7 +221,8 @@ impl Asked {
 
     /// Its body grew past its bound: recorded once.
     fn passes(&self) {
-        self.passed.get_or_init(|| self.denial(Reason::BodyTooLarge));
+        self.passed
+            .get_or_init(|| self.denial(Reason::BodyTooLarge));
     }
 }
 

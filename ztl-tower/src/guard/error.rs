@@ -114,7 +114,9 @@ pub enum BuildError {
     Undischarged(String),
     /// Limits are to be counted in a Redis whose URL cannot be read.
     #[cfg(feature = "redis")]
-    #[error("the URL of the Redis that counts limits cannot be read; write `redis://host:port` or `redis+unix:///path`")]
+    #[error(
+        "the URL of the Redis that counts limits cannot be read; write `redis://host:port` or `redis+unix:///path`"
+    )]
     RedisUrl,
     /// The issuers of tokens do not fit together.
     #[error("the issuers of tokens cannot be used: {0}")]

@@ -37,7 +37,7 @@ impl Named {
         #[cfg(feature = "opa")]
         let loader = loader.authorizer_kind("opa", Arc::new(RegoKind::wasm(beside.clone())));
         #[cfg(feature = "schema")]
-        let loader = loader.with_schemas(Arc::new(crate::duty::Schemas::new(beside.clone())));
+        let loader = loader.with_schemas(Arc::new(ztl_authz::schema::Schemas::new(beside.clone())));
         let loaded = load(loader);
         let read = &mut *beside.files.lock().unwrap_or_else(PoisonError::into_inner);
         if loaded.is_ok() {

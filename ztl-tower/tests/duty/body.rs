@@ -6,7 +6,9 @@ use super::*;
 async fn a_body_that_says_it_is_too_large_is_refused_at_once() {
     let run = Running::new("max_body = 10", "").await;
     let fields = [("content-length", "11")];
-    let refused = run.ask(CALLER, request("POST", &fields, "x".repeat(11))).await;
+    let refused = run
+        .ask(CALLER, request("POST", &fields, "x".repeat(11)))
+        .await;
     assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(run.calls(), 0);
     // Law 6: its own record, that of a denial by the rule that had permitted.
@@ -18,7 +20,10 @@ async fn a_body_that_says_it_is_too_large_is_refused_at_once() {
     // Law 7: the caller learns the status and the id.
     assert_eq!(problem.as_object().expect("object").len(), 4);
     let fits = run.ask(CALLER, request("POST", &[], "x".repeat(10))).await;
-    assert_eq!((fits.status(), &fits.body()[..]), (StatusCode::OK, &b"10"[..]));
+    assert_eq!(
+        (fits.status(), &fits.body()[..]),
+        (StatusCode::OK, &b"10"[..])
+    );
 }
 
 #[tokio::test]
@@ -26,13 +31,26 @@ async fn a_stream_is_cut_when_it_passes_its_bound() {
     let run = Running::new("max_body = 10", "").await;
     let body = chunks(&["12345", "67890"]);
     let fits = run.ask(CALLER, request("POST", &[], body)).await;
-    assert_eq!((fits.status(), &fits.body()[..]), (StatusCode::OK, &b"10"[..]));
+    assert_eq!(
+        (fits.status(), &fits.body()[..]),
+        (StatusCode::OK, &b"10"[..])
+    );
     let body = chunks(&["12345", "67890", "1", "never read"]);
     let cut = run.ask(CALLER, request("POST", &[], body)).await;
-    assert_eq!(cut.status(), StatusCode::PAYLOAD_TOO_LARGE, "whatever the service answers");
+    assert_eq!(
+        cut.status(),
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "whatever the service answers"
+    );
     assert_eq!((run.calls(), run.failed.load(Ordering::SeqCst)), (2, 1));
     assert_eq!(problem(&cut)["decision"], record(&run)["id"]);
-    assert_eq!(reasons(&run.audit).iter().filter(|it| *it == "body_too_large").count(), 1);
+    assert_eq!(
+        reasons(&run.audit)
+            .iter()
+            .filter(|it| *it == "body_too_large")
+            .count(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -51,12 +69,20 @@ async fn a_chunked_upload_over_a_real_connection_is_cut() {
     let (listener, address) = listener().await;
     let port = address.port().to_string();
     let mesh = Mesh::new(&policy("max_body = 10", "").replace("8443", &port));
-    let run = Running::of(&mesh, |mesh, audit| mesh.builder("gateway", "/gateway", audit)).await;
+    let run = Running::of(&mesh, |mesh, audit| {
+        mesh.builder("gateway", "/gateway", audit)
+    })
+    .await;
     serve(&run.guard, listener, run.app());
     for alpn in [&b"http/1.1"[..], b"h2"] {
-        for (sent, status) in [(chunks(&["12345", "67890"]), 200), (chunks(&["12345678", "9012"]), 413)] {
+        for (sent, status) in [
+            (chunks(&["12345", "67890"]), 200),
+            (chunks(&["12345678", "9012"]), 413),
+        ] {
             let svid = mesh.svid("/caller");
-            let stream = raw_connect(address, None, Some(&svid), alpn).await.expect("connection");
+            let stream = raw_connect(address, None, Some(&svid), alpn)
+                .await
+                .expect("connection");
             let mut request = request("POST", &[], sent);
             if alpn == b"h2" {
                 request.headers_mut().remove("host");

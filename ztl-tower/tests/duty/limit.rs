@@ -22,9 +22,15 @@ async fn rule_64_past_the_limit_is_429_with_what_a_client_needs_and_a_record() {
     assert_eq!(field(&refused, "retry-after"), "5");
     assert_eq!(field(&refused, "ratelimit"), "\"caller\";r=0;t=5");
     assert_eq!(field(&refused, "ratelimit-policy"), "\"caller\";q=2;w=10");
-    assert!(!format!("{refused:?}").contains("slow"), "law 7: no name of the policy");
+    assert!(
+        !format!("{refused:?}").contains("slow"),
+        "law 7: no name of the policy"
+    );
     let record = record(&run);
-    assert_eq!((&record["reason"], &record["rule"]), (&"limit_exceeded".into(), &"everybody-posts".into()));
+    assert_eq!(
+        (&record["reason"], &record["rule"]),
+        (&"limit_exceeded".into(), &"everybody-posts".into())
+    );
     assert_eq!(problem(&refused)["decision"], record["id"]);
     assert_eq!(run.calls(), 2);
     // The guard's clock, and no other.
@@ -41,9 +47,19 @@ async fn rule_64_each_principal_has_its_own_and_nobody_s_is_shared() {
     let more = format!("{SLOW}[limits.slow.overrides.batch]\nrequests = 3\nper = 10\n");
     let run = Running::new("limit = \"slow\"", &more).await;
     let batch = Who::Peer("spiffe://prod.example/batch");
-    assert_eq!([status(&run, CALLER).await, status(&run, CALLER).await, status(&run, CALLER).await], [200, 200, 429]);
+    assert_eq!(
+        [
+            status(&run, CALLER).await,
+            status(&run, CALLER).await,
+            status(&run, CALLER).await
+        ],
+        [200, 200, 429]
+    );
     // T13: another name of the same workload.
-    assert_eq!(status(&run, Who::Peer("spiffe://old.example/caller")).await, 429);
+    assert_eq!(
+        status(&run, Who::Peer("spiffe://old.example/caller")).await,
+        429
+    );
     for expected in [200, 200, 200, 429] {
         assert_eq!(status(&run, batch).await, expected);
     }
@@ -72,7 +88,10 @@ async fn a_request_is_counted_once_however_many_layers_ask() {
     let peer = vouched("spiffe://prod.example/caller");
     let flow = Flow::ingress("gateway", 8443, Arrival::unknown(), Some(&peer));
     let permit = run.guard.engine().permit_flow(&flow, now()).expect("flow");
-    let twice = run.guard.authorize().layer(run.guard.authorize().layer(run.app()));
+    let twice = run
+        .guard
+        .authorize()
+        .layer(run.guard.authorize().layer(run.app()));
     for expected in [200, 200, 429] {
         let mut request = request("GET", &[], Body::empty());
         request.extensions_mut().insert(permit.clone());
@@ -87,16 +106,29 @@ async fn t36_a_shadow_rule_spends_nothing() {
     let shadow = "[[permit]]\nmode = \"shadow\"\nfrom = \"any\"\nto = \"gateway\"\nports = 8443\nactions = \"any\"\noblige = { limit = \"slow\" }\n[[permit]]\nname = \"everybody-posts\"";
     let text = text.replacen("[[permit]]\nname = \"everybody-posts\"", shadow, 1);
     let run = Running::with(&text, |builder| builder).await;
-    assert_eq!([status(&run, CALLER).await, status(&run, CALLER).await, status(&run, CALLER).await], [200, 200, 429]);
+    assert_eq!(
+        [
+            status(&run, CALLER).await,
+            status(&run, CALLER).await,
+            status(&run, CALLER).await
+        ],
+        [200, 200, 429]
+    );
 }
 
 #[tokio::test]
 async fn a_reload_gives_nobody_a_new_count_of_the_same_limit() {
     let run = Running::new("limit = \"slow\"", SLOW).await;
-    assert_eq!([status(&run, CALLER).await, status(&run, CALLER).await], [200, 200]);
+    assert_eq!(
+        [status(&run, CALLER).await, status(&run, CALLER).await],
+        [200, 200]
+    );
     let swap = |more: &str| {
-        let policy = ztl_core::policy::Policy::from_toml(&policy("limit = \"slow\"\nmax_body = 9", more));
-        run.guard.swap_policy(policy.expect("policy")).expect("swapped");
+        let policy =
+            ztl_core::policy::Policy::from_toml(&policy("limit = \"slow\"\nmax_body = 9", more));
+        run.guard
+            .swap_policy(policy.expect("policy"))
+            .expect("swapped");
     };
     swap(SLOW);
     assert_eq!(status(&run, CALLER).await, 429);

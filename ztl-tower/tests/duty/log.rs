@@ -22,12 +22,20 @@ async fn what_is_let_through_is_in_the_access_log_before_the_service_sees_it() {
         ("x-tenant", "c"),
         ("authorization", "Bearer secret"),
     ];
-    assert_eq!(run.ask(CALLER, request("POST", &fields, "x")).await.status(), StatusCode::OK);
+    assert_eq!(
+        run.ask(CALLER, request("POST", &fields, "x"))
+            .await
+            .status(),
+        StatusCode::OK
+    );
     let lines = lines.lock().expect("lock");
     let [line] = &lines[..] else {
         panic!("{lines:?}");
     };
-    assert!(!line.contains("secret") && !line.contains('\u{202e}'), "{line}");
+    assert!(
+        !line.contains("secret") && !line.contains('\u{202e}'),
+        "{line}"
+    );
     let line: Value = serde_json::from_str(line).expect("json");
     assert_eq!(line["decision"], record(&run)["id"]);
     assert_eq!(line["rule"], "everybody-posts");
@@ -44,5 +52,8 @@ async fn a_line_that_is_not_taken_is_a_denial() {
     })
     .await;
     assert_eq!(run.get().await.status(), StatusCode::FORBIDDEN);
-    assert_eq!((run.calls(), run.last_reason().as_str()), (0, "audit_unavailable"));
+    assert_eq!(
+        (run.calls(), run.last_reason().as_str()),
+        (0, "audit_unavailable")
+    );
 }

@@ -172,7 +172,9 @@ fn vouched(id: &str) -> Peer {
 fn request(method: &str, fields: &[(&str, &str)], body: impl Into<Body>) -> Request<Body> {
     let builder = Request::builder().method(method).uri("/v1/x");
     let builder = builder.header("host", "a");
-    let builder = fields.iter().fold(builder, |it, (name, value)| it.header(*name, *value));
+    let builder = fields
+        .iter()
+        .fold(builder, |it, (name, value)| it.header(*name, *value));
     builder.body(body.into()).expect("request")
 }
 

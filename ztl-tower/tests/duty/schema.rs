@@ -60,7 +60,9 @@ async fn post(run: &Running, body: impl Into<Body>) -> Response<Bytes> {
 
 #[tokio::test]
 async fn a_body_fits_its_schema_or_the_caller_learns_where_it_does_not() {
-    let run = Files::new("fits", SCHEMA).run(|it| it.max_schema_body(4096)).await;
+    let run = Files::new("fits", SCHEMA)
+        .run(|it| it.max_schema_body(4096))
+        .await;
     let fits = r#"{ "model": "tiny", "steps": [1, 2] }"#;
     let answered = post(&run, fits).await;
     assert_eq!(answered.status(), StatusCode::OK);
@@ -70,7 +72,10 @@ async fn a_body_fits_its_schema_or_the_caller_learns_where_it_does_not() {
     let said = problem(&refused);
     assert_eq!(said["errors"][0]["pointer"], "/steps/1");
     assert!(!said.to_string().contains("4711"), "law 7: {said}");
-    assert_eq!((&record(&run)["reason"], &said["decision"]), (&"body_unfit".into(), &record(&run)["id"]));
+    assert_eq!(
+        (&record(&run)["reason"], &said["decision"]),
+        (&"body_unfit".into(), &record(&run)["id"])
+    );
     let deep = format!("{}{}", "[".repeat(65), "]".repeat(65));
     for (body, status) in [
         (r#"{"model":"a","model":"b"}"#.to_owned(), 400),
@@ -89,7 +94,11 @@ async fn a_body_fits_its_schema_or_the_caller_learns_where_it_does_not() {
         &[JSON, ("content-encoding", "gzip")],
     ] {
         let refused = run.ask(CALLER, request("POST", fields, fits)).await;
-        assert_eq!(refused.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{fields:?}");
+        assert_eq!(
+            refused.status(),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "{fields:?}"
+        );
     }
     assert_eq!(run.calls(), 1);
 }
@@ -115,11 +124,17 @@ async fn t24_the_revision_covers_the_schema_and_a_changed_one_is_taken() {
     let files = Files::new("reload", SCHEMA);
     let run = files.run(|it| it).await;
     let before = run.guard.engine().policy().revision();
-    assert_eq!(post(&run, r#"{"model":"a"}"#).await.status(), StatusCode::OK);
+    assert_eq!(
+        post(&run, r#"{"model":"a"}"#).await.status(),
+        StatusCode::OK
+    );
     files.write("tune.json", r#"{ "type": "array" }"#);
     let policy = || run.guard.engine().policy().revision();
     support::until("the schema is taken", || policy() != before).await;
-    assert_eq!(post(&run, r#"{"model":"a"}"#).await.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        post(&run, r#"{"model":"a"}"#).await.status(),
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
     // A broken one leaves the last good one in force.
     let good = policy();
     files.write("tune.json", "{");
@@ -142,9 +157,15 @@ async fn what_is_no_schema_of_one_file_refuses_the_policy() {
         let files = Files::new("refused", schema);
         let mesh = Mesh::new(&policy("max_body = 1", ""));
         let builder = mesh.builder("gateway", "/gateway", &Arc::new(MemorySink::new(1)));
-        let built = builder.policy_file(files.0.join("policy.toml")).build().await;
+        let built = builder
+            .policy_file(files.0.join("policy.toml"))
+            .build()
+            .await;
         let error = built.expect_err(schema).to_string();
-        assert!(error.contains("tune.json") && error.contains(says), "{schema}: {error}");
+        assert!(
+            error.contains("tune.json") && error.contains(says),
+            "{schema}: {error}"
+        );
     }
 }
 
@@ -157,9 +178,14 @@ async fn a_schema_that_nobody_has_read_fits_nothing() {
 
 #[tokio::test]
 async fn t36_a_pattern_that_backtracks_elsewhere_takes_linear_time() {
-    let run = Files::new("linear", r#"{"type": "string", "pattern": "^(a+)+$"}"#).run(|it| it).await;
+    let run = Files::new("linear", r#"{"type": "string", "pattern": "^(a+)+$"}"#)
+        .run(|it| it)
+        .await;
     let body = format!("\"{}b\"", "a".repeat(100_000));
     let began = std::time::Instant::now();
-    assert_eq!(post(&run, body).await.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        post(&run, body).await.status(),
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
     assert!(began.elapsed() < support::PATIENCE);
 }

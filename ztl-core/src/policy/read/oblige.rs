@@ -116,11 +116,7 @@ fn rate(table: &mut Reader<'_, '_>) -> Option<Rate> {
     let per = table.one("per", time);
     let burst = table.integer("burst", 1..=i64::from(u32::MAX));
     let burst = burst.and_then(|burst| u32::try_from(burst.value).ok());
-    Some(Rate::new(
-        u32::try_from(requests?.value).ok()?,
-        per?,
-        burst,
-    ))
+    Some(Rate::new(u32::try_from(requests?.value).ok()?, per?, burst))
 }
 
 /// `[limits.NAME.overrides.WORKLOAD]`

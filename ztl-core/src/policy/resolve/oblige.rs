@@ -15,7 +15,14 @@ impl Names<'_> {
         for name in limits.flat_map(|limit| &limit.overrides) {
             if !self.by_name.contains_key(&name.value) {
                 let known = self.by_name.keys().map(|name| &**name);
-                unknown(report, name.span, "workload", &name.value, known, "workloads");
+                unknown(
+                    report,
+                    name.span,
+                    "workload",
+                    &name.value,
+                    known,
+                    "workloads",
+                );
             }
         }
     }

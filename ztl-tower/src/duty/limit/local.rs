@@ -168,7 +168,12 @@ impl Counts {
         };
         let own = own.unwrap_or_else(|| {
             let key = self.hasher.hash_one(principal);
-            spent(self.each.check_key(&key), self.each.clock(), Whose::Own, rate)
+            spent(
+                self.each.check_key(&key),
+                self.each.clock(),
+                Whose::Own,
+                rate,
+            )
         })?;
         if let (Some(total), Some(rate)) = (&self.total, self.limit.total) {
             spent(total.check(), total.clock(), Whose::All, rate)?;

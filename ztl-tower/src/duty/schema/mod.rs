@@ -6,7 +6,6 @@
 //! 4. It fits the schema; else 422 with the JSON pointer to what does not.
 //! 5. What was read is what the service gets, byte for byte, with its trailers.
 
-mod compiled;
 mod media;
 mod read;
 
@@ -16,8 +15,6 @@ use http::StatusCode;
 use http::request::Parts;
 use ztl_core::audit::quoted;
 use ztl_core::{Reason, json};
-
-pub use compiled::Schemas;
 
 use self::read::{End, Read};
 use super::{AnyBody, Asked, Unmet};

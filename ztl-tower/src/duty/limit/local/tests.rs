@@ -32,7 +32,10 @@ fn rule_64_each_has_its_own_and_what_was_spent_comes_back_with_time() {
     let ask = |who: &str| counts.spend(&peer(who), limit.each).map(|left| left.left);
     assert_eq!((ask("a"), ask("a")), (Ok(1), Ok(0)));
     let over = ask("a").expect_err("over");
-    assert_eq!((over.whose, over.wait), (Whose::Own, Duration::from_secs(5)));
+    assert_eq!(
+        (over.whose, over.wait),
+        (Whose::Own, Duration::from_secs(5))
+    );
     assert_eq!(ask("b"), Ok(1));
     millis.fetch_add(4_999, Ordering::SeqCst);
     assert!(ask("a").is_err());
@@ -54,7 +57,11 @@ fn rule_64_who_is_over_its_own_limit_spends_nothing_of_the_total() {
     let (_, clock) = clock();
     let limit = limit("[limits.a]\nrequests = 2\nper = 10\ntotal = { requests = 5, per = 10 }\n");
     let counts = Counts::new(&limit, &clock, None);
-    let ask = |who: &str| counts.spend(&peer(who), limit.each).map_err(|over| over.whose);
+    let ask = |who: &str| {
+        counts
+            .spend(&peer(who), limit.each)
+            .map_err(|over| over.whose)
+    };
     for _ in 0..100 {
         let _ = ask("greedy");
     }
@@ -68,7 +75,9 @@ fn after_a_reload_those_counts_stay_whose_rate_is_the_same() {
     let (_, clock) = clock();
     let old = limit("[limits.a]\nrequests = 1\nper = 10\ntotal = { requests = 3, per = 10 }\n");
     let spend = |counts: &Counts, who: &str| {
-        counts.spend(&peer(who), counts.limit.each).map_err(|over| over.whose)
+        counts
+            .spend(&peer(who), counts.limit.each)
+            .map_err(|over| over.whose)
     };
     let counts = Counts::new(&old, &clock, None);
     assert!(spend(&counts, "a").is_ok());
@@ -95,7 +104,9 @@ fn t34_the_memory_is_bounded_and_nobody_is_forgotten_into_a_full_bucket() {
     assert!(!ask("greedy"));
     let counts = Arc::into_inner(counts.each).expect("one owner");
     let shards = counts.into_state_store().0;
-    let known = shards.iter().map(|shard| shard.lock().expect("lock").known.len());
+    let known = shards
+        .iter()
+        .map(|shard| shard.lock().expect("lock").known.len());
     let known: Vec<_> = known.collect();
     assert!(known.iter().all(|known| *known <= SHARD), "{known:?}");
 }
@@ -104,11 +115,19 @@ fn t34_the_memory_is_bounded_and_nobody_is_forgotten_into_a_full_bucket() {
 fn no_rate_that_a_document_can_say_is_too_much_to_count() {
     let (_, clock) = clock();
     let most = u32::MAX;
-    for (requests, per, burst) in [(1, 86_400, most), (most, 1, most), (most, 86_400, 1), (1, 1, 1)] {
+    for (requests, per, burst) in [
+        (1, 86_400, most),
+        (most, 1, most),
+        (most, 86_400, 1),
+        (1, 1, 1),
+    ] {
         let limit = limit(&format!(
             "[limits.a]\nrequests = {requests}\nper = {per}\nburst = {burst}\n"
         ));
         let counts = Counts::new(&limit, &clock, None);
-        assert!(counts.spend(&peer("a"), limit.each).is_ok(), "{requests} {per} {burst}");
+        assert!(
+            counts.spend(&peer("a"), limit.each).is_ok(),
+            "{requests} {per} {burst}"
+        );
     }
 }

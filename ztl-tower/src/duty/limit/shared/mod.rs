@@ -61,12 +61,7 @@ impl Shared {
     }
 
     /// Spends one of each count, in at most the time that is set.
-    pub(super) async fn spend(
-        &self,
-        limit: &Limit,
-        principal: &Principal,
-        rate: Rate,
-    ) -> Answered {
+    pub(super) async fn spend(&self, limit: &Limit, principal: &Principal, rate: Rate) -> Answered {
         if self.is_paused() {
             return self.away();
         }

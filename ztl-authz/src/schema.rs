@@ -1,4 +1,4 @@
-//! Schemas of files, compiled when a policy is loaded.
+//! JSON Schemas that bodies have to fit (`[permit.oblige] schema`), read from files and compiled when a policy is loaded.
 
 use core::fmt;
 use std::sync::Arc;
@@ -6,34 +6,33 @@ use std::sync::Arc;
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use ztl_authz::artefacts::Artefacts;
 use ztl_core::json;
 use ztl_core::schema::{BodySchema, SchemaCompiler};
+
+use crate::artefacts::Artefacts;
 
 /// Largest schema.
 const MAX_BYTES: usize = 1024 * 1024;
 /// Objects and lists of it inside one another.
 const DEPTH: usize = 64;
 
-/// Reads the JSON Schemas that a policy names ([`Loader::with_schemas`](ztl_core::policy::Loader::with_schemas)). A guard that
-/// reads its policy from a file does so by itself, with the files beside it.
+/// Reads the JSON Schemas that a policy names ([`Loader::with_schemas`](ztl_core::policy::Loader::with_schemas)). A guard of
+/// `ztl-tower` that reads its policy from a file does so by itself, with the files beside it.
 ///
 /// A schema is of draft 2020-12 where it does not say `$schema`; drafts 4 to 2019-09 are read as well. `format` is asserted, and
 /// an unknown one refuses the document, as a `$ref` does that leads out of the file. Patterns are matched in linear time (T36): those with
 /// look-around or back references are refused.
 ///
 /// ```
-/// # #[cfg(feature = "schema")] {
 /// use std::collections::BTreeMap;
 /// use std::sync::Arc;
-/// use ztl_tower::Schemas;
-/// use ztl_tower::core::policy::{Format, Loader};
+/// use ztl_authz::schema::Schemas;
+/// use ztl_core::policy::{Format, Loader};
 ///
 /// let files = BTreeMap::from([("tune.json".to_owned(), br#"{"type": "object"}"#.to_vec())]);
 /// let loader = Loader::new().with_schemas(Arc::new(Schemas::new(Arc::new(files))));
 /// let policy = loader.load("schema = 1\ntrust_domain = 'prod.example'\n", Format::Toml)?;
 /// # let _ = policy;
-/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -74,7 +73,7 @@ impl Compiled {
 }
 
 /// Compiles a schema as all are compiled here.
-pub(in crate::duty) fn validator(schema: &Value) -> Result<Validator, String> {
+fn validator(schema: &Value) -> Result<Validator, String> {
     let mut options = jsonschema::options();
     if schema.get("$schema").is_none() {
         options = options.with_draft(Draft::Draft202012);
