@@ -263,3 +263,142 @@ fn rule_7_what_an_authorizer_cannot_add_denies() {
     assert_eq!(objected.reason, Reason::Objected);
     assert!(objected.obligations.is_empty());
 }
+
+#[test]
+fn rule_64_a_limit_has_a_total_and_overrides_of_declared_workloads() {
+    let limited = |limit: Value| {
+        let mut rule = router_reads();
+        rule["oblige"] = json!({ "limit": "own" });
+        let mut document = document(&[rule], &[]);
+        document["limits"]["own"] = limit;
+        document
+    };
+    let good = json!({ "requests": 1, "per": 2, "total": { "requests": 3, "per": 4 },
+        "overrides": { "router": { "requests": 5, "per": 6, "burst": 7 } } });
+    let policy = Policy::from_json(&limited(good).to_string()).expect("policy");
+    let decision = ask().ask(&policy);
+    let limit = decision.obligations.limit().expect("a limit");
+    assert_eq!(
+        limit.total.map(|rate| (rate.requests, rate.at_once())),
+        Some((3, 3))
+    );
+    assert_eq!(
+        limit
+            .of_workload("router")
+            .map(|rate| (rate.requests, rate.at_once())),
+        Some((5, 7))
+    );
+    assert_eq!(limit.of_workload("gateway"), None);
+    assert_eq!(limit.each.requests, 1);
+    let unknown =
+        json!({ "requests": 1, "per": 2, "overrides": { "ruoter": { "requests": 5, "per": 6 } } });
+    let refused = refusal(&limited(unknown));
+    assert!(
+        refused.contains("there is no workload `ruoter`")
+            && refused.contains("did you mean `router`?"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn law_6_what_is_refused_after_it_was_permitted_has_a_record_of_its_own() {
+    let audit = std::sync::Arc::new(MemorySink::new(8));
+    let engine = Engine::new(
+        obliged(json!({ "max_body": 1 })),
+        std::sync::Arc::clone(&audit),
+    )
+    .expect("engine");
+    let engine = engine.with_obligations(ObligationKinds::none().with_max_body());
+    let caller = peer(ROUTER);
+    let flow = Flow::ingress("gateway", 8443, Arrival::unknown(), Some(&caller));
+    let flow = engine.permit_flow(&flow, NOW).expect("a flow");
+    let action = Action::request("GET", "/v1/a").expect("a path");
+    let permit = engine
+        .authorize(&flow, &action, &Evidence::none(), NOW)
+        .expect("a permit");
+    let refuse =
+        || engine.refuse_permitted(&flow, &permit, Some(&action), Reason::BodyTooLarge, NOW);
+    let denial = refuse();
+    assert_eq!(
+        (denial.reason(), denial.rule()),
+        (Reason::BodyTooLarge, Some("router-reads"))
+    );
+    let line: Value = serde_json::from_str(audit.lines().last().expect("a record")).expect("json");
+    assert_eq!(line["id"], denial.id().to_string());
+    assert_eq!(
+        (&line["verdict"], &line["rule"]),
+        (&json!("deny"), &json!("router-reads"))
+    );
+    assert_eq!(line["action"], "GET /v1/a");
+    // Under another policy its rules are others.
+    engine
+        .swap_policy(obliged(json!({ "max_body": 2 })))
+        .expect("swapped");
+    assert_eq!(refuse().rule(), None);
+    // No reason makes it a permit.
+    let denial = engine.refuse_permitted(&flow, &permit, None, Reason::Permitted, NOW);
+    assert_eq!(denial.reason(), Reason::NotJudged);
+}
+
+#[test]
+fn t24_a_schema_is_part_of_the_revision() {
+    use std::sync::Arc;
+    use ztl_core::policy::{Format, Loader};
+    use ztl_core::schema::{BodySchema, SchemaCompiler};
+
+    /// A schema of one byte, which fits nothing.
+    #[derive(Debug)]
+    struct Toy(u8);
+    impl BodySchema for Toy {
+        fn digest(&self) -> [u8; 32] {
+            [self.0; 32]
+        }
+        fn fits(&self, _: &Value) -> bool {
+            false
+        }
+        fn misfit(&self, _: &Value) -> String {
+            String::new()
+        }
+    }
+    impl SchemaCompiler for Toy {
+        fn compile(&self, name: &str) -> Result<Arc<dyn BodySchema>, String> {
+            match name {
+                "infer.schema.json" => Ok(Arc::new(Self(self.0))),
+                _ => Err("is not given".to_owned()),
+            }
+        }
+    }
+    let mut rule = router_reads();
+    rule["oblige"] = all();
+    let text = document(&[rule], &[]).to_string();
+    let load = |loader: Loader, text: &str| loader.load(text, Format::Json);
+    let plain = load(Loader::new(), &text).expect("a name");
+    let with = |byte| Loader::new().with_schemas(Arc::new(Toy(byte)));
+    let (one, two) = (
+        load(with(1), &text).expect("one"),
+        load(with(2), &text).expect("two"),
+    );
+    assert!(plain.revision() != one.revision() && one.revision() != two.revision());
+    assert_eq!(
+        one.revision(),
+        load(with(1), &text).expect("again").revision()
+    );
+    assert!(
+        plain.schema("infer.schema.json").is_none() && one.schema("infer.schema.json").is_some()
+    );
+    let changes = |new| {
+        ztl_core::analysis::diff(&one, new)
+            .expect("a diff")
+            .document
+            .len()
+    };
+    assert_eq!((changes(&one), changes(&two)), (0, 1));
+    let error =
+        load(with(1), &text.replace("infer.schema.json", "other.json")).expect_err("refused");
+    assert!(
+        error
+            .to_string()
+            .contains("the schema `other.json`: is not given"),
+        "{error}"
+    );
+}

@@ -46,7 +46,7 @@ impl AnyBody for axum_core::body::Body {
 }
 
 pin_project! {
-    /// A body with at most so many bytes of content. Past that it fails, and its request is refused.
+    /// A body with at most so many bytes of content. Past that it fails, once, and its request is refused.
     pub(super) struct Bounded<B> {
         #[pin]
         inner: B,
@@ -78,7 +78,7 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.project();
         if this.asked.passed.get().is_some() {
-            return Poll::Ready(Some(Err(TooLarge.into())));
+            return Poll::Ready(None);
         }
         let frame = match ready!(this.inner.poll_frame(cx)) {
             Some(Ok(frame)) => frame,
@@ -100,7 +100,7 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.asked.passed.get().is_none() && self.inner.is_end_stream()
+        self.asked.passed.get().is_some() || self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
