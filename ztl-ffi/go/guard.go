@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 )
 
 // Config says what a [Guard] guards. Policy or PolicyFile, Me, Bundles and Certificate have to be there.
@@ -81,15 +82,9 @@ type Guard struct {
 	// generation counts changes after which something may no longer be permitted.
 	generation atomic.Uint64
 
-	mu      sync.Mutex
-	running map[*running]struct{}
-	idle    []func()
-}
-
-// running is a request that is being served.
-type running struct {
-	again func() error
-	cut   func(error)
+	mu         sync.Mutex
+	running    map[*running]struct{}
+	transports []weak.Pointer[Transport]
 }
 
 // NewGuard makes a guard. End it with [Guard.Close].
@@ -191,15 +186,22 @@ func (g *Guard) judgeAgain() {
 	for request := range g.running {
 		requests = append(requests, request)
 	}
-	idle := g.idle
+	transports := g.transports
 	g.mu.Unlock()
-	for _, request := range requests {
-		if err := request.again(); err != nil {
-			request.cut(err)
+	for _, held := range transports {
+		if transport := held.Value(); transport != nil {
+			transport.renew()
 		}
 	}
-	for _, end := range idle {
-		end()
+	// All are cut before anybody is told: who is told may take its time, or panic.
+	var denials []error
+	for _, request := range requests {
+		if _, err := request.judge(); err != nil && request.cut(err) {
+			denials = append(denials, err)
+		}
+	}
+	for _, err := range denials {
+		g.denied(err)
 	}
 }
 
@@ -210,9 +212,24 @@ func (g *Guard) start(request *running) {
 }
 
 func (g *Guard) end(request *running) {
+	request.end()
 	g.mu.Lock()
 	delete(g.running, request)
 	g.mu.Unlock()
+}
+
+// keep has a transport told of changes, for as long as anybody uses it.
+func (g *Guard) keep(transport *Transport) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	// A new slice: somebody may be walking the old one.
+	used := make([]weak.Pointer[Transport], 0, len(g.transports)+1)
+	for _, held := range g.transports {
+		if held.Value() != nil {
+			used = append(used, held)
+		}
+	}
+	g.transports = append(used, weak.Make(transport))
 }
 
 func (g *Guard) denied(err error) {

@@ -25,7 +25,7 @@ func TestTheRouterIsServedAndNothingElseIs(t *testing.T) {
 	} {
 		method, target, _ := strings.Cut(attempt, " ")
 		status, body, err := w.ask(router, method, target)
-		if err != nil || status != 403 || !strings.HasPrefix(body, "denied ") {
+		if err != nil || status != 403 || !strings.Contains(body, `"status":403,"decision":"`) {
 			t.Fatal(attempt, status, body, err)
 		}
 		if strings.Contains(body, "rule") || strings.Contains(body, "router") {

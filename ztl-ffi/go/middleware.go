@@ -3,7 +3,7 @@ package ztl
 import (
 	"context"
 	"errors"
-	"io"
+	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -17,7 +17,8 @@ import (
 func (g *Guard) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		generation := g.generation.Load()
-		from, expires, err := g.authorize(r)
+		came := asItCame(r)
+		from, expires, err := g.authorize(came)
 		if err != nil {
 			g.denied(err)
 			answer(w, err)
@@ -26,37 +27,31 @@ func (g *Guard) Middleware(next http.Handler) http.Handler {
 		ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), peerKey{}, Peer{ID: from.peer}))
 		defer cancel(context.Canceled)
 		control := http.NewResponseController(w)
-		again := func() error {
-			_, _, err := g.authorize(r)
-			return err
+		serving := &running{
+			again: func() (time.Time, error) {
+				_, expires, err := g.authorize(came)
+				return expires, err
+			},
+			stop: func(err error) {
+				cancel(err)
+				// Not every writer can do it; the context is cancelled in any case.
+				past := time.Unix(1, 0)
+				_ = control.SetReadDeadline(past)
+				_ = control.SetWriteDeadline(past)
+			},
 		}
-		cut := func(err error) {
-			g.denied(err)
-			cancel(err)
-			// Not every writer can do it; the context is cancelled in any case.
-			past := time.Unix(1, 0)
-			_ = control.SetReadDeadline(past)
-			_ = control.SetWriteDeadline(past)
-		}
-		serving := &running{again: again, cut: cut}
 		g.start(serving)
 		defer g.end(serving)
 		// What changed between the permit and the registration is not missed.
 		if g.generation.Load() != generation {
-			if err := again(); err != nil {
+			if expires, err = serving.judge(); err != nil {
+				serving.end()
 				g.denied(err)
 				answer(w, err)
 				return
 			}
 		}
-		if !expires.IsZero() {
-			ends := time.AfterFunc(expires.Sub(g.config.Now()), func() {
-				if err := again(); err != nil {
-					cut(err)
-				}
-			})
-			defer ends.Stop()
-		}
+		serving.until(g, expires)
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
@@ -96,7 +91,7 @@ func (g *Guard) on(from *flow, r *http.Request) (time.Time, error) {
 	defer ask.free()
 	ask.request(r.Method, r.RequestURI, r.Host, r.Header)
 	if g.config.TrustScore != nil {
-		ask.score = int32(g.config.TrustScore(r, Peer{ID: from.peer}))
+		ask.score = score(g.config.TrustScore(r, Peer{ID: from.peer}))
 	}
 	// A bad token is none: what asks for one denies, and that is recorded.
 	var bad error
@@ -113,12 +108,20 @@ func (g *Guard) on(from *flow, r *http.Request) (time.Time, error) {
 	return expires, err
 }
 
-// answer tells the caller no more than that it is denied, and the id to ask the operator about.
+// score is one that the library takes, or one that it refuses: 2^32 + 100 is not 100.
+func score(given int) int32 {
+	if given < -1 || given > 100 {
+		return 101
+	}
+	return int32(given)
+}
+
+// answer tells the caller no more than that it is denied, and the id to ask the operator about (RFC 9457).
 func answer(w http.ResponseWriter, err error) {
-	status, text := http.StatusForbidden, "denied"
+	status, id := http.StatusForbidden, ""
 	var denial *Denial
-	if errors.As(err, &denial) {
-		text += " " + denial.Decision()
+	if errors.As(err, &denial) && denial.ID != [16]byte{} {
+		id = fmt.Sprintf(`,"decision":"%s"`, denial.Decision())
 	}
 	switch {
 	case errors.Is(err, ErrToken):
@@ -127,8 +130,8 @@ func answer(w http.ResponseWriter, err error) {
 	case errors.Is(err, PathAmbiguous):
 		status = http.StatusBadRequest
 	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text+"\n")
+	_, _ = fmt.Fprintf(w, `{"type":"about:blank","title":"%s","status":%d%s}`, http.StatusText(status), status, id)
 }

@@ -7,9 +7,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
+	"weak"
 )
 
 // target is a workload that is called.
@@ -23,7 +26,8 @@ type target struct {
 // anything of it is sent. No proxies, and no plain HTTP. Make one and keep it: it holds connections.
 type Transport struct {
 	guard *Guard
-	inner *http.Transport
+	// inner holds the connections that were made since the last change; older ones carry no further request.
+	inner atomic.Pointer[http.Transport]
 
 	mu    sync.Mutex
 	known map[target]*outbound
@@ -41,7 +45,7 @@ var _ http.RoundTripper = (*Transport)(nil)
 // Transport makes a transport with its own connections.
 func (g *Guard) Transport() *Transport {
 	t := &Transport{guard: g, known: map[target]*outbound{}}
-	t.inner = &http.Transport{
+	t.inner.Store(&http.Transport{
 		DialTLSContext: t.dialTLS,
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
 			return nil, &Error{Status: ErrArgument, Message: "plain HTTP is not spoken"}
@@ -49,11 +53,34 @@ func (g *Guard) Transport() *Transport {
 		ForceAttemptHTTP2:   true,
 		MaxIdleConnsPerHost: 8,
 		IdleConnTimeout:     time.Minute,
-	}
-	g.mu.Lock()
-	g.idle = append(g.idle, t.inner.CloseIdleConnections)
-	g.mu.Unlock()
+	})
+	g.keep(t)
 	return t
+}
+
+// CloseIdleConnections ends the connections that carry no request.
+func (t *Transport) CloseIdleConnections() { t.inner.Load().CloseIdleConnections() }
+
+// renew has every further request go over a connection that is proved anew. Those that run end on the old ones.
+func (t *Transport) renew() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	old := t.inner.Load()
+	t.inner.Store(old.Clone())
+	old.CloseIdleConnections()
+	for _, held := range t.known {
+		held.mu.Lock()
+		held.drop()
+		held.mu.Unlock()
+	}
+}
+
+// drop forgets the flow, and ends the connection that waits; under its lock.
+func (o *outbound) drop() {
+	for _, conn := range o.ready {
+		_ = conn.Close()
+	}
+	o.flow, o.ready = nil, nil
 }
 
 // Client makes a client around a [Transport]; make one and keep it. It follows no redirects: where they lead is for the caller to judge (T27).
@@ -82,7 +109,8 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	// The name that was judged is the one that is sent.
 	sent := r.Clone(r.Context())
 	sent.Host = ""
-	return t.inner.RoundTrip(sent)
+	// Looked up after it was judged: where something changed, the old connections are out of reach.
+	return t.inner.Load().RoundTrip(sent)
 }
 
 // permit judges a request on a connection to its target, which is made where there is none.
@@ -108,13 +136,7 @@ func (t *Transport) permit(r *http.Request, to target) error {
 			return err
 		}
 		// Connections that rest on it go with it.
-		t.inner.CloseIdleConnections()
-		held := t.of(to)
-		held.mu.Lock()
-		if held.flow == flow {
-			held.flow = nil
-		}
-		held.mu.Unlock()
+		t.renew()
 	}
 }
 
@@ -145,9 +167,7 @@ func (t *Transport) flow(ctx context.Context, to target) (*flow, error) {
 	held.mu.Lock()
 	defer held.mu.Unlock()
 	// At most one waits; it was proved by the flow that is kept.
-	for _, old := range held.ready {
-		_ = old.Close()
-	}
+	held.drop()
 	held.flow, held.ready = flow, []*tls.Conn{conn}
 	return flow, nil
 }
@@ -198,7 +218,22 @@ func (t *Transport) dial(ctx context.Context, to target) (*tls.Conn, *flow, erro
 		_ = plain.Close()
 		return nil, nil, err
 	}
+	endAt(conn, proved.expires, t.guard.config.Now())
 	return conn, proved, nil
+}
+
+// endAt ends a connection when its proof does: requests are judged by the newest one's, whose proof may hold for longer.
+func endAt(conn *tls.Conn, expires, now time.Time) {
+	if expires.IsZero() {
+		return
+	}
+	held := weak.Make(conn)
+	timer := time.AfterFunc(expires.Sub(now), func() {
+		if conn := held.Value(); conn != nil {
+			_ = conn.Close()
+		}
+	})
+	runtime.AddCleanup(conn, func(timer *time.Timer) { timer.Stop() }, timer)
 }
 
 func read(at *url.URL) (target, error) {
