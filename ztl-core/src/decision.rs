@@ -77,6 +77,7 @@ pub enum Lack {
 #[derive(Clone, Copy)]
 pub struct DecisionId {
     source: &'static IdSource,
+    engine: u64,
     count: u64,
 }
 
@@ -84,14 +85,14 @@ impl DecisionId {
     /// The bits.
     #[must_use]
     pub fn as_u128(self) -> u128 {
-        self.source.bits(self.count)
+        self.source.bits(self.engine, self.count)
     }
 }
 
 impl PartialEq for DecisionId {
     fn eq(&self, other: &Self) -> bool {
         // A process has one source.
-        self.count == other.count
+        (self.engine, self.count) == (other.engine, other.count)
     }
 }
 
@@ -116,8 +117,9 @@ impl fmt::Debug for DecisionId {
     }
 }
 
-/// Makes decision ids: AES-128 of a counter, its key drawn once from the operating system. A block cipher is a permutation, so
-/// no id repeats; without the key, ids can be neither predicted nor put in order.
+/// Makes decision ids: AES-128 of an engine's random number and a counter, its key drawn once from the operating system. A block
+/// cipher is a permutation, so no id repeats; without the key, ids can be neither predicted nor put in order. A forked process has
+/// its parent's key and counter, so there it is the number of an engine that was made after the fork that keeps ids apart.
 pub(crate) struct IdSource {
     cipher: Aes128,
     next: AtomicU64,
@@ -144,15 +146,18 @@ impl IdSource {
     }
 
     #[inline]
-    pub(crate) fn next(&'static self) -> DecisionId {
+    pub(crate) fn next(&'static self, engine: u64) -> DecisionId {
         DecisionId {
             source: self,
+            engine,
             count: self.next.fetch_add(1, Ordering::Relaxed),
         }
     }
 
-    fn bits(&self, count: u64) -> u128 {
-        let mut block = u128::from(count).to_be_bytes().into();
+    fn bits(&self, engine: u64, count: u64) -> u128 {
+        let mut block = (u128::from(engine) << 64 | u128::from(count))
+            .to_be_bytes()
+            .into();
         self.cipher.encrypt_block(&mut block);
         u128::from_be_bytes(block.into())
     }
@@ -233,15 +238,15 @@ mod tests {
             IdSource::new().expect("random"),
         );
         let bits: HashSet<_> = (0..1000)
-            .flat_map(|count| [one.bits(count), two.bits(count)])
+            .flat_map(|count| [one.bits(7, count), two.bits(7, count), one.bits(8, count)])
             .collect();
-        assert_eq!(bits.len(), 2000);
+        assert_eq!(bits.len(), 3000);
     }
 
     #[test]
     fn t30_engines_share_one_source_and_no_id() {
         let source = || IdSource::of_process().expect("random");
-        let ids = || (0..1000).map(|_| source().next()).collect::<Vec<_>>();
+        let ids = || (0..1000).map(|_| source().next(7)).collect::<Vec<_>>();
         let (one, two) = std::thread::scope(|scope| {
             let other = scope.spawn(ids);
             (ids(), other.join().expect("a thread"))

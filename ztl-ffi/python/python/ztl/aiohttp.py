@@ -1,0 +1,64 @@
+"""aiohttp: a middleware, which has to be the first.
+
+    app = web.Application(middlewares=[ztl.aiohttp.middleware(guard)])
+    web.run_app(app, port=8443, ssl_context=guard.ssl_context())
+
+`peer_id(request)` is who called.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from ztl.errors import Denied
+from ztl.judge import Asked, Permit, answer, check_target
+
+# Of aiohttp 3.14 and newer.
+PERMIT: Any = web.RequestKey("ztl.permit", Permit) if hasattr(web, "RequestKey") else "ztl.permit"
+
+
+def peer_id(request: web.Request) -> str:
+    """The SPIFFE ID of whoever made the request. A `KeyError` outside of a guard."""
+    permit: Permit = request[PERMIT]
+    return permit.peer_id
+
+
+def middleware(guard: Any) -> Any:
+    """Lets a request through only with a permit."""
+
+    @web.middleware
+    async def guarded(request: web.Request, handler: Any) -> web.StreamResponse:
+        try:
+            permit = guard.judge(read(request))
+        except Exception as error:
+            guard.denied(error)
+            status, headers, body = answer(error, request.method == "HEAD")
+            fields = {name: value for name, value in headers if name != "content-length"}
+            return web.Response(status=status, headers=fields, body=body)
+        request[PERMIT] = permit
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    return guarded
+
+
+def read(request: web.Request) -> Asked:
+    """A request as it stood on the wire, or `Denied`."""
+    transport = request.transport
+    connection = None if transport is None else transport.get_extra_info("ssl_object")
+    if transport is None or connection is None:
+        raise Denied("the connection has no TLS, so that nobody is proved", reason="identity_unproven", stage="identity")
+    target = request.raw_path.encode("utf-8", "surrogateescape")
+    check_target(target, request.path)
+    peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+    return Asked(
+        method=request.method.encode("utf-8", "surrogateescape"),
+        target=target,
+        headers=request.raw_headers,
+        connection=connection,
+        address=peer[0] if isinstance(peer, tuple) else None,
+        port=own[1] if isinstance(own, tuple) else None,
+        request=request,
+    )

@@ -1,0 +1,74 @@
+"""Calls to other workloads, as of `http.client`: nothing is sent before the server is proved and the request permitted.
+
+    connection = guard.connection("retriever", 8443)
+    connection.request("GET", "/v1/search?q=rust")
+    response = connection.getresponse()
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from typing import Any, List, Optional, Tuple
+
+
+class Connection(http.client.HTTPSConnection):
+    """A connection to the workload `to`, whoever `address` leads to: it has to prove that it is that one. No proxies."""
+
+    def __init__(self, guard: Any, to: str, port: int, *, address: Optional[Tuple[str, int]] = None, timeout: float = 10.0) -> None:
+        self._tls = guard.ssl_context(server_side=False, to=to, port=port)
+        super().__init__(to, port, timeout=timeout, context=self._tls)
+        self._guard, self._to, self._at = guard, to, address or (to, port)
+        self._flow: Any = None
+        self._generation = -1
+        self._asked: Tuple[str, str] = ("", "")
+        self._fields: List[Tuple[bytes, bytes]] = []
+
+    def connect(self) -> None:
+        """Connects, and proves who answers."""
+        generation = self._guard.generation
+        plain = socket.create_connection(self._at, self.timeout)
+        try:
+            self.sock = self._tls.wrap_socket(plain, server_hostname=self._to)
+        except BaseException:
+            plain.close()
+            raise
+        self._flow, self._generation = self.sock.ztl_flow, generation
+
+    def set_tunnel(self, *_: Any, **__: Any) -> None:
+        """No proxy is used."""
+        raise ValueError("a guarded connection goes through no proxy")
+
+    def putrequest(self, method: str, url: str, *args: Any, **named: Any) -> None:
+        """Begins a request, on a new connection where something changed since the old one was proved."""
+        if self.sock is not None and self._generation != self._guard.generation:
+            self.close()
+        self._asked, self._fields = (method, url or "/"), []
+        super().putrequest(method, url, *args, **named)
+
+    def putheader(self, header: Any, *values: Any) -> None:
+        """Adds a header field."""
+        super().putheader(header, *values)
+        name = header if isinstance(header, bytes) else str(header).encode("ascii")
+        for value in values:
+            self._fields.append((name, value if isinstance(value, bytes) else str(value).encode("latin-1")))
+
+    def endheaders(self, *args: Any, **named: Any) -> None:
+        """Sends the request, if it is permitted."""
+        try:
+            if self.sock is None:
+                self.connect()
+            method, url = self._asked
+            self._guard.engine.authorize(self._flow, method, url, self._fields)
+        except BaseException:
+            # What was not permitted must not go out with the next request.
+            del self._buffer[:]  # type: ignore[attr-defined]
+            self.close()
+            raise
+        super().endheaders(*args, **named)
+
+    def send(self, data: Any) -> None:
+        """Sends what belongs to a request that was permitted."""
+        if self.sock is None:
+            raise http.client.NotConnected("the connection was ended, and what it carried was permitted on that one")
+        super().send(data)

@@ -1,0 +1,275 @@
+"""`Guard`: one workload's policy, SVID and bundles, in files that are read again when they change."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+import threading
+import time
+import weakref
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Union
+
+from ztl import tls
+from ztl._ztl import Engine
+from ztl.errors import Denied, SvidError, ZtlError
+from ztl.judge import Asked, Judge, Permit
+
+_Path = Union[str, "os.PathLike[str]"]
+_log = logging.getLogger("ztl")
+
+#: Most bytes of a certificate, key or bundle file that are read.
+_MOST = 1024 * 1024
+#: Most bytes of a policy; the library takes less by one.
+_MOST_POLICY = 64 * 1024 * 1024 + 1
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """An issuer of bearer tokens. `iss` is the exact value of that claim, `audience` what `aud` has to name."""
+
+    name: str
+    iss: str
+    audience: str
+    jwks_file: _Path
+    id_tokens: bool = False
+
+
+class Guard:
+    """Judges the connections and requests of one workload. Any number of threads may use it at once, and forked workers too.
+
+    `trust_score(request, peer_id)` gives a caller's score, 0 to 100, or None; `on_denial(error)` is told of each denial that the
+    guard answers itself, by default the log `ztl`. Files are looked at again every `check_every` seconds, when a request comes;
+    None: by `reload` alone. `port` is this workload's in the policy; None: that of the connection.
+    """
+
+    def __init__(
+        self,
+        me: str,
+        *,
+        policy_file: _Path,
+        certificate_file: _Path,
+        key_file: _Path,
+        bundle_files: Mapping[str, _Path],
+        port: Optional[int] = None,
+        audit_file: Optional[_Path] = None,
+        issuers: Iterable[Issuer] = (),
+        trust_score: Optional[Callable[[Any, str], Optional[int]]] = None,
+        on_denial: Optional[Callable[[BaseException], None]] = None,
+        check_every: Optional[float] = 5.0,
+    ) -> None:
+        self.me, self._on_denial, self._check_every = me, on_denial, check_every
+        self._policy, self._svid, self._bundles = policy_file, (certificate_file, key_file), dict(bundle_files)
+        self._issuers = tuple(issuers)
+        self._format = "json" if os.fspath(policy_file).endswith(".json") else "toml"
+        self._lock = threading.Lock()
+        self._contexts: "weakref.WeakSet[ssl.SSLContext]" = weakref.WeakSet()
+        self._running: Dict[object, Callable[[], None]] = {}
+        self._contents: Dict[object, Any] = {}
+        self._own: Tuple[bytes, bytes] = (b"", b"")
+        self._generation = 0
+        self._looked, self._seen, self._taken = time.monotonic(), (), ()
+        policy = _read(policy_file, _MOST_POLICY)
+        self.engine = Engine(policy, format=self._format, audit_file=audit_file)  # type: ignore[arg-type]
+        self._contents["policy"] = policy
+        self._judge = Judge(self.engine, me, port, trust_score, bool(self._issuers))
+        # Before they are read: what changes meanwhile is seen as a change.
+        self._taken = self._signature()
+        self.reload()
+        os.register_at_fork(after_in_child=_afresh(weakref.ref(self))) if hasattr(os, "register_at_fork") else None
+
+    @property
+    def generation(self) -> int:
+        """How often something changed after which a request may no longer be permitted."""
+        return self._generation
+
+    def judge(self, asked: Asked) -> Permit:
+        """The permit of a request, or an exception; whatever is raised, the answer is no."""
+        self._look()
+        return self._judge.judge(asked)
+
+    def denied(self, error: BaseException) -> None:
+        """Tells the host of a denial that the guard answers itself."""
+        if self._on_denial is not None:
+            self._on_denial(error)
+        elif isinstance(error, Denied):
+            _log.warning("denied: %s", error)
+        else:
+            _log.error("denied, as it could not be judged", exc_info=error)
+
+    def reload(self) -> None:
+        """Reads all files, and puts in force what changed; running requests that are no longer permitted are ended.
+
+        What is refused leaves what was in force, and is raised once everything else was taken."""
+        failed: List[BaseException] = []
+        with self._lock:
+            changed = False
+            for what, take in self._parts():
+                try:
+                    changed |= take(what)
+                except (ZtlError, OSError, ValueError) as error:
+                    failed.append(error)
+            if changed:
+                self._generation += 1
+        if changed:
+            for again in list(self._running.values()):
+                again()
+        if failed:
+            raise failed[0]
+
+    def _parts(self) -> List[Tuple[Any, Callable[[Any], bool]]]:
+        # The bundles first: the own SVID is checked by them.
+        parts: List[Tuple[Any, Callable[[Any], bool]]] = [("policy", self._take_policy)]
+        parts += [(domain, self._take_bundle) for domain in self._bundles]
+        parts += [(issuer, self._take_issuer) for issuer in self._issuers]
+        return [*parts, ("svid", self._take_svid)]
+
+    def _take_policy(self, what: str) -> bool:
+        policy = _read(self._policy, _MOST_POLICY)
+        if self._contents.get(what) == policy:
+            return False
+        self.engine.swap(policy, format=self._format)  # type: ignore[arg-type]
+        self._contents[what] = policy
+        return True
+
+    def _take_bundle(self, domain: str) -> bool:
+        pem = _read(self._bundles[domain])
+        if self._contents.get(("bundle", domain)) == pem:
+            return False
+        self.engine.trust(domain, pem)
+        self._contents["bundle", domain] = pem
+        for context in list(self._contexts):
+            context.load_verify_locations(cadata=b"".join(tls.ders(pem)))
+        return True
+
+    def _take_issuer(self, issuer: Issuer) -> bool:
+        jwks = _read(issuer.jwks_file)
+        if self._contents.get(("issuer", issuer.name)) == jwks:
+            return False
+        self.engine.issuer(issuer.name, iss=issuer.iss, audience=issuer.audience, jwks=jwks, id_tokens=issuer.id_tokens)
+        self._contents["issuer", issuer.name] = jwks
+        return True
+
+    def _take_svid(self, _: str) -> bool:
+        certificate, key = (_read(path) for path in self._svid)
+        if self._own == (certificate, key):
+            return False
+        self.engine.check_svid(self.me, tls.ders(certificate))
+        with tls.as_files(certificate, key) as (one, other):
+            # A key that does not fit would leave a context with half of each.
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(one, other, password="")
+            except (ssl.SSLError, OSError) as error:
+                raise SvidError(f"the own SVID and its key do not fit, or cannot be read: {error}") from error
+            for context in list(self._contexts):
+                context.load_cert_chain(one, other, password="")
+        self._own = (certificate, key)
+        # Nothing that was permitted rests on the own certificate: running requests go on.
+        return False
+
+    def _signature(self) -> Tuple[Any, ...]:
+        paths = [self._policy, *self._svid, *self._bundles.values(), *(issuer.jwks_file for issuer in self._issuers)]
+        return tuple(_stat(path) for path in paths)
+
+    def _look(self) -> None:
+        """Takes changed files, once two looks agree on them."""
+        now = time.monotonic()
+        if self._check_every is None or now - self._looked < self._check_every:
+            return
+        self._looked = now
+        seen, before = self._signature(), self._seen
+        self._seen = seen
+        if seen == self._taken or seen != before:
+            return
+        self._taken = seen
+        try:
+            self.reload()
+        except Exception as error:
+            _log.error("what changed was refused, and what was in force stays: %s", error)
+
+    def ssl_context(self, server_side: bool = True, *, to: Optional[str] = None, port: Optional[int] = None) -> ssl.SSLContext:
+        """A context for this workload's own servers, or, with `server_side=False`, for calls to the workload `to` on `port`.
+
+        TLS 1.3, no resumption, and no handshake ends well unless the other end proved itself: on a server as somebody, whom each
+        request is then judged by; on a client as the workload that was called, by a flow that the policy permits."""
+        if server_side == (to is not None) or server_side == (port is not None):
+            raise ValueError("`to` and `port` are said for calls, and only there")
+
+        def prove(connection: Any) -> None:
+            self._look()
+            chain = tls.chain_of(connection)
+            if to is not None and port is not None:
+                call: Dict[str, Any] = {"me": self.me, "port": port, "to": to}
+                connection.ztl_flow = self.engine.permit_flow(self.engine.prove(chain, **call), **call)
+            elif isinstance(connection, ssl.SSLSocket):
+                own = self._judge.port if self._judge.port is not None else connection.getsockname()[1]
+                came: Dict[str, Any] = {"me": self.me, "port": own, "from_addr": tls.address(connection.getpeername()[0])}
+                self.engine.permit_flow(self.engine.prove(chain, **came), **came)
+            else:
+                # Without a socket nobody knows the address: whether the flow is permitted is for the first request to say.
+                self.engine.prove(chain, me=self.me, port=self._judge.port or 0)
+
+        context = tls.context(server_side, prove)
+        with self._lock:
+            with tls.as_files(*self._own) as (one, other):
+                context.load_cert_chain(one, other, password="")
+            for domain in self._bundles:
+                context.load_verify_locations(cadata=b"".join(tls.ders(self._contents["bundle", domain])))
+            self._contexts.add(context)
+        return context
+
+    def asgi(self, app: Any) -> Any:
+        """An ASGI application that lets a request through to `app` only with a permit; see `ztl.asgi`."""
+        from ztl.asgi import Guarded
+
+        return Guarded(app, self)
+
+    def wsgi(self, app: Any) -> Any:
+        """A WSGI application that lets a request through to `app` only with a permit; see `ztl.wsgi`."""
+        from ztl.wsgi import Guarded
+
+        return Guarded(app, self)
+
+    def watch(self, again: Callable[[], None]) -> Callable[[], None]:
+        """Has `again` called after every change, until what this returns is called."""
+        key = object()
+        self._running[key] = again
+
+        def stop() -> None:
+            self._running.pop(key, None)
+
+        return stop
+
+    def connection(self, to: str, port: int, *, address: Any = None, timeout: float = 10.0) -> Any:
+        """A connection to another workload, as of `http.client`; see `ztl.client`."""
+        from ztl.client import Connection
+
+        return Connection(self, to, port, address=address, timeout=timeout)
+
+
+def _afresh(held: "weakref.ref[Guard]") -> Callable[[], None]:
+    def child() -> None:
+        guard = held()
+        if guard is not None:
+            # Another thread of the parent may have held it, and no request of the parent runs here.
+            guard._lock = threading.Lock()
+            guard._running = {}
+
+    return child
+
+
+def _read(path: _Path, most: int = _MOST) -> bytes:
+    with open(path, "rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"`{os.fspath(path)}` has more than {most} bytes")
+    return content
+
+
+def _stat(path: _Path) -> Any:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns

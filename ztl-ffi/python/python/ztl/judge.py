@@ -1,0 +1,148 @@
+"""One request, judged: what every middleware asks, whatever server it runs in."""
+
+from __future__ import annotations
+
+import json
+import weakref
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from urllib.parse import unquote_to_bytes
+
+from ztl import tls
+from ztl._ztl import Claims, Decision, Engine, Flow
+from ztl.errors import Denied, RawTargetUnavailable, TokenError
+
+Fields = Sequence[Tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as it stood on the wire, and the connection that it came on."""
+
+    method: bytes
+    #: The raw request target: the path with its escapes, and the query. Never one that a framework has decoded.
+    target: bytes
+    headers: Fields
+    #: The connection: an `ssl.SSLObject` or `ssl.SSLSocket`. `None` where the server only knows `chain`.
+    connection: Optional[Any] = None
+    #: The certificates that the caller showed, in DER, the leaf first; read from `connection` where that is there.
+    chain: Sequence[bytes] = ()
+    #: The address that the connection came from; `None`: unknown, which is in no zone.
+    address: Optional[str] = None
+    #: The port that it came to.
+    port: Optional[int] = None
+    #: The protocol that the connection is to become, where the headers do not say so.
+    upgrade: Optional[bytes] = None
+    #: What the server hands over, for `trust_score`.
+    request: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Permit:
+    """A request that is permitted, and whose it is."""
+
+    peer_id: str
+    decision: Decision
+
+
+class Judge:
+    """Judges requests, and keeps what was proved of each connection."""
+
+    def __init__(
+        self, engine: Engine, me: str, port: Optional[int], trust_score: Optional[Callable[[Any, str], Optional[int]]], tokens: bool
+    ) -> None:
+        self.engine, self.me, self.port, self.trust_score, self.tokens = engine, me, port, trust_score, tokens
+        self._flows: "weakref.WeakKeyDictionary[Any, Flow]" = weakref.WeakKeyDictionary()
+
+    def judge(self, asked: Asked) -> Permit:
+        """The permit, or an exception: `Denied`, or what went wrong."""
+        known = None if asked.connection is None else self._flows.get(asked.connection)
+        flow = known or self._prove(asked)
+        try:
+            return self._authorize(asked, flow)
+        except Denied as denied:
+            # Proved by what is no longer in force: once more, by what is.
+            if known is None or denied.reason != "flow_withdrawn":
+                raise
+        return self._authorize(asked, self._prove(asked))
+
+    def _prove(self, asked: Asked) -> Flow:
+        chain = asked.chain if asked.connection is None else tls.chain_of(asked.connection)
+        port = self.port if self.port is not None else asked.port
+        if port is None:
+            raise Denied("the port of this workload is not known: say `port`", reason="no_flow_permitted", stage="flow")
+        at: Dict[str, Any] = {"me": self.me, "port": port, "from_addr": tls.address(asked.address)}
+        flow = self.engine.permit_flow(self.engine.prove(chain, **at), **at)
+        if asked.connection is not None:
+            self._flows[asked.connection] = flow
+        return flow
+
+    def _authorize(self, asked: Asked, flow: Flow) -> Permit:
+        if flow.peer_id is None:
+            raise Denied("nobody is proved", reason="identity_unproven", stage="identity")
+        score = None if self.trust_score is None else self.trust_score(asked.request, flow.peer_id)
+        # A bad token is none: what asks for one denies, and that is recorded.
+        claims: Optional[Claims] = None
+        bad: Optional[TokenError] = None
+        if self.tokens:
+            try:
+                token = bearer(asked.headers)
+                claims = None if token is None else self.engine.verify_token(flow, token)
+            except TokenError as error:
+                bad = error
+            except ValueError as error:
+                bad = TokenError(str(error))
+        try:
+            decision = self.engine.authorize(
+                flow, asked.method, asked.target, asked.headers, upgrade=asked.upgrade, trust_score=score, claims=claims
+            )
+        except Denied as denied:
+            if bad is not None:
+                raise denied from bad
+            raise
+        return Permit(flow.peer_id, decision)
+
+
+def bearer(headers: Fields) -> Optional[bytes]:
+    """The request's token (RFC 6750 section 2.1). Two credentials are refused (T16)."""
+    given = [value for name, value in headers if name.lower() == b"authorization"]
+    if not given:
+        return None
+    if len(given) > 1:
+        raise TokenError("the request has more than one Authorization field")
+    scheme, _, token = given[0].partition(b" ")
+    if scheme.lower() != b"bearer":
+        return None
+    token = token.lstrip(b" ")
+    if not token or any(byte in token for byte in b" ,\t"):
+        raise TokenError("the Authorization field does not bear one token")
+    return token
+
+
+def check_target(target: Optional[bytes], path: Optional[str], encoding: str = "utf-8") -> None:
+    """Refuses a request whose path, as the framework sees it, is not the one that stood on the wire (T9, T19)."""
+    if not target or path is None:
+        raise RawTargetUnavailable("the server does not say what the raw target of the request was")
+    raw = target.partition(b"?")[0]
+    if not raw.startswith(b"/"):
+        raise Denied("the target is no path", reason="path_ambiguous", stage="action")
+    if unquote_to_bytes(raw).decode(encoding, "replace") != path:
+        raise RawTargetUnavailable("the path of the request was changed before it was judged")
+
+
+def answer(error: BaseException, head: bool = False) -> Tuple[int, List[Tuple[str, str]], bytes]:
+    """What a caller is told: that it is denied, and the id to ask the operator about (RFC 9457)."""
+    status = HTTPStatus.FORBIDDEN
+    headers = [("content-type", "application/problem+json"), ("cache-control", "no-store")]
+    if isinstance(error, TokenError) or isinstance(error.__cause__, TokenError):
+        status = HTTPStatus.UNAUTHORIZED
+        headers.append(("www-authenticate", 'Bearer error="invalid_token"'))
+    elif isinstance(error, Denied) and error.reason == "path_ambiguous":
+        status = HTTPStatus.BAD_REQUEST
+    told: Dict[str, Any] = {"type": "about:blank", "title": status.phrase, "status": int(status)}
+    if isinstance(error, Denied) and error.decision_id:
+        told["decision"] = error.decision_id
+    body = json.dumps(told, separators=(",", ":")).encode()
+    headers.append(("content-length", str(len(body))))
+    return int(status), headers, b"" if head else body

@@ -1,0 +1,142 @@
+"""TLS of Python's own `ssl`: contexts that prove the other end in the handshake, and the chain that it showed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import ssl
+import tempfile
+from ipaddress import ip_address
+from typing import Any, Callable, Iterator, List, Optional
+
+from ztl.errors import Denied, ZtlError
+
+_END = "-----END CERTIFICATE-----"
+
+
+def chain_of(connection: Any) -> List[bytes]:
+    """The certificates that the other end showed, in DER, the leaf first. Only TLS has checked that it holds the leaf's key."""
+    inner = connection if hasattr(connection, "get_unverified_chain") else getattr(connection, "_sslobj", None)
+    chain = None if inner is None else inner.get_unverified_chain()
+    if not chain:
+        raise Denied("the caller showed no certificate", reason="identity_unproven", stage="identity")
+    # 3.13 has bytes; before it is a type of _ssl, whose encoding 2 is DER.
+    return [bytes(one) if isinstance(one, (bytes, bytearray)) else one.public_bytes(2) for one in chain]
+
+
+def ders(pem: bytes) -> List[bytes]:
+    """The certificates of a file in PEM."""
+    blocks = [block for block in pem.decode("ascii", "replace").split(_END) if "-----BEGIN CERTIFICATE-----" in block]
+    return [ssl.PEM_cert_to_DER_cert(block[block.index("-----BEGIN CERTIFICATE-----") :] + _END) for block in blocks]
+
+
+def address(given: Optional[str]) -> Optional[str]:
+    """Digits without zone; `None` where there are none, which is in no zone of the policy."""
+    try:
+        found = ip_address((given or "").partition("%")[0])
+    except ValueError:
+        return None
+    mapped = getattr(found, "ipv4_mapped", None)
+    return str(mapped or found)
+
+
+@contextlib.contextmanager
+def as_files(*contents: bytes) -> Iterator[List[str]]:
+    """Paths with these contents, for functions that take nothing else: what is loaded is what was checked. In memory where the
+    system can do it, for one of them is a key."""
+    with contextlib.ExitStack() as stack:
+        paths = []
+        for content in contents:
+            if hasattr(os, "memfd_create"):
+                held: Any = stack.enter_context(open(os.memfd_create("ztl", os.MFD_CLOEXEC), "wb"))
+                path = f"/proc/self/fd/{held.fileno()}"
+            else:
+                held = stack.enter_context(tempfile.NamedTemporaryFile())
+                path = held.name
+            held.write(content)
+            held.flush()
+            paths.append(path)
+        yield paths
+
+
+Prove = Callable[[Any], None]
+
+
+def context(server_side: bool, prove: Prove) -> ssl.SSLContext:
+    """TLS 1.3 and nothing below, a certificate of the other end, no resumption; and `prove` has the last word in each handshake.
+
+    Python's `ssl` takes no verifier of one's own, so OpenSSL checks the chain and the key, and then `prove` is asked; where it
+    raises, the handshake failed and nothing was read or written.
+    """
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT)
+    made.minimum_version = ssl.TLSVersion.TLSv1_3
+    # A SPIFFE ID is no host name: `prove` looks at it instead.
+    made.check_hostname = False
+    made.verify_mode = ssl.CERT_REQUIRED
+    # An authority of a bundle need not be self-signed.
+    made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN if hasattr(ssl, "VERIFY_X509_PARTIAL_CHAIN") else 0x80000
+    made.options |= ssl.OP_NO_TICKET
+    if server_side:
+        made.num_tickets = 0
+
+    def proved(connection: Any) -> None:
+        try:
+            prove(connection)
+        except ZtlError as error:
+            raise ssl.SSLError(ssl.SSL_ERROR_SSL, f"ztl: {error}") from error
+        except Exception as error:
+            raise ssl.SSLError(ssl.SSL_ERROR_SSL, "ztl: the other end could not be proved") from error
+
+    # OpenSSL shakes hands by itself where somebody reads or writes first, so these ask as well.
+    class ProvedSocket(ssl.SSLSocket):
+        _is_proved = False
+
+        def do_handshake(self, block: bool = False) -> None:
+            super().do_handshake(block)
+            if not self._is_proved:
+                try:
+                    proved(self)
+                except ssl.SSLError:
+                    # Whoever goes on regardless has no connection to go on with.
+                    with contextlib.suppress(OSError):
+                        self.close()
+                    raise
+                self._is_proved = True
+
+        def read(self, *args: Any, **named: Any) -> Any:
+            if not self._is_proved:
+                self.do_handshake()
+            return super().read(*args, **named)
+
+        def write(self, data: Any) -> int:
+            if not self._is_proved:
+                self.do_handshake()
+            return super().write(data)
+
+        def send(self, data: Any, flags: int = 0) -> int:
+            if not self._is_proved:
+                self.do_handshake()
+            return super().send(data, flags)
+
+    class ProvedObject(ssl.SSLObject):
+        _is_proved = False
+
+        def do_handshake(self) -> None:
+            super().do_handshake()
+            if not self._is_proved:
+                proved(self)
+                self._is_proved = True
+
+        def read(self, *args: Any, **named: Any) -> Any:
+            if not self._is_proved:
+                self.do_handshake()
+            return super().read(*args, **named)
+
+        def write(self, data: Any) -> int:
+            if not self._is_proved:
+                self.do_handshake()
+            return super().write(data)
+
+    made.sslsocket_class = ProvedSocket
+    made.sslobject_class = ProvedObject
+    return made

@@ -1,0 +1,75 @@
+"""uvicorn, which shows an application nothing of TLS: protocols that do.
+
+    ztl.uvicorn.run(guard, app, host="0.0.0.0", port=8443)
+
+or, where uvicorn is started otherwise, `http=ztl.uvicorn.Http`, `ws=ztl.uvicorn.WebSocket`, `proxy_headers=False` and
+`ssl_context_factory=lambda config, default: guard.ssl_context()` of `uvicorn.Config`, with `guard.asgi(app)` as the application.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ztl.asgi import CONNECTION
+
+
+class _Shown:
+    """What the connection is, in the scope of each of its requests."""
+
+    app: Any
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)  # type: ignore[misc]
+        peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        connection: Dict[str, Any] = {
+            "connection": transport.get_extra_info("ssl_object"),
+            "address": peer[0] if isinstance(peer, tuple) else None,
+            "port": own[1] if isinstance(own, tuple) else None,
+        }
+        if connection["connection"] is None:
+            return
+        app = self.app
+
+        async def shown(scope: Any, receive: Any, send: Any) -> Any:
+            extensions = {**(scope.get("extensions") or {}), CONNECTION: connection}
+            return await app({**scope, "extensions": extensions}, receive, send)
+
+        self.app = shown
+
+
+class Http(_Shown, H11Protocol):
+    """HTTP/1.1, with its connection in the scope."""
+
+
+try:
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+except ImportError:
+    # Without the package `websockets` there are none.
+    WebSocket: Any = "none"
+else:
+
+    class WebSocket(_Shown, WebSocketsSansIOProtocol):  # type: ignore[no-redef]
+        """WebSocket, with its connection in the scope."""
+
+
+def config(guard: Any, app: Any, **settings: Any) -> uvicorn.Config:
+    """The configuration of a server behind a guard."""
+    fixed = {
+        "http": Http,
+        "ws": WebSocket,
+        # Who called is whom the connection is from, whatever its headers say.
+        "proxy_headers": False,
+        "ssl_context_factory": lambda *_: guard.ssl_context(),
+    }
+    wrong = sorted(fixed.keys() & settings.keys())
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)}: the guard says that itself")
+    return uvicorn.Config(guard.asgi(app), **settings, **fixed)
+
+
+def run(guard: Any, app: Any, **settings: Any) -> None:
+    """Serves an application behind a guard, in this process."""
+    uvicorn.Server(config(guard, app, **settings)).run()

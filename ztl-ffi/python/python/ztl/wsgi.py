@@ -1,0 +1,98 @@
+"""WSGI: gunicorn, and what else says the raw target and hands over its TLS connection.
+
+    application = guard.wsgi(application)
+
+A request whose connection or raw target the server does not say is denied. `peer_id(environ)` is who called.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Callable, Dict, Iterable, Iterator, Tuple
+
+from ztl.errors import Denied
+from ztl.judge import Asked, Permit, answer, check_target
+
+PERMIT = "ztl.permit"
+_SOCKETS = ("gunicorn.socket", "werkzeug.socket")
+_TARGETS = ("RAW_URI", "REQUEST_URI")
+
+
+def peer_id(environ: Dict[str, Any]) -> str:
+    """The SPIFFE ID of whoever made the request. A `KeyError` outside of a guard."""
+    permit: Permit = environ[PERMIT]
+    return permit.peer_id
+
+
+class Guarded:
+    """A WSGI application behind a guard. It has to be the outermost one."""
+
+    def __init__(self, app: Any, guard: Any) -> None:
+        self._app, self._guard = app, guard
+
+    def __call__(self, environ: Dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        generation = self._guard.generation
+        try:
+            asked = read(environ)
+            permit = self._guard.judge(asked)
+        except Exception as error:
+            self._guard.denied(error)
+            status, headers, body = answer(error, environ.get("REQUEST_METHOD") == "HEAD")
+            start_response(f"{status} {HTTPStatus(status).phrase}", headers)
+            return [body]
+        environ[PERMIT] = permit
+        return _Judged(self._app(environ, start_response), self._guard, asked, generation)
+
+
+class _Judged:
+    """A response that is judged again when something changed, before each part of it."""
+
+    def __init__(self, response: Iterable[bytes], guard: Any, asked: Asked, generation: int) -> None:
+        self._response, self._guard, self._asked, self._generation = response, guard, asked, generation
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self._response:
+            if self._generation != self._guard.generation:
+                self._generation = self._guard.generation
+                try:
+                    self._guard.judge(self._asked)
+                except Exception as error:
+                    self._guard.denied(error)
+                    raise
+            yield part
+
+    def close(self) -> None:
+        close = getattr(self._response, "close", None)
+        if close is not None:
+            close()
+
+
+def read(environ: Dict[str, Any]) -> Asked:
+    """A request as it stood on the wire, or `Denied`."""
+    connection = next((environ[name] for name in _SOCKETS if environ.get(name) is not None), None)
+    if connection is None:
+        raise Denied(
+            "the server does not hand over its connection, so that nobody is proved", reason="identity_unproven", stage="identity"
+        )
+    target = next((environ[name].encode("latin-1") for name in _TARGETS if environ.get(name)), None)
+    # PEP 3333: bytes as latin-1, decoded.
+    check_target(target, environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), "latin-1")
+    try:
+        (address, *_), (_, port, *_) = connection.getpeername(), connection.getsockname()
+    except (OSError, ValueError):
+        address, port = None, None
+    return Asked(
+        method=environ["REQUEST_METHOD"].encode("latin-1"), target=target or b"", headers=list(_fields(environ)), connection=connection,
+        address=address, port=port, request=environ,
+    )
+
+
+def _fields(environ: Dict[str, Any]) -> Iterator[Tuple[bytes, bytes]]:
+    for name, value in environ.items():
+        if not isinstance(value, str):
+            continue
+        if name.startswith("HTTP_"):
+            name = name[5:]
+        elif name not in ("CONTENT_TYPE", "CONTENT_LENGTH") or not value:
+            continue
+        yield name.replace("_", "-").lower().encode("latin-1"), value.encode("latin-1")

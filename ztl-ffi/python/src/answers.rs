@@ -1,0 +1,161 @@
+//! What Python hears: decisions, and exceptions.
+
+#![expect(unsafe_code, reason = "calls the C ABI")]
+
+use core::ffi::CStr;
+use core::ptr;
+use core::slice;
+use std::fmt::Write as _;
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyDict;
+use ztl_ffi_impl as c;
+use ztl_ffi_impl::{ZTL_DENIED, ztl_decision, ztl_text};
+
+use crate::handle::{Outcome, Owned};
+
+/// A permit, as it was recorded. What is denied has none: it raises `Denied`.
+#[pyclass(frozen, get_all, module = "ztl")]
+#[derive(Clone)]
+pub(crate) struct Decision {
+    /// The decision's id in the audit, as 32 hexadecimal digits; empty where nothing was decided, and on a permitted flow.
+    pub(crate) decision_id: String,
+    /// The rule that decided; empty where none came near.
+    pub(crate) rule: String,
+    /// The last stage that was reached: `none`, `identity`, `flow`, `action`.
+    pub(crate) stage: &'static str,
+    /// `permitted`, or why not.
+    pub(crate) reason: &'static str,
+    /// Seconds since 1970 from when on the permit no longer holds; `None` if it does not expire.
+    pub(crate) expires_at: Option<u64>,
+}
+
+#[pymethods]
+impl Decision {
+    fn __repr__(&self) -> String {
+        format!(
+            "Decision(reason='{}', stage='{}', rule='{}', decision_id='{}')",
+            self.reason, self.stage, self.rule, self.decision_id
+        )
+    }
+}
+
+impl Decision {
+    /// What a call writes its decision into. The call's first act is to make a denial of it.
+    pub(crate) fn blank() -> ztl_decision {
+        ztl_decision {
+            size: u32::try_from(size_of::<ztl_decision>()).unwrap_or(0),
+            permit: 0,
+            reserved: [0; 3],
+            stage: c::ZTL_STAGE_NONE,
+            reason: c::ZTL_REASON_NOT_JUDGED,
+            id: [0; 16],
+            expires_unix: 0,
+            rule: [0; c::ZTL_RULE_SIZE],
+        }
+    }
+
+    pub(crate) fn read(decision: &ztl_decision) -> Self {
+        let mut decision_id = String::new();
+        if decision.id != [0; 16] {
+            for byte in decision.id {
+                // Writing to a string does not fail.
+                let _ = write!(decision_id, "{byte:02x}");
+            }
+        }
+        // SAFETY: the C ABI ends it with NUL, within the array.
+        let rule = unsafe { CStr::from_ptr(decision.rule.as_ptr()) };
+        Self {
+            decision_id,
+            rule: rule.to_string_lossy().into_owned(),
+            stage: stage(decision.stage),
+            reason: reason_name(decision.reason),
+            expires_at: (decision.expires_unix != u64::MAX).then_some(decision.expires_unix),
+        }
+    }
+}
+
+fn stage(number: u32) -> &'static str {
+    match number {
+        c::ZTL_STAGE_IDENTITY => "identity",
+        c::ZTL_STAGE_FLOW => "flow",
+        c::ZTL_STAGE_ACTION => "action",
+        _ => "none",
+    }
+}
+
+/// What the audit calls a reason.
+#[pyfunction]
+pub(crate) fn reason_name(number: u32) -> &'static str {
+    match number {
+        c::ZTL_REASON_NOT_JUDGED => "not_judged",
+        c::ZTL_REASON_PERMITTED => "permitted",
+        c::ZTL_REASON_IDENTITY_UNPROVEN => "identity_unproven",
+        c::ZTL_REASON_IDENTITY_EXPIRED => "identity_expired",
+        c::ZTL_REASON_IDENTITY_REVOKED => "identity_revoked",
+        c::ZTL_REASON_ZONE_UNKNOWN => "zone_unknown",
+        c::ZTL_REASON_ZONE_MISMATCH => "zone_mismatch",
+        c::ZTL_REASON_NO_FLOW_PERMITTED => "no_flow_permitted",
+        c::ZTL_REASON_FLOW_WITHDRAWN => "flow_withdrawn",
+        c::ZTL_REASON_PATH_AMBIGUOUS => "path_ambiguous",
+        c::ZTL_REASON_NO_ACTION_PERMITTED => "no_action_permitted",
+        c::ZTL_REASON_FORBIDDEN => "forbidden",
+        c::ZTL_REASON_REQUIREMENT_UNMET => "requirement_unmet",
+        c::ZTL_REASON_EVIDENCE_MISSING => "evidence_missing",
+        c::ZTL_REASON_EVIDENCE_STALE => "evidence_stale",
+        c::ZTL_REASON_OBJECTED => "objected",
+        c::ZTL_REASON_AUTHORIZER_FAILED => "authorizer_failed",
+        c::ZTL_REASON_CLOCK_UNTRUSTED => "clock_untrusted",
+        c::ZTL_REASON_AUDIT_UNAVAILABLE => "audit_unavailable",
+        c::ZTL_REASON_FORWARDED_UNTRUSTED => "forwarded_untrusted",
+        c::ZTL_REASON_OBLIGATION_UNKNOWN => "obligation_unknown",
+        _ => "other",
+    }
+}
+
+/// The exception of a call that did not do what it says: `ztl.errors.raised` knows which class it is.
+pub(crate) fn raised(py: Python<'_>, outcome: &Outcome) -> PyErr {
+    static RAISED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let make = || -> PyResult<Bound<'_, PyAny>> {
+        let raised = RAISED.import(py, "ztl.errors", "raised")?;
+        let told = PyDict::new(py);
+        if outcome.status == ZTL_DENIED {
+            // SAFETY: live or NULL.
+            let reason = unsafe { c::ztl_error_reason(outcome.error.get()) };
+            told.set_item("reason", reason_name(reason))?;
+            if let Some(decision) = &outcome.decision {
+                told.set_item("stage", decision.stage)?;
+                told.set_item("rule", &decision.rule)?;
+                told.set_item("decision_id", &decision.decision_id)?;
+            }
+        }
+        raised.call((outcome.status, message(outcome)), Some(&told))
+    };
+    make().map_or_else(|error| error, PyErr::from_value)
+}
+
+fn message(outcome: &Outcome) -> String {
+    let (mut ptr, mut len) = (ptr::null(), 0);
+    // SAFETY: the error is live or NULL, and both may be written.
+    let status = unsafe { c::ztl_error_message(outcome.error.get(), &raw mut ptr, &raw mut len) };
+    if status != c::ZTL_OK {
+        return String::new();
+    }
+    // SAFETY: the error lends that many bytes, and lives.
+    let bytes = unsafe { slice::from_raw_parts(ptr, len) };
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The text that a call gave.
+pub(crate) fn text(text: &Owned<ztl_text>) -> String {
+    let (mut ptr, mut len) = (ptr::null(), 0);
+    // SAFETY: the text is live or NULL, and both may be written.
+    let status = unsafe { c::ztl_text_bytes(text.get(), &raw mut ptr, &raw mut len) };
+    if status != c::ZTL_OK {
+        return String::new();
+    }
+    // SAFETY: the text lends that many bytes, and lives.
+    let bytes = unsafe { slice::from_raw_parts(ptr, len) };
+    String::from_utf8_lossy(bytes).into_owned()
+}

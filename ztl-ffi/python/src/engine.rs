@@ -1,0 +1,494 @@
+//! `Engine`: the three verbs.
+
+#![expect(unsafe_code, reason = "calls the C ABI")]
+
+use core::ptr;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pyo3::prelude::*;
+use ztl_ffi_impl as c;
+use ztl_ffi_impl::{ztl_action_request, ztl_engine, ztl_flow_request, ztl_peer, ztl_str};
+
+use crate::answers::{Decision, text};
+use crate::asked::{Chain, Fields, format, maybe_octets, octets, time};
+use crate::handle::{ABSENT, Outcome, Owned, lent, maybe};
+use crate::held::{Claims, Flow, Peer};
+use crate::recipe::{self, Issuer, Recipe, forks};
+
+/// Most bytes of a policy file that are read: one more than a document may have, so that it is refused.
+const MOST_POLICY: u64 = 64 * 1024 * 1024 + 1;
+
+/// Judges connections and requests under the policy in force, and records every decision before it returns. Any number of threads
+/// may use one; a forked process makes its own like it, at the first call.
+#[pyclass(frozen, module = "ztl")]
+pub(crate) struct Engine(Mutex<State>);
+
+/// Locked only while Python's own lock is held and never across a call of Python's, so that no fork finds it locked.
+struct State {
+    live: Arc<Owned<ztl_engine>>,
+    forks: u64,
+    recipe: Recipe,
+}
+
+/// A connection, as the verbs take it.
+struct Connection<'a> {
+    me: &'a [u8],
+    port: u16,
+    from_addr: Option<&'a [u8]>,
+    to: Option<&'a [u8]>,
+    anonymous: bool,
+    now: u64,
+}
+
+impl Connection<'_> {
+    fn request(&self, peer: *const ztl_peer) -> ztl_flow_request {
+        let flags = match (self.to, self.anonymous) {
+            (Some(_), false) => c::ZTL_FLOW_EGRESS,
+            (None, true) => c::ZTL_FLOW_ANONYMOUS,
+            (None, false) => 0,
+            // No call knows both, and each refuses it.
+            (Some(_), true) => c::ZTL_FLOW_EGRESS | c::ZTL_FLOW_ANONYMOUS,
+        };
+        ztl_flow_request {
+            size: u32::try_from(size_of::<ztl_flow_request>()).unwrap_or(0),
+            port: self.port,
+            flags,
+            me: lent(self.me),
+            peer,
+            from_addr: maybe(self.from_addr),
+            now_unix: self.now,
+            to: maybe(self.to),
+        }
+    }
+}
+
+impl Engine {
+    fn with<T>(&self, py: Python<'_>, act: impl FnOnce(&mut State) -> T) -> PyResult<T> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.forks != forks() {
+            let made = match state.recipe.cook() {
+                Ok(made) => made,
+                Err(outcome) => {
+                    drop(state);
+                    outcome.heard(py)?;
+                    return Err(pyo3::exceptions::PyRuntimeError::new_err("no engine"));
+                }
+            };
+            // What is the parent's stays as it is: its locks may be held, its buffers are not ours.
+            core::mem::forget(core::mem::replace(&mut state.live, made));
+            state.forks = forks();
+        }
+        Ok(act(&mut state))
+    }
+
+    fn live(&self, py: Python<'_>) -> PyResult<Arc<Owned<ztl_engine>>> {
+        self.with(py, |state| Arc::clone(&state.live))
+    }
+
+    fn judge(
+        &self,
+        py: Python<'_>,
+        flow: &Flow,
+        request: &ztl_action_request,
+    ) -> PyResult<Decision> {
+        let engine = self.live(py)?;
+        let mut decision = Decision::blank();
+        // SAFETY: engine and flow are live, the request's texts, headers and claims outlive the call, the outputs may be written.
+        let mut outcome = Outcome::of(|error| unsafe {
+            c::ztl_action_authorize(
+                engine.get(),
+                flow.flow.get(),
+                ptr::from_ref(request),
+                &raw mut decision,
+                error,
+            )
+        });
+        // T8: a permit, or an exception.
+        let permitted = decision.permit == 1;
+        let decision = Decision::read(&decision);
+        if outcome.status == c::ZTL_OK && !permitted {
+            outcome.status = c::ZTL_ERR_PANIC;
+        }
+        outcome.decision = Some(decision.clone());
+        outcome.heard(py)?;
+        Ok(decision)
+    }
+}
+
+fn blank_request(now: u64) -> ztl_action_request {
+    ztl_action_request {
+        size: u32::try_from(size_of::<ztl_action_request>()).unwrap_or(0),
+        flags: 0,
+        method: ABSENT,
+        target: ABSENT,
+        upgrade: ABSENT,
+        headers: ptr::null(),
+        headers_len: 0,
+        now_unix: now,
+        trust_score: -1,
+        reserved: 0,
+        claims: ptr::null(),
+    }
+}
+
+#[pymethods]
+impl Engine {
+    #[new]
+    #[pyo3(signature = (policy, *, format = "toml", audit_file = None))]
+    fn new(
+        py: Python<'_>,
+        policy: &Bound<'_, PyAny>,
+        format: &str,
+        audit_file: Option<PathBuf>,
+    ) -> PyResult<Self> {
+        let audit_file = match audit_file {
+            None => None,
+            Some(path) => Some(path.into_os_string().into_encoded_bytes()),
+        };
+        let recipe = Recipe {
+            policy: octets(policy, "policy")?.to_vec(),
+            format: self::format(format)?,
+            audit_file,
+            bundles: [].into(),
+            issuers: [].into(),
+        };
+        match py.detach(|| recipe.cook()) {
+            Ok(live) => Ok(Self(Mutex::new(State {
+                live,
+                forks: forks(),
+                recipe,
+            }))),
+            Err(outcome) => {
+                outcome.heard(py)?;
+                Err(pyo3::exceptions::PyRuntimeError::new_err("no engine"))
+            }
+        }
+    }
+
+    /// An engine from a file, which is read once.
+    #[staticmethod]
+    #[pyo3(signature = (path, *, format = "toml", audit_file = None))]
+    fn from_file(
+        py: Python<'_>,
+        path: PathBuf,
+        format: &str,
+        audit_file: Option<PathBuf>,
+    ) -> PyResult<Self> {
+        let mut document = Vec::new();
+        File::open(path)?
+            .take(MOST_POLICY)
+            .read_to_end(&mut document)?;
+        let document = pyo3::types::PyBytes::new(py, &document);
+        Self::new(py, document.as_any(), format, audit_file)
+    }
+
+    /// Puts another policy in force, at once and for flows that were permitted before as well. Where it is refused, the one in
+    /// force stays.
+    #[pyo3(signature = (policy, *, format = "toml"))]
+    fn swap(&self, py: Python<'_>, policy: &Bound<'_, PyAny>, format: &str) -> PyResult<()> {
+        let (policy, format) = (octets(policy, "policy")?, self::format(format)?);
+        let outcome = self.with(py, |state| {
+            let outcome = recipe::swap(&state.live, policy, format);
+            if outcome.status == c::ZTL_OK {
+                (state.recipe.policy, state.recipe.format) = (policy.to_vec(), format);
+            }
+            outcome
+        })?;
+        outcome.heard(py)
+    }
+
+    /// Trusts the authorities of a trust domain, in PEM, in place of those it had; `None`: none any more.
+    fn trust(
+        &self,
+        py: Python<'_>,
+        trust_domain: &str,
+        bundle: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let bundle = maybe_octets(bundle, "bundle")?;
+        let outcome = self.with(py, |state| {
+            let outcome = recipe::trust(&state.live, trust_domain, bundle);
+            if outcome.status == c::ZTL_OK {
+                let bundles = &mut state.recipe.bundles;
+                match bundle {
+                    Some(pem) => bundles.insert(trust_domain.to_owned(), pem.to_vec()),
+                    None => bundles.remove(trust_domain),
+                };
+            }
+            outcome
+        })?;
+        outcome.heard(py)
+    }
+
+    /// Takes tokens of an issuer, in place of what was said of an issuer of that name before: also for new keys.
+    #[pyo3(signature = (name, *, iss, audience, jwks = None, id_tokens = false))]
+    fn issuer(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        iss: String,
+        audience: String,
+        jwks: Option<&Bound<'_, PyAny>>,
+        id_tokens: bool,
+    ) -> PyResult<()> {
+        let issuer = Issuer {
+            kind: if id_tokens {
+                c::ZTL_TOKEN_ID
+            } else {
+                c::ZTL_TOKEN_ACCESS
+            },
+            iss,
+            audience,
+            jwks: maybe_octets(jwks, "jwks")?.map(<[u8]>::to_vec),
+        };
+        let outcome = self.with(py, |state| {
+            let outcome = recipe::tell(&state.live, name, &issuer);
+            if outcome.status == c::ZTL_OK {
+                state.recipe.issuers.insert(name.to_owned(), issuer);
+            }
+            outcome
+        })?;
+        outcome.heard(py)
+    }
+
+    /// Step one: proves who is at the other end, by the certificates that it showed in TLS.
+    #[pyo3(signature = (chain, *, me, port, from_addr = None, to = None, now = None))]
+    #[expect(clippy::too_many_arguments, reason = "they are named in Python")]
+    fn prove(
+        &self,
+        py: Python<'_>,
+        chain: &Bound<'_, PyAny>,
+        me: &str,
+        port: u16,
+        from_addr: Option<&str>,
+        to: Option<&str>,
+        now: Option<u64>,
+    ) -> PyResult<Peer> {
+        let chain = Chain::read(chain)?;
+        let ders = chain.ders();
+        let connection = Connection {
+            me: me.as_bytes(),
+            port,
+            from_addr: from_addr.map(str::as_bytes),
+            to: to.map(str::as_bytes),
+            anonymous: false,
+            now: time(now)?,
+        };
+        let engine = self.live(py)?;
+        let mut peer = Owned::none();
+        let outcome = py.detach(|| {
+            let request = connection.request(ptr::null());
+            let chain: Vec<ztl_str> = ders.iter().map(|der| lent(der)).collect();
+            let out = peer.out();
+            // SAFETY: the engine is live, texts and certificates are lent for the call, the outputs may be written.
+            Outcome::of(|error| unsafe {
+                c::ztl_peer_prove(
+                    engine.get(),
+                    &raw const request,
+                    chain.as_ptr(),
+                    chain.len(),
+                    out,
+                    error,
+                )
+            })
+        });
+        outcome.heard(py)?;
+        Ok(Peer(peer))
+    }
+
+    /// Takes somebody's word for who the other end is. Nothing is proved here: whoever calls this vouches for it.
+    fn assert_peer_dangerous(
+        &self,
+        py: Python<'_>,
+        spiffe_id: &str,
+        by: &str,
+        expires_at: u64,
+    ) -> PyResult<Peer> {
+        let engine = self.live(py)?;
+        let mut peer = Owned::none();
+        let (id, by, out) = (lent(spiffe_id.as_bytes()), lent(by.as_bytes()), peer.out());
+        // SAFETY: the engine is live, the texts are lent for the call, the outputs may be written.
+        Outcome::of(|error| unsafe {
+            c::ztl_peer_assert_dangerous(engine.get(), id, by, expires_at, out, error)
+        })
+        .heard(py)?;
+        Ok(Peer(peer))
+    }
+
+    /// Step two: permits a connection to this workload, or, with `to`, from it.
+    #[pyo3(signature = (peer, *, me, port, from_addr = None, to = None, anonymous = false, now = None))]
+    #[expect(clippy::too_many_arguments, reason = "they are named in Python")]
+    fn permit_flow(
+        &self,
+        py: Python<'_>,
+        peer: Option<&Peer>,
+        me: &str,
+        port: u16,
+        from_addr: Option<&str>,
+        to: Option<&str>,
+        anonymous: bool,
+        now: Option<u64>,
+    ) -> PyResult<Flow> {
+        let connection = Connection {
+            me: me.as_bytes(),
+            port,
+            from_addr: from_addr.map(str::as_bytes),
+            to: to.map(str::as_bytes),
+            anonymous,
+            now: time(now)?,
+        };
+        let engine = self.live(py)?;
+        let request = connection.request(peer.map_or(ptr::null(), |peer| peer.0.get()));
+        let (mut flow, mut decision) = (Owned::none(), Decision::blank());
+        let out = flow.out();
+        // SAFETY: engine and peer are live, the texts are lent for the call, the outputs may be written.
+        let mut outcome = Outcome::of(|error| unsafe {
+            c::ztl_flow_permit(
+                engine.get(),
+                &raw const request,
+                out,
+                &raw mut decision,
+                error,
+            )
+        });
+        let decision = Decision::read(&decision);
+        let expires_at = decision.expires_at;
+        outcome.decision = Some(decision);
+        outcome.heard(py)?;
+        Ok(Flow {
+            flow,
+            peer_id: peer.map(Peer::id),
+            expires_at,
+        })
+    }
+
+    /// Verifies a bearer token of the caller of a flow.
+    #[pyo3(signature = (flow, token, *, now = None))]
+    fn verify_token(
+        &self,
+        py: Python<'_>,
+        flow: &Flow,
+        token: &Bound<'_, PyAny>,
+        now: Option<u64>,
+    ) -> PyResult<Claims> {
+        let (token, now) = (octets(token, "token")?, time(now)?);
+        let engine = self.live(py)?;
+        let mut claims = Owned::none();
+        let outcome = py.detach(|| {
+            let out = claims.out();
+            // SAFETY: engine and flow are live, the text is lent for the call, the outputs may be written.
+            Outcome::of(|error| unsafe {
+                c::ztl_token_verify(engine.get(), flow.flow.get(), lent(token), now, out, error)
+            })
+        });
+        outcome.heard(py)?;
+        Ok(Claims(claims))
+    }
+
+    /// Step three: authorizes a request on a permitted flow, by its raw target. Returns the permit, or raises `Denied`.
+    #[pyo3(signature = (flow, method, target, headers = None, *, upgrade = None, trust_score = None, claims = None, now = None))]
+    #[expect(clippy::too_many_arguments, reason = "they are named in Python")]
+    fn authorize(
+        &self,
+        py: Python<'_>,
+        flow: &Flow,
+        method: &Bound<'_, PyAny>,
+        target: &Bound<'_, PyAny>,
+        headers: Option<&Bound<'_, PyAny>>,
+        upgrade: Option<&Bound<'_, PyAny>>,
+        trust_score: Option<u8>,
+        claims: Option<&Claims>,
+        now: Option<u64>,
+    ) -> PyResult<Decision> {
+        let fields = Fields::read(headers)?;
+        let headers = fields.lend()?;
+        let request = ztl_action_request {
+            method: lent(octets(method, "method")?),
+            target: lent(octets(target, "target")?),
+            upgrade: maybe(maybe_octets(upgrade, "upgrade")?),
+            headers: headers.as_ptr(),
+            headers_len: headers.len(),
+            trust_score: trust_score.map_or(-1, i32::from),
+            claims: claims.map_or(ptr::null(), |claims| claims.0.get()),
+            ..blank_request(time(now)?)
+        };
+        self.judge(py, flow, &request)
+    }
+
+    /// Step three for raw bytes, without method and target.
+    #[pyo3(signature = (flow, *, trust_score = None, now = None))]
+    fn authorize_connect(
+        &self,
+        py: Python<'_>,
+        flow: &Flow,
+        trust_score: Option<u8>,
+        now: Option<u64>,
+    ) -> PyResult<Decision> {
+        let request = ztl_action_request {
+            flags: c::ZTL_ACTION_CONNECT,
+            trust_score: trust_score.map_or(-1, i32::from),
+            ..blank_request(time(now)?)
+        };
+        self.judge(py, flow, &request)
+    }
+
+    /// Checks the host's own SVID, before TLS shows it to anybody; returns when it expires, in seconds since 1970.
+    #[pyo3(signature = (me, chain, *, now = None))]
+    fn check_svid(
+        &self,
+        py: Python<'_>,
+        me: &str,
+        chain: &Bound<'_, PyAny>,
+        now: Option<u64>,
+    ) -> PyResult<u64> {
+        let chain = Chain::read(chain)?;
+        let chain: Vec<ztl_str> = chain.ders().into_iter().map(lent).collect();
+        let (engine, now, mut expires) = (self.live(py)?, time(now)?, 0);
+        // SAFETY: the engine is live, text and certificates are lent for the call, the outputs may be written.
+        Outcome::of(|error| unsafe {
+            c::ztl_svid_check(
+                engine.get(),
+                lent(me.as_bytes()),
+                chain.as_ptr(),
+                chain.len(),
+                now,
+                &raw mut expires,
+                error,
+            )
+        })
+        .heard(py)?;
+        Ok(expires)
+    }
+
+    /// What a workload can reach under the policy in force, as JSON.
+    fn reach(&self, py: Python<'_>, workload: &str) -> PyResult<String> {
+        let engine = self.live(py)?;
+        let mut found = Owned::none();
+        let out = found.out();
+        // SAFETY: the engine is live, the text is lent for the call, the outputs may be written.
+        Outcome::of(|error| unsafe {
+            c::ztl_reach(engine.get(), lent(workload.as_bytes()), out, error)
+        })
+        .heard(py)?;
+        Ok(text(&found))
+    }
+
+    /// What another policy would change, as JSON.
+    #[pyo3(signature = (policy, *, format = "toml"))]
+    fn diff(&self, py: Python<'_>, policy: &Bound<'_, PyAny>, format: &str) -> PyResult<String> {
+        let (policy, format) = (octets(policy, "policy")?, self::format(format)?);
+        let engine = self.live(py)?;
+        let mut found = Owned::none();
+        let outcome = py.detach(|| {
+            let out = found.out();
+            // SAFETY: as above.
+            Outcome::of(|error| unsafe {
+                c::ztl_diff(engine.get(), lent(policy), format, out, error)
+            })
+        });
+        outcome.heard(py)?;
+        Ok(text(&found))
+    }
+}

@@ -1,0 +1,322 @@
+"""The middlewares, behind real servers, with real TLS on loopback."""
+
+import asyncio
+import http.client
+import importlib.util
+import json
+import socket
+import ssl
+import threading
+import time
+import unittest
+from typing import Any
+
+import ztl
+
+from world import NO_RULES, Serving, World, free_port, program, spiffe
+
+#: Targets that are permitted to the router as they are written, and some that only look so.
+HOSTILE = ("/v1/%77ho/..", "/v1/./who", "//v1/who", "/v1%2fwho", "/v1/who/", "/v1/who%00", "/v1/who;x", "/v1/x/../who", "http://e/v1/who")
+
+
+def there(*modules: str) -> Any:
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    return unittest.skipIf(missing, f"{', '.join(missing)} is not installed")
+
+
+class Behaviour:
+    """What every server does; `self.port` is where."""
+
+    def test_the_permitted_is_served_and_nobody_else(self) -> None:
+        ask = self.world.ask
+        self.assertEqual(ask(self.port, "router", "GET", "/v1/who"), (200, spiffe("router").encode()))
+        status, body = ask(self.port, "router", "DELETE", "/v1/who")
+        self.assertEqual((status, sorted(json.loads(body))), (403, ["decision", "status", "title", "type"]))
+        self.assertIn(ask(self.port, "stranger", "GET", "/v1/who")[0], (0, 403))
+        for name in (None, "nobody", "forged"):
+            self.assertIn(ask(self.port, name, "GET", "/v1/who")[0], (0, 403), name)
+
+    def test_t9_no_target_with_a_second_reading_is_served(self) -> None:
+        for target in HOSTILE:
+            status, _ = self.world.ask(self.port, "router", "GET", target)
+            self.assertIn(status, (0, 400, 403, 404), target)
+        self.assertEqual(self.world.ask(self.port, "router", "GET", "/v1/who?x=%2e%2e/")[0], 200)
+
+    def test_headers_give_nobody_another_name(self) -> None:
+        spoofs = {"X-Forwarded-For": "127.0.0.1", "X-Client-Cert": "x", "ztl.permit": "x", "X-Original-URL": "/v1/who"}
+        self.assertEqual(self.world.ask(self.port, "router", "GET", "/v1/secret", **spoofs)[0], 403)
+        self.assertIn(self.world.ask(self.port, "stranger", "GET", "/v1/who", **spoofs)[0], (0, 403))
+
+    def test_sessions_are_not_resumed(self) -> None:
+        context = self.world.client("router")
+        session = None
+        for _ in range(2):
+            with socket.create_connection(("127.0.0.1", self.port), 10) as plain:
+                with context.wrap_socket(plain, session=session) as tls:
+                    tls.sendall(b"GET /v1/who HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                    self.assertTrue(tls.recv(100).startswith(b"HTTP/1.1 200"))
+                    self.assertFalse(tls.session_reused)
+                    session = tls.session if tls.session is not None and tls.session.has_ticket else None
+
+
+class WithWorld(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.world = World()
+        cls.addClassCleanup(cls.world.close)
+
+
+async def who(scope: Any, receive: Any, send: Any) -> None:
+    """An ASGI application; /v1/live never ends."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": scope["ztl.permit"].peer_id})
+        await send({"type": "websocket.close"})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": scope["ztl.permit"].peer_id.encode(), "more_body": True})
+    if scope["path"] == "/v1/live":
+        await asyncio.Event().wait()
+    await send({"type": "http.response.body"})
+
+
+@there("uvicorn")
+class Uvicorn(Behaviour, WithWorld):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        import uvicorn
+
+        import ztl.uvicorn
+
+        cls.guard = cls.world.guard()
+        config = ztl.uvicorn.config(
+            cls.guard, who, host="127.0.0.1", port=0, log_level="critical", lifespan="off", timeout_graceful_shutdown=2
+        )
+        config.load()
+        server = uvicorn.Server(config)
+        server.lifespan = config.lifespan_class(config)
+
+        async def start() -> Any:
+            await server.startup()
+            port = server.servers[0].sockets[0].getsockname()[1]
+            return port, lambda: server.shutdown()
+
+        serving = Serving(start)
+        cls.port = serving.port
+        cls.addClassCleanup(serving.close)
+
+    def setUp(self) -> None:
+        def restore() -> None:
+            self.world.write("policy.toml", ztl_policy())
+            self.guard.reload()
+
+        self.addCleanup(restore)
+
+    def test_law_8_a_response_ends_when_it_is_no_longer_permitted(self) -> None:
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=self.world.client("router"))
+        self.addCleanup(connection.close)
+        connection.request("GET", "/v1/live")
+        response = connection.getresponse()
+        self.assertEqual(response.read(len(spiffe("router"))), spiffe("router").encode())
+        begun = time.monotonic()
+        self.world.write("policy.toml", NO_RULES.encode())
+        self.guard.reload()
+        with self.assertRaises((http.client.HTTPException, OSError)):
+            response.read()
+        self.assertLess(time.monotonic() - begun, 1.0)
+        self.assertIn(self.world.ask(self.port, "router", "GET", "/v1/who")[0], (0, 403))
+
+    @there("websockets")
+    def test_t20_websockets_are_judged_as_such(self) -> None:
+        for name, path, want in (("router", "/v1/socket", b"101"), ("router", "/v1/who", b"403"), ("stranger", "/v1/socket", b"403")):
+            with socket.create_connection(("127.0.0.1", self.port), 10) as plain:
+                with self.world.client(name).wrap_socket(plain) as tls:
+                    tls.sendall(
+                        f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+                    )
+                    self.assertEqual(tls.recv(12)[9:], want, (name, path))
+
+    def test_a_caller_of_ours_reaches_the_workload_that_was_named(self) -> None:
+        caller = self.world.guard("router", port=None)
+        connection = caller.connection("model-server", 8443, address=("127.0.0.1", self.port))
+        self.addCleanup(connection.close)
+        with self.assertRaises(ztl.Denied) as caught:
+            connection.request("DELETE", "/v1/who")
+        self.assertEqual(caught.exception.reason, "no_action_permitted")
+        for _ in range(2):
+            connection.request("GET", "/v1/who")
+            self.assertEqual(connection.getresponse().read(), spiffe("router").encode())
+        wrong = caller.connection("stranger", 8443, address=("127.0.0.1", self.port))
+        with self.assertRaises(ssl.SSLError):
+            wrong.request("GET", "/v1/who")
+
+    def test_t22_what_is_refused_leaves_what_was_in_force(self) -> None:
+        with self.assertRaises(ztl.SvidError):
+            self.world.guard(certificate_file=self.world.path / "router.pem", key_file=self.world.path / "router.key")
+        with self.assertRaises(ztl.SvidError):
+            self.world.guard(key_file=self.world.path / "router.key")
+        self.world.write("policy.toml", b"allow = 'all'")
+        with self.assertRaises(ztl.PolicyError):
+            self.guard.reload()
+        self.assertEqual(self.world.ask(self.port, "router", "GET", "/v1/who")[0], 200)
+        self.world.svid("model-server", self.world.authority.issue(spiffe("model-server")))
+        self.guard.reload() if self._policy_restored() else None
+        self.assertEqual(self.world.ask(self.port, "router", "GET", "/v1/who")[0], 200)
+
+    def _policy_restored(self) -> bool:
+        self.world.write("policy.toml", ztl_policy())
+        return True
+
+    def test_stock_uvicorn_shows_nothing_and_everything_is_denied(self) -> None:
+        import uvicorn
+
+        guard = self.world.guard()
+        config = uvicorn.Config(
+            guard.asgi(who), host="127.0.0.1", port=0, log_level="critical", lifespan="off", http="h11",
+            ssl_context_factory=lambda *_: guard.ssl_context(), timeout_graceful_shutdown=2,
+        )
+        config.load()
+        server = uvicorn.Server(config)
+        server.lifespan = config.lifespan_class(config)
+
+        async def start() -> Any:
+            await server.startup()
+            return server.servers[0].sockets[0].getsockname()[1], lambda: server.shutdown()
+
+        serving = Serving(start)
+        self.addCleanup(serving.close)
+        self.assertEqual(self.world.ask(serving.port, "router", "GET", "/v1/who")[0], 403)
+
+
+def ztl_policy() -> bytes:
+    from world import POLICY
+
+    return POLICY.encode()
+
+
+@there("aiohttp")
+class Aiohttp(Behaviour, WithWorld):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        from aiohttp import web
+
+        import ztl.aiohttp
+
+        guard = cls.world.guard()
+
+        async def served(request: web.Request) -> web.Response:
+            return web.Response(text=ztl.aiohttp.peer_id(request))
+
+        app = web.Application(middlewares=[ztl.aiohttp.middleware(guard)])
+        app.router.add_route("*", "/{rest:.*}", served)
+
+        async def start() -> Any:
+            runner = web.AppRunner(app, access_log=None)
+            await runner.setup()
+            site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=guard.ssl_context())
+            await site.start()
+            return runner.addresses[0][1], runner.cleanup
+
+        serving = Serving(start)
+        cls.port = serving.port
+        cls.addClassCleanup(serving.close)
+
+
+@there("gunicorn")
+class Gunicorn(Behaviour, WithWorld):
+    worker = "sync"
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.port = free_port()
+        (cls.world.path / "gunicorn.conf.py").write_text("from served import ssl_context\n")
+        arguments = (
+            "-m", "gunicorn", "-c", str(cls.world.path / "gunicorn.conf.py"), "--preload", "-w", "2", "-k", cls.worker, "-b",
+            f"127.0.0.1:{cls.port}", "--certfile", str(cls.world.path / "model-server.pem"), "--keyfile",
+            str(cls.world.path / "model-server.key"), "--log-level", "critical", "--no-control-socket", "served:application",
+        )
+        cls.enterClassContext(program(*arguments, folder=cls.world.path))
+        until = time.monotonic() + 20
+        while cls.world.ask(cls.port, "router", "GET", "/v1/who")[0] != 200:
+            if time.monotonic() > until:
+                raise AssertionError("gunicorn does not serve")
+            threading.Event().wait(0.1)
+
+    def test_forked_workers_take_a_changed_policy(self) -> None:
+        self.world.write("policy.toml", NO_RULES.encode())
+        try:
+            denied, until = 0, time.monotonic() + 20
+            while denied < 10 and time.monotonic() < until:
+                denied = denied + 1 if self.world.ask(self.port, "router", "GET", "/v1/who")[0] in (0, 403) else 0
+                threading.Event().wait(0.06)
+            self.assertEqual(denied, 10)
+        finally:
+            self.world.write("policy.toml", ztl_policy())
+            served, until = 0, time.monotonic() + 20
+            while served < 10 and time.monotonic() < until:
+                served = served + 1 if self.world.ask(self.port, "router", "GET", "/v1/who")[0] == 200 else 0
+                threading.Event().wait(0.06)
+            self.assertEqual(served, 10)
+
+
+class WithoutAServer(WithWorld):
+    """What middlewares do where a server says too little."""
+
+    def test_asgi_without_certificates_or_raw_target_is_denied(self) -> None:
+        guard = self.world.guard()
+        pem = (self.world.path / "router.pem").read_text()
+        good = {
+            "type": "http", "method": "GET", "path": "/v1/who", "raw_path": b"/v1/who", "query_string": b"", "headers": [],
+            "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8443), "extensions": {"tls": {"client_cert_chain": [pem]}},
+        }
+
+        def status(**change: Any) -> int:
+            sent = []
+
+            async def send(message: Any) -> None:
+                sent.append(message)
+
+            async def receive() -> Any:
+                return {"type": "http.request"}
+
+            asyncio.run(guard.asgi(who)({**good, **change}, receive, send))
+            return sent[0]["status"]
+
+        self.assertEqual(status(), 200)
+        other = (self.world.path / "forged.pem").read_text()
+        for change in (
+            {"extensions": {}}, {"extensions": None}, {"extensions": {"tls": {"client_cert_chain": []}}},
+            {"extensions": {"tls": {"client_cert_chain": [other]}}}, {"extensions": {"tls": {"client_cert_chain": ["x", None]}}},
+            {"extensions": {"tls": None}}, {"raw_path": None}, {"raw_path": b""}, {"path": "/v1/elsewhere"}, {"path": None},
+            {"method": None}, {"headers": None, "method": "DELETE"}, {"headers": [(None, None)]}, {"client": ("10.0.0.1", 1)},
+            {"extensions": {"ztl.connection": {"connection": object()}}},
+        ):
+            self.assertIn(status(**change), (400, 403), change)
+
+    def test_wsgi_without_its_connection_or_raw_target_is_denied(self) -> None:
+        guard = self.world.guard()
+        for environ in (
+            {}, {"REQUEST_METHOD": "GET", "PATH_INFO": "/v1/who"}, {"REQUEST_METHOD": "GET", "PATH_INFO": "/v1/who", "RAW_URI": "/v1/who"},
+            {"REQUEST_METHOD": "GET", "PATH_INFO": "/v1/who", "gunicorn.socket": socket},
+            {"REQUEST_METHOD": "GET", "PATH_INFO": "/v1/who", "RAW_URI": "/v1/who", "gunicorn.socket": object()},
+            {"REQUEST_METHOD": "GET", "PATH_INFO": "/v1/x", "RAW_URI": "/v1/who", "gunicorn.socket": object()},
+            {"REQUEST_METHOD": "GET", "PATH_INFO": "/v1/who", "HTTP_GUNICORN_SOCKET": "x", "RAW_URI": "/v1/who"},
+        ):
+            answers = []
+            body = guard.wsgi(lambda *_: self.fail("served"))(environ, lambda status, headers: answers.append(status))
+            self.assertEqual((answers[0][:3], b"".join(body)[:1]), ("403", b"{"), environ)
+
+    def test_a_score_that_fails_is_a_denial(self) -> None:
+        guard = self.world.guard(trust_score=lambda request, peer: 1 / 0)
+        asked = ztl.Asked(b"GET", b"/v1/who", [], chain=self.world.chain("router"), address="127.0.0.1")
+        with self.assertRaises(ZeroDivisionError):
+            guard.judge(asked)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,193 @@
+"""What the tests share: an authority, a policy, servers on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import http.client
+import os
+import pathlib
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+from typing import Any, Iterator, List, Optional, Tuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+import ztl
+
+POLICY = """
+schema = 1
+trust_domain = "prod.example"
+[zones.here]
+trust = 3
+networks = ["127.0.0.0/8"]
+[workloads.router]
+id = "spiffe://prod.example/router"
+zone = "here"
+[workloads.stranger]
+id = "spiffe://prod.example/stranger"
+[workloads.model-server]
+id = "spiffe://prod.example/model-server"
+ports = [8443]
+asserted_by = ["test"]
+[[permit]]
+name = "router-infers"
+from = "router"
+to = "model-server"
+actions = ["POST /v1/models/{model}/infer", "GET /v1/who", "GET /v1/live", "websocket /v1/socket"]
+"""
+NO_RULES = POLICY.partition("[[permit]]")[0]
+
+
+def spiffe(name: str) -> str:
+    return f"spiffe://prod.example/{name}"
+
+
+class Authority:
+    """Issues X.509-SVIDs."""
+
+    def __init__(self) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+        built = _builder(name, name, self.key.public_key())
+        built = built.add_extension(x509.BasicConstraints(True, None), True).add_extension(usage, True)
+        self.root = built.sign(self.key, hashes.SHA256())
+        self.pem = self.root.public_bytes(serialization.Encoding.PEM)
+
+    def issue(self, uri: Optional[str]) -> Tuple[bytes, bytes]:
+        """A certificate and its key, in PEM."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
+        both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+        built = _builder(x509.Name([]), self.root.subject, key.public_key())
+        built = built.add_extension(x509.BasicConstraints(False, None), True).add_extension(usage, True)
+        built = built.add_extension(both, False)
+        if uri is not None:
+            built = built.add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)]), True)
+        certificate = built.sign(self.key, hashes.SHA256())
+        plain = serialization.NoEncryption()
+        return (
+            certificate.public_bytes(serialization.Encoding.PEM),
+            key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain),
+        )
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, key: Any) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return (
+        x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key).serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(hours=1))
+    )
+
+
+class World:
+    """A folder with the files of each workload."""
+
+    def __init__(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = pathlib.Path(self.folder.name)
+        self.authority = Authority()
+        self.write("policy.toml", POLICY.encode())
+        self.write("bundle.pem", self.authority.pem)
+        for name in ("router", "stranger", "model-server"):
+            self.svid(name, self.authority.issue(spiffe(name)))
+        self.svid("nobody", self.authority.issue(None))
+        self.svid("forged", Authority().issue(spiffe("router")))
+
+    def close(self) -> None:
+        self.folder.cleanup()
+
+    def write(self, name: str, content: bytes) -> None:
+        (self.path / name).write_bytes(content)
+
+    def svid(self, name: str, pair: Tuple[bytes, bytes]) -> None:
+        self.write(f"{name}.pem", pair[0])
+        self.write(f"{name}.key", pair[1])
+
+    def settings(self, me: str) -> Any:
+        return dict(
+            policy_file=self.path / "policy.toml", certificate_file=self.path / f"{me}.pem", key_file=self.path / f"{me}.key",
+            bundle_files={"prod.example": self.path / "bundle.pem"}, port=8443, check_every=None, on_denial=lambda error: None,
+        )
+
+    def guard(self, me: str = "model-server", **more: Any) -> ztl.Guard:
+        return ztl.Guard(me, **{**self.settings(me), **more})
+
+    def chain(self, name: str) -> List[bytes]:
+        return [ssl.PEM_cert_to_DER_cert((self.path / f"{name}.pem").read_text())]
+
+    def client(self, name: Optional[str]) -> ssl.SSLContext:
+        """A client that checks nothing, as an attacker's."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if name is not None:
+            context.load_cert_chain(self.path / f"{name}.pem", self.path / f"{name}.key")
+        return context
+
+    def ask(self, port: int, name: Optional[str], method: str, target: str, **fields: str) -> Tuple[int, bytes]:
+        """The status and body; (0, b"") where there was no connection to ask on."""
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=self.client(name))
+        try:
+            connection.request(method, target, headers=fields)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except (OSError, http.client.HTTPException):
+            return 0, b""
+        finally:
+            connection.close()
+
+
+def free_port() -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return int(held.getsockname()[1])
+
+
+@contextlib.contextmanager
+def program(*arguments: str, folder: pathlib.Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """A program that says a line when it is ready."""
+    tests = str(pathlib.Path(__file__).parent)
+    env = {**os.environ, "PYTHONPATH": tests, "WORLD": str(folder), **environment}
+    running = subprocess.Popen([sys.executable, *arguments], env=env, cwd=tests, stdout=subprocess.PIPE, text=True)
+    try:
+        yield running
+    finally:
+        running.terminate()
+        try:
+            running.wait(10)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+        assert running.stdout is not None
+        running.stdout.close()
+
+
+class Serving(threading.Thread):
+    """An event loop in a thread; `start_server` is awaited in it, and its result is `port`."""
+
+    def __init__(self, start_server: Any) -> None:
+        super().__init__(daemon=True)
+        import asyncio
+
+        self.loop = asyncio.new_event_loop()
+        self.start()
+        self.port, self.stop = asyncio.run_coroutine_threadsafe(start_server(), self.loop).result(20)
+
+    def run(self) -> None:
+        self.loop.run_forever()
+        self.loop.close()
+
+    def close(self) -> None:
+        import asyncio
+
+        asyncio.run_coroutine_threadsafe(self.stop(), self.loop).result(20)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.join(20)
