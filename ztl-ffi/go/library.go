@@ -219,10 +219,14 @@ func failed(status C.ztl_status, cerr *C.ztl_error, decision *C.ztl_decision) er
 		}
 		return &Error{Status: Status(status), Message: message}
 	}
-	denial := &Denial{Reason: reason, Message: message}
+	// Where nothing was decided it was the peer that was not proved.
+	denial := &Denial{Reason: reason, Stage: stages[1], Message: message}
 	if decision != nil && decision.reason != C.ZTL_REASON_NOT_JUDGED {
 		denial.ID = *(*[16]byte)(unsafe.Pointer(&decision.id))
 		denial.Rule = C.GoString(&decision.rule[0])
+		if int(decision.stage) < len(stages) {
+			denial.Stage = stages[decision.stage]
+		}
 	}
 	return denial
 }

@@ -62,12 +62,16 @@ func (r Reason) Error() string {
 	return "other"
 }
 
+var stages = [...]string{"none", "identity", "flow", "action"}
+
 // Denial is a decision that says no. For the host's own log: nothing but its ID may be told to the peer.
 type Denial struct {
 	// Reason says why.
 	Reason Reason
 	// ID finds the record in the audit; zero where nothing was decided.
 	ID [16]byte
+	// Stage is the last that was reached: none, identity, flow or action.
+	Stage string
 	// Rule is the name of the rule that decided, empty where none came near.
 	Rule string
 	// Message says it in words, where there are any.

@@ -124,6 +124,8 @@ pub(crate) fn raised(py: Python<'_>, outcome: &Outcome) -> PyErr {
             // SAFETY: live or NULL.
             let reason = unsafe { c::ztl_error_reason(outcome.error.get()) };
             told.set_item("reason", reason_name(reason))?;
+            // Without a decision it was the peer that was not proved.
+            told.set_item("stage", "identity")?;
             if let Some(decision) = &outcome.decision {
                 told.set_item("stage", decision.stage)?;
                 told.set_item("rule", &decision.rule)?;

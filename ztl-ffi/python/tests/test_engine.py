@@ -191,7 +191,7 @@ class Forked(unittest.TestCase):
                 ids += pipe.read().split()
             os.waitpid(child, 0)
         self.assertEqual((len(ids), len(set(ids))), (400, 400))
-        recorded = [json.loads(line)["id"] for line in audit.read_text().splitlines()]
+        recorded = [json.loads(line)["id"] for line in audit.read_text().splitlines() if line]
         self.assertLessEqual(set(ids), set(recorded))
 
     def test_what_the_parent_permitted_is_not_the_childs(self) -> None:
@@ -214,20 +214,20 @@ class Forked(unittest.TestCase):
 
 
 class Growth(unittest.TestCase):
-    def test_ten_thousand_engines_and_decisions_leave_nothing(self) -> None:
+    def test_thousands_of_engines_and_ten_thousand_decisions_leave_nothing(self) -> None:
         def once() -> None:
             engine = ztl.Engine(POLICY)
             flow = flow_of(engine)
-            for target in ("/v1/who", "/v1/nothing"):
+            for target in ("/v1/who", "/v1/nothing", "/v1/../x", "/v1/live"):
                 try:
                     engine.authorize(flow, "GET", target, [(b"host", b"x")], now=NOW)
                 except ztl.Denied:
                     pass
 
-        for _ in range(1000):
+        for _ in range(500):
             once()
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        for _ in range(10_000):
+        for _ in range(2500):
             once()
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         self.assertLess(grown, 4096, f"grew by {grown} KiB")

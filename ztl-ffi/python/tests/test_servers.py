@@ -311,6 +311,22 @@ class WithoutAServer(WithWorld):
             body = guard.wsgi(lambda *_: self.fail("served"))(environ, lambda status, headers: answers.append(status))
             self.assertEqual((answers[0][:3], b"".join(body)[:1]), ("403", b"{"), environ)
 
+    def test_t15_a_response_over_wsgi_ends_with_its_permit(self) -> None:
+        guard = self.world.guard()
+        asked = ztl.Asked(b"GET", b"/v1/who", [], chain=self.world.chain("router"), address="127.0.0.1")
+        from ztl.wsgi import _Judged
+
+        response = iter(_Judged([b"1", b"2", b"3"], guard, asked, guard.judge(asked), guard.generation))
+        self.assertEqual(next(response), b"1")
+        self.world.write("policy.toml", ztl_policy() + b"\n")
+        guard.reload()
+        self.assertEqual(next(response), b"2")
+        self.world.write("policy.toml", NO_RULES.encode())
+        self.addCleanup(self.world.write, "policy.toml", ztl_policy())
+        guard.reload()
+        with self.assertRaises(ztl.Denied):
+            next(response)
+
     def test_a_score_that_fails_is_a_denial(self) -> None:
         guard = self.world.guard(trust_score=lambda request, peer: 1 / 0)
         asked = ztl.Asked(b"GET", b"/v1/who", [], chain=self.world.chain("router"), address="127.0.0.1")

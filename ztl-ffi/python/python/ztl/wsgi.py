@@ -7,6 +7,7 @@ A request whose connection or raw target the server does not say is denied. `pee
 
 from __future__ import annotations
 
+import time
 from http import HTTPStatus
 from typing import Any, Callable, Dict, Iterable, Iterator, Tuple
 
@@ -41,21 +42,26 @@ class Guarded:
             start_response(f"{status} {HTTPStatus(status).phrase}", headers)
             return [body]
         environ[PERMIT] = permit
-        return _Judged(self._app(environ, start_response), self._guard, asked, generation)
+        return _Judged(self._app(environ, start_response), self._guard, asked, permit, generation)
 
 
 class _Judged:
-    """A response that is judged again when something changed, before each part of it."""
+    """A response that is judged again before each part of it, where something changed or its permit ended (T15)."""
 
-    def __init__(self, response: Iterable[bytes], guard: Any, asked: Asked, generation: int) -> None:
-        self._response, self._guard, self._asked, self._generation = response, guard, asked, generation
+    def __init__(self, response: Iterable[bytes], guard: Any, asked: Asked, permit: Permit, generation: int) -> None:
+        self._response, self._guard, self._asked = response, guard, asked
+        self._permit, self._generation = permit, generation
+
+    def _is_old(self) -> bool:
+        expires = self._permit.decision.expires_at
+        return self._generation != self._guard.generation or (expires is not None and time.time() >= expires)
 
     def __iter__(self) -> Iterator[bytes]:
         for part in self._response:
-            if self._generation != self._guard.generation:
+            if self._is_old():
                 self._generation = self._guard.generation
                 try:
-                    self._guard.judge(self._asked)
+                    self._permit = self._guard.judge(self._asked)
                 except Exception as error:
                     self._guard.denied(error)
                     raise
