@@ -16,44 +16,66 @@ import (
 // away, or when a certificate or token expires. Reading and writing end with it.
 func (g *Guard) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		generation := g.generation.Load()
-		came := asItCame(r)
-		from, expires, err := g.authorize(came)
+		control := http.NewResponseController(w)
+		ctx, end, err := g.begin(r, func() {
+			// Not every writer can do it; the context is cancelled in any case.
+			past := time.Unix(1, 0)
+			_ = control.SetReadDeadline(past)
+			_ = control.SetWriteDeadline(past)
+		})
 		if err != nil {
-			g.denied(err)
 			answer(w, err)
 			return
 		}
-		ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), peerKey{}, Peer{ID: from.peer}))
-		defer cancel(context.Canceled)
-		control := http.NewResponseController(w)
-		serving := &running{
-			again: func() (time.Time, error) {
-				_, expires, err := g.authorize(came)
-				return expires, err
-			},
-			stop: func(err error) {
-				cancel(err)
-				// Not every writer can do it; the context is cancelled in any case.
-				past := time.Unix(1, 0)
-				_ = control.SetReadDeadline(past)
-				_ = control.SetWriteDeadline(past)
-			},
-		}
-		g.start(serving)
-		defer g.end(serving)
-		// What changed between the permit and the registration is not missed.
-		if g.generation.Load() != generation {
-			if expires, err = serving.judge(); err != nil {
-				serving.end()
-				g.denied(err)
-				answer(w, err)
-				return
-			}
-		}
-		serving.until(g, expires)
+		defer end()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// Begin judges a request as [Guard.Middleware] does, for servers that are not net/http's. What it reads of the request: TLS, one
+// pointer for each connection; RemoteAddr; the address of the connection's own end, in the context, under
+// [http.LocalAddrContextKey]; Method; RequestURI, the raw target, and URL, which says the same; Host; Header.
+//
+// The context carries the [Peer] and ends when the permit does. Call end once the request was served.
+func (g *Guard) Begin(r *http.Request) (ctx context.Context, end func(), err error) {
+	return g.begin(r, func() {})
+}
+
+// begin has `cut` called where the permit ends before the request does.
+func (g *Guard) begin(r *http.Request, cut func()) (context.Context, func(), error) {
+	generation := g.generation.Load()
+	came := asItCame(r)
+	from, expires, err := g.authorize(came)
+	if err != nil {
+		g.denied(err)
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), peerKey{}, Peer{ID: from.peer}))
+	serving := &running{
+		again: func() (time.Time, error) {
+			_, expires, err := g.authorize(came)
+			return expires, err
+		},
+		stop: func(err error) {
+			cancel(err)
+			cut()
+		},
+	}
+	g.start(serving)
+	end := func() {
+		g.end(serving)
+		cancel(context.Canceled)
+	}
+	// What changed between the permit and the registration is not missed.
+	if g.generation.Load() != generation {
+		if expires, err = serving.judge(); err != nil {
+			end()
+			g.denied(err)
+			return nil, nil, err
+		}
+	}
+	serving.until(g, expires)
+	return ctx, end, nil
 }
 
 // authorize judges a request on its connection, which is proved again where the proof is old.

@@ -94,13 +94,15 @@ impl<'a> Fields<'a> {
         unsafe { core::slice::from_raw_parts(text.ptr, text.len) }
     }
 
-    /// What the connection is to become: what the host says, and every `Upgrade` field. Where they differ, something that no
-    /// rule can name.
+    /// What the connection is to become: what the host says, and the `Upgrade` field. Where they differ, or the field came twice,
+    /// something that no rule can name.
     pub(crate) fn upgrade(&self, told: Option<Sent<'a>>) -> Option<&'a str> {
         let told = told.map(Sent::nameable);
-        let sent = self
-            .values("upgrade")
-            .map(|value| utf8(value).unwrap_or(UNNAMEABLE));
+        let mut fields = self.values("upgrade");
+        let sent = fields.next().map(|value| match fields.next() {
+            None => utf8(value).unwrap_or(UNNAMEABLE),
+            Some(_) => UNNAMEABLE,
+        });
         told.into_iter().chain(sent).reduce(|one, other| {
             if one.eq_ignore_ascii_case(other) {
                 one

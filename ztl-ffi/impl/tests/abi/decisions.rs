@@ -226,6 +226,14 @@ fn t20_an_upgrade_is_an_action_of_its_own() {
         &[header("upgrade", b"websocket"), header("upgrade", b"h2c")],
     )
     .is_denied(ZTL_REASON_NO_ACTION_PERMITTED);
+    ask(
+        live,
+        &[
+            header("upgrade", b"websocket"),
+            header("Upgrade", b"websocket"),
+        ],
+    )
+    .is_denied(ZTL_REASON_NO_ACTION_PERMITTED);
     ask(live, &[header("upgrade", b"\xff")]).is_denied(ZTL_REASON_NO_ACTION_PERMITTED);
     let told = ztl_action_request {
         upgrade: text("websocket"),

@@ -1,0 +1,93 @@
+package grpc
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+
+	ztl "github.com/ztl-rs/ztl/ztl-ffi/go"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/status"
+)
+
+// DialOptions make a client of one workload: whoever answers has to prove that it is that one, and each call is judged on the
+// connection that it goes over, before anything of it is sent. A call that is not permitted fails with PermissionDenied; why is in
+// the error, and in the audit.
+func DialOptions(guard *ztl.Guard, workload string, port uint16) []grpc.DialOption {
+	return []grpc.DialOption{
+		grpc.WithTransportCredentials(&client{guard, workload, port}),
+		grpc.WithPerRPCCredentials(judge{}),
+		grpc.WithAuthority(workload),
+		grpc.WithNoProxy(),
+	}
+}
+
+type client struct {
+	guard    *ztl.Guard
+	workload string
+	port     uint16
+}
+
+// called is the connection that a call goes over.
+type called struct {
+	credentials.CommonAuthInfo
+	call *ztl.Call
+}
+
+func (called) AuthType() string { return "ztl" }
+
+func (c *client) ClientHandshake(ctx context.Context, _ string, plain net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	call, err := c.guard.Call(ctx, plain, c.workload, c.port, "h2")
+	if err != nil {
+		return nil, nil, err
+	}
+	if call.Conn.ConnectionState().NegotiatedProtocol != "h2" {
+		_ = call.Conn.Close()
+		return nil, nil, errors.New("the server does not speak HTTP/2")
+	}
+	level := credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}
+	return call.Conn, called{level, call}, nil
+}
+
+func (c *client) ServerHandshake(net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return nil, nil, errors.New("these credentials are for clients: see ServerOptions")
+}
+
+func (c *client) Info() credentials.ProtocolInfo {
+	return credentials.ProtocolInfo{SecurityProtocol: "tls", ServerName: c.workload}
+}
+
+func (c *client) Clone() credentials.TransportCredentials {
+	clone := *c
+	return &clone
+}
+
+func (c *client) OverrideServerName(string) error {
+	return errors.New("the name is that of the workload")
+}
+
+// judge adds nothing to a call: gRPC asks it once it knows the connection, and before it sends.
+type judge struct{}
+
+func (judge) RequireTransportSecurity() bool { return true }
+
+func (judge) GetRequestMetadata(ctx context.Context, _ ...string) (map[string]string, error) {
+	request, _ := credentials.RequestInfoFromContext(ctx)
+	over, ok := request.AuthInfo.(called)
+	if !ok {
+		return nil, status.Error(codes.PermissionDenied, "the connection was not made by ztl")
+	}
+	err := over.call.Authorize(http.MethodPost, request.Method, http.Header{})
+	switch {
+	case err == nil:
+		return nil, nil
+	case errors.Is(err, ztl.FlowWithdrawn), errors.Is(err, ztl.IdentityExpired):
+		// The connection is closed, and another one is made.
+		return nil, status.Error(codes.Unavailable, err.Error())
+	default:
+		return nil, status.Error(codes.PermissionDenied, err.Error())
+	}
+}

@@ -1,0 +1,168 @@
+// Package grpc guards gRPC servers and clients with ztl: who calls is proved in the handshake, and every call judged by the policy,
+// as `grpc pkg.Service/Method`.
+//
+//	server := grpc.NewServer(ztlgrpc.ServerOptions(guard)...)
+//	conn, err := grpc.NewClient("dns:///retriever:8443", ztlgrpc.DialOptions(guard, "retriever", 8443)...)
+package grpc
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+
+	ztl "github.com/ztl-rs/ztl/ztl-ffi/go"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+)
+
+// ServerOptions make a server that takes only connections whose flow is permitted, and serves only calls that a rule names. The
+// context of a handler carries the [ztl.Peer] and ends when the permit does. Interceptors of your own come after these.
+func ServerOptions(guard *ztl.Guard) []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.Creds(&server{credentials.NewTLS(guard.TLSConfig())}),
+		grpc.ChainUnaryInterceptor(UnaryServerInterceptor(guard)),
+		grpc.ChainStreamInterceptor(StreamServerInterceptor(guard)),
+	}
+}
+
+// UnaryServerInterceptor serves only what a rule names. Without the credentials of [ServerOptions] it denies everything.
+func UnaryServerInterceptor(guard *ztl.Guard) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		ctx, end, err := begin(ctx, guard, info.FullMethod)
+		if err != nil {
+			return nil, err
+		}
+		defer end()
+		response, err := handler(ctx, request)
+		// What was permitted when it began may not be any more: its answer is not given.
+		if cut := context.Cause(ctx); denied(cut) {
+			return nil, refusal(cut)
+		}
+		return response, err
+	}
+}
+
+// StreamServerInterceptor is the same for streams, which end when their permit does.
+func StreamServerInterceptor(guard *ztl.Guard) grpc.StreamServerInterceptor {
+	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		ctx, end, err := begin(stream.Context(), guard, info.FullMethod)
+		if err != nil {
+			return err
+		}
+		served := make(chan func() error, 1)
+		go func() {
+			defer end()
+			// A panic is the caller's, who may have something that recovers.
+			defer func() {
+				if panicked := recover(); panicked != nil {
+					served <- func() error { panic(panicked) }
+				}
+			}()
+			err := handler(srv, &judged{stream, ctx})
+			served <- func() error { return err }
+		}()
+		select {
+		case answer := <-served:
+			return answer()
+		case <-ctx.Done():
+		}
+		if cut := context.Cause(ctx); denied(cut) {
+			return refusal(cut)
+		}
+		return (<-served)()
+	}
+}
+
+type judged struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (j *judged) Context() context.Context { return j.ctx }
+
+func (j *judged) SendMsg(message any) error {
+	if cut := context.Cause(j.ctx); denied(cut) {
+		return refusal(cut)
+	}
+	return j.ServerStream.SendMsg(message)
+}
+
+// connected is what is known of a connection: one of it for each.
+type connected struct {
+	credentials.TLSInfo
+	state *tls.ConnectionState
+	local net.Addr
+}
+
+// server are credentials that keep one TLS state for each connection.
+type server struct {
+	credentials.TransportCredentials
+}
+
+func (s *server) ServerHandshake(plain net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	conn, info, err := s.TransportCredentials.ServerHandshake(plain)
+	if err != nil {
+		return nil, nil, err
+	}
+	of, ok := info.(credentials.TLSInfo)
+	if !ok {
+		_ = conn.Close()
+		return nil, nil, errors.New("the connection has no TLS")
+	}
+	return conn, connected{of, &of.State, conn.LocalAddr()}, nil
+}
+
+func (s *server) Clone() credentials.TransportCredentials {
+	return &server{s.TransportCredentials.Clone()}
+}
+
+// begin judges a call. Its path is the method's full name, and a gRPC call is a POST (gRPC over HTTP/2, Requests).
+func begin(ctx context.Context, guard *ztl.Guard, method string) (context.Context, func(), error) {
+	from, _ := peer.FromContext(ctx)
+	if from == nil || from.Addr == nil {
+		return nil, nil, status.Error(codes.PermissionDenied, "denied")
+	}
+	info, ok := from.AuthInfo.(connected)
+	if !ok {
+		return nil, nil, status.Error(codes.PermissionDenied, "denied")
+	}
+	fields, _ := metadata.FromIncomingContext(ctx)
+	header := http.Header{}
+	for name, values := range fields {
+		header[http.CanonicalHeaderKey(name)] = values
+	}
+	request := &http.Request{
+		Method: http.MethodPost, URL: &url.URL{Path: method}, RequestURI: method, Header: header, TLS: info.state,
+		RemoteAddr: from.Addr.String(),
+	}
+	ctx, end, err := guard.Begin(request.WithContext(context.WithValue(ctx, http.LocalAddrContextKey, info.local)))
+	if err != nil {
+		return nil, nil, refusal(err)
+	}
+	return ctx, end, nil
+}
+
+func denied(err error) bool { return errors.Is(err, ztl.ErrDenied) || errors.Is(err, ztl.ErrClosed) }
+
+// refusal tells the caller no more than that it is denied, and the id to ask the operator about.
+func refusal(err error) error {
+	code, text := codes.PermissionDenied, "denied"
+	var denial *ztl.Denial
+	if errors.As(err, &denial) && denial.ID != [16]byte{} {
+		text += ", decision " + denial.Decision()
+	}
+	switch {
+	case errors.Is(err, ztl.ErrToken):
+		code = codes.Unauthenticated
+	case errors.Is(err, ztl.PathAmbiguous):
+		code = codes.InvalidArgument
+	}
+	return status.Error(code, text)
+}

@@ -1,0 +1,252 @@
+package grpc
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	ztl "github.com/ztl-rs/ztl/ztl-ffi/go"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+)
+
+const rules = `
+schema = 1
+trust_domain = "prod.example"
+[workloads.router]
+id = "spiffe://prod.example/router"
+[workloads.stranger]
+id = "spiffe://prod.example/stranger"
+[workloads.model-server]
+id = "spiffe://prod.example/model-server"
+ports = [8443]
+`
+
+const policy = rules + `
+[[permit]]
+name = "router-checks"
+from = "router"
+to = "model-server"
+actions = ["grpc grpc.health.v1.Health/Check", "grpc grpc.health.v1.Health/Watch"]
+`
+
+type world struct {
+	t       *testing.T
+	key     *ecdsa.PrivateKey
+	root    *x509.Certificate
+	pem     []byte
+	guard   *ztl.Guard
+	address string
+	health  *health
+}
+
+// health says who asked; a watch lives until its stream ends.
+type health struct {
+	grpc_health_v1.UnimplementedHealthServer
+	mu    sync.Mutex
+	peers []string
+	ended chan error
+}
+
+func (h *health) came(ctx context.Context) {
+	from, _ := ztl.PeerFrom(ctx)
+	h.mu.Lock()
+	h.peers = append(h.peers, from.ID)
+	h.mu.Unlock()
+}
+
+func (h *health) Check(ctx context.Context, _ *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
+	h.came(ctx)
+	return &grpc_health_v1.HealthCheckResponse{}, nil
+}
+
+func (h *health) List(ctx context.Context, _ *grpc_health_v1.HealthListRequest) (*grpc_health_v1.HealthListResponse, error) {
+	h.came(ctx)
+	return &grpc_health_v1.HealthListResponse{}, nil
+}
+
+func (h *health) Watch(_ *grpc_health_v1.HealthCheckRequest, out grpc.ServerStreamingServer[grpc_health_v1.HealthCheckResponse]) error {
+	h.came(out.Context())
+	if err := out.Send(&grpc_health_v1.HealthCheckResponse{}); err != nil {
+		return err
+	}
+	<-out.Context().Done()
+	h.ended <- context.Cause(out.Context())
+	return nil
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, health: &health{ended: make(chan error, 1)}}
+	var err error
+	if w.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, w.key.Public(), w.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.root, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	w.pem = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	w.guard = w.newGuard("model-server")
+	server := grpc.NewServer(ServerOptions(w.guard)...)
+	grpc_health_v1.RegisterHealthServer(server, w.health)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+	w.address = listener.Addr().String()
+	return w
+}
+
+func (w *world) issue(name string) tls.Certificate {
+	w.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		NotBefore:   time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		URIs: []*url.URL{{Scheme: "spiffe", Host: "prod.example", Path: "/" + name}},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, w.root, key.Public(), w.key)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+func (w *world) newGuard(me string) *ztl.Guard {
+	w.t.Helper()
+	guard, err := ztl.NewGuard(ztl.Config{
+		Policy: []byte(policy), Me: me, Port: 8443, Bundles: map[string][]byte{"prod.example": w.pem}, Certificate: w.issue(me),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = guard.Close() })
+	return guard
+}
+
+func (w *world) client(options ...grpc.DialOption) grpc_health_v1.HealthClient {
+	w.t.Helper()
+	conn, err := grpc.NewClient("passthrough:///"+w.address, options...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = conn.Close() })
+	return grpc_health_v1.NewHealthClient(conn)
+}
+
+// attacker checks nothing, and shows an SVID.
+func (w *world) attacker(name string) grpc_health_v1.HealthClient {
+	return w.client(grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{
+		InsecureSkipVerify: true, Certificates: []tls.Certificate{w.issue(name)},
+	})))
+}
+
+func (w *world) served() int {
+	w.health.mu.Lock()
+	defer w.health.mu.Unlock()
+	return len(w.health.peers)
+}
+
+func within(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestOnlyWhatARuleNamesIsServed(t *testing.T) {
+	w := newWorld(t)
+	request := &grpc_health_v1.HealthCheckRequest{}
+	for name, client := range map[string]grpc_health_v1.HealthClient{
+		"ours": w.client(DialOptions(w.newGuard("router"), "model-server", 8443)...), "another's": w.attacker("router"),
+	} {
+		for range 2 {
+			if _, err := client.Check(within(t), request); err != nil {
+				t.Fatal(name, err)
+			}
+		}
+		before := w.served()
+		if _, err := client.List(within(t), &grpc_health_v1.HealthListRequest{}); status.Code(err) != codes.PermissionDenied {
+			t.Error(name, err)
+		}
+		if w.served() != before {
+			t.Error(name, "was served what no rule names")
+		}
+	}
+	for _, from := range w.health.peers {
+		if from != "spiffe://prod.example/router" {
+			t.Error(from)
+		}
+	}
+	before := w.served()
+	if _, err := w.attacker("stranger").Check(within(t), request); err == nil {
+		t.Error("a stranger was served")
+	}
+	if _, err := w.client(DialOptions(w.newGuard("router"), "stranger", 8443)...).Check(within(t), request); err == nil {
+		t.Error("a call to another workload was answered")
+	}
+	if w.served() != before {
+		t.Error("a handler was reached")
+	}
+}
+
+func TestWithoutItsCredentialsEverythingIsDenied(t *testing.T) {
+	w := newWorld(t)
+	_, err := UnaryServerInterceptor(w.guard)(context.Background(), nil,
+		&grpc.UnaryServerInfo{FullMethod: "/grpc.health.v1.Health/Check"},
+		func(context.Context, any) (any, error) { t.Error("reached"); return nil, nil })
+	if status.Code(err) != codes.PermissionDenied {
+		t.Error(err)
+	}
+}
+
+func TestLaw8AStreamEndsWithItsPermit(t *testing.T) {
+	w := newWorld(t)
+	stream, err := w.attacker("router").Watch(within(t), &grpc_health_v1.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	if err := w.guard.Swap([]byte(rules)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); status.Code(err) != codes.PermissionDenied {
+		t.Error(err)
+	}
+	if cause := <-w.health.ended; !errors.Is(cause, ztl.ErrDenied) {
+		t.Error(cause)
+	}
+	if took := time.Since(begun); took > time.Second {
+		t.Error("ended after", took)
+	}
+}
