@@ -1,6 +1,7 @@
 """The middlewares, behind real servers, with real TLS on loopback."""
 
 import asyncio
+import contextlib
 import http.client
 import importlib.util
 import json
@@ -240,7 +241,9 @@ class Gunicorn(Behaviour, WithWorld):
             f"127.0.0.1:{cls.port}", "--certfile", str(cls.world.path / "model-server.pem"), "--keyfile",
             str(cls.world.path / "model-server.key"), "--log-level", "critical", "--no-control-socket", "served:application",
         )
-        cls.enterClassContext(program(*arguments, folder=cls.world.path))
+        running = contextlib.ExitStack()
+        running.enter_context(program(*arguments, folder=cls.world.path))
+        cls.addClassCleanup(running.close)
         until = time.monotonic() + 20
         while cls.world.ask(cls.port, "router", "GET", "/v1/who")[0] != 200:
             if time.monotonic() > until:
