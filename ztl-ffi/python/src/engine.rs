@@ -144,10 +144,7 @@ impl Engine {
         format: &str,
         audit_file: Option<PathBuf>,
     ) -> PyResult<Self> {
-        let audit_file = match audit_file {
-            None => None,
-            Some(path) => Some(path.into_os_string().into_encoded_bytes()),
-        };
+        let audit_file = audit_file.map(|path| path.into_os_string().into_encoded_bytes());
         let recipe = Recipe {
             policy: octets(policy, "policy")?.to_vec(),
             format: self::format(format)?,
