@@ -3,10 +3,11 @@
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use arc_swap::ArcSwapOption;
 
 use crate::clause::Near;
 use crate::obligation::Obligations;
@@ -77,7 +78,6 @@ pub enum Lack {
 #[derive(Clone, Copy)]
 pub struct DecisionId {
     source: &'static IdSource,
-    engine: u64,
     count: u64,
 }
 
@@ -85,14 +85,13 @@ impl DecisionId {
     /// The bits.
     #[must_use]
     pub fn as_u128(self) -> u128 {
-        self.source.bits(self.engine, self.count)
+        self.source.bits(self.count)
     }
 }
 
 impl PartialEq for DecisionId {
     fn eq(&self, other: &Self) -> bool {
-        // A process has one source.
-        (self.engine, self.count) == (other.engine, other.count)
+        self.count == other.count && core::ptr::eq(self.source, other.source)
     }
 }
 
@@ -117,23 +116,32 @@ impl fmt::Debug for DecisionId {
     }
 }
 
-/// Makes decision ids: AES-128 of an engine's random number and a counter, its key drawn once from the operating system. A block
-/// cipher is a permutation, so no id repeats; without the key, ids can be neither predicted nor put in order. A forked process has
-/// its parent's key and counter, so there it is the number of an engine that was made after the fork that keeps ids apart.
+/// Makes decision ids: AES-128 of a counter, its key drawn once from the operating system. A block cipher is a permutation, so
+/// no id repeats; without the key, ids can be neither predicted nor put in order.
 pub(crate) struct IdSource {
     cipher: Aes128,
     next: AtomicU64,
 }
 
 impl IdSource {
-    /// That of this process, which all its engines share.
+    /// That of this process, which all its engines share. A forked process has its parent's memory, key and counter with it, so
+    /// it gets one of its own for the engines that it makes itself; the parent's is left where it is.
     pub(crate) fn of_process() -> Result<&'static Self, getrandom::Error> {
-        static SOURCE: OnceLock<IdSource> = OnceLock::new();
-        if let Some(source) = SOURCE.get() {
+        static SOURCE: ArcSwapOption<(u32, &IdSource)> = ArcSwapOption::const_empty();
+        let process = std::process::id();
+        let its = |held: &Option<Arc<(u32, &'static Self)>>| match held.as_deref() {
+            Some((of, source)) if *of == process => Some(*source),
+            _ => None,
+        };
+        if let Some(source) = its(&SOURCE.load()) {
             return Ok(source);
         }
-        let source = Self::new()?;
-        Ok(SOURCE.get_or_init(|| source))
+        let made: &Self = Box::leak(Box::new(Self::new()?));
+        // Where another thread was faster, its source stays.
+        SOURCE.rcu(|held| {
+            its(held).map_or_else(|| Some(Arc::new((process, made))), |_| held.clone())
+        });
+        Ok(its(&SOURCE.load()).unwrap_or(made))
     }
 
     fn new() -> Result<Self, getrandom::Error> {
@@ -146,18 +154,15 @@ impl IdSource {
     }
 
     #[inline]
-    pub(crate) fn next(&'static self, engine: u64) -> DecisionId {
+    pub(crate) fn next(&'static self) -> DecisionId {
         DecisionId {
             source: self,
-            engine,
             count: self.next.fetch_add(1, Ordering::Relaxed),
         }
     }
 
-    fn bits(&self, engine: u64, count: u64) -> u128 {
-        let mut block = (u128::from(engine) << 64 | u128::from(count))
-            .to_be_bytes()
-            .into();
+    fn bits(&self, count: u64) -> u128 {
+        let mut block = u128::from(count).to_be_bytes().into();
         self.cipher.encrypt_block(&mut block);
         u128::from_be_bytes(block.into())
     }
@@ -238,15 +243,15 @@ mod tests {
             IdSource::new().expect("random"),
         );
         let bits: HashSet<_> = (0..1000)
-            .flat_map(|count| [one.bits(7, count), two.bits(7, count), one.bits(8, count)])
+            .flat_map(|count| [one.bits(count), two.bits(count)])
             .collect();
-        assert_eq!(bits.len(), 3000);
+        assert_eq!(bits.len(), 2000);
     }
 
     #[test]
     fn t30_engines_share_one_source_and_no_id() {
         let source = || IdSource::of_process().expect("random");
-        let ids = || (0..1000).map(|_| source().next(7)).collect::<Vec<_>>();
+        let ids = || (0..1000).map(|_| source().next()).collect::<Vec<_>>();
         let (one, two) = std::thread::scope(|scope| {
             let other = scope.spawn(ids);
             (ids(), other.join().expect("a thread"))

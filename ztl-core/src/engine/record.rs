@@ -85,7 +85,7 @@ impl Engine {
     /// Records how something was judged, and says whether it is a permit; one that cannot be recorded is none (law 6).
     #[inline(always)]
     pub(super) fn recorded(&self, judged: &Judgement<'_>, about: &About<'_>) -> (DecisionId, bool) {
-        let id = self.ids.next(self.id);
+        let id = self.ids.next();
         let kept = self.sink.record(&Record::new(id, judged, about));
         (id, judged.outcome.is_permit() && kept.is_ok())
     }
@@ -118,7 +118,7 @@ impl Engine {
         if judged.outcome.is_permit() {
             judged.outcome.deny(Reason::NotJudged);
         }
-        let id = self.ids.next(self.id);
+        let id = self.ids.next();
         // A denial stands whether or not it could be recorded; the sink reports its own failures.
         let _ = self.sink.record(&Record::new(id, &judged, about));
         Denial {

@@ -10,13 +10,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::prelude::*;
 use ztl_ffi_impl as c;
-use ztl_ffi_impl::{ztl_action_request, ztl_engine, ztl_flow_request, ztl_peer, ztl_str};
+use ztl_ffi_impl::{ztl_action_request, ztl_engine, ztl_str};
 
 use crate::answers::{Decision, text};
 use crate::asked::{Chain, Fields, format, maybe_octets, octets, time};
-use crate::handle::{ABSENT, Outcome, Owned, lent, maybe};
+use crate::handle::{Outcome, Owned, lent, maybe};
 use crate::held::{Claims, Flow, Peer};
 use crate::recipe::{self, Issuer, Recipe, forks};
+use crate::requests::{Connection, blank_request};
 
 /// Most bytes of a policy file that are read: one more than a document may have, so that it is refused.
 const MOST_POLICY: u64 = 64 * 1024 * 1024 + 1;
@@ -31,38 +32,6 @@ struct State {
     live: Arc<Owned<ztl_engine>>,
     forks: u64,
     recipe: Recipe,
-}
-
-/// A connection, as the verbs take it.
-struct Connection<'a> {
-    me: &'a [u8],
-    port: u16,
-    from_addr: Option<&'a [u8]>,
-    to: Option<&'a [u8]>,
-    anonymous: bool,
-    now: u64,
-}
-
-impl Connection<'_> {
-    fn request(&self, peer: *const ztl_peer) -> ztl_flow_request {
-        let flags = match (self.to, self.anonymous) {
-            (Some(_), false) => c::ZTL_FLOW_EGRESS,
-            (None, true) => c::ZTL_FLOW_ANONYMOUS,
-            (None, false) => 0,
-            // No call knows both, and each refuses it.
-            (Some(_), true) => c::ZTL_FLOW_EGRESS | c::ZTL_FLOW_ANONYMOUS,
-        };
-        ztl_flow_request {
-            size: u32::try_from(size_of::<ztl_flow_request>()).unwrap_or(0),
-            port: self.port,
-            flags,
-            me: lent(self.me),
-            peer,
-            from_addr: maybe(self.from_addr),
-            now_unix: self.now,
-            to: maybe(self.to),
-        }
-    }
 }
 
 impl Engine {
@@ -115,22 +84,6 @@ impl Engine {
         outcome.decision = Some(decision.clone());
         outcome.heard(py)?;
         Ok(decision)
-    }
-}
-
-fn blank_request(now: u64) -> ztl_action_request {
-    ztl_action_request {
-        size: u32::try_from(size_of::<ztl_action_request>()).unwrap_or(0),
-        flags: 0,
-        method: ABSENT,
-        target: ABSENT,
-        upgrade: ABSENT,
-        headers: ptr::null(),
-        headers_len: 0,
-        now_unix: now,
-        trust_score: -1,
-        reserved: 0,
-        claims: ptr::null(),
     }
 }
 

@@ -8,6 +8,7 @@ mod engine;
 mod handle;
 mod held;
 mod recipe;
+mod requests;
 
 use pyo3::prelude::*;
 
