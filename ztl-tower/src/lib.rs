@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod audit;
+mod authority;
 mod authorize;
 #[cfg(feature = "axum")]
 pub mod axum;

@@ -11,6 +11,8 @@ use ztl_core::{Action, Forwarding, Headers, PathError};
 
 use crate::forwarded;
 
+use crate::authority::is_host;
+
 /// Fields by which a client asks a framework to act under another method than the request's own.
 static METHOD_OVERRIDES: [HeaderName; 3] = [
     HeaderName::from_static("x-http-method-override"),
@@ -30,8 +32,8 @@ static TARGET_OVERRIDES: [HeaderName; 2] = [
 pub enum Ambiguity {
     /// The target has more than one reading.
     Path(PathError),
-    /// `:authority` (or the target's own) and `Host` differ, or `Host` is repeated, or a request of HTTP/1.1 has none or an
-    /// empty one (RFC 9113 §8.3.1, RFC 9112 §3.2).
+    /// `:authority` (or the target's own) and `Host` differ, or `Host` is repeated, or one of them is no host with an optional
+    /// port, or a request of HTTP/1.1 has none or an empty one (RFC 9113 §8.3.1, RFC 9112 §3.2).
     Authority,
     /// The authority holds user information (RFC 9110 §4.2.4).
     UserInfo,
@@ -52,7 +54,7 @@ impl fmt::Display for Ambiguity {
         match self {
             Self::Path(error) => error.fmt(f),
             Self::Authority => f.write_str(
-                "the request's authority and its Host field differ, or it has no single Host",
+                "the request's authority and its Host field differ, or it has no single Host that is one",
             ),
             Self::UserInfo => f.write_str("the request's authority holds user information"),
             Self::MethodOverride => {
@@ -252,6 +254,12 @@ fn check_authority(parts: &Parts) -> Result<(), Ambiguity> {
         || host.is_some_and(|host| host.as_bytes().contains(&b'@'))
     {
         return Err(Ambiguity::UserInfo);
+    }
+    let is_none = |value: &[u8]| !value.is_empty() && !is_host(value);
+    if authority.is_some_and(|authority| is_none(authority.as_bytes()))
+        || host.is_some_and(|host| is_none(host.as_bytes()))
+    {
+        return Err(Ambiguity::Authority);
     }
     match (authority, host) {
         (Some(authority), Some(host))

@@ -1,7 +1,7 @@
 //! The body of a request, which ends when its request is cut.
 
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,10 +15,11 @@ use crate::live::{Request, Waits};
 
 pin_project! {
     /// The body of a request that a listener took. It fails when the request is no longer authorized, wherever it was moved to
-    /// (law 8).
+    /// (law 8). It fails once, and then it has ended: who reads on after an error does not read the same error for ever.
     pub struct RequestBody {
         #[pin]
         inner: Inner,
+        failed: bool,
     }
 }
 
@@ -38,6 +39,7 @@ impl RequestBody {
     pub(super) const fn new(body: Incoming, request: Arc<Request>) -> Self {
         Self {
             inner: Inner::Incoming { body, request },
+            failed: false,
         }
     }
 }
@@ -51,6 +53,7 @@ impl AnyBody for RequestBody {
             inner: Inner::StandIn {
                 body: UnsyncBoxBody::from_body(body),
             },
+            failed: false,
         }
     }
 }
@@ -63,30 +66,30 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let (body, request) = match self.project().inner.project() {
-            Projected::Incoming { body, request } => (body, request),
-            Projected::StandIn { body } => return body.poll_frame(cx),
-        };
-        let cut = || {
-            Poll::Ready(Some(Err(
-                "the request was cut: it is no longer authorized".into()
-            )))
-        };
-        if request.is_cut() {
-            return cut();
+        let this = self.project();
+        if *this.failed {
+            return Poll::Ready(None);
         }
-        match body.poll_frame(cx) {
-            Poll::Ready(frame) => Poll::Ready(frame.map(|frame| frame.map_err(Into::into))),
-            Poll::Pending if request.parks(Waits::Body, cx.waker()) => cut(),
-            Poll::Pending => Poll::Pending,
-        }
+        let cut = || Some(Err("the request was cut: it is no longer authorized".into()));
+        let frame = match this.inner.project() {
+            Projected::Incoming { request, .. } if request.is_cut() => cut(),
+            Projected::Incoming { body, request } => match body.poll_frame(cx) {
+                Poll::Ready(frame) => frame.map(|frame| frame.map_err(Into::into)),
+                Poll::Pending if request.parks(Waits::Body, cx.waker()) => cut(),
+                Poll::Pending => return Poll::Pending,
+            },
+            Projected::StandIn { body } => ready!(body.poll_frame(cx)),
+        };
+        *this.failed = matches!(frame, Some(Err(_)));
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.inner {
-            Inner::Incoming { body, .. } => body.is_end_stream(),
-            Inner::StandIn { body } => body.is_end_stream(),
-        }
+        self.failed
+            || match &self.inner {
+                Inner::Incoming { body, .. } => body.is_end_stream(),
+                Inner::StandIn { body } => body.is_end_stream(),
+            }
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -21,19 +20,11 @@ use super::body::RequestBody;
 use super::handshake::Door;
 use super::listener::Knock;
 use super::place::Place;
+use super::protocols::{self, Served};
 use super::running::Running;
 use crate::authorize::{Authorize, ResponseBody};
-use crate::guard::{Guard, Limits};
-use crate::live::{self, Asking, Carried, Live, Registered, Registry, Revocable, State, Tasks};
-
-/// Largest header section of a request, in bytes.
-const MAX_HEADER_BYTES: u32 = 32 * 1024;
-/// The same for HTTP/1.1, where it bounds what is read ahead as well.
-const MAX_BUFFER_BYTES: usize = 32 * 1024;
-/// Most bytes that wait to be sent on one HTTP/2 stream.
-const MAX_SEND_BYTES: usize = 64 * 1024;
-/// How often an HTTP/2 client that says nothing is asked whether it is there, and how long it may take to answer.
-const PING: Duration = Duration::from_secs(20);
+use crate::guard::Guard;
+use crate::live::{self, Asking, Carried, Live, Registered, Registry, Revocable, State};
 
 pub(super) async fn serve<S, B>(
     door: &Door,
@@ -101,22 +92,18 @@ pub(super) async fn serve<S, B>(
     }
 }
 
-type Served<'a, S> = auto::UpgradeableConnection<
-    'a,
-    TokioIo<Revocable<TlsStream<TcpStream>>>,
-    TowerToHyperService<Carry<S>>,
-    Tasks,
->;
+type Connection<S> =
+    Served<TokioIo<Revocable<TlsStream<TcpStream>>>, TowerToHyperService<Carry<S>>>;
 
 /// Has hyper take a connection that was let in. No part of the task that waits for it: what this borrows would be kept there for
 /// as long as the connection.
-fn begin<'a, S, B>(
-    door: &'a Door,
+fn begin<S, B>(
+    door: &Door,
     stream: TlsStream<TcpStream>,
     registered: Registered,
     activity: &Activity,
     app: S,
-) -> (Served<'a, S>, Carried)
+) -> (Connection<S>, Carried)
 where
     S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send + 'static,
@@ -124,12 +111,7 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
 {
-    // RFC 9113 §3.2: HTTP/2 over TLS is what ALPN says, so nothing waits for a first byte to tell.
-    let (builder, carried) = if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        (&door.protocols.two, Carried::AmongOthers)
-    } else {
-        (&door.protocols.one, Carried::Alone)
-    };
+    let carried = protocols::carried(stream.get_ref().1.alpn_protocol());
     let service = Carry {
         guard: door.guard.clone(),
         live: Arc::clone(registered.live()),
@@ -139,43 +121,8 @@ where
     };
     let stream = TokioIo::new(Revocable::new(stream, registered));
     let service = TowerToHyperService::new(service);
-    let connection = builder.serve_connection_with_upgrades(stream, service);
+    let connection = door.protocols.serve(carried, stream, service);
     (connection, carried)
-}
-
-/// How each protocol is served, the same for all connections of a listener.
-pub(super) struct Protocols {
-    one: auto::Builder<Tasks>,
-    two: auto::Builder<Tasks>,
-}
-
-impl Protocols {
-    pub(super) fn new(limits: &Limits) -> Self {
-        Self {
-            one: builder(limits).http1_only(),
-            two: builder(limits).http2_only(),
-        }
-    }
-}
-
-fn builder(limits: &Limits) -> auto::Builder<Tasks> {
-    let mut builder = auto::Builder::new(Tasks);
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header)
-        .max_buf_size(MAX_BUFFER_BYTES)
-        .max_headers(128);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(limits.streams)
-        .max_header_list_size(MAX_HEADER_BYTES)
-        .max_send_buf_size(MAX_SEND_BYTES)
-        .keep_alive_interval(PING)
-        .keep_alive_timeout(PING)
-        .enable_connect_protocol();
-    builder
 }
 
 /// Registers each request of the connection, and puts a flow permit in it that rests on what is in force.

@@ -18,11 +18,11 @@ use tokio_rustls::server::TlsStream;
 use ztl_core::{Arrival, Denial, Flow, FlowPermit, Reason, SpiffeId, Stage};
 use ztl_mtls::{ClientVerifier, Proved, Refused};
 
-use super::connection::Protocols;
 use super::error::ServeError;
 use super::listener::Knock;
 use super::overflow::Overflow;
 use super::place::Place;
+use super::protocols::Protocols;
 use super::public::PublicTls;
 use super::share::Shares;
 use crate::guard::{ALPN, Guard};

@@ -19,6 +19,7 @@ mod handshake;
 mod listener;
 mod overflow;
 mod place;
+mod protocols;
 mod public;
 mod running;
 mod share;

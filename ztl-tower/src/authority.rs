@@ -1,0 +1,74 @@
+//! What may stand in a `Host` field and in `:authority`: a host, and a port where there is one.
+
+/// Whether this is `uri-host [ ":" port ]` (RFC 9110 §7.2), of which RFC 9112 §3.2 has a server answer everything else with 400.
+///
+/// A host here is a name of letters, digits, `-`, `.`, `_` and `~`, or an address, one of IPv6 in brackets. What RFC 3986 §3.2.2
+/// allows beyond that in a name (escapes, and delimiters such as `,`) is in no name that a service has, and is read in more ways
+/// than one.
+pub(crate) fn is_host(value: &[u8]) -> bool {
+    let (host, port) = match value.strip_prefix(b"[") {
+        Some(rest) => match rest.iter().position(|byte| *byte == b']') {
+            Some(end) => (rest.get(..end), rest.get(end.saturating_add(1)..)),
+            None => return false,
+        },
+        None => {
+            let end = value.iter().position(|byte| *byte == b':');
+            let end = end.unwrap_or(value.len());
+            (value.get(..end), value.get(end..))
+        }
+    };
+    let (Some(host), Some(port)) = (host, port) else {
+        return false;
+    };
+    let is_in_brackets = value.starts_with(b"[");
+    let fits = |byte: &u8| match byte {
+        b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b'.' => true,
+        b':' => is_in_brackets,
+        b'g'..=b'z' | b'G'..=b'Z' | b'-' | b'_' | b'~' => !is_in_brackets,
+        _ => false,
+    };
+    !host.is_empty() && host.iter().all(fits) && is_port(port)
+}
+
+/// Nothing, or `:` and a number that is a port; RFC 3986 §3.2.3 lets it be empty.
+fn is_port(port: &[u8]) -> bool {
+    match port.split_first() {
+        None => true,
+        Some((b':', digits)) => {
+            let number = digits.iter().try_fold(0_u16, |number, digit| match digit {
+                b'0'..=b'9' => number.checked_mul(10)?.checked_add(u16::from(digit - b'0')),
+                _ => None,
+            });
+            number.is_some() && digits.len() <= 5
+        }
+        Some(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc_9112_3_2_a_host_is_a_host_with_a_port_and_nothing_else() {
+        for good in [
+            "a",
+            "a:443",
+            "a:",
+            "db.prod.example.",
+            "my_service-1:65535",
+            "10.0.0.1:8443",
+            "[::1]",
+            "[::ffff:10.0.0.1]:8443",
+        ] {
+            assert!(is_host(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "", ":443", "a b", "a, b", "a,b", "a/admin", "a?b", "a#b", "a\\b", "u@a", "a:b",
+            "a:65536", "a:000443", "a:+1", "a:1:2", "::1", "[::1", "[::1]x", "[]", "[a]]", "[g]",
+            "a%2f", "a\t", "\u{e4}",
+        ] {
+            assert!(!is_host(bad.as_bytes()), "{bad}");
+        }
+    }
+}
