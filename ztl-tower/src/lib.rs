@@ -47,6 +47,8 @@ mod socket;
 #[cfg(feature = "test-util")]
 pub mod test;
 mod token;
+mod trace;
+mod watch;
 
 pub use audit::TracingSink;
 pub use authorize::{Authorize, AuthorizeLayer, Refused, ResponseBody, ResponseFuture};
@@ -84,6 +86,8 @@ pub use refresh::FileError;
 pub use routes::RouteError;
 #[cfg(feature = "serve")]
 pub use serve::{PublicTls, RequestBody, ServeError};
+
+pub use trace::{SpanId, TraceContext, TraceId};
 
 #[cfg(any(feature = "jwt", feature = "schema", feature = "trust"))]
 pub use ztl_authz as authz;

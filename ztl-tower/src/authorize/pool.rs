@@ -59,6 +59,12 @@ impl Pool {
         }))
     }
 
+    /// How many judgements wait or run.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn taken(&self) -> usize {
+        self.0.lock().taken
+    }
+
     /// Runs a job of this caller as soon as it is its turn. False where there is no place for it.
     pub(crate) fn run(&self, caller: &str, job: impl FnOnce() + Send + 'static) -> bool {
         let mut state = self.0.lock();

@@ -225,6 +225,7 @@ pub(super) fn refusal<B>(
         }
         _ => refused.overloaded.then_some(1),
     };
+    crate::watch::denied(&refused, status);
     let id = refused.denial.id();
     let hides = answers.uniform && status == StatusCode::FORBIDDEN && challenge.is_none();
     let mut response = if hides {

@@ -19,6 +19,7 @@ use crate::duty::{self, After, AnyBody, Begun};
 use crate::guard::Guard;
 use crate::name;
 use crate::prefix::Prefix;
+use crate::watch;
 
 /// Judges every request before the inner service sees it. Made by [`AuthorizeLayer`](super::AuthorizeLayer).
 #[derive(Clone, Debug)]
@@ -130,6 +131,7 @@ impl<S> Authorize<S> {
                 },
             };
         }
+        watch::judgement_turned_away(&self.guard);
         let parts = take(&unjudged).unwrap_or_else(|| Request::new(()).into_parts().0);
         let (mut refused, credential) = plain(&self.guard, &parts, Reason::AuthorizerFailed, None);
         refused.overloaded = true;
@@ -188,6 +190,7 @@ struct Go<S> {
 impl<S: Service<Request<B>> + Clone, B: AnyBody, R> State<S, B, R> {
     /// To the service, at once or when what the permit obliges to is discharged.
     fn permitted(guard: &Guard, parts: Parts, body: B, inner: &mut S) -> Self {
+        watch::permitted(&parts.extensions);
         let hidden = Hidden::of(guard, &parts);
         match duty::begin(guard, parts, body) {
             Begun::Go(request) => Self::Service {

@@ -24,6 +24,7 @@ use crate::forwarded;
 use crate::guard::Guard;
 use crate::name;
 use crate::peer::Peer;
+use crate::trace::pass_on;
 
 /// Sends requests to other workloads, as this one. A tower service; cheap to clone. Made by [`Guard::client`].
 ///
@@ -66,6 +67,10 @@ impl Client {
         let guard = &self.guard;
         let policy = guard.engine().policy();
         let (mut parts, body) = request.into_parts();
+        // Before anything is awaited: what is answered just now is known here.
+        if let Some(trace) = pass_on(&parts, guard.provider().secure_random) {
+            trace.write(&mut parts.headers);
+        }
         let (workload, port) = target(&parts.uri)?;
         check_upgrade(&parts)?;
         let (id, port) = match policy.workload_by_name(workload) {

@@ -16,6 +16,7 @@ use super::sender::Sender;
 use crate::guard::{ALPN, Guard};
 use crate::live::{Begun, Live, Registry};
 use crate::socket;
+use crate::watch::Handshake;
 
 type Judged = Arc<OnceLock<Result<FlowPermit, Denial>>>;
 
@@ -23,6 +24,7 @@ type Judged = Arc<OnceLock<Result<FlowPermit, Denial>>>;
 pub(super) async fn dial(guard: &Guard, to: &Key) -> Result<Sender, EgressError> {
     // Rule 30: whoever cannot prove itself asks nobody.
     guard.svid()?;
+    let mut timed = Handshake::begin(guard, "egress");
     let shown = OnceLock::new();
     let made = tokio::time::timeout(guard.limits().connect, async {
         let addresses = resolve(guard, to).await?;
@@ -33,12 +35,19 @@ pub(super) async fn dial(guard: &Guard, to: &Key) -> Result<Sender, EgressError>
         prove(guard, to, stream, shown.get().map_or("", String::as_str)).await
     })
     .await;
-    made.unwrap_or_else(|_| {
+    let made = made.unwrap_or_else(|_| {
         Err(EgressError::TimedOut {
             workload: to.workload.to_string(),
             address: shown.get().cloned().unwrap_or_else(|| by_name(to)),
         })
-    })
+    });
+    match &made {
+        Ok(_) => timed.is("permitted"),
+        Err(EgressError::Denied(_) | EgressError::FlowRefused { .. }) => timed.is("refused"),
+        Err(EgressError::Unproven { .. }) => timed.is("unproved"),
+        Err(_) => {}
+    }
+    made
 }
 
 /// What is shown of a target whose address is not known.

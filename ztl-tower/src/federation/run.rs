@@ -10,6 +10,7 @@ use super::error::FederationError;
 use super::{Federated, Federation, in_force};
 use crate::guard::{Guard, Inner};
 use crate::refresh::{LONGEST_SLEEP, off_thread, pause};
+use crate::watch::fetched;
 
 /// What a refresh that succeeded came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,14 +79,17 @@ impl Federated {
             Due::At(at) => return pause(at, now),
             Due::Withdraw => {
                 self.put_in_force(guard);
+                fetched(guard, "bundle", &domain, "withdrawn");
                 tracing::error!(target: "ztl", workload, trust_domain = domain, "the bundle was not refreshed for longer than it may be used; its trust domain proves nobody now");
             }
             Due::Fetch(fetch) => match self.refresh(guard, fetch).await {
                 Ok(Refreshed::Changed) => {
+                    fetched(guard, "bundle", &domain, "changed");
                     tracing::info!(target: "ztl", workload, trust_domain = domain, "federated bundle changed");
                 }
-                Ok(_) => {}
+                Ok(_) => fetched(guard, "bundle", &domain, "unchanged"),
                 Err(error) => {
+                    fetched(guard, "bundle", &domain, "failed");
                     let in_force = self.endpoint.is_in_force();
                     tracing::error!(target: "ztl", workload, trust_domain = domain, in_force, %error, "federated bundle not refreshed; the last good one stays");
                 }

@@ -285,6 +285,7 @@ impl GuardBuilder {
             ),
             None => Box::new(JsonLinesSink::new(std::io::stderr())),
         };
+        let sink = crate::watch::counted(&self.name, sink);
         #[cfg(feature = "test-util")]
         let engine = crate::test::engine(self.for_test, policy, sink)?;
         #[cfg(not(feature = "test-util"))]

@@ -10,6 +10,7 @@ use super::error::KeysError;
 use super::{Fetched, Waiting};
 use crate::guard::{Guard, Inner};
 use crate::refresh::{LONGEST_SLEEP, pause};
+use crate::watch::fetched;
 
 /// What a refresh of an issuer's keys that succeeded came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,15 +81,18 @@ impl Fetched {
             Due::At(at) => return pause(at, now),
             Due::Withdraw => {
                 self.put_in_force(guard);
+                fetched(guard, "jwks", &issuer, "withdrawn");
                 tracing::error!(target: "ztl", workload, issuer = &*issuer, "the issuer's keys were not fetched for longer than they may be used; its tokens are refused now");
             }
             Due::Fetch(fetch) => match self.refresh(guard, fetch).await {
                 Ok(KeysRefreshed::Changed) => {
+                    fetched(guard, "jwks", &issuer, "changed");
                     let keys = self.from.endpoint.jwks().key_count();
                     tracing::info!(target: "ztl", workload, issuer = &*issuer, keys, "the issuer's keys changed");
                 }
-                Ok(_) => {}
+                Ok(_) => fetched(guard, "jwks", &issuer, "unchanged"),
                 Err(error) => {
+                    fetched(guard, "jwks", &issuer, "failed");
                     let in_force = self.from.endpoint.fetched_at().is_some();
                     tracing::error!(target: "ztl", workload, issuer = &*issuer, in_force, %error, "the issuer's keys were not fetched; the last good ones stay for as long as they may");
                 }

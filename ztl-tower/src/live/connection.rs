@@ -12,6 +12,7 @@ use ztl_mtls::{Generations, ProveError, Proved, ProvedChain, Purpose};
 
 use super::shown::{Connection, ConnectionState};
 use crate::guard::Guard;
+use crate::watch;
 
 /// How often a connection is judged while what it rests on changes under the judgement, before it is refused.
 const TRIES: usize = 16;
@@ -406,6 +407,18 @@ impl Live {
         }
         #[cfg(feature = "serve")]
         self.requests.cut_all();
+    }
+
+    /// Says that it is over, and why.
+    pub(super) fn tell_end(&self, guard: &Guard) {
+        let cause = match (self.grounds.load().is_some(), self.state()) {
+            (false, _) => "unproved",
+            (true, State::Open) => "closed",
+            (true, State::Draining) => "drained",
+            (true, State::Revoked) => "revoked",
+        };
+        watch::ended(guard, self.direction.as_str(), cause);
+        watch::connection_ended(guard.name(), cause, || self.shown());
     }
 
     /// Its stream is gone.

@@ -88,6 +88,7 @@ impl Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         self.guard.registry().lock().lives.remove(&self.key);
+        self.live.tell_end(&self.guard);
         self.live.closed();
     }
 }

@@ -35,6 +35,7 @@ pub(super) fn spawn(guard: Guard) -> JoinHandle<()> {
                 _ = ticks.tick() => {
                     #[cfg(feature = "client")]
                     guard.pool().sweep(guard.identity().generation(), Instant::now());
+                    crate::watch::open(guard);
                     if guard.registry().rests() {
                         return;
                     }

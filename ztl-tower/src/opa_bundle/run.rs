@@ -13,6 +13,7 @@ use super::fetch::fetch;
 use super::{Held, OpaBundle, OpaBundleStatus};
 use crate::guard::{BuildError, Guard, Inner};
 use crate::refresh::{FileError, LONGEST_SLEEP, SteadyFile, off_thread, pause};
+use crate::watch::fetched;
 
 /// The longest state file that is read.
 const MAX_STATE_BYTES: usize = 2 * 1024 * 1024;
@@ -132,6 +133,7 @@ async fn step(guard: &Guard, held: &Held) -> Duration {
                 &from,
                 Some("it is older than it may be".to_owned()),
             );
+            fetched(guard, "opa_bundle", bundle, "withdrawn");
             tracing::error!(target: "ztl", workload, bundle, error, "the bundle was not pulled for longer than it may be used; nothing of it is in force now");
         }
         PullDue::Fetch(fetch) => {
@@ -170,6 +172,16 @@ async fn refresh(
         let in_force = from.pull.fetched_at().is_some();
         tracing::error!(target: "ztl", workload, bundle, in_force, %error, "bundle not pulled; the last good one stays for as long as it may");
     }
+    fetched(
+        guard,
+        "opa_bundle",
+        bundle,
+        match &refreshed {
+            Ok(OpaBundleRefreshed::Changed) => "changed",
+            Ok(_) => "unchanged",
+            Err(_) => "failed",
+        },
+    );
     let failed = refreshed.as_ref().err().map(ToString::to_string);
     shows(guard, held, from, failed);
     refreshed

@@ -10,6 +10,7 @@ use super::FetchedSignals;
 use crate::fetch::{Answer, Credentials, FetchError, Question, from_web_with};
 use crate::guard::{Guard, Inner};
 use crate::refresh::{FileError, LONGEST_SLEEP, off_thread, pause};
+use crate::watch::fetched;
 
 /// Why nothing new is known.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,7 @@ impl FetchedSignals {
             SignalsDue::At(at) => return (Some(self), pause(at, now)),
             SignalsDue::Withdrawn => {
                 guard.evidence_changed();
+                fetched(guard, "signals", &host, "withdrawn");
                 tracing::error!(target: "ztl", workload, host, "signals were not fetched for longer than they may be used; they are missing now");
             }
             SignalsDue::Fetch => return self.refresh(guard).await,
@@ -88,6 +90,7 @@ impl FetchedSignals {
                     Err(error) => {
                         held.swap(SignalTable::default());
                         guard.evidence_changed();
+                        fetched(guard, "signals", &host, "withdrawn");
                         tracing::error!(target: "ztl", workload, host, %error, "signals are no longer fetched; they are missing now");
                         return (None, Duration::ZERO);
                     }
@@ -101,11 +104,13 @@ impl FetchedSignals {
         match taken {
             Ok(Some(signals)) => {
                 guard.evidence_changed();
+                fetched(guard, "signals", &host, "changed");
                 tracing::info!(target: "ztl", workload, host, signals, "signals fetched");
             }
-            Ok(None) => {}
+            Ok(None) => fetched(guard, "signals", &host, "unchanged"),
             Err(error) => {
                 self.endpoint.failed(now);
+                fetched(guard, "signals", &host, "failed");
                 tracing::error!(target: "ztl", workload, host, %error, "signals not fetched; the last good ones stay for as long as they may");
             }
         }

@@ -11,6 +11,7 @@ use super::error::FileError;
 use super::file::SteadyFile;
 use super::{Refresh, off_thread, unwatched};
 use crate::guard::{BuildError, Guard};
+use crate::watch::reloaded;
 
 /// Authorizers that the program gives, by the names that rules call them by.
 pub(crate) type Authorizers = HashMap<Box<str>, Arc<dyn Authorizer>>;
@@ -110,9 +111,11 @@ impl Refresh {
         };
         match swapped {
             Ok(revision) => {
+                reloaded(guard, "policy", "taken");
                 tracing::info!(target: "ztl", workload = guard.name(), %revision, "policy reloaded")
             }
             Err(error) => {
+                reloaded(guard, "policy", "refused");
                 tracing::error!(target: "ztl", workload = guard.name(), %error, "policy not reloaded; the last good one stays in force")
             }
         }

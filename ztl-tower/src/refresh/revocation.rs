@@ -5,6 +5,7 @@ use ztl_mtls::{CrlError, CrlSet, DenyList, DenyListError};
 
 use super::{off_thread, unwatched};
 use crate::guard::Guard;
+use crate::watch::reloaded;
 
 /// The files of what is no longer trusted.
 #[derive(Default)]
@@ -58,11 +59,13 @@ impl RevocationFiles {
         match deny_list {
             Ok(None) => {}
             Ok(Some(deny_list)) => {
+                reloaded(guard, "deny_list", "taken");
                 let entries = deny_list.len();
                 guard.swap_deny_list(deny_list);
                 tracing::info!(target: "ztl", workload = guard.name(), entries, "deny list reloaded");
             }
             Err(error) => {
+                reloaded(guard, "deny_list", "refused");
                 tracing::error!(target: "ztl", workload = guard.name(), %error, "deny list not reloaded; the last good one stays in force, and nobody new is denied");
             }
         }
@@ -70,11 +73,13 @@ impl RevocationFiles {
             match polled {
                 Ok(None) => {}
                 Ok(Some(set)) => {
+                    reloaded(guard, "crls", "taken");
                     let (trust_domain, lists) = (set.trust_domain().clone(), set.len());
                     guard.swap_crls(set);
                     tracing::info!(target: "ztl", workload = guard.name(), %trust_domain, lists, "revocation lists reloaded");
                 }
                 Err(error) => {
+                    reloaded(guard, "crls", "refused");
                     tracing::error!(target: "ztl", workload = guard.name(), %error, "revocation lists not reloaded; the last good ones stay in force until they are overdue");
                 }
             }

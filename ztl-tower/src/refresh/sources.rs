@@ -13,6 +13,7 @@ use ztl_mtls::{BundleSet, TrustBundle, X509Svid};
 use super::nudge::Nudge;
 use super::off_thread;
 use crate::guard::{BuildError, Clock, Guard};
+use crate::watch::reloaded;
 
 /// How often a source that has not answered yet is asked again while a guard is built, if it does not say so itself.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
@@ -227,8 +228,12 @@ impl Entry {
                 tracing::error!(target: "ztl", workload, source, "another source says who we are: this SVID is not used");
             }
             Step::Take(svid) => match guard.swap_identity(svid) {
-                Ok(()) => tracing::info!(target: "ztl", workload, source, "SVID taken"),
+                Ok(()) => {
+                    reloaded(guard, "svid", "taken");
+                    tracing::info!(target: "ztl", workload, source, "SVID taken");
+                }
                 Err(error) => {
+                    reloaded(guard, "svid", "refused");
                     tracing::error!(target: "ztl", workload, source, %error, "SVID not taken; the last good one stays in use");
                 }
             },
@@ -237,12 +242,14 @@ impl Entry {
                 withdrawn_at,
             } => {
                 let withdrawn_at = withdrawn_at.map(|at| at.to_string());
+                reloaded(guard, "svid", "refused");
                 tracing::error!(target: "ztl", workload, source, %error, withdrawn_at, "SVID not renewed; the last good one stays in use for the grace");
             }
             Step::Recovered => {
                 tracing::info!(target: "ztl", workload, source, "the source of the SVID is good again");
             }
             Step::Withdraw { error } if says_who_we_are => {
+                reloaded(guard, "svid", "withdrawn");
                 tracing::error!(target: "ztl", workload, source, %error, "SVID withdrawn: its source failed for the whole grace; new handshakes are refused");
                 guard.withdraw_identity(&error.to_string());
             }
@@ -255,6 +262,7 @@ impl Entry {
         let (workload, source) = (guard.name(), &*self.name);
         match step {
             Step::Take(bundles) => {
+                reloaded(guard, "bundles", "taken");
                 tracing::info!(target: "ztl", workload, source, bundles = bundles.len(), "trust bundles taken");
                 self.bundles = bundles;
                 return true;
@@ -264,12 +272,14 @@ impl Entry {
                 withdrawn_at,
             } => {
                 let withdrawn_at = withdrawn_at.map(|at| at.to_string());
+                reloaded(guard, "bundles", "refused");
                 tracing::error!(target: "ztl", workload, source, %error, withdrawn_at, "trust bundles not renewed; the last good ones stay in use for the grace");
             }
             Step::Recovered => {
                 tracing::info!(target: "ztl", workload, source, "the source of the trust bundles is good again");
             }
             Step::Withdraw { error } => {
+                reloaded(guard, "bundles", "withdrawn");
                 tracing::error!(target: "ztl", workload, source, %error, "trust bundles withdrawn: their source failed for the whole grace; their trust domains are no longer trusted");
                 self.bundles.clear();
                 return true;

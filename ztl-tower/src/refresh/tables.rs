@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::file::SteadyFile;
 use super::{off_thread, unwatched};
 use crate::guard::Guard;
+use crate::watch::reloaded;
 
 type Error = Box<dyn core::error::Error + Send + Sync>;
 /// Puts a table in force, and says how many entries it has.
@@ -81,10 +82,12 @@ impl TableFiles {
         for (what, polled) in polled {
             match polled {
                 Ok(entries) => {
+                    reloaded(guard, what, "taken");
                     guard.evidence_changed();
                     tracing::info!(target: "ztl", workload = guard.name(), what, entries, "a table about callers was reloaded");
                 }
                 Err(error) => {
+                    reloaded(guard, what, "refused");
                     tracing::error!(target: "ztl", workload = guard.name(), what, %error, "a table about callers was not reloaded; the last good one stays until its entries are too old");
                 }
             }

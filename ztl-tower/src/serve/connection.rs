@@ -14,6 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tower_service::Service;
+use tracing::{Instrument, Span};
 
 use super::activity::{Activity, Verdict};
 use super::body::RequestBody;
@@ -22,9 +23,11 @@ use super::listener::Knock;
 use super::place::Place;
 use super::protocols::{self, Served};
 use super::running::Running;
+use super::watched::Watched;
 use crate::authorize::{Authorize, ResponseBody};
 use crate::guard::Guard;
 use crate::live::{self, Asking, Carried, Live, Registered, Registry, Revocable, State};
+use crate::watch;
 
 pub(super) async fn serve<S, B>(
     door: &Door,
@@ -45,12 +48,15 @@ pub(super) async fn serve<S, B>(
     let live = Arc::clone(registered.live());
     let knock = Knock { stream, remote };
     // On the heap, so that what a handshake needs is given back with its end and an idle connection does not hold it.
-    let Some(stream) = Box::pin(door.admit(knock, &live, &mut place)).await else {
+    let span = watch::connection(guard, remote);
+    let admitted = Box::pin(door.admit(knock, &live, &mut place)).instrument(span.clone());
+    let Some(stream) = admitted.await else {
         return;
     };
+    watch::is_peer(&span, &live);
     let activity = Activity::new();
     let registered = registered.keep(place);
-    let (connection, carried) = begin(door, stream, registered, &activity, app);
+    let (connection, carried) = begin(door, stream, registered, &activity, span, app);
     let two = carried == Carried::AmongOthers;
     let mut connection = pin!(connection);
     let mut draining = false;
@@ -102,6 +108,7 @@ fn begin<S, B>(
     stream: TlsStream<TcpStream>,
     registered: Registered,
     activity: &Activity,
+    span: Span,
     app: S,
 ) -> (Connection<S>, Carried)
 where
@@ -117,6 +124,7 @@ where
         live: Arc::clone(registered.live()),
         carried,
         activity: activity.clone(),
+        span,
         inner: Authorize::new(app, door.guard.clone()),
     };
     let stream = TokioIo::new(Revocable::new(stream, registered));
@@ -132,6 +140,7 @@ struct Carry<S> {
     live: Arc<Live>,
     carried: Carried,
     activity: Activity,
+    span: Span,
     inner: Authorize<S>,
 }
 
@@ -154,7 +163,8 @@ where
         }
         let opens_stream = request.extensions().get::<hyper::ext::Protocol>().is_some();
         let mut request = request.map(|body| RequestBody::new(body, Arc::clone(&running)));
-        let answer = match self.live.current(&self.guard) {
+        let watched = Watched::begin(&self.span, &mut request);
+        let answer = watched.within(|| match self.live.current(&self.guard) {
             Ok(permit) => {
                 request.extensions_mut().insert(permit);
                 request
@@ -163,7 +173,7 @@ where
                 self.inner.call(request)
             }
             Err(denial) => Authorize::<S>::refuse(&self.guard, denial, request),
-        };
-        Running::new(answer, running, opens_stream)
+        });
+        Running::new(answer, running, watched, opens_stream)
     }
 }

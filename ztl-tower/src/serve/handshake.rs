@@ -28,6 +28,7 @@ use super::share::Shares;
 use crate::guard::{ALPN, Guard};
 use crate::live::{Begun, Live};
 use crate::prefix::Prefix;
+use crate::watch::Handshake;
 
 /// What a connection has to pass.
 pub(super) struct Door {
@@ -129,6 +130,7 @@ impl Door {
         live: &Live,
         place: &mut Place,
     ) -> Option<TlsStream<TcpStream>> {
+        let mut timed = Handshake::begin(&self.guard, self.kind());
         let arrival = Arrival::from_addr(knock.remote.ip());
         let deadline = self.guard.limits().handshake;
         let judged = Judged::default();
@@ -140,6 +142,7 @@ impl Door {
             Kind::Mutual => {
                 if let Err(error) = self.guard.svid() {
                     tracing::warn!(target: "ztl", workload = self.guard.name(), %error, "handshake refused: we have no SVID to present");
+                    timed.is("unproved");
                     self.unproven(arrival, None);
                     return None;
                 }
@@ -152,6 +155,7 @@ impl Door {
                     .guard
                     .engine()
                     .permit_flow(&flow, self.guard.now())
+                    .inspect_err(|_| timed.is("refused"))
                     .ok()?;
                 let _ = judged.set(Ok(permit));
                 Some(Arc::clone(config))
@@ -163,6 +167,7 @@ impl Door {
         let failed = match (judged.get(), shaken) {
             (Some(Ok(permit)), Ok(Ok((stream, proved)))) => {
                 if !self.seats(permit, place) {
+                    timed.is("turned_away");
                     part(stream).await;
                     return None;
                 }
@@ -170,10 +175,15 @@ impl Door {
                 // A chain is proved before the handshake ends, at the client's own pace: where anything changed since, it is
                 // proved again.
                 let begins = live.begin(&self.guard, begun, permit.clone(), proved.as_ref());
+                timed.is(if begins { "permitted" } else { "refused" });
                 return begins.then_some(stream);
             }
-            (Some(_), shaken) => shaken.ok().and_then(Result::err),
+            (Some(judged), shaken) => {
+                timed.is(if judged.is_ok() { "failed" } else { "refused" });
+                shaken.ok().and_then(Result::err)
+            }
             (None, shaken) => {
+                timed.is("unproved");
                 let failed = shaken.ok().and_then(Result::err);
                 self.unproven(
                     arrival,
@@ -182,10 +192,18 @@ impl Door {
                 failed
             }
         };
+        drop(timed);
         if let Some(stream) = failed.and_then(|failed| failed.stream) {
             part(stream).await;
         }
         None
+    }
+
+    const fn kind(&self) -> &'static str {
+        match self.kind {
+            Kind::Mutual => "mutual",
+            Kind::Public(_) => "public",
+        }
     }
 
     /// The handshake.

@@ -23,6 +23,7 @@ mod protocols;
 mod public;
 mod running;
 mod share;
+mod watched;
 
 pub(crate) use activity::Ticket;
 pub use body::RequestBody;

@@ -11,6 +11,7 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+use super::watched::Watched;
 use crate::live::{Request, State, claim};
 
 pin_project! {
@@ -19,16 +20,23 @@ pin_project! {
         #[pin]
         inner: T,
         request: Arc<Request>,
+        watched: Watched,
         // An extended CONNECT: the stream lives on when the answer has no body (RFC 8441 §5).
         opens_stream: bool,
     }
 }
 
 impl<T> Running<T> {
-    pub(super) const fn new(inner: T, request: Arc<Request>, opens_stream: bool) -> Self {
+    pub(super) const fn new(
+        inner: T,
+        request: Arc<Request>,
+        watched: Watched,
+        opens_stream: bool,
+    ) -> Self {
         Self {
             inner,
             request,
+            watched,
             opens_stream,
         }
     }
@@ -43,7 +51,8 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         claim(this.request);
-        let mut response = ready!(this.inner.poll(cx))?;
+        let mut response = ready!(this.watched.within(|| this.inner.poll(cx)))?;
+        this.watched.answered(&response);
         let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         if switches || (*this.opens_stream && response.status().is_success()) {
             this.request.becomes_stream();
@@ -52,10 +61,11 @@ where
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }
-        let request = Arc::clone(this.request);
+        let (request, watched) = (Arc::clone(this.request), this.watched.clone());
         Poll::Ready(Ok(response.map(|inner| Running {
             inner,
             request,
+            watched,
             opens_stream: false,
         })))
     }
@@ -69,7 +79,8 @@ impl<B: Body<Data = Bytes>> Body for Running<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        self.project().inner.poll_frame(cx)
+        let this = self.project();
+        this.watched.within(|| this.inner.poll_frame(cx))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -99,7 +99,8 @@ async fn flood(door: Arc<Door>, (name, alpn, first, again, ends): Flood) -> Opti
     };
     let spoken = tokio::time::timeout(FLOOD, speaks).await;
     let mut answer = Vec::new();
-    let cut = matches!(spoken, Ok(Err(_))) || hear(&mut stream, &mut answer, QUIET).await.is_ok();
+    let quiet = if ends == Ends::Cut { PATIENCE } else { QUIET };
+    let cut = matches!(spoken, Ok(Err(_))) || hear(&mut stream, &mut answer, quiet).await.is_ok();
     let _ = tokio::time::timeout(QUIET, stream.shutdown()).await;
     let ended = hear(&mut stream, &mut answer, PATIENCE).await;
     let shown = if alpn == TWO {

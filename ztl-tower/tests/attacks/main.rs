@@ -9,6 +9,7 @@ mod floods;
 mod frames;
 mod one;
 mod two;
+mod watched;
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -17,7 +18,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::any;
@@ -26,6 +27,7 @@ use http_body_util::BodyExt;
 use support::{Mesh, PATIENCE, PeerOrNobody, RawStream, get1, get2, knock, listener, raw_connect};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::RwLock;
+use tokio::time::Instant;
 use ztl_tower::{Guard, Peer};
 
 /// Held by a test that measures this process, and shared by the others.

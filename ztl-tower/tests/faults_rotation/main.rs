@@ -4,7 +4,9 @@
 
 #![cfg(test)]
 
-#[path = "support/mod.rs"]
+mod load;
+
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::sync::Arc;
