@@ -14,8 +14,8 @@ use pin_project_lite::pin_project;
 use ztl_core::{DecisionId, Denial, Lack, Reason};
 
 use super::service::dress;
-use crate::extract::ActionPermit;
 use crate::duty::After;
+use crate::extract::ActionPermit;
 use crate::guard::{Answers, Guard};
 
 pin_project! {

@@ -270,9 +270,7 @@ where
                         Ok(Told {
                             parts,
                             judged: Ok(()),
-                        }) => {
-                            State::permitted(&guard, parts, body, &mut inner)
-                        },
+                        }) => State::permitted(&guard, parts, body, &mut inner),
                         Ok(Told {
                             judged: Err((refused, credential)),
                             ..

@@ -34,6 +34,7 @@ pub use limit::{Away, RedisLimits};
 pub(crate) use settings::{Duties, kinds};
 
 use crate::authorize::{Answer, Credential, Dress, Refused, ResponseBody, dress, refusal};
+use crate::extract;
 use crate::guard::Guard;
 use crate::name::{self, WireTarget};
 
@@ -50,19 +51,37 @@ pub(crate) type Discharged<B> = Result<(Request<B>, After), (Box<Refused>, Dress
 
 /// Begins to discharge what the permit of a request obliges to.
 pub(crate) fn begin<B: AnyBody>(guard: &Guard, parts: Parts, body: B) -> Begun<B> {
-    let permit = parts.extensions.get::<ActionPermit>();
-    let permit = permit.filter(|permit| !permit.obligations().is_empty());
-    let done = parts.extensions.get::<Done>().map(|Done(id)| *id);
-    let Some(permit) = permit.filter(|permit| done != Some(permit.id())).cloned() else {
-        return Begun::Go(Request::from_parts(parts, body));
-    };
     let guard = guard.clone();
+    // Law 1: what nobody permitted goes nowhere, whoever lost the permit.
+    let Some(extract::ActionPermit(permit)) = parts.extensions.get() else {
+        let refused = (
+            Box::new(Refused::new(unjudged(&guard), None)),
+            dress(&parts),
+        );
+        return Begun::Waits(Box::pin(core::future::ready(Err(refused))));
+    };
+    let done = parts.extensions.get::<Done>().map(|Done(id)| *id);
+    if permit.obligations().is_empty() || done == Some(permit.id()) {
+        return Begun::Go(Request::from_parts(parts, body));
+    }
+    let permit = permit.clone();
     Begun::Waits(Box::pin(discharge(guard, permit, parts, body)))
 }
 
 /// Which permit was discharged for this request.
 #[derive(Clone, Copy)]
 struct Done(DecisionId);
+
+/// A request that came without a permit.
+fn unjudged(guard: &Guard) -> Denial {
+    guard.engine().refuse(
+        &ztl_core::Flow::ingress(guard.name(), 0, ztl_core::Arrival::unknown(), None),
+        None,
+        ztl_core::Stage::Action,
+        Reason::NotJudged,
+        guard.now(),
+    )
+}
 
 async fn discharge<B: AnyBody>(
     guard: Guard,
@@ -72,14 +91,10 @@ async fn discharge<B: AnyBody>(
 ) -> Discharged<B> {
     let Some(flow) = parts.extensions.get::<FlowPermit>().cloned() else {
         // No permit is there without its flow's.
-        let denial = guard.engine().refuse(
-            &ztl_core::Flow::ingress(guard.name(), 0, ztl_core::Arrival::unknown(), None),
-            None,
-            ztl_core::Stage::Action,
-            Reason::NotJudged,
-            guard.now(),
-        );
-        return Err((Box::new(Refused::new(denial, None)), dress(&parts)));
+        return Err((
+            Box::new(Refused::new(unjudged(&guard), None)),
+            dress(&parts),
+        ));
     };
     let dress = dress(&parts);
     let asked = Arc::new(Asked {

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 
 use rustls::crypto::CryptoProvider;
 use tokio::sync::watch;
+use ztl_core::Timestamp;
 use ztl_core::audit::{JsonLinesSink, Sink};
 use ztl_core::policy::Policy;
-use ztl_core::Timestamp;
 #[cfg(feature = "federation")]
 use ztl_mtls::BundleSet;
 use ztl_mtls::source::DEFAULT_GRACE;

@@ -1,7 +1,7 @@
 //! The guard: everything one service needs to prove, permit and authorize, wired once.
 
-mod authorizers;
 mod answers;
+mod authorizers;
 mod builder;
 mod context;
 mod error;

@@ -4,13 +4,13 @@
 #[cfg(feature = "serve")]
 use core::net::SocketAddr;
 
+use crate::extract::ActionPermit;
 use http::Extensions;
 #[cfg(feature = "serve")]
 use http::{Request, Version};
 use tracing::Span;
 #[cfg(feature = "serve")]
 use tracing::field::{Empty, display};
-use ztl_core::ActionPermit;
 
 use crate::authorize::Refused;
 use crate::live::Connection;
