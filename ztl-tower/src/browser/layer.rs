@@ -46,7 +46,7 @@ const FIELDS: [(HeaderName, &str); 7] = [
     ),
 ];
 
-/// Puts the [boundary](self) around a service with pages: a [`Layer`].
+/// Puts the [boundary](crate::browser) around a service with pages: a [`Layer`].
 #[derive(Clone, Debug)]
 pub struct Browser(Arc<Settings>);
 
@@ -130,7 +130,7 @@ impl<S> Layer<S> for Browser {
     }
 }
 
-/// A service behind the [boundary](self). Made by [`Browser`].
+/// A service behind the [boundary](crate::browser). Made by [`Browser`].
 #[derive(Clone, Debug)]
 pub struct Boundary<S> {
     inner: S,
