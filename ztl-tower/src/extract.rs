@@ -88,7 +88,7 @@ impl Decision {
 }
 
 #[cfg(feature = "axum-core")]
-mod extract {
+mod handlers {
     use core::convert::Infallible;
 
     use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};

@@ -137,7 +137,6 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     }
 
     /// axum's own router.
-    #[must_use]
     pub fn into_inner(self) -> ::axum::Router<S> {
         self.inner
     }
