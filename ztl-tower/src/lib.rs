@@ -38,6 +38,8 @@ mod peer;
 #[cfg(all(feature = "client", feature = "trust"))]
 mod polled;
 mod prefix;
+#[cfg(any(feature = "client", feature = "serve"))]
+mod raw;
 mod refresh;
 mod routes;
 #[cfg(feature = "serve")]
@@ -49,6 +51,8 @@ pub mod test;
 mod token;
 mod trace;
 mod watch;
+#[cfg(any(feature = "client", feature = "serve"))]
+mod transport;
 
 pub use audit::TracingSink;
 pub use authorize::{Authorize, AuthorizeLayer, Refused, ResponseBody, ResponseFuture};
@@ -82,10 +86,19 @@ pub use opa_bundle::{OpaBundle, OpaBundleError, OpaBundleRefreshed, OpaBundleSta
 pub use peer::Peer;
 #[cfg(all(feature = "client", feature = "trust"))]
 pub use polled::FetchedSignals;
+#[cfg(any(feature = "client", feature = "serve"))]
+pub use raw::RawStream;
 pub use refresh::FileError;
 pub use routes::RouteError;
+#[cfg(all(feature = "axum", feature = "serve"))]
+pub use serve::ProtectedRouter;
 #[cfg(feature = "serve")]
-pub use serve::{PublicTls, RequestBody, ServeError};
+pub use serve::{
+    Accepted, Acceptor, Incoming, Listen, Listener, NotAccepted, Protect, Protected, PublicTls,
+    RequestBody, Running, ServeError,
+};
+#[cfg(any(feature = "client", feature = "serve"))]
+pub use transport::Transport;
 
 pub use trace::{SpanId, TraceContext, TraceId};
 

@@ -3,11 +3,18 @@
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr};
 
-/// What one client can have by itself: an IPv4 address, or the /64 of an IPv6 address (RFC 4291 §2.5.4, RFC 6177 §2).
+/// What one client can have by itself: an IPv4 address, the /64 of an IPv6 address (RFC 4291 §2.5.4, RFC 6177 §2), or a user's
+/// name on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Prefix {
     V4(Ipv4Addr),
     V6(u64),
+    /// A user of this machine, at a Unix socket.
+    #[cfg(all(feature = "serve", unix))]
+    Local(u32),
+    /// Nothing is known of where it comes from: all of those are one client.
+    #[cfg(feature = "serve")]
+    Unknown,
 }
 
 impl fmt::Display for Prefix {

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use ztl_core::{Denial, Flow, FlowPermit};
 use ztl_mtls::{Refused, ServerVerifier};
 
@@ -14,14 +15,38 @@ use super::live::as_named;
 use super::pool::Key;
 use super::sender::Sender;
 use crate::guard::{ALPN, Guard};
-use crate::live::{Begun, Live, Registry};
+use crate::live::{Begun, Live, Registered, Registry};
 use crate::socket;
 use crate::watch::Handshake;
 
 type Judged = Arc<OnceLock<Result<FlowPermit, Denial>>>;
 
-/// Makes and proves a connection, within one deadline from the look-up of the name on.
+/// Makes and proves a connection that carries requests, within one deadline from the look-up of the name on.
 pub(super) async fn dial(guard: &Guard, to: &Key) -> Result<Sender, EgressError> {
+    let made = within(guard, to, ALPN, |(stream, registered)| async {
+        let started = Sender::start(stream, registered).await;
+        started.map_err(|error| broken(&to.workload, error))
+    });
+    made.await
+}
+
+/// The same for raw bytes: no protocol is agreed on.
+pub(super) async fn dial_raw(guard: &Guard, to: &Key) -> Result<Proven, EgressError> {
+    within(guard, to, &[], |proven| async { Ok(proven) }).await
+}
+
+/// A connection whose target is proved and whose flow is permitted.
+pub(super) type Proven = (TlsStream<TcpStream>, Registered);
+
+async fn within<T, F>(
+    guard: &Guard,
+    to: &Key,
+    alpn: &[&[u8]],
+    then: impl FnOnce(Proven) -> F,
+) -> Result<T, EgressError>
+where
+    F: Future<Output = Result<T, EgressError>>,
+{
     // Rule 30: whoever cannot prove itself asks nobody.
     guard.svid()?;
     let mut timed = Handshake::begin(guard, "egress");
@@ -32,7 +57,8 @@ pub(super) async fn dial(guard: &Guard, to: &Key) -> Result<Sender, EgressError>
             let _ = shown.set(first.to_string());
         }
         let stream = connect(guard, to, &addresses).await?;
-        prove(guard, to, stream, shown.get().map_or("", String::as_str)).await
+        let address = shown.get().map_or("", String::as_str);
+        then(prove(guard, to, alpn, stream, address).await?).await
     })
     .await;
     let made = made.unwrap_or_else(|_| {
@@ -96,9 +122,10 @@ async fn connect(
 async fn prove(
     guard: &Guard,
     to: &Key,
+    alpn: &[&[u8]],
     stream: TcpStream,
     address: &str,
-) -> Result<Sender, EgressError> {
+) -> Result<Proven, EgressError> {
     let unproven = |why: String| EgressError::Unproven {
         workload: to.workload.to_string(),
         address: address.to_owned(),
@@ -114,7 +141,7 @@ async fn prove(
         guard.provider(),
         guard.identity(),
         Arc::clone(&verifier),
-        ALPN,
+        alpn,
     )
     .map_err(|error| unproven(error.to_string()))?;
     // The name is a hint for the target's side; what proves the target is its SPIFFE ID.
@@ -136,9 +163,7 @@ async fn prove(
                     "what its proof rests on was changed during the handshake".to_owned(),
                 ));
             }
-            Sender::start(stream, registered)
-                .await
-                .map_err(|error| broken(&to.workload, error))
+            Ok((stream, registered))
         }
         (_, Err(error)) if is_access_denied(&error) => Err(EgressError::FlowRefused {
             workload: to.workload.to_string(),

@@ -20,8 +20,10 @@ pub enum EgressError {
         /// The recorded denial.
         denial: Denial,
     },
-    /// The URI names no workload: it is not `https://workload/path`.
-    #[error("`{uri}` names no workload: {why}; write `https://workload-name/path`")]
+    /// The URI names no workload: it is not `https://workload/path`, or for a raw stream not `workload`.
+    #[error(
+        "`{uri}` names no workload: {why}; write `https://workload-name/path`, or for a raw stream `workload-name`"
+    )]
     Target {
         /// Its scheme and host. The rest may hold what is not for logs (T30).
         uri: String,
@@ -35,7 +37,9 @@ pub enum EgressError {
         what: &'static str,
     },
     /// The workload listens on several ports, and the URI names none.
-    #[error("`{workload}` declares not exactly one port; write `https://{workload}:PORT/path`")]
+    #[error(
+        "`{workload}` declares not exactly one port; write `https://{workload}:PORT/path`, or for a raw stream `{workload}:PORT`"
+    )]
     Port {
         /// The workload.
         workload: String,

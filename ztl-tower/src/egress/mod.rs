@@ -25,6 +25,7 @@
 
 mod body;
 mod client;
+mod connect;
 mod dial;
 mod error;
 mod fields;

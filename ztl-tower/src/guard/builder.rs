@@ -60,10 +60,12 @@ pub struct GuardBuilder {
     pub(super) answers: super::Answers,
     #[cfg(feature = "test-util")]
     pub(crate) for_test: bool,
+    #[cfg(feature = "serve")]
+    listeners: Vec<crate::serve::Listen>,
     #[cfg(feature = "dev-ca")]
     dev_authority: bool,
     pub(crate) duties: crate::duty::Duties,
-    limits: Limits,
+    pub(super) limits: Limits,
     reload_every: Duration,
     clock: Clock,
 }
@@ -110,6 +112,8 @@ impl GuardBuilder {
             answers: super::Answers::default(),
             #[cfg(feature = "test-util")]
             for_test: false,
+            #[cfg(feature = "serve")]
+            listeners: Vec::new(),
             #[cfg(feature = "dev-ca")]
             dev_authority: false,
             duties: crate::duty::Duties::default(),
@@ -170,72 +174,10 @@ impl GuardBuilder {
         self
     }
 
-    /// How long a handshake may take, from the accepted connection on. 10 seconds where not set.
-    pub const fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.handshake = timeout;
-        self
-    }
-
-    /// How long the header section of a request may take, from the end of the handshake on, and in HTTP/1.1 from the end of the
-    /// request before. 10 seconds where not set.
-    pub const fn header_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.header = timeout;
-        self
-    }
-
-    /// How long a connection may stay open while no request runs on it. 5 minutes where not set.
-    pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.idle = timeout;
-        self
-    }
-
-    /// How long an egress connection may take to be made and proved. 10 seconds where not set.
-    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.connect = timeout;
-        self
-    }
-
-    /// How long running requests may take after [`Guard::shutdown`]. 10 seconds where not set.
-    pub const fn drain_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.drain = timeout;
-        self
-    }
-
-    /// How long a connection may last that was made under our SVID before the last rotation; it takes no new request. Never longer
-    /// than that SVID is valid. 5 minutes where not set.
-    pub const fn rotation_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.rotation = timeout;
-        self
-    }
-
-    /// How many handshakes may compute at once. 256 where not set; at least one.
-    pub const fn max_handshakes(mut self, count: usize) -> Self {
-        self.limits.handshakes = if count == 0 { 1 } else { count };
-        self
-    }
-
-    /// How many connections one listener holds. 16 384 where not set; at least one.
-    pub const fn max_connections(mut self, count: usize) -> Self {
-        self.limits.connections = if count == 0 { 1 } else { count };
-        self
-    }
-
-    /// How many connections of one listener may come from one address and have proved nobody yet: past that, new ones from there
-    /// are closed at once (T35). An address is one of IPv4, or a /64 of IPv6. Callers of a public listener never prove anybody: behind a
-    /// load balancer that hides their addresses, set this to [`max_connections`](Self::max_connections).
-    ///
-    /// A quarter of `max_connections` where not set, but not below 16; at least one.
-    pub const fn max_unproved_per_prefix(mut self, count: usize) -> Self {
-        self.limits.unproved_per_prefix = Some(if count == 0 { 1 } else { count });
-        self
-    }
-
-    /// How many connections of one listener one proved peer (SPIFFE ID) may hold: past that, new ones of it are closed after
-    /// their handshake (T35).
-    ///
-    /// Half of [`max_connections`](Self::max_connections) where not set, but not below 16; at least one.
-    pub const fn max_connections_per_peer(mut self, count: usize) -> Self {
-        self.limits.connections_per_peer = Some(if count == 0 { 1 } else { count });
+    /// One more listener for [`Guard::run`].
+    #[cfg(feature = "serve")]
+    pub fn listener(mut self, listen: crate::serve::Listen) -> Self {
+        self.listeners.push(listen);
         self
     }
 
@@ -396,6 +338,8 @@ impl GuardBuilder {
             posture,
             context: self.context,
             answers: self.answers,
+            #[cfg(feature = "serve")]
+            listeners: self.listeners,
             limits: self.limits,
             clock: self.clock,
             changes: watch::Sender::new(0),

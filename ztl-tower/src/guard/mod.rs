@@ -7,6 +7,7 @@ mod context;
 mod error;
 #[cfg(feature = "jwt")]
 mod failures;
+mod limits;
 #[cfg(feature = "trust")]
 mod posture;
 mod revocation;
@@ -19,7 +20,6 @@ mod tokens;
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
-use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,6 +34,7 @@ pub use builder::GuardBuilder;
 #[cfg(feature = "test-util")]
 pub(crate) use builder::default_provider;
 pub use error::{BuildError, SwapError};
+pub(crate) use limits::Limits;
 #[cfg(feature = "jwt")]
 pub use tokens::UnknownIssuer;
 
@@ -82,6 +83,8 @@ pub(crate) struct Inner {
     posture: Option<Arc<dyn ztl_authz::trust::PostureSource>>,
     context: Option<context::ContextFrom>,
     answers: Answers,
+    #[cfg(feature = "serve")]
+    listeners: Vec<crate::serve::Listen>,
     limits: Limits,
     clock: Clock,
     changes: watch::Sender<u64>,
@@ -104,68 +107,6 @@ pub(crate) struct Inner {
 
 /// The protocols we speak within TLS, the preferred one first.
 pub(crate) const ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
-
-/// Bounds on what a peer can take up.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// From the accepted connection to the end of its handshake.
-    pub(crate) handshake: Duration,
-    /// From the end of the handshake, or of the last request of HTTP/1.1, to the end of the next header section.
-    pub(crate) header: Duration,
-    /// From the end of a connection's last request to its own end.
-    pub(crate) idle: Duration,
-    /// From the request to end to the last connection cut.
-    pub(crate) drain: Duration,
-    /// From a rotation of our own SVID to the end of the connections that rest on the one before.
-    pub(crate) rotation: Duration,
-    /// From the first packet of an egress connection to the end of its handshake.
-    pub(crate) connect: Duration,
-    /// Handshakes that compute at once; a slot is taken when a whole ClientHello is there (T35).
-    pub(crate) handshakes: usize,
-    /// Open connections of one listener.
-    pub(crate) connections: usize,
-    /// Those of them that have proved nobody, from one address.
-    pub(crate) unproved_per_prefix: Option<usize>,
-    /// Those of them of one proved peer.
-    pub(crate) connections_per_peer: Option<usize>,
-    /// Requests at once on one HTTP/2 connection.
-    pub(crate) streams: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            handshake: Duration::from_secs(10),
-            header: Duration::from_secs(10),
-            idle: Duration::from_secs(300),
-            drain: Duration::from_secs(10),
-            rotation: Duration::from_secs(300),
-            connect: Duration::from_secs(10),
-            handshakes: 256,
-            connections: 16_384,
-            unproved_per_prefix: None,
-            connections_per_peer: None,
-            streams: 256,
-        }
-    }
-}
-
-/// Below this a share is no share: the connections of one client that come at once would be turned away.
-#[cfg(feature = "serve")]
-const LEAST_SHARE: usize = 16;
-
-#[cfg(feature = "serve")]
-impl Limits {
-    pub(crate) fn unproved_per_prefix(&self) -> usize {
-        self.unproved_per_prefix
-            .unwrap_or_else(|| (self.connections / 4).max(LEAST_SHARE))
-    }
-
-    pub(crate) fn connections_per_peer(&self) -> usize {
-        self.connections_per_peer
-            .unwrap_or_else(|| (self.connections / 2).max(LEAST_SHARE))
-    }
-}
 
 impl Guard {
     /// Begins a guard for the workload of this name in the policy.
@@ -456,6 +397,16 @@ impl Guard {
     pub(crate) fn opa_bundle_changed(&self) {
         self.0.opa_bundles.next_generation();
         self.changed();
+    }
+
+    #[cfg(feature = "serve")]
+    pub(crate) fn listeners(&self) -> &[crate::serve::Listen] {
+        &self.0.listeners
+    }
+
+    #[cfg(feature = "serve")]
+    pub(crate) const fn inner(&self) -> &Arc<Inner> {
+        &self.0
     }
 
     pub(crate) fn from_inner(inner: Arc<Inner>) -> Self {

@@ -2,6 +2,8 @@
 
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use core::task::Waker;
+#[cfg(feature = "serve")]
+use core::time::Duration;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -57,6 +59,13 @@ pub(crate) struct Live {
     deadline: AtomicU64,
     changed: Notify,
     wakers: Mutex<[Option<Waker>; 2]>,
+    /// When it is drained because it has lasted long enough.
+    aged: Timestamp,
+    #[cfg(any(feature = "client", feature = "serve"))]
+    pub(super) raw: super::raw::Raw,
+    /// It was told to come to its end in good order.
+    #[cfg(feature = "serve")]
+    parting: core::sync::atomic::AtomicBool,
     #[cfg(feature = "serve")]
     pub(super) requests: super::request::Requests,
 }
@@ -92,6 +101,13 @@ impl Live {
     #[cfg(feature = "serve")]
     pub(crate) fn ingress(guard: &Guard, arrival: Arrival, port: u16, shows: bool) -> Self {
         let live = Self::new(guard, Direction::Ingress, arrival, port, None);
+        let aged = guard.limits().age;
+        let live = Self {
+            aged: aged.map_or(Timestamp::MAX, |age| {
+                live.since.saturating_add(jittered(age))
+            }),
+            ..live
+        };
         if shows {
             return live;
         }
@@ -165,6 +181,11 @@ impl Live {
             deadline: AtomicU64::new(u64::MAX),
             changed: Notify::new(),
             wakers: Mutex::new([None, None]),
+            aged: Timestamp::MAX,
+            #[cfg(any(feature = "client", feature = "serve"))]
+            raw: super::raw::Raw::default(),
+            #[cfg(feature = "serve")]
+            parting: core::sync::atomic::AtomicBool::new(false),
             #[cfg(feature = "serve")]
             requests: super::request::Requests::new(0, 0),
         }
@@ -361,9 +382,11 @@ impl Live {
         {
             let by = now.saturating_add(guard.limits().rotation);
             self.drain(by.min(self.own_not_after));
-        } else if guard.is_shutting_down() {
+        } else if guard.is_shutting_down() || now >= self.aged {
             self.drain(now.saturating_add(guard.limits().drain));
         }
+        #[cfg(any(feature = "client", feature = "serve"))]
+        self.sweep_raw(guard, now);
         #[cfg(feature = "serve")]
         self.requests.sweep(self, guard, now);
     }
@@ -442,6 +465,18 @@ impl Live {
         self.state() == State::Revoked
     }
 
+    /// It comes to its end in good order, from here on.
+    #[cfg(feature = "serve")]
+    pub(crate) fn parts(&self) {
+        self.parting.store(true, Ordering::Release);
+    }
+
+    /// Whether it ends in good order and never carried a request, so that an end of TLS cuts no answer short.
+    #[cfg(feature = "serve")]
+    pub(super) fn parts_with_nothing_said(&self) -> bool {
+        self.parting.load(Ordering::Acquire) && self.requests.none_yet()
+    }
+
     /// Has the task of the connection look at its state.
     #[cfg(feature = "serve")]
     pub(crate) fn notify(&self) {
@@ -495,6 +530,17 @@ impl Live {
         }
         self.is_revoked()
     }
+}
+
+/// Up to a tenth less, at random, so that connections which began together do not end together.
+#[cfg(feature = "serve")]
+fn jittered(age: Duration) -> Duration {
+    use core::hash::{BuildHasher as _, Hasher as _};
+
+    // Its keys are drawn anew for each.
+    let drawn = std::hash::RandomState::new().build_hasher().finish();
+    let thousandth = u32::try_from(drawn % 100).unwrap_or_default();
+    age.saturating_sub((age / 1000).saturating_mul(thousandth))
 }
 
 /// Why a peer that was proved is no longer.

@@ -17,6 +17,8 @@
 mod again;
 mod asking;
 mod connection;
+#[cfg(any(feature = "client", feature = "serve"))]
+mod raw;
 mod registry;
 #[cfg(feature = "serve")]
 mod request;
@@ -36,8 +38,6 @@ pub(crate) use registry::Registry;
 pub(crate) use request::{Carried, Request, Waits};
 #[cfg(any(feature = "client", feature = "serve"))]
 pub(crate) use revocable::Revocable;
-#[cfg(feature = "serve")]
-pub(crate) use revocable::Sever;
 pub use shown::{Connection, ConnectionState};
 #[cfg(feature = "serve")]
 pub(crate) use task::{Tasks, claim};

@@ -26,8 +26,8 @@ const SOON: u64 = 1000;
 pub(super) struct Requests {
     running: Mutex<HashMap<u64, Weak<Request>>>,
     next: AtomicU64,
-    /// That which turned the connection into another protocol: it runs for as long as the stream is held.
-    upgraded: Mutex<Option<Arc<Request>>>,
+    /// Those that turned into another protocol, out of our sight: they run for as long as the connection is held.
+    upgraded: Mutex<Vec<Arc<Request>>>,
     /// The policy under which they were judged.
     epoch: AtomicU64,
     /// What was known of callers and of issuers by then.
@@ -92,8 +92,13 @@ impl Requests {
     }
 
     pub(super) fn release(&self) {
-        let upgraded = lock(&self.upgraded).take();
+        let upgraded = core::mem::take(&mut *lock(&self.upgraded));
         drop(upgraded);
+    }
+
+    /// Whether none has begun so far.
+    pub(super) fn none_yet(&self) -> bool {
+        self.next.load(Ordering::Acquire) == 0
     }
 
     pub(super) fn len(&self) -> usize {
@@ -113,7 +118,12 @@ pub(crate) enum Carried {
     Alone,
     /// It is one of several, in a task of its own (HTTP/2).
     AmongOthers,
+    /// It is one of several, in a server of the host's own: nobody here can end it alone.
+    Elsewhere,
 }
+
+/// Most streams of one connection that are kept because nobody here sees their end.
+const MAX_STREAMS: usize = 256;
 
 /// What a request was judged as. Holds a credential: it has no `Debug`.
 pub(super) struct Asked {
@@ -299,8 +309,16 @@ impl Request {
             // It was cut before it could be seen to be a stream.
             self.live.revoke();
         }
-        if self.carried == Carried::Alone {
-            *lock(&self.live.requests.upgraded) = Some(Arc::clone(self));
+        if self.carried == Carried::AmongOthers {
+            return;
+        }
+        let mut upgraded = lock(&self.live.requests.upgraded);
+        if upgraded.len() < MAX_STREAMS {
+            upgraded.push(Arc::clone(self));
+        } else {
+            // One that is not kept is not judged again.
+            drop(upgraded);
+            self.live.revoke();
         }
     }
 
@@ -308,7 +326,7 @@ impl Request {
     fn cut(&self) {
         // The flag first: whoever becomes a stream from here on sees it.
         self.end();
-        if self.carried == Carried::Alone || self.became_stream.load(Ordering::SeqCst) {
+        if self.carried != Carried::AmongOthers || self.became_stream.load(Ordering::SeqCst) {
             self.live.revoke();
         }
     }

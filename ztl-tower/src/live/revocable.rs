@@ -6,49 +6,28 @@ use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::connection::{Live, Side};
 use super::registry::Registered;
-
-/// A stream over TCP that can be ended so that nothing more is sent.
-pub(crate) trait Sever {
-    /// Has the kernel discard what it has not sent when the stream is dropped.
-    fn sever(&self);
-}
-
-impl Sever for TcpStream {
-    fn sever(&self) {
-        // Where it fails the connection is gone already.
-        let _ = self.set_zero_linger();
-    }
-}
-
-impl<T: Sever> Sever for tokio_rustls::server::TlsStream<T> {
-    fn sever(&self) {
-        self.get_ref().0.sever();
-    }
-}
-
-impl<T: Sever> Sever for tokio_rustls::client::TlsStream<T> {
-    fn sever(&self) {
-        self.get_ref().0.sever();
-    }
-}
+use crate::transport::Transport;
 
 /// A stream whose reads and writes fail from the moment its connection is revoked; whoever waits for one is woken. It lies over
 /// TLS, so that what was received before is not read either. HTTP's upgrades hand it out with the rest of the connection.
-pub(crate) struct Revocable<T: Sever> {
+pub(crate) struct Revocable<T: Transport> {
     stream: T,
     registered: Registered,
 }
 
-impl<T: Sever> Revocable<T> {
+impl<T: Transport> Revocable<T> {
     pub(crate) const fn new(stream: T, registered: Registered) -> Self {
         Self { stream, registered }
     }
 
-    fn live(&self) -> &Arc<Live> {
+    pub(crate) const fn get_ref(&self) -> &T {
+        &self.stream
+    }
+
+    pub(crate) fn live(&self) -> &Arc<Live> {
         self.registered.live()
     }
 
@@ -58,10 +37,7 @@ impl<T: Sever> Revocable<T> {
         cx: &mut Context<'_>,
         side: Side,
         poll: impl FnOnce(Pin<&mut T>, &mut Context<'_>) -> Poll<Result<R>>,
-    ) -> Poll<Result<R>>
-    where
-        T: Unpin,
-    {
+    ) -> Poll<Result<R>> {
         let this = self.get_mut();
         if this.live().is_revoked() {
             return Poll::Ready(Err(revoked()));
@@ -81,7 +57,7 @@ fn revoked() -> Error {
     )
 }
 
-impl<T: AsyncRead + Sever + Unpin> AsyncRead for Revocable<T> {
+impl<T: Transport> AsyncRead for Revocable<T> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -91,7 +67,7 @@ impl<T: AsyncRead + Sever + Unpin> AsyncRead for Revocable<T> {
     }
 }
 
-impl<T: AsyncWrite + Sever + Unpin> AsyncWrite for Revocable<T> {
+impl<T: Transport> AsyncWrite for Revocable<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
         self.unless_revoked(cx, Side::Write, |stream, cx| stream.poll_write(cx, bytes))
     }
@@ -119,10 +95,16 @@ impl<T: AsyncWrite + Sever + Unpin> AsyncWrite for Revocable<T> {
     }
 }
 
-impl<T: Sever> Drop for Revocable<T> {
+impl<T: Transport> Drop for Revocable<T> {
     fn drop(&mut self) {
         if self.live().is_revoked() {
-            self.stream.sever();
+            return self.stream.sever();
+        }
+        #[cfg(feature = "serve")]
+        if self.live().parts_with_nothing_said() {
+            // HTTP has not begun, and hyper lets go of the stream as it is. What fits is written; nothing is waited for.
+            let mut cx = Context::from_waker(core::task::Waker::noop());
+            let _ = Pin::new(&mut self.stream).poll_shutdown(&mut cx);
         }
     }
 }

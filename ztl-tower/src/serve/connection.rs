@@ -1,6 +1,5 @@
 //! One connection, from its handshake to its end.
 
-use core::net::SocketAddr;
 use core::pin::pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
@@ -11,31 +10,27 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tower_service::Service;
-use tracing::{Instrument, Span};
+use tracing::Span;
 
 use super::activity::{Activity, Verdict};
 use super::body::RequestBody;
-use super::handshake::Door;
-use super::listener::Knock;
+use super::door::Door;
 use super::place::Place;
 use super::protocols::{self, Served};
+use super::remote::Remote;
 use super::running::Running;
 use super::watched::Watched;
 use crate::authorize::{Authorize, ResponseBody};
 use crate::guard::Guard;
-use crate::live::{self, Asking, Carried, Live, Registered, Registry, Revocable, State};
-use crate::watch;
+use crate::live::{self, Asking, Carried, Live, Registered, Revocable, State};
+use crate::transport::Transport;
 
-pub(super) async fn serve<S, B>(
-    door: &Door,
-    stream: TcpStream,
-    remote: SocketAddr,
-    mut place: Place,
-    app: S,
-) where
+
+pub(super) async fn serve<T, S, B>(door: &Door, stream: T, remote: Remote, place: Place, app: S)
+where
+    T: Transport,
     S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
@@ -43,29 +38,17 @@ pub(super) async fn serve<S, B>(
     B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
 {
     let guard = &door.guard;
-    // Before anything is judged, so that no change slips in between.
-    let registered = Registry::register(guard, door.begins(remote));
-    let live = Arc::clone(registered.live());
-    let knock = Knock { stream, remote };
-    // On the heap, so that what a handshake needs is given back with its end and an idle connection does not hold it.
-    let span = watch::connection(guard, remote);
-    let admitted = Box::pin(door.admit(knock, &live, &mut place)).instrument(span.clone());
-    let Some(stream) = admitted.await else {
+    let Some((stream, registered, span)) = door.open(stream, remote, place).await else {
         return;
     };
-    watch::is_peer(&span, &live);
+    let live = Arc::clone(registered.live());
     let activity = Activity::new();
-    let registered = registered.keep(place);
     let (connection, carried) = begin(door, stream, registered, &activity, span, app);
     let two = carried == Carried::AmongOthers;
     let mut connection = pin!(connection);
     let mut draining = false;
     let mut cut = pin!(tokio::time::sleep(Duration::MAX));
     let mut quiet = pin!(tokio::time::sleep(guard.limits().header));
-    // What came while the handshake ran.
-    if guard.is_shutting_down() {
-        live.drain(guard.now().saturating_add(guard.limits().drain));
-    }
     loop {
         tokio::select! {
             _ = connection.as_mut() => return,
@@ -79,13 +62,14 @@ pub(super) async fn serve<S, B>(
                     // that sends just now must not find the connection closed.
                     if !draining && (guard.is_shutting_down() || two && activity.has_asked()) {
                         draining = true;
+                        live.parts();
                         connection.as_mut().graceful_shutdown();
                     }
                 }
                 State::Open => {}
             },
             () = quiet.as_mut(), if !draining => match activity.judge(&guard.limits()) {
-                Verdict::Silent => return,
+                Verdict::Silent => return live.parts(),
                 Verdict::Keep(until) => quiet.as_mut().reset(until),
                 Verdict::Idle => {
                     draining = true;
@@ -98,20 +82,20 @@ pub(super) async fn serve<S, B>(
     }
 }
 
-type Connection<S> =
-    Served<TokioIo<Revocable<TlsStream<TcpStream>>>, TowerToHyperService<Carry<S>>>;
+type Connection<T, S> = Served<TokioIo<Revocable<TlsStream<T>>>, TowerToHyperService<Carry<S>>>;
 
 /// Has hyper take a connection that was let in. No part of the task that waits for it: what this borrows would be kept there for
 /// as long as the connection.
-fn begin<S, B>(
+fn begin<T, S, B>(
     door: &Door,
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<T>,
     registered: Registered,
     activity: &Activity,
     span: Span,
     app: S,
-) -> (Connection<S>, Carried)
+) -> (Connection<T, S>, Carried)
 where
+    T: Transport,
     S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Into<Box<dyn core::error::Error + Send + Sync>>,

@@ -1,7 +1,5 @@
 //! Why a listener could not serve.
 
-use core::net::SocketAddr;
-
 use thiserror::Error;
 
 /// Why a listener could not serve.
@@ -17,23 +15,32 @@ pub enum ServeError {
         error: std::io::Error,
     },
     /// The policy does not list the port for this workload (T22).
-    #[error("the workload `{workload}` does not list port {} under `{key}` in the policy, so every flow to {address} would be denied", address.port())]
+    #[error(
+        "the workload `{workload}` does not list port {port} under `{key}` in the policy, so every flow to {address} would be denied"
+    )]
     UnlistedPort {
         /// The workload.
         workload: String,
         /// Where it was to listen.
-        address: SocketAddr,
+        address: String,
+        /// The port that rules would see.
+        port: u16,
         /// The key of the policy.
         key: &'static str,
     },
     /// The certificate or key of a public listener could not be used.
     #[error("the public listener's certificate could not be used: {0}")]
     Certificate(#[source] Box<dyn core::error::Error + Send + Sync>),
+    /// [`Guard::run`](crate::Guard::run) has nothing to serve.
+    #[error(
+        "the guard was told of no listener; write `[[listen]]` in its file, or call `listener` on its builder"
+    )]
+    NoListener,
     /// The listener broke.
     #[error("the listener on {address} broke: {error}")]
     Accept {
         /// The listener.
-        address: SocketAddr,
+        address: String,
         /// Why.
         error: std::io::Error,
     },

@@ -1,7 +1,6 @@
 //! From an accepted stream to a permitted flow.
 
 use core::future::{Future, poll_fn};
-use core::net::SocketAddr;
 use core::pin::pin;
 use core::task::Poll;
 use core::time::Duration;
@@ -10,128 +9,33 @@ use std::sync::{Arc, OnceLock};
 use rustls::ServerConfig;
 use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
-use ztl_core::{Arrival, Denial, Flow, FlowPermit, Reason, SpiffeId, Stage};
+use ztl_core::{Arrival, Denial, Flow, FlowPermit, Reason, Stage};
 use ztl_mtls::{ClientVerifier, Proved, Refused};
 
-use super::error::ServeError;
-use super::listener::Knock;
-use super::overflow::Overflow;
+use super::door::{Door, Kind};
 use super::place::Place;
-use super::protocols::Protocols;
-use super::public::PublicTls;
-use super::share::Shares;
-use crate::guard::{ALPN, Guard};
 use crate::live::{Begun, Live};
-use crate::prefix::Prefix;
+use crate::transport::Transport;
 use crate::watch::Handshake;
 
-/// What a connection has to pass.
-pub(super) struct Door {
-    pub(super) guard: Guard,
-    pub(super) protocols: Protocols,
-    port: u16,
-    kind: Kind,
-    computing: Semaphore,
-    unproved: Arc<Shares<Prefix>>,
-    peers: Arc<Shares<SpiffeId>>,
-    /// Turned away by address, and by peer.
-    of_prefixes: Overflow,
-    of_peers: Overflow,
-}
-
-enum Kind {
-    /// The caller proves itself.
-    Mutual,
-    /// Only we do.
-    Public(Arc<ServerConfig>),
-}
-
 /// A stream, and the proof of its client, where it proved itself.
-type Shaken = (TlsStream<TcpStream>, Option<Proved>);
+type Shaken<T> = (TlsStream<T>, Option<Proved>);
 
 /// How the flow was judged within the handshake.
 type Judged = Arc<OnceLock<Result<FlowPermit, Denial>>>;
 
 impl Door {
-    pub(super) fn mutual(guard: &Guard, port: u16) -> Self {
-        Self::new(guard, port, Kind::Mutual)
-    }
-
-    pub(super) fn public(guard: &Guard, port: u16, tls: &PublicTls) -> Result<Self, ServeError> {
-        let config =
-            ztl_mtls::public_server_config(guard.provider(), tls.identity(guard)?, None, ALPN)
-                .map_err(|error| ServeError::Certificate(error.into()))?;
-        Ok(Self::new(guard, port, Kind::Public(Arc::new(config))))
-    }
-
-    fn new(guard: &Guard, port: u16, kind: Kind) -> Self {
-        let limits = guard.limits();
-        Self {
-            guard: guard.clone(),
-            protocols: Protocols::new(&limits),
-            port,
-            kind,
-            computing: Semaphore::new(limits.handshakes),
-            unproved: Shares::new(limits.unproved_per_prefix()),
-            peers: Shares::new(limits.connections_per_peer()),
-            of_prefixes: Overflow::default(),
-            of_peers: Overflow::default(),
-        }
-    }
-
-    /// A place for a connection from this address, unless it holds its share of those that have proved nobody (T35). A caller at
-    /// a public door never does.
-    pub(super) fn place(&self, slot: OwnedSemaphorePermit, remote: SocketAddr) -> Option<Place> {
-        let share = self.unproved.take(&Prefix::from(remote.ip()));
-        if share.is_none()
-            && let Some(count) = self.of_prefixes.count(Instant::now())
-        {
-            tracing::warn!(target: "ztl", workload = self.guard.name(), port = self.port, last = %remote.ip(), count, "connections turned away: their address holds its share of those that have proved nobody");
-        }
-        Some(Place::unproved(slot, share?))
-    }
-
-    /// Counts a connection against the peer that it was proved to be, after the handshake: before it a chain is only shown, and
-    /// might be anybody's. Tells whether that has a share left (T35).
-    fn seats(&self, permit: &FlowPermit, place: &mut Place) -> bool {
-        let Some(peer) = permit.peer() else {
-            return true;
-        };
-        if let Some(share) = self.peers.take(peer.id()) {
-            place.prove(share);
-            return true;
-        }
-        if let Some(count) = self.of_peers.count(Instant::now()) {
-            tracing::warn!(target: "ztl", workload = self.guard.name(), port = self.port, last = %peer.id(), count, "connections turned away: their peer holds its share of this listener");
-        }
-        false
-    }
-
-    /// A connection at this door, before anything of it is known.
-    pub(super) fn begins(&self, remote: SocketAddr) -> Live {
-        let shows = matches!(self.kind, Kind::Mutual);
-        Live::ingress(
-            &self.guard,
-            Arrival::from_addr(remote.ip()),
-            self.port,
-            shows,
-        )
-    }
-
     /// Lets a connection in, or not. A refusal has been recorded; that a peer holds its share is logged.
-    pub(super) async fn admit(
+    pub(super) async fn admit<T: Transport>(
         &self,
-        knock: Knock,
+        stream: T,
+        arrival: Arrival,
         live: &Live,
         place: &mut Place,
-    ) -> Option<TlsStream<TcpStream>> {
+    ) -> Option<TlsStream<T>> {
         let mut timed = Handshake::begin(&self.guard, self.kind());
-        let arrival = Arrival::from_addr(knock.remote.ip());
         let deadline = self.guard.limits().handshake;
         let judged = Judged::default();
         // Read before anything is proved: what is withdrawn while a client takes its time covers it (T5).
@@ -162,8 +66,7 @@ impl Door {
             }
         };
         let shaken =
-            tokio::time::timeout(deadline, self.shake(knock.stream, arrival, public, &judged))
-                .await;
+            tokio::time::timeout(deadline, self.shake(stream, arrival, public, &judged)).await;
         let failed = match (judged.get(), shaken) {
             (Some(Ok(permit)), Ok(Ok((stream, proved)))) => {
                 if !self.seats(permit, place) {
@@ -207,13 +110,13 @@ impl Door {
     }
 
     /// The handshake.
-    async fn shake(
+    async fn shake<T: Transport>(
         &self,
-        stream: TcpStream,
+        stream: T,
         arrival: Arrival,
         public: Option<Arc<ServerConfig>>,
         judged: &Judged,
-    ) -> Result<Shaken, Failed> {
+    ) -> Result<Shaken<T>, Failed<T>> {
         let silent = || Failed {
             error: None,
             stream: None,
@@ -227,7 +130,7 @@ impl Door {
                 self.guard.provider(),
                 self.guard.identity(),
                 Arc::clone(&verifier),
-                ALPN,
+                self.alpn,
             )
             .map_err(|_| silent())?;
             let stream = self
@@ -311,11 +214,11 @@ impl Door {
 }
 
 /// A handshake that failed.
-struct Failed {
+struct Failed<T> {
     /// Why the verifier refused the peer, where it did.
     error: Option<ztl_mtls::ProveError>,
     /// The stream, its alert written.
-    stream: Option<TcpStream>,
+    stream: Option<T>,
 }
 
 /// How long a refused client may take to hear that it was.
@@ -325,7 +228,7 @@ const PARTING_BYTES: u64 = 64 * 1024;
 
 /// Closes a refused stream so that its alert arrives. In TLS 1.3 a client sends its first request before it hears of the
 /// refusal; closed over unread bytes, the connection would be reset, and the reset can overtake the alert.
-async fn part(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+pub(super) async fn part(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let parted = async {
         let _ = stream.shutdown().await;
         let mut rest = stream.take(PARTING_BYTES);

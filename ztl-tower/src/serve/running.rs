@@ -15,8 +15,8 @@ use super::watched::Watched;
 use crate::live::{Request, State, claim};
 
 pin_project! {
-    /// What answers a request, and then the body of the answer: the request runs until it is dropped.
-    pub(super) struct Running<T> {
+    /// What answers a request, and then the body of the answer: the request runs, and is judged again, until it is dropped.
+    pub struct Running<T> {
         #[pin]
         inner: T,
         request: Arc<Request>,
@@ -27,7 +27,7 @@ pin_project! {
 }
 
 impl<T> Running<T> {
-    pub(super) const fn new(
+    pub(crate) const fn new(
         inner: T,
         request: Arc<Request>,
         watched: Watched,
@@ -39,6 +39,12 @@ impl<T> Running<T> {
             watched,
             opens_stream,
         }
+    }
+}
+
+impl<T> core::fmt::Debug for Running<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Running").finish_non_exhaustive()
     }
 }
 

@@ -19,13 +19,13 @@ use crate::{guard::Guard, trace::TraceContext};
 
 /// The span of a connection to us, which is that of its handshake and the parent of its requests.
 #[cfg(feature = "serve")]
-pub(crate) fn connection(guard: &Guard, remote: SocketAddr) -> Span {
+pub(crate) fn connection(guard: &Guard, remote: Option<SocketAddr>) -> Span {
     tracing::info_span!(
         target: "ztl",
         "connection",
         ztl.workload = guard.name(),
-        network.peer.address = %remote.ip(),
-        network.peer.port = remote.port(),
+        network.peer.address = remote.map(|remote| display(remote.ip())),
+        network.peer.port = remote.map(|remote| remote.port()),
         ztl.peer.id = Empty,
     )
 }

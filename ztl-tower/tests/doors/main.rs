@@ -11,10 +11,12 @@ mod layer;
 mod listeners;
 mod proxied;
 mod quiet;
+mod raw;
 mod revocation;
 mod routed;
 mod sources;
 mod target;
+mod stop;
 
 #[path = "../support/mod.rs"]
 mod support;

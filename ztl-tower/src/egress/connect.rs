@@ -1,0 +1,119 @@
+//! Raw bytes to another workload.
+
+use ztl_core::Action;
+
+use super::dial::dial_raw;
+use super::error::EgressError;
+use super::pool::Key;
+use crate::guard::Guard;
+use crate::live::Revocable;
+use crate::raw::RawStream;
+
+impl Guard {
+    /// Connects to `workload` or `workload:port` as this one, for raw bytes. What the policy does not permit as the action
+    /// `connect` is refused before anything is dialled; whoever answers has to prove that it is the named workload; and the
+    /// action is authorized on the proved connection before a byte of it leaves.
+    ///
+    /// ```no_run
+    /// # async fn example(guard: ztl_tower::Guard) -> Result<(), Box<dyn std::error::Error>> {
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// let mut stream = guard.connect("broker").await?;
+    /// stream.write_all(b"hello").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// In TLS 1.3 this returns before the target has judged us: where it refuses, the first read fails.
+    ///
+    /// # Errors
+    /// [`EgressError`]; one that is [`Denied`](EgressError::Denied) has cost no connection where the policy alone could tell.
+    pub async fn connect(&self, workload: &str) -> Result<RawStream, EgressError> {
+        let (name, port) = target(workload)?;
+        let policy = self.engine().policy();
+        let declared = policy.workload_by_name(name);
+        let port = match (port, declared) {
+            (Some(port), _) => port,
+            (None, Some(declared)) => {
+                let workload = || name.to_owned();
+                let port = declared.default_port();
+                port.ok_or_else(|| EgressError::Port {
+                    workload: workload(),
+                })?
+            }
+            // Not in the policy: denied and recorded below, whatever the port.
+            (None, None) => 0,
+        };
+        let (action, now) = (Action::Connect, self.now());
+        self.engine()
+            .foresee_egress(self.name(), name, port, &action, now)?;
+        let Some(declared) = declared else {
+            return Err(no_target(workload, "the policy declares no such workload"));
+        };
+        let key = Key {
+            workload: name.into(),
+            id: declared.id().clone(),
+            port,
+            identity: self.identity().generation(),
+        };
+        let (stream, registered) = dial_raw(self, &key).await?;
+        let stream = Revocable::new(stream.into(), registered);
+        Ok(RawStream::authorize(self, stream)?)
+    }
+}
+
+fn no_target(target: &str, why: &'static str) -> EgressError {
+    EgressError::Target {
+        uri: target.chars().take(64).collect(),
+        why,
+    }
+}
+
+/// The workload and port of `workload[:port]`.
+fn target(text: &str) -> Result<(&str, Option<u16>), EgressError> {
+    let (name, port) = match text.split_once(':') {
+        Some((name, port)) => (name, Some(port)),
+        None => (text, None),
+    };
+    let named = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    if name.is_empty() || !name.bytes().all(named) {
+        let why = "it is not the name of a workload (`a-z`, `0-9`, `-`)";
+        return Err(no_target(text, why));
+    }
+    let Some(port) = port else {
+        return Ok((name, None));
+    };
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    match port.parse() {
+        Ok(port) if digits && port > 0 => Ok((name, Some(port))),
+        _ => Err(no_target(text, "its port is not a number from 1 to 65535")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t27_only_a_workload_by_name_is_connected_to() {
+        let of = |text| target(text).ok();
+        assert_eq!(of("broker"), Some(("broker", None)));
+        assert_eq!(of("broker:5671"), Some(("broker", Some(5671))));
+        for bad in [
+            "",
+            "broker.example",
+            "127.0.0.1",
+            "BROKER",
+            "broker:",
+            "broker:0",
+            "broker:+1",
+            "broker:65536",
+            "broker:1:2",
+            "https://broker",
+            "[::1]",
+            "u@broker",
+        ] {
+            assert_eq!(of(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The door of a listener: what is known of a connection before its handshake, and what it may take up.
+
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tokio_rustls::server::TlsStream;
+use tracing::{Instrument, Span};
+use ztl_core::{FlowPermit, SpiffeId};
+
+use super::error::ServeError;
+use super::overflow::Overflow;
+use super::place::Place;
+use super::protocols::Protocols;
+use super::public::PublicTls;
+use super::remote::Remote;
+use super::share::Shares;
+use crate::guard::{ALPN, Guard};
+use crate::live::{Live, Registered, Registry};
+use crate::prefix::Prefix;
+use crate::transport::Transport;
+use crate::watch;
+
+/// What a connection has to pass.
+pub(super) struct Door {
+    pub(super) guard: Guard,
+    pub(super) protocols: Protocols,
+    pub(super) port: u16,
+    pub(super) kind: Kind,
+    pub(super) alpn: &'static [&'static [u8]],
+    pub(super) computing: Semaphore,
+    pub(super) slots: Arc<Semaphore>,
+    unproved: Arc<Shares<Prefix>>,
+    peers: Arc<Shares<SpiffeId>>,
+    /// Turned away by address, and by peer.
+    of_prefixes: Overflow,
+    of_peers: Overflow,
+}
+
+pub(super) enum Kind {
+    /// The caller proves itself.
+    Mutual,
+    /// Only we do.
+    Public(Arc<ServerConfig>),
+}
+
+impl Door {
+    pub(super) fn mutual(guard: &Guard, port: u16) -> Self {
+        Self::new(guard, port, Kind::Mutual)
+    }
+
+    /// For bytes that are no HTTP: no protocol is agreed on.
+    pub(super) fn raw(guard: &Guard, port: u16) -> Self {
+        Self {
+            alpn: &[],
+            ..Self::mutual(guard, port)
+        }
+    }
+
+    pub(super) fn public(guard: &Guard, port: u16, tls: &PublicTls) -> Result<Self, ServeError> {
+        let config =
+            ztl_mtls::public_server_config(guard.provider(), tls.identity(guard)?, None, ALPN)
+                .map_err(|error| ServeError::Certificate(error.into()))?;
+        Ok(Self::new(guard, port, Kind::Public(Arc::new(config))))
+    }
+
+    fn new(guard: &Guard, port: u16, kind: Kind) -> Self {
+        let limits = guard.limits();
+        Self {
+            guard: guard.clone(),
+            protocols: Protocols::new(&limits),
+            port,
+            kind,
+            alpn: ALPN,
+            computing: Semaphore::new(limits.handshakes),
+            slots: Arc::new(Semaphore::new(limits.connections)),
+            unproved: Shares::new(limits.unproved_per_prefix()),
+            peers: Shares::new(limits.connections_per_peer()),
+            of_prefixes: Overflow::default(),
+            of_peers: Overflow::default(),
+        }
+    }
+
+    /// A place for a connection from there, unless that holds its share of those that have proved nobody (T35). A caller at a
+    /// public door never does.
+    pub(super) fn place(&self, slot: OwnedSemaphorePermit, remote: Remote) -> Option<Place> {
+        let share = self.unproved.take(&remote.share);
+        if share.is_none()
+            && let Some(count) = self.of_prefixes.count(Instant::now())
+        {
+            tracing::warn!(target: "ztl", workload = self.guard.name(), port = self.port, last = %remote, count, "connections turned away: their address holds its share of those that have proved nobody");
+        }
+        Some(Place::unproved(slot, share?))
+    }
+
+    /// Counts a connection against the peer that it was proved to be, after the handshake: before it a chain is only shown, and
+    /// might be anybody's. Tells whether that has a share left (T35).
+    pub(super) fn seats(&self, permit: &FlowPermit, place: &mut Place) -> bool {
+        let Some(peer) = permit.peer() else {
+            return true;
+        };
+        if let Some(share) = self.peers.take(peer.id()) {
+            place.prove(share);
+            return true;
+        }
+        if let Some(count) = self.of_peers.count(Instant::now()) {
+            tracing::warn!(target: "ztl", workload = self.guard.name(), port = self.port, last = %peer.id(), count, "connections turned away: their peer holds its share of this listener");
+        }
+        false
+    }
+
+    /// Lets a connection in, or not. One that is in is registered, and keeps its place for as long as what is answered. All that is
+    /// said of it is said within the span.
+    pub(super) async fn open<T: Transport>(
+        &self,
+        stream: T,
+        remote: Remote,
+        mut place: Place,
+    ) -> Option<(TlsStream<T>, Registered, Span)> {
+        let shows = matches!(self.kind, Kind::Mutual);
+        let arrival = remote.arrival();
+        // Before anything is judged, so that no change slips in between.
+        let live = Live::ingress(&self.guard, arrival, self.port, shows);
+        let registered = Registry::register(&self.guard, live);
+        let live = registered.live();
+        // On the heap, so that what a handshake needs is given back with its end and an idle connection does not hold it.
+        let span = watch::connection(&self.guard, remote.address());
+        let admitted = Box::pin(self.admit(stream, arrival, live, &mut place));
+        let stream = admitted.instrument(span.clone()).await?;
+        watch::is_peer(&span, live);
+        // What came while the handshake ran.
+        if self.guard.is_shutting_down() {
+            let by = self.guard.now().saturating_add(self.guard.limits().drain);
+            live.drain(by);
+        }
+        Some((stream, registered.keep(place), span))
+    }
+}

@@ -1,0 +1,232 @@
+//! Connections one after the other, each past its handshake: accepted in the background, so that none waits for another's.
+
+use core::fmt;
+use core::net::SocketAddr;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::sync::Arc;
+
+use futures_core::Stream;
+use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::accept::accept;
+use super::acceptor::Accepted;
+use super::door::Door;
+use super::error::ServeError;
+use super::listener::bind;
+use crate::guard::Guard;
+use crate::raw::RawStream;
+
+/// Connections that have passed and wait to be taken.
+const WAITING: usize = 16;
+
+impl Guard {
+    /// Listens for raw bytes: streams whose caller is proved, whose flow is permitted and which are authorized for the action
+    /// `connect`, each by one decision with one record.
+    ///
+    /// ```no_run
+    /// # async fn example(guard: ztl_tower::Guard) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut listener = guard.listen("0.0.0.0:5671").await?;
+    /// while let Some(mut stream) = listener.accept().await? {
+    ///     tokio::spawn(async move {
+    ///         let (mut read, mut write) = tokio::io::split(&mut stream);
+    ///         tokio::io::copy(&mut read, &mut write).await
+    ///     });
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ServeError`]: the address cannot be bound, or the policy does not list its port under `ports` of this workload.
+    pub async fn listen(
+        &self,
+        address: impl ToSocketAddrs + fmt::Debug,
+    ) -> Result<Listener, ServeError> {
+        self.listen_on(bind(address).await?)
+    }
+
+    /// The same on a listener that is already bound. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// As [`listen`](Guard::listen).
+    pub fn listen_on(&self, listener: TcpListener) -> Result<Listener, ServeError> {
+        let address = self.checked(&listener, "ports")?;
+        let door = Door::raw(self, address.port());
+        let passes = |accepted: Accepted| accepted.into_raw().ok();
+        Ok(Listener(Taken::begin(listener, address, door, passes)))
+    }
+
+    /// Listens for connections of an HTTP server of one's own: each proved and permitted, **and nothing of it authorized**, which
+    /// is for [`protect`](Guard::protect).
+    ///
+    /// # Errors
+    /// As [`listen`](Guard::listen).
+    pub async fn incoming(
+        &self,
+        address: impl ToSocketAddrs + fmt::Debug,
+    ) -> Result<Incoming, ServeError> {
+        self.incoming_on(bind(address).await?)
+    }
+
+    /// The same on a listener that is already bound. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// As [`listen`](Guard::listen).
+    pub fn incoming_on(&self, listener: TcpListener) -> Result<Incoming, ServeError> {
+        let address = self.checked(&listener, "ports")?;
+        let door = Door::mutual(self, address.port());
+        Ok(Incoming(Taken::begin(listener, address, door, Some)))
+    }
+}
+
+/// Raw streams, one after the other. Dropped, it listens no longer; streams that were taken live on. Made by [`Guard::listen`].
+#[derive(Debug)]
+pub struct Listener(Taken<RawStream>);
+
+impl Listener {
+    /// The next stream; none once the guard shuts down.
+    ///
+    /// Cancel safe: a stream that was not answered yet is answered next.
+    ///
+    /// # Errors
+    /// [`ServeError::Accept`]: the listener broke.
+    pub async fn accept(&mut self) -> Result<Option<RawStream>, ServeError> {
+        core::future::poll_fn(|cx| self.0.poll(cx)).await
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.0.address
+    }
+}
+
+/// Connections for an HTTP server of one's own, one after the other: a [`Stream`], and with the feature `axum` a
+/// [listener](https://docs.rs/axum/latest/axum/serve/trait.Listener.html) for `axum::serve`. Made by [`Guard::incoming`].
+#[derive(Debug)]
+pub struct Incoming(Taken<Accepted>);
+
+impl Incoming {
+    /// The next connection; none once the guard shuts down.
+    ///
+    /// # Errors
+    /// [`ServeError::Accept`]: the listener broke.
+    pub async fn accept(&mut self) -> Result<Option<Accepted>, ServeError> {
+        core::future::poll_fn(|cx| self.0.poll(cx)).await
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.0.address
+    }
+}
+
+impl Stream for Incoming {
+    type Item = Result<Accepted, ServeError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll(cx).map(Result::transpose)
+    }
+}
+
+#[cfg(feature = "axum")]
+impl axum::serve::Listener for Incoming {
+    type Io = Accepted;
+    type Addr = Option<SocketAddr>;
+
+    /// Waits for ever once the guard shuts down: end the server with
+    /// [`with_graceful_shutdown(guard.shutting_down())`](Guard::shutting_down).
+    async fn accept(&mut self) -> (Accepted, Option<SocketAddr>) {
+        match Self::accept(self).await {
+            Ok(Some(accepted)) => {
+                let remote = accepted.remote();
+                (accepted, remote)
+            }
+            Ok(None) => core::future::pending().await,
+            Err(error) => {
+                tracing::error!(target: "ztl", %error, "nothing is accepted any more");
+                core::future::pending().await
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<Option<SocketAddr>> {
+        Ok(Some(self.0.address))
+    }
+}
+
+/// What a task in the background has taken.
+#[derive(Debug)]
+struct Taken<C> {
+    address: SocketAddr,
+    passed: mpsc::Receiver<C>,
+    task: JoinHandle<Result<(), ServeError>>,
+    ended: bool,
+}
+
+impl<C: Send + 'static> Taken<C> {
+    fn begin(
+        listener: TcpListener,
+        address: SocketAddr,
+        door: Door,
+        passes: impl Fn(Accepted) -> Option<C> + Clone + Send + Sync + 'static,
+    ) -> Self {
+        let (pass, passed) = mpsc::channel(WAITING);
+        let task = async move {
+            let shown = address.to_string();
+            accept(
+                listener,
+                &shown,
+                Arc::new(door),
+                move |door, stream, remote, place| {
+                    let (pass, passes) = (pass.clone(), passes.clone());
+                    async move {
+                        let Some((stream, registered, span)) = door.open(stream, remote, place).await
+                        else {
+                            return;
+                        };
+                        let accepted = Accepted::new(&door.guard, stream, registered, remote, span);
+                        if let Some(passed) = accepted.and_then(passes) {
+                            // While it waits it is judged as any open connection.
+                            let _ = pass.send(passed).await;
+                        }
+                    }
+                },
+            )
+            .await
+        };
+        Self {
+            address,
+            passed,
+            task: tokio::spawn(task),
+            ended: false,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<C>, ServeError>> {
+        if let Poll::Ready(Some(passed)) = self.passed.poll_recv(cx) {
+            return Poll::Ready(Ok(Some(passed)));
+        }
+        if self.ended {
+            return Poll::Ready(Ok(None));
+        }
+        let ended = core::task::ready!(Pin::new(&mut self.task).poll(cx));
+        self.ended = true;
+        // What was passed on last.
+        if let Ok(passed) = self.passed.try_recv() {
+            return Poll::Ready(Ok(Some(passed)));
+        }
+        // It ends by itself, or with its runtime.
+        Poll::Ready(ended.unwrap_or(Ok(())).map(|()| None))
+    }
+}
+
+impl<C> Drop for Taken<C> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

@@ -1,0 +1,130 @@
+//! All listeners of a guard at once.
+
+use core::net::SocketAddr;
+use core::pin::Pin;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tokio::task::JoinSet;
+use tower_service::Service;
+
+use super::body::RequestBody;
+use super::error::ServeError;
+use super::listener::bind;
+use super::public::PublicTls;
+use crate::guard::Guard;
+
+/// A listener that [`Guard::run`] serves: one `[[listen]]` of a guard's file, or given to
+/// [`GuardBuilder::listener`](crate::GuardBuilder::listener).
+#[derive(Clone, Debug)]
+pub struct Listen(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Mesh(SocketAddr),
+    Public(SocketAddr, PathBuf, PathBuf),
+    #[cfg(unix)]
+    Unix(PathBuf, u16),
+}
+
+impl Listen {
+    /// As [`Guard::serve`] does.
+    #[must_use]
+    pub const fn mesh(address: SocketAddr) -> Self {
+        Self(Kind::Mesh(address))
+    }
+
+    /// As [`Guard::serve_public`] does, with a certificate chain and its key from PEM files, read once when it begins.
+    #[must_use]
+    pub fn public(
+        address: SocketAddr,
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        Self(Kind::Public(address, certificate.into(), key.into()))
+    }
+
+    /// As [`Guard::serve_unix`] does, for connections that rules see as ones to `port`.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn unix(path: impl Into<PathBuf>, port: u16) -> Self {
+        Self(Kind::Unix(path.into(), port))
+    }
+}
+
+/// A listener that is bound, until it ends.
+type Serves = Pin<Box<dyn Future<Output = Result<(), ServeError>> + Send>>;
+
+impl Guard {
+    /// Serves `app` on every listener that the builder or its file was told of, until [`shutdown`](Guard::shutdown).
+    ///
+    /// All are bound before any of them takes a connection. Where one breaks later the others are shut down.
+    ///
+    /// # Errors
+    /// [`ServeError`]: there is none, one cannot be bound, or one broke.
+    pub async fn run<S, B>(&self, app: S) -> Result<(), ServeError>
+    where
+        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
+    {
+        let mut bound = Vec::new();
+        for listen in self.listeners() {
+            bound.push(self.bound(listen, app.clone()).await?);
+        }
+        if bound.is_empty() {
+            return Err(ServeError::NoListener);
+        }
+        let mut serving: JoinSet<_> = bound.into_iter().collect();
+        let mut first = Ok(());
+        while let Some(ended) = serving.join_next().await {
+            // One that panicked is no reason to go on without it.
+            let broken = !matches!(ended, Ok(Ok(())));
+            if let (Ok(Err(error)), true) = (ended, first.is_ok()) {
+                first = Err(error);
+            }
+            if broken {
+                self.shutdown();
+            }
+        }
+        first
+    }
+
+    async fn bound<S, B>(&self, listen: &Listen, app: S) -> Result<Serves, ServeError>
+    where
+        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
+    {
+        let guard = self.clone();
+        Ok(match &listen.0 {
+            Kind::Mesh(address) => {
+                let listener = bind(*address).await?;
+                self.checked(&listener, "ports")?;
+                Box::pin(async move { guard.serve_listener(listener, app).await })
+            }
+            Kind::Public(address, certificate, key) => {
+                let tls = PublicTls::from_pem_files(certificate, key)?;
+                tls.identity(self)?;
+                let listener = bind(*address).await?;
+                self.checked(&listener, "public_ports")?;
+                Box::pin(async move { guard.serve_public_listener(listener, tls, app).await })
+            }
+            #[cfg(unix)]
+            Kind::Unix(path, port) => {
+                let port = *port;
+                self.check_port(&path.display().to_string(), port, "ports")?;
+                let (listener, file) = super::unix::bind(path)?;
+                Box::pin(async move {
+                    let _file = file;
+                    guard.serve_unix_listener(listener, port, app).await
+                })
+            }
+        })
+    }
+}
