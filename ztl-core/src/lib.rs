@@ -43,6 +43,7 @@ pub use limit::{Limit, LimitBy, Rate};
 pub use obligation::{ObligationKinds, Obligations};
 pub use path::{CanonicalPath, MAX_TARGET_BYTES, PathError, Segment};
 pub use peer::{Peer, Proof};
+pub use policy::settings;
 pub use reason::{Reason, Stage, Verdict};
 pub use time::Timestamp;
 pub use zone::{Arrival, Zone, ZoneMap};

@@ -48,7 +48,7 @@ pub use load::Loader;
 pub(crate) use pattern::is_token_byte;
 pub use pattern::{ActionPattern, PatternError};
 pub use query::{MAX_QUERY_BYTES, Query, QueryError, Recorded, decision_json};
-pub use read::Format;
+pub use read::{Format, settings};
 pub use template::Template;
 pub use workload::Workload;
 

@@ -18,6 +18,12 @@ pub enum BuildError {
         /// What to call.
         call: &'static str,
     },
+    /// The guard's own file could not be read, or others may write it.
+    #[error(transparent)]
+    GuardFile(crate::refresh::FileError),
+    /// The guard's own file was refused.
+    #[error(transparent)]
+    GuardSettings(LoadError),
     /// The policy was refused.
     #[error(transparent)]
     Policy(#[from] LoadError),

@@ -38,6 +38,13 @@ impl Default for Budget {
 }
 
 impl Budget {
+    pub(super) const fn new(at_once: u32, a_second: u32) -> Self {
+        Self {
+            burst: if at_once == 0 { 1 } else { at_once },
+            a_second: if a_second == 0 { 1 } else { a_second },
+        }
+    }
+
     fn full(self) -> u64 {
         u64::from(self.burst) * ONE
     }
@@ -166,10 +173,7 @@ impl GuardBuilder {
     /// A caller is the proved peer; where none is proved, an IPv4 address or a /64 of IPv6. Users behind one gateway share its
     /// budget, since a bad token proves no user: those whose token was good before do not notice that another spends it.
     pub const fn max_bad_tokens(mut self, at_once: u32, a_second: u32) -> Self {
-        self.bad_tokens = Budget {
-            burst: if at_once == 0 { 1 } else { at_once },
-            a_second: if a_second == 0 { 1 } else { a_second },
-        };
+        self.bad_tokens = Budget::new(at_once, a_second);
         self
     }
 }

@@ -7,6 +7,7 @@ mod context;
 mod error;
 #[cfg(feature = "jwt")]
 mod failures;
+mod file;
 mod limits;
 #[cfg(feature = "trust")]
 mod posture;

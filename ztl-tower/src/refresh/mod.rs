@@ -33,7 +33,6 @@ use ztl_mtls::ExpiryWatch;
 
 pub use error::FileError;
 pub(crate) use expiry::OnExpiry;
-#[cfg(any(feature = "bundle", all(feature = "client", feature = "trust")))]
 pub(crate) use file::SteadyFile;
 #[cfg(any(
     feature = "bundle",

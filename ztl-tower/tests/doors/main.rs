@@ -6,7 +6,10 @@ mod answers;
 mod audit;
 mod expectations;
 mod files;
+mod guard_file;
 mod heavy;
+#[cfg(unix)]
+mod hosts;
 mod layer;
 mod listeners;
 mod proxied;

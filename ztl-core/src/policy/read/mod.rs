@@ -14,6 +14,7 @@ mod port;
 mod principal;
 mod require;
 mod rule;
+pub mod settings;
 mod subject;
 mod table;
 mod test;

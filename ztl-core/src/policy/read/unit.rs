@@ -59,6 +59,37 @@ pub(super) fn time(key: &str, node: &Node, report: &mut Report) -> Option<Durati
     }
 }
 
+const MILLIS: [(&str, u64); 5] = [
+    ("ms", 1),
+    ("s", 1000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", DAY * 1000),
+];
+
+/// One millisecond to a thousand days, in seconds or with a unit.
+pub(super) fn span(key: &str, node: &Node, report: &mut Report) -> Option<Duration> {
+    let millis = match &node.value {
+        Tree::Int(seconds) => u64::try_from(*seconds)
+            .ok()
+            .and_then(|seconds| seconds.checked_mul(1000)),
+        Tree::Text(text) => with_unit(text, &MILLIS),
+        _ => None,
+    };
+    match millis.filter(|millis| (1..=1000 * DAY * 1000).contains(millis)) {
+        Some(millis) => Some(Duration::from_millis(millis)),
+        None => {
+            let message = format!("`{key}` takes a time from one millisecond to 1000 days");
+            report.error_with_help(
+                node.span,
+                message,
+                "write `10`, `\"250ms\"`, `\"10s\"`, `\"5m\"`, `\"1h\"` or `\"1d\"`",
+            );
+            None
+        }
+    }
+}
+
 /// Digits and a unit, with nothing before, between or behind.
 fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let (digits, factor) = units

@@ -1,0 +1,66 @@
+//! `[limits]`: how much a caller may take up, and for how long.
+
+use ztl_core::settings::Table;
+
+use crate::guard::GuardBuilder;
+
+/// The most of anything that is counted.
+const MOST: i64 = 16_000_000;
+
+pub(super) fn limits(table: &mut Table<'_, '_>, builder: GuardBuilder) -> GuardBuilder {
+    let mut limited = builder;
+    let _ = table.table("limits", "[limits]", |limits| {
+        times(limits, &mut limited);
+        counts(limits, &mut limited);
+        bad_tokens(limits, &mut limited);
+    });
+    limited
+}
+
+fn times(limits: &mut Table<'_, '_>, builder: &mut GuardBuilder) {
+    let all = &mut builder.limits;
+    for (key, limit) in [
+        ("handshake_timeout", &mut all.handshake),
+        ("header_timeout", &mut all.header),
+        ("idle_timeout", &mut all.idle),
+        ("drain_timeout", &mut all.drain),
+        ("rotation_timeout", &mut all.rotation),
+        ("connect_timeout", &mut all.connect),
+    ] {
+        *limit = limits.duration(key).unwrap_or(*limit);
+    }
+    all.age = limits.duration("max_connection_age").or(all.age);
+}
+
+fn counts(limits: &mut Table<'_, '_>, builder: &mut GuardBuilder) {
+    let all = &mut builder.limits;
+    let mut count = |key| {
+        let count = limits.integer(key, 1..=MOST)?;
+        usize::try_from(count).ok()
+    };
+    all.handshakes = count("max_handshakes").unwrap_or(all.handshakes);
+    all.connections = count("max_connections").unwrap_or(all.connections);
+    all.unproved_per_prefix = count("max_unproved_per_prefix").or(all.unproved_per_prefix);
+    all.connections_per_peer = count("max_connections_per_peer").or(all.connections_per_peer);
+}
+
+/// `bad_tokens = { at_once = .., a_second = .. }`
+#[cfg(feature = "jwt")]
+fn bad_tokens(limits: &mut Table<'_, '_>, builder: &mut GuardBuilder) {
+    let budget = limits.table("bad_tokens", "[limits.bad_tokens]", |inner| {
+        let help = "write how many bad tokens, as in `{ at_once = 256, a_second = 64 }`";
+        let mut count = |key| {
+            inner.need(key, help);
+            u32::try_from(inner.integer(key, 1..=MOST)?).ok()
+        };
+        count("at_once").zip(count("a_second"))
+    });
+    if let Some((at_once, a_second)) = budget.flatten() {
+        builder.bad_tokens = crate::guard::failures::Budget::new(at_once, a_second);
+    }
+}
+
+#[cfg(not(feature = "jwt"))]
+fn bad_tokens(limits: &mut Table<'_, '_>, _: &mut GuardBuilder) {
+    super::not_built(limits, "bad_tokens", "jwt");
+}

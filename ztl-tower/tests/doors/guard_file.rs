@@ -1,0 +1,225 @@
+//! A guard from one file: every key, and what refuses the file.
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+const WHOLE: &str = r#"
+workload = "gateway"
+policy = "policy.toml"
+audit = "audit.jsonl"
+deny_list = "denied.json"
+posture = "postures.json"
+source_address = "127.0.0.1"
+reload_every = "20ms"
+source_grace = "5m"
+allow_dev_authority = true
+
+[identity]
+certificate = "svid.pem"
+key = "svid.key"
+
+[bundles]
+"prod.example" = "bundle.pem"
+
+[endpoints]
+caller = "127.0.0.1:9000"
+
+[limits]
+handshake_timeout = 5
+header_timeout = "5s"
+idle_timeout = "1m"
+connect_timeout = "250ms"
+drain_timeout = "1s"
+rotation_timeout = "1m"
+max_connection_age = "1h"
+max_handshakes = 16
+max_connections = 100
+max_unproved_per_prefix = 50
+max_connections_per_peer = 50
+bad_tokens = { at_once = 10, a_second = 1 }
+
+[[listen]]
+address = "ADDRESS"
+"#;
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let name = format!("ztl-guard-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).expect("folder");
+        Self(folder)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).expect("write");
+        #[cfg(unix)]
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .expect("mode");
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[tokio::test]
+async fn law_1_a_guard_from_one_file_serves_what_the_file_says_and_no_more() {
+    let (listener, address) = listener().await;
+    drop(listener);
+    let mesh = Mesh::new(&policy(address.port(), 1).replace(
+        "name = \"users-ask\"",
+        "name = \"users-ask\"\nmode = \"off\"",
+    ));
+    let folder = Folder::new("serves");
+    let hour = Duration::from_secs(3600);
+    let svid = mesh
+        .authority
+        .issue(&support::id("/gateway"), now(), hour, &ztl_mtls::provider());
+    let svid = svid.expect("svid");
+    folder.write("policy.toml", &mesh.policy);
+    folder.write("svid.pem", &svid.cert_pem);
+    folder.write("svid.key", &svid.key_pem);
+    folder.write("bundle.pem", mesh.authority.bundle_pem());
+    folder.write(
+        "denied.json",
+        r#"{"ids": ["spiffe://prod.example/denied"]}"#,
+    );
+    folder.write("postures.json", "{}");
+    let whole = WHOLE.replace("ADDRESS", &address.to_string());
+    let without = whole.replace("deny_list", "#").replace("posture", "#");
+    let file = folder.write("guard.toml", &without);
+    let guard = Guard::from_file(&file).await;
+    let guard = guard.unwrap_or_else(|error| panic!("{error}"));
+    let marker = Marker::default();
+    let running = tokio::spawn({
+        let (guard, app) = (guard.clone(), marker.app());
+        async move { guard.run(app).await }
+    });
+    until("it listens", || {
+        std::net::TcpStream::connect(address).is_ok()
+    })
+    .await;
+    let caller = mesh.svid("/caller");
+    let response = knock(address, None, Some(&caller), b"h2", get2("/v1/x")).await;
+    assert_eq!(response.expect("response").status(), StatusCode::OK);
+    let audit = std::fs::read_to_string(folder.0.join("audit.jsonl")).expect("audit");
+    assert!(audit.contains("caller-reads"), "{audit}");
+    guard.shutdown();
+    let ended = tokio::time::timeout(support::PATIENCE, running).await;
+    ended.expect("ends").expect("task").expect("in good order");
+    // T6: whoever may write the file says what the service permits.
+    #[cfg(unix)]
+    {
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o620))
+            .expect("mode");
+        let error = GuardBuilder::from_file(&file).expect_err("refused");
+        assert!(matches!(error, BuildError::GuardFile(_)), "{error}");
+        assert!(error.to_string().contains("chmod go-w"), "{error}");
+    }
+    assert!(GuardBuilder::from_file(folder.0.join("none.toml")).is_err());
+    // What a file does not say may be said in code, and nothing is made up for it.
+    let error = GuardBuilder::from_toml("workload = 'gateway'", Path::new("guard.toml"));
+    let error = error.expect("read").build().await.expect_err("incomplete");
+    assert!(matches!(error, BuildError::Missing { .. }), "{error}");
+}
+
+fn refused(text: &str) -> String {
+    let read = GuardBuilder::from_toml(text, Path::new("/etc/guard.toml"));
+    read.map_or_else(|error| error.to_string(), |_| "read".to_owned())
+}
+
+#[test]
+fn law_1_what_is_not_understood_refuses_the_whole_file() {
+    let whole = WHOLE.replace("ADDRESS", "[::]:8443");
+    assert_eq!(refused(&whole), "read");
+    let public =
+        "[[listen]]\nkind = 'public'\naddress = '0.0.0.0:443'\ncertificate = 'c'\nkey = 'k'\n";
+    assert_eq!(refused(&format!("{whole}{public}")), "read");
+    assert_eq!(
+        refused(&format!("{whole}[[signals]]\nnames = ['a']\nfile = 'f'\n")),
+        "read"
+    );
+    let with = |from: &str, to: &str| {
+        assert!(whole.contains(from), "{from}");
+        refused(&whole.replace(from, to))
+    };
+    for (said, error) in [
+        (with("workload = \"gateway\"", ""), "missing `workload`"),
+        (with("policy = ", "polcy = "), "did you mean `policy`?"),
+        (with("policy = ", "workload = "), "duplicate key `workload`"),
+        (
+            with("max_handshakes = 16", "max_handshakes = 0"),
+            "an integer from 1",
+        ),
+        (
+            with("max_handshakes = 16", "max_handshakes = \"16\""),
+            "write 16 without quotes",
+        ),
+        (
+            with("\"250ms\"", "\"250 ms\""),
+            "`connect_timeout` takes a time",
+        ),
+        (
+            with("\"127.0.0.1:9000\"", "\"localhost:9000\""),
+            "write an address and a port",
+        ),
+        (
+            with("source_address = \"127.0.0.1\"", "source_address = \"lo\""),
+            "write an address",
+        ),
+        (
+            with("\"prod.example\" =", "prod.example ="),
+            "written in quotes",
+        ),
+        (
+            with("\"prod.example\" =", "\"Prod.example\" ="),
+            "write a trust domain",
+        ),
+        (
+            with("key = \"svid.key\"", ""),
+            "missing `key` in [identity]",
+        ),
+        (
+            with("[identity]", "[identity]\nworkload_api = \"env\""),
+            "`workload_api`",
+        ),
+        (with("[::]:8443", "8443"), "write an address and a port"),
+        (with("[[listen]]", "[listen]"), "write `[[listen]]`"),
+        (
+            with("[[listen]]", "[[listen]]\nkind = \"Mesh\""),
+            "write `mesh` or `public`",
+        ),
+        (
+            with("[[listen]]", "[[listen]]\nkind = \"public\""),
+            "missing `certificate`",
+        ),
+        (
+            with("[[listen]]", "[[listen]]\nkey = \"k\""),
+            "proves itself by the SVID",
+        ),
+        (
+            with("[[listen]]", "[[listen]]\nport = 1"),
+            "is for a Unix socket",
+        ),
+        (
+            with("[[listen]]", "[[listen]]\npath = \"s\""),
+            "a Unix socket has no port",
+        ),
+        (
+            with("[limits]", "[limits]\nserial = 1"),
+            "a key of the policy document",
+        ),
+        (with("a_second = 1", ""), "missing `a_second`"),
+    ] {
+        assert!(said.contains(error), "{error}\n{said}");
+        assert!(said.contains("/etc/guard.toml:"), "{said}");
+        assert!(said.contains('^'), "{said}");
+    }
+}
