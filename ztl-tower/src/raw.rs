@@ -54,13 +54,11 @@ impl<T: Transport> RawStream<T> {
     }
 
     /// The permit of the flow, as it was when the stream was authorized.
-    #[must_use]
     pub const fn flow(&self) -> &FlowPermit {
         &self.flow
     }
 
     /// The permit of the action, as it was when the stream was authorized.
-    #[must_use]
     pub const fn action(&self) -> &ActionPermit {
         &self.action
     }

@@ -155,7 +155,6 @@ impl<T: Transport> Accepted<T> {
     }
 
     /// The permit of the flow, as it was at the end of the handshake.
-    #[must_use]
     pub const fn flow(&self) -> &FlowPermit {
         &self.flow
     }
