@@ -50,9 +50,9 @@ mod socket;
 pub mod test;
 mod token;
 mod trace;
-mod watch;
 #[cfg(any(feature = "client", feature = "serve"))]
 mod transport;
+mod watch;
 
 pub use audit::TracingSink;
 pub use authorize::{Authorize, AuthorizeLayer, Refused, ResponseBody, ResponseFuture};

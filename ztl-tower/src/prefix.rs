@@ -1,27 +1,20 @@
 //! Whom one address stands for.
 
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What one client can have by itself: an IPv4 address, the /64 of an IPv6 address (RFC 4291 §2.5.4, RFC 6177 §2), or a user's
-/// name on this machine.
+/// What one client can have by itself: an IPv4 address, the /64 of an IPv6 address (RFC 4291 §2.5.4, RFC 6177 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Prefix {
     V4(Ipv4Addr),
     V6(u64),
-    /// A user of this machine, at a Unix socket.
-    #[cfg(all(feature = "serve", unix))]
-    Local(u32),
-    /// Nothing is known of where it comes from: all of those are one client.
-    #[cfg(feature = "serve")]
-    Unknown,
 }
 
 impl fmt::Display for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::V4(ip) => ip.fmt(f),
-            Self::V6(first) => write!(f, "{first:x}/64"),
+            Self::V6(first) => write!(f, "{}/64", Ipv6Addr::from(u128::from(*first) << 64)),
         }
     }
 }
@@ -50,5 +43,6 @@ mod tests {
         assert_eq!(prefix("192.0.2.1"), prefix("::ffff:192.0.2.1"));
         assert_eq!(prefix("2001:db8:0:1::1"), prefix("2001:db8:0:1:ffff::2"));
         assert_ne!(prefix("2001:db8:0:1::1"), prefix("2001:db8:0:2::1"));
+        assert_eq!(prefix("2001:db8:0:1::1").to_string(), "2001:db8:0:1::/64");
     }
 }

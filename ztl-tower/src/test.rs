@@ -50,6 +50,7 @@ use ztl_core::{Arrival, Engine, EngineError, Flow, Peer, Reason, SpiffeId};
 use ztl_mtls::DevCa;
 
 use crate::authorize::{Authorize, Refused, ResponseBody, ResponseFuture};
+use crate::duty::AnyBody;
 use crate::guard::{Guard, GuardBuilder, default_provider, wall_clock};
 use crate::host::ServerName;
 
@@ -213,6 +214,7 @@ pub struct Shaken<S> {
 impl<S, B, R> Service<Request<B>> for Shaken<S>
 where
     S: Service<Request<B>, Response = Response<R>> + Clone,
+    B: AnyBody,
 {
     type Response = Response<ResponseBody<R>>;
     type Error = S::Error;

@@ -2,7 +2,10 @@
 
 /// A place on the map, in units of 1e-7 degrees.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, prost::Message)]
-#[expect(unnameable_types, reason = "the messages are public where they are generated")]
+#[expect(
+    unnameable_types,
+    reason = "the messages are public where they are generated"
+)]
 pub struct Point {
     /// North of the equator.
     #[prost(int32, tag = "1")]
@@ -14,7 +17,10 @@ pub struct Point {
 
 /// What lies between two corners.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
-#[expect(unnameable_types, reason = "the messages are public where they are generated")]
+#[expect(
+    unnameable_types,
+    reason = "the messages are public where they are generated"
+)]
 pub struct Rectangle {
     /// The one.
     #[prost(message, optional, tag = "1")]
@@ -26,7 +32,10 @@ pub struct Rectangle {
 
 /// Something that has a name. Nothing is there where the name is empty.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-#[expect(unnameable_types, reason = "the messages are public where they are generated")]
+#[expect(
+    unnameable_types,
+    reason = "the messages are public where they are generated"
+)]
 pub struct Feature {
     /// What it is called.
     #[prost(string, tag = "1")]
@@ -38,7 +47,10 @@ pub struct Feature {
 
 /// What somebody noted somewhere.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-#[expect(unnameable_types, reason = "the messages are public where they are generated")]
+#[expect(
+    unnameable_types,
+    reason = "the messages are public where they are generated"
+)]
 pub struct RouteNote {
     /// Where.
     #[prost(message, optional, tag = "1")]
@@ -50,7 +62,10 @@ pub struct RouteNote {
 
 /// What came of a route.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
-#[expect(unnameable_types, reason = "the messages are public where they are generated")]
+#[expect(
+    unnameable_types,
+    reason = "the messages are public where they are generated"
+)]
 pub struct RouteSummary {
     /// Points that were sent.
     #[prost(int32, tag = "1")]

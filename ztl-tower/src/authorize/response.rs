@@ -203,7 +203,7 @@ fn missing<B>(answers: &Answers, id: DecisionId, dress: Dress) -> Response<Respo
 }
 
 /// The response to a denial.
-pub(super) fn refusal<B>(
+pub(crate) fn refusal<B>(
     guard: &Guard,
     refused: Refused,
     credential: Credential,

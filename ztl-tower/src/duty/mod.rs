@@ -257,7 +257,7 @@ impl After {
         if let Some(denial) = self.asked.passed.get() {
             let unmet = Unmet::too_large();
             let refused = Refused::new(denial.clone(), Some(unmet.detail)).answered(unmet.answer);
-            response = refusal(refused, Credential::Absent, self.dress);
+            response = refusal(&self.asked.guard, refused, Credential::Absent, self.dress);
         }
         response.headers_mut().extend(self.fields);
         response

@@ -18,7 +18,7 @@ use super::activity::{Activity, Verdict};
 use super::body::RequestBody;
 use super::door::Door;
 use super::place::Place;
-use super::protocols::{self, Served};
+use super::protocols::{Served, Spoken};
 use super::remote::Remote;
 use super::running::Running;
 use super::watched::Watched;
@@ -26,7 +26,6 @@ use crate::authorize::{Authorize, ResponseBody};
 use crate::guard::Guard;
 use crate::live::{self, Asking, Carried, Live, Registered, Revocable, State};
 use crate::transport::Transport;
-
 
 pub(super) async fn serve<T, S, B>(door: &Door, stream: T, remote: Remote, place: Place, app: S)
 where
@@ -43,8 +42,8 @@ where
     };
     let live = Arc::clone(registered.live());
     let activity = Activity::new();
-    let (connection, carried) = begin(door, stream, registered, &activity, span, app);
-    let two = carried == Carried::AmongOthers;
+    let (connection, spoken) = begin(door, stream, registered, &activity, span, app);
+    let two = spoken == Spoken::Two;
     let mut connection = pin!(connection);
     let mut draining = false;
     let mut cut = pin!(tokio::time::sleep(Duration::MAX));
@@ -93,7 +92,7 @@ fn begin<T, S, B>(
     activity: &Activity,
     span: Span,
     app: S,
-) -> (Connection<T, S>, Carried)
+) -> (Connection<T, S>, Spoken)
 where
     T: Transport,
     S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
@@ -102,19 +101,19 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
 {
-    let carried = protocols::carried(stream.get_ref().1.alpn_protocol());
+    let spoken = Spoken::from_alpn(stream.get_ref().1.alpn_protocol());
     let service = Carry {
         guard: door.guard.clone(),
         live: Arc::clone(registered.live()),
-        carried,
+        carried: spoken.carries(),
         activity: activity.clone(),
         span,
         inner: Authorize::new(app, door.guard.clone()),
     };
     let stream = TokioIo::new(Revocable::new(stream, registered));
     let service = TowerToHyperService::new(service);
-    let connection = door.protocols.serve(carried, stream, service);
-    (connection, carried)
+    let connection = door.protocols.serve(spoken, stream, service);
+    (connection, spoken)
 }
 
 /// Registers each request of the connection, and puts a flow permit in it that rests on what is in force.

@@ -14,11 +14,10 @@ use super::overflow::Overflow;
 use super::place::Place;
 use super::protocols::Protocols;
 use super::public::PublicTls;
-use super::remote::Remote;
+use super::remote::{Origin, Remote};
 use super::share::Shares;
 use crate::guard::{ALPN, Guard};
 use crate::live::{Live, Registered, Registry};
-use crate::prefix::Prefix;
 use crate::transport::Transport;
 use crate::watch;
 
@@ -31,7 +30,7 @@ pub(super) struct Door {
     pub(super) alpn: &'static [&'static [u8]],
     pub(super) computing: Semaphore,
     pub(super) slots: Arc<Semaphore>,
-    unproved: Arc<Shares<Prefix>>,
+    unproved: Arc<Shares<Origin>>,
     peers: Arc<Shares<SpiffeId>>,
     /// Turned away by address, and by peer.
     of_prefixes: Overflow,

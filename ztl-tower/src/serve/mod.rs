@@ -27,17 +27,17 @@ mod incoming;
 mod listener;
 mod overflow;
 mod place;
-mod protocols;
 mod protect;
+mod protocols;
 mod public;
 mod remote;
 mod run;
 mod running;
 mod share;
-mod watched;
 mod stop;
 #[cfg(unix)]
 mod unix;
+mod watched;
 
 pub use acceptor::{Accepted, Acceptor, NotAccepted};
 pub(crate) use activity::Ticket;

@@ -3,8 +3,8 @@
 use tokio::sync::OwnedSemaphorePermit;
 use ztl_core::SpiffeId;
 
+use super::remote::Origin;
 use super::share::Share;
-use crate::prefix::Prefix;
 
 /// A connection's place: among all of the listener, and in the share of whoever it counts against.
 pub(crate) struct Place {
@@ -14,17 +14,17 @@ pub(crate) struct Place {
 
 /// Whom a connection counts against; the share is given back with the place.
 enum Against {
-    /// The address it comes from, for as long as nobody is proved.
-    Prefix { _share: Share<Prefix> },
+    /// Where it comes from, for as long as nobody is proved.
+    Origin { _share: Share<Origin> },
     /// The peer that was proved.
     Peer { _share: Share<SpiffeId> },
 }
 
 impl Place {
-    pub(super) const fn unproved(slot: OwnedSemaphorePermit, share: Share<Prefix>) -> Self {
+    pub(super) const fn unproved(slot: OwnedSemaphorePermit, share: Share<Origin>) -> Self {
         Self {
             _slot: slot,
-            share: Against::Prefix { _share: share },
+            share: Against::Origin { _share: share },
         }
     }
 

@@ -4,12 +4,15 @@ use core::fmt;
 use core::task::{Context, Poll};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{Request, Response, Version};
+use http_body::Body;
 use tower_service::Service;
 use tracing::Span;
 
 use super::acceptor::Accepted;
 use super::activity::Activity;
+use super::body::RequestBody;
 use super::running::Running;
 use super::watched::Watched;
 use crate::authorize::{Authorize, ResponseBody};
@@ -20,7 +23,8 @@ use crate::transport::Transport;
 
 impl Guard {
     /// A service for an HTTP server of one's own over connections of an [`Acceptor`](crate::Acceptor) or of
-    /// [`incoming`](Guard::incoming): it judges every request before `service` sees it, as [`serve`](Guard::serve) does.
+    /// [`incoming`](Guard::incoming): it judges every request before `service` sees it, as [`serve`](Guard::serve) does, and hands on the same
+    /// [`RequestBody`].
     ///
     /// ```no_run
     /// # #[cfg(feature = "axum-core")]
@@ -93,18 +97,18 @@ pub struct Protected<S> {
 
 impl<S, B, R> Service<Request<B>> for Protected<S>
 where
-    S: Service<Request<B>, Response = Response<R>> + Clone,
-    B: AnyBody,
+    S: Service<Request<RequestBody>, Response = Response<R>> + Clone,
+    B: Body<Data = Bytes, Error: Into<Box<dyn core::error::Error + Send + Sync>>> + Send + 'static,
 {
     type Response = Response<Running<ResponseBody<R>>>;
     type Error = S::Error;
-    type Future = Running<<Authorize<S> as Service<Request<B>>>::Future>;
+    type Future = Running<<Authorize<S> as Service<Request<RequestBody>>>::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        Service::<Request<B>>::poll_ready(&mut self.inner, cx)
+        Service::<Request<RequestBody>>::poll_ready(&mut self.inner, cx)
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         let carried = if request.version() < Version::HTTP_2 {
             Carried::Alone
         } else {
@@ -115,6 +119,7 @@ where
             self.live.notify();
         }
         let opens_stream = request.extensions().get::<hyper::ext::Protocol>().is_some();
+        let mut request = request.map(RequestBody::from_body);
         let watched = Watched::begin(&self.span, &mut request);
         let answer = watched.within(|| match self.live.current(&self.guard) {
             Ok(permit) => {
@@ -172,7 +177,10 @@ mod axum_serve {
 
     impl<S> Service<Request> for ProtectedRouter<S>
     where
-        S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+        S: Service<Request<RequestBody>, Response = Response, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
         S::Future: Send,
     {
         type Response = Response;

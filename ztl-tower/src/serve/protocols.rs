@@ -29,12 +29,29 @@ const MAX_SEND_BYTES: usize = 64 * 1024;
 /// How often an HTTP/2 client that says nothing is asked whether it is there, and how long it may take to answer.
 const PING: Duration = Duration::from_secs(20);
 
-/// How requests come on a connection of which ALPN said this: HTTP/1.1 where it said nothing.
-pub(super) fn carried(alpn: Option<&[u8]>) -> Carried {
-    if alpn == Some(b"h2") {
-        Carried::AmongOthers
-    } else {
-        Carried::Alone
+/// Which of the two a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spoken {
+    One,
+    Two,
+}
+
+impl Spoken {
+    /// What ALPN said: HTTP/1.1 where it said nothing.
+    pub(super) fn from_alpn(alpn: Option<&[u8]>) -> Self {
+        if alpn == Some(b"h2") {
+            Self::Two
+        } else {
+            Self::One
+        }
+    }
+
+    /// How its requests come.
+    pub(super) const fn carries(self) -> Carried {
+        match self {
+            Self::One => Carried::Alone,
+            Self::Two => Carried::AmongOthers,
+        }
     }
 }
 
@@ -63,7 +80,7 @@ impl Protocols {
     }
 
     /// Has hyper take a connection.
-    pub(super) fn serve<I, S, B>(&self, carried: Carried, io: I, service: S) -> Served<I, S>
+    pub(super) fn serve<I, S, B>(&self, spoken: Spoken, io: I, service: S) -> Served<I, S>
     where
         I: Read + Write + Unpin + Send + 'static,
         S: HttpService<Incoming, ResBody = B>,
@@ -72,11 +89,11 @@ impl Protocols {
         B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
         Tasks: Http2ServerConnExec<S::Future, B>,
     {
-        match carried {
-            Carried::Alone => Served::One {
+        match spoken {
+            Spoken::One => Served::One {
                 connection: self.one.serve_connection(io, service).with_upgrades(),
             },
-            Carried::AmongOthers => Served::Two {
+            Spoken::Two => Served::Two {
                 connection: self.two.serve_connection(io, service),
             },
         }

@@ -7,28 +7,41 @@ use ztl_core::Arrival;
 
 use crate::prefix::Prefix;
 
+/// Whom a connection counts against while it has proved nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Origin {
+    Prefix(Prefix),
+    /// A user of this machine, at a Unix socket.
+    #[cfg(unix)]
+    Local(u32),
+    /// Nothing is known of where it comes from: all of those are one client.
+    Unknown,
+}
+
 /// Where a connection comes from, and whom it counts against while it has proved nobody.
 #[derive(Clone, Copy)]
 pub(super) struct Remote {
     address: Option<SocketAddr>,
-    pub(super) share: Prefix,
+    pub(super) share: Origin,
 }
 
 impl Remote {
     pub(super) fn from_addr(address: Option<SocketAddr>) -> Self {
         Self {
             address,
-            share: address.map_or(Prefix::Unknown, |address| Prefix::from(address.ip())),
+            share: address.map_or(Origin::Unknown, |address| {
+                Origin::Prefix(address.ip().into())
+            }),
         }
     }
 
     /// Somebody on this machine, at a Unix socket: a user, where the kernel says which.
     #[cfg(unix)]
     pub(super) fn local(stream: &tokio::net::UnixStream) -> Self {
-        let user = stream.peer_cred().map(|peer| Prefix::Local(peer.uid()));
+        let user = stream.peer_cred().map(|peer| Origin::Local(peer.uid()));
         Self {
             address: None,
-            share: user.unwrap_or(Prefix::Unknown),
+            share: user.unwrap_or(Origin::Unknown),
         }
     }
 
@@ -48,7 +61,7 @@ impl fmt::Display for Remote {
         match (self.address, self.share) {
             (Some(address), _) => address.ip().fmt(f),
             #[cfg(unix)]
-            (None, Prefix::Local(user)) => write!(f, "user {user} of this machine"),
+            (None, Origin::Local(user)) => write!(f, "user {user} of this machine"),
             (None, _) => f.write_str("unknown"),
         }
     }

@@ -27,7 +27,7 @@ pin_project! {
 }
 
 impl<T> Running<T> {
-    pub(crate) const fn new(
+    pub(super) const fn new(
         inner: T,
         request: Arc<Request>,
         watched: Watched,

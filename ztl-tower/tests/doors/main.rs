@@ -18,8 +18,8 @@ mod raw;
 mod revocation;
 mod routed;
 mod sources;
-mod target;
 mod stop;
+mod target;
 
 #[path = "../support/mod.rs"]
 mod support;
