@@ -27,6 +27,10 @@ use crate::guard::Guard;
 use crate::live::{self, Asking, Carried, Live, Registered, Revocable, State};
 use crate::transport::Transport;
 
+/// How long a client of HTTP/2 that asked nothing may take, once its connection has to end, to send the preface that hyper answers with a
+/// GOAWAY (RFC 9113 §3.4).
+const PREFACE: Duration = Duration::from_millis(250);
+
 pub(super) async fn serve<T, S, B>(door: &Door, stream: T, remote: Remote, place: Place, app: S)
 where
     T: Transport,
@@ -54,7 +58,10 @@ where
             () = live.changed() => match live.state() {
                 State::Revoked => return,
                 State::Draining => {
-                    let left = live.deadline().since(guard.now());
+                    let mut left = live.deadline().since(guard.now());
+                    if two && !activity.has_asked() {
+                        left = left.min(PREFACE);
+                    }
                     cut.set(tokio::time::sleep(left));
                     // For a rotation of our own, HTTP/1.1 says `Connection: close` with its next response instead, and HTTP/2 its
                     // GOAWAY once it has taken a request: hyper closes a connection whose preface is still on its way. A client
@@ -76,7 +83,13 @@ where
                     live.drain(guard.now().saturating_add(guard.limits().drain));
                 }
             },
-            () = cut.as_mut(), if live.state() == State::Draining => return,
+            () = cut.as_mut(), if live.state() == State::Draining => {
+                let left = live.deadline().since(guard.now());
+                if left.is_zero() || draining && !activity.has_asked() {
+                    return;
+                }
+                cut.set(tokio::time::sleep(left));
+            }
         }
     }
 }

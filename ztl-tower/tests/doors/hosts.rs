@@ -46,7 +46,7 @@ async fn ask(
     path: &str,
 ) -> Result<http::Response<hyper::body::Incoming>, String> {
     let config = Arc::new(support::raw_config(Some(svid), b"h2"));
-    let name = rustls_pki_types::ServerName::try_from("x.example").expect("name");
+    let name = rustls_pki_types::ServerName::try_from(support::HOST).expect("name");
     let stream = TlsConnector::from(config).connect(name, stream).await;
     let stream = stream.map_err(|error| support::chain(&error))?;
     let http = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));

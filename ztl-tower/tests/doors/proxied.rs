@@ -201,7 +201,7 @@ async fn law_8_t12_a_request_of_a_client_that_is_forbidden_meanwhile_is_cut() {
     serve(&guard, listener, app);
     let svid = mesh.svid("/front");
     for (field, cut) in [(XFCC, "forbidden"), ("x-other", "")] {
-        let request = Request::get("https://target/open").header(field, element("front", "cart"));
+        let request = Request::get("https://a/open").header(field, element("front", "cart"));
         let asked = knock(at, None, Some(&svid), b"h2", request);
         let mut asked = std::pin::pin!(asked);
         let before = marker.calls();

@@ -11,7 +11,7 @@ use ztl_tower::{assert_denied, assert_permitted, test};
 async fn t21_over_the_wire_a_host_that_the_handshake_did_not_name_is_misdirected() {
     let run = running(Duration::from_secs(5)).await;
     let svid = run.mesh.svid("/caller");
-    // The handshake of these clients names `target`.
+    // The handshake of these clients names `a`.
     for (alpn, request) in [
         (&b"h2"[..], Request::get("https://other/v1/x")),
         (b"http/1.1", Request::get("/v1/x").header("host", "other")),
@@ -32,7 +32,7 @@ async fn t21_over_the_wire_a_host_that_the_handshake_did_not_name_is_misdirected
             .count(),
         3
     );
-    let good = Request::get("/v1/x").header("host", "TARGET.:1");
+    let good = Request::get("/v1/x").header("host", "A.:1");
     let answer = knock(run.mutual, None, Some(&svid), b"http/1.1", good)
         .await
         .expect("answer");
@@ -191,9 +191,9 @@ async fn trailers_are_bounded_and_no_rule_reads_them() {
                 .await
                 .expect("stream");
             let request = match alpn {
-                b"h2" => Request::get("https://target/v1/x"),
+                b"h2" => Request::get("https://a/v1/x"),
                 _ => Request::get("/v1/x")
-                    .header("host", "target")
+                    .header("host", support::HOST)
                     .header("trailer", "x-sum")
                     .header("transfer-encoding", "chunked"),
             };

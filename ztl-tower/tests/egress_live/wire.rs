@@ -83,7 +83,13 @@ async fn rfc_9110_7_6_1_fields_of_one_connection_are_not_passed_on() {
             if alpn == b"h2" {
                 assert_eq!(
                     names,
-                    ["authorization", "content-length", "te", "x-b"],
+                    [
+                        "authorization",
+                        "content-length",
+                        "te",
+                        "traceparent",
+                        "x-b"
+                    ],
                     "{shown}"
                 );
                 assert_eq!(got.headers["te"], "trailers", "gRPC asks for it");
@@ -91,7 +97,13 @@ async fn rfc_9110_7_6_1_fields_of_one_connection_are_not_passed_on() {
             } else {
                 assert_eq!(
                     names,
-                    ["authorization", "content-length", "host", "x-b"],
+                    [
+                        "authorization",
+                        "content-length",
+                        "host",
+                        "traceparent",
+                        "x-b"
+                    ],
                     "{shown}"
                 );
                 assert_eq!(got.target, "/v1/x");

@@ -25,7 +25,7 @@ async fn law_8_a_request_that_is_no_longer_authorized_is_cut_alone() {
     // The handler has given the body of the request to a task of its own.
     let (mut sender, body) = tokio::io::duplex(64);
     let stream = tokio_stream(body);
-    let upload = Request::post("https://target/upload")
+    let upload = Request::post("https://a/upload")
         .body(axum::body::Body::new(stream))
         .expect("request");
     let uploading = two.send_request(upload).await.expect("upload");
@@ -109,7 +109,7 @@ async fn t19_an_upgrade_that_is_no_longer_authorized_ends_with_its_connection() 
     let db = Db::start().await;
     let mut stream = db.connect(b"http/1.1").await;
     let request =
-        b"GET /chat HTTP/1.1\r\nhost: target\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+        b"GET /chat HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
     stream.write_all(request).await.expect("write");
     stream.flush().await.expect("flush");
     until("it runs", || db.running.count() == 1).await;

@@ -7,7 +7,7 @@ async fn everything(db: &Db) -> Vec<Box<dyn std::any::Any + Send>> {
     let mut held: Vec<Box<dyn std::any::Any + Send>> = Vec::new();
     for path in ["/feed?fast", "/feed"] {
         let mut stream = db.connect(b"http/1.1").await;
-        let request = format!("GET {path} HTTP/1.1\r\nhost: target\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n");
         stream.write_all(request.as_bytes()).await.expect("write");
         stream.flush().await.expect("flush");
         held.push(Box::new(stream));
@@ -25,7 +25,7 @@ async fn everything(db: &Db) -> Vec<Box<dyn std::any::Any + Send>> {
 async fn websocket(db: &Db) -> support::RawStream {
     let mut stream = db.connect(b"http/1.1").await;
     let request =
-        b"GET /chat HTTP/1.1\r\nhost: target\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+        b"GET /chat HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
     stream.write_all(request).await.expect("write");
     stream.flush().await.expect("flush");
     let mut answer = Vec::new();

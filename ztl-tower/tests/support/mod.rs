@@ -214,6 +214,9 @@ pub(crate) fn raw_config(svid: Option<&X509Svid>, alpn: &[u8]) -> ClientConfig {
 
 pub(crate) type RawStream = tokio_rustls::client::TlsStream<TcpStream>;
 
+/// The server name that these clients ask for, and so the host of their requests (T21).
+pub(crate) const HOST: &str = "a";
+
 /// Connects from an address and shakes hands. In TLS 1.3 this returns before the server has judged the client.
 pub(crate) async fn raw_connect(
     to: SocketAddr,
@@ -228,7 +231,7 @@ pub(crate) async fn raw_connect(
     let stream = tokio::time::timeout(PATIENCE, socket.connect(to))
         .await
         .map_err(std::io::Error::other)??;
-    let name = ServerName::try_from("target").expect("name");
+    let name = ServerName::try_from(HOST).expect("name");
     let connector = TlsConnector::from(Arc::new(raw_config(svid, alpn)));
     tokio::time::timeout(PATIENCE, connector.connect(name, stream))
         .await
@@ -296,11 +299,11 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// For `http/1.1` a request needs a Host field and the origin form.
 pub(crate) fn get1(path: &str) -> http::request::Builder {
-    Request::get(path).header("host", "target")
+    Request::get(path).header("host", HOST)
 }
 
 pub(crate) fn get2(path: &str) -> http::request::Builder {
-    Request::get(format!("https://target{path}"))
+    Request::get(format!("https://{HOST}{path}"))
 }
 
 /// The reasons in an audit log, oldest first.
