@@ -176,7 +176,10 @@ fn keys() -> Vec<String> {
     let mut keys = Vec::new();
     for entry in std::fs::read_dir(folder).expect("the reader") {
         let path = entry.expect("a file").path();
-        if path.extension().is_none_or(|extension| extension != "rs") {
+        // Settings are of other documents.
+        if path.extension().is_none_or(|extension| extension != "rs")
+            || path.ends_with("settings.rs")
+        {
             continue;
         }
         let source = std::fs::read_to_string(&path).expect("a source");
