@@ -275,7 +275,7 @@ fn rule_64_a_limit_has_a_total_and_overrides_of_declared_workloads() {
     };
     let good = json!({ "requests": 1, "per": 2, "total": { "requests": 3, "per": 4 },
         "overrides": { "router": { "requests": 5, "per": 6, "burst": 7 } } });
-    let policy = Policy::from_json(&limited(good).to_string()).expect("policy");
+    let policy = load(&limited(good));
     let decision = ask().ask(&policy);
     let limit = decision.obligations.limit().expect("a limit");
     assert_eq!(
@@ -310,7 +310,8 @@ fn law_6_what_is_refused_after_it_was_permitted_has_a_record_of_its_own() {
     .expect("engine");
     let engine = engine.with_obligations(ObligationKinds::none().with_max_body());
     let caller = peer(ROUTER);
-    let flow = Flow::ingress("gateway", 8443, Arrival::unknown(), Some(&caller));
+    let arrival = Arrival::from_addr("10.10.0.5".parse().expect("address"));
+    let flow = Flow::ingress("gateway", 8443, arrival, Some(&caller));
     let flow = engine.permit_flow(&flow, NOW).expect("a flow");
     let action = Action::request("GET", "/v1/a").expect("a path");
     let permit = engine
@@ -372,8 +373,8 @@ fn t24_a_schema_is_part_of_the_revision() {
     rule["oblige"] = all();
     let text = document(&[rule], &[]).to_string();
     let load = |loader: Loader, text: &str| loader.load(text, Format::Json);
-    let plain = load(Loader::new(), &text).expect("a name");
-    let with = |byte| Loader::new().with_schemas(Arc::new(Toy(byte)));
+    let plain = load(support::loader(), &text).expect("a name");
+    let with = |byte| support::loader().with_schemas(Arc::new(Toy(byte)));
     let (one, two) = (
         load(with(1), &text).expect("one"),
         load(with(2), &text).expect("two"),
