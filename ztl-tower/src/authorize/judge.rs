@@ -4,7 +4,7 @@ use http::request::Parts;
 use ztl_core::{DecisionId, Direction, Evidence, Flow, FlowPermit, Reason, Stage};
 
 use super::response::{Credential, Refused};
-use super::witness;
+use super::witness::{self, Routed};
 use crate::extract::{ActionPermit, Claims};
 use crate::forwarded;
 use crate::gather::Gathered;
@@ -24,10 +24,33 @@ struct Judged {
     trust_generation: u64,
 }
 
-pub(super) type Refusal = (Box<Refused>, Credential);
+pub(crate) type Refusal = (Box<Refused>, Credential);
 
 /// How often a request is judged while the policy changes under the judgement, before it is refused.
 const TRIES: usize = 16;
+
+/// Whether a layer further out judged this very request, and nothing has changed since.
+pub(super) fn is_judged(guard: &Guard, parts: &mut Parts) -> bool {
+    let Some(judged) = parts.extensions.get::<Judged>().cloned() else {
+        return false;
+    };
+    let (wire, routed) = (WireTarget::of(parts), witness::routed(parts));
+    let engine = guard.engine();
+    judged.stands_for(&wire, &routed)
+        && flow_of(guard, parts).is_some_and(|flow| flow.id() == judged.flow)
+        && judged.trust_generation == engine.trust_generation()
+        && engine.is_current(&judged.permit, guard.now())
+        && name::check(parts).is_ok()
+        && routed.agrees(judged.wire.path()) != Some(false)
+}
+
+impl Judged {
+    /// T19: what reaches the service is what was judged. A router that takes a prefix off says what it matched.
+    fn stands_for(&self, wire: &WireTarget, routed: &Routed) -> bool {
+        self.wire == *wire
+            || self.wire.is_nested_as(wire) && routed.agrees(self.wire.path()) == Some(true)
+    }
+}
 
 /// Judges a request. Permitted, it carries an [`ActionPermit`], its [`Peer`] and its [`Claims`] in its extensions.
 pub(super) fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
@@ -36,27 +59,18 @@ pub(super) fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
     let Some(flow) = flow_of(guard, parts).cloned() else {
         return Err(plain(guard, parts, Reason::NotJudged, None));
     };
+    if is_judged(guard, parts) {
+        return Ok(());
+    }
     // Read before anything is judged, so that what is withdrawn in between is noticed.
     let trust_generation = engine.trust_generation();
     let routed = witness::routed(parts);
     let mut wire = WireTarget::of(parts);
     if let Some(judged) = parts.extensions.get::<Judged>() {
-        if judged.wire != wire {
-            // T19: what reaches the service is not what was judged. A router that takes a prefix off says what it matched.
-            let path = judged.wire.path();
-            if !(judged.wire.is_nested_as(&wire) && routed.agrees(path) == Some(true)) {
-                return Err(plain(guard, parts, Reason::NotJudged, None));
-            }
-            wire = judged.wire.clone();
+        if !judged.stands_for(&wire, &routed) {
+            return Err(plain(guard, parts, Reason::NotJudged, None));
         }
-        if judged.flow == flow.id()
-            && judged.trust_generation == trust_generation
-            && engine.is_current(&judged.permit, now)
-            && name::check(parts).is_ok()
-            && routed.agrees(wire.path()) != Some(false)
-        {
-            return Ok(());
-        }
+        wire = judged.wire.clone();
     }
     let asking = parts.extensions.get::<Asking>().cloned();
     let mut tries = 0;
@@ -153,7 +167,7 @@ pub(super) fn flow_of<'a>(guard: &Guard, parts: &'a Parts) -> Option<&'a FlowPer
 }
 
 /// A refusal of a request that came past the door.
-pub(super) fn plain(
+pub(crate) fn plain(
     guard: &Guard,
     parts: &Parts,
     reason: Reason,

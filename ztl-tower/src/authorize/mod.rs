@@ -24,6 +24,7 @@ pub use layer::AuthorizeLayer;
 pub use response::{Refused, ResponseBody};
 pub use service::{Authorize, ResponseFuture};
 
+pub(crate) use judge::plain;
 pub(crate) use pool::Pool as JudgingPool;
 pub(crate) use response::{Answer, Credential, Dress, refusal};
 pub(crate) use service::dress;

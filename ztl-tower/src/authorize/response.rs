@@ -169,6 +169,8 @@ impl Hidden {
         after: Option<Box<After>>,
     ) -> Response<ResponseBody<R>> {
         if let Some((guard, id, dress)) = self.0.take()
+            // A layer further in has said and recorded why.
+            && response.extensions().get::<Refused>().is_none()
             && is_no_route(&response, dress)
         {
             return missing(guard.answers(), id, dress);

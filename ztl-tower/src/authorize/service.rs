@@ -13,10 +13,11 @@ use tower_service::Service;
 use ztl_core::policy::Workload;
 use ztl_core::{FlowPermit, Reason};
 
-use super::judge::{Refusal, flow_of, judge, plain};
+use super::judge::{Refusal, flow_of, is_judged, judge, plain};
 use super::response::{Credential, Dress, Hidden, Refused, ResponseBody, refusal};
 use crate::duty::{self, After, AnyBody, Begun};
 use crate::guard::Guard;
+use crate::live::Asking;
 use crate::name;
 use crate::prefix::Prefix;
 use crate::watch;
@@ -74,7 +75,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        if is_heavy(&self.guard, &parts) {
+        if is_heavy(&self.guard, &parts) && !is_judged(&self.guard, &mut parts) {
             let clone = self.inner.clone();
             // The one that is ready is called.
             let inner = core::mem::replace(&mut self.inner, clone);
@@ -190,14 +191,9 @@ struct Go<S> {
 impl<S: Service<Request<B>> + Clone, B: AnyBody, R> State<S, B, R> {
     /// To the service, at once or when what the permit obliges to is discharged.
     fn permitted(guard: &Guard, parts: Parts, body: B, inner: &mut S) -> Self {
-        watch::permitted(&parts.extensions);
         let hidden = Hidden::of(guard, &parts);
         match duty::begin(guard, parts, body) {
-            Begun::Go(request) => Self::Service {
-                future: inner.call(request),
-                hidden,
-                after: None,
-            },
+            Begun::Go(request) => Self::to_service(request, inner, hidden, None),
             Begun::Waits(duty) => {
                 let clone = inner.clone();
                 // The one that is ready is called.
@@ -215,6 +211,21 @@ impl<S: Service<Request<B>> + Clone, B: AnyBody, R> State<S, B, R> {
 }
 
 impl<S: Service<Request<B>>, B, R> State<S, B, R> {
+    fn to_service(
+        request: Request<B>,
+        inner: &mut S,
+        hidden: Hidden,
+        after: Option<Box<After>>,
+    ) -> Self {
+        watch::permitted(request.extensions());
+        let future = inner.call(request);
+        Self::Service {
+            future,
+            hidden,
+            after,
+        }
+    }
+
     fn refusal(guard: &Guard, refused: Refused, credential: Credential, dress: Dress) -> Self {
         Self::Refusal {
             response: Some(refusal(guard, refused, credential, dress)),
@@ -298,12 +309,10 @@ where
                     else {
                         return Poll::Pending;
                     };
-                    match discharged {
-                        Ok((request, after)) => State::Service {
-                            future: inner.call(request),
-                            hidden,
-                            after: Some(Box::new(after)),
-                        },
+                    match discharged.and_then(|(request, after)| still(&guard, request, after)) {
+                        Ok((request, after)) => {
+                            State::to_service(request, &mut inner, hidden, Some(Box::new(after)))
+                        }
                         Err((refused, dress)) => {
                             State::refusal(&guard, *refused, Credential::Absent, dress)
                         }
@@ -326,6 +335,25 @@ where
             state.set(next);
         }
     }
+}
+
+/// The request, where it is permitted still: what its permit obliged to may have taken as long as its caller liked (law 8). One on a
+/// listener of ours is judged again and cut wherever it is.
+fn still<B>(guard: &Guard, request: Request<B>, after: After) -> duty::Discharged<B> {
+    let (mut parts, body) = request.into_parts();
+    if parts.extensions.get::<Asking>().is_none() && !is_judged(guard, &mut parts) {
+        // T34: not here, where others wait.
+        let judged = match is_heavy(guard, &parts) {
+            true => Err(plain(guard, &parts, Reason::FlowWithdrawn, None)),
+            false => judge(guard, &mut parts),
+        };
+        judged.map_err(|(refused, _)| (refused, dress(&parts)))?;
+        if !duty::stands(&after, &mut parts.extensions) {
+            let (refused, _) = plain(guard, &parts, Reason::FlowWithdrawn, None);
+            return Err((refused, dress(&parts)));
+        }
+    }
+    Ok((Request::from_parts(parts, body), after))
 }
 
 /// Whether judging a request could take so long that nobody must wait for it.

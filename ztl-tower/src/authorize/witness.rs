@@ -4,10 +4,10 @@
 //! that same path; what a handler is given can then be nothing else than what was judged.
 
 #[cfg(feature = "axum")]
-pub(super) use of_axum::routed;
+pub(super) use of_axum::{Routed, routed};
 
 #[cfg(not(feature = "axum"))]
-pub(super) use nobody::routed;
+pub(super) use nobody::{Routed, routed};
 
 #[cfg(not(feature = "axum"))]
 mod nobody {

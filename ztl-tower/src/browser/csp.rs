@@ -153,10 +153,12 @@ impl Csp {
                 sources.push(format!("'nonce-{}'", nonce.as_str()));
             }
         }
-        // `form-action` has no default to fall back to.
-        sources
-            .entry("form-action")
-            .or_insert_with(|| vec!["'none'".to_owned()]);
+        // `form-action` has no default to fall back to, and `worker-src` falls back to `script-src` (CSP Level 3 §6.1).
+        for directive in ["form-action", "worker-src"] {
+            sources
+                .entry(directive)
+                .or_insert_with(|| vec!["'none'".to_owned()]);
+        }
         for (directive, sources) in sources {
             // Writing to a String cannot fail.
             let _ = write!(text, "; {directive} {}", sources.join(" "));

@@ -9,6 +9,7 @@
 //! 4. A body that grows past its bound while the service reads it fails there; where the service has not answered yet, 413 is
 //!    the answer.
 //! 5. A permit is discharged once, however many layers ask for it.
+//! 6. Who was judged before a body came, or before Redis answered, is judged again where anything changed since (law 8).
 
 mod body;
 mod log;
@@ -33,7 +34,7 @@ pub use body::AnyBody;
 pub use limit::{Away, RedisLimits};
 pub(crate) use settings::{Duties, kinds};
 
-use crate::authorize::{Answer, Credential, Dress, Refused, ResponseBody, dress, refusal};
+use crate::authorize::{Answer, Credential, Dress, Refused, ResponseBody, dress, plain, refusal};
 use crate::extract;
 use crate::guard::Guard;
 use crate::name::{self, WireTarget};
@@ -47,17 +48,16 @@ pub(crate) enum Begun<B> {
 }
 
 /// A request to go on with, and what its answer needs; or why not.
-pub(crate) type Discharged<B> = Result<(Request<B>, After), (Box<Refused>, Dress)>;
+pub(crate) type Discharged<B> = Result<(Request<B>, After), Undone>;
+
+/// Why not, and how to say so.
+pub(crate) type Undone = (Box<Refused>, Dress);
 
 /// Begins to discharge what the permit of a request obliges to.
 pub(crate) fn begin<B: AnyBody>(guard: &Guard, parts: Parts, body: B) -> Begun<B> {
-    let guard = guard.clone();
     // Law 1: what nobody permitted goes nowhere, whoever lost the permit.
     let Some(extract::ActionPermit(permit)) = parts.extensions.get() else {
-        let refused = (
-            Box::new(Refused::new(unjudged(&guard), None)),
-            dress(&parts),
-        );
+        let refused = unjudged(guard, &parts);
         return Begun::Waits(Box::pin(core::future::ready(Err(refused))));
     };
     let done = parts.extensions.get::<Done>().map(|Done(id)| *id);
@@ -65,7 +65,7 @@ pub(crate) fn begin<B: AnyBody>(guard: &Guard, parts: Parts, body: B) -> Begun<B
         return Begun::Go(Request::from_parts(parts, body));
     }
     let permit = permit.clone();
-    Begun::Waits(Box::pin(discharge(guard, permit, parts, body)))
+    Begun::Waits(Box::pin(discharge(guard.clone(), permit, parts, body)))
 }
 
 /// Which permit was discharged for this request.
@@ -73,14 +73,21 @@ pub(crate) fn begin<B: AnyBody>(guard: &Guard, parts: Parts, body: B) -> Begun<B
 struct Done(DecisionId);
 
 /// A request that came without a permit.
-fn unjudged(guard: &Guard) -> Denial {
-    guard.engine().refuse(
-        &ztl_core::Flow::ingress(guard.name(), 0, ztl_core::Arrival::unknown(), None),
-        None,
-        ztl_core::Stage::Action,
-        Reason::NotJudged,
-        guard.now(),
-    )
+fn unjudged(guard: &Guard, parts: &Parts) -> Undone {
+    (plain(guard, parts, Reason::NotJudged, None).0, dress(parts))
+}
+
+/// Whether what this permit obliges to was done for the one that the request carried before: where it was judged anew meanwhile.
+pub(crate) fn stands(asked: &After, extensions: &mut http::Extensions) -> bool {
+    let Some(extract::ActionPermit(permit)) = extensions.get() else {
+        return false;
+    };
+    let (id, same) = (
+        permit.id(),
+        permit.obligations() == asked.asked.permit.obligations(),
+    );
+    extensions.insert(Done(id));
+    same
 }
 
 async fn discharge<B: AnyBody>(
@@ -91,10 +98,7 @@ async fn discharge<B: AnyBody>(
 ) -> Discharged<B> {
     let Some(flow) = parts.extensions.get::<FlowPermit>().cloned() else {
         // No permit is there without its flow's.
-        return Err((
-            Box::new(Refused::new(unjudged(&guard), None)),
-            dress(&parts),
-        ));
+        return Err(unjudged(&guard, &parts));
     };
     let dress = dress(&parts);
     let asked = Arc::new(Asked {
@@ -124,9 +128,10 @@ async fn discharge<B: AnyBody>(
         }
     }
     if let Some(schema) = obligations.schema() {
-        body = fitting(&asked, schema, &parts, body)
-            .await
-            .map_err(refused)?;
+        body = (fitting(&asked, schema, &parts, body).await).map_err(|unmet| {
+            let large = asked.too_large();
+            large.map_or_else(|| refused(unmet), |large| (Box::new(large), dress))
+        })?;
     }
     if let Some(fields) = obligations.log() {
         log::write(&asked, fields, &parts).map_err(refused)?;
@@ -234,6 +239,13 @@ impl Asked {
         Refused::new(denial, Some(unmet.detail)).answered(unmet.answer)
     }
 
+    /// The answer where its body grew past its bound, which was recorded then.
+    fn too_large(&self) -> Option<Refused> {
+        let denial = self.passed.get()?.clone();
+        let unmet = Unmet::too_large();
+        Some(Refused::new(denial, Some(unmet.detail)).answered(unmet.answer))
+    }
+
     /// Its body grew past its bound: recorded once.
     fn passes(&self) {
         self.passed
@@ -254,9 +266,7 @@ impl After {
         self,
         mut response: Response<ResponseBody<B>>,
     ) -> Response<ResponseBody<B>> {
-        if let Some(denial) = self.asked.passed.get() {
-            let unmet = Unmet::too_large();
-            let refused = Refused::new(denial.clone(), Some(unmet.detail)).answered(unmet.answer);
+        if let Some(refused) = self.asked.too_large() {
             response = refusal(&self.asked.guard, refused, Credential::Absent, self.dress);
         }
         response.headers_mut().extend(self.fields);

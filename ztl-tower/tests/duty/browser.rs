@@ -161,7 +161,7 @@ async fn a_response_allows_what_is_named_and_nothing_else() {
     assert_eq!(
         *ours,
         format!(
-            "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; connect-src wss://feed.example:8443; form-action 'none'; script-src 'self' '{script}' 'nonce-{one}'"
+            "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; connect-src wss://feed.example:8443; form-action 'none'; script-src 'self' '{script}' 'nonce-{one}'; worker-src 'none'"
         )
     );
     for (name, value) in [

@@ -104,6 +104,44 @@ async fn a_body_fits_its_schema_or_the_caller_learns_where_it_does_not() {
 }
 
 #[tokio::test]
+async fn a_body_that_grows_past_its_bound_before_it_was_read_is_too_large_once() {
+    let files = Files::new("both", SCHEMA);
+    let both = "schema = \"tune.json\"\nmax_body = 10";
+    files.write("policy.toml", &policy(both, ""));
+    let run = files.run(|it| it).await;
+    let before = run.audit.lines().len();
+    let grows = chunks(&["{ \"model\": ", "\"tiny\" }"]);
+    let refused = post(&run, grows).await;
+    assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let reasons = reasons(&run.audit).split_off(before);
+    assert_eq!(reasons.last().expect("a record"), "body_too_large");
+    assert!(!reasons.contains(&"body_unfit".to_owned()), "{reasons:?}");
+    assert_eq!(run.calls(), 0);
+}
+
+#[tokio::test]
+async fn law_8_who_is_denied_while_a_body_comes_does_not_reach_the_service() {
+    let run = Files::new("denied", SCHEMA).run(|it| it).await;
+    let body = |deny: bool| {
+        let (guard, mut sent) = (run.guard.clone(), 0);
+        Body::new(http_body_util::StreamBody::new(Frames(Box::new(
+            move || {
+                sent += 1;
+                if sent == 2 && deny {
+                    let caller = ztl_core::SpiffeId::parse("spiffe://prod.example/caller");
+                    guard.deny(ztl_mtls::Denied::Id(caller.expect("id")));
+                }
+                ["{ \"model\": ", "\"tiny\" }"].get(sent - 1).copied()
+            },
+        ))))
+    };
+    assert_eq!(post(&run, body(false)).await.status(), StatusCode::OK);
+    let refused = post(&run, body(true)).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    assert_eq!((run.calls(), &*run.last_reason()), (1, "flow_withdrawn"));
+}
+
+#[tokio::test]
 async fn log_only_lets_through_what_it_would_refuse_whole() {
     let run = Files::new("log-only", SCHEMA)
         .run(|it| it.max_schema_body(8).allow_unfit_bodies())
