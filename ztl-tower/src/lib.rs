@@ -110,4 +110,6 @@ pub use ztl_mtls as mtls;
 /// The examples of the how-to guides.
 #[cfg(all(doctest, feature = "axum", feature = "test-util"))]
 #[doc = include_str!("../../docs/axum.md")]
+#[doc = include_str!("../../docs/egress.md")]
+#[doc = include_str!("../../docs/hyper.md")]
 struct Guides;

@@ -39,6 +39,15 @@ max_unproved_per_prefix = 50
 max_connections_per_peer = 50
 bad_tokens = { at_once = 10, a_second = 1 }
 
+[schemas]
+max_body = 65536
+allow_unfit = true
+
+[refusals]
+bodies = false
+uniform = false
+resource_metadata = "https://api.example/.well-known/oauth-protected-resource"
+
 [[listen]]
 address = "ADDRESS"
 "#;
@@ -109,11 +118,21 @@ async fn law_1_a_guard_from_one_file_serves_what_the_file_says_and_no_more() {
     let caller = mesh.svid("/caller");
     let response = knock(address, None, Some(&caller), b"h2", get2("/v1/x")).await;
     assert_eq!(response.expect("response").status(), StatusCode::OK);
+    let refused = knock(address, None, Some(&caller), b"h2", get2("/v2/x")).await;
+    let refused = refused.expect("response");
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    assert!(refused.headers().get("content-type").is_none(), "no body");
     let audit = std::fs::read_to_string(folder.0.join("audit.jsonl")).expect("audit");
     assert!(audit.contains("caller-reads"), "{audit}");
     guard.shutdown();
     let ended = tokio::time::timeout(support::PATIENCE, running).await;
     ended.expect("ends").expect("task").expect("in good order");
+    // Where replicas count together stands in a file of its own, for it may hold a password.
+    folder.write("redis.url", "redis://127.0.0.1:1/0\n");
+    let shared = "[redis]\nurl_file = 'redis.url'\ntimeout = '20ms'\nprefix = 'p'\naway = 'local'\nreplicas = 3\n";
+    let with_redis = folder.write("shared.toml", &format!("{without}{shared}"));
+    let error = GuardBuilder::from_file(&with_redis).map(drop);
+    assert!(error.is_ok(), "{error:?}");
     // T6: whoever may write the file says what the service permits.
     #[cfg(unix)]
     {
@@ -217,6 +236,31 @@ fn law_1_what_is_not_understood_refuses_the_whole_file() {
             "a key of the policy document",
         ),
         (with("a_second = 1", ""), "missing `a_second`"),
+        (
+            with("max_body = 65536", "max_body = \"64KiB\""),
+            "an integer",
+        ),
+        (with("\"https://api.example/", "\"/"), "write a URL"),
+        (
+            with("[schemas]", "[redis]\n[schemas]"),
+            "missing `url_file`",
+        ),
+        (
+            with("[schemas]", "[redis]\nurl_file = \"none\"\n[schemas]"),
+            "`url_file` does not take `none`",
+        ),
+        (
+            with("[schemas]", "[redis]\naway = \"allow\"\n[schemas]"),
+            "write `deny` or `local`",
+        ),
+        (
+            with("[schemas]", "[redis]\nreplicas = 3\n[schemas]"),
+            "is for `away",
+        ),
+        (
+            with("[schemas]", "[redis]\naway = \"local\"\n[schemas]"),
+            "missing `replicas`",
+        ),
     ] {
         assert!(said.contains(error), "{error}\n{said}");
         assert!(said.contains("/etc/guard.toml:"), "{said}");

@@ -5,8 +5,10 @@
 //! 2. A file that its group or others may write is refused, as a policy's is (T6).
 //! 3. Paths in it are relative to it. It is read once; the files that it names are looked at again as the builder's are.
 
+mod duties;
 mod limits;
 mod listen;
+mod refusals;
 
 use core::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -129,6 +131,9 @@ impl Here<'_> {
         }
         builder = self.known(table, builder);
         builder = limits::limits(table, builder);
+        builder = self.shared_limits(table, builder);
+        builder = duties::schemas(table, builder);
+        builder = refusals::refusals(table, builder);
         builder = self.listen(table, builder);
         dev_authority(table, builder)
     }
