@@ -141,7 +141,7 @@ fn the_documents_of_the_reference_load() {
 #[test]
 fn whole_documents_of_other_pages_load() {
     let mut loaded = 0;
-    for page in ["getting-started.md", "reasons.md"] {
+    for page in ["getting-started.md", "hyper.md", "migration.md"] {
         for example in examples(page) {
             if example.text.starts_with("schema = ") {
                 load(&example.text).unwrap_or_else(|error| panic!("{}\n{error}", example.at));
@@ -149,7 +149,7 @@ fn whole_documents_of_other_pages_load() {
             }
         }
     }
-    assert!(loaded >= 1);
+    assert!(loaded >= 4);
 }
 
 /// Every key that the strict reader takes has a line in the reference.
@@ -269,4 +269,41 @@ fn the_prose_refers_to_itself() {
         }
     }
     assert!(found > 10, "{found}");
+}
+
+/// What two pages name as shown by a test is a test, in one of the files that they name.
+#[test]
+fn tests_that_pages_name_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |path: &str| {
+        std::fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    };
+    for page in ["docs/threat-model.md", "docs/expectations.md"] {
+        let text = read(page);
+        let words: BTreeSet<_> = text.split('`').skip(1).step_by(2).collect();
+        let files = words
+            .iter()
+            .filter(|word| word.starts_with("ztl-") || word.contains("/tests/"));
+        let sources: String = files
+            .filter(|word| word.contains('.'))
+            .map(|file| read(file))
+            .collect();
+        let tests: Vec<_> = words
+            .iter()
+            .filter(|word| word.contains('_') && word.len() > 30)
+            .collect();
+        assert!(tests.len() > 20, "{page}: {}", tests.len());
+        for test in tests {
+            let written = sources.contains(&format!("fn {test}("))
+                || sources.contains(&format!("def {test}("));
+            assert!(written, "{page}: `{test}` is in no file that it names");
+        }
+    }
+    let threats = read("docs/threat-model.md");
+    for number in 1..=36 {
+        assert!(
+            threats.contains(&format!("| T{number} | `")),
+            "T{number} names no test"
+        );
+    }
 }
