@@ -66,6 +66,7 @@ pub struct GuardBuilder {
     dev_authority: bool,
     pub(crate) duties: crate::duty::Duties,
     pub(super) limits: Limits,
+    explains_denials: bool,
     reload_every: Duration,
     clock: Clock,
 }
@@ -118,6 +119,7 @@ impl GuardBuilder {
             dev_authority: false,
             duties: crate::duty::Duties::default(),
             limits: Limits::default(),
+            explains_denials: false,
             reload_every: Duration::from_secs(1),
             clock: Arc::new(wall_clock),
         }
@@ -181,6 +183,13 @@ impl GuardBuilder {
         self
     }
 
+    /// Lets every denial carry what it hung on, in its record and its [`Decision`](ztl_core::Decision): the rule that came nearest, and
+    /// its first clause that failed. Off where not called, for it makes a denial a little dearer.
+    pub const fn explain_denials(mut self) -> Self {
+        self.explains_denials = true;
+        self
+    }
+
     /// How often files are looked at. Every second where not set.
     pub const fn reload_every(mut self, interval: Duration) -> Self {
         self.reload_every = interval;
@@ -233,6 +242,7 @@ impl GuardBuilder {
         #[cfg(not(feature = "test-util"))]
         let engine = ztl_core::Engine::new(policy, sink)?;
         let engine = engine.with_obligations(crate::duty::kinds());
+        let engine = engine.explain_denials(self.explains_denials);
         let engine = Arc::new(engine);
         let policy = engine.policy();
         let opening = Opening {

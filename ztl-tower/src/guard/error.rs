@@ -7,7 +7,7 @@ use ztl_core::Timestamp;
 use ztl_core::policy::LoadError;
 
 /// Why a guard could not be built.
-#[derive(Debug, Error)]
+#[derive(Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// A required part was not given.
@@ -144,6 +144,14 @@ pub enum BuildError {
         "no crypto provider: enable the feature `aws-lc-rs` or `ring`, or call `crypto_provider`"
     )]
     NoProvider,
+}
+
+/// As it is displayed: what a `main` returns is printed this way, and whoever reads it has to mend a file.
+impl core::fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let text = self.to_string();
+        f.write_str(text.strip_prefix("error: ").unwrap_or(&text))
+    }
 }
 
 /// Why another SVID was not taken. The one in use stays.

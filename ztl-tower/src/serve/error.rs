@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 /// Why a listener could not serve.
-#[derive(Debug, Error)]
+#[derive(Error)]
 #[non_exhaustive]
 pub enum ServeError {
     /// The address is not `host:port`, or could not be bound.
@@ -44,4 +44,11 @@ pub enum ServeError {
         /// Why.
         error: std::io::Error,
     },
+}
+
+/// As it is displayed: what a `main` returns is printed this way, and whoever reads it has to mend a file.
+impl core::fmt::Debug for ServeError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        core::fmt::Display::fmt(self, f)
+    }
 }

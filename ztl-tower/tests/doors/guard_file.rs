@@ -11,6 +11,7 @@ audit = "audit.jsonl"
 deny_list = "denied.json"
 posture = "postures.json"
 source_address = "127.0.0.1"
+explain_denials = true
 reload_every = "20ms"
 source_grace = "5m"
 allow_dev_authority = true
@@ -124,6 +125,7 @@ async fn law_1_a_guard_from_one_file_serves_what_the_file_says_and_no_more() {
     assert!(refused.headers().get("content-type").is_none(), "no body");
     let audit = std::fs::read_to_string(folder.0.join("audit.jsonl")).expect("audit");
     assert!(audit.contains("caller-reads"), "{audit}");
+    assert!(audit.contains(r#""near":{"#), "{audit}");
     guard.shutdown();
     let ended = tokio::time::timeout(support::PATIENCE, running).await;
     ended.expect("ends").expect("task").expect("in good order");
@@ -152,6 +154,21 @@ async fn law_1_a_guard_from_one_file_serves_what_the_file_says_and_no_more() {
 fn refused(text: &str) -> String {
     let read = GuardBuilder::from_toml(text, Path::new("/etc/guard.toml"));
     read.map_or_else(|error| error.to_string(), |_| "read".to_owned())
+}
+
+#[test]
+fn the_page_has_every_key_and_its_example_is_read() {
+    let page = include_str!("../../../docs/guard-file.md");
+    let keys = WHOLE.lines().filter_map(|line| line.split_once(" = "));
+    let keys = keys.map(|(key, _)| key).filter(|key| *key != "caller");
+    for key in keys.filter(|key| !key.starts_with('"')) {
+        assert!(page.contains(&format!("`{key}`")), "{key}");
+    }
+    let example = page
+        .split("```toml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    assert_eq!(refused(example.expect("an example")), "read");
 }
 
 #[test]

@@ -109,6 +109,9 @@ impl Here<'_> {
         if let Some(path) = self.path(table, "deny_list") {
             builder = builder.deny_list_file(path);
         }
+        if table.boolean("explain_denials") == Some(true) {
+            builder = builder.explain_denials();
+        }
         if let Some(address) = table.parsed("source_address", address) {
             builder = builder.source_addr(address);
         }
