@@ -22,6 +22,7 @@ mod raw;
 mod registry;
 #[cfg(feature = "serve")]
 mod request;
+#[cfg(any(feature = "client", feature = "serve"))]
 mod revocable;
 mod shown;
 mod sweep;
