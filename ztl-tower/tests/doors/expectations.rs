@@ -160,7 +160,7 @@ async fn expects_09_a_shutdown_closes_idle_connections_at_once() {
         guard.connections().iter().any(|one| one.peer.is_some())
     })
     .await;
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     guard.shutdown();
     let mut rest = Vec::new();
     let ended = tokio::time::timeout(support::PATIENCE, idle.read_to_end(&mut rest)).await;
