@@ -88,6 +88,19 @@ pub fn value_within(json: &[u8], depth: usize) -> Result<Value, Fault> {
         })
 }
 
+/// Whether a media type without its parameters, in lower case, is that of JSON (RFC 8259 §11, RFC 6839 §3.1).
+///
+/// ```
+/// assert!(ztl_core::json::is_media_type("application/problem+json"));
+/// assert!(!ztl_core::json::is_media_type("text/json"));
+/// ```
+#[must_use]
+pub fn is_media_type(media: &str) -> bool {
+    media
+        .strip_prefix("application/")
+        .is_some_and(|it| it == "json" || it.len() > 5 && it.ends_with("+json"))
+}
+
 #[derive(Clone, Copy)]
 struct Strict<'a> {
     left: usize,

@@ -4,11 +4,7 @@ use serde_json::Value;
 use ztl_core::Timestamp;
 
 use super::{Issuer, Jwks, TokenError, TokenVerifier, compact::Compact};
-use tally::{Counts, Stands, Tally};
-
-#[allow(dead_code, reason = "shared with suites that can leave rows unsaid")]
-#[path = "../../../ztl-core/tests/suites/tally.rs"]
-mod tally;
+use crate::tally::{Counts, Stands, Tally};
 
 const EXCEPTIONS: &str = include_str!("../../tests/suites/exceptions.toml");
 /// 2030: every token of the tables that is good for years is good.

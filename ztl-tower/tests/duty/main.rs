@@ -6,6 +6,7 @@ mod body;
 mod browser;
 mod limit;
 mod log;
+mod openapi;
 mod redis;
 mod schema;
 

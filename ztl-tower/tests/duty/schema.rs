@@ -15,10 +15,10 @@ const SCHEMA: &str = r#"{
 }"#;
 
 /// A policy file with a schema beside it, in a folder that goes with it.
-struct Files(PathBuf);
+pub(super) struct Files(PathBuf);
 
 impl Files {
-    fn new(name: &str, schema: &str) -> Self {
+    pub(super) fn new(name: &str, schema: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("ztl-duty-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("folder");
         let files = Self(folder);
@@ -34,7 +34,7 @@ impl Files {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("mode");
     }
 
-    async fn run(&self, change: impl FnOnce(GuardBuilder) -> GuardBuilder) -> Running {
+    pub(super) async fn run(&self, change: impl FnOnce(GuardBuilder) -> GuardBuilder) -> Running {
         let mesh = Mesh::new(&policy("max_body = 1", ""));
         let path = self.0.join("policy.toml");
         Running::of(&mesh, |mesh, audit| {

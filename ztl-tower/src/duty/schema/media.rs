@@ -2,6 +2,7 @@
 
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use ztl_core::json;
 
 /// RFC 9110 §8.3, RFC 6839 §3.1, RFC 8259 §11.
 pub(in crate::duty) fn check(headers: &HeaderMap) -> Result<(), &'static str> {
@@ -19,14 +20,12 @@ pub(in crate::duty) fn check(headers: &HeaderMap) -> Result<(), &'static str> {
 fn is_json(kind: &str) -> bool {
     let mut parts = kind.split(';');
     let media = parts.next().unwrap_or_default().trim();
-    let media = media.to_ascii_lowercase();
-    let subtype = media.strip_prefix("application/");
-    let fits = subtype.is_some_and(|it| it == "json" || it.len() > 5 && it.ends_with("+json"));
-    fits && parts.all(|parameter| {
-        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        !name.trim().eq_ignore_ascii_case("charset")
-            || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
-    })
+    json::is_media_type(&media.to_ascii_lowercase())
+        && parts.all(|parameter| {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            !name.trim().eq_ignore_ascii_case("charset")
+                || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        })
 }
 
 #[cfg(test)]

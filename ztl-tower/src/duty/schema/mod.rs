@@ -1,20 +1,24 @@
-//! `schema`: what a body has to fit.
+//! `schema`: what a body, or by an OpenAPI document a whole request, has to fit.
 //!
-//! 1. It is JSON by its one Content-Type, in UTF-8 and without a content coding; else 415.
-//! 2. It is there within 30 seconds (408) and has at most 1 MiB where nothing else is said (413).
-//! 3. It is read strictly: one value, no member name twice, at most 64 objects and lists inside one another; else 400.
-//! 4. It fits the schema; else 422 with the JSON pointer to what does not.
-//! 5. What was read is what the service gets, byte for byte, with its trailers.
+//! 1. Where the schema is an OpenAPI document, the request is an operation of it and has the parameters that it asks for; else 422, or 400
+//!    where they have more than one reading. It says which body has to follow: none, else 415; any bytes, which are not read; or
+//!    JSON as below.
+//! 2. It is JSON by its one Content-Type, in UTF-8 and without a content coding; else 415.
+//! 3. It is there within 30 seconds (408) and has at most 1 MiB where nothing else is said (413).
+//! 4. It is read strictly: one value, no member name twice, at most 64 objects and lists inside one another; else 400.
+//! 5. It fits the schema; else 422 with the JSON pointer to what does not.
+//! 6. What was read is what the service gets, byte for byte, with its trailers.
 
 mod media;
 mod read;
 
 use core::time::Duration;
 
-use http::StatusCode;
 use http::request::Parts;
+use http::{HeaderMap, StatusCode};
 use ztl_core::audit::quoted;
-use ztl_core::{Reason, json};
+use ztl_core::schema::{BodySchema, HeadMisfit, ParameterPlace, RequestHead, WantedBody};
+use ztl_core::{Headers, Reason, json};
 
 use self::read::{End, Read};
 use super::{AnyBody, Asked, Unmet};
@@ -54,8 +58,8 @@ impl GuardBuilder {
         self
     }
 
-    /// Lets bodies through that do not fit their schema, and says so in the log: to find out what a new schema would refuse. It is
-    /// for all schemas of this guard, and nothing else that a permit obliges to.
+    /// Lets bodies and requests through that do not fit their schema, and says so in the log: to find out what a new schema would
+    /// refuse. It is for all schemas of this guard, and nothing else that a permit obliges to.
     pub const fn allow_unfit_bodies(mut self) -> Self {
         self.duties.schemas.log_only = true;
         self
@@ -77,37 +81,8 @@ pub(super) async fn check<B: AnyBody>(
         ));
     };
     let looks = asked.guard.duties().schemas;
-    let media = media::check(&parts.headers);
-    let unlooked = media.is_err() && looks.log_only;
-    if let Some(misfit) = media.err().map(Misfit::Media) {
-        if !looks.log_only {
-            return Err(misfit.into());
-        }
-        say(asked, &misfit);
-    }
-    if unlooked {
-        return Ok(body);
-    }
     let mut read = Read::begin(body);
-    let end = match tokio::time::timeout(PATIENCE, read.on(looks.most)).await {
-        Ok(end) => end,
-        Err(_) => End::Slow,
-    };
-    let fits = match end {
-        End::Whole => {
-            let bytes = read.bytes();
-            match json::value_within(bytes, DEPTH) {
-                Err(fault) => Err(Misfit::Fault(fault.kind)),
-                Ok(value) if schema.fits(&value) => Ok(()),
-                Ok(value) if bytes.len() <= POINTED => Err(Misfit::At(schema.misfit(&value))),
-                Ok(_) => Err(Misfit::At(String::new())),
-            }
-        }
-        End::Long => Err(Misfit::Long),
-        End::Slow => Err(Misfit::Slow),
-        End::Broken => Err(Misfit::Broken),
-    };
-    match fits {
+    match look(asked, &*schema, parts, &mut read, looks.most).await {
         Ok(()) => {}
         Err(misfit) if looks.log_only => say(asked, &misfit),
         Err(misfit) => return Err(misfit.into()),
@@ -115,17 +90,103 @@ pub(super) async fn check<B: AnyBody>(
     Ok(read.again())
 }
 
-/// In the log alone.
-fn say(asked: &Asked, misfit: &Misfit) {
-    let mut pointer = String::new();
-    quoted(&mut pointer, misfit.pointer());
-    let (decision, rule) = (asked.permit.id(), asked.permit.rule());
-    tracing::warn!(target: "ztl", %decision, rule, pointer, "a body does not fit its schema and was let through: {}", misfit.what());
+/// Whether the request fits.
+async fn look<B: AnyBody>(
+    asked: &Asked,
+    schema: &dyn BodySchema,
+    parts: &Parts,
+    read: &mut Read<B>,
+    most: usize,
+) -> Result<(), Misfit> {
+    let (schema, required) = match head(asked, schema, parts)? {
+        None => (schema, true),
+        Some(WantedBody::Json { schema, required }) => (schema, required),
+        Some(WantedBody::Bytes { required: false }) => return Ok(()),
+        Some(WantedBody::Bytes { required: true }) => {
+            let is_there = !is_whole(read, 0).await?;
+            return is_there.then_some(()).ok_or(Misfit::Absent);
+        }
+        Some(WantedBody::Nothing { required }) => {
+            return match is_whole(read, 0).await? {
+                false => Err(Misfit::Media("is of no media type that is taken here")),
+                true if required => Err(Misfit::Absent),
+                true => Ok(()),
+            };
+        }
+        Some(_) => return Err(Misfit::Media("cannot be looked at")),
+    };
+    media::check(&parts.headers).map_err(Misfit::Media)?;
+    if !is_whole(read, most).await? {
+        return Err(Misfit::Long);
+    }
+    let bytes = read.bytes();
+    if bytes.is_empty() && !required {
+        return Ok(());
+    }
+    let value = json::value_within(bytes, DEPTH).map_err(|fault| Misfit::Fault(fault.kind))?;
+    if schema.fits(&value) {
+        return Ok(());
+    }
+    let is_pointed = bytes.len() <= POINTED;
+    Err(Misfit::At(if is_pointed {
+        schema.misfit(&value)
+    } else {
+        String::new()
+    }))
 }
 
-/// Why a body does not fit.
+/// What the schema says of all before the body.
+fn head<'a>(
+    asked: &Asked,
+    schema: &'a dyn BodySchema,
+    parts: &Parts,
+) -> Result<Option<WantedBody<'a>>, Misfit> {
+    let action = asked.wire.action().ok();
+    let resource = action.as_ref().and_then(|action| action.resource());
+    // What has no path was never permitted as a request.
+    let resource = resource.ok_or(Misfit::Head(HeadMisfit::Operation))?;
+    let fields = Sent(&parts.headers);
+    let head = RequestHead::new(resource.method(), resource.path(), &fields);
+    let head = head.with_query(parts.uri.query());
+    schema.head(&head).map_err(Misfit::Head)
+}
+
+/// The header fields as the service sees them.
+struct Sent<'a>(&'a HeaderMap);
+
+impl Headers for Sent<'_> {
+    fn for_each(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        self.0
+            .get_all(name)
+            .iter()
+            .for_each(|value| each(value.as_bytes()));
+    }
+}
+
+/// Reads on, and says whether that is all or there are more bytes than these.
+async fn is_whole<B: AnyBody>(read: &mut Read<B>, most: usize) -> Result<bool, Misfit> {
+    match tokio::time::timeout(PATIENCE, read.on(most)).await {
+        Ok(End::Whole) => Ok(true),
+        Ok(End::Long) => Ok(false),
+        Ok(End::Broken) => Err(Misfit::Broken),
+        Err(_) => Err(Misfit::Slow),
+    }
+}
+
+/// In the log alone.
+fn say(asked: &Asked, misfit: &Misfit) {
+    let (mut pointer, mut parameter) = (String::new(), String::new());
+    quoted(&mut pointer, misfit.pointer());
+    quoted(&mut parameter, misfit.parameter());
+    let (decision, rule) = (asked.permit.id(), asked.permit.rule());
+    tracing::warn!(target: "ztl", %decision, rule, pointer, parameter, "a {} does not fit its schema and was let through: {}", misfit.whose(), misfit.what());
+}
+
+/// Why a request does not fit.
 enum Misfit {
+    Head(HeadMisfit),
     Media(&'static str),
+    Absent,
     Long,
     Slow,
     Broken,
@@ -134,9 +195,18 @@ enum Misfit {
 }
 
 impl Misfit {
+    const fn whose(&self) -> &'static str {
+        match self {
+            Self::Head(_) => "request",
+            _ => "body",
+        }
+    }
+
     fn what(&self) -> String {
         match self {
+            Self::Head(misfit) => head_text(misfit),
             Self::Media(what) => (*what).to_owned(),
+            Self::Absent => "has to be there".to_owned(),
             Self::Long => "is larger than bodies may be that have to fit a schema".to_owned(),
             Self::Slow => "did not come in time".to_owned(),
             Self::Broken => "broke off".to_owned(),
@@ -152,15 +222,55 @@ impl Misfit {
         }
     }
 
+    /// The name of the parameter, for those who run the service.
+    fn parameter(&self) -> &str {
+        match self {
+            Self::Head(
+                HeadMisfit::Missing(_, name)
+                | HeadMisfit::Unfit(_, name)
+                | HeadMisfit::Unknown(_, name)
+                | HeadMisfit::Ambiguous(_, name),
+            ) => name,
+            _ => "",
+        }
+    }
+
+    /// The same for the caller, who is told of names that it sent itself.
+    fn own_parameter(&self) -> Option<&str> {
+        match self {
+            Self::Head(
+                HeadMisfit::Unfit(place, name)
+                | HeadMisfit::Unknown(place, name)
+                | HeadMisfit::Ambiguous(place, name),
+            ) => (*place != ParameterPlace::Path).then_some(name),
+            _ => None,
+        }
+    }
+
     /// RFC 9110 §15.5, and gRPC's codes for the same.
     const fn status(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Media(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "3"),
             Self::Long => (StatusCode::PAYLOAD_TOO_LARGE, "8"),
             Self::Slow => (StatusCode::REQUEST_TIMEOUT, "4"),
-            Self::Broken | Self::Fault(_) => (StatusCode::BAD_REQUEST, "3"),
-            Self::At(_) => (StatusCode::UNPROCESSABLE_ENTITY, "3"),
+            Self::Absent
+            | Self::Broken
+            | Self::Fault(_)
+            | Self::Head(HeadMisfit::Ambiguous(..)) => (StatusCode::BAD_REQUEST, "3"),
+            Self::At(_) | Self::Head(_) => (StatusCode::UNPROCESSABLE_ENTITY, "3"),
         }
+    }
+}
+
+fn head_text(misfit: &HeadMisfit) -> String {
+    match misfit {
+        HeadMisfit::Missing(place, _) => format!("lacks a {place} parameter"),
+        HeadMisfit::Unfit(place, _) => format!("has a {place} parameter that does not fit"),
+        HeadMisfit::Unknown(place, _) => format!("has a {place} parameter that nobody asked for"),
+        HeadMisfit::Ambiguous(place, _) => {
+            format!("has a {place} parameter in more than one reading")
+        }
+        _ => "is no operation of the document".to_owned(),
     }
 }
 
@@ -173,7 +283,7 @@ const fn kind_text(kind: json::FaultKind) -> &'static str {
 }
 
 impl From<Misfit> for Unmet {
-    /// What the caller learns is where its own body is wrong, and nothing of a value (law 7).
+    /// What the caller learns is where its own request is wrong, and nothing of a value (law 7).
     fn from(misfit: Misfit) -> Self {
         let (status, grpc_status) = misfit.status();
         let mut answer = Answer::new(status, grpc_status);
@@ -184,14 +294,23 @@ impl From<Misfit> for Unmet {
             answer.members.push_str(",\"pointer\":");
             quoted(&mut answer.members, pointer);
         }
+        if let Some(parameter) = misfit.own_parameter() {
+            answer.members.push_str(",\"parameter\":");
+            quoted(&mut answer.members, parameter);
+        }
         answer.members.push_str("}]");
+        let place = match &misfit {
+            Misfit::Head(_) => misfit.parameter(),
+            _ => misfit.pointer(),
+        };
+        let detail = format!("the {} {what} `{}`", misfit.whose(), place.escape_debug());
         let reason = match misfit {
             Misfit::Long => Reason::BodyTooLarge,
             _ => Reason::BodyUnfit,
         };
         Self {
             answer: Some(Box::new(answer)),
-            ..Self::new(reason, &format!("the body {what} `{}`", misfit.pointer()))
+            ..Self::new(reason, &detail)
         }
     }
 }

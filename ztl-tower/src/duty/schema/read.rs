@@ -26,8 +26,6 @@ pub(super) enum End {
     Whole,
     /// It has more bytes than were asked for.
     Long,
-    /// It did not come in time.
-    Slow,
     /// It failed.
     Broken,
 }

@@ -1,0 +1,168 @@
+//! Operation Objects (OpenAPI 3.1.1 §4.8.10): what they ask of a request.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use ztl_core::schema::{HeadMisfit, ParameterPlace, RequestHead, WantedBody};
+
+use super::given::Given;
+use super::media::Content;
+use super::node::Node;
+use super::parameter::Parameter;
+use super::sites::Sites;
+use crate::schema::Compiled;
+
+/// Most parameters of an operation.
+const MAX_PARAMETERS: usize = 256;
+/// Most media types of a body.
+const MAX_CONTENTS: usize = 64;
+
+const KEYS: [&str; 11] = [
+    "callbacks",
+    "deprecated",
+    "description",
+    "externalDocs",
+    "operationId",
+    "parameters",
+    "requestBody",
+    "responses",
+    "security",
+    "summary",
+    "tags",
+];
+
+/// One of them.
+pub(super) struct Operation {
+    parameters: Vec<Parameter>,
+    contents: Vec<Content>,
+    requires_body: bool,
+}
+
+impl Operation {
+    /// The operation of a path with parameters of these names, which has some parameters for all of its operations.
+    pub(super) fn new(
+        root: &Value,
+        node: &Node<'_>,
+        of_path: &[Node<'_>],
+        names: &[&str],
+        sites: &mut Sites,
+    ) -> Result<Self, String> {
+        node.only(&KEYS)?;
+        let mut this = Self {
+            parameters: Vec::new(),
+            contents: Vec::new(),
+            requires_body: false,
+        };
+        // What the operation says of a parameter replaces what its path says.
+        for own in [true, false] {
+            let of_path = if own { Vec::new() } else { of_path.to_vec() };
+            let here = if own {
+                node.each("parameters")?
+            } else {
+                of_path
+            };
+            let mut seen = BTreeSet::new();
+            for parameter in here {
+                this.parameter(root, parameter, &mut seen, sites)?;
+            }
+        }
+        for name in names {
+            if !this.names(ParameterPlace::Path, name) {
+                let message = format!("lacks the path's parameter `{}`", name.escape_debug());
+                return Err(node.fault(message));
+            }
+        }
+        if let Some(name) = this
+            .named(ParameterPlace::Path)
+            .find(|it| !names.contains(it))
+        {
+            let message = format!("the path has no `{{{}}}`", name.escape_debug());
+            return Err(node.fault(message));
+        }
+        if let Some(body) = node.child("requestBody") {
+            this.body(root, body, sites)?;
+        }
+        Ok(this)
+    }
+
+    fn parameter(
+        &mut self,
+        root: &Value,
+        node: Node<'_>,
+        seen: &mut BTreeSet<(ParameterPlace, String)>,
+        sites: &mut Sites,
+    ) -> Result<(), String> {
+        let node = node.resolved(root)?;
+        let Some(parameter) = Parameter::new(root, &node, sites)? else {
+            return Ok(());
+        };
+        if !seen.insert((parameter.place, parameter.name.clone())) {
+            return Err(node.fault("there are two parameters of this name and place"));
+        }
+        if self.names(parameter.place, &parameter.name) {
+            return Ok(());
+        }
+        if self.parameters.len() == MAX_PARAMETERS {
+            return Err(node.fault(format!("there are more than {MAX_PARAMETERS} parameters")));
+        }
+        self.parameters.push(parameter);
+        Ok(())
+    }
+
+    fn body(&mut self, root: &Value, node: Node<'_>, sites: &mut Sites) -> Result<(), String> {
+        let node = node.resolved(root)?;
+        node.only(&["content", "description", "required"])?;
+        self.requires_body = node.flag("required")?;
+        let content = node.child("content");
+        let content = content.ok_or_else(|| node.fault("lacks `content`"))?;
+        for (key, media) in content.members()? {
+            if self.contents.len() == MAX_CONTENTS {
+                let message = format!("there are more than {MAX_CONTENTS} media types");
+                return Err(content.fault(message));
+            }
+            self.contents.push(Content::new(root, key, &media, sites)?);
+        }
+        self.contents.sort_by_key(Content::width);
+        Ok(())
+    }
+
+    /// The names of its parameters of a place.
+    pub(super) fn named(&self, place: ParameterPlace) -> impl Iterator<Item = &str> {
+        let here = self.parameters.iter().filter(move |it| it.place == place);
+        here.map(|it| it.name.as_str())
+    }
+
+    pub(super) fn names(&self, place: ParameterPlace, name: &str) -> bool {
+        self.named(place).any(|it| it == name)
+    }
+
+    /// Looks at all of a request but its body.
+    pub(super) fn head<'a>(
+        &self,
+        segments: &[(usize, String)],
+        head: &RequestHead<'_>,
+        schemas: &'a [Compiled],
+    ) -> Result<WantedBody<'a>, HeadMisfit> {
+        let given = Given::new(self, segments, head)?;
+        for parameter in &self.parameters {
+            let Some((site, value)) = parameter.read(&given)? else {
+                continue;
+            };
+            let schema = schemas.get(site.0);
+            if !schema.is_some_and(|it| it.validator.is_valid(&value)) {
+                return Err(parameter.unfit());
+            }
+        }
+        let required = self.requires_body;
+        let Some(content) = Content::of(&self.contents, head) else {
+            return Ok(WantedBody::Nothing { required });
+        };
+        let Some(site) = content.schema else {
+            return Ok(WantedBody::Bytes { required });
+        };
+        Ok(match schemas.get(site.0) {
+            Some(schema) => WantedBody::Json { schema, required },
+            None => WantedBody::Nothing { required },
+        })
+    }
+}

@@ -1,0 +1,253 @@
+//! The schemas of a document that requests have to fit: looked through for what cannot be kept to, and compiled each once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jsonschema::{Draft, Registry};
+use serde_json::{Value, json};
+
+use super::node::Node;
+use crate::schema::{Compiled, options};
+
+/// Most schemas that requests have to fit.
+const MAX_SCHEMAS: usize = 4096;
+/// Most schemas within them, one that is referred to by several counted for each of them.
+const MAX_PARTS: usize = 200_000;
+/// What the document is called while it is compiled.
+const HERE: &str = "urn:ztl:openapi";
+
+/// The dialects that schemas may be said to be of (OpenAPI 3.1.1 §4.8.24).
+const DIALECTS: [&str; 2] = [
+    "https://spec.openapis.org/oas/3.1/dialect/base",
+    "https://json-schema.org/draft/2020-12/schema",
+];
+
+/// Keywords whose value is a schema.
+const ONE: [&str; 10] = [
+    "additionalProperties",
+    "contains",
+    "else",
+    "if",
+    "items",
+    "not",
+    "propertyNames",
+    "then",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+];
+/// Keywords whose value is a list of them.
+const LIST: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
+/// Keywords whose value is an object of them.
+const MAP: [&str; 3] = ["dependentSchemas", "patternProperties", "properties"];
+
+/// Which schema of [`Sites`] it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Site(pub(super) usize);
+
+/// The places of schemas.
+#[derive(Default)]
+pub(super) struct Sites {
+    all: Vec<String>,
+    known: BTreeMap<String, usize>,
+    parts: usize,
+    /// What was held against the meta-schema.
+    checked: BTreeSet<String>,
+    /// What is said in a way that JSON Schema does not assert: the place, and what says the same.
+    edits: BTreeMap<String, Vec<Value>>,
+}
+
+impl Sites {
+    /// Takes a schema in; refuses what cannot be kept to.
+    pub(super) fn add(&mut self, root: &Value, node: &Node<'_>) -> Result<Site, String> {
+        if let Some(at) = self.known.get(&node.at) {
+            return Ok(Site(*at));
+        }
+        if self.all.len() == MAX_SCHEMAS {
+            return Err(node.fault(format!("there are more than {MAX_SCHEMAS} schemas")));
+        }
+        self.look_through(root, node)?;
+        let at = self.all.len();
+        self.known.insert(node.at.clone(), at);
+        self.all.push(node.at.clone());
+        Ok(Site(at))
+    }
+
+    /// Every schema that this one is made of.
+    fn look_through(&mut self, root: &Value, node: &Node<'_>) -> Result<(), String> {
+        let mut seen = BTreeSet::from([node.at.clone()]);
+        self.check(node)?;
+        let mut rest = vec![node.clone()];
+        while let Some(node) = rest.pop() {
+            self.parts += 1;
+            if self.parts > MAX_PARTS {
+                let message = format!("the schemas have more than {MAX_PARTS} parts");
+                return Err(node.fault(message));
+            }
+            if node.value.is_boolean() {
+                continue;
+            }
+            self.part(&node)?;
+            if node.value.get("$ref").is_some() {
+                let target = node.target(root)?;
+                if seen.insert(target.at.clone()) {
+                    self.check(&target)?;
+                    rest.push(target);
+                }
+            }
+            let one = ONE.iter().filter_map(|keyword| node.child(keyword));
+            let mut inner: Vec<_> = one.collect();
+            for keyword in LIST {
+                inner.extend(node.each(keyword)?);
+            }
+            for map in MAP.iter().filter_map(|keyword| node.child(keyword)) {
+                inner.extend(map.members()?.map(|(_, node)| node));
+            }
+            rest.extend(
+                inner
+                    .into_iter()
+                    .filter(|inner| seen.insert(inner.at.clone())),
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether it is a schema of draft 2020-12.
+    fn check(&mut self, node: &Node<'_>) -> Result<(), String> {
+        if !self.checked.insert(node.at.clone()) {
+            return Ok(());
+        }
+        jsonschema::draft202012::meta::validate(node.value).map_err(|error| {
+            let (at, within) = (node.at.escape_debug(), error.instance_path());
+            format!("at `#{at}{within}`: is no schema of draft 2020-12: {error}")
+        })
+    }
+
+    /// One of them, by itself.
+    fn part(&mut self, node: &Node<'_>) -> Result<(), String> {
+        let map = node.map()?;
+        for keyword in [
+            "$id",
+            "$anchor",
+            "$dynamicAnchor",
+            "$dynamicRef",
+            "$recursiveRef",
+        ] {
+            if map.contains_key(keyword) {
+                return Err(node.fault(format!(
+                    "`{keyword}` cannot be kept to: refer by `$ref` and a JSON pointer"
+                )));
+            }
+        }
+        if map.contains_key("discriminator") {
+            return Err(node.fault(
+                "`discriminator` cannot be kept to: give each schema a `const` of its own for the property",
+            ));
+        }
+        if let Some(dialect) = node.child("$schema") {
+            of_dialect(&dialect)?;
+        }
+        let mut says = Vec::new();
+        if node.flag("readOnly")? {
+            // JSON Schema Validation §9.4: who sends it all the same is refused.
+            says.push(json!(false));
+        }
+        let mut required = map.get("required").and_then(Value::as_array).into_iter();
+        if let (Some(required), Some(properties)) = (required.next(), node.child("properties")) {
+            for name in required.iter().filter_map(Value::as_str) {
+                let child = properties.child(name);
+                if child.is_some_and(|child| child.flag("readOnly") == Ok(true)) {
+                    let message = format!(
+                        "requires `{}`, which is `readOnly`: no request fits",
+                        name.escape_debug()
+                    );
+                    return Err(node.fault(message));
+                }
+            }
+        }
+        says.extend(
+            map.get("format")
+                .and_then(Value::as_str)
+                .and_then(of_format),
+        );
+        if !says.is_empty() {
+            self.edits.insert(node.at.clone(), says);
+        }
+        Ok(())
+    }
+
+    /// All of them, in their order.
+    pub(super) fn compiled(
+        self,
+        mut root: Value,
+        digest: [u8; 32],
+    ) -> Result<Vec<Compiled>, String> {
+        for (at, says) in self.edits {
+            let Some(Value::Object(schema)) = root.pointer_mut(&at) else {
+                continue;
+            };
+            if (schema.get("format"))
+                .and_then(Value::as_str)
+                .is_some_and(|it| of_format(it).is_some())
+            {
+                schema.remove("format");
+            }
+            let all = schema.entry("allOf").or_insert_with(|| json!([]));
+            if let Value::Array(all) = all {
+                all.extend(says);
+            }
+        }
+        let document = Draft::Draft202012.create_resource(root);
+        let registry = Registry::new()
+            .draft(Draft::Draft202012)
+            .add(HERE, document)
+            .and_then(jsonschema::RegistryBuilder::prepare)
+            .map_err(|error| format!("cannot be read: {error}"))?;
+        let options = options().with_draft(Draft::Draft202012);
+        let options = options.with_registry(&registry);
+        let each = self.all.iter().map(|at| {
+            let reference: String = at.bytes().map(escaped).collect();
+            let schema = json!({ "$ref": format!("{HERE}#{reference}") });
+            match options.build(&schema) {
+                Ok(validator) => Ok(Compiled { validator, digest }),
+                Err(error) => Err(format!(
+                    "at `#{}`: is no schema that can be used: {error}",
+                    at.escape_debug()
+                )),
+            }
+        });
+        each.collect()
+    }
+}
+
+/// A byte of a JSON pointer as a fragment has it (RFC 6901 §6).
+fn escaped(byte: u8) -> String {
+    if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+        char::from(byte).to_string()
+    } else {
+        format!("%{byte:02X}")
+    }
+}
+
+pub(super) fn of_dialect(node: &Node<'_>) -> Result<(), String> {
+    let dialect = node.text()?;
+    if DIALECTS.contains(&dialect.trim_end_matches('#')) {
+        return Ok(());
+    }
+    Err(node.fault(format!(
+        "the dialect `{}` is not read: write schemas in that of OpenAPI 3.1",
+        dialect.escape_debug()
+    )))
+}
+
+/// What the formats say that OpenAPI adds to JSON Schema (OpenAPI 3.1.1 §4.4, and its registry).
+fn of_format(format: &str) -> Option<Value> {
+    Some(match format {
+        "int32" => json!({ "minimum": i32::MIN, "maximum": i32::MAX, "multipleOf": 1 }),
+        "int64" => json!({ "minimum": i64::MIN, "maximum": i64::MAX, "multipleOf": 1 }),
+        "float" => json!({ "minimum": f32::MIN, "maximum": f32::MAX }),
+        "double" | "password" => json!(true),
+        "byte" => {
+            json!({ "pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$" })
+        }
+        _ => return None,
+    })
+}

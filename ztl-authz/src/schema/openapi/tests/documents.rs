@@ -1,0 +1,291 @@
+//! What refuses a document, and where it says so.
+
+use super::*;
+
+fn refusal(document: &Value) -> String {
+    load(document).err().unwrap_or_default()
+}
+
+#[test]
+fn what_cannot_be_kept_to_is_refused_with_its_place() {
+    let parameter = |more: Value| {
+        let mut parameter = json!({ "name": "a", "in": "query", "schema": { "type": "string" } });
+        let members = parameter.as_object_mut().expect("an object");
+        members.extend(more.as_object().expect("members").clone());
+        with_parameters(json!([parameter]))
+    };
+    let media = |key: &str, value: Value| {
+        let content = json!({ key: value });
+        document(json!({ "/x": { "post": { "requestBody": { "content": content } } } }))
+    };
+    let path = |path: &str| document(json!({ path: { "get": {} } }));
+    let text = json!({ "type": "string" });
+    for (document, says) in [
+        (
+            parameter(json!({ "style": "deepObject" })),
+            "0/style`: a query parameter is read in the style `form`",
+        ),
+        (parameter(json!({ "style": "pipeDelimited" })), "style"),
+        (
+            parameter(json!({ "in": "path", "required": true })),
+            "no `{a}`",
+        ),
+        (parameter(json!({ "in": "body" })), "`in`"),
+        (parameter(json!({ "in": "path" })), "required"),
+        (
+            parameter(json!({ "required": "yes" })),
+            "0/required`: has to be true or false",
+        ),
+        (parameter(json!({ "requird": true })), "`requird`"),
+        (parameter(json!({ "content": {} })), "either"),
+        (
+            parameter(json!({ "schema": { "type": "object" } })),
+            "objects as parameters",
+        ),
+        (parameter(json!({ "schema": {} })), "which `type`"),
+        (
+            parameter(json!({ "schema": { "type": "null" } })),
+            "no type",
+        ),
+        (
+            parameter(json!({ "schema": { "type": ["array", "string"] } })),
+            "a list and a single value",
+        ),
+        (
+            parameter(json!({ "schema": { "type": "array", "items": { "type": "array" } } })),
+            "lists within lists",
+        ),
+        (
+            parameter(json!({ "in": "cookie", "schema": { "type": "array" } })),
+            "cookies",
+        ),
+        (
+            parameter(json!({ "schema": { "$ref": "#/components/schemas/Gone" } })),
+            "leads to nothing",
+        ),
+        (
+            parameter(json!({ "schema": { "$ref": "https://schemas.example/a.json" } })),
+            "`https://schemas.example/a.json` leads out",
+        ),
+        (
+            with_parameters(json!([{ "$ref": "common.json#/a" }])),
+            "`common.json#/a` leads out",
+        ),
+        (
+            with_parameters(json!([{ "$ref": "#/components/parameters/A" }])),
+            "leads to nothing",
+        ),
+        (
+            with_parameters(json!([{ "$ref": "#/paths/~1x/get/parameters/0" }])),
+            "in a row",
+        ),
+        (
+            with_parameters(json!([{ "$ref": "#/x", "required": true }])),
+            "`required`",
+        ),
+        (
+            with_parameters(json!([
+                { "name": "a", "in": "query", "schema": text },
+                { "name": "a", "in": "query", "schema": text }
+            ])),
+            "two parameters",
+        ),
+        (
+            media("application/xml", json!({ "schema": { "type": "object" } })),
+            "only JSON",
+        ),
+        (
+            media(
+                "multipart/form-data",
+                json!({ "schema": { "type": "object" } }),
+            ),
+            "only JSON",
+        ),
+        (
+            media("application/json; version=1", json!({})),
+            "without parameters",
+        ),
+        (media("json", json!({})), "no media type"),
+        (media("*/json", json!({})), "no range"),
+        (
+            with_body(json!({ "$ref": "other.json" })),
+            "schema`: `$ref` to `other.json` leads out",
+        ),
+        (
+            with_body(json!({ "items": { "$id": "https://a.example/" } })),
+            "schema/items`: `$id`",
+        ),
+        (
+            with_body(json!({ "items": { "$dynamicRef": "#a" } })),
+            "`$dynamicRef`",
+        ),
+        (
+            with_body(json!({ "$schema": "http://json-schema.org/draft-04/schema#" })),
+            "dialect",
+        ),
+        (
+            with_body(json!({ "oneOf": [{ "discriminator": { "propertyName": "a" } }] })),
+            "oneOf/0`: `discriminator`",
+        ),
+        (
+            with_body(json!({ "required": ["a"], "properties": { "a": { "readOnly": true } } })),
+            "`a`, which is `readOnly`",
+        ),
+        (
+            with_body(json!({ "type": "objekt" })),
+            "schema/type`: is no schema",
+        ),
+        (
+            with_body(json!({ "items": { "$ref": "#/info/title" } })),
+            "`#/info/title`: is no schema",
+        ),
+        (
+            with_body(json!({ "minimum": 1, "exclusiveMinimum": true })),
+            "exclusiveMinimum",
+        ),
+        (with_body(json!({ "format": "unheard-of" })), "unheard-of"),
+        (with_body(json!({ "pattern": "(?=a)b" })), "regex"),
+        (with_body(json!({ "pattern": "(a)\\1" })), "regex"),
+        (
+            with_body(json!({ "pattern": "((a{1000}){1000}){1000}" })),
+            "regex",
+        ),
+        (path("x"), "begin with `/`"),
+        (path("/a.{format}"), "neither all text nor one parameter"),
+        (path("/{}"), "neither"),
+        (path("/{a}/{a}"), "twice"),
+        (path("/{a}"), "lacks the path's parameter `a`"),
+        (path("/a//b"), "empty segment"),
+        (path("/a/../b"), ".."),
+        (path("/a%2Fb"), "escapes"),
+        (
+            document(json!({ "/x": { "get": { "servers": [] } } })),
+            "`servers`",
+        ),
+        (document(json!({ "/x": { "gett": {} } })), "`gett`"),
+        (document(json!({ "/x/{a}": {}, "/x/{b}": {} })), "same path"),
+        (
+            document(json!({ "/x": { "post": { "requestBody": {} } } })),
+            "lacks `content`",
+        ),
+    ] {
+        let refusal = refusal(&document);
+        assert!(refusal.starts_with("at `#/"), "{refusal}");
+        assert!(refusal.contains(says), "{says}: {refusal}");
+    }
+}
+
+#[test]
+fn another_version_server_or_form_is_refused() {
+    let with = |name: &str, value: Value| {
+        let mut document = document(json!({}));
+        document[name] = value;
+        refusal(&document)
+    };
+    for version in [json!("3.0.3"), json!("3.2.0"), json!("3.10.0"), json!(3.1)] {
+        assert!(with("openapi", version).contains("another version than 3.1"));
+    }
+    assert!(refusal(&json!({ "swagger": "2.0" })).contains("another version"));
+    assert!(with("pathes", json!({})).contains("`pathes`"));
+    assert!(with("paths", Value::Null).contains("object"));
+    assert!(with("jsonSchemaDialect", json!("https://a.example/")).contains("dialect"));
+    for url in [
+        "https://a.example/{base}",
+        "v1",
+        "https://a.example/%2e%2e",
+        "/a?b",
+    ] {
+        assert!(
+            with("servers", json!([{ "url": url }])).contains("`#/servers/0`"),
+            "{url}"
+        );
+    }
+    let yaml =
+        std::collections::BTreeMap::from([("api.yaml".to_owned(), b"openapi: 3.1.0".to_vec())]);
+    let files = crate::schema::Schemas::new(Arc::new(yaml));
+    let refused = ztl_core::schema::SchemaCompiler::compile(&files, "api.yaml");
+    assert!(refused.expect_err("YAML").contains("yq -o json"));
+}
+
+#[test]
+fn size_depth_and_number_are_bounded() {
+    let compiled = |text: &str| compile(text.as_bytes()).err().unwrap_or_default();
+    let long = format!(
+        "{{\"openapi\":\"3.1.0\",\"x-a\":\"{}\"}}",
+        "a".repeat(4 << 20)
+    );
+    assert!(compiled(&long).contains("longer than 4194304"));
+    let deep = format!("{{\"openapi\":{}{}}}", "[".repeat(64), "]".repeat(64));
+    assert!(compiled(&deep).contains("more than 64 deep"));
+    assert!(compiled("{\"openapi\":\"3.1.0\",\"openapi\":\"3.1.1\"}").contains("twice"));
+    let paths: Value = (0..4097).map(|at| (format!("/{at}"), json!({}))).collect();
+    assert!(refusal(&document(paths)).contains("more than 4096 paths"));
+    let list: Value = (0..257)
+        .map(
+            |at| json!({ "name": format!("p{at}"), "in": "query", "schema": { "type": "string" } }),
+        )
+        .collect();
+    assert!(refusal(&with_parameters(list)).contains("more than 256 parameters"));
+    // What refers to much, from many places, is counted for each of them.
+    let mut large = with_body(json!({}));
+    let many: Value = (0..3000).map(|_| json!({})).collect();
+    large["components"]["schemas"]["Many"] = json!({ "allOf": many });
+    large["paths"] = (0..100)
+        .map(|at| {
+            let schema = json!({ "items": { "$ref": "#/components/schemas/Many" } });
+            let content = json!({ "application/json": { "schema": schema } });
+            (
+                format!("/{at}"),
+                json!({ "post": { "requestBody": { "content": content } } }),
+            )
+        })
+        .collect();
+    assert!(refusal(&large).contains("more than 200000 parts"));
+    // As many ways to a type as there are, few of them are gone.
+    let mut wide = with_parameters(
+        json!([{ "name": "a", "in": "query", "schema": { "$ref": "#/components/schemas/0" } }]),
+    );
+    for at in 0..40 {
+        let next = json!({ "$ref": format!("#/components/schemas/{}", at + 1) });
+        wide["components"]["schemas"][at.to_string()] = json!({ "anyOf": [next, next, next] });
+    }
+    wide["components"]["schemas"]["40"] = json!({ "type": "string" });
+    assert!(refusal(&wide).contains("which `type`"));
+}
+
+#[test]
+fn what_speaks_of_answers_is_not_read() {
+    let mut document = document(json!({ "/x": {
+        "get": {
+            "responses": { "200": { "content": { "application/xml": { "schema": { "$ref": "gone" } } } } },
+            "callbacks": { "a": {} },
+            "security": [{ "key": [] }],
+            "x-extra": 1
+        },
+        "trace": { "requestBody": 7 }
+    } }));
+    document["components"]["schemas"]["Answer"] = json!({ "discriminator": {}, "$ref": "gone" });
+    let api = load(&document).expect("a document");
+    assert_eq!(ask(&*api, "GET /v1/x", &[]), "nothing false");
+}
+
+#[test]
+fn references_go_round_in_circles_and_end() {
+    let mut document = with_body(json!({ "$ref": "#/components/schemas/A" }));
+    let schemas = &mut document["components"]["schemas"];
+    schemas["A"] =
+        json!({ "anyOf": [{ "$ref": "#/components/schemas/B" }, { "type": "integer" }] });
+    schemas["B"] = json!({ "$ref": "#/components/schemas/A", "type": "integer" });
+    let api = load(&document).expect("a document");
+    assert!(takes(&*api, &json!(1)) && !takes(&*api, &json!("a")));
+    // A pointer may be written with the escapes of a fragment (RFC 6901 section 6).
+    let content = "#/paths/~1a~1%7Bid%7D/post/requestBody/content/application~1json/schema";
+    let body = |schema: Value| json!({ "post": { "requestBody": { "content": { "application/json": { "schema": schema } } } } });
+    let id =
+        json!([{ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } }]);
+    let mut with_id = body(json!({ "type": "string" }));
+    with_id["parameters"] = id;
+    let paths = json!({ "/a/{id}": with_id, "/x": body(json!({ "$ref": content })) });
+    let api = load(&super::document(paths)).expect("a document");
+    assert!(takes(&*api, &json!("a")) && !takes(&*api, &json!(1)));
+}

@@ -1,0 +1,146 @@
+//! Of which type the text of a parameter is read: it has none by itself.
+
+use serde_json::Value;
+use ztl_core::json;
+
+use super::node::Node;
+
+/// How many schemas are looked into for the types of one parameter.
+const MAX_STEPS: usize = 128;
+
+const STRING: u8 = 1;
+const INTEGER: u8 = 1 << 1;
+const NUMBER: u8 = 1 << 2;
+const BOOLEAN: u8 = 1 << 3;
+const NULL: u8 = 1 << 4;
+const ARRAY: u8 = 1 << 5;
+const OBJECT: u8 = 1 << 6;
+
+/// The types of single values that a schema names.
+#[derive(Clone, Copy)]
+pub(super) struct Types(u8);
+
+impl Types {
+    /// Those of a parameter's schema or of its elements, and whether it is a list.
+    pub(super) fn of(root: &Value, schema: &Node<'_>) -> Result<(Self, bool), String> {
+        let mut left = MAX_STEPS;
+        let found = find(root, schema, &mut left)?;
+        if found.bits & ARRAY == 0 {
+            return Ok((single(schema, found.bits)?, false));
+        }
+        if found.bits & !(ARRAY | NULL) != 0 {
+            return Err(schema.fault("is a list and a single value: name one of them"));
+        }
+        let mut bits = 0;
+        for items in &found.items {
+            bits |= find(root, items, &mut left)?.bits;
+        }
+        if found.items.is_empty() {
+            bits = STRING;
+        }
+        Ok((single(schema, bits)?, true))
+    }
+
+    /// The text as a value of the narrowest of the types that it can be; never null.
+    pub(super) fn read(self, text: &str) -> Option<Value> {
+        let is = |bits| self.0 & bits != 0;
+        let number = || {
+            // A number of JSON (RFC 8259 §6), without the blanks that may stand around one.
+            let plain = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
+            let read = text.bytes().all(plain).then_some(text.as_bytes())?;
+            json::value_within(read, 0).ok()
+        };
+        match text {
+            "true" | "false" if is(BOOLEAN) => Some(Value::Bool(text == "true")),
+            _ if is(INTEGER | NUMBER) => number().or_else(|| is(STRING).then(|| Value::from(text))),
+            _ => is(STRING).then(|| Value::from(text)),
+        }
+    }
+}
+
+fn single(schema: &Node<'_>, bits: u8) -> Result<Types, String> {
+    if bits & OBJECT != 0 {
+        return Err(schema.fault(
+            "objects as parameters cannot be read: name their members, or write `content` with application/json",
+        ));
+    }
+    if bits & ARRAY != 0 {
+        return Err(schema.fault("lists within lists cannot be read as parameters"));
+    }
+    match bits & !NULL {
+        0 => Err(schema.fault("names no type that a parameter can have")),
+        bits => Ok(Types(bits)),
+    }
+}
+
+struct Found<'a> {
+    bits: u8,
+    /// The schemas of a list's elements.
+    items: Vec<Node<'a>>,
+}
+
+/// The types that a schema names by `type`, and where it does not, by `$ref`, `const`, `enum`, `anyOf`, `oneOf` or `allOf`.
+fn find<'a>(root: &'a Value, schema: &Node<'a>, left: &mut usize) -> Result<Found<'a>, String> {
+    let untold = || schema.fault("does not say of which `type` it is, so that text cannot be read");
+    *left = left.checked_sub(1).ok_or_else(untold)?;
+    let mut found = Found {
+        bits: 0,
+        items: schema.child("items").into_iter().collect(),
+    };
+    if let Some(said) = schema.child("type") {
+        found.bits = match said.value {
+            Value::Array(names) => names.iter().fold(0, |bits, name| bits | named(name)),
+            name => named(name),
+        };
+    } else if schema.value.get("$ref").is_some() {
+        let target = find(root, &schema.target(root)?, left)?;
+        found.bits = target.bits;
+        found.items.extend(target.items);
+    } else if let Some(value) = schema.value.get("const") {
+        found.bits = of_value(value);
+    } else if let Some(Value::Array(values)) = schema.value.get("enum") {
+        found.bits = values.iter().fold(0, |bits, value| bits | of_value(value));
+    } else {
+        let any = [schema.each("anyOf")?, schema.each("oneOf")?].concat();
+        for branch in &any {
+            let branch = find(root, branch, left)?;
+            found.bits |= branch.bits;
+            found.items.extend(branch.items);
+        }
+        if any.is_empty() {
+            let all = schema.each("allOf")?;
+            let told = all.iter().find_map(|part| find(root, part, left).ok());
+            let told = told.ok_or_else(untold)?;
+            found.bits = told.bits;
+            found.items.extend(told.items);
+        }
+    }
+    if found.bits == 0 {
+        return Err(untold());
+    }
+    Ok(found)
+}
+
+fn named(name: &Value) -> u8 {
+    match name.as_str() {
+        Some("string") => STRING,
+        Some("integer") => INTEGER,
+        Some("number") => NUMBER,
+        Some("boolean") => BOOLEAN,
+        Some("null") => NULL,
+        Some("array") => ARRAY,
+        Some("object") => OBJECT,
+        _ => 0,
+    }
+}
+
+const fn of_value(value: &Value) -> u8 {
+    match value {
+        Value::Null => NULL,
+        Value::Bool(_) => BOOLEAN,
+        Value::Number(_) => NUMBER,
+        Value::String(_) => STRING,
+        Value::Array(_) => ARRAY,
+        Value::Object(_) => OBJECT,
+    }
+}
