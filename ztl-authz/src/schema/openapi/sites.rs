@@ -39,6 +39,25 @@ const LIST: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
 /// Keywords whose value is an object of them.
 const MAP: [&str; 3] = ["dependentSchemas", "patternProperties", "properties"];
 
+/// Keywords that refuse a document, and what to write instead.
+const REFUSED: [(&str, &str); 8] = [
+    ("$anchor", POINTER),
+    ("$dynamicAnchor", POINTER),
+    ("$dynamicRef", POINTER),
+    ("$id", POINTER),
+    ("$recursiveRef", POINTER),
+    ("additionalItems", "write `prefixItems` and `items`"),
+    (
+        "dependencies",
+        "write `dependentRequired` or `dependentSchemas`",
+    ),
+    (
+        "discriminator",
+        "give each schema a `const` of its own for the property",
+    ),
+];
+const POINTER: &str = "refer by `$ref` and a JSON pointer";
+
 /// Which schema of [`Sites`] it is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Site(pub(super) usize);
@@ -124,23 +143,10 @@ impl Sites {
     /// One of them, by itself.
     fn part(&mut self, node: &Node<'_>) -> Result<(), String> {
         let map = node.map()?;
-        for keyword in [
-            "$id",
-            "$anchor",
-            "$dynamicAnchor",
-            "$dynamicRef",
-            "$recursiveRef",
-        ] {
+        for (keyword, instead) in REFUSED {
             if map.contains_key(keyword) {
-                return Err(node.fault(format!(
-                    "`{keyword}` cannot be kept to: refer by `$ref` and a JSON pointer"
-                )));
+                return Err(node.fault(format!("`{keyword}` cannot be kept to: {instead}")));
             }
-        }
-        if map.contains_key("discriminator") {
-            return Err(node.fault(
-                "`discriminator` cannot be kept to: give each schema a `const` of its own for the property",
-            ));
         }
         if let Some(dialect) = node.child("$schema") {
             of_dialect(&dialect)?;

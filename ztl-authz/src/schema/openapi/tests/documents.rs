@@ -120,6 +120,10 @@ fn what_cannot_be_kept_to_is_refused_with_its_place() {
             "`$dynamicRef`",
         ),
         (
+            with_body(json!({ "dependencies": {} })),
+            "`dependentRequired`",
+        ),
+        (
             with_body(json!({ "$schema": "http://json-schema.org/draft-04/schema#" })),
             "dialect",
         ),

@@ -2,7 +2,7 @@
 
 mod documents;
 mod requests;
-mod suite;
+mod suites;
 
 use std::sync::Arc;
 

@@ -67,7 +67,7 @@ fn the_operation_is_that_of_the_path_and_the_method() {
 }
 
 #[test]
-fn t12_a_query_has_one_reading() {
+fn a_query_has_one_reading() {
     let api = load(&with_parameters(json!([
         { "name": "limit", "in": "query", "schema": { "type": ["integer", "null"], "maximum": 100 } },
         { "name": "tag", "in": "query", "required": true, "schema": { "type": "array", "maxItems": 2, "items": { "type": "string", "maxLength": 3 } } },
