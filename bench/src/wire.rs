@@ -23,6 +23,33 @@ use crate::tls::{self, Caller};
 /// The protocols that can be measured.
 pub const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
 
+/// How requests come.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// What it is called where figures are shown.
+    pub name: &'static str,
+    /// Over which protocol.
+    pub protocol: &'static str,
+    /// How many at once.
+    pub at_once: usize,
+}
+
+/// One request after the other and 32 at once, over each protocol.
+pub const COLUMNS: [Column; 4] = [
+    column("http/1.1, 1 connection", "http/1.1", 1),
+    column("http/1.1, 32 connections", "http/1.1", 32),
+    column("h2, 1 stream", "h2", 1),
+    column("h2, 32 streams", "h2", 32),
+];
+
+const fn column(name: &'static str, protocol: &'static str, at_once: usize) -> Column {
+    Column {
+        name,
+        protocol,
+        at_once,
+    }
+}
+
 /// A server in a thread of its own, until the process ends.
 #[derive(Clone, Debug)]
 pub struct Server {
@@ -160,6 +187,15 @@ impl Connection {
             let (sender, connection) = hyper::client::conn::http1::handshake(io).await.expect("h1");
             tokio::spawn(connection);
             Self::One(sender)
+        }
+    }
+
+    /// One more that asks on the same connection, where it carries many at once.
+    #[must_use]
+    pub fn stream(&self) -> Option<Self> {
+        match self {
+            Self::One(_) => None,
+            Self::Two(sender) => Some(Self::Two(sender.clone())),
         }
     }
 

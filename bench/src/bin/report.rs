@@ -46,10 +46,8 @@ const REQUEST: Group = Group {
             "Median ns of processor time a request in memory",
         ),
         ("request-allocations", "Allocations a request in memory"),
-        (
-            "socket-p50-us",
-            "Over mutual TLS, one connection: p50 in µs",
-        ),
+        ("socket-p50-us", "Over mutual TLS: p50 in µs"),
+        ("socket-p99-us", "p99 in µs"),
         ("socket-requests-a-second", "Requests a second"),
         (
             "socket-server-cpu-us",
