@@ -18,7 +18,7 @@ fn t12_the_client_is_whom_the_last_element_names() {
     for text in [
         format!("{FRONT};Hash=ab;Subject=\"\";URI=spiffe://prod.example/cart"),
         format!("{FRONT};URI=\"spiffe://prod.example/cart\""),
-        format!("by=spiffe://prod.example/front;uri=spiffe://prod.example/cart;DNS=a;DNS=b"),
+        "by=spiffe://prod.example/front;uri=spiffe://prod.example/cart;DNS=a;DNS=b".to_owned(),
         // Somebody wrote what stands before.
         format!("By=x;URI=spiffe://prod.example/admin,{FRONT};URI=spiffe://prod.example/cart"),
         format!("By=x;URI=spiffe://prod.example/admin , {FRONT};URI=spiffe://prod.example/cart "),
@@ -48,7 +48,7 @@ fn t12_what_is_no_single_client_is_nobody_s() {
         (format!("{FRONT};URI=spiffe://prod.example"), |error| {
             matches!(error, Id(_))
         }),
-        (format!("By=x;URI=spiffe://prod.example/a"), |error| {
+        ("By=x;URI=spiffe://prod.example/a".to_owned(), |error| {
             matches!(error, Id(_))
         }),
         (

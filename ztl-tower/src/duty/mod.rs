@@ -40,6 +40,10 @@ use crate::guard::Guard;
 use crate::name::{self, WireTarget};
 
 /// How a permitted request goes on.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the common one, and moved on at once"
+)]
 pub(crate) enum Begun<B> {
     /// To the service, at once.
     Go(Request<B>),

@@ -220,7 +220,12 @@ fn statuses(answer: &[u8]) -> Vec<u16> {
     let text = String::from_utf8_lossy(answer);
     let heads = text.split("HTTP/1.").skip(1);
     heads
-        .map(|head| head[2..5].parse().expect("a status"))
+        .map(|head| {
+            head.get(2..5)
+                .expect("three digits")
+                .parse()
+                .expect("a status")
+        })
         .collect()
 }
 

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 /// What looks like a metric of ours in a text.
 fn names(text: &str) -> BTreeSet<String> {
     let begins = text.match_indices("ztl_").filter(|(at, _)| {
-        let before = text[..*at].chars().next_back();
+        let before = text.get(..*at).unwrap_or("").chars().next_back();
         !before.is_some_and(|it| it.is_ascii_alphanumeric() || it == '_' || it == '/')
     });
     begins
         .filter_map(|(at, _)| {
-            let rest = &text[at..];
+            let rest = text.get(at..).unwrap_or("");
             let end = rest.find(|it: char| !it.is_ascii_lowercase() && it != '_');
             let (name, behind) = rest.split_at(end.unwrap_or(rest.len()));
             // A crate of ours is none.

@@ -71,7 +71,7 @@ impl Shared {
                 self.came_back();
                 Answered::Told(told)
             }
-            Ok(Err(error)) => self.failed(&error.category()).await,
+            Ok(Err(error)) => self.failed(error.category()).await,
             Err(_) => self.failed("it did not answer in time").await,
         }
     }
