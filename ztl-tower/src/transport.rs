@@ -44,7 +44,7 @@ impl<T: Transport> Transport for tokio_rustls::TlsStream<T> {
     }
 }
 
-/// Reads and writes by the field `stream`.
+/// Reads and writes by what the method `stream` gives, where it gives any.
 macro_rules! delegates {
     ($name:ident) => {
         impl<T: Transport> tokio::io::AsyncRead for $name<T> {
@@ -53,7 +53,7 @@ macro_rules! delegates {
                 cx: &mut core::task::Context<'_>,
                 into: &mut tokio::io::ReadBuf<'_>,
             ) -> core::task::Poll<std::io::Result<()>> {
-                core::pin::Pin::new(&mut self.get_mut().stream).poll_read(cx, into)
+                core::pin::Pin::new(self.get_mut().stream()?).poll_read(cx, into)
             }
         }
 
@@ -63,21 +63,21 @@ macro_rules! delegates {
                 cx: &mut core::task::Context<'_>,
                 bytes: &[u8],
             ) -> core::task::Poll<std::io::Result<usize>> {
-                core::pin::Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+                core::pin::Pin::new(self.get_mut().stream()?).poll_write(cx, bytes)
             }
 
             fn poll_flush(
                 self: core::pin::Pin<&mut Self>,
                 cx: &mut core::task::Context<'_>,
             ) -> core::task::Poll<std::io::Result<()>> {
-                core::pin::Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+                core::pin::Pin::new(self.get_mut().stream()?).poll_flush(cx)
             }
 
             fn poll_shutdown(
                 self: core::pin::Pin<&mut Self>,
                 cx: &mut core::task::Context<'_>,
             ) -> core::task::Poll<std::io::Result<()>> {
-                core::pin::Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+                core::pin::Pin::new(self.get_mut().stream()?).poll_shutdown(cx)
             }
 
             fn poll_write_vectored(
@@ -85,7 +85,7 @@ macro_rules! delegates {
                 cx: &mut core::task::Context<'_>,
                 parts: &[std::io::IoSlice<'_>],
             ) -> core::task::Poll<std::io::Result<usize>> {
-                core::pin::Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, parts)
+                core::pin::Pin::new(self.get_mut().stream()?).poll_write_vectored(cx, parts)
             }
 
             fn is_write_vectored(&self) -> bool {

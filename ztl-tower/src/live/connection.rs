@@ -63,6 +63,9 @@ pub(crate) struct Live {
     aged: Timestamp,
     #[cfg(any(feature = "client", feature = "serve"))]
     pub(super) raw: super::raw::Raw,
+    /// What a host serves on it is judged.
+    #[cfg(feature = "serve")]
+    protected: core::sync::atomic::AtomicBool,
     /// It was told to come to its end in good order.
     #[cfg(feature = "serve")]
     parting: core::sync::atomic::AtomicBool,
@@ -184,6 +187,8 @@ impl Live {
             aged: Timestamp::MAX,
             #[cfg(any(feature = "client", feature = "serve"))]
             raw: super::raw::Raw::default(),
+            #[cfg(feature = "serve")]
+            protected: core::sync::atomic::AtomicBool::new(false),
             #[cfg(feature = "serve")]
             parting: core::sync::atomic::AtomicBool::new(false),
             #[cfg(feature = "serve")]
@@ -463,6 +468,17 @@ impl Live {
 
     pub(super) fn is_revoked(&self) -> bool {
         self.state() == State::Revoked
+    }
+
+    /// From here on each request that a host takes from it is judged.
+    #[cfg(feature = "serve")]
+    pub(crate) fn protect(&self) {
+        self.protected.store(true, Ordering::Release);
+    }
+
+    #[cfg(feature = "serve")]
+    pub(crate) fn is_protected(&self) -> bool {
+        self.protected.load(Ordering::Acquire)
     }
 
     /// It comes to its end in good order, from here on.

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::net::SocketAddr;
+use std::io;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -121,7 +122,9 @@ pub enum NotAccepted {
 /// A connection whose caller is proved and whose flow is permitted. **Nothing that comes on it is authorized yet**: it is for an
 /// HTTP server whose service is behind [`Guard::protect`], or for raw bytes by [`into_raw`](Self::into_raw).
 ///
-/// It reads and writes as any stream does, until it would no longer be permitted: then both fail, within a second (law 8).
+/// Until it was given to [`Protect::on`](crate::Protect::on), reads and writes fail with
+/// [`PermissionDenied`](io::ErrorKind::PermissionDenied): a server that nothing protects serves nobody (T1). From then on it reads and
+/// writes as any stream does, until it would no longer be permitted: then both fail, within a second (law 8).
 pub struct Accepted<T: Transport = TcpStream> {
     stream: Revocable<tokio_rustls::TlsStream<T>>,
     guard: Guard,
@@ -197,6 +200,15 @@ impl<T: Transport> Accepted<T> {
                 live.changed().await;
             }
         }
+    }
+
+    /// The stream, once something judges what comes on it (T1).
+    fn stream(&mut self) -> io::Result<&mut Revocable<tokio_rustls::TlsStream<T>>> {
+        if self.live().is_protected() {
+            return Ok(&mut self.stream);
+        }
+        let why = "nothing judges what comes on this connection: serve it with `Guard::protect`, or take raw bytes by `Accepted::into_raw`";
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
     }
 
     pub(super) const fn span(&self) -> &Span {

@@ -60,7 +60,7 @@ impl Guard {
     }
 
     /// Listens for connections of an HTTP server of one's own: each proved and permitted, **and nothing of it authorized**, which
-    /// is for [`protect`](Guard::protect).
+    /// is for [`protect`](Guard::protect): without it they carry nothing (T1).
     ///
     /// # Errors
     /// As [`listen`](Guard::listen).

@@ -73,6 +73,7 @@ pub struct Protect<S> {
 impl<S: Clone> Protect<S> {
     /// The service for the requests of this connection, and of no other.
     pub fn on<T: Transport>(&self, accepted: &Accepted<T>) -> Protected<S> {
+        accepted.live().protect();
         Protected {
             live: Arc::clone(accepted.live()),
             activity: Activity::new(),

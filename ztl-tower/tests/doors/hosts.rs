@@ -270,3 +270,26 @@ async fn t1_axum_s_own_server_is_protected_and_ends_with_the_guard() {
     let ended = tokio::time::timeout(support::PATIENCE, server).await;
     ended.expect("ends").expect("task").expect("in good order");
 }
+
+#[tokio::test]
+async fn t1_a_server_that_nobody_protected_serves_nobody() {
+    let (listener, address) = listener().await;
+    let (mesh, guard, _) = guarded(&open_policy(address.port(), 1, "'caller'")).await;
+    let (incoming, marker) = (
+        guard.incoming_on(listener).expect("incoming"),
+        Marker::default(),
+    );
+    // It compiles: the router is forgotten to be given to `protect`.
+    let served = axum::serve(incoming, marker.app());
+    let ends = served.with_graceful_shutdown(guard.shutting_down());
+    let server = tokio::spawn(ends.into_future());
+    let svid = mesh.svid("/caller");
+    for (alpn, at) in [(&b"h2"[..], get2("/v1/x")), (b"http/1.1", get1("/v1/x"))] {
+        let refused = knock(address, None, Some(&svid), alpn, at).await;
+        assert!(refused.is_err(), "{refused:?}");
+    }
+    assert_eq!(marker.calls(), 0);
+    guard.shutdown();
+    let ended = tokio::time::timeout(support::PATIENCE, server).await;
+    ended.expect("ends").expect("task").expect("in good order");
+}
