@@ -3,12 +3,14 @@
 use core::fmt;
 
 use tokio::net::TcpStream;
-use ztl_core::{Action, ActionPermit, Denial, FlowPermit, Reason};
+use ztl_core::{ActionPermit, Denial, FlowPermit};
 
 use crate::guard::Guard;
 use crate::live::{Connection, Revocable};
 use crate::peer::Peer;
 use crate::transport::{Transport, delegates};
+
+type Stream<T> = Revocable<tokio_rustls::TlsStream<T>>;
 
 /// A stream of raw bytes whose both ends are proved, whose flow is permitted and which is authorized for the action `connect`.
 /// Reads and writes as any stream does. Given by [`Listener::accept`](crate::Listener::accept),
@@ -18,7 +20,7 @@ use crate::transport::{Transport, delegates};
 /// [`ConnectionAborted`](std::io::ErrorKind::ConnectionAborted) (law 8). No clock runs on it beside that: whoever reads has to
 /// know how long to wait. An end without TLS's `close_notify` is an error, not an end.
 pub struct RawStream<T: Transport = TcpStream> {
-    stream: Revocable<tokio_rustls::TlsStream<T>>,
+    stream: Stream<T>,
     peer: Peer,
     flow: FlowPermit,
     action: ActionPermit,
@@ -26,22 +28,11 @@ pub struct RawStream<T: Transport = TcpStream> {
 
 impl<T: Transport> RawStream<T> {
     /// Authorizes the action.
-    pub(crate) fn authorize(
-        guard: &Guard,
-        stream: Revocable<tokio_rustls::TlsStream<T>>,
-    ) -> Result<Self, Denial> {
-        let live = stream.live();
-        let flow = live.current(guard)?;
-        let Some(peer) = flow.peer().cloned().map(Peer) else {
-            // Whoever proves nothing gets no raw stream, whatever a rule for `public` says.
-            let (action, reason) = (Action::Connect, Reason::IdentityUnproven);
-            let engine = guard.engine();
-            return Err(engine.refuse_on(&flow, Some(&action), reason, guard.now()));
-        };
-        let (flow, action) = live.authorize_connect(guard)?;
+    pub(crate) fn authorize(guard: &Guard, stream: Stream<T>) -> Result<Self, Denial> {
+        let (peer, flow, action) = stream.live().authorize_connect(guard)?;
         Ok(Self {
             stream,
-            peer,
+            peer: Peer(peer),
             flow,
             action,
         })
@@ -61,6 +52,10 @@ impl<T: Transport> RawStream<T> {
     /// The permit of the action, as it was when the stream was authorized.
     pub const fn action(&self) -> &ActionPermit {
         &self.action
+    }
+
+    const fn stream(&mut self) -> std::io::Result<&mut Stream<T>> {
+        Ok(&mut self.stream)
     }
 
     /// How it stands, as [`Guard::connections`] shows it.

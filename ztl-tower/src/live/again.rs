@@ -49,7 +49,6 @@ impl Again {
     /// The next one; where there is none nothing runs any more.
     fn next(&self) -> Option<Arc<Request>> {
         let mut state = self.lock();
-        state.judged = None;
         while let Some((request, by)) = state.waiting.pop_front() {
             if let Some(request) = request.upgrade() {
                 state.judged = Some((Arc::downgrade(&request), by));
@@ -58,6 +57,14 @@ impl Again {
         }
         state.runs = false;
         None
+    }
+
+    /// One was judged. Tells whether it was the last that waited: then nothing runs any more.
+    fn is_through(&self) -> bool {
+        let mut state = self.lock();
+        state.judged = None;
+        state.runs = !state.waiting.is_empty();
+        !state.runs
     }
 
     /// Ends those whose time is over.
@@ -109,5 +116,8 @@ fn judge_one(live: Arc<Live>, guard: Guard) {
         super::sweep::panicked(&live, &guard);
     }
     drop(request);
-    submit(live, guard);
+    // At once: what was judged in time is not overdue because others are judged before its connection's turn.
+    if !live.requests.again.is_through() {
+        submit(live, guard);
+    }
 }

@@ -154,3 +154,24 @@ async fn law_8_a_raw_stream_lasts_no_longer_than_it_may() {
     let ended = tokio::time::timeout(support::PATIENCE, ours.read(&mut [0; 8])).await;
     assert!(ended.expect("it ends").is_err());
 }
+
+#[tokio::test]
+async fn law_1_a_raw_stream_with_an_obligation_that_nobody_discharges_is_refused() {
+    let limit = "limit = \"few\"\n[limits.few]\nrequests = 1\nper = 10";
+    for oblige in [limit, "max_body = \"1MB\"", "log = true"] {
+        let edge = format!("{EDGE}[permit.oblige]\n{oblige}\n");
+        let mut raw = raw(&edge, |builder| builder).await;
+        let mut stream = raw.caller.connect("gateway").await.expect("handshake");
+        let heard = tokio::time::timeout(support::PATIENCE, stream.read(&mut [0; 8])).await;
+        assert!(!matches!(heard.expect("in time"), Ok(1..)), "{oblige}");
+        let records = raw.audit.lines();
+        let last = records.last().expect("a record");
+        assert!(
+            last.contains("obligation_unknown") && last.contains("caller-streams"),
+            "{last}"
+        );
+        raw.guard.shutdown();
+        let none = tokio::time::timeout(support::PATIENCE, raw.listener.accept()).await;
+        assert!(none.expect("in time").expect("listener").is_none());
+    }
+}

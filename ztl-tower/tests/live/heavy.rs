@@ -12,6 +12,8 @@ use super::*;
 #[derive(Debug, Default)]
 struct Slow {
     held: Mutex<bool>,
+    /// Who comes first is not held.
+    first: AtomicUsize,
     released: Condvar,
     asked: AtomicUsize,
 }
@@ -43,6 +45,11 @@ impl Authorizer for Slow {
 
     fn objects(&self, _: &Facts<'_>) -> Result<bool, AuthorizerError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
+        let less = |first: usize| first.checked_sub(1);
+        let (set, get) = (Ordering::SeqCst, Ordering::SeqCst);
+        if self.first.fetch_update(set, get, less).is_ok() {
+            return Ok(false);
+        }
         let held = self.held.lock().expect("lock");
         let _held = self.released.wait_while(held, |held| *held).expect("lock");
         Ok(false)
@@ -120,4 +127,40 @@ async fn t34_a_policy_that_takes_long_keeps_no_other_connection_from_its_end() {
     swap("# and again\n");
     until("it was judged", || slow.asked() >= asked + 3).await;
     assert_eq!(db.running.count(), 1, "it lives on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t34_what_was_judged_in_time_outlives_what_was_not() {
+    let (db, slow) = (Db::start().await, Arc::new(Slow::default()));
+    let _released = Releases(Arc::clone(&slow));
+    let swap = |more: &str| {
+        db.guard
+            .swap_policy(asking(&db, &slow, more))
+            .expect("swap")
+    };
+    swap("");
+    // One more than can be judged at once.
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let held = threads.saturating_sub(1).max(1);
+    let mut open = Vec::new();
+    for _ in 0..=held {
+        let mut two = db.two().await;
+        let feed = two.send_request(ask("/feed")).await.expect("feed");
+        open.push((two, feed));
+    }
+    until("all run", || db.running.count() == held + 1).await;
+    slow.first.store(1, Ordering::SeqCst);
+    slow.hold(true);
+    swap("# again\n");
+    let failed = || {
+        let reasons = reasons(&db.audit);
+        let failed = reasons.iter().filter(|it| *it == "authorizer_failed");
+        failed.count()
+    };
+    until("their time is over", || failed() >= held).await;
+    slow.hold(false);
+    let asked = slow.asked();
+    swap("# once more\n");
+    until("it is judged again", || slow.asked() > asked).await;
+    assert_eq!((db.running.count(), failed()), (1, held));
 }
