@@ -28,8 +28,8 @@ pub struct RawStream<T: Transport = TcpStream> {
 
 impl<T: Transport> RawStream<T> {
     /// Authorizes the action.
-    pub(crate) fn authorize(guard: &Guard, stream: Stream<T>) -> Result<Self, Denial> {
-        let (peer, flow, action) = stream.live().authorize_connect(guard)?;
+    pub(crate) async fn authorize(guard: &Guard, stream: Stream<T>) -> Result<Self, Denial> {
+        let (peer, flow, action) = stream.live().authorize_connect(guard).await?;
         Ok(Self {
             stream,
             peer: Peer(peer),

@@ -58,7 +58,7 @@ impl Guard {
         };
         let (stream, registered) = dial_raw(self, &key).await?;
         let stream = Revocable::new(stream.into(), registered);
-        Ok(RawStream::authorize(self, stream)?)
+        Ok(RawStream::authorize(self, stream).await?)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Running requests whose judgement could take long, judged again beside the sweeper, which all connections wait for (T34).
+//! Running requests and raw streams whose judgement could take long, judged again beside the sweeper, which all connections wait for (T34).
 //!
 //! 1. One request of a connection at a time, the connections in turn, on threads that requests which begin do not use.
 //! 2. What is not judged within its time ends: nobody can say that it is still permitted (laws 1 and 8).
@@ -11,35 +11,46 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::time::Instant;
 
 use super::connection::Live;
-use super::request::Request;
 use crate::guard::Guard;
+
+/// What is judged again.
+pub(super) trait Runs: Send + Sync {
+    /// Whether it waits for that already; from now on it does.
+    fn waits_again(&self) -> bool;
+
+    /// What is no longer authorized is cut.
+    fn judge_again(&self, guard: &Guard);
+
+    /// Nobody judged it in time.
+    fn ends_unjudged(&self, guard: &Guard);
+}
 
 /// How long a request may wait for its judgement, that included: what law 8 gives, less what it takes to notice and to cut.
 const WITHIN: Duration = Duration::from_millis(900);
 
-/// The requests of a connection that are to be judged again.
+/// What of a connection is to be judged again.
 #[derive(Default)]
 pub(super) struct Again(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     /// With when each has to be judged by: the first ends first.
-    waiting: VecDeque<(Weak<Request>, Instant)>,
+    waiting: VecDeque<(Weak<dyn Runs>, Instant)>,
     /// The one that is being judged.
-    judged: Option<(Weak<Request>, Instant)>,
+    judged: Option<(Weak<dyn Runs>, Instant)>,
     /// Whether a thread has the connection, or will.
     runs: bool,
 }
 
 impl Again {
     /// Has a request judged as soon as it is its turn.
-    pub(super) fn add(&self, live: &Arc<Live>, guard: &Guard, request: &Arc<Request>) {
+    pub(super) fn add(&self, live: &Arc<Live>, guard: &Guard, request: Arc<dyn Runs>) {
         if request.waits_again() {
             return;
         }
         let mut state = self.lock();
         let by = Instant::now() + WITHIN;
-        state.waiting.push_back((Arc::downgrade(request), by));
+        state.waiting.push_back((Arc::downgrade(&request), by));
         if !core::mem::replace(&mut state.runs, true) {
             drop(state);
             submit(Arc::clone(live), guard.clone());
@@ -47,7 +58,7 @@ impl Again {
     }
 
     /// The next one; where there is none nothing runs any more.
-    fn next(&self) -> Option<Arc<Request>> {
+    fn next(&self) -> Option<Arc<dyn Runs>> {
         let mut state = self.lock();
         while let Some((request, by)) = state.waiting.pop_front() {
             if let Some(request) = request.upgrade() {
@@ -112,7 +123,7 @@ fn judge_one(live: Arc<Live>, guard: Guard) {
     let Some(request) = live.requests.again.next() else {
         return;
     };
-    if catch_unwind(AssertUnwindSafe(|| request.judge(&guard))).is_err() {
+    if catch_unwind(AssertUnwindSafe(|| request.judge_again(&guard))).is_err() {
         super::sweep::panicked(&live, &guard);
     }
     drop(request);

@@ -1,6 +1,9 @@
 //! A connection of raw bytes: authorized for `connect` before its first byte, and judged again for as long as it is open (law 8).
+//! A judgement that could take long is made where nobody else waits for it, as those of requests are (T34).
 
-use std::sync::{Mutex, PoisonError};
+#[cfg(feature = "serve")]
+use core::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ztl_core::{
     Action, ActionPermit, Denial, Direction, Evidence, FlowPermit, Peer, Reason, Timestamp,
@@ -16,9 +19,14 @@ const TRIES: usize = 16;
 /// Who may send raw bytes, and the permits of the flow and of the action.
 pub(crate) type Authorized = (Peer, FlowPermit, ActionPermit);
 
-/// What the last judgement of the action rested on; nothing for a connection that carries requests.
 #[derive(Default)]
-pub(super) struct Raw(Mutex<Option<Rests>>);
+pub(super) struct Raw {
+    /// What the last judgement of the action rested on; nothing for a connection that carries requests.
+    rests: Mutex<Option<Rests>>,
+    /// Whether it waits to be judged again.
+    #[cfg(feature = "serve")]
+    again: core::sync::atomic::AtomicBool,
+}
 
 #[derive(Clone, Copy)]
 struct Rests {
@@ -29,7 +37,53 @@ struct Rests {
 
 impl Live {
     /// Authorizes raw bytes on a connection whose flow is permitted. From then on they are judged again with everything else.
-    pub(crate) fn authorize_connect(&self, guard: &Guard) -> Result<Authorized, Denial> {
+    pub(crate) async fn authorize_connect(
+        self: &Arc<Self>,
+        guard: &Guard,
+    ) -> Result<Authorized, Denial> {
+        #[cfg(feature = "serve")]
+        if self.connects_heavily(guard) {
+            return self.judge_connect_apart(guard).await;
+        }
+        self.judge_connect(guard)
+    }
+
+    /// Whether judging it could take so long that nobody must wait for it.
+    #[cfg(feature = "serve")]
+    fn connects_heavily(&self, guard: &Guard) -> bool {
+        let asks = |flow| guard.engine().asks_heavy(&flow, Some(&Action::Connect));
+        self.permit().is_some_and(asks)
+    }
+
+    /// Judges it on the threads that are there for it, in the peer's share of those.
+    #[cfg(feature = "serve")]
+    async fn judge_connect_apart(self: &Arc<Self>, guard: &Guard) -> Result<Authorized, Denial> {
+        let flow = self.current(guard)?;
+        // T13: one share under all its names.
+        let share = flow.peer().map(|peer| {
+            let policy = guard.engine().policy();
+            let named = policy.workload_by_id(peer.id());
+            named.map_or(peer.id(), |named| named.id()).to_string()
+        });
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let (live, of) = (Arc::clone(self), guard.clone());
+        let runs = guard.judging().run(&share.unwrap_or_default(), move || {
+            // Whoever gave up waiting gets no judgement made for them.
+            if !tell.is_closed() {
+                let _ = tell.send(live.judge_connect(&of));
+            }
+        });
+        if !runs {
+            crate::watch::judgement_turned_away(guard);
+        }
+        told.await.unwrap_or_else(|_| {
+            let failed = Reason::AuthorizerFailed;
+            let engine = guard.engine();
+            Err(engine.refuse_on(&flow, Some(&Action::Connect), failed, guard.now()))
+        })
+    }
+
+    fn judge_connect(&self, guard: &Guard) -> Result<Authorized, Denial> {
         let (engine, action) = (guard.engine(), Action::Connect);
         for _ in 0..TRIES {
             let (epoch, generation) = (engine.epoch(), guard.evidence_generation());
@@ -69,17 +123,52 @@ impl Live {
     }
 
     /// Judges raw bytes again where something that they rest on is another.
-    pub(super) fn sweep_raw(&self, guard: &Guard, now: Timestamp) {
+    pub(super) fn sweep_raw(self: &Arc<Self>, guard: &Guard, now: Timestamp) {
         let Some(rests) = *self.rests() else { return };
-        let stands = rests.epoch == guard.engine().epoch()
-            && rests.evidence == guard.evidence_generation()
-            && now < rests.until;
-        if !stands && self.authorize_connect(guard).is_err() {
+        let (epoch, evidence) = (guard.engine().epoch(), guard.evidence_generation());
+        if rests.epoch == epoch && rests.evidence == evidence && now < rests.until {
+            return;
+        }
+        #[cfg(feature = "serve")]
+        if self.connects_heavily(guard) {
+            // What changes from here on has it judged once more.
+            *self.rests() = Some(Rests {
+                epoch,
+                evidence,
+                until: Timestamp::MAX,
+            });
+            let raw: Arc<dyn super::again::Runs> = Arc::clone(self);
+            return self.requests.again.add(self, guard, raw);
+        }
+        if self.judge_connect(guard).is_err() {
             self.revoke();
         }
     }
 
-    fn rests(&self) -> std::sync::MutexGuard<'_, Option<Rests>> {
-        self.raw.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn rests(&self) -> MutexGuard<'_, Option<Rests>> {
+        let rests = self.raw.rests.lock();
+        rests.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(feature = "serve")]
+impl super::again::Runs for Live {
+    fn waits_again(&self) -> bool {
+        self.raw.again.swap(true, Ordering::AcqRel)
+    }
+
+    fn judge_again(&self, guard: &Guard) {
+        self.raw.again.store(false, Ordering::Release);
+        if self.judge_connect(guard).is_err() {
+            self.revoke();
+        }
+    }
+
+    fn ends_unjudged(&self, guard: &Guard) {
+        if let Ok(flow) = self.current(guard) {
+            let (engine, failed) = (guard.engine(), Reason::AuthorizerFailed);
+            engine.refuse_on(&flow, Some(&Action::Connect), failed, guard.now());
+        }
+        self.revoke();
     }
 }

@@ -12,7 +12,7 @@ use ztl_core::{
     ActionPermit, Attributes, Claims, Evidence, Forwarding, Reason, SpiffeId, Timestamp,
 };
 
-use super::again::Again;
+use super::again::{Again, Runs};
 use super::connection::Live;
 use crate::gather::Gathered;
 use crate::guard::Guard;
@@ -69,7 +69,7 @@ impl Requests {
         self.due.store(u64::MAX, Ordering::Release);
         for request in self.all() {
             if request.is_heavy(guard) {
-                self.again.add(live, guard, &request);
+                self.again.add(live, guard, request);
             } else {
                 request.judge(guard);
             }
@@ -232,21 +232,6 @@ impl Request {
         action.is_ok_and(|action| guard.engine().asks_heavy(&flow, Some(&action)))
     }
 
-    /// Whether it waits to be judged again already; from now on it does.
-    pub(super) fn waits_again(&self) -> bool {
-        self.again.swap(true, Ordering::AcqRel)
-    }
-
-    /// Nobody judged it again in time.
-    pub(super) fn ends_unjudged(&self, guard: &Guard) {
-        if let (Some(asked), Ok(flow)) = (self.asked(), self.live.current(guard)) {
-            let (action, now) = (asked.wire.action().ok(), guard.now());
-            let engine = guard.engine();
-            engine.refuse_on(&flow, action.as_ref(), Reason::AuthorizerFailed, now);
-        }
-        self.cut();
-    }
-
     /// Judges it again as what it was asked for; what is no longer authorized is cut.
     pub(super) fn judge(&self, guard: &Guard) {
         // First: what changes from here on has it judged once more.
@@ -362,6 +347,25 @@ impl Request {
             }
         }
         self.is_cut()
+    }
+}
+
+impl Runs for Request {
+    fn waits_again(&self) -> bool {
+        self.again.swap(true, Ordering::AcqRel)
+    }
+
+    fn judge_again(&self, guard: &Guard) {
+        self.judge(guard);
+    }
+
+    fn ends_unjudged(&self, guard: &Guard) {
+        if let (Some(asked), Ok(flow)) = (self.asked(), self.live.current(guard)) {
+            let (action, now) = (asked.wire.action().ok(), guard.now());
+            let engine = guard.engine();
+            engine.refuse_on(&flow, action.as_ref(), Reason::AuthorizerFailed, now);
+        }
+        self.cut();
     }
 }
 

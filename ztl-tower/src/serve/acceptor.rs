@@ -181,12 +181,13 @@ impl<T: Transport> Accepted<T> {
         tls.alpn_protocol() == Some(b"h2")
     }
 
-    /// Authorizes the action `connect`: from then on its bytes are the service's. One decision, one record.
+    /// Authorizes the action `connect`: from then on its bytes are the service's. One decision, one record. Where a rule asks what
+    /// takes long it is made on threads that are there for it, as a request's is.
     ///
     /// # Errors
     /// [`Denial`]: no rule permits it, or the caller has proved nothing. The connection is closed.
-    pub fn into_raw(self) -> Result<RawStream<T>, Denial> {
-        RawStream::authorize(&self.guard, self.stream)
+    pub async fn into_raw(self) -> Result<RawStream<T>, Denial> {
+        RawStream::authorize(&self.guard, self.stream).await
     }
 
     /// Resolves when the connection has to come to an end: the guard shuts down, the connection has lasted long enough, our SVID

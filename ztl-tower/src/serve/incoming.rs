@@ -1,6 +1,7 @@
 //! Connections one after the other, each past its handshake: accepted in the background, so that none waits for another's.
 
 use core::fmt;
+use core::future::{Future, ready};
 use core::net::SocketAddr;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -55,7 +56,7 @@ impl Guard {
     pub fn listen_on(&self, listener: TcpListener) -> Result<Listener, ServeError> {
         let address = self.checked(&listener, "ports")?;
         let door = Door::raw(self, address.port());
-        let passes = |accepted: Accepted| accepted.into_raw().ok();
+        let passes = |accepted: Accepted| async { accepted.into_raw().await.ok() };
         Ok(Listener(Taken::begin(listener, address, door, passes)))
     }
 
@@ -78,7 +79,12 @@ impl Guard {
     pub fn incoming_on(&self, listener: TcpListener) -> Result<Incoming, ServeError> {
         let address = self.checked(&listener, "ports")?;
         let door = Door::mutual(self, address.port());
-        Ok(Incoming(Taken::begin(listener, address, door, Some)))
+        Ok(Incoming(Taken::begin(
+            listener,
+            address,
+            door,
+            |accepted| ready(Some(accepted)),
+        )))
     }
 }
 
@@ -169,12 +175,15 @@ struct Taken<C> {
 }
 
 impl<C: Send + 'static> Taken<C> {
-    fn begin(
+    fn begin<F>(
         listener: TcpListener,
         address: SocketAddr,
         door: Door,
-        passes: impl Fn(Accepted) -> Option<C> + Clone + Send + Sync + 'static,
-    ) -> Self {
+        passes: impl Fn(Accepted) -> F + Clone + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Option<C>> + Send,
+    {
         let (pass, passed) = mpsc::channel(WAITING);
         let task = async move {
             let shown = address.to_string();
@@ -191,7 +200,8 @@ impl<C: Send + 'static> Taken<C> {
                             return;
                         };
                         let accepted = Accepted::new(&door.guard, stream, registered, remote, span);
-                        if let Some(passed) = accepted.and_then(passes) {
+                        let Some(accepted) = accepted else { return };
+                        if let Some(passed) = passes(accepted).await {
                             // While it waits it is judged as any open connection.
                             let _ = pass.send(passed).await;
                         }

@@ -141,7 +141,7 @@ async fn t26_a_host_s_own_stream_has_no_zone_and_t35_counts_against_a_share() {
         assert!(accepted.is_http2());
         let peer = accepted.peer().expect("peer");
         // Its flow is permitted, and raw bytes are not.
-        let raw = accepted.into_raw().expect_err("denied");
+        let raw = accepted.into_raw().await.expect_err("denied");
         (peer, raw.reason().code())
     });
     assert!(asked.is_err());

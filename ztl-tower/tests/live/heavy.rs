@@ -164,3 +164,58 @@ async fn t34_what_was_judged_in_time_outlives_what_was_not() {
     until("it is judged again", || slow.asked() > asked).await;
     assert_eq!((db.running.count(), failed()), (1, held));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t34_raw_bytes_whose_rule_takes_long_keep_nobody_waiting() {
+    let (listener, address) = listener().await;
+    let slow = Arc::new(Slow::default());
+    let _released = Releases(Arc::clone(&slow));
+    let policy = |more: &str| {
+        let text = format!(
+            "{}[[permit]]\nname = \"bytes\"\nfrom = \"caller\"\nto = \"db\"\nactions = \"connect\"\n\
+             require = {{ authorizer = \"slow\" }}\n{more}",
+            policy(address.port())
+        );
+        let loader = Loader::new().with_authorizer("slow", slow.clone());
+        let policy = loader.load(&text, Format::Toml);
+        policy.unwrap_or_else(|error| panic!("{error}"))
+    };
+    let mesh = Mesh::new(&super::policy(address.port()));
+    let audit = Arc::new(MemorySink::new(1000));
+    let guard = mesh.builder("db", "/db", &audit);
+    let guard = guard.policy(policy("")).build().await.expect("guard");
+    let mut incoming = guard.listen_on(listener).expect("listener");
+    let svid = mesh.svid("/caller");
+    let connect = async || {
+        let stream = raw_connect(address, None, Some(&svid), b"raw").await;
+        stream.expect("connect")
+    };
+    // As many wait for their judgement as there are threads for tasks, and more.
+    slow.hold(true);
+    let mut theirs = Vec::new();
+    for _ in 0..4 {
+        theirs.push(connect().await);
+    }
+    until("one is being judged", || slow.asked() > 0).await;
+    until("all are known", || guard.connections().len() == 4).await;
+    slow.hold(false);
+    let mut ours = Vec::new();
+    for _ in 0..4 {
+        let stream = tokio::time::timeout(support::PATIENCE, incoming.accept()).await;
+        ours.push(stream.expect("in time").expect("listener").expect("stream"));
+    }
+    // By a policy that lets them they live on; where nobody can judge them in time they end.
+    let asked = slow.asked();
+    guard.swap_policy(policy("# again\n")).expect("swap");
+    until("all were judged again", || slow.asked() >= asked + 4).await;
+    assert_eq!(guard.connections().len(), 4);
+    slow.hold(true);
+    let since = Instant::now();
+    guard.swap_policy(policy("# once more\n")).expect("swap");
+    for stream in &mut ours {
+        let ended = tokio::time::timeout(AT_ONCE, stream.read(&mut [0; 8])).await;
+        assert!(ended.expect("within a second").is_err());
+    }
+    assert!(since.elapsed() < AT_ONCE, "{:?}", since.elapsed());
+    assert!(reasons(&audit).contains(&"authorizer_failed".to_owned()));
+}
