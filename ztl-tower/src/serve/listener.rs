@@ -8,7 +8,7 @@ use http::{Request, Response};
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tower_service::Service;
 
-use super::accept::accept;
+use super::accept::{Binds, accept};
 use super::body::RequestBody;
 use super::connection;
 use super::door::Door;
@@ -57,7 +57,7 @@ impl Guard {
     {
         let address = self.checked(&listener, "ports")?;
         let door = Door::mutual(self, address.port());
-        serve(listener, address, door, app).await
+        serve(listener, address.to_string(), door, app).await
     }
 
     /// Serves `app` on `address` to callers without an SVID, by server-side TLS: the door to the outside. Rules for `public`
@@ -101,7 +101,7 @@ impl Guard {
     {
         let address = self.checked(&listener, "public_ports")?;
         let door = Door::public(self, address.port(), &tls)?;
-        serve(listener, address, door, app).await
+        serve(listener, address.to_string(), door, app).await
     }
 
     /// The address of a listener whose port the policy lists.
@@ -144,24 +144,25 @@ impl Guard {
     }
 }
 
-async fn serve<S, B>(
-    listener: TcpListener,
-    address: SocketAddr,
+/// Serves `app` to whom the door lets in.
+pub(super) async fn serve<L, S, B>(
+    listener: L,
+    shown: String,
     door: Door,
     app: S,
 ) -> Result<(), ServeError>
 where
+    L: Binds,
     S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
 {
-    let (shown, door) = (address.to_string(), Arc::new(door));
     accept(
         listener,
         &shown,
-        door,
+        Arc::new(door),
         move |door, stream, remote, place| {
             let app = app.clone();
             async move { connection::serve(&door, stream, remote, place, app).await }

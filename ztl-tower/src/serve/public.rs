@@ -4,10 +4,11 @@ use core::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use ztl_mtls::WebIdentity;
+use ztl_mtls::{MAX_PEM_BYTES, WebIdentity};
 
 use super::error::ServeError;
 use crate::guard::Guard;
+use crate::refresh::SteadyFile;
 
 /// Certificate chain and key of a public listener, as PEM: ordinary server-side TLS, proved to callers by the Web PKI.
 #[derive(Clone)]
@@ -26,18 +27,18 @@ impl PublicTls {
         }
     }
 
-    /// From PEM files, read once.
+    /// From PEM files, read once: regular ones, of bounded size, which only their owner may write.
     ///
     /// # Errors
-    /// [`ServeError::Certificate`] where one cannot be read.
+    /// [`ServeError::Certificate`] where one cannot be read, or is no such file.
     pub fn from_pem_files(
         certificate: impl AsRef<Path>,
         key: impl AsRef<Path>,
     ) -> Result<Self, ServeError> {
         let read = |path: &Path| {
-            std::fs::read(path).map_err(|error| {
-                ServeError::Certificate(format!("`{}`: {error}", path.display()).into())
-            })
+            let mut file = SteadyFile::new(path.to_owned(), MAX_PEM_BYTES);
+            let read = file.load().map(<[u8]>::to_vec);
+            read.map_err(|error| ServeError::Certificate(error.into()))
         };
         Ok(Self {
             certificate: read(certificate.as_ref())?,

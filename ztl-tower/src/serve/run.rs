@@ -10,8 +10,9 @@ use tokio::task::JoinSet;
 use tower_service::Service;
 
 use super::body::RequestBody;
+use super::door::Door;
 use super::error::ServeError;
-use super::listener::bind;
+use super::listener::{bind, serve};
 use super::public::PublicTls;
 use crate::guard::Guard;
 
@@ -63,6 +64,9 @@ impl Guard {
     ///
     /// # Errors
     /// [`ServeError`]: there is none, one cannot be bound, or one broke.
+    ///
+    /// # Panics
+    /// Where a listener did, once all have ended: cloning `app` panicked.
     pub async fn run<S, B>(&self, app: S) -> Result<(), ServeError>
     where
         S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
@@ -79,18 +83,21 @@ impl Guard {
             return Err(ServeError::NoListener);
         }
         let mut serving: JoinSet<_> = bound.into_iter().collect();
-        let mut first = Ok(());
+        let (mut first, mut panicked) = (Ok(()), None);
         while let Some(ended) = serving.join_next().await {
-            // One that panicked is no reason to go on without it.
-            let broken = !matches!(ended, Ok(Ok(())));
-            if let (Ok(Err(error)), true) = (ended, first.is_ok()) {
-                first = Err(error);
+            match ended {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) if first.is_ok() => first = Err(error),
+                Ok(Err(_)) => {}
+                // It is no reason to go on without it.
+                Err(ended) => panicked = panicked.or(ended.try_into_panic().ok()),
             }
-            if broken {
-                self.shutdown();
-            }
+            self.shutdown();
         }
-        first
+        match panicked {
+            Some(panic) => std::panic::resume_unwind(panic),
+            None => first,
+        }
     }
 
     async fn bound<S, B>(&self, listen: &Listen, app: S) -> Result<Serves, ServeError>
@@ -101,29 +108,26 @@ impl Guard {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
     {
-        let guard = self.clone();
         Ok(match &listen.0 {
             Kind::Mesh(address) => {
                 let listener = bind(*address).await?;
-                self.checked(&listener, "ports")?;
-                Box::pin(async move { guard.serve_listener(listener, app).await })
+                let address = self.checked(&listener, "ports")?;
+                let door = Door::mutual(self, address.port());
+                Box::pin(serve(listener, address.to_string(), door, app))
             }
             Kind::Public(address, certificate, key) => {
                 let tls = PublicTls::from_pem_files(certificate, key)?;
-                tls.identity(self)?;
                 let listener = bind(*address).await?;
-                self.checked(&listener, "public_ports")?;
-                Box::pin(async move { guard.serve_public_listener(listener, tls, app).await })
+                let address = self.checked(&listener, "public_ports")?;
+                let door = Door::public(self, address.port(), &tls)?;
+                Box::pin(serve(listener, address.to_string(), door, app))
             }
             #[cfg(unix)]
             Kind::Unix(path, port) => {
-                let port = *port;
-                self.check_port(&path.display().to_string(), port, "ports")?;
-                let (listener, file) = super::unix::bind(path)?;
-                Box::pin(async move {
-                    let _file = file;
-                    guard.serve_unix_listener(listener, port, app).await
-                })
+                let shown = path.display().to_string();
+                self.check_port(&shown, *port, "ports")?;
+                let bound = super::unix::bind(path).await?;
+                Box::pin(serve(bound, shown, Door::mutual(self, *port), app))
             }
         })
     }

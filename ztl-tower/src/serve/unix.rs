@@ -1,20 +1,21 @@
 //! Listeners at Unix sockets: the same mutual TLS, for callers on this machine or behind a proxy on it.
 
+use core::time::Duration;
 use std::io;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 use tower_service::Service;
 
-use super::accept::accept;
+use super::accept::Binds;
 use super::body::RequestBody;
-use super::connection;
 use super::door::Door;
 use super::error::ServeError;
+use super::listener::serve;
+use super::remote::Remote;
 use crate::guard::Guard;
 
 impl Guard {
@@ -25,8 +26,8 @@ impl Guard {
     /// permit which names a zone does not permit, a forbid which names one forbids, and a workload with a zone of its own is not
     /// reached this way (T26).
     ///
-    /// A socket that an earlier process left behind is replaced; one at which somebody listens is not. The file is removed at the
-    /// end.
+    /// A socket that an earlier process left behind is replaced; one at which somebody listens is not. The file is removed
+    /// when no more connections are taken, unless it is another by then.
     ///
     /// # Errors
     /// [`ServeError`]: the socket cannot be bound, or the policy does not list the port.
@@ -45,10 +46,14 @@ impl Guard {
     {
         let path = path.as_ref();
         self.check_port(&path.display().to_string(), port, "ports")?;
-        let (listener, file) = bind(path)?;
-        let served = self.serve_unix_listener(listener, port, app).await;
-        drop(file);
-        served
+        let bound = bind(path).await?;
+        serve(
+            bound,
+            path.display().to_string(),
+            Door::mutual(self, port),
+            app,
+        )
+        .await
     }
 
     /// The same on a listener that is already bound, whose file is the caller's.
@@ -70,41 +75,70 @@ impl Guard {
     {
         let shown = "a Unix socket";
         self.check_port(shown, port, "ports")?;
-        let door = Arc::new(Door::mutual(self, port));
-        accept(listener, shown, door, move |door, stream, remote, place| {
-            let app = app.clone();
-            async move { connection::serve(&door, stream, remote, place, app).await }
-        })
-        .await
+        serve(listener, shown.to_owned(), Door::mutual(self, port), app).await
     }
 }
 
-/// The file of a socket, removed when it is dropped.
-pub(super) struct SocketFile(PathBuf);
+/// A socket with its file, which goes first: whoever takes its place finds nobody listening, and his file is not removed.
+pub(super) struct Bound {
+    _file: SocketFile,
+    listener: UnixListener,
+}
+
+impl Binds for Bound {
+    type Stream = UnixStream;
+
+    async fn next(&self) -> io::Result<(UnixStream, Remote)> {
+        self.listener.next().await
+    }
+}
+
+/// The file of a socket that is open, removed when it is dropped.
+struct SocketFile {
+    path: PathBuf,
+    is: (u64, u64),
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        // Its number is nobody else's while the socket is open.
+        if which(&self.path).is_ok_and(|is| is == self.is) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
-pub(super) fn bind(path: &Path) -> Result<(UnixListener, SocketFile), ServeError> {
+/// Device and number of a file.
+fn which(path: &Path) -> io::Result<(u64, u64)> {
+    let file = std::fs::symlink_metadata(path)?;
+    Ok((file.dev(), file.ino()))
+}
+
+pub(super) async fn bind(path: &Path) -> Result<Bound, ServeError> {
     let bound = match UnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_left_behind(path) => {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_left_behind(path).await => {
             std::fs::remove_file(path).and_then(|()| UnixListener::bind(path))
         }
         bound => bound,
     };
-    let bound = bound.map(|listener| (listener, SocketFile(path.to_owned())));
+    let bound = bound.and_then(|listener| {
+        let (path, is) = (path.to_owned(), which(path)?);
+        let _file = SocketFile { path, is };
+        Ok(Bound { _file, listener })
+    });
     bound.map_err(|error| ServeError::Bind {
         address: path.display().to_string(),
         error,
     })
 }
 
+/// How long a socket that is there may take to answer.
+const ANSWERS: Duration = Duration::from_secs(1);
+
 /// Whether this is a socket at which nobody listens.
-fn is_left_behind(path: &Path) -> bool {
+async fn is_left_behind(path: &Path) -> bool {
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    is_socket && std::os::unix::net::UnixStream::connect(path).is_err_and(refused)
+    let answer = tokio::time::timeout(ANSWERS, UnixStream::connect(path)).await;
+    is_socket && answer.is_ok_and(|answer| answer.is_err_and(refused))
 }
