@@ -5,35 +5,39 @@ use ztl_core::settings::Table;
 use crate::guard::GuardBuilder;
 
 /// The most of anything that is counted.
+#[cfg(any(feature = "jwt", feature = "serve"))]
 const MOST: i64 = 16_000_000;
 
 pub(super) fn limits(table: &mut Table<'_, '_>, builder: GuardBuilder) -> GuardBuilder {
     let mut limited = builder;
     let _ = table.table("limits", "[limits]", |limits| {
-        times(limits, &mut limited);
-        counts(limits, &mut limited);
+        let all = &mut limited.limits;
+        all.drain = limits.duration("drain_timeout").unwrap_or(all.drain);
+        all.rotation = limits.duration("rotation_timeout").unwrap_or(all.rotation);
+        #[cfg(feature = "client")]
+        {
+            all.connect = limits.duration("connect_timeout").unwrap_or(all.connect);
+        }
+        #[cfg(not(feature = "client"))]
+        super::not_built(limits, "connect_timeout", "client");
+        serve(limits, &mut limited);
         bad_tokens(limits, &mut limited);
     });
     limited
 }
 
-fn times(limits: &mut Table<'_, '_>, builder: &mut GuardBuilder) {
+/// Those of listeners.
+#[cfg(feature = "serve")]
+fn serve(limits: &mut Table<'_, '_>, builder: &mut GuardBuilder) {
     let all = &mut builder.limits;
     for (key, limit) in [
         ("handshake_timeout", &mut all.handshake),
         ("header_timeout", &mut all.header),
         ("idle_timeout", &mut all.idle),
-        ("drain_timeout", &mut all.drain),
-        ("rotation_timeout", &mut all.rotation),
-        ("connect_timeout", &mut all.connect),
     ] {
         *limit = limits.duration(key).unwrap_or(*limit);
     }
     all.age = limits.duration("max_connection_age").or(all.age);
-}
-
-fn counts(limits: &mut Table<'_, '_>, builder: &mut GuardBuilder) {
-    let all = &mut builder.limits;
     let mut count = |key| {
         let count = limits.integer(key, 1..=MOST)?;
         usize::try_from(count).ok()
@@ -42,6 +46,22 @@ fn counts(limits: &mut Table<'_, '_>, builder: &mut GuardBuilder) {
     all.connections = count("max_connections").unwrap_or(all.connections);
     all.unproved_per_prefix = count("max_unproved_per_prefix").or(all.unproved_per_prefix);
     all.connections_per_peer = count("max_connections_per_peer").or(all.connections_per_peer);
+}
+
+#[cfg(not(feature = "serve"))]
+fn serve(limits: &mut Table<'_, '_>, _: &mut GuardBuilder) {
+    for key in [
+        "handshake_timeout",
+        "header_timeout",
+        "idle_timeout",
+        "max_connection_age",
+        "max_handshakes",
+        "max_connections",
+        "max_unproved_per_prefix",
+        "max_connections_per_peer",
+    ] {
+        super::not_built(limits, key, "serve");
+    }
 }
 
 /// `bad_tokens = { at_once = .., a_second = .. }`

@@ -10,7 +10,10 @@ mod limits;
 mod listen;
 mod refusals;
 
-use core::net::{IpAddr, SocketAddr};
+#[cfg(feature = "client")]
+use core::net::IpAddr;
+#[cfg(any(feature = "client", feature = "serve"))]
+use core::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ztl_core::TrustDomain;
@@ -112,9 +115,6 @@ impl Here<'_> {
         if table.boolean("explain_denials") == Some(true) {
             builder = builder.explain_denials();
         }
-        if let Some(address) = table.parsed("source_address", address) {
-            builder = builder.source_addr(address);
-        }
         if let Some(every) = table.duration("reload_every") {
             builder = builder.reload_every(every);
         }
@@ -129,9 +129,7 @@ impl Here<'_> {
         for (domain, file) in table.entries("crls", trust_domain, path) {
             builder = builder.crl_file(&domain, file);
         }
-        for (workload, address) in table.entries("endpoints", |_| Ok(()), socket_address) {
-            builder = builder.endpoint(&workload, address);
-        }
+        builder = egress(table, builder);
         builder = self.known(table, builder);
         builder = limits::limits(table, builder);
         builder = self.shared_limits(table, builder);
@@ -246,6 +244,26 @@ fn dev_authority(table: &mut Table<'_, '_>, builder: GuardBuilder) -> GuardBuild
     builder
 }
 
+/// `source_address` and `[endpoints]`
+#[cfg(feature = "client")]
+fn egress(table: &mut Table<'_, '_>, mut builder: GuardBuilder) -> GuardBuilder {
+    if let Some(address) = table.parsed("source_address", address) {
+        builder = builder.source_addr(address);
+    }
+    for (workload, address) in table.entries("endpoints", |_| Ok(()), socket_address) {
+        builder = builder.endpoint(&workload, address);
+    }
+    builder
+}
+
+#[cfg(not(feature = "client"))]
+fn egress(table: &mut Table<'_, '_>, builder: GuardBuilder) -> GuardBuilder {
+    for key in ["source_address", "endpoints"] {
+        not_built(table, key, "client");
+    }
+    builder
+}
+
 /// Refuses a key whose feature is not compiled in: ignored, it would be taken for in force.
 fn not_built(table: &mut Table<'_, '_>, key: &'static str, feature: &str) {
     let message = format!(
@@ -255,11 +273,13 @@ fn not_built(table: &mut Table<'_, '_>, key: &'static str, feature: &str) {
     table.refuse(key, &message, &help);
 }
 
+#[cfg(feature = "client")]
 fn address(text: &str) -> Result<IpAddr, String> {
     let parsed = text.parse();
     parsed.map_err(|_| "write an address, as in `10.0.0.5`".to_owned())
 }
 
+#[cfg(any(feature = "client", feature = "serve"))]
 fn socket_address(text: &str) -> Result<SocketAddr, String> {
     let parsed = text.parse();
     parsed
