@@ -92,8 +92,8 @@ impl GuardBuilder {
     /// How long a connection to this service lasts at most, in whichever use: a caller comes again, is proved again, and is spread
     /// over what serves by then. No limit where not set.
     ///
-    /// Within a second after that it is drained as for a [`shutdown`](crate::Guard::shutdown): HTTP/2 is told with a GOAWAY, HTTP/1.1
-    /// with its next response, and what still runs after the [`drain_timeout`](Self::drain_timeout) is cut, raw streams among it.
+    /// Within a second after that it is drained as for a [`shutdown`](crate::Guard::shutdown): what is idle ends, HTTP/2 is told with a
+    /// GOAWAY, HTTP/1.1 with the response on its way, and what still runs after the [`drain_timeout`](Self::drain_timeout) is cut, raw streams among it.
     /// Up to a tenth of the time is taken off at random, so that connections that began together do not end together.
     pub const fn max_connection_age(mut self, age: Duration) -> Self {
         self.limits.age = Some(age);

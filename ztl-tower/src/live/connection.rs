@@ -9,15 +9,15 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use arc_swap::ArcSwapOption;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use ztl_core::{Arrival, Denial, Direction, Flow, FlowPermit, Peer, Reason, Stage, Timestamp};
-use ztl_mtls::{Generations, ProveError, Proved, ProvedChain, Purpose};
+use ztl_core::{Arrival, Direction, Timestamp};
+use ztl_mtls::ProvedChain;
 
+use super::grounds::Grounds;
 use super::shown::{Connection, ConnectionState};
 use crate::guard::Guard;
+#[cfg(feature = "serve")]
+use crate::serve::{Activity, Verdict};
 use crate::watch;
-
-/// How often a connection is judged while what it rests on changes under the judgement, before it is refused.
-const TRIES: usize = 16;
 
 /// How a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,16 +44,16 @@ pub(crate) struct Live {
     pub(super) arrival: Arrival,
     pub(super) port: u16,
     /// The workload that the peer has to be, where we called it by name.
-    named: Option<Box<str>>,
+    pub(super) named: Option<Box<str>>,
     /// The change of our own SVID that the handshake fell under, where we showed one.
     own: Option<u64>,
-    own_not_after: Timestamp,
+    pub(super) own_not_after: Timestamp,
     /// What proved the peer; empty for a caller without SVID on a public port.
-    chain: OnceLock<ProvedChain>,
+    pub(super) chain: OnceLock<ProvedChain>,
     /// The server name that the client asked for in its handshake.
     #[cfg(feature = "serve")]
     server_name: OnceLock<Box<str>>,
-    grounds: ArcSwapOption<Grounds>,
+    pub(super) grounds: ArcSwapOption<Grounds>,
     state: AtomicU8,
     /// When it is cut though something runs, in milliseconds.
     deadline: AtomicU64,
@@ -63,6 +63,9 @@ pub(crate) struct Live {
     aged: Timestamp,
     #[cfg(any(feature = "client", feature = "serve"))]
     pub(super) raw: super::raw::Raw,
+    /// Whether it is used, where a host has it.
+    #[cfg(feature = "serve")]
+    hosted: OnceLock<Activity>,
     /// What a host serves on it is judged.
     #[cfg(feature = "serve")]
     protected: core::sync::atomic::AtomicBool,
@@ -71,32 +74,6 @@ pub(crate) struct Live {
     parting: core::sync::atomic::AtomicBool,
     #[cfg(feature = "serve")]
     pub(super) requests: super::request::Requests,
-}
-
-/// What the last judgement rested on.
-struct Grounds {
-    permit: FlowPermit,
-    epoch: u64,
-    trust: u64,
-    generations: Option<Generations>,
-    /// When the chain has to be proved again though nothing changes.
-    until: Timestamp,
-}
-
-/// What was there before a connection was judged for the first time: to be taken before its handshake.
-#[derive(Clone, Copy)]
-pub(crate) struct Begun {
-    epoch: u64,
-    trust: u64,
-}
-
-impl Begun {
-    pub(crate) fn now(guard: &Guard) -> Self {
-        Self {
-            epoch: guard.engine().epoch(),
-            trust: guard.engine().trust_generation(),
-        }
-    }
 }
 
 impl Live {
@@ -130,7 +107,7 @@ impl Live {
 
     /// One that was permitted, of nobody.
     #[cfg(all(test, feature = "client"))]
-    pub(crate) fn for_test(permit: FlowPermit) -> Self {
+    pub(crate) fn for_test(permit: ztl_core::FlowPermit) -> Self {
         let live = Self::blank(Direction::Egress, Arrival::unknown(), 0);
         live.grounds.store(Some(Arc::new(Grounds {
             permit,
@@ -188,6 +165,8 @@ impl Live {
             #[cfg(any(feature = "client", feature = "serve"))]
             raw: super::raw::Raw::default(),
             #[cfg(feature = "serve")]
+            hosted: OnceLock::new(),
+            #[cfg(feature = "serve")]
             protected: core::sync::atomic::AtomicBool::new(false),
             #[cfg(feature = "serve")]
             parting: core::sync::atomic::AtomicBool::new(false),
@@ -210,166 +189,6 @@ impl Live {
         self.server_name.get().map(AsRef::as_ref)
     }
 
-    /// The handshake is done: what proved the peer, and how its flow was judged. Whether that still holds is judged at once where
-    /// anything changed meanwhile.
-    ///
-    /// Tells whether it is permitted; where not, that has been recorded.
-    pub(crate) fn begin(
-        &self,
-        guard: &Guard,
-        begun: Begun,
-        permit: FlowPermit,
-        proved: Option<&Proved>,
-    ) -> bool {
-        let until = proved.map_or(Timestamp::MAX, Proved::holds_until);
-        if let Some(proved) = proved {
-            let _ = self.chain.set(proved.chain().clone());
-        }
-        self.grounds.store(Some(Arc::new(Grounds {
-            until: until.min(permit.expires_at()),
-            permit,
-            epoch: begun.epoch,
-            trust: begun.trust,
-            generations: proved.map(Proved::generations),
-        })));
-        !self.is_stale(guard, guard.now()) || self.judge(guard).is_ok()
-    }
-
-    /// The permit of the last judgement, however old.
-    pub(crate) fn permit(&self) -> Option<FlowPermit> {
-        self.grounds
-            .load()
-            .as_ref()
-            .map(|grounds| grounds.permit.clone())
-    }
-
-    /// A permit that rests on what is in force now; where something changed, the connection is judged first (T5).
-    ///
-    /// # Errors
-    /// [`Denial`]: it is no longer permitted, and revoked.
-    pub(crate) fn current(&self, guard: &Guard) -> Result<FlowPermit, Denial> {
-        {
-            let grounds = self.grounds.load();
-            if let Some(grounds) = grounds.as_ref()
-                && grounds.epoch == guard.engine().epoch()
-                && grounds.trust == guard.engine().trust_generation()
-                && self.state() != State::Revoked
-            {
-                return Ok(grounds.permit.clone());
-            }
-        }
-        self.judge(guard)
-    }
-
-    /// Judges the connection again: proves the chain, permits the flow. Refused, it is revoked.
-    pub(crate) fn judge(&self, guard: &Guard) -> Result<FlowPermit, Denial> {
-        let judged = self.judged(guard);
-        match &judged {
-            Ok(grounds) => self.grounds.store(Some(Arc::clone(grounds))),
-            Err(_) => self.revoke(),
-        }
-        judged.map(|grounds| grounds.permit.clone())
-    }
-
-    fn judged(&self, guard: &Guard) -> Result<Arc<Grounds>, Denial> {
-        let engine = guard.engine();
-        let refuse = |peer: Option<&Peer>, stage, reason| {
-            let flow = self.flow(guard, peer);
-            engine.refuse(&flow, None, stage, reason, guard.now())
-        };
-        let last = self.grounds.load_full();
-        let peer = last.as_ref().and_then(|last| last.permit.peer());
-        for _ in 0..TRIES {
-            // Before anything is judged: a change after it shows in the comparison below, or makes the permit stale.
-            let (epoch, trust, now) = (engine.epoch(), engine.trust_generation(), guard.now());
-            if now >= self.own_not_after {
-                return Err(refuse(peer, Stage::Identity, Reason::IdentityExpired));
-            }
-            let purpose = match self.direction {
-                Direction::Ingress => Purpose::Client,
-                Direction::Egress => Purpose::Server,
-            };
-            let proofs = guard.prover().generations();
-            let kept = last
-                .as_ref()
-                .filter(|last| last.generations == Some(proofs) && now < last.until);
-            let chain = self.chain.get();
-            let (proved, generations, until) = if let (Some(_), Some(last)) = (chain, kept) {
-                // Nothing that it rests on has changed but the policy: the proof stands.
-                (last.permit.peer().cloned(), Some(proofs), last.until)
-            } else if let Some(chain) = chain {
-                let proved = guard.prover().prove_again(chain, now, purpose);
-                let proved = proved.map_err(|error| {
-                    let (stage, reason) = reason_of(&error);
-                    let denial = refuse(peer, stage, reason);
-                    tracing::info!(target: "ztl", workload = guard.name(), decision = %denial.id(), %error, "peer no longer proved");
-                    denial
-                })?;
-                let (under, until) = (proved.generations(), proved.holds_until());
-                (Some(proved.into_peer()), Some(under), until)
-            } else {
-                (None, None, Timestamp::MAX)
-            };
-            let permit = match &self.named {
-                None => engine.permit_flow(&self.flow(guard, proved.as_ref()), now)?,
-                #[cfg(feature = "client")]
-                Some(named) => {
-                    let Some(proved) = &proved else {
-                        return Err(refuse(peer, Stage::Identity, Reason::IdentityUnproven));
-                    };
-                    let judge = || engine.permit_flow(&self.flow(guard, Some(proved)), now);
-                    match crate::egress::as_named(guard, proved.id(), named, judge) {
-                        Some(judged) => judged?,
-                        // The name is somebody else's now.
-                        None => return Err(refuse(peer, Stage::Flow, Reason::FlowWithdrawn)),
-                    }
-                }
-                #[cfg(not(feature = "client"))]
-                Some(_) => return Err(refuse(peer, Stage::Flow, Reason::FlowWithdrawn)),
-            };
-            if engine.trust_generation() == trust
-                && generations.is_none_or(|under| under == guard.prover().generations())
-            {
-                return Ok(Arc::new(Grounds {
-                    until: until.min(permit.expires_at()),
-                    permit,
-                    epoch,
-                    trust,
-                    generations,
-                }));
-            }
-        }
-        Err(refuse(peer, Stage::Flow, Reason::FlowWithdrawn))
-    }
-
-    fn flow<'a>(&self, guard: &'a Guard, peer: Option<&'a Peer>) -> Flow<'a> {
-        match (self.direction, peer) {
-            (Direction::Ingress, _) => Flow::ingress(guard.name(), self.port, self.arrival, peer),
-            (Direction::Egress, Some(peer)) => Flow::egress(guard.name(), self.port, peer),
-            (Direction::Egress, None) => Flow::egress_unproved(guard.name(), self.port),
-        }
-    }
-
-    fn is_stale(&self, guard: &Guard, now: Timestamp) -> bool {
-        let grounds = self.grounds.load();
-        grounds.as_ref().is_some_and(|grounds| {
-            grounds.epoch != guard.engine().epoch()
-                || grounds.trust != guard.engine().trust_generation()
-                || grounds
-                    .generations
-                    .is_some_and(|under| under != guard.prover().generations())
-                || now >= grounds.until
-                || now >= self.own_not_after
-        })
-    }
-
-    /// Whether its peer's id is denied: asked before anything that costs more.
-    pub(super) fn is_denied(&self, guard: &Guard) -> bool {
-        let grounds = self.grounds.load();
-        let peer = grounds.as_ref().and_then(|grounds| grounds.permit.peer());
-        peer.is_some_and(|peer| guard.prover().revocation().denies_id(peer.id()))
-    }
-
     /// What the sweeper does with it. A connection in its handshake is judged at its end.
     pub(super) fn sweep(self: &Arc<Self>, guard: &Guard) {
         let now = guard.now();
@@ -387,8 +206,16 @@ impl Live {
         {
             let by = now.saturating_add(guard.limits().rotation);
             self.drain(by.min(self.own_not_after));
-        } else if guard.is_shutting_down() || now >= self.aged {
+        } else if guard.is_shutting_down() || self.is_aged(now) {
             self.drain(now.saturating_add(guard.limits().drain));
+        }
+        #[cfg(feature = "serve")]
+        if let Some(activity) = self.hosted.get().filter(|_| !self.is_raw()) {
+            match activity.judge(&guard.limits()) {
+                Verdict::Silent => return self.revoke(),
+                Verdict::Idle => self.drain(now.saturating_add(guard.limits().drain)),
+                Verdict::Keep(_) => {}
+            }
         }
         #[cfg(any(feature = "client", feature = "serve"))]
         self.sweep_raw(guard, now);
@@ -406,6 +233,11 @@ impl Live {
             let _ = guard;
             None
         }
+    }
+
+    /// Whether it has lasted long enough.
+    pub(crate) fn is_aged(&self, now: Timestamp) -> bool {
+        now >= self.aged
     }
 
     /// From now on it finishes what runs, until then. The earliest deadline stands.
@@ -468,6 +300,12 @@ impl Live {
 
     pub(super) fn is_revoked(&self) -> bool {
         self.state() == State::Revoked
+    }
+
+    /// A host has it. From here on it has to be used, and the sweeper sees to that (T35).
+    #[cfg(feature = "serve")]
+    pub(crate) fn hosted(&self) -> &Activity {
+        self.hosted.get_or_init(Activity::new)
     }
 
     /// From here on each request that a host takes from it is judged.
@@ -557,13 +395,4 @@ fn jittered(age: Duration) -> Duration {
     let drawn = std::hash::RandomState::new().build_hasher().finish();
     let thousandth = u32::try_from(drawn % 100).unwrap_or_default();
     age.saturating_sub((age / 1000).saturating_mul(thousandth))
-}
-
-/// Why a peer that was proved is no longer.
-fn reason_of(error: &ProveError) -> (Stage, Reason) {
-    match error.reason() {
-        // What would prove it now was taken away.
-        Reason::IdentityUnproven => (Stage::Flow, Reason::FlowWithdrawn),
-        reason => (Stage::Identity, reason),
-    }
 }

@@ -17,6 +17,7 @@
 mod again;
 mod asking;
 mod connection;
+mod grounds;
 #[cfg(any(feature = "client", feature = "serve"))]
 mod raw;
 mod registry;
@@ -31,7 +32,9 @@ mod task;
 
 pub(crate) use asking::Asking;
 #[cfg(any(feature = "client", feature = "serve"))]
-pub(crate) use connection::{Begun, Live, State};
+pub(crate) use connection::{Live, State};
+#[cfg(any(feature = "client", feature = "serve"))]
+pub(crate) use grounds::Begun;
 #[cfg(any(feature = "client", feature = "serve"))]
 pub(crate) use registry::Registered;
 pub(crate) use registry::Registry;

@@ -137,12 +137,18 @@ impl Live {
                 evidence,
                 until: Timestamp::MAX,
             });
-            let raw: Arc<dyn super::again::Runs> = Arc::clone(self);
+            let raw = Arc::clone(self);
             return self.requests.again.add(self, guard, raw);
         }
         if self.judge_connect(guard).is_err() {
             self.revoke();
         }
+    }
+
+    /// Whether it was authorized as raw bytes.
+    #[cfg(feature = "serve")]
+    pub(super) fn is_raw(&self) -> bool {
+        self.rests().is_some()
     }
 
     fn rests(&self) -> MutexGuard<'_, Option<Rests>> {

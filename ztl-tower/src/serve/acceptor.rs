@@ -142,6 +142,7 @@ impl<T: Transport> Accepted<T> {
         span: Span,
     ) -> Option<Self> {
         let flow = registered.live().permit()?;
+        registered.live().hosted();
         Some(Self {
             stream: Revocable::new(stream.into(), registered),
             guard: guard.clone(),
@@ -210,6 +211,11 @@ impl<T: Transport> Accepted<T> {
         }
         let why = "nothing judges what comes on this connection: serve it with `Guard::protect`, or take raw bytes by `Accepted::into_raw`";
         Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
+    }
+
+    /// Whether this guard let it in.
+    pub(super) fn is_of(&self, guard: &Guard) -> bool {
+        Arc::ptr_eq(self.guard.inner(), guard.inner())
     }
 
     pub(super) const fn span(&self) -> &Span {

@@ -10,7 +10,7 @@ use crate::guard::Limits;
 
 /// The requests of one connection, counted.
 #[derive(Clone)]
-pub(super) struct Activity(Arc<State>);
+pub(crate) struct Activity(Arc<State>);
 
 struct State {
     since: Instant,
@@ -22,7 +22,7 @@ struct State {
 
 /// What to do with a connection now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// It never asked anything: cut it.
     Silent,
     /// Nothing runs, and nothing did for the idle limit: drain it.
@@ -32,7 +32,7 @@ pub(super) enum Verdict {
 }
 
 impl Activity {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Arc::new(State {
             since: Instant::now(),
             asked: AtomicBool::new(false),
@@ -52,7 +52,7 @@ impl Activity {
         self.0.asked.load(Ordering::Acquire)
     }
 
-    pub(super) fn judge(&self, limits: &Limits) -> Verdict {
+    pub(crate) fn judge(&self, limits: &Limits) -> Verdict {
         let now = Instant::now();
         let due = |from: Instant, limit: Duration| from.checked_add(limit).filter(|due| now < *due);
         if !self.0.asked.load(Ordering::Acquire) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::Either;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -19,27 +20,34 @@ pin_project! {
     pub struct RequestBody {
         #[pin]
         inner: Inner,
+        // None where it stands in for one that has it.
+        request: Option<Arc<Request>>,
         failed: bool,
     }
 }
 
 type BoxError = Box<dyn core::error::Error + Send + Sync>;
 
-pin_project! {
-    #[project = Projected]
-    enum Inner {
-        /// As it comes, for as long as its request is authorized.
-        Incoming { #[pin] body: Incoming, request: Arc<Request> },
-        /// One that stands in for it and holds it.
-        StandIn { #[pin] body: UnsyncBoxBody<Bytes, BoxError> },
-    }
-}
+/// As it comes, or another kind.
+type Inner = Either<Incoming, UnsyncBoxBody<Bytes, BoxError>>;
 
 impl RequestBody {
     pub(super) const fn new(body: Incoming, request: Arc<Request>) -> Self {
         Self {
-            inner: Inner::Incoming { body, request },
+            inner: Either::Left(body),
+            request: Some(request),
             failed: false,
+        }
+    }
+
+    /// A body that a server of a host's own took.
+    pub(super) fn of<B>(body: B, request: Arc<Request>) -> Self
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        Self {
+            request: Some(request),
+            ..Self::from_body(body)
         }
     }
 }
@@ -50,9 +58,8 @@ impl AnyBody for RequestBody {
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         Self {
-            inner: Inner::StandIn {
-                body: UnsyncBoxBody::from_body(body),
-            },
+            inner: Either::Right(UnsyncBoxBody::from_body(body)),
+            request: None,
             failed: false,
         }
     }
@@ -70,34 +77,32 @@ impl Body for RequestBody {
         if *this.failed {
             return Poll::Ready(None);
         }
-        let cut = || Some(Err("the request was cut: it is no longer authorized".into()));
-        let frame = match this.inner.project() {
-            Projected::Incoming { request, .. } if request.is_cut() => cut(),
-            Projected::Incoming { body, request } => match body.poll_frame(cx) {
-                Poll::Ready(frame) => frame.map(|frame| frame.map_err(Into::into)),
-                Poll::Pending if request.parks(Waits::Body, cx.waker()) => cut(),
-                Poll::Pending => return Poll::Pending,
-            },
-            Projected::StandIn { body } => ready!(body.poll_frame(cx)),
+        let request = this.request.as_ref();
+        let frame = if request.is_some_and(|request| request.is_cut()) {
+            cut()
+        } else {
+            match this.inner.poll_frame(cx) {
+                Poll::Pending if request.is_some_and(|it| it.parks(Waits::Body, cx.waker())) => {
+                    cut()
+                }
+                polled => ready!(polled),
+            }
         };
         *this.failed = matches!(frame, Some(Err(_)));
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.failed
-            || match &self.inner {
-                Inner::Incoming { body, .. } => body.is_end_stream(),
-                Inner::StandIn { body } => body.is_end_stream(),
-            }
+        self.failed || self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.inner {
-            Inner::Incoming { body, .. } => body.size_hint(),
-            Inner::StandIn { body } => body.size_hint(),
-        }
+        self.inner.size_hint()
     }
+}
+
+fn cut() -> Option<Result<Frame<Bytes>, BoxError>> {
+    Some(Err("the request was cut: it is no longer authorized".into()))
 }
 
 impl core::fmt::Debug for RequestBody {

@@ -16,15 +16,12 @@ use tracing::Span;
 
 use super::activity::{Activity, Verdict};
 use super::body::RequestBody;
+use super::carry::{Answered, Answers, Carry};
 use super::door::Door;
 use super::place::Place;
 use super::protocols::{Served, Spoken};
 use super::remote::Remote;
-use super::running::Running;
-use super::watched::Watched;
-use crate::authorize::{Authorize, ResponseBody};
-use crate::guard::Guard;
-use crate::live::{self, Asking, Carried, Live, Registered, Revocable, State};
+use crate::live::{Carried, Registered, Revocable, State};
 use crate::transport::Transport;
 
 /// How long a client of HTTP/2 that asked nothing may take, once its connection has to end, to send the preface that hyper answers with a
@@ -66,7 +63,8 @@ where
                     // For a rotation of our own, HTTP/1.1 says `Connection: close` with its next response instead, and HTTP/2 its
                     // GOAWAY once it has taken a request: hyper closes a connection whose preface is still on its way. A client
                     // that sends just now must not find the connection closed.
-                    if !draining && (guard.is_shutting_down() || two && activity.has_asked()) {
+                    let ends = guard.is_shutting_down() || live.is_aged(guard.now());
+                    if !draining && (ends || two && activity.has_asked()) {
                         draining = true;
                         live.parts();
                         connection.as_mut().graceful_shutdown();
@@ -94,7 +92,7 @@ where
     }
 }
 
-type Connection<T, S> = Served<TokioIo<Revocable<TlsStream<T>>>, TowerToHyperService<Carry<S>>>;
+type Connection<T, S> = Served<TokioIo<Revocable<TlsStream<T>>>, TowerToHyperService<Ours<S>>>;
 
 /// Has hyper take a connection that was let in. No part of the task that waits for it: what this borrows would be kept there for
 /// as long as the connection.
@@ -115,13 +113,10 @@ where
     B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
 {
     let spoken = Spoken::from_alpn(stream.get_ref().1.alpn_protocol());
-    let service = Carry {
-        guard: door.guard.clone(),
-        live: Arc::clone(registered.live()),
+    let live = registered.live();
+    let service = Ours {
         carried: spoken.carries(),
-        activity: activity.clone(),
-        span,
-        inner: Authorize::new(app, door.guard.clone()),
+        carry: Carry::new(&door.guard, live, activity, span, app),
     };
     let stream = TokioIo::new(Revocable::new(stream, registered));
     let service = TowerToHyperService::new(service);
@@ -129,47 +124,26 @@ where
     (connection, spoken)
 }
 
-/// Registers each request of the connection, and puts a flow permit in it that rests on what is in force.
+/// The service of a connection that we serve ourselves.
 #[derive(Clone)]
-struct Carry<S> {
-    guard: Guard,
-    live: Arc<Live>,
+struct Ours<S> {
     carried: Carried,
-    activity: Activity,
-    span: Span,
-    inner: Authorize<S>,
+    carry: Carry<S>,
 }
 
-impl<S, R> Service<Request<Incoming>> for Carry<S>
+impl<S, R> Service<Request<Incoming>> for Ours<S>
 where
     S: Service<Request<RequestBody>, Response = Response<R>> + Clone,
 {
-    type Response = Response<Running<ResponseBody<R>>>;
+    type Response = Answered<R>;
     type Error = S::Error;
-    type Future = Running<<Authorize<S> as Service<Request<RequestBody>>>::Future>;
+    type Future = Answers<S>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        Service::<Request<RequestBody>>::poll_ready(&mut self.inner, cx)
+        self.carry.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let running = live::Request::begin(&self.live, self.carried, self.activity.begin());
-        if self.live.state() == State::Draining {
-            self.live.notify();
-        }
-        let opens_stream = request.extensions().get::<hyper::ext::Protocol>().is_some();
-        let mut request = request.map(|body| RequestBody::new(body, Arc::clone(&running)));
-        let watched = Watched::begin(&self.span, &mut request);
-        let answer = watched.within(|| match self.live.current(&self.guard) {
-            Ok(permit) => {
-                request.extensions_mut().insert(permit);
-                request
-                    .extensions_mut()
-                    .insert(Asking(Arc::clone(&running)));
-                self.inner.call(request)
-            }
-            Err(denial) => Authorize::<S>::refuse(&self.guard, denial, request),
-        });
-        Running::new(answer, running, watched, opens_stream)
+        self.carry.ask(self.carried, request, RequestBody::new)
     }
 }

@@ -56,7 +56,7 @@ impl Guard {
     pub fn listen_on(&self, listener: TcpListener) -> Result<Listener, ServeError> {
         let address = self.checked(&listener, "ports")?;
         let door = Door::raw(self, address.port());
-        let passes = |accepted: Accepted| async { accepted.into_raw().await.ok() };
+        let passes = |accepted: Accepted| async move { accepted.into_raw().await.ok() };
         Ok(Listener(Taken::begin(listener, address, door, passes)))
     }
 
@@ -182,7 +182,7 @@ impl<C: Send + 'static> Taken<C> {
         passes: impl Fn(Accepted) -> F + Clone + Send + Sync + 'static,
     ) -> Self
     where
-        F: Future<Output = Option<C>> + Send,
+        F: Future<Output = Option<C>> + Send + 'static,
     {
         let (pass, passed) = mpsc::channel(WAITING);
         let task = async move {

@@ -19,6 +19,7 @@ mod accept;
 mod acceptor;
 mod activity;
 mod body;
+mod carry;
 mod connection;
 mod door;
 mod error;
@@ -40,7 +41,7 @@ mod unix;
 mod watched;
 
 pub use acceptor::{Accepted, Acceptor, NotAccepted};
-pub(crate) use activity::Ticket;
+pub(crate) use activity::{Activity, Ticket, Verdict};
 pub use body::RequestBody;
 pub use error::ServeError;
 pub use incoming::{Incoming, Listener};

@@ -2,23 +2,17 @@
 
 use core::fmt;
 use core::task::{Context, Poll};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response, Version};
 use http_body::Body;
 use tower_service::Service;
-use tracing::Span;
 
 use super::acceptor::Accepted;
-use super::activity::Activity;
 use super::body::RequestBody;
-use super::running::Running;
-use super::watched::Watched;
-use crate::authorize::{Authorize, ResponseBody};
-use crate::duty::AnyBody;
+use super::carry::{Answered, Answers, Carry};
 use crate::guard::Guard;
-use crate::live::{self, Asking, Carried, Live, State};
+use crate::live::Carried;
 use crate::transport::Transport;
 
 impl Guard {
@@ -72,15 +66,18 @@ pub struct Protect<S> {
 
 impl<S: Clone> Protect<S> {
     /// The service for the requests of this connection, and of no other.
+    ///
+    /// A connection that another guard let in ends: what that one permitted is not this one's to serve.
     pub fn on<T: Transport>(&self, accepted: &Accepted<T>) -> Protected<S> {
-        accepted.live().protect();
-        Protected {
-            live: Arc::clone(accepted.live()),
-            activity: Activity::new(),
-            span: accepted.span().clone(),
-            inner: Authorize::new(self.service.clone(), self.guard.clone()),
-            guard: self.guard.clone(),
+        let live = accepted.live();
+        if accepted.is_of(&self.guard) {
+            live.protect();
+        } else {
+            tracing::error!(target: "ztl", workload = self.guard.name(), "a connection that another guard let in is not served: it ends");
+            live.revoke();
         }
+        let (span, service) = (accepted.span().clone(), self.service.clone());
+        Protected(Carry::new(&self.guard, live, live.hosted(), span, service))
     }
 }
 
@@ -88,25 +85,19 @@ impl<S: Clone> Protect<S> {
 ///
 /// A request that is no longer authorized ends with its whole connection, for the server that carries it is not ours.
 #[derive(Clone)]
-pub struct Protected<S> {
-    guard: Guard,
-    live: Arc<Live>,
-    activity: Activity,
-    span: Span,
-    inner: Authorize<S>,
-}
+pub struct Protected<S>(Carry<S>);
 
 impl<S, B, R> Service<Request<B>> for Protected<S>
 where
     S: Service<Request<RequestBody>, Response = Response<R>> + Clone,
     B: Body<Data = Bytes, Error: Into<Box<dyn core::error::Error + Send + Sync>>> + Send + 'static,
 {
-    type Response = Response<Running<ResponseBody<R>>>;
+    type Response = Answered<R>;
     type Error = S::Error;
-    type Future = Running<<Authorize<S> as Service<Request<RequestBody>>>::Future>;
+    type Future = Answers<S>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        Service::<Request<RequestBody>>::poll_ready(&mut self.inner, cx)
+        self.0.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
@@ -115,23 +106,7 @@ where
         } else {
             Carried::Elsewhere
         };
-        let running = live::Request::begin(&self.live, carried, self.activity.begin());
-        if self.live.state() == State::Draining {
-            self.live.notify();
-        }
-        let opens_stream = request.extensions().get::<hyper::ext::Protocol>().is_some();
-        let mut request = request.map(RequestBody::from_body);
-        let watched = Watched::begin(&self.span, &mut request);
-        let answer = watched.within(|| match self.live.current(&self.guard) {
-            Ok(permit) => {
-                let extensions = request.extensions_mut();
-                extensions.insert(permit);
-                extensions.insert(Asking(Arc::clone(&running)));
-                self.inner.call(request)
-            }
-            Err(denial) => Authorize::<S>::refuse(&self.guard, denial, request),
-        });
-        Running::new(answer, running, watched, opens_stream)
+        self.0.ask(carried, request, RequestBody::of)
     }
 }
 

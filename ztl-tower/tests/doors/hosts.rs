@@ -5,7 +5,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::UnixStream;
 use tokio_rustls::TlsConnector;
-use ztl_tower::{Listen, NotAccepted, ServeError};
+use ztl_tower::{Incoming, Listen, NotAccepted, Protect, RequestBody, ServeError};
 
 use super::*;
 
@@ -63,14 +63,9 @@ async fn guarded(policy: &str) -> (Mesh, Guard, Arc<MemorySink>) {
     (mesh, guard, audit)
 }
 
-#[tokio::test]
-async fn t1_a_server_of_ones_own_judges_each_request_and_ends_what_is_withdrawn() {
-    let (listener, address) = listener().await;
-    let (mesh, guard, audit) = guarded(&open_policy(address.port(), 1, "'caller'")).await;
-    let marker = Marker::default();
-    let protect = guard.protect(marker.app());
-    let mut incoming = guard.incoming_on(listener).expect("incoming");
-    let server = tokio::spawn(async move {
+/// A server that is not ours.
+fn host(mut incoming: Incoming, protect: Protect<Router>) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
         while let Some(accepted) = incoming.accept().await.expect("listener") {
             let service = TowerToHyperService::new(protect.on(&accepted));
             tokio::spawn(async move {
@@ -80,7 +75,23 @@ async fn t1_a_server_of_ones_own_judges_each_request_and_ends_what_is_withdrawn(
                     .await;
             });
         }
-    });
+    })
+}
+
+/// An empty folder.
+fn folder(name: &str) -> std::path::PathBuf {
+    let folder = std::env::temp_dir().join(format!("ztl-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("folder");
+    folder
+}
+
+#[tokio::test]
+async fn t1_a_server_of_ones_own_judges_each_request_and_ends_what_is_withdrawn() {
+    let (listener, address) = listener().await;
+    let (mesh, guard, audit) = guarded(&open_policy(address.port(), 1, "'caller'")).await;
+    let marker = Marker::default();
+    let incoming = guard.incoming_on(listener).expect("incoming");
+    let server = host(incoming, guard.protect(marker.app()));
     let svid = mesh.svid("/caller");
     for (alpn, at) in [(&b"h2"[..], get2("/v1/x")), (b"http/1.1", get1("/v1/x"))] {
         let response = knock(address, None, Some(&svid), alpn, at).await;
@@ -177,8 +188,7 @@ async fn t26_one_guard_serves_mesh_public_and_unix_under_one_policy() {
     let ((mesh_listener, mesh_at), (public_listener, public_at)) =
         (listener().await, listener().await);
     drop((mesh_listener, public_listener));
-    let folder = std::env::temp_dir().join(format!("ztl-doors-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("folder");
+    let folder = folder("doors");
     let socket = folder.join("s");
     // One that a process left behind.
     drop(std::os::unix::net::UnixListener::bind(&socket).expect("socket"));
@@ -292,4 +302,190 @@ async fn t1_a_server_that_nobody_protected_serves_nobody() {
     guard.shutdown();
     let ended = tokio::time::timeout(support::PATIENCE, server).await;
     ended.expect("ends").expect("task").expect("in good order");
+}
+
+#[tokio::test]
+async fn t1_a_guard_serves_nobody_whom_another_let_in() {
+    let (listener, address) = listener().await;
+    let (mesh, guard, _) = guarded(&open_policy(address.port(), 1, "'caller'")).await;
+    let (other, _) = mesh.guard("gateway", "/gateway").await;
+    let marker = Marker::default();
+    let incoming = guard.incoming_on(listener).expect("incoming");
+    let server = host(incoming, other.protect(marker.app()));
+    let svid = mesh.svid("/caller");
+    let refused = knock(address, None, Some(&svid), b"h2", get2("/v1/x")).await;
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(marker.calls(), 0);
+    server.abort();
+}
+
+#[tokio::test]
+async fn t35_a_connection_of_a_host_s_own_server_that_is_not_used_ends() {
+    for asks in [false, true] {
+        let (listener, address) = listener().await;
+        let mesh = Mesh::new(&open_policy(address.port(), 1, "'caller'"));
+        let short = Duration::from_millis(200);
+        let guard = mesh
+            .builder("gateway", "/gateway", &Arc::new(MemorySink::new(100)))
+            .header_timeout(if asks { support::PATIENCE } else { short })
+            .idle_timeout(short)
+            .drain_timeout(short);
+        let guard = guard.build().await.expect("guard");
+        let incoming = guard.incoming_on(listener).expect("incoming");
+        let server = host(incoming, guard.protect(Marker::default().app()));
+        let svid = mesh.svid("/caller");
+        let stream = support::raw_connect(address, None, Some(&svid), b"http/1.1").await;
+        let mut stream = stream.expect("connect");
+        if asks {
+            let ask = b"GET /v1/x HTTP/1.1\r\nhost: a\r\n\r\n";
+            stream.write_all(ask).await.expect("write");
+        }
+        let all = async { while matches!(stream.read(&mut [0; 256]).await, Ok(1..)) {} };
+        let ended = tokio::time::timeout(support::PATIENCE / 2, all).await;
+        assert!(ended.is_ok(), "asked: {asks}");
+        until("its place is free", || guard.connections().is_empty()).await;
+        server.abort();
+    }
+}
+
+/// A body that nothing comes of.
+struct Silent;
+
+impl http_body::Body for Silent {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        std::task::Poll::Pending
+    }
+}
+
+#[tokio::test]
+async fn law_8_a_body_ends_with_its_request_whoever_serves_it() {
+    let (mesh, guard, _) = guarded(&open_policy(8443, 1, "'caller'")).await;
+    let acceptor = guard.acceptor(8443).expect("acceptor");
+    let (near, far) = tokio::io::duplex(16 * 1024);
+    let config = Arc::new(support::raw_config(Some(&mesh.svid("/caller")), b"h2"));
+    let name = rustls_pki_types::ServerName::try_from(support::HOST).expect("name");
+    let (client, accepted) = tokio::join!(
+        TlsConnector::from(config).connect(name, far),
+        acceptor.accept(near, None)
+    );
+    let (_client, accepted) = (client.expect("connect"), accepted.expect("accepted"));
+    let (begun, begins) = tokio::sync::oneshot::channel();
+    let begun = Arc::new(std::sync::Mutex::new(Some(begun)));
+    let app = tower::service_fn(move |request: Request<RequestBody>| {
+        let begun = begun.lock().expect("lock").take();
+        begun.expect("once").send(()).expect("told");
+        async move {
+            let heard = http_body_util::BodyExt::frame(&mut request.into_body()).await;
+            let status = match heard {
+                Some(Err(_)) => StatusCode::GONE,
+                _ => StatusCode::OK,
+            };
+            let response = http::Response::builder().status(status);
+            let response = response.body(Empty::<Bytes>::new());
+            Ok::<_, std::convert::Infallible>(response.expect("response"))
+        }
+    });
+    let protected = guard.protect(app).on(&accepted);
+    let request = get1("/v1/x").body(Silent).expect("request");
+    let asked = tokio::spawn(protected.oneshot(request));
+    begins.await.expect("it runs");
+    guard.deny(ztl_mtls::Denied::Id(support::id("/caller")));
+    let answer = tokio::time::timeout(Duration::from_millis(1500), asked).await;
+    let answer = answer.expect("within a second").expect("task");
+    assert_eq!(answer.expect("answer").status(), StatusCode::GONE);
+}
+
+#[tokio::test]
+async fn a_socket_that_a_successor_bound_is_not_removed() {
+    let (_mesh, guard, _) = guarded(&open_policy(8443, 1, "'caller'")).await;
+    let folder = folder("successor");
+    let socket = folder.join("s");
+    let listens = || std::os::unix::net::UnixStream::connect(&socket).is_ok();
+    let served = tokio::spawn({
+        let (guard, socket) = (guard.clone(), socket.clone());
+        async move {
+            let app = Marker::default().app();
+            guard.serve_unix(socket, 8443, app).await
+        }
+    });
+    until("it is bound", listens).await;
+    std::fs::remove_file(&socket).expect("remove");
+    let _successor = std::os::unix::net::UnixListener::bind(&socket).expect("bind");
+    guard.shutdown();
+    let ended = tokio::time::timeout(support::PATIENCE, served).await;
+    ended.expect("ends").expect("task").expect("in good order");
+    assert!(listens(), "its file is there");
+    std::fs::remove_dir_all(&folder).expect("clean");
+}
+
+#[test]
+fn t6_a_public_listener_s_certificate_is_a_regular_file_of_bounded_size() {
+    let folder = folder("certificate");
+    let large = folder.join("large.pem");
+    let file = std::fs::File::create(&large).expect("file");
+    file.set_len(8 * 1024 * 1024).expect("length");
+    for (path, why) in [
+        (large.as_path(), "more than"),
+        (std::path::Path::new("/dev/null"), "not a regular file"),
+    ] {
+        let refused = PublicTls::from_pem_files(path, path).expect_err("refused");
+        assert!(refused.to_string().contains(why), "{refused}");
+    }
+    std::fs::remove_dir_all(&folder).expect("clean");
+}
+
+/// A router that cannot always be cloned.
+struct Fragile(Router, Arc<std::sync::atomic::AtomicBool>);
+
+impl Clone for Fragile {
+    fn clone(&self) -> Self {
+        assert!(!self.1.load(std::sync::atomic::Ordering::SeqCst), "broken");
+        Self(self.0.clone(), Arc::clone(&self.1))
+    }
+}
+
+impl tower::Service<Request<RequestBody>> for Fragile {
+    type Response = axum::response::Response;
+    type Error = std::convert::Infallible;
+    type Future = <Router as tower::Service<Request<RequestBody>>>::Future;
+
+    fn poll_ready(
+        &mut self,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), Self::Error>> {
+        tower::Service::<Request<RequestBody>>::poll_ready(&mut self.0, cx)
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        tower::Service::call(&mut self.0, request)
+    }
+}
+
+#[tokio::test]
+async fn a_listener_that_panics_ends_the_others_and_is_not_taken_for_a_good_end() {
+    let (listener, address) = listener().await;
+    drop(listener);
+    let mesh = Mesh::new(&open_policy(address.port(), 1, "'caller'"));
+    let folder = folder("panics");
+    let guard = mesh
+        .builder("gateway", "/gateway", &Arc::new(MemorySink::new(100)))
+        .listener(Listen::mesh(address))
+        .listener(Listen::unix(folder.join("s"), address.port()));
+    let guard = guard.build().await.expect("guard");
+    let breaks = Arc::default();
+    let app = Fragile(Marker::default().app(), Arc::clone(&breaks));
+    let running = tokio::spawn(async move { guard.run(app).await });
+    let connects = || std::net::TcpStream::connect(address).is_ok();
+    until("it listens", connects).await;
+    breaks.store(true, std::sync::atomic::Ordering::SeqCst);
+    let _ = TcpStream::connect(address).await.expect("connect");
+    let ended = tokio::time::timeout(support::PATIENCE, running).await;
+    assert!(ended.expect("all end").expect_err("a panic").is_panic());
+    std::fs::remove_dir_all(&folder).expect("clean");
 }

@@ -158,7 +158,7 @@ async fn law_8_a_raw_stream_lasts_no_longer_than_it_may() {
 #[tokio::test]
 async fn law_1_a_raw_stream_with_an_obligation_that_nobody_discharges_is_refused() {
     let limit = "limit = \"few\"\n[limits.few]\nrequests = 1\nper = 10";
-    for oblige in [limit, "max_body = \"1MB\"", "log = true"] {
+    for oblige in [limit, "max_body = \"1MiB\"", "log = true"] {
         let edge = format!("{EDGE}[permit.oblige]\n{oblige}\n");
         let mut raw = raw(&edge, |builder| builder).await;
         let mut stream = raw.caller.connect("gateway").await.expect("handshake");

@@ -23,6 +23,7 @@ async fn door(limits: impl FnOnce(GuardBuilder) -> GuardBuilder) -> (Mesh, Guard
     (mesh, guard, address)
 }
 
+const SLOW: &[u8] = b"GET /v1/slow HTTP/1.1\r\nhost: a\r\n\r\n";
 const ASK: &[u8] = b"GET /v1/x HTTP/1.1\r\nhost: a\r\n\r\n";
 
 /// Reads a response of HTTP/1.1 whose end is this.
@@ -63,8 +64,7 @@ async fn t35_what_is_idle_at_a_shutdown_ends_at_once_with_close_notify_and_what_
     let mut silent = connect(b"http/1.1").await;
     let mut silent2 = connect(b"h2").await;
     let mut busy = connect(b"http/1.1").await;
-    let slow = b"GET /v1/slow HTTP/1.1\r\nhost: a\r\n\r\n";
-    busy.write_all(slow).await.expect("write");
+    busy.write_all(SLOW).await.expect("write");
     until("it runs", || {
         let open = guard.connections();
         let handshake = ztl_tower::ConnectionState::Handshake;
@@ -91,7 +91,7 @@ async fn law_8_a_connection_that_has_lasted_long_enough_takes_no_more_requests()
     let age = |builder: GuardBuilder| builder.max_connection_age(Duration::from_millis(200));
     let (mesh, guard, address) = door(age).await;
     let svid = mesh.svid("/caller");
-    // HTTP/1.1 is told with its next response.
+    // What is idle ends at once.
     let stream = support::raw_connect(address, None, Some(&svid), b"http/1.1").await;
     let mut one = stream.expect("connect");
     one.write_all(ASK).await.expect("write");
@@ -120,8 +120,12 @@ async fn law_8_a_connection_that_has_lasted_long_enough_takes_no_more_requests()
     .await;
     let ended = tokio::time::timeout(support::PATIENCE, open).await;
     ended.expect("ends").expect("task").expect("no error");
-    one.write_all(ASK).await.expect("write");
-    let last = response(&mut one, "/v1/x").await;
-    assert!(last.contains("connection: close"), "{last}");
     closes(&mut one, Duration::from_secs(1)).await;
+    // HTTP/1.1 is told with the response that is on its way.
+    let stream = support::raw_connect(address, None, Some(&svid), b"http/1.1").await;
+    let mut busy = stream.expect("connect");
+    busy.write_all(SLOW).await.expect("write");
+    let last = response(&mut busy, "late").await;
+    assert!(last.contains("connection: close"), "{last}");
+    closes(&mut busy, Duration::from_secs(1)).await;
 }

@@ -1,0 +1,85 @@
+//! What carries the requests of one connection to the service, each judged before it sees it.
+
+use core::task::{Context, Poll};
+use std::sync::Arc;
+
+use http::{Request, Response};
+use tower_service::Service;
+use tracing::Span;
+
+use super::activity::Activity;
+use super::body::RequestBody;
+use super::running::Running;
+use super::watched::Watched;
+use crate::authorize::{Authorize, ResponseBody};
+use crate::guard::Guard;
+use crate::live::{self, Asking, Carried, Live, State};
+
+/// Registers each request of the connection, and puts a flow permit in it that rests on what is in force.
+#[derive(Clone)]
+pub(super) struct Carry<S> {
+    guard: Guard,
+    live: Arc<Live>,
+    activity: Activity,
+    span: Span,
+    inner: Authorize<S>,
+}
+
+/// What answers a request that was carried.
+pub(super) type Answers<S> = Running<<Authorize<S> as Service<Request<RequestBody>>>::Future>;
+
+/// The answer.
+pub(super) type Answered<R> = Response<Running<ResponseBody<R>>>;
+
+impl<S> Carry<S> {
+    pub(super) fn new(
+        guard: &Guard,
+        live: &Arc<Live>,
+        activity: &Activity,
+        span: Span,
+        service: S,
+    ) -> Self {
+        Self {
+            guard: guard.clone(),
+            live: Arc::clone(live),
+            activity: activity.clone(),
+            span,
+            inner: Authorize::new(service, guard.clone()),
+        }
+    }
+}
+
+impl<S, R> Carry<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<R>> + Clone,
+{
+    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Service::<Request<RequestBody>>::poll_ready(&mut self.inner, cx)
+    }
+
+    /// A request that came on the connection in this way; `body` is what its body becomes.
+    pub(super) fn ask<B>(
+        &mut self,
+        carried: Carried,
+        request: Request<B>,
+        body: impl FnOnce(B, Arc<live::Request>) -> RequestBody,
+    ) -> Answers<S> {
+        let running = live::Request::begin(&self.live, carried, self.activity.begin());
+        if self.live.state() == State::Draining {
+            self.live.notify();
+        }
+        let opens_stream = request.extensions().get::<hyper::ext::Protocol>().is_some();
+        let mut request = request.map(|came| body(came, Arc::clone(&running)));
+        let watched = Watched::begin(&self.span, &mut request);
+        let answer = watched.within(|| match self.live.current(&self.guard) {
+            Ok(permit) => {
+                let extensions = request.extensions_mut();
+                extensions.insert(permit);
+                extensions.insert(Asking(Arc::clone(&running)));
+                self.inner.call(request)
+            }
+            Err(denial) => Authorize::<S>::refuse(&self.guard, denial, request),
+        });
+        Running::new(answer, running, watched, opens_stream)
+    }
+}
