@@ -10,6 +10,7 @@ use crate::obligation::Obligations;
 use crate::peer::Peer;
 use crate::policy::{Edge, Policy, RuleIdx, Workload};
 use crate::time::Timestamp;
+use crate::web_host::{Outside, WebHost};
 use crate::zone::Arrival;
 
 /// Which end of a flow judges it.
@@ -39,6 +40,8 @@ pub struct Flow<'a> {
     pub(crate) direction: Direction,
     pub(crate) me: &'a str,
     pub(crate) peer: Option<&'a Peer>,
+    /// Whom outside the mesh it goes to.
+    pub(crate) outside: Option<Outside<'a>>,
     pub(crate) arrival: Arrival,
     pub(crate) port: u16,
 }
@@ -52,6 +55,7 @@ impl<'a> Flow<'a> {
             direction: Direction::Ingress,
             me,
             peer,
+            outside: None,
             arrival,
             port,
         }
@@ -64,6 +68,7 @@ impl<'a> Flow<'a> {
             direction: Direction::Egress,
             me,
             peer: Some(peer),
+            outside: None,
             arrival: Arrival::unknown(),
             port,
         }
@@ -77,9 +82,54 @@ impl<'a> Flow<'a> {
             direction: Direction::Egress,
             me,
             peer: None,
+            outside: None,
             arrival: Arrival::unknown(),
             port,
         }
+    }
+
+    /// A connection that the workload `me` makes to a port of a host outside the mesh. Its address takes the place of the arrival.
+    #[must_use]
+    pub fn external(me: &'a str, port: u16, host: &'a WebHost) -> Self {
+        let addr = host.addr();
+        Self {
+            outside: Some(Outside::Proved(host)),
+            arrival: addr.map_or_else(Arrival::unknown, Arrival::from_addr),
+            ..Self::egress_unproved(me, port)
+        }
+    }
+
+    /// The same before the host has proved itself, at an address or none: for the record of a refusal. Judged, it is denied.
+    #[must_use]
+    pub const fn external_unproved(me: &'a str, port: u16, host: &'a str, at: Arrival) -> Self {
+        let mut flow = Self::egress_unproved(me, port);
+        flow.outside = Some(Outside::Named(host));
+        flow.arrival = at;
+        flow
+    }
+
+    /// From when on what proved the other end no longer holds.
+    pub(crate) fn expires_at(&self) -> Timestamp {
+        match (self.peer, self.outside.and_then(Outside::proved)) {
+            (Some(peer), _) => peer.expires_at(),
+            (None, Some(host)) => host.expires_at(),
+            (None, None) => Timestamp::MAX,
+        }
+    }
+
+    /// Who is called, by name or id, as far as that is known.
+    pub(crate) fn called(&self) -> &'a str {
+        match (self.outside, self.peer, self.direction) {
+            (Some(host), ..) => host.name(),
+            (None, Some(peer), Direction::Egress) => peer.id().as_str(),
+            _ => self.me,
+        }
+    }
+
+    /// Whether what proved the other end is good at an engine for tests alone.
+    pub(crate) fn is_test_only(&self) -> bool {
+        let host = self.outside.and_then(Outside::proved);
+        self.peer.is_some_and(Peer::is_test_only) || host.is_some_and(WebHost::is_test_only)
     }
 }
 
@@ -112,6 +162,14 @@ impl<'a> AnyFlow<'a> {
         }
     }
 
+    /// The host outside the mesh that is called.
+    pub(crate) fn host(self) -> Option<&'a str> {
+        match self {
+            Self::Asked(flow) => flow.outside.map(Outside::name),
+            Self::Kept(permitted) => permitted.host.as_ref().map(WebHost::name),
+        }
+    }
+
     pub(crate) fn arrival(self) -> Arrival {
         match self {
             Self::Asked(flow) => flow.arrival,
@@ -138,6 +196,7 @@ pub(crate) struct Permitted {
     pub(crate) id: DecisionId,
     pub(crate) direction: Direction,
     pub(crate) peer: Option<Peer>,
+    pub(crate) host: Option<WebHost>,
     pub(crate) expires_at: Timestamp,
     pub(crate) arrival: Arrival,
     pub(crate) trust_generation: u64,
@@ -168,6 +227,7 @@ impl Permitted {
             direction: self.direction,
             me: self.me(),
             peer: self.peer.as_ref(),
+            outside: self.host.as_ref().map(Outside::Proved),
             arrival: self.arrival,
             port: self.edge.port(),
         }
@@ -175,10 +235,16 @@ impl Permitted {
 }
 
 impl FlowPermit {
-    /// The proved peer; `None` for a caller without SVID on a public port.
+    /// The proved peer; `None` for a caller without SVID on a public port, and for a host outside the mesh.
     #[must_use]
     pub fn peer(&self) -> Option<&Peer> {
         self.0.peer.as_ref()
+    }
+
+    /// The proved host outside the mesh that is called.
+    #[must_use]
+    pub fn host(&self) -> Option<&WebHost> {
+        self.0.host.as_ref()
     }
 
     /// The id under which the audit log has this decision.
@@ -212,7 +278,7 @@ impl FlowPermit {
         self.0.edge.port()
     }
 
-    /// Where the connection arrived from.
+    /// Where the connection arrived from; of one to a host outside the mesh, the address that it goes to.
     #[must_use]
     pub fn arrival(&self) -> Arrival {
         self.0.arrival

@@ -28,6 +28,7 @@ mod time;
 pub mod trust;
 #[cfg(feature = "url")]
 pub mod url;
+mod web_host;
 mod zone;
 
 pub use action::{Action, Method, Methods, Resource, Upgrade};
@@ -46,4 +47,5 @@ pub use peer::{Peer, Proof};
 pub use policy::settings;
 pub use reason::{Reason, Stage, Verdict};
 pub use time::Timestamp;
+pub use web_host::WebHost;
 pub use zone::{Arrival, Zone, ZoneMap};

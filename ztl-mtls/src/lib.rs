@@ -18,6 +18,7 @@ mod help;
 mod identity;
 mod key;
 mod leaf;
+mod outside;
 mod pair;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod provider;
@@ -56,6 +57,7 @@ pub use fingerprint::Fingerprint;
 pub use identity::{IdentityError, IdentitySource, Unpresentable};
 pub use key::KeyError;
 pub use leaf::{Leaf, LeafError, MAX_NAMES};
+pub use outside::{HostVerifier, WebRoots, WebRootsError};
 pub use pair::MAX_CHAIN;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use provider::provider;

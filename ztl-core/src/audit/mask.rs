@@ -57,6 +57,8 @@ macro_rules! fields {
 fields! {
     /// `peer`: the SPIFFE ID of the other end
     Peer = "peer",
+    /// `host`: the host outside the mesh that was called
+    Host = "host",
     /// `asserted_by`: who asserted the peer
     AssertedBy = "asserted_by",
     /// `issuer`: who issued the caller's token
@@ -83,7 +85,7 @@ fields! {
 pub enum MaskError {
     /// No such field.
     #[error(
-        "a record has no field `{0}` that can be masked; there are: peer, asserted_by, issuer, subject, addr, zone, path, trust_score, headers, claims"
+        "a record has no field `{0}` that can be masked; there are: peer, host, asserted_by, issuer, subject, addr, zone, path, trust_score, headers, claims"
     )]
     UnknownField(String),
     /// No such mode.

@@ -158,6 +158,12 @@ impl<'a> Record<'a> {
         self.about.flow.peer().map(Peer::id)
     }
 
+    /// The host outside the mesh that was called, proved or not.
+    #[must_use]
+    pub fn host(&self) -> Option<&'a str> {
+        self.about.flow.host()
+    }
+
     /// Who asserted the peer, where it was not proved by a certificate.
     #[must_use]
     pub fn asserted_by(&self) -> Option<&'a str> {
@@ -175,7 +181,7 @@ impl<'a> Record<'a> {
         Some((claims.issuer()?, claims.subject()?))
     }
 
-    /// Where the connection arrived from.
+    /// Where the connection arrived from; of one to a host outside the mesh, the address that it goes to.
     #[must_use]
     pub fn addr(&self) -> Option<IpAddr> {
         self.about.flow.arrival().addr()
@@ -189,6 +195,8 @@ impl<'a> Record<'a> {
         } = *self.about;
         match edge {
             Some(edge) => policy.edge_zone(edge),
+            // Of a call outside the mesh it is the caller's, which nobody has looked up.
+            None if flow.host().is_some() => None,
             None => policy.zones().zone_of(&flow.arrival()).map(Zone::name),
         }
     }
@@ -283,6 +291,9 @@ impl Record<'_> {
             } else {
                 write_masked(out, masks, Field::Peer, ",\"peer\":", peer.as_str());
             }
+        }
+        if let Some(host) = self.host() {
+            write_masked(out, masks, Field::Host, ",\"host\":", host);
         }
         if let Some(by) = self.asserted_by() {
             write_masked(out, masks, Field::AssertedBy, ",\"asserted_by\":", by);

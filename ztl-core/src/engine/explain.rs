@@ -2,7 +2,6 @@
 
 use crate::action::Action;
 use crate::obligation::Obligations;
-use crate::peer::Peer;
 use crate::policy::{Edge, Explanation, Input, Judgement, Outcome, Policy, explain_as};
 use crate::reason::{Reason, Stage, Verdict};
 use crate::time::Timestamp;
@@ -25,7 +24,7 @@ impl Engine {
         let policy = self.policy();
         let refused = if !self.clock.would_trust(now) {
             Some(Reason::ClockUntrusted)
-        } else if input.flow.peer.is_some_and(Peer::is_test_only) && !self.for_tests {
+        } else if input.flow.is_test_only() && !self.for_tests {
             Some(Reason::IdentityUnproven)
         } else {
             None

@@ -12,6 +12,7 @@ use crate::peer::Peer;
 use crate::policy::{Edge, Input, Outcome, Policy, judge};
 use crate::reason::{Reason, Stage};
 use crate::time::Timestamp;
+use crate::web_host::{Outside, WebHost};
 
 impl Engine {
     /// Step two: permits a flow, or denies it. Recorded either way.
@@ -54,7 +55,8 @@ impl Engine {
             id,
             direction: flow.direction,
             peer: flow.peer.cloned(),
-            expires_at: flow.peer.map_or(Timestamp::MAX, Peer::expires_at),
+            host: flow.outside.and_then(Outside::proved).cloned(),
+            expires_at: flow.expires_at(),
             arrival: flow.arrival,
             trust_generation,
             rule: outcome.rule,
@@ -94,8 +96,8 @@ impl Engine {
     ) -> Result<(), Denial> {
         let policy = self.policy();
         let unproved = Flow::egress_unproved(me, port);
-        let about = |flow| About {
-            flow,
+        let about = About {
+            flow: AnyFlow::Asked(&unproved),
             edge: None,
             policy: &policy,
             action: Some(action),
@@ -105,20 +107,57 @@ impl Engine {
         let Some(workload) = policy.workload_by_name(target) else {
             let judged = Outcome::denied(Stage::Flow, Reason::NoFlowPermitted);
             let judged = policy.judged(judged, None);
-            return Err(self.denied(judged, &about(AnyFlow::Asked(&unproved))));
+            return Err(self.denied(judged, &about));
         };
         let peer = Peer::foreseen(workload.id().clone());
         let flow = Flow::egress(me, port, &peer);
-        let mut judged = judge(&policy, &Input::new(flow).with_action(Ok(*action)), now);
+        self.foresee(&policy, &flow, action, now)
+    }
+
+    /// The same of a host outside the mesh that had proved itself, at an address that it may have.
+    ///
+    /// # Errors
+    /// [`Denial`].
+    pub fn foresee_external(
+        &self,
+        me: &str,
+        host: &str,
+        port: u16,
+        action: &Action<'_>,
+        now: Timestamp,
+    ) -> Result<(), Denial> {
+        let policy = self.policy();
+        let proved = WebHost::foreseen(host, None);
+        let flow = Flow::external(me, port, &proved);
+        self.foresee(&policy, &flow, action, now)
+    }
+
+    /// Judges what would be, and records only a denial.
+    fn foresee(
+        &self,
+        policy: &Policy,
+        flow: &Flow<'_>,
+        action: &Action<'_>,
+        now: Timestamp,
+    ) -> Result<(), Denial> {
+        let mut judged = judge(policy, &Input::new(*flow).with_action(Ok(*action)), now);
         if judged.outcome.is_permit() {
             return Ok(());
         }
         if self.explains {
             let mut edge = Edge::default();
-            policy.judge_flow(&flow, now, &mut edge);
-            self.explain_denial(&policy, &edge, Some(action), &mut judged);
+            policy.judge_flow(flow, now, &mut edge);
+            self.explain_denial(policy, &edge, Some(action), &mut judged);
         }
-        Err(self.denied(judged, &about(AnyFlow::Asked(&flow))))
+        let about = About {
+            flow: AnyFlow::Asked(flow),
+            edge: None,
+            policy,
+            action: Some(action),
+            evidence: None,
+            now,
+        };
+        Err(self.denied(judged, &about))
     }
 
     #[inline(always)]
@@ -133,7 +172,7 @@ impl Engine {
             return Outcome::denied(Stage::Identity, Reason::ClockUntrusted);
         }
         // T18: what a test helper made is good only at an engine that was made for tests.
-        if flow.peer.is_some_and(Peer::is_test_only) && !self.for_tests {
+        if flow.is_test_only() && !self.for_tests {
             return Outcome::denied(Stage::Identity, Reason::IdentityUnproven);
         }
         policy.judge_flow(flow, now, edge)

@@ -124,6 +124,8 @@ pub struct ExternalDecl {
     pub hosts: Vec<Spanned<Arc<str>>>,
     /// `ports`: 443 where absent.
     pub ports: Vec<Spanned<u16>>,
+    /// `networks`: the only ones that their addresses may be in; where empty, these are reachable from everywhere.
+    pub networks: Vec<Spanned<IpNet>>,
 }
 
 /// `[issuers.NAME]`: who issues tokens.

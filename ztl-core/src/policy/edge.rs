@@ -9,10 +9,12 @@ use crate::id::SpiffeId;
 use crate::peer::{Peer, Proof};
 use crate::reason::{Reason, Stage};
 use crate::time::Timestamp;
+use crate::web_host::Outside;
 use crate::zone::ZoneIdx;
 
 use super::Policy;
 use super::decide::Outcome;
+use super::external::Aim;
 use super::index::{Kind, Line, Shares};
 use super::rule::{Caller, Place, Rule, RuleIdx};
 use super::workload::{Workload, WorkloadIdx};
@@ -23,6 +25,7 @@ pub(crate) struct Edge {
     pub(super) shares: Shares,
     pub(super) port: u16,
     pub(super) zone: Option<ZoneIdx>,
+    /// A workload, or beyond the last of them a destination outside the mesh.
     pub(super) target: Option<WorkloadIdx>,
     /// The workload that judges.
     me: Option<WorkloadIdx>,
@@ -88,7 +91,7 @@ impl Policy {
         &self,
         flow: &Flow<'_>,
         now: Timestamp,
-        judge: impl FnOnce((WorkloadIdx, &Workload), &Caller<'_>) -> T,
+        judge: impl FnOnce((WorkloadIdx, Aim<'_>), &Caller<'_>) -> T,
         refuse: impl Fn(Outcome) -> T,
     ) -> T {
         let unpermitted = || refuse(Outcome::new(Stage::Flow, Reason::NoFlowPermitted, None));
@@ -96,7 +99,7 @@ impl Policy {
         let Some(me) = self.workload_named(flow.me) else {
             return unpermitted();
         };
-        if flow.peer.is_some_and(|peer| now >= peer.expires_at()) {
+        if now >= flow.expires_at() {
             return identity(Reason::IdentityExpired);
         }
         let mapped;
@@ -110,6 +113,20 @@ impl Policy {
             }
             id => id,
         };
+        if let Some(outside) = flow.outside {
+            let found = self.outside_named(outside.name());
+            let Some((index, external)) = found else {
+                return unpermitted();
+            };
+            let Outside::Proved(host) = outside else {
+                return identity(Reason::IdentityUnproven);
+            };
+            // T27: the address that was proved, not another one of that name.
+            if host.addr().is_some_and(|addr| !external.admits(addr)) {
+                return unpermitted();
+            }
+            return judge((index, Aim::External(external)), &calling(me));
+        }
         let declared = peer_id.and_then(|id| self.workload_with_id(id));
         let (target, caller) = match flow.direction {
             Direction::Ingress => {
@@ -133,29 +150,22 @@ impl Policy {
                 if !matches!(flow.peer.map(Peer::proof), Some(Proof::X509 { .. })) {
                     return identity(Reason::IdentityUnproven);
                 }
-                (
-                    target,
-                    Caller {
-                        id: Some(&me.1.id),
-                        workload: Some(me),
-                        place: Place::Declared(me.1.zone),
-                    },
-                )
+                (target, calling(me))
             }
         };
-        judge(target, &caller)
+        judge((target.0, Aim::Workload(target.1)), &caller)
     }
 
     fn judge_edge(
         &self,
-        (index, target): (WorkloadIdx, &Workload),
+        (index, target): (WorkloadIdx, Aim<'_>),
         caller: &Caller<'_>,
         flow: &Flow<'_>,
         edge: &mut Edge,
     ) -> Outcome {
         self.fill(edge, index, caller, flow);
         let misplaced = match caller.place {
-            Place::Arrival(_) => misplacement(caller, target, edge.zone),
+            Place::Arrival(_) => misplacement(caller, target.workload(), edge.zone),
             Place::Declared(_) => None,
         };
         if let Some(reason) = misplaced {
@@ -272,6 +282,15 @@ impl Policy {
     }
 }
 
+/// A workload that calls, as it sees itself.
+fn calling<'a>(me: (WorkloadIdx, &'a Workload)) -> Caller<'a> {
+    Caller {
+        id: Some(&me.1.id),
+        workload: Some(me),
+        place: Place::Declared(me.1.zone),
+    }
+}
+
 /// Whether what the caller showed is enough on this port.
 fn proves_enough(peer: Option<&Peer>, target: &Workload, port: u16) -> bool {
     match peer.map(Peer::proof) {
@@ -282,9 +301,13 @@ fn proves_enough(peer: Option<&Peer>, target: &Workload, port: u16) -> bool {
 }
 
 /// A workload with a zone calls only from there, and takes calls only from places that are known.
-fn misplacement(caller: &Caller<'_>, target: &Workload, zone: Option<ZoneIdx>) -> Option<Reason> {
+fn misplacement(
+    caller: &Caller<'_>,
+    target: Option<&Workload>,
+    zone: Option<ZoneIdx>,
+) -> Option<Reason> {
     let bound = caller.workload.and_then(|(_, workload)| workload.zone);
-    match (bound, target.zone, zone) {
+    match (bound, target.and_then(|target| target.zone), zone) {
         (Some(_), _, None) | (None, Some(_), None) => Some(Reason::ZoneUnknown),
         (Some(bound), _, Some(zone)) if bound != zone => Some(Reason::ZoneMismatch),
         _ => None,

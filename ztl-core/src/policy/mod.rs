@@ -11,6 +11,7 @@ mod diagnostic;
 mod document;
 mod edge;
 mod explain;
+mod external;
 mod index;
 mod kinds;
 mod limits;
@@ -43,6 +44,7 @@ pub use explain::{
     Change, Checked, Explanation, MAX_RULES_SHOWN, Nearest, Needs, Otherwise, Redacted, Step, Walk,
     explain,
 };
+pub use external::External;
 pub use limits::MAX_DOCUMENT_BYTES;
 pub use load::Loader;
 pub(crate) use pattern::is_token_byte;
@@ -56,6 +58,7 @@ pub(crate) use along::{Along, Said};
 pub(crate) use decide::{Judgement, Outcome, judge};
 pub(crate) use edge::Edge;
 pub(crate) use explain::explain_as;
+pub(crate) use external::Aim;
 use index::Index;
 pub(crate) use pattern_space::{PathSpace, TooMany};
 pub(crate) use reads::Read;
@@ -107,6 +110,9 @@ pub struct Policy {
     workloads: Vec<Workload>,
     by_name: Texts<WorkloadIdx>,
     by_id: Texts<WorkloadIdx>,
+    externals: Vec<External>,
+    /// The destinations outside the mesh by host, each numbered on from the last workload.
+    by_host: Texts<WorkloadIdx>,
     rules: Vec<Rule>,
     schemas: resolve::Schemas,
     index: Index,
@@ -186,6 +192,18 @@ impl Policy {
     pub fn workload_by_id(&self, id: &SpiffeId) -> Option<&Workload> {
         let id = self.primary_id(id)?;
         self.workload_with_id(&id).map(|(_, workload)| workload)
+    }
+
+    /// Its destinations outside the mesh, in document order.
+    #[must_use]
+    pub fn externals(&self) -> &[External] {
+        &self.externals
+    }
+
+    /// The destination outside the mesh that this host is one of, by its name in lower case.
+    #[must_use]
+    pub fn external_by_host(&self, host: &str) -> Option<&External> {
+        self.outside_named(host).map(|(_, external)| external)
     }
 
     /// The scopes that a rule about this workload asks of a token; empty where it asks for none, or there is no such rule.
@@ -287,6 +305,27 @@ impl Policy {
 
     pub(crate) fn workload(&self, index: WorkloadIdx) -> Option<&Workload> {
         self.workloads.get(usize::try_from(index.0).ok()?)
+    }
+
+    /// The destination outside the mesh of this host, and its number behind those of the workloads.
+    pub(crate) fn outside_named(&self, host: &str) -> Option<(WorkloadIdx, &External)> {
+        let index = self.by_host.get(host, texts::hash(host))?;
+        match self.aim(index)? {
+            Aim::External(external) => Some((index, external)),
+            Aim::Workload(_) => None,
+        }
+    }
+
+    /// Whom a number means: a workload, or beyond the last of them a destination outside the mesh.
+    pub(crate) fn aim(&self, index: WorkloadIdx) -> Option<Aim<'_>> {
+        let at = usize::try_from(index.0).ok()?;
+        match self.workloads.get(at) {
+            Some(workload) => Some(Aim::Workload(workload)),
+            None => {
+                let at = at.checked_sub(self.workloads.len())?;
+                self.externals.get(at).map(Aim::External)
+            }
+        }
     }
 
     pub(crate) fn workload_named(&self, name: &str) -> Option<(WorkloadIdx, &Workload)> {

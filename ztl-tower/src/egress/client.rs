@@ -6,27 +6,27 @@ use core::task::{Context, Poll};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderValue, UPGRADE};
-use http::uri::{Authority, Scheme};
-use http::{Method, Request, Response, Uri, request};
+use http::header::{HOST, HeaderValue};
+use http::{Request, Response, request};
 use http_body::Body;
 use hyper::body::Incoming;
 use tower_service::Service;
-use ztl_core::{Evidence, Flow, Reason, SpiffeId, Stage};
+use ztl_core::{Arrival, Evidence, Flow, Reason, Stage};
 
 use super::body::{Boxed, Held, boxed};
 use super::dial::{broken, dial};
 use super::error::EgressError;
 use super::fields;
 use super::live::as_named;
-use super::pool::Key;
+use super::pool::{Key, To};
+use super::target::{Named, check_upgrade, shown, target};
 use crate::forwarded;
 use crate::guard::Guard;
 use crate::name;
 use crate::peer::Peer;
 use crate::trace::pass_on;
 
-/// Sends requests to other workloads, as this one. A tower service; cheap to clone. Made by [`Guard::client`].
+/// Sends requests to other workloads, as this one, and to the hosts outside the mesh that a permit names. A tower service; cheap to clone. Made by [`Guard::client`].
 ///
 /// ```no_run
 /// # async fn example(guard: ztl_tower::Guard) -> Result<(), Box<dyn std::error::Error>> {
@@ -52,9 +52,10 @@ impl Guard {
 }
 
 impl Client {
-    /// Sends a request to `https://workload[:port]/path`.
+    /// Sends a request to `https://workload[:port]/path`, or outside the mesh to `https://host.example[:port]/path`, where a
+    /// permit names that host.
     ///
-    /// The response carries the proved [`Peer`] in its extensions. It has no deadline: only the connection has one, so put a
+    /// The response carries the proved [`Peer`] in its extensions, or the proved [`WebHost`](ztl_core::WebHost). It has no deadline: only the connection has one, so put a
     /// timeout around this where a target that never answers must not hold you.
     ///
     /// # Errors
@@ -67,29 +68,43 @@ impl Client {
         let guard = &self.guard;
         let policy = guard.engine().policy();
         let (mut parts, body) = request.into_parts();
-        // Before anything is awaited: what is answered just now is known here.
-        if let Some(trace) = pass_on(&parts, guard.provider().secure_random) {
-            trace.write(&mut parts.headers);
-        }
-        let (workload, port) = target(&parts.uri)?;
+        let (named, port) = target(&parts.uri)?;
         check_upgrade(&parts)?;
-        let (id, port) = match policy.workload_by_name(workload) {
-            Some(declared) => {
-                let port = port.or_else(|| declared.default_port());
+        let (to, port) = match named {
+            Named::Workload(name) => {
+                // Before anything is awaited: what is answered just now is known here. Whom we trace is nobody's business outside.
+                if let Some(trace) = pass_on(&parts, guard.provider().secure_random) {
+                    trace.write(&mut parts.headers);
+                }
+                let declared = policy.workload_by_name(&name);
+                let port = match declared {
+                    Some(declared) => port.or_else(|| declared.default_port()),
+                    // Not in the policy: denied and recorded below, whatever the port.
+                    None => port.or(Some(0)),
+                };
+                let port = port.ok_or_else(|| EgressError::Port {
+                    workload: name.to_string(),
+                })?;
+                let id = declared.map(|declared| declared.id().clone());
                 (
-                    Some(declared.id().clone()),
-                    port.ok_or_else(|| EgressError::Port {
-                        workload: workload.to_owned(),
-                    })?,
+                    id.map(|id| To::Workload {
+                        name: name.clone(),
+                        id,
+                    })
+                    .ok_or(name),
+                    port,
                 )
             }
-            // Not in the policy: denied and recorded below, whatever the port.
-            None => (None, port.unwrap_or(0)),
+            Named::Host(host) => (Ok(To::Host(host)), port.unwrap_or(443)),
         };
-        let workload = workload.to_owned();
         {
             let action = name::action(&parts).map_err(|ambiguity| {
-                let flow = Flow::egress_unproved(guard.name(), port);
+                let flow = match &to {
+                    Ok(To::Host(host)) => {
+                        Flow::external_unproved(guard.name(), port, host, Arrival::unknown())
+                    }
+                    _ => Flow::egress_unproved(guard.name(), port),
+                };
                 let denial = guard.engine().refuse(
                     &flow,
                     None,
@@ -99,14 +114,23 @@ impl Client {
                 );
                 EgressError::Ambiguous { ambiguity, denial }
             })?;
-            guard
-                .engine()
-                .foresee_egress(guard.name(), &workload, port, &action, guard.now())?;
+            let (engine, me, now) = (guard.engine(), guard.name(), guard.now());
+            match &to {
+                Ok(To::Host(host)) => engine.foresee_external(me, host, port, &action, now)?,
+                Ok(To::Workload { name, .. }) | Err(name) => {
+                    engine.foresee_egress(me, name, port, &action, now)?;
+                }
+            }
         }
-        let id: SpiffeId = id.ok_or_else(|| EgressError::Target {
+        let to = to.map_err(|_| EgressError::Target {
             uri: shown(&parts.uri),
             why: "the policy declares no such workload",
         })?;
+        let key = Key {
+            to,
+            port,
+            identity: 0,
+        };
         let trailers = fields::strip(&mut parts.headers);
         if let Some(host) = parts
             .uri
@@ -118,10 +142,8 @@ impl Client {
         let mut body = boxed(body);
         for _ in 0..TRIES {
             let key = Key {
-                workload: workload.as_str().into(),
-                id: id.clone(),
-                port,
                 identity: guard.identity().generation(),
+                ..key.clone()
             };
             match self.attempt(key, parts.clone(), body, trailers).await? {
                 Sent::Answered(response) => return Ok(*response),
@@ -130,7 +152,7 @@ impl Client {
             }
         }
         Err(EgressError::Broken {
-            workload,
+            workload: key.name().to_owned(),
             error: "each connection went away before it took the request".into(),
         })
     }
@@ -148,7 +170,7 @@ impl Client {
             Some(sender) => sender,
             None => dial(guard, &key).await?,
         };
-        let workload = key.workload.to_string();
+        let workload = key.name().to_owned();
         let live = Arc::clone(&sender.live);
         let permit = live.current(guard)?;
         {
@@ -168,13 +190,17 @@ impl Client {
                     .authorize_or_renew(&permit, renew, &action, &evidence, guard.now())
             };
             let peer = permit.peer().map(ztl_core::Peer::id);
-            let _permit = peer
-                .and_then(|peer| as_named(guard, peer, &workload, authorize))
-                .ok_or_else(|| EgressError::Unproven {
-                    workload: workload.clone(),
-                    address: format!("{workload}:{}", key.port),
-                    why: "the policy has given the name to somebody else".to_owned(),
-                })??;
+            let authorized = match &key.to {
+                To::Workload { name, .. } => {
+                    peer.and_then(|peer| as_named(guard, peer, name, authorize))
+                }
+                To::Host(_) => Some(authorize()),
+            };
+            let _permit = authorized.ok_or_else(|| EgressError::Unproven {
+                workload: workload.clone(),
+                address: format!("{workload}:{}", key.port),
+                why: "the policy has given the name to somebody else".to_owned(),
+            })??;
         }
         // What was judged here must not be taken as judged there.
         parts.extensions.clear();
@@ -199,6 +225,9 @@ impl Client {
         };
         if let Some(peer) = permit.peer() {
             response.extensions_mut().insert(Peer(peer.clone()));
+        }
+        if let Some(host) = permit.host() {
+            response.extensions_mut().insert(host.clone());
         }
         guard.pool().put(key, sender);
         Ok(Sent::Answered(Box::new(response)))
@@ -230,86 +259,5 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let client = self.clone();
         Box::pin(async move { client.request(request).await })
-    }
-}
-
-/// What of a URI goes into errors: nothing that could be a credential or a query (T30).
-fn shown(uri: &Uri) -> String {
-    match (uri.scheme(), uri.host()) {
-        (Some(scheme), Some(host)) => format!("{scheme}://{host}"),
-        (None, Some(host)) => host.to_owned(),
-        (_, None) => "(no host)".to_owned(),
-    }
-}
-
-/// What is judged as an upgrade would have to be sent as one, and no version of HTTP here does that.
-fn check_upgrade(parts: &request::Parts) -> Result<(), EgressError> {
-    let refused = |what| Err(EgressError::Upgrade { what });
-    if parts.headers.contains_key(UPGRADE) {
-        refused("an `Upgrade` field")
-    } else if parts.extensions.get::<hyper::ext::Protocol>().is_some() {
-        refused("the protocol of an extended CONNECT")
-    } else if parts.method == Method::CONNECT {
-        refused("the method CONNECT")
-    } else {
-        Ok(())
-    }
-}
-
-/// The workload and port that a URI names.
-fn target(uri: &Uri) -> Result<(&str, Option<u16>), EgressError> {
-    let refused = |why| EgressError::Target {
-        uri: shown(uri),
-        why,
-    };
-    if uri.scheme() != Some(&Scheme::HTTPS) {
-        return Err(refused("its scheme is not `https`"));
-    }
-    let authority: &Authority = uri.authority().ok_or_else(|| refused("it has no host"))?;
-    if authority.as_str().contains('@') {
-        return Err(refused("it holds user information"));
-    }
-    let host = authority.host();
-    // A workload's name has no dot, an external host has one (T27).
-    if host.is_empty()
-        || !host
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
-    {
-        return Err(refused(
-            "its host is not the name of a workload (`a-z`, `0-9`, `-`)",
-        ));
-    }
-    match (authority.port_u16(), authority.as_str().len() > host.len()) {
-        (None, true) => Err(refused("its port is not a number from 1 to 65535")),
-        (port, _) => Ok((host, port)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn t27_only_a_workload_over_https_is_a_target() {
-        let of = |text: &str| {
-            target(&text.parse().expect("uri"))
-                .map(|(host, port)| (host.to_owned(), port))
-                .ok()
-        };
-        assert_eq!(of("https://db/x"), Some(("db".to_owned(), None)));
-        assert_eq!(of("https://db:5432/x"), Some(("db".to_owned(), Some(5432))));
-        for bad in [
-            "http://db/x",
-            "/x",
-            "https://u@db/x",
-            "https://db.example/x",
-            "https://127.0.0.1/x",
-            "https://DB/x",
-            "https://db:/x",
-            "https://[::1]/x",
-        ] {
-            assert_eq!(of(bad), None, "{bad}");
-        }
     }
 }

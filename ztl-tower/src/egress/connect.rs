@@ -4,7 +4,7 @@ use ztl_core::Action;
 
 use super::dial::dial_raw;
 use super::error::EgressError;
-use super::pool::Key;
+use super::pool::{Key, To};
 use crate::guard::Guard;
 use crate::live::Revocable;
 use crate::raw::RawStream;
@@ -51,8 +51,10 @@ impl Guard {
             return Err(no_target(workload, "the policy declares no such workload"));
         };
         let key = Key {
-            workload: name.into(),
-            id: declared.id().clone(),
+            to: To::Workload {
+                name: name.into(),
+                id: declared.id().clone(),
+            },
             port,
             identity: self.identity().generation(),
         };

@@ -12,7 +12,8 @@ use ztl_mtls::{Refused, ServerVerifier};
 
 use super::error::{EgressError, is_access_denied};
 use super::live::as_named;
-use super::pool::Key;
+use super::outside;
+use super::pool::{Key, To};
 use super::sender::Sender;
 use crate::guard::{ALPN, Guard};
 use crate::live::{Begun, Live, Registered, Registry};
@@ -25,7 +26,7 @@ type Judged = Arc<OnceLock<Result<FlowPermit, Denial>>>;
 pub(super) async fn dial(guard: &Guard, to: &Key) -> Result<Sender, EgressError> {
     let made = within(guard, to, ALPN, |(stream, registered)| async {
         let started = Sender::start(stream, registered).await;
-        started.map_err(|error| broken(&to.workload, error))
+        started.map_err(|error| broken(to.name(), error))
     });
     made.await
 }
@@ -58,12 +59,16 @@ where
         }
         let stream = connect(guard, to, &addresses).await?;
         let address = shown.get().map_or("", String::as_str);
-        then(prove(guard, to, alpn, stream, address).await?).await
+        let proven = match &to.to {
+            To::Workload { name, .. } => prove(guard, to, name, alpn, stream, address).await?,
+            To::Host(host) => outside::prove(guard, host, to.port, alpn, stream).await?,
+        };
+        then(proven).await
     })
     .await;
     let made = made.unwrap_or_else(|_| {
         Err(EgressError::TimedOut {
-            workload: to.workload.to_string(),
+            workload: to.name().to_owned(),
             address: shown.get().cloned().unwrap_or_else(|| by_name(to)),
         })
     });
@@ -78,19 +83,33 @@ where
 
 /// What is shown of a target whose address is not known.
 fn by_name(to: &Key) -> String {
-    format!("{}:{}", to.workload, to.port)
+    format!("{}:{}", to.name(), to.port)
 }
 
+/// Where it is reached. A host outside the mesh is reached only where the policy lets it be.
 async fn resolve(guard: &Guard, to: &Key) -> Result<Vec<SocketAddr>, EgressError> {
-    if let Some(address) = guard.endpoint(&to.workload) {
-        return Ok(vec![address]);
+    let found = match guard.endpoint(to.name()) {
+        Some(address) => vec![address],
+        None => look_up(to).await?,
+    };
+    match &to.to {
+        To::Workload { .. } => Ok(found),
+        To::Host(host) => outside::admitted(guard, host, to.port, found),
     }
+}
+
+async fn look_up(to: &Key) -> Result<Vec<SocketAddr>, EgressError> {
     let failed = |error| EgressError::Connect {
-        workload: to.workload.to_string(),
+        workload: to.name().to_owned(),
         address: by_name(to),
         error,
     };
-    let found: Vec<_> = tokio::net::lookup_host((&*to.workload, to.port))
+    let name = match &to.to {
+        To::Workload { name, .. } => name.to_string(),
+        // As it stands, whatever domains the machine searches (RFC 1034 §3.1).
+        To::Host(host) => format!("{host}."),
+    };
+    let found: Vec<_> = tokio::net::lookup_host((name, to.port))
         .await
         .map_err(failed)?
         .collect();
@@ -111,7 +130,7 @@ async fn connect(
     socket::connect(addresses, guard.source_addr())
         .await
         .map_err(|unreached| EgressError::Connect {
-            workload: to.workload.to_string(),
+            workload: to.name().to_owned(),
             address: unreached
                 .address
                 .map_or_else(String::new, |address| address.to_string()),
@@ -122,21 +141,22 @@ async fn connect(
 async fn prove(
     guard: &Guard,
     to: &Key,
+    workload: &str,
     alpn: &[&[u8]],
     stream: TcpStream,
     address: &str,
 ) -> Result<Proven, EgressError> {
     let unproven = |why: String| EgressError::Unproven {
-        workload: to.workload.to_string(),
+        workload: to.name().to_owned(),
         address: address.to_owned(),
         why,
     };
     // Before anything is judged, so that no change slips in between.
-    let live = Live::egress(guard, &to.workload, to.port);
+    let live = Live::egress(guard, workload, to.port);
     let registered = Registry::register(guard, live);
     let begun = Begun::now(guard);
     let judged = Judged::default();
-    let verifier = verifier(guard, to, &judged);
+    let verifier = verifier(guard, workload, to.port, &judged);
     let config = ztl_mtls::client_config(
         guard.provider(),
         guard.identity(),
@@ -145,8 +165,8 @@ async fn prove(
     )
     .map_err(|error| unproven(error.to_string()))?;
     // The name is a hint for the target's side; what proves the target is its SPIFFE ID.
-    let name = ServerName::try_from(to.workload.to_string())
-        .map_err(|error| unproven(error.to_string()))?;
+    let name =
+        ServerName::try_from(to.name().to_owned()).map_err(|error| unproven(error.to_string()))?;
     let shaken = TlsConnector::from(Arc::new(config))
         .connect(name, stream)
         .await;
@@ -166,7 +186,7 @@ async fn prove(
             Ok((stream, registered))
         }
         (_, Err(error)) if is_access_denied(&error) => Err(EgressError::FlowRefused {
-            workload: to.workload.to_string(),
+            workload: to.name().to_owned(),
         }),
         (_, Err(error)) => {
             let proved = verifier
@@ -185,15 +205,15 @@ async fn prove(
 }
 
 /// A verifier for one connection: the target must be the named workload, and its flow permitted, by one and the same policy.
-fn verifier(guard: &Guard, to: &Key, judged: &Judged) -> Arc<ServerVerifier> {
+fn verifier(guard: &Guard, workload: &str, port: u16, judged: &Judged) -> Arc<ServerVerifier> {
     let prover = guard.prover().clone();
-    let (guard, judged, to) = (guard.clone(), Arc::clone(judged), to.clone());
+    let (guard, judged, workload) = (guard.clone(), Arc::clone(judged), workload.to_owned());
     let hook = move |peer: ztl_core::Peer| {
         let judge = || {
-            let flow = Flow::egress(guard.name(), to.port, &peer);
+            let flow = Flow::egress(guard.name(), port, &peer);
             guard.engine().permit_flow(&flow, guard.now())
         };
-        let judgement = as_named(&guard, peer.id(), &to.workload, judge).ok_or(Refused)?;
+        let judgement = as_named(&guard, peer.id(), &workload, judge).ok_or(Refused)?;
         let permitted = judgement.is_ok();
         let first = judged.set(judgement).is_ok();
         if permitted && first {

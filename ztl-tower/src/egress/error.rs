@@ -20,9 +20,10 @@ pub enum EgressError {
         /// The recorded denial.
         denial: Denial,
     },
-    /// The URI names no workload: it is not `https://workload/path`, or for a raw stream not `workload`.
+    /// The URI names neither a workload nor a host: it is not `https://workload/path` or `https://host.example/path`, or for a raw
+    /// stream not `workload`.
     #[error(
-        "`{uri}` names no workload: {why}; write `https://workload-name/path`, or for a raw stream `workload-name`"
+        "`{uri}` names no target: {why}; write `https://workload-name/path`, outside the mesh `https://host.example/path`, or for a raw stream `workload-name`"
     )]
     Target {
         /// Its scheme and host. The rest may hold what is not for logs (T30).
@@ -47,6 +48,18 @@ pub enum EgressError {
     /// We have no SVID to present: it is withdrawn, or has ended. Nothing was dialled.
     #[error("we cannot prove who we are: {0}")]
     NoIdentity(#[from] ztl_mtls::Unpresentable),
+    /// The host outside the mesh has no address that the policy lets it have. Nothing was dialled.
+    #[error(
+        "`{host}` is at {address}, where the policy does not let it be; where that is meant, name the network in `networks` of its `[external]`"
+    )]
+    Address {
+        /// The host.
+        host: String,
+        /// Its first address.
+        address: core::net::IpAddr,
+        /// The recorded denial.
+        denial: Denial,
+    },
     /// The target could not be reached.
     #[error("`{workload}` could not be reached at {address}: {error}")]
     Connect {
@@ -98,7 +111,9 @@ impl EgressError {
     #[must_use]
     pub const fn denial(&self) -> Option<&Denial> {
         match self {
-            Self::Denied(denial) | Self::Ambiguous { denial, .. } => Some(denial),
+            Self::Denied(denial)
+            | Self::Ambiguous { denial, .. }
+            | Self::Address { denial, .. } => Some(denial),
             _ => None,
         }
     }

@@ -7,6 +7,10 @@
 //! 3. The target is proved by its SVID, which must be that of the named workload; its DNS name is never looked at.
 //! 4. The flow is permitted and the action authorized on the proved connection; then the request is sent, once.
 //!
+//! A **host outside the mesh** (`https://hub.example.org/x`, a name with a dot) goes the same way, where a permit of ours names it in
+//! `[external.NAME]`: it is looked up in the DNS as it stands, dialled only at addresses that the section lets it have, and proved by
+//! the Web PKI for exactly its name, by the roots of [`web_roots`]; our SVID is not shown to it, and nothing of a trace (T27).
+//!
 //! Connections are kept by target, its SPIFFE ID and port, and used again only while their flow is permitted under the policy
 //! in force. When the policy or what proofs rest on changes, and every second for expiry, an open connection is judged again,
 //! and cut if its flow would no longer be permitted, running responses with it (law 8). After a rotation of our own SVID new
@@ -22,6 +26,7 @@
 //! takes another connection.
 //!
 //! [`endpoint`]: crate::GuardBuilder::endpoint
+//! [`web_roots`]: crate::GuardBuilder::web_roots
 
 mod body;
 mod client;
@@ -31,8 +36,10 @@ mod error;
 mod fields;
 mod handover;
 mod live;
+mod outside;
 mod pool;
 mod sender;
+mod target;
 
 pub use client::Client;
 pub use error::EgressError;

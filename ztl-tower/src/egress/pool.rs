@@ -19,12 +19,31 @@ const MAX_IDLE: Duration = Duration::from_secs(60);
 /// What a connection is kept under. The policy and the bundles are checked when it is taken.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    pub(super) workload: Box<str>,
-    /// What the policy says the workload's SPIFFE ID is: a name can come to mean somebody else.
-    pub(super) id: SpiffeId,
+    pub(super) to: To,
     pub(super) port: u16,
     /// Counts the changes of our own SVID: a connection ends with the identity that it was proved with.
     pub(super) identity: u64,
+}
+
+/// Who is called. Neither is ever taken for the other, whatever its name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum To {
+    Workload {
+        name: Box<str>,
+        /// What the policy says its SPIFFE ID is: a name can come to mean somebody else.
+        id: SpiffeId,
+    },
+    /// Outside the mesh, by its name in lower case.
+    Host(Box<str>),
+}
+
+impl Key {
+    /// The name of who is called.
+    pub(super) fn name(&self) -> &str {
+        match &self.to {
+            To::Workload { name, .. } | To::Host(name) => name,
+        }
+    }
 }
 
 struct Kept {
@@ -91,8 +110,10 @@ mod tests {
 
     fn key(identity: u64) -> Key {
         Key {
-            workload: "db".into(),
-            id: SpiffeId::parse("spiffe://prod.example/db").expect("id"),
+            to: To::Workload {
+                name: "db".into(),
+                id: SpiffeId::parse("spiffe://prod.example/db").expect("id"),
+            },
             port: 8443,
             identity,
         }

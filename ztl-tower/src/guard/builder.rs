@@ -48,6 +48,8 @@ pub struct GuardBuilder {
     provider: Option<Arc<CryptoProvider>>,
     endpoints: HashMap<Box<str>, SocketAddr>,
     source_addr: Option<IpAddr>,
+    #[cfg(feature = "client")]
+    pub(super) web_roots: super::outside::WebRootsFrom,
     #[cfg(feature = "jwt")]
     pub(super) tokens: super::tokens::TokensFrom,
     #[cfg(feature = "jwt")]
@@ -101,6 +103,8 @@ impl GuardBuilder {
             provider: None,
             endpoints: HashMap::new(),
             source_addr: None,
+            #[cfg(feature = "client")]
+            web_roots: super::outside::WebRootsFrom::default(),
             #[cfg(feature = "jwt")]
             tokens: super::tokens::TokensFrom::default(),
             #[cfg(feature = "jwt")]
@@ -157,7 +161,8 @@ impl GuardBuilder {
         self
     }
 
-    /// Where a workload is reached. The address proves nothing; without this its name is looked up in the DNS.
+    /// Where a workload is reached, or a host outside the mesh, which has to be where the policy lets it be all the same. The address
+    /// proves nothing; without this the name is looked up in the DNS.
     pub fn endpoint(mut self, workload: &str, address: SocketAddr) -> Self {
         self.endpoints.insert(workload.into(), address);
         self
@@ -338,6 +343,8 @@ impl GuardBuilder {
             provider,
             endpoints: self.endpoints,
             source_addr: self.source_addr,
+            #[cfg(feature = "client")]
+            web_roots: self.web_roots.open().await?,
             #[cfg(feature = "jwt")]
             tokens: tokens.tokens,
             #[cfg(feature = "jwt")]
@@ -435,10 +442,9 @@ fn check_endpoints(
     policy: &Policy,
     endpoints: &HashMap<Box<str>, SocketAddr>,
 ) -> Result<(), BuildError> {
-    match endpoints
-        .keys()
-        .find(|name| policy.workload_by_name(name).is_none())
-    {
+    match endpoints.keys().find(|name| {
+        policy.workload_by_name(name).is_none() && policy.external_by_host(name).is_none()
+    }) {
         Some(name) => Err(BuildError::UnknownEndpoint(name.to_string())),
         None => Ok(()),
     }

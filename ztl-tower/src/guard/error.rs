@@ -92,8 +92,11 @@ pub enum BuildError {
         /// Why.
         error: ztl_core::audit::AuditError,
     },
-    /// An endpoint names no workload of the policy.
-    #[error("the endpoint `{0}` names no workload of the policy")]
+    /// The roots of the Web PKI cannot be used.
+    #[error("the roots of the Web PKI cannot be used: {0}")]
+    WebRoots(#[from] ztl_mtls::WebRootsError),
+    /// An endpoint names no workload of the policy, and no host outside the mesh.
+    #[error("the endpoint `{0}` names no workload of the policy, and no host of its `external`")]
     UnknownEndpoint(String),
     /// A rule of this workload asks for a token, and no verifier was given.
     #[error(

@@ -9,6 +9,8 @@ mod error;
 mod failures;
 mod file;
 mod limits;
+#[cfg(feature = "client")]
+mod outside;
 #[cfg(feature = "trust")]
 mod posture;
 mod revocation;
@@ -74,6 +76,8 @@ pub(crate) struct Inner {
     provider: Arc<CryptoProvider>,
     endpoints: HashMap<Box<str>, SocketAddr>,
     source_addr: Option<IpAddr>,
+    #[cfg(feature = "client")]
+    web_roots: Option<ztl_mtls::WebRoots>,
     #[cfg(feature = "jwt")]
     tokens: tokens::Tokens,
     #[cfg(feature = "jwt")]
@@ -371,6 +375,11 @@ impl Guard {
     #[cfg(feature = "client")]
     pub(crate) fn source_addr(&self) -> Option<IpAddr> {
         self.0.source_addr
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn web_roots(&self) -> Option<&ztl_mtls::WebRoots> {
+        self.0.web_roots.as_ref()
     }
 
     #[cfg(feature = "client")]

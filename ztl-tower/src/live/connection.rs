@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use arc_swap::ArcSwapOption;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use ztl_core::{Arrival, Direction, Timestamp};
+use ztl_core::{Arrival, Direction, Timestamp, WebHost};
 use ztl_mtls::ProvedChain;
 
 use super::grounds::Grounds;
@@ -50,6 +50,8 @@ pub(crate) struct Live {
     pub(super) own_not_after: Timestamp,
     /// What proved the peer; empty for a caller without SVID on a public port.
     pub(super) chain: OnceLock<ProvedChain>,
+    /// The host outside the mesh that was proved.
+    pub(super) host: OnceLock<WebHost>,
     /// The server name that the client asked for in its handshake.
     #[cfg(feature = "serve")]
     server_name: OnceLock<Box<str>>,
@@ -105,6 +107,12 @@ impl Live {
         Self::new(guard, Direction::Egress, arrival, port, named)
     }
 
+    /// A connection of ours to a host outside the mesh, at this address.
+    #[cfg(feature = "client")]
+    pub(crate) fn external(guard: &Guard, at: Arrival, port: u16) -> Self {
+        Self::new(guard, Direction::Egress, at, port, None)
+    }
+
     /// One that was permitted, of nobody.
     #[cfg(all(test, feature = "client"))]
     pub(crate) fn for_test(permit: ztl_core::FlowPermit) -> Self {
@@ -154,6 +162,7 @@ impl Live {
             own: None,
             own_not_after: Timestamp::MAX,
             chain: OnceLock::new(),
+            host: OnceLock::new(),
             #[cfg(feature = "serve")]
             server_name: OnceLock::new(),
             grounds: ArcSwapOption::empty(),
@@ -350,6 +359,7 @@ impl Live {
                 .as_ref()
                 .and_then(|permit| permit.peer().cloned())
                 .map(|peer| peer.id().clone()),
+            host: self.host.get().map(|host| host.name().to_owned()),
             direction: self.direction,
             arrival: self.arrival,
             port: self.port,

@@ -53,6 +53,9 @@ impl Live {
         if let Some(proved) = proved {
             let _ = self.chain.set(proved.chain().clone());
         }
+        if let Some(host) = permit.host() {
+            let _ = self.host.set(host.clone());
+        }
         self.grounds.store(Some(Arc::new(Grounds {
             until: until.min(permit.expires_at()),
             permit,
@@ -170,7 +173,10 @@ impl Live {
         Err(refuse(peer, Stage::Flow, Reason::FlowWithdrawn))
     }
 
-    fn flow<'a>(&self, guard: &'a Guard, peer: Option<&'a Peer>) -> Flow<'a> {
+    fn flow<'a>(&'a self, guard: &'a Guard, peer: Option<&'a Peer>) -> Flow<'a> {
+        if let Some(host) = self.host.get() {
+            return Flow::external(guard.name(), self.port, host);
+        }
         match (self.direction, peer) {
             (Direction::Ingress, _) => Flow::ingress(guard.name(), self.port, self.arrival, peer),
             (Direction::Egress, Some(peer)) => Flow::egress(guard.name(), self.port, peer),

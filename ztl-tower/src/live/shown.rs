@@ -6,11 +6,13 @@ use ztl_core::{Arrival, Direction, SpiffeId, Timestamp};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Connection {
-    /// The proved peer; `None` within the handshake, and for a caller without SVID on a public port.
+    /// The proved peer; `None` within the handshake, for a caller without SVID on a public port, and for a host outside the mesh.
     pub peer: Option<SpiffeId>,
+    /// The host outside the mesh that we called, once it is proved.
+    pub host: Option<String>,
     /// Whether the peer called us, or we called it.
     pub direction: Direction,
-    /// Where it arrived from.
+    /// Where it arrived from; of one to a host outside the mesh, where it goes to.
     pub arrival: Arrival,
     /// The target's port.
     pub port: u16,

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::obliged;
+use super::outward::{external_rules, externals, names_nobody};
 use crate::analysis::need::obligation_key;
 use crate::policy::{
-    AuthorizerDecl, Document, Effect, ExternalDecl, IssuerDecl, LimitDecl, Mode, NeverDecl, Policy,
+    AuthorizerDecl, Document, Effect, IssuerDecl, LimitDecl, Mode, NeverDecl, Policy,
     Principal, Require, RuleDecl, Spanned, Subject, Target, TokenRequire, WorkloadDecl, ZoneDecl,
 };
 use crate::trust::Weighed;
@@ -36,7 +37,7 @@ impl DocumentChange {
 }
 
 /// A named part, and what of it matters.
-type Parts = BTreeMap<Arc<str>, String>;
+pub(super) type Parts = BTreeMap<Arc<str>, String>;
 
 pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<DocumentChange> {
     let mut found = Vec::new();
@@ -86,8 +87,6 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<DocumentChange> {
         listed(list.iter().map(|one| one.value.to_string()).collect())
     };
     one("relays", "", networks(relays), networks(&new.relays));
-    let [was, is] = outward_order(old, new);
-    one("external-rule", "", was, is);
     for (kind, part) in KINDS {
         let (was, is) = (part(old), part(new));
         for (name, was) in &was {
@@ -134,6 +133,7 @@ fn come_and_gone(old: &Document, new: &Document) -> Vec<DocumentChange> {
     for (document, other, how, gone) in sides {
         let parts = workloads(document);
         let labels = telling_labels(document, gone);
+        let calls_out = !gone && names_nobody(document);
         let declared: BTreeSet<_> = other.workloads.iter().map(|one| &one.name.value).collect();
         for workload in &document.workloads {
             let name = &workload.name.value;
@@ -142,7 +142,7 @@ fn come_and_gone(old: &Document, new: &Document) -> Vec<DocumentChange> {
             }
             let tells = workload.labels.keys().any(|key| labels.contains(key));
             let passes_on = !gone && !workload.forwards.is_empty();
-            if !(tells || passes_on) {
+            if !(tells || passes_on || calls_out) {
                 continue;
             }
             let text = parts.get(name).map_or("", String::as_str);
@@ -216,6 +216,7 @@ fn zones(document: &Document) -> Parts {
 /// Who a workload is, and what is decided beside its rules. Where it stands and its ports are compared by what
 /// they change.
 fn workloads(document: &Document) -> Parts {
+    let calls_out = names_nobody(document);
     let part = |workload: &WorkloadDecl| {
         let hosts: Vec<_> = workload.hosts.iter().map(|host| &host.value).collect();
         let asserted = workload.asserted_by.iter();
@@ -235,116 +236,17 @@ fn workloads(document: &Document) -> Parts {
         if !parties.is_empty() {
             text.push_str(&format!(" asserted by {}", shown(&parties)));
         }
+        // Where it stands decides whom outside the mesh it may call.
+        if let Some(zone) = workload.zone.as_ref().filter(|_| calls_out) {
+            text.push_str(&format!(" in zone `{}`", zone.value));
+        }
         (Arc::clone(&workload.name.value), text)
     };
     document.workloads.iter().map(part).collect()
 }
 
-fn externals(document: &Document) -> Parts {
-    let part = |external: &ExternalDecl| {
-        let hosts: Vec<_> = external.hosts.iter().map(|host| &host.value).collect();
-        let ports: Vec<_> = external.ports.iter().map(|port| port.value).collect();
-        let text = format!("hosts {} and ports {}", shown(&hosts), shown(&ports));
-        (Arc::clone(&external.name.value), text)
-    };
-    document.externals.iter().map(part).collect()
-}
-
-fn is_outward(rule: &RuleDecl) -> bool {
-    let external = |to: &Spanned<Target>| matches!(to.value, Target::External(_));
-    rule.mode != Mode::Off && rule.to.iter().any(external)
-}
-
-/// The order of the permits that both have about destinations outside the mesh: the first that grants obliges.
-fn outward_order(old: &Document, new: &Document) -> [String; 2] {
-    let order = |document: &Document| -> Vec<Arc<str>> {
-        let rules = document.rules.iter().filter(|rule| is_outward(rule));
-        let permits = rules.filter(|rule| rule.effect == Effect::Permit);
-        permits.map(|rule| Arc::clone(&rule.name.value)).collect()
-    };
-    let obliges = |rule: &RuleDecl| is_outward(rule) && obligation_key(&rule.oblige).is_some();
-    if !old.rules.iter().any(obliges) {
-        return [String::new(), String::new()];
-    }
-    let orders = [order(old), order(new)];
-    let [was, is] = orders
-        .each_ref()
-        .map(|list| list.iter().collect::<BTreeSet<_>>());
-    let both: BTreeSet<_> = was.intersection(&is).collect();
-    let common = |list: &Vec<Arc<str>>| {
-        list.iter()
-            .filter(|name| both.contains(name))
-            .cloned()
-            .collect::<Vec<_>>()
-    };
-    orders
-        .each_ref()
-        .map(|list| format!("in order {}", shown(&common(list))))
-}
-
-/// Rules about destinations outside the mesh, of which no decision is compared.
-fn external_rules(document: &Document) -> Parts {
-    let part = |rule: &RuleDecl| {
-        // A key that is not looked at here would be one that nobody is told of.
-        let RuleDecl {
-            effect,
-            name,
-            mode: _,
-            from,
-            subject,
-            actors,
-            to,
-            ports,
-            actions,
-            anonymous,
-            require,
-            oblige,
-            when,
-            why: _,
-            controls: _,
-            span: _,
-        } = rule;
-        let actions: Vec<_> = actions.iter().map(|one| one.value.to_string()).collect();
-        let ports: Vec<_> = ports.iter().map(|one| one.value.to_string()).collect();
-        let mut text = format!(
-            "{} from {} to {} on ports {} with actions {}",
-            effect.as_str(),
-            principals(from),
-            targets(to),
-            shown(&ports),
-            shown(&actions)
-        );
-        for (word, list) in [("subject", subject), ("actors", actors)] {
-            if !list.is_empty() {
-                let names = list.iter().map(|one| format!("{:?}", one.value));
-                let names: BTreeSet<_> = names.collect();
-                text.push_str(&format!(" with {word} {names:?}"));
-            }
-        }
-        if *anonymous {
-            text.push_str(" for anyone");
-        }
-        text.push_str(&required(require));
-        if let Some(when) = when {
-            text.push_str(&format!(" when {:?}", when.value));
-        }
-        if let Some(obliged) = obligation_key(oblige) {
-            text.push_str(&format!(
-                " obliged to limit, schema, max_body and log {obliged}"
-            ));
-        }
-        (Arc::clone(&name.value), text)
-    };
-    document
-        .rules
-        .iter()
-        .filter(|rule| is_outward(rule))
-        .map(part)
-        .collect()
-}
-
 /// What a permit requires, as far as it requires anything.
-fn required(require: &Require) -> String {
+pub(super) fn required(require: &Require) -> String {
     let Require {
         trust_score,
         zone_trust,
@@ -459,7 +361,7 @@ fn nevers(document: &Document) -> Parts {
 }
 
 /// As a document writes them, each quoted, so that none can pass for two.
-fn principals(list: &[Spanned<Principal>]) -> String {
+pub(super) fn principals(list: &[Spanned<Principal>]) -> String {
     let text = |one: &Spanned<Principal>| match &one.value {
         Principal::Workload(name) => name.to_string(),
         Principal::Id(pattern) => pattern.to_string(),
@@ -471,7 +373,7 @@ fn principals(list: &[Spanned<Principal>]) -> String {
     shown(&list.iter().map(text).collect::<Vec<_>>())
 }
 
-fn targets(list: &[Spanned<Target>]) -> String {
+pub(super) fn targets(list: &[Spanned<Target>]) -> String {
     let text = |one: &Spanned<Target>| match &one.value {
         Target::Workload(name) => name.to_string(),
         Target::Id(pattern) => pattern.to_string(),
@@ -493,6 +395,6 @@ fn mode_text(mode: Mode) -> String {
 }
 
 /// Values in the way they stand in a document, in the order that the document gives them.
-fn shown<T: Debug>(values: &[T]) -> String {
+pub(super) fn shown<T: Debug>(values: &[T]) -> String {
     format!("{values:?}")
 }

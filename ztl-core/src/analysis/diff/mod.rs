@@ -15,6 +15,7 @@
 mod change;
 mod document;
 mod obliged;
+mod outward;
 mod replay;
 mod same;
 mod target;

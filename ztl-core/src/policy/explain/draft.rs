@@ -12,6 +12,7 @@ use crate::path::PathError;
 use crate::peer::Peer;
 use crate::policy::decide::Input;
 use crate::time::Timestamp;
+use crate::web_host::Outside;
 use crate::zone::Arrival;
 
 /// A question, owned as far as it can be changed.
@@ -20,6 +21,7 @@ pub(super) struct Draft<'a> {
     direction: Direction,
     me: &'a str,
     pub(super) peer: Option<Peer>,
+    outside: Option<Outside<'a>>,
     pub(super) arrival: Arrival,
     pub(super) port: u16,
     pub(super) asked: Asked,
@@ -84,6 +86,7 @@ impl<'a> Draft<'a> {
             direction: flow.direction,
             me: flow.me,
             peer: flow.peer.cloned(),
+            outside: flow.outside,
             arrival: flow.arrival,
             port: flow.port,
             asked,
@@ -105,6 +108,7 @@ impl<'a> Draft<'a> {
             direction: self.direction,
             me: self.me,
             peer: self.peer.as_ref(),
+            outside: self.outside,
             arrival: self.arrival,
             port: self.port,
         };

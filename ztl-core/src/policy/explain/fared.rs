@@ -10,8 +10,7 @@ use crate::policy::document::Effect;
 use crate::policy::edge::Edge;
 use crate::policy::requirement::Unmet;
 use crate::policy::rule::{Caller, Rule, RuleIdx};
-use crate::policy::workload::Workload;
-use crate::policy::{Mode, Policy};
+use crate::policy::{Aim, Mode, Policy};
 use crate::time::Timestamp;
 
 use super::misfit::Misfit;
@@ -23,7 +22,7 @@ pub(super) struct Scene<'a, 'e> {
     pub(super) now: Timestamp,
     pub(super) caller: &'a Caller<'a>,
     /// None where nobody of that name is declared.
-    pub(super) target: Option<&'a Workload>,
+    pub(super) target: Option<Aim<'a>>,
     pub(super) edge: &'a Edge,
     pub(super) along: &'a Along<'e>,
     /// Whether the decision came as far as the action, so that requirements were judged.
@@ -67,6 +66,11 @@ impl<'a, 'e> Scene<'a, 'e> {
             .action
             .as_ref()
             .and_then(|asked| asked.as_ref().ok())
+    }
+
+    /// Who is called, where nobody of that name is declared.
+    pub(super) fn called(&self) -> &'a str {
+        self.input.flow.called()
     }
 
     /// Whether what only the target knows, and only of a request, was judged.

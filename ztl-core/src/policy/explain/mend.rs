@@ -71,8 +71,7 @@ impl Scene<'_, '_> {
     fn mend_port(&self, fared: &Fared, draft: &mut Draft<'_>) -> Option<Change> {
         let target = self.target?;
         let entry = target.rules().find(|entry| entry.rule == fared.rule)?;
-        let declared = target.ports.iter().chain(&target.public_ports).copied();
-        let mut covered = declared.filter(|port| entry.covers_port(*port));
+        let mut covered = target.ports().filter(|port| entry.covers_port(*port));
         let first = entry.ports.first().map(|range| range.first);
         draft.port = covered.next().or(first)?;
         Some(Change::new(Clause::Port, draft.port.to_string()))

@@ -27,7 +27,7 @@ use super::decide::{Input, decide};
 use super::document::{Effect, Mode, Span};
 use super::edge::Edge;
 use super::rule::{Caller, Place, Who};
-use super::{Policy, Revision};
+use super::{Aim, Policy, Revision};
 use crate::clause::Clause;
 use crate::decision::Decision;
 use crate::flow::Direction;
@@ -258,7 +258,7 @@ fn with_scene<T>(
     policy.judge_flow(flow, now, &mut edge);
     let along = Along::new(policy, &input.evidence, now);
     let mut show = Some(show);
-    let mut set = |target: Option<&super::Workload>, caller: &Caller<'_>| {
+    let mut set = |target: Option<Aim<'_>>, caller: &Caller<'_>| {
         let scene = Scene {
             policy,
             input,

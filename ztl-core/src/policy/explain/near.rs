@@ -97,7 +97,7 @@ impl Policy {
         if let Some(line) = own.next() {
             return Some((line.rule, Clause::Port));
         }
-        let permits = &self.workload(edge.target?)?.permits;
+        let permits = self.aim(edge.target?)?.permits();
         let few = || permits.iter().take(FEW_RULES);
         let nearest = few()
             .find(|entry| entry.covers_port(edge.port))

@@ -6,9 +6,10 @@ use crate::flow::Direction;
 use crate::peer::{Peer, Proof};
 use crate::policy::decide::Input;
 use crate::policy::query::obligations_json;
-use crate::policy::{Policy, Workload};
+use crate::policy::{Aim, Policy, Workload};
 use crate::reason::{Reason, Stage, Verdict};
 use crate::time::Timestamp;
+use crate::web_host::Outside;
 use crate::zone::Zone;
 
 use super::words::cut;
@@ -62,6 +63,12 @@ impl Asked<'_> {
             ("direction", flow.direction.as_str().to_owned()),
             ("me", cut(flow.me)),
         ];
+        if let Some(outside) = flow.outside {
+            facts.push(("host", cut(outside.name())));
+            let proved = outside.proved().map(|_| "web pki");
+            facts.push(("proof", proved.unwrap_or("none").to_owned()));
+            return facts;
+        }
         let Some(peer) = flow.peer else {
             facts.push(("proof", "none".to_owned()));
             return facts;
@@ -80,7 +87,11 @@ impl Asked<'_> {
         let flow = &self.input.flow;
         let mut facts = Vec::new();
         let (caller, target) = self.ends();
-        let name = target.map(|target| target.name().to_owned());
+        let outside = flow.outside.map(Outside::name);
+        let external = outside.and_then(|host| self.policy.outside_named(host));
+        let external = external.map(|(_, external)| Aim::External(external));
+        let aim = target.map(Aim::Workload).or(external);
+        let name = aim.map(Aim::name);
         facts.push((
             "target",
             name.unwrap_or_else(|| format!("{}, which is not declared", cut(self.called()))),
@@ -137,10 +148,7 @@ impl Asked<'_> {
     }
 
     fn called(&self) -> &str {
-        match (self.input.flow.direction, self.input.flow.peer) {
-            (Direction::Egress, Some(peer)) => peer.id().as_str(),
-            _ => self.input.flow.me,
-        }
+        self.input.flow.called()
     }
 
     fn home(&self, workload: Option<&Workload>) -> Option<String> {

@@ -50,8 +50,8 @@ struct Words<'a, 's, 'e> {
 impl Words<'_, '_, '_> {
     fn to(&self) -> Checked {
         let got = match self.scene.target {
-            Some(target) => target.name().to_owned(),
-            None => cut(self.scene.input.flow.me),
+            Some(target) => target.name(),
+            None => cut(self.scene.called()),
         };
         Checked {
             clause: Clause::To,

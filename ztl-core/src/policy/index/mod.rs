@@ -23,6 +23,7 @@ pub(crate) use self::table::{Kind, Line};
 use super::Policy;
 use super::along::Party;
 use super::document::Effect;
+use super::external::{Aim, External};
 use super::rule::{Caller, Rule, RuleIdx, TargetRule, Who};
 use super::workload::{Workload, WorkloadIdx};
 
@@ -38,7 +39,7 @@ pub(crate) struct Index {
     classes: Classes,
     /// By workload: the classes that it belongs to as caller.
     callers: Vec<ClassList>,
-    /// By workload: the tables about it as target.
+    /// By workload, and behind them all by destination outside the mesh: the tables about it as target.
     targets: Vec<Target>,
     tables: Vec<Table>,
 }
@@ -103,11 +104,12 @@ struct List {
 
 impl Index {
     /// Builds the index of resolved rules.
-    pub(super) fn new(workloads: &[Workload], rules: &[Rule]) -> Self {
+    pub(super) fn new(workloads: &[Workload], externals: &[External], rules: &[Rule]) -> Self {
         let mut index = Self::default();
         let mut lists = HashMap::new();
-        for workload in workloads {
-            let target = index.target(workload, workloads, rules, &mut lists);
+        let targets = workloads.iter().map(Aim::Workload);
+        for aim in targets.chain(externals.iter().map(Aim::External)) {
+            let target = index.target(aim, workloads, rules, &mut lists);
             index.targets.push(target);
         }
         index.callers = workloads
@@ -120,7 +122,7 @@ impl Index {
 
     fn target(
         &mut self,
-        target: &Workload,
+        target: Aim<'_>,
         workloads: &[Workload],
         rules: &[Rule],
         lists: &mut HashMap<RuleIdx, Arc<List>>,
@@ -128,9 +130,9 @@ impl Index {
         let mut drafts = Drafts::default();
         let of = |entry: &TargetRule| rules.get(usize::try_from(entry.rule.0).ok()?);
         for (kind, entries) in [
-            (Kind::Forbid, &target.forbids),
-            (Kind::Permit, &target.permits),
-            (Kind::Shadow, &target.shadow),
+            (Kind::Forbid, target.forbids()),
+            (Kind::Permit, target.permits()),
+            (Kind::Shadow, target.shadow()),
         ] {
             for entry in entries {
                 let Some(rule) = of(entry) else { continue };
@@ -158,9 +160,9 @@ impl Index {
                 }
             }
         }
-        drafts.brief.has_forbids = !target.forbids.is_empty();
-        drafts.brief.has_shadow = !target.shadow.is_empty();
-        drafts.brief.is_plain = target.forbids.is_empty();
+        drafts.brief.has_forbids = !target.forbids().is_empty();
+        drafts.brief.has_shadow = !target.shadow().is_empty();
+        drafts.brief.is_plain = target.forbids().is_empty();
         let mut keep = |draft: Draft| {
             let at = TableIdx(u32::try_from(self.tables.len()).unwrap_or(u32::MAX));
             let table = Table::from(draft);

@@ -29,6 +29,7 @@ use crate::id::SpiffeId;
 use crate::peer::Peer;
 use crate::time::Timestamp;
 use crate::trust::Scored;
+use crate::web_host::WebHost;
 use crate::zone::Arrival;
 
 /// Longest text of a query in bytes: 1 MiB.
@@ -42,7 +43,8 @@ pub const MAX_QUERY_BYTES: usize = 1 << 20;
 /// |---|---|---|
 /// | `from` | the proved caller: a SPIFFE ID or a workload's name; or `null` | the caller proved nothing |
 /// | `from_addr` | the IP address it arrives from | unknown, and in no zone |
-/// | `to` | the called workload: its name or its SPIFFE ID | – |
+/// | `to` | the called workload: its name or its SPIFFE ID; or a host outside the mesh, which has a dot, called by `from` | – |
+/// | `to_addr` | the IP address of a host outside the mesh | one that it may have |
 /// | `port` | 1 to 65535 | the only port it can mean |
 /// | `method`, `path` | a request: its method and its raw target; both or neither | the flow alone is judged |
 /// | `action` | `"connect"`, for raw bytes; then without `method` and `path` | |
@@ -88,6 +90,7 @@ pub struct Query {
     from: Option<End>,
     arrival: Arrival,
     to: End,
+    to_addr: Arrival,
     port: Option<u16>,
     asked: Asked,
     headers: Fields,
@@ -109,6 +112,8 @@ pub struct Query {
 enum End {
     Name(Box<str>),
     Id(SpiffeId),
+    /// Outside the mesh, in lower case.
+    Host(Box<str>),
 }
 
 /// What is asked for.
@@ -192,6 +197,9 @@ impl Query {
         ask: impl FnOnce(&Input<'_>, Timestamp, Option<Scored>) -> T,
     ) -> Result<T, QueryError> {
         let now = self.now.unwrap_or(default_now);
+        if let End::Host(host) = &self.to {
+            return self.put_outward(policy, host, |input| ask(input, now, None));
+        }
         let peer = self.caller(policy)?.map(|id| match &self.asserted_by {
             None => Peer::foreseen(id),
             Some(by) => Peer::foreseen_by(id, by),
@@ -226,7 +234,39 @@ impl Query {
             (None, peer) => Flow::ingress(me, port, self.arrival, peer.as_ref()),
         };
         let input = Input::new(flow).with_evidence(evidence);
-        let input = match &self.asked {
+        Ok(ask(&self.asking(input), now, scored))
+    }
+
+    /// The same of a host outside the mesh. What is known of a request at its target is not asked here.
+    fn put_outward<T>(
+        &self,
+        policy: &Policy,
+        host: &str,
+        ask: impl FnOnce(&Input<'_>) -> T,
+    ) -> Result<T, QueryError> {
+        let caller = self.caller(policy)?;
+        let me = caller.and_then(|id| policy.workload_by_id(&id));
+        let port = match (self.port, policy.external_by_host(host)) {
+            (Some(port), _) => port,
+            (None, None) => 0,
+            (None, Some(external)) => match external.ports() {
+                [port] => *port,
+                several => {
+                    return Err(QueryError::UnclearPort {
+                        to: host.to_owned(),
+                        ports: several.to_vec(),
+                    });
+                }
+            },
+        };
+        let proved = WebHost::foreseen(host, self.to_addr.addr());
+        let flow = Flow::external(me.map_or("", Workload::name), port, &proved);
+        Ok(ask(&self.asking(Input::new(flow))))
+    }
+
+    /// With what is asked for.
+    fn asking<'a>(&'a self, input: Input<'a>) -> Input<'a> {
+        match &self.asked {
             Asked::Flow => input,
             Asked::Connect => input.with_action(Ok(Action::Connect)),
             Asked::Request {
@@ -240,8 +280,7 @@ impl Query {
                     None => action,
                 })
             }
-        };
-        Ok(ask(&input, now, scored))
+        }
     }
 
     /// Who calls, or would have proved that it does.
@@ -249,6 +288,8 @@ impl Query {
         match &self.from {
             None => Ok(None),
             Some(End::Id(id)) => Ok(Some(id.clone())),
+            // No host calls.
+            Some(End::Host(_)) => Ok(None),
             Some(End::Name(name)) => match policy.workload_by_name(name) {
                 Some(workload) => Ok(Some(workload.id().clone())),
                 None => {
@@ -290,7 +331,7 @@ impl Query {
 impl End {
     fn as_str(&self) -> &str {
         match self {
-            Self::Name(name) => name,
+            Self::Name(name) | Self::Host(name) => name,
             Self::Id(id) => id.as_str(),
         }
     }
@@ -299,6 +340,7 @@ impl End {
         match self {
             Self::Name(name) => policy.workload_by_name(name),
             Self::Id(id) => policy.workload_by_id(id),
+            Self::Host(_) => None,
         }
     }
 }

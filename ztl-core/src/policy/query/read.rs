@@ -13,10 +13,11 @@ use crate::policy::diagnostic::{quoted, suggest};
 use crate::time::Timestamp;
 use crate::zone::Arrival;
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "from",
     "from_addr",
     "to",
+    "to_addr",
     "port",
     "method",
     "path",
@@ -43,8 +44,9 @@ pub(super) fn query(map: &Map<String, Value>) -> Result<Query, QueryError> {
     let headers = keys.headers()?;
     Ok(Query {
         from: keys.from()?,
-        arrival: keys.arrival()?,
+        arrival: keys.addr("from_addr")?,
         to: keys.to()?,
+        to_addr: keys.to_addr()?,
         port: keys.port()?,
         asked: keys.asked(&headers)?,
         headers,
@@ -99,18 +101,33 @@ impl<'a> Keys<'a> {
         // A text that is no id can only be a name; the policy says whether it is one.
         if text.contains(':') {
             id("to", text).map(End::Id)
+        } else if text.contains('.') {
+            // T27: a workload's name has no dot, a host outside the mesh has one.
+            Ok(End::Host(text.into()))
         } else {
             Ok(End::Name(text.into()))
         }
     }
 
-    fn arrival(&self) -> Result<Arrival, QueryError> {
-        let Some(text) = self.text("from_addr")? else {
+    /// Of a host outside the mesh alone: where a workload listens is not asked.
+    fn to_addr(&self) -> Result<Arrival, QueryError> {
+        let addr = self.addr("to_addr")?;
+        match (addr.addr(), self.to()?) {
+            (Some(_), End::Name(_) | End::Id(_)) => Err(QueryError::value(
+                "to_addr",
+                "stands beside a workload; only a host outside the mesh is judged by its address",
+            )),
+            _ => Ok(addr),
+        }
+    }
+
+    fn addr(&self, key: &'static str) -> Result<Arrival, QueryError> {
+        let Some(text) = self.text(key)? else {
             return Ok(Arrival::unknown());
         };
-        let addr = text.parse().map_err(|_| {
-            QueryError::value("from_addr", format!("is no IP address: {}", quoted(text)))
-        })?;
+        let addr = text
+            .parse()
+            .map_err(|_| QueryError::value(key, format!("is no IP address: {}", quoted(text))))?;
         Ok(Arrival::from_addr(addr))
     }
 

@@ -68,6 +68,7 @@ impl Record<'_> {
         for (key, what) in [
             ("peer", "the peer, which was masked"),
             ("addr", "the address, which was masked"),
+            ("host", "the host, which was masked"),
         ] {
             missing.extend(
                 self.0
@@ -105,10 +106,13 @@ impl Record<'_> {
     /// The keys of a query that a record has.
     fn keys(&self) -> Result<Map<String, Value>, QueryError> {
         let mut keys = Map::new();
-        keys.insert("to".to_owned(), self.needed("me")?.into());
+        let me = self.needed("me")?;
+        let outward = self.text("host");
+        keys.insert("to".to_owned(), outward.unwrap_or(me).into());
+        keys.extend(outward.map(|_| ("from".to_owned(), me.into())));
         let named = [
             ("peer", "from"),
-            ("addr", "from_addr"),
+            ("addr", outward.map_or("from_addr", |_| "to_addr")),
             ("port", "port"),
             ("time", "now"),
         ];

@@ -35,10 +35,12 @@ pub(super) fn externals(root: &mut Reader<'_, '_>) -> Vec<ExternalDecl> {
         if ports.is_empty() {
             ports.push(Spanned::new(443, header));
         }
+        let networks = table.each("networks", MAX_NETWORKS, network::network);
         Some(ExternalDecl {
             name: name?,
             hosts,
             ports,
+            networks,
         })
     })
 }

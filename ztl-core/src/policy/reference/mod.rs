@@ -7,25 +7,28 @@
 
 mod actions;
 mod along;
+mod ids;
 mod oblige;
+mod outward;
 mod require;
 
-use core::net::IpAddr;
 use std::sync::Arc;
 
 use crate::action::{Action, Resource};
 use crate::decision::{Decision, Lack, ShadowOutcome};
 use crate::flow::Direction;
-use crate::id::{IdPattern, SpiffeId};
+use crate::id::SpiffeId;
 use crate::obligation::Obligations;
 use crate::peer::{Peer, Proof};
 use crate::reason::{Reason, Stage, Verdict};
 use crate::time::Timestamp;
+use crate::web_host::Outside;
 
 use self::actions::{forbids, permits};
+use self::outward::covers_outside;
 use super::decide::Input;
 use super::document::{
-    Document, Effect, Mode, Principal, RuleDecl, Target, WorkloadDecl, ZoneDecl,
+    Document, Effect, ExternalDecl, Mode, Principal, RuleDecl, Target, WorkloadDecl, ZoneDecl,
 };
 use super::load::Loader;
 
@@ -63,12 +66,19 @@ struct Asked<'a> {
     now: Timestamp,
 }
 
+/// Who is called.
+#[derive(Clone, Copy)]
+enum Called<'a> {
+    Workload(&'a WorkloadDecl),
+    External(&'a ExternalDecl),
+}
+
 /// The two ends as rules see them.
 struct Ends<'a> {
     /// The caller's id in the primary trust domain; none where it proved nothing.
     caller: Option<SpiffeId>,
     declared: Option<&'a WorkloadDecl>,
-    target: &'a WorkloadDecl,
+    target: Called<'a>,
     /// The zones that hold the caller, the longest prefix first; none where its place is unknown.
     zones: Option<Vec<&'a ZoneDecl>>,
 }
@@ -108,8 +118,14 @@ impl<'a> Asked<'a> {
             .iter()
             .find(|decl| *decl.name.value == *flow.me);
         let me = me.ok_or((Stage::Flow, Reason::NoFlowPermitted))?;
-        if peer.is_some_and(|peer| peer.expires_at() <= self.now) {
+        let host = flow.outside.and_then(Outside::proved);
+        if peer.is_some_and(|peer| peer.expires_at() <= self.now)
+            || host.is_some_and(|host| host.expires_at() <= self.now)
+        {
             return Err((Stage::Identity, Reason::IdentityExpired));
+        }
+        if let Some(outside) = flow.outside {
+            return self.outward(me, outside);
         }
         let id = peer.map(|peer| {
             self.primary(peer.id())
@@ -128,17 +144,11 @@ impl<'a> Asked<'a> {
             if !certified {
                 return Err((Stage::Identity, Reason::IdentityUnproven));
             }
-            let zones = me.zone.as_ref().map(|zone| {
-                self.document
-                    .zones
-                    .iter()
-                    .filter(|decl| decl.name.value == zone.value)
-                    .collect()
-            });
+            let zones = self.home(me);
             return Ok(Ends {
                 caller: self.primary(&me.id.value),
                 declared: Some(me),
-                target,
+                target: Called::Workload(target),
                 zones,
             });
         }
@@ -155,7 +165,7 @@ impl<'a> Asked<'a> {
         Ok(Ends {
             caller: id,
             declared,
-            target: me,
+            target: Called::Workload(me),
             zones: flow.arrival.addr().and_then(|addr| self.zones_of(addr)),
         })
     }
@@ -208,7 +218,7 @@ impl<'a> Asked<'a> {
             let zone = ends.zones.as_ref().and_then(|zones| zones.first());
             let bound = ends.declared.and_then(|decl| decl.zone.as_ref());
             match zone {
-                None if bound.is_some() || ends.target.zone.is_some() => {
+                None if bound.is_some() || ends.target.zone().is_some() => {
                     return (Stage::Flow, Reason::ZoneUnknown, None, None);
                 }
                 Some(zone) if bound.is_some_and(|bound| bound.value != zone.name.value) => {
@@ -348,7 +358,7 @@ impl<'a> Asked<'a> {
                 && rule
                     .to
                     .iter()
-                    .any(|to| self.is_target(&to.value, ends.target))
+                    .any(|to| self.is_target(&to.value, rule, ends.target))
                 && self.covers_port(rule, ends.target)
         })
     }
@@ -361,8 +371,12 @@ impl<'a> Asked<'a> {
     }
 
     /// §3.3, §3.4
-    fn covers_port(&self, rule: &RuleDecl, target: &WorkloadDecl) -> bool {
+    fn covers_port(&self, rule: &RuleDecl, target: Called<'_>) -> bool {
         let port = self.input.flow.port;
+        let target = match target {
+            Called::Workload(target) => target,
+            Called::External(external) => return covers_outside(rule, external, port),
+        };
         if !rule.ports.is_empty() {
             return rule.ports.iter().any(|range| range.value.contains(port));
         }
@@ -418,7 +432,17 @@ impl<'a> Asked<'a> {
     }
 
     /// §3.2
-    fn is_target(&self, to: &Target, target: &WorkloadDecl) -> bool {
+    fn is_target(&self, to: &Target, rule: &RuleDecl, target: Called<'_>) -> bool {
+        let target = match target {
+            Called::Workload(target) => target,
+            Called::External(external) => {
+                return match to {
+                    Target::External(name) => external.name.value == *name,
+                    Target::Any => rule.effect == Effect::Forbid && !is_conditional(rule),
+                    _ => false,
+                };
+            }
+        };
         match to {
             Target::Workload(name) => target.name.value == *name,
             Target::Id(pattern) => self
@@ -429,64 +453,5 @@ impl<'a> Asked<'a> {
             Target::External(_) => false,
             Target::Any => true,
         }
-    }
-
-    /// §1.3
-    fn matches(&self, pattern: &IdPattern, id: &SpiffeId) -> bool {
-        match pattern {
-            IdPattern::Exact(exact) => self.primary(exact).as_ref() == Some(id),
-            IdPattern::Below(above) => self
-                .primary(above)
-                .is_some_and(|above| id.as_str().starts_with(&format!("{above}/"))),
-            IdPattern::TrustDomain(domain) => {
-                let alias = self
-                    .document
-                    .aliases
-                    .iter()
-                    .any(|alias| alias.value == *domain);
-                let domain = if alias {
-                    &self.document.trust_domain.value
-                } else {
-                    domain
-                };
-                id.trust_domain_name() == domain.as_str()
-            }
-        }
-    }
-
-    /// The id in the primary trust domain; none where it does not fit there (§1.1, §1.2).
-    fn primary(&self, id: &SpiffeId) -> Option<SpiffeId> {
-        let aliases = &self.document.aliases;
-        let named = |domain: &str| aliases.iter().any(|alias| alias.value.as_str() == domain);
-        if named(id.trust_domain_name()) {
-            id.with_trust_domain(&self.document.trust_domain.value).ok()
-        } else {
-            Some(id.clone())
-        }
-    }
-
-    /// §1.5, §1.6
-    fn zones_of(&self, addr: IpAddr) -> Option<Vec<&'a ZoneDecl>> {
-        if self
-            .document
-            .relays
-            .iter()
-            .any(|relay| relay.value.contains(&addr))
-        {
-            return None;
-        }
-        let mut holding: Vec<_> = self
-            .document
-            .zones
-            .iter()
-            .flat_map(|zone| {
-                zone.networks
-                    .iter()
-                    .map(move |network| (network.value, zone))
-            })
-            .collect();
-        holding.retain(|(network, _)| network.contains(&addr));
-        holding.sort_by_key(|(network, _)| core::cmp::Reverse(network.prefix_len()));
-        (!holding.is_empty()).then(|| holding.into_iter().map(|(_, zone)| zone).collect())
     }
 }

@@ -169,7 +169,7 @@ impl Asked<'_> {
                 .as_ref()
                 .and_then(|zones| zones.first())
                 .map(|zone| &*zone.name.value),
-            target: &ends.target.name.value,
+            target: ends.target.name(),
             action,
             params,
             claims: self.input.evidence.claims,

@@ -7,14 +7,17 @@ mod authorizers;
 mod dodged;
 mod names;
 mod oblige;
+mod outward;
 mod ports;
 mod rules;
 mod schemas;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::texts::Texts;
 use crate::zone::{Zone, ZoneIdx, ZoneMap};
 
 use self::names::Names;
@@ -22,6 +25,7 @@ pub(super) use self::schemas::Schemas;
 use super::Policy;
 use super::diagnostic::Report;
 use super::document::{Document, Effect, Mode, Spanned};
+use super::external::External;
 use super::index::{self, Index};
 use super::limits::MAX_MEETINGS;
 use super::load::Loader;
@@ -66,11 +70,12 @@ pub(super) fn resolve(
             .filter_map(|whose| names.who(whose, Effect::Permit, report))
             .collect();
     }
+    let mut externals = outward::externals(&document, report);
     let mut rules = Vec::with_capacity(document.rules.len());
     let mut meetings = 0;
     for (index, decl) in document.rules.iter().enumerate() {
         let index = RuleIdx(u32::try_from(index).ok()?);
-        let targets = names.targets(decl, &workloads, report);
+        let targets = names.targets(decl, &workloads, &externals, report);
         meetings += targets.len() * decl.from.len().clamp(1, index::FEW);
         if meetings > MAX_MEETINGS {
             report.error_with_help(
@@ -81,14 +86,20 @@ pub(super) fn resolve(
             return None;
         }
         for (target, ports) in targets {
-            let Some(workload) = workloads.get_mut(usize::try_from(target.0).ok()?) else {
-                continue;
+            let at = usize::try_from(target.0).ok()?;
+            let beyond = at.checked_sub(workloads.len());
+            let external = beyond.and_then(|at| externals.get_mut(at));
+            let lists = match (workloads.get_mut(at), external) {
+                (Some(one), _) => [&mut one.shadow, &mut one.forbids, &mut one.permits],
+                (None, Some(one)) => [&mut one.shadow, &mut one.forbids, &mut one.permits],
+                (None, None) => continue,
             };
+            let [shadow, forbids, permits] = lists;
             let list = match (decl.mode, decl.effect) {
                 (Mode::Off, _) => continue,
-                (Mode::Shadow, _) => &mut workload.shadow,
-                (Mode::Enforce, Effect::Forbid) => &mut workload.forbids,
-                (Mode::Enforce, Effect::Permit) => &mut workload.permits,
+                (Mode::Shadow, _) => shadow,
+                (Mode::Enforce, Effect::Forbid) => forbids,
+                (Mode::Enforce, Effect::Permit) => permits,
             };
             list.push(TargetRule { rule: index, ports });
         }
@@ -106,8 +117,9 @@ pub(super) fn resolve(
     names.overrides(report);
     dodged::check(&document, &workloads, &rules, report);
     let Names { by_name, by_id, .. } = names;
+    let first = u32::try_from(workloads.len()).ok()?;
     Some(Policy {
-        index: Index::new(&workloads, &rules),
+        index: Index::new(&workloads, &externals, &rules),
         revision_text: document.revision.to_string().into(),
         zones,
         workloads,
@@ -115,10 +127,22 @@ pub(super) fn resolve(
         by_id: (by_id.into_iter())
             .map(|(id, index)| (id.shared_text(), index))
             .collect(),
+        by_host: by_host(&externals, first),
+        externals,
         rules,
         schemas,
         document,
     })
+}
+
+/// The destinations outside the mesh by host, numbered from `first` on.
+fn by_host(externals: &[External], first: u32) -> Texts<WorkloadIdx> {
+    let mut hosts = Vec::new();
+    for (index, external) in (first..).zip(externals) {
+        let index = WorkloadIdx(index);
+        hosts.extend(external.hosts.iter().map(|host| (Arc::clone(host), index)));
+    }
+    hosts.into_iter().collect()
 }
 
 fn zone_map(document: &Document, report: &mut Report) -> ZoneMap {

@@ -182,29 +182,8 @@ impl Names<'_> {
             Target::Workload(name) => {
                 return self.named(name, to.span, report).into_iter().collect();
             }
-            Target::External(name) => {
-                if !self
-                    .document
-                    .externals
-                    .iter()
-                    .any(|external| external.name.value == *name)
-                {
-                    let known = self
-                        .document
-                        .externals
-                        .iter()
-                        .map(|external| &*external.name.value);
-                    unknown(
-                        report,
-                        to.span,
-                        "external destination",
-                        name,
-                        known,
-                        "external",
-                    );
-                }
-                return Vec::new();
-            }
+            // Looked up with the ports that are meant there.
+            Target::External(_) => return Vec::new(),
             Target::Id(pattern) => {
                 let pattern = self.primary_pattern(pattern, to.span, report);
                 all(&|workload| pattern.matches(&workload.id))

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::authorizer::{Condition, Setting};
 use crate::policy::diagnostic::Report;
 use crate::policy::document::{Effect, PortRange, Principal, RuleDecl, Spanned, Subject, Target};
+use crate::policy::external::External;
 use crate::policy::load::Loader;
 use crate::policy::rule::{Named, Requirement, Rule, TokenClause};
 use crate::policy::template::Template;
@@ -66,14 +67,17 @@ impl Names<'_> {
         }
     }
 
-    /// The workloads that a rule's `to` speaks of, each with the ports it speaks of.
+    /// The workloads and the destinations outside the mesh that a rule's `to` speaks of, each with the ports it speaks of.
     pub(super) fn targets(
         &self,
         decl: &RuleDecl,
         workloads: &[Workload],
+        externals: &[External],
         report: &mut Report,
     ) -> BTreeMap<WorkloadIdx, Vec<PortRange>> {
-        let mut targets = BTreeMap::new();
+        let mut targets: BTreeMap<_, _> = (self.outward(decl, externals, report))
+            .into_iter()
+            .collect();
         for to in &decl.to {
             for index in self.target(to, decl.effect, workloads, report) {
                 let Some(workload) = usize::try_from(index.0)

@@ -1,96 +1,19 @@
 //! How an endpoint is made to prove itself: a TLS configuration for one fetch.
 
 use core::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
+use rustls::ClientConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::version::TLS13;
-use rustls::{ClientConfig, RootCertStore};
-use thiserror::Error;
 
 use super::error::EndpointError;
 use super::{BundleEndpoint, Profile};
 use crate::bundles::{BundleSet, Bundles};
 use crate::config::unresumed;
-use crate::file::{self, FileError, PemError};
+use crate::outside::HTTP1;
+pub use crate::outside::{WebRoots, WebRootsError};
 use crate::verify::{Prover, Refused, ServerVerifier};
-
-/// Why certificates are no roots of the Web PKI.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum WebRootsError {
-    /// The file could not be read.
-    #[error("{0}")]
-    File(#[from] FileError),
-    /// The text is not PEM.
-    #[error("the web roots: the text {0}")]
-    Pem(#[from] PemError),
-    /// A certificate cannot be read. None is taken.
-    #[error("certificate {index} of the web roots cannot be used: {error}")]
-    Certificate {
-        /// Its place, from 0.
-        index: usize,
-        /// What is wrong with it.
-        error: rustls::Error,
-    },
-}
-
-/// Roots of the Web PKI, by value: none is built in, and those of the system are not looked for. Cheap to clone.
-///
-/// On most systems they stand in `/etc/ssl/certs/ca-certificates.crt`. They prove hosts, and never a workload.
-#[derive(Clone)]
-pub struct WebRoots(Arc<RootCertStore>);
-
-impl WebRoots {
-    /// From a PEM text with at least one certificate.
-    ///
-    /// # Errors
-    /// [`WebRootsError`].
-    pub fn from_pem(text: &[u8]) -> Result<Self, WebRootsError> {
-        let mut store = RootCertStore::empty();
-        for (index, certificate) in file::certificates(text)?.into_iter().enumerate() {
-            store
-                .add(certificate)
-                .map_err(|error| WebRootsError::Certificate { index, error })?;
-        }
-        Ok(Self(Arc::new(store)))
-    }
-
-    /// From a PEM file.
-    ///
-    /// # Errors
-    /// [`WebRootsError`].
-    pub fn from_pem_file(path: impl AsRef<Path>) -> Result<Self, WebRootsError> {
-        Self::from_pem(&file::read(path.as_ref())?)
-    }
-
-    /// A client's configuration by these roots: TLS 1.3, HTTP/1.1, no certificate of ours, no resumption.
-    ///
-    /// # Errors
-    /// Where the provider cannot do TLS 1.3.
-    pub fn client_config(
-        &self,
-        provider: Arc<CryptoProvider>,
-    ) -> Result<Arc<ClientConfig>, rustls::Error> {
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&TLS13])?
-            .with_root_certificates(Arc::clone(&self.0))
-            .with_no_client_auth();
-        Ok(Arc::new(unresumed(config, HTTP1)))
-    }
-}
-
-/// What is spoken within TLS.
-const HTTP1: &[&[u8]] = &[b"http/1.1"];
-
-impl fmt::Debug for WebRoots {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebRoots")
-            .field("count", &self.0.len())
-            .finish()
-    }
-}
 
 /// For one handshake with an endpoint.
 #[derive(Clone)]

@@ -115,6 +115,10 @@ impl Here<'_> {
         if table.boolean("explain_denials") == Some(true) {
             builder = builder.explain_denials();
         }
+        #[cfg(feature = "client")]
+        if let Some(path) = self.path(table, "web_roots") {
+            builder = builder.web_roots_file(path);
+        }
         if let Some(every) = table.duration("reload_every") {
             builder = builder.reload_every(every);
         }
