@@ -177,6 +177,43 @@ fn a_recorded_decision_is_found_by_its_id_and_explained() {
     assert!(run.stderr.contains("no record in"), "{}", run.stderr);
 }
 
+/// What a caller is told of a 403 is the id, and the operator asks with it.
+#[test]
+fn law_7_the_id_that_a_denied_caller_was_told_finds_its_record() {
+    let folder = scratch("explain-told");
+    let log = folder.join("audit.jsonl");
+    let text = "schema = 1\ntrust_domain = 'prod.example'\n[workloads.web]\nid = 'spiffe://prod.example/web'\n\
+                public_ports = [443]\n[[permit]]\nname = 'anyone-reads'\nfrom = 'public'\nto = 'web'\n\
+                actions = 'GET /news'\nanonymous = true\n";
+    let file = folder.join("policy.toml");
+    std::fs::write(&file, text).expect("write");
+    let policy = ztl_core::policy::Policy::from_toml(text).expect("policy");
+    let sink = ztl_core::audit::JsonLinesSink::append(&log).expect("sink");
+    let engine = ztl_core::Engine::new(policy, sink).expect("engine");
+    let now = ztl_core::Timestamp::from_unix_secs(1_790_000_000);
+    let flow = ztl_core::Flow::ingress("web", 443, ztl_core::Arrival::unknown(), None);
+    let permit = engine.permit_flow(&flow, now).expect("flow");
+    let action = ztl_core::Action::request("POST", "/news").expect("action");
+    let told = engine.authorize(&permit, &action, &ztl_core::Evidence::none(), now);
+    let id = told.expect_err("denied").id().to_string();
+    drop(engine);
+    let (file, log) = (file.display().to_string(), log.display().to_string());
+    let run = ztl(&["explain", &file, "--id", &id, "--log", &log]);
+    assert_eq!((run.code, run.stderr.as_str()), (Some(1), ""));
+    let lines = run.lines();
+    assert_eq!(lines[0], "denied at the action stage: no_action_permitted");
+    assert_eq!(
+        lines[1],
+        format!("recorded as deny: no_action_permitted (decision {id})")
+    );
+    assert!(!run.stdout.contains("another revision"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("if the method were `GET`"),
+        "{}",
+        run.stdout
+    );
+}
+
 #[test]
 fn a_record_of_the_calling_end_is_explained_as_such() {
     let record = format!(

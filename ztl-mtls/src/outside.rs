@@ -21,10 +21,6 @@ use crate::config::unresumed;
 use crate::file::{self, FileError, PemError};
 
 /// What is spoken within TLS where documents are fetched.
-#[cfg_attr(
-    not(feature = "federation"),
-    expect(dead_code, reason = "only a fetch speaks nothing else")
-)]
 pub(crate) const HTTP1: &[&[u8]] = &[b"http/1.1"];
 
 /// Why certificates are no roots of the Web PKI.

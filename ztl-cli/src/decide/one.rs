@@ -8,7 +8,7 @@ use crate::exit::Failure;
 #[derive(Debug, clap::Args)]
 #[group(id = "one", multiple = true)]
 pub(crate) struct One {
-    /// The called workload: its name or its SPIFFE ID
+    /// The called workload: its name or its SPIFFE ID; or a host outside the mesh, which has a dot
     #[arg(long, value_name = "WORKLOAD")]
     to: Option<String>,
     /// The proved caller: a SPIFFE ID or a workload's name; left out, the caller proved nothing

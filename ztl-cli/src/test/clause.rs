@@ -72,7 +72,7 @@ pub(super) fn clauses(rule: &RuleDecl, text: &str) -> Vec<Clause> {
     let from = rule.from.iter().enumerate();
     all.extend(from.map(|(at, from)| clause(Kind::From, at, shown(from.span))));
     for (at, to) in rule.to.iter().enumerate() {
-        // A destination outside the mesh is no workload that a test could name.
+        // Of a destination outside the mesh it is told whether a rule decided, and no more.
         if !matches!(to.value, Target::External(_)) {
             all.push(Clause {
                 can_be_unmet: to.value != Target::Any,

@@ -302,58 +302,57 @@ fn t10_an_obligation_that_is_lost_counts_as_newly_permitted() {
     }
 }
 
-/// Of rules about destinations outside the mesh no decision is compared: every key of theirs counts.
+/// Of rules about destinations outside the mesh no decision is compared: every key of theirs counts, and whoever they could mean.
 #[test]
 fn t10_every_key_of_a_rule_about_an_external_counts() {
-    let with = |kind: &str, key: &str, value: &Value| {
+    let with = |kind: &str, from: &str, keys: &[(&str, Value)]| {
         let mut document = document(&[], &[]);
-        document["external"] = json!({ "api": { "hosts": ["api.example.com"] } });
+        document["external"] =
+            json!({ "api": { "hosts": ["api.example.com"], "ports": [443, 8443] } });
         let mut rule =
-            json!({ "name": "out", "from": "router", "to": "external:api", "actions": "GET /v1" });
-        if !value.is_null() {
-            rule[key] = value.clone();
+            json!({ "name": "out", "from": from, "to": "external:api", "actions": "GET /v1" });
+        for (key, value) in keys {
+            rule[*key] = value.clone();
         }
         document[kind] = json!([rule]);
         document
     };
-    for (kind, key, value) in [
-        ("permit", "require", json!({ "trust_score": 70 })),
-        ("permit", "require", json!({ "mfa": true })),
-        (
-            "permit",
-            "require",
-            json!({ "token": { "issuer": "corp" } }),
-        ),
-        (
-            "permit",
-            "require",
-            json!({ "headers": { "x-purpose": ["a"] } }),
-        ),
-        ("permit", "oblige", json!({ "max_body": 1 })),
-        ("permit", "subject", json!("issuer:corp")),
-        ("permit", "actors", json!("issuer:corp")),
-        ("forbid", "subject", json!("issuer:corp")),
-        ("forbid", "when", json!("false")),
-    ] {
-        let (plain, narrowed) = (with(kind, key, &Value::Null), with(kind, key, &value));
-        for (old, new) in [(&plain, &narrowed), (&narrowed, &plain)] {
-            assert_eq!(one_kind(&diff(old, new)), "external-rule", "{kind} {key}");
+    let both = |one: &Value, two: &Value, kind: &str| {
+        for (old, new) in [(one, two), (two, one)] {
+            assert_eq!(one_kind(&diff(old, new)), kind, "{two:#}");
         }
-        assert!(diff(&narrowed, &narrowed).is_empty());
-    }
-    let ordered = |turned: bool| {
-        let mut document = with("permit", "oblige", &json!({ "max_body": 1 }));
-        let rules = document["permit"].as_array_mut().expect("list");
-        rules.push(
-            json!({ "name": "also", "from": "router", "to": "external:api", "actions": "GET /v1" }),
-        );
-        if turned {
-            rules.reverse();
-        }
-        document
+        assert!(diff(two, two).is_empty());
     };
-    assert_eq!(
-        one_kind(&diff(&ordered(false), &ordered(true))),
-        "external-rule"
-    );
+    for (key, value) in [
+        ("actions", json!("GET /v2")),
+        ("ports", json!(443)),
+        ("from", json!("any")),
+        ("to", json!(["external:api", "gateway"])),
+    ] {
+        let (plain, other) = (
+            with("forbid", "router", &[]),
+            with("forbid", "router", &[(key, value)]),
+        );
+        both(&plain, &other, "external-rule");
+    }
+    // A forbid of everything forbids what is outside as well.
+    let cut_off = with("forbid", "router", &[("to", json!("any"))]);
+    let mut whole = cut_off.clone();
+    whole["forbid"] = json!([]);
+    both(&whole, &cut_off, "external-rule");
+    let plain = with("permit", "router", &[]);
+    let mut inner = plain.clone();
+    inner["external"]["api"]["networks"] = json!(["10.2.0.0/16"]);
+    both(&plain, &inner, "external");
+    // Somebody more whom no rule names, and yet one means.
+    let wide = with("permit", "zone:production", &[]);
+    let mut more = wide.clone();
+    more["workloads"]["more"] = json!({ "id": "spiffe://prod.example/more", "zone": "production" });
+    assert_eq!(one_kind(&diff(&wide, &more)), "workload");
+    let mut moved = more.clone();
+    moved["workloads"]["more"]
+        .as_object_mut()
+        .expect("table")
+        .remove("zone");
+    both(&more, &moved, "workload");
 }

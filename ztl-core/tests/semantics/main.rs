@@ -8,6 +8,7 @@ mod evidence;
 mod flow;
 mod many_forbids;
 mod obligations;
+mod outside;
 mod parties;
 mod plain;
 

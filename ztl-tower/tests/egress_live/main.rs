@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod change;
+mod outside;
 mod silence;
 mod wire;
 

@@ -124,8 +124,8 @@ async fn t30_an_error_shows_of_a_uri_its_scheme_and_host() {
         ("https://user:s3cret@db/v1/x?token=abc", "`https://db` "),
         ("http://db:8443/v1/s3cret?token=abc", "`http://db` "),
         (
-            "https://db.example/v1/s3cret?token=abc",
-            "`https://db.example` ",
+            "https://DB.example/v1/s3cret?token=abc",
+            "`https://DB.example` ",
         ),
         ("/v1/s3cret?token=abc", "`(no host)` "),
         ("s3cret:443", "`s3cret` "),

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::obliged;
-use super::outward::{external_rules, externals, names_nobody};
+use super::outward::{external_rules, externals, moved, names_nobody};
 use crate::analysis::need::obligation_key;
 use crate::policy::{
-    AuthorizerDecl, Document, Effect, IssuerDecl, LimitDecl, Mode, NeverDecl, Policy,
-    Principal, Require, RuleDecl, Spanned, Subject, Target, TokenRequire, WorkloadDecl, ZoneDecl,
+    AuthorizerDecl, Document, Effect, IssuerDecl, LimitDecl, Mode, NeverDecl, Policy, Principal,
+    Require, RuleDecl, Spanned, Subject, Target, TokenRequire, WorkloadDecl, ZoneDecl,
 };
 use crate::trust::Weighed;
 
@@ -105,6 +105,9 @@ pub(super) fn changes(old: &Policy, new: &Policy) -> Vec<DocumentChange> {
         {
             one(kind, name, "not there".to_owned(), is.clone());
         }
+    }
+    for (name, was, is) in moved(old, new) {
+        one("workload", &name, was, is);
     }
     // A rule that is new, or gone, differs in what it permits alone.
     let modes = |document: &Document| -> BTreeMap<Arc<str>, Mode> {
@@ -216,7 +219,6 @@ fn zones(document: &Document) -> Parts {
 /// Who a workload is, and what is decided beside its rules. Where it stands and its ports are compared by what
 /// they change.
 fn workloads(document: &Document) -> Parts {
-    let calls_out = names_nobody(document);
     let part = |workload: &WorkloadDecl| {
         let hosts: Vec<_> = workload.hosts.iter().map(|host| &host.value).collect();
         let asserted = workload.asserted_by.iter();
@@ -235,10 +237,6 @@ fn workloads(document: &Document) -> Parts {
         text.extend(workload.forwards_in.map(|field| format!(" in `{field}`")));
         if !parties.is_empty() {
             text.push_str(&format!(" asserted by {}", shown(&parties)));
-        }
-        // Where it stands decides whom outside the mesh it may call.
-        if let Some(zone) = workload.zone.as_ref().filter(|_| calls_out) {
-            text.push_str(&format!(" in zone `{}`", zone.value));
         }
         (Arc::clone(&workload.name.value), text)
     };

@@ -1,11 +1,13 @@
 //! What documents say of destinations outside the mesh: of them no decision is compared, only what is written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::document::{Parts, principals, required, shown, targets};
 use crate::analysis::need::obligation_key;
-use crate::policy::{Document, Effect, ExternalDecl, Mode, Principal, RuleDecl, Spanned, Target};
+use crate::policy::{
+    Document, Effect, ExternalDecl, Mode, Principal, RuleDecl, Spanned, Target, WorkloadDecl,
+};
 
 pub(super) fn externals(document: &Document) -> Parts {
     let part = |external: &ExternalDecl| {
@@ -102,4 +104,28 @@ pub(super) fn external_rules(document: &Document) -> Parts {
         .filter(|rule| is_outward(document, rule))
         .map(part)
         .collect()
+}
+
+/// The zones of workloads that both declare, where a rule of both about the outside could go by them.
+pub(super) fn moved(old: &Document, new: &Document) -> Vec<(Arc<str>, String, String)> {
+    if !(names_nobody(old) && names_nobody(new)) {
+        return Vec::new();
+    }
+    let zones = |document: &Document| -> BTreeMap<Arc<str>, String> {
+        let zone = |workload: &WorkloadDecl| {
+            let zone = workload.zone.as_ref();
+            let text = zone.map_or_else(
+                || "in no zone".to_owned(),
+                |it| format!("in zone `{}`", it.value),
+            );
+            (Arc::clone(&workload.name.value), text)
+        };
+        document.workloads.iter().map(zone).collect()
+    };
+    let (was, mut is) = (zones(old), zones(new));
+    let both = was.into_iter().filter_map(|(name, was)| {
+        let is = is.remove(&name)?;
+        Some((name, was, is))
+    });
+    both.collect()
 }

@@ -25,10 +25,11 @@ enum Kind {
 }
 
 /// The keys of a decide request.
-const REQUEST: [(&str, Kind); 15] = [
+const REQUEST: [(&str, Kind); 16] = [
     ("from", Kind::Caller),
     ("from_addr", Kind::Text),
     ("to", Kind::Text),
+    ("to_addr", Kind::Text),
     ("port", Kind::Int),
     ("method", Kind::Text),
     ("path", Kind::Text),
