@@ -74,7 +74,9 @@ where
     });
     match &made {
         Ok(_) => timed.is("permitted"),
-        Err(EgressError::Denied(_) | EgressError::FlowRefused { .. }) => timed.is("refused"),
+        Err(
+            EgressError::Denied(_) | EgressError::FlowRefused { .. } | EgressError::Address { .. },
+        ) => timed.is("refused"),
         Err(EgressError::Unproven { .. }) => timed.is("unproved"),
         Err(_) => {}
     }
