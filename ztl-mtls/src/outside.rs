@@ -148,7 +148,7 @@ impl HostVerifier {
         let config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&TLS13])?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::clone(self) as _)
+            .with_custom_certificate_verifier(self.clone())
             .with_no_client_auth();
         Ok(unresumed(config, alpn))
     }
