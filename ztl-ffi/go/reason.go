@@ -50,7 +50,6 @@ var reasons = [...]string{
 	"no_flow_permitted", "flow_withdrawn", "path_ambiguous", "no_action_permitted", "forbidden", "requirement_unmet",
 	"evidence_missing", "evidence_stale", "objected", "authorizer_failed", "clock_untrusted", "audit_unavailable",
 	"forwarded_untrusted", "obligation_unknown", "limit_exceeded", "body_too_large", "body_unfit",
-	"forwarded_untrusted", "obligation_unknown",
 	Misdirected: "misdirected",
 }
 
