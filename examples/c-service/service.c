@@ -1,0 +1,339 @@
+/* The model server of five-workloads, in C: OpenSSL speaks TLS, ztl proves, permits and authorizes. Who may infer and who may swap a
+   model stands in the policy, and not here. */
+
+#include <netdb.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "http.h"
+
+enum { MAX_CHAIN = 16, MAX_CONNECTIONS = 64, SECONDS = 10 };
+
+static ztl_engine *engine;
+static SSL_CTX *tls;
+static uint16_t port;
+static atomic_int connections;
+static atomic_int release_of_tiny = 1;
+
+static uint64_t now(void) { return (uint64_t)time(NULL); }
+
+static void fail(const char *what, ztl_error *error)
+{
+    const uint8_t *text = NULL;
+    size_t len = 0;
+    if (error == NULL || ztl_error_message(error, &text, &len) != ZTL_OK) {
+        fprintf(stderr, "%s\n", what);
+    } else {
+        fprintf(stderr, "%s: %.*s\n", what, (int)len, (const char *)text);
+    }
+    exit(1);
+}
+
+/* --- certificates ------------------------------------------------------------------------------------------------------------ */
+
+/* Certificates in DER, as ztl takes them, at most one more than it looks at. */
+typedef struct chain {
+    ztl_str ders[MAX_CHAIN + 1];
+    size_t len;
+} chain;
+
+static void chain_add(chain *chain, X509 *certificate)
+{
+    unsigned char *der = NULL;
+    int len;
+    if (certificate != NULL && chain->len <= MAX_CHAIN && (len = i2d_X509(certificate, &der)) > 0) {
+        chain->ders[chain->len].ptr = der;
+        chain->ders[chain->len].len = (size_t)len;
+        chain->len++;
+    }
+}
+
+static void chain_free(chain *chain)
+{
+    while (chain->len > 0) {
+        OPENSSL_free((void *)chain->ders[--chain->len].ptr);
+    }
+}
+
+/* OpenSSL checks that the caller holds the key of its certificate, and that it shows one; who that is, ztl says. */
+static int accept_any(X509_STORE_CTX *store, void *unused)
+{
+    (void)unused;
+    X509_STORE_CTX_set_error(store, X509_V_OK);
+    return 1;
+}
+
+/* --- one connection ---------------------------------------------------------------------------------------------------------- */
+
+typedef struct connection {
+    int socket;
+    char from[64]; /* in digits */
+} connection;
+
+/* Proves the caller and permits its flow; NULL where there is none. `who` receives its id. */
+static ztl_flow *permitted(SSL *ssl, const char *from, char *who, size_t room)
+{
+    chain shown = {0};
+    X509 *leaf = SSL_get1_peer_certificate(ssl);
+    STACK_OF(X509) *others = SSL_get_peer_cert_chain(ssl); /* on a server without the leaf */
+    ztl_peer *peer = NULL;
+    ztl_flow *flow = NULL;
+    ztl_decision decision = {0};
+    ztl_flow_request request = {0};
+    const uint8_t *id = NULL;
+    size_t id_len = 0;
+    chain_add(&shown, leaf);
+    for (int i = 0; i < sk_X509_num(others); i++) {
+        chain_add(&shown, sk_X509_value(others, i));
+    }
+    decision.size = sizeof decision;
+    request.size = sizeof request;
+    request.me = ztl_str_of("model-server");
+    request.port = port;
+    request.from_addr = ztl_str_of(from);
+    request.now_unix = now();
+    if (ztl_peer_prove(engine, &request, shown.ders, shown.len, &peer, NULL) == ZTL_OK) {
+        request.peer = peer;
+        if (ztl_flow_permit(engine, &request, &flow, &decision, NULL) == ZTL_OK && ztl_peer_id(peer, &id, &id_len) == ZTL_OK) {
+            snprintf(who, room, "%.*s", (int)id_len, (const char *)id);
+        }
+    }
+    ztl_peer_free(peer);
+    chain_free(&shown);
+    X509_free(leaf);
+    return flow;
+}
+
+static void answer(SSL *ssl, const char *status, const char *type, const char *body)
+{
+    char text[1024];
+    const int len = snprintf(text, sizeof text,
+                             "HTTP/1.1 %s\r\ncontent-type: %s\r\ncontent-length: %zu\r\nconnection: close\r\n\r\n%s", status, type,
+                             strlen(body), body);
+    if (len > 0 && (size_t)len < sizeof text) {
+        (void)SSL_write(ssl, text, len);
+    }
+}
+
+/* The caller learns that it is denied, and the id to ask the operator about: nothing else. */
+static void refuse(SSL *ssl, const ztl_decision *decision)
+{
+    char body[128], id[33];
+    for (size_t i = 0; i < sizeof decision->id; i++) {
+        snprintf(id + 2 * i, 3, "%02x", decision->id[i]);
+    }
+    const int ambiguous = decision->reason == ZTL_REASON_PATH_AMBIGUOUS;
+    snprintf(body, sizeof body, "{\"type\":\"about:blank\",\"status\":%d,\"decision\":\"%s\"}", ambiguous ? 400 : 403, id);
+    answer(ssl, ambiguous ? "400 Bad Request" : "403 Forbidden", "application/problem+json", body);
+}
+
+/* What the policy permits comes here, and nothing else. */
+static void serve(SSL *ssl, const request *request, const char *who)
+{
+    char model[64], body[512];
+    printf("served %s\n", who);
+    fflush(stdout);
+    if (is(request->method, "POST") && matches(request->target, "/v1/models/", "/infer", model, sizeof model)) {
+        snprintf(body, sizeof body, "{\"model\":\"%s\",\"release\":%d,\"for\":\"%s\"}", model, atomic_load(&release_of_tiny), who);
+    } else if (is(request->method, "PUT") && matches(request->target, "/v1/models/", "", model, sizeof model)) {
+        atomic_fetch_add(&release_of_tiny, 1);
+        snprintf(body, sizeof body, "{\"swapped\":\"%s\",\"by\":\"%s\"}", model, who);
+    } else {
+        answer(ssl, "404 Not Found", "application/json", "{}");
+        return;
+    }
+    answer(ssl, "200 OK", "application/json", body);
+}
+
+static void judge(SSL *ssl, const ztl_flow *flow, const request *asked, const char *who)
+{
+    ztl_decision decision = {0};
+    ztl_action_request request = {0};
+    decision.size = sizeof decision;
+    request.size = sizeof request;
+    request.method = asked->method;
+    request.target = asked->target; /* raw: a path that was decoded is another path */
+    request.headers = asked->fields;
+    request.headers_len = asked->fields_len;
+    request.now_unix = now();
+    request.trust_score = -1;
+    if (ztl_action_authorize(engine, flow, &request, &decision, NULL) == ZTL_OK) {
+        serve(ssl, asked, who);
+    } else {
+        refuse(ssl, &decision);
+    }
+}
+
+/* The one request of a connection, so that no permit is ever older than that. */
+static void talk(SSL *ssl, const ztl_flow *flow, const char *who)
+{
+    static const char bad[] = "{\"type\":\"about:blank\",\"status\":400}";
+    const uint64_t last = now() + SECONDS;
+    char head[MAX_HEAD + 1], body[1024];
+    request request;
+    size_t len = 0, begin = 0;
+    for (;;) {
+        const int got = len < MAX_HEAD && now() <= last ? SSL_read(ssl, head + len, (int)(MAX_HEAD - len)) : 0;
+        if (got <= 0) {
+            return;
+        }
+        len += (size_t)got;
+        head[len] = '\0';
+        const char *end = strstr(head, "\r\n\r\n");
+        if (end != NULL) {
+            begin = (size_t)(end - head) + 4;
+            break;
+        }
+    }
+    if (request_read(&request, head, begin) != 0) {
+        answer(ssl, "400 Bad Request", "application/problem+json", bad);
+        return;
+    }
+    /* This model reads no body, and takes it off the wire all the same. */
+    for (size_t read = len - begin; read < request.body_len;) {
+        const int got = now() <= last ? SSL_read(ssl, body, sizeof body) : 0;
+        if (got <= 0) {
+            return;
+        }
+        read += (size_t)got;
+    }
+    judge(ssl, flow, &request, who);
+}
+
+static void *connected(void *given)
+{
+    connection *c = given;
+    SSL *ssl = SSL_new(tls);
+    char who[2049] = "";
+    if (ssl != NULL && SSL_set_fd(ssl, c->socket) == 1 && SSL_accept(ssl) == 1) {
+        ztl_flow *flow = permitted(ssl, c->from, who, sizeof who);
+        if (flow != NULL) {
+            talk(ssl, flow, who);
+            ztl_flow_free(flow);
+            (void)SSL_shutdown(ssl);
+        }
+    }
+    SSL_free(ssl);
+    close(c->socket);
+    free(c);
+    atomic_fetch_sub(&connections, 1);
+    return NULL;
+}
+
+/* --- the whole --------------------------------------------------------------------------------------------------------------- */
+
+static void load(const char *folder, const char *policy)
+{
+    char path[4096];
+    static char bundle[65536];
+    ztl_error *error = NULL;
+    chain own = {0};
+    uint64_t expires = 0;
+    FILE *file;
+    STACK_OF(X509) *others = NULL;
+
+    snprintf(path, sizeof path, "%s/model-server.jsonl", folder);
+    if (ztl_engine_new_from_file(ztl_str_of(policy), ZTL_FORMAT_TOML, ztl_str_of(path), &engine, &error) != ZTL_OK) {
+        fail("the policy", error);
+    }
+    snprintf(path, sizeof path, "%s/bundle.pem", folder);
+    if ((file = fopen(path, "rb")) == NULL) {
+        fail(path, NULL);
+    }
+    bundle[fread(bundle, 1, sizeof bundle - 1, file)] = '\0';
+    fclose(file);
+    if (ztl_engine_trust(engine, ztl_str_of("prod.example"), ztl_str_of(bundle), &error) != ZTL_OK) {
+        fail("the bundle", error);
+    }
+
+    tls = SSL_CTX_new(TLS_server_method());
+    snprintf(path, sizeof path, "%s/model-server.pem", folder);
+    if (tls == NULL || SSL_CTX_set_min_proto_version(tls, TLS1_3_VERSION) != 1 || SSL_CTX_use_certificate_chain_file(tls, path) != 1) {
+        fail(path, NULL);
+    }
+    snprintf(path, sizeof path, "%s/model-server.key", folder);
+    if (SSL_CTX_use_PrivateKey_file(tls, path, SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(tls) != 1) {
+        fail(path, NULL);
+    }
+    SSL_CTX_set_verify(tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    SSL_CTX_set_cert_verify_callback(tls, accept_any, NULL);
+    /* A resumed session shows no certificates: none is resumed. */
+    SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_options(tls, SSL_OP_NO_TICKET);
+    SSL_CTX_set_num_tickets(tls, 0);
+
+    chain_add(&own, SSL_CTX_get0_certificate(tls));
+    SSL_CTX_get0_chain_certs(tls, &others);
+    for (int i = 0; i < sk_X509_num(others); i++) {
+        chain_add(&own, sk_X509_value(others, i));
+    }
+    if (ztl_svid_check(engine, ztl_str_of("model-server"), own.ders, own.len, now(), &expires, &error) != ZTL_OK) {
+        fail("the own SVID", error);
+    }
+    chain_free(&own);
+}
+
+static int listen_at(const char *host, const char *service)
+{
+    struct addrinfo hints = {0}, *found = NULL;
+    const int on = 1;
+    int listener = -1;
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_PASSIVE | AI_NUMERICHOST;
+    if (getaddrinfo(host, service, &hints, &found) == 0) {
+        listener = socket(found->ai_family, SOCK_STREAM, 0);
+        if (listener < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0
+            || bind(listener, found->ai_addr, found->ai_addrlen) != 0 || listen(listener, 64) != 0) {
+            fail("cannot listen there", NULL);
+        }
+        freeaddrinfo(found);
+    }
+    return listener;
+}
+
+int main(int argc, char **argv)
+{
+    const struct timeval patience = {SECONDS, 0};
+    if (argc != 5 || ztl_abi_version() != ZTL_ABI_VERSION) {
+        fail("usage: service FOLDER POLICY HOST PORT, with the library that its header belongs to", NULL);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    load(argv[1], argv[2]);
+    port = (uint16_t)strtoul(argv[4], NULL, 10);
+    const int listener = listen_at(argv[3], argv[4]);
+    if (listener < 0) {
+        fail("HOST is no address", NULL);
+    }
+    for (;;) {
+        struct sockaddr_storage from;
+        socklen_t len = sizeof from;
+        pthread_t thread;
+        connection *c = calloc(1, sizeof *c);
+        if (c == NULL || (c->socket = accept(listener, (struct sockaddr *)&from, &len)) < 0) {
+            free(c);
+            continue;
+        }
+        /* Whoever gives nothing to read holds a thread for a few seconds, and there are not more of them than this. */
+        if (atomic_fetch_add(&connections, 1) < MAX_CONNECTIONS
+            && getnameinfo((struct sockaddr *)&from, len, c->from, sizeof c->from, NULL, 0, NI_NUMERICHOST) == 0
+            && setsockopt(c->socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0
+            && setsockopt(c->socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0
+            && pthread_create(&thread, NULL, connected, c) == 0) {
+            pthread_detach(thread);
+        } else {
+            atomic_fetch_sub(&connections, 1);
+            close(c->socket);
+            free(c);
+        }
+    }
+}
