@@ -36,6 +36,11 @@ impl Document {
         })
     }
 
+    /// The document itself.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Reads it as a workload does: strictly, and all of it.
     pub(crate) fn load(&self) -> Result<Policy, Box<dyn Error>> {
         Ok(Loader::new()

@@ -10,6 +10,7 @@ use ztl_core::policy::{Input, decide};
 use ztl_core::{Action, Arrival, Decision, Evidence, Flow, Lack, Peer, Reason, Stage, Verdict};
 use ztl_mtls::{ProveError, Prover, Purpose};
 
+use crate::foreign::Language;
 use crate::mesh::{GATEWAY, Mesh};
 use crate::pki::now;
 
@@ -90,7 +91,7 @@ pub(crate) fn ingress(mesh: &Mesh, ask: &Ask<'_>) -> Result<Foretold, Box<dyn Er
         decision.reason = Reason::IdentityExpired;
     }
     Ok(Foretold {
-        wire: wire(&decision, failed),
+        wire: wire(&decision, failed, mesh.workload(ask.target)?.language()),
         decision,
     })
 }
@@ -111,8 +112,14 @@ pub(crate) fn egress(
     Ok(decide(&mesh.policy, &input, now))
 }
 
-fn wire(decision: &Decision, failed: Option<&ProveError>) -> Wire {
+/// `language` is that of whoever answers: ztl's own TLS tells a refused flow from a bad certificate, Go's does not, and Python's has no
+/// say in the handshake.
+fn wire(decision: &Decision, failed: Option<&ProveError>, language: Option<Language>) -> Wire {
     match (decision.verdict, decision.stage) {
+        (Verdict::Deny, Stage::Flow) if language == Some(Language::Go) => {
+            Wire::Alert(AlertDescription::BadCertificate)
+        }
+        (Verdict::Deny, Stage::Flow) if language == Some(Language::Python) => Wire::Status(403),
         (Verdict::Permit, _) => Wire::Status(200),
         (Verdict::Deny, Stage::Action) => Wire::Status(status(decision)),
         (Verdict::Deny, Stage::Identity) => Wire::Alert(match failed {

@@ -1,5 +1,8 @@
 //! The audit log of one workload, as the walk reads it.
 
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -12,24 +15,44 @@ const CAPACITY: usize = 4096;
 /// How long a record may take to appear after its answer did.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Every record of a workload.
+pub(crate) enum Ledger {
+    /// Of one in this process.
+    Here(Arc<Kept>),
+    /// Of one in another process: its audit file.
+    There(PathBuf),
+}
+
 /// Keeps every record, and tells whoever waits for one.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct Kept {
     memory: MemorySink,
     news: watch::Sender<()>,
 }
 
-impl Ledger {
-    pub(crate) fn new() -> Self {
+impl Default for Kept {
+    fn default() -> Self {
         Self {
             memory: MemorySink::new(CAPACITY),
             news: watch::Sender::new(()),
         }
     }
+}
 
+impl Ledger {
     /// How many records there are.
     pub(crate) fn count(&self) -> usize {
-        usize::try_from(self.memory.taken()).unwrap_or(usize::MAX)
+        self.lines().len()
+    }
+
+    fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Here(kept) => kept.memory.lines(),
+            Self::There(path) => {
+                let text = fs::read_to_string(path).unwrap_or_default();
+                text.lines().map(str::to_owned).collect()
+            }
+        }
     }
 
     /// The first record after the `since` first ones that is wanted, as soon as it is there.
@@ -38,16 +61,23 @@ impl Ledger {
         since: usize,
         wanted: impl Fn(&Entry) -> bool,
     ) -> Option<Entry> {
-        let mut news = self.news.subscribe();
+        let look = || {
+            let lines = self.lines();
+            let mut entries = lines
+                .iter()
+                .skip(since)
+                .filter_map(|line| Entry::read(line));
+            entries.find(&wanted)
+        };
+        let Self::Here(kept) = self else {
+            // It was written before the answer was.
+            return look();
+        };
+        let mut news = kept.news.subscribe();
         let found = async {
             loop {
                 news.mark_unchanged();
-                let lines = self.memory.lines();
-                let entries = lines
-                    .iter()
-                    .skip(since)
-                    .filter_map(|line| Entry::read(line));
-                if let Some(entry) = entries.into_iter().find(&wanted) {
+                if let Some(entry) = look() {
                     return Some(entry);
                 }
                 news.changed().await.ok()?;
@@ -57,7 +87,7 @@ impl Ledger {
     }
 }
 
-impl Sink for Ledger {
+impl Sink for Kept {
     fn record(&self, record: &Record<'_>) -> Result<(), AuditError> {
         self.memory.record(record)?;
         self.news.send_replace(());

@@ -2,8 +2,10 @@
 
 mod args;
 mod attacker;
+mod ca;
 mod document;
 mod flat;
+mod foreign;
 mod foretell;
 mod ledger;
 mod mesh;
@@ -29,6 +31,7 @@ use ztl_core::policy::LoadError;
 use args::Args;
 use document::{Document, DocumentError};
 use flat::Flat;
+use foreign::Missing;
 use mesh::Mesh;
 use table::{Section, Style};
 
@@ -50,6 +53,7 @@ fn status(error: &(dyn Error + 'static)) -> u8 {
         Some(DocumentError::Unreadable(_)) => 2,
         Some(DocumentError::Unfit(_)) => 3,
         None if error.is::<LoadError>() => 3,
+        None if error.is::<Missing>() => 4,
         None => 1,
     }
 }
@@ -64,7 +68,7 @@ async fn run(args: &Args) -> Result<bool, Box<dyn Error>> {
         flat.stop().await?;
         sections
     } else {
-        let mesh = Mesh::start(document, args.one_address).await?;
+        let mesh = Mesh::start(document, args).await?;
         let sections = vec![walk::user(&mesh).await?, walk::attacker(&mesh).await?];
         mesh.stop().await?;
         sections

@@ -10,11 +10,14 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use ztl_core::SpiffeId;
 use ztl_core::policy::{Policy, Span};
 use ztl_tower::{Guard, PublicTls, ServeError};
 
+use crate::args::Args;
 use crate::document::{Document, DocumentError, declared};
-use crate::ledger::Ledger;
+use crate::foreign::{Files, Foreign, Language};
+use crate::ledger::{Kept, Ledger};
 use crate::pki::Pki;
 use crate::places::{Places, in_one_zone};
 use crate::services::tools::Tools;
@@ -27,9 +30,40 @@ pub(crate) const GATEWAY: &str = "gateway";
 
 /// One workload, running.
 pub(crate) struct Running {
-    pub(crate) guard: Guard,
-    pub(crate) ledger: Arc<Ledger>,
-    pub(crate) service: Service,
+    pub(crate) ledger: Ledger,
+    process: Process,
+}
+
+/// Where it runs.
+enum Process {
+    This(Guard, Service),
+    Another(Foreign),
+}
+
+impl Running {
+    /// Its guard, where that is in this process.
+    pub(crate) const fn guard(&self) -> Option<&Guard> {
+        match &self.process {
+            Process::This(guard, _) => Some(guard),
+            Process::Another(_) => None,
+        }
+    }
+
+    /// Its language, where that is not Rust.
+    pub(crate) fn language(&self) -> Option<Language> {
+        match &self.process {
+            Process::This(..) => None,
+            Process::Another(foreign) => Some(foreign.language),
+        }
+    }
+
+    /// Who called, each time that a handler ran: nobody, where nobody was proved.
+    pub(crate) fn callers(&self) -> Vec<Option<SpiffeId>> {
+        match &self.process {
+            Process::This(_, service) => service.callers(),
+            Process::Another(foreign) => foreign.callers(),
+        }
+    }
 }
 
 /// All of them.
@@ -43,13 +77,9 @@ pub(crate) struct Mesh {
 }
 
 impl Mesh {
-    pub(crate) async fn start(
-        document: Document,
-        one_address: bool,
-    ) -> Result<Self, Box<dyn Error>> {
-        let mut document = document;
+    pub(crate) async fn start(mut document: Document, args: &Args) -> Result<Self, Box<dyn Error>> {
         let mut policy = document.load()?;
-        let places = Places::of(&policy, one_address)?;
+        let places = Places::of(&policy, args.one_address)?;
         if !places.are_real {
             document = document.with(in_one_zone(&policy));
             policy = document.load()?;
@@ -70,9 +100,36 @@ impl Mesh {
             tasks: JoinSet::new(),
         };
         for (name, listener) in listeners {
-            mesh.run(name, listener, document.load()?).await?;
+            match args.language(name) {
+                None => mesh.run(name, listener, document.load()?).await?,
+                Some(language) => mesh.run_in(language, name, listener, &document).await?,
+            }
         }
         Ok(mesh)
+    }
+
+    /// Has another process be the workload.
+    async fn run_in(
+        &mut self,
+        language: Language,
+        name: &'static str,
+        listener: TcpListener,
+        document: &Document,
+    ) -> Result<(), Box<dyn Error>> {
+        let files = Files {
+            pem: &self.pki.of(name)?.pem,
+            bundle: &self.pki.bundle_pem,
+            policy: document.text(),
+        };
+        // Held until now, so that the address is free for it.
+        drop(listener);
+        let foreign = Foreign::start(language, name, &files, self.address(name)?).await?;
+        let running = Running {
+            ledger: Ledger::There(foreign.audit(name)),
+            process: Process::Another(foreign),
+        };
+        self.running.insert(name, running);
+        Ok(())
     }
 
     /// Builds a workload's guard and serves it.
@@ -82,16 +139,15 @@ impl Mesh {
         listener: TcpListener,
         policy: Policy,
     ) -> Result<(), Box<dyn Error>> {
-        let ledger = Arc::new(Ledger::new());
+        let kept = Arc::new(Kept::default());
         let credential = self.pki.of(name)?;
         let from = self.places.of_workload(name);
         let mut builder = Guard::builder(name)
             .policy(policy)
             .identity(credential.svid.clone())
             .bundle(self.pki.bundle.clone())
-            .allow_dev_authority()
             .token_verifier(self.pki.tokens.clone())
-            .audit(Arc::clone(&ledger))
+            .audit(Arc::clone(&kept))
             .source_addr(from)
             .connect_timeout(DEADLINE)
             .handshake_timeout(DEADLINE)
@@ -124,9 +180,8 @@ impl Mesh {
         self.running.insert(
             name,
             Running {
-                guard,
-                ledger,
-                service,
+                ledger: Ledger::Here(kept),
+                process: Process::This(guard, service),
             },
         );
         Ok(())
@@ -145,7 +200,9 @@ impl Mesh {
     /// Ends every listener, and waits for it.
     pub(crate) async fn stop(mut self) -> Result<(), Box<dyn Error>> {
         for running in self.running.values() {
-            running.guard.shutdown();
+            if let Some(guard) = running.guard() {
+                guard.shutdown();
+            }
         }
         let ended = async {
             while let Some(ended) = self.tasks.join_next().await {

@@ -11,10 +11,9 @@ use serde_json::json;
 use ztl_authz::jwt::{DevIssuer, Issuer, Jwks, TokenVerifier};
 use ztl_core::policy::Policy;
 use ztl_core::{SpiffeId, Timestamp, TrustDomain};
-use ztl_mtls::{
-    BundleSet, Bundles, DevCa, DevWebCa, IssuedSvid, IssuedWeb, Prover, TrustBundle, X509Svid,
-};
+use ztl_mtls::{BundleSet, Bundles, DevWebCa, IssuedWeb, Prover, TrustBundle, X509Svid};
 
+use crate::ca::Ca;
 use crate::services::NAMES;
 use crate::tls::Pem;
 
@@ -24,7 +23,7 @@ pub(crate) const PUBLIC_HOST: &str = "ask.prod.example";
 const ISSUER: &str = "corp";
 /// A trust domain of which the policy knows nothing.
 const ELSEWHERE: &str = "elsewhere.example";
-const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 /// A certificate chain with its key, as a client shows it and as a verifier reads it.
 #[derive(Clone)]
@@ -39,22 +38,11 @@ impl Credential {
     }
 }
 
-impl From<IssuedSvid> for Credential {
-    fn from(issued: IssuedSvid) -> Self {
-        Self {
-            pem: Pem {
-                cert: issued.cert_pem,
-                key: issued.key_pem,
-            },
-            svid: issued.svid,
-        }
-    }
-}
-
 /// All that proves anybody in a run.
 pub(crate) struct Pki {
     pub(crate) provider: Arc<CryptoProvider>,
     pub(crate) bundle: TrustBundle,
+    pub(crate) bundle_pem: String,
     workloads: HashMap<&'static str, Credential>,
     /// The router's id, from an authority with our name and another key.
     pub(crate) forged: Credential,
@@ -73,13 +61,12 @@ impl Pki {
     pub(crate) fn new(policy: &Policy) -> Result<Self, Box<dyn Error>> {
         let provider = ztl_mtls::provider();
         let now = now();
-        let ca = DevCa::new(policy.trust_domain().clone(), now)?;
-        let forger = DevCa::new(policy.trust_domain().clone(), now)?;
-        let elsewhere = DevCa::new(TrustDomain::parse(ELSEWHERE)?, now)?;
+        let ca = Ca::new(policy.trust_domain().clone(), now)?;
+        let forger = Ca::new(policy.trust_domain().clone(), now)?;
+        let elsewhere = Ca::new(TrustDomain::parse(ELSEWHERE)?, now)?;
         let mut workloads = HashMap::new();
         for name in NAMES {
-            let issued = ca.issue(id(policy, name)?, now, HOUR, &provider)?;
-            workloads.insert(name, issued.into());
+            workloads.insert(name, ca.issue(id(policy, name)?, now, &provider)?);
         }
         let router = id(policy, "router")?;
         let foreign = SpiffeId::parse(&format!("spiffe://{ELSEWHERE}{}", router.path()))?;
@@ -96,10 +83,11 @@ impl Pki {
         let issuer = DevIssuer::new(iss)?;
         let keys = Jwks::from_json(issuer.jwks_json().as_bytes())?;
         Ok(Self {
-            bundle: ca.bundle(),
-            forged: forger.issue(router, now, HOUR, &provider)?.into(),
-            foreign: elsewhere.issue(&foreign, now, HOUR, &provider)?.into(),
-            expired: ca.issue(router, earlier, HOUR, &provider)?.into(),
+            forged: forger.issue(router, now, &provider)?,
+            foreign: elsewhere.issue(&foreign, now, &provider)?,
+            expired: ca.issue(router, earlier, &provider)?,
+            bundle: ca.bundle,
+            bundle_pem: ca.bundle_pem,
             web: web.issue(&[PUBLIC_HOST], now, HOUR)?,
             web_root: web.root_pem().to_owned(),
             tokens: TokenVerifier::builder()
@@ -120,7 +108,7 @@ impl Pki {
     /// What the guards prove with, to foretell what they will say.
     pub(crate) fn prover(&self) -> Result<Prover, Box<dyn Error>> {
         let bundles = Bundles::new(BundleSet::new([self.bundle.clone()])?);
-        Ok(Prover::new(bundles, &self.provider).allow_dev_authority())
+        Ok(Prover::new(bundles, &self.provider))
     }
 
     /// A user's token.

@@ -259,6 +259,25 @@ fn what_needs_more_than_one_address_is_skipped_aloud() {
 }
 
 #[test]
+fn a_service_in_another_language_that_is_not_here_is_said_with_the_way_to_get_it() {
+    let output = Command::new(env!("CARGO_BIN_EXE_five-workloads"))
+        .arg("--with-python")
+        .env("PYTHON", "/bin/false")
+        .output()
+        .expect("the program runs");
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{error}");
+    assert!(output.stdout.is_empty());
+    for said in [
+        "`model-server` does not run as `python-service`",
+        "-m pip install",
+        "examples/python-service/README.md",
+    ] {
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
 fn a_table_that_is_piped_is_plain() {
     let output = run(&[]);
     assert!(output.status.success());

@@ -58,20 +58,20 @@ impl Service {
     /// Called by every handler before all else: what a refusal cost can be told by it, and whether handlers are told who calls.
     pub(crate) fn serve(&self, caller: &Caller) {
         let caller = caller.as_ref().ok().map(|peer| peer.id().clone());
-        self.callers().push(caller);
+        self.lock().push(caller);
     }
 
     /// How often a handler ran.
     pub(crate) fn served(&self) -> usize {
-        self.callers().len()
+        self.lock().len()
     }
 
-    /// Who called after the `since` first times; nobody, where nobody was proved.
-    pub(crate) fn called_since(&self, since: usize) -> Vec<Option<SpiffeId>> {
-        self.callers().iter().skip(since).cloned().collect()
+    /// Who called, each time that a handler ran; nobody, where nobody was proved.
+    pub(crate) fn callers(&self) -> Vec<Option<SpiffeId>> {
+        self.lock().clone()
     }
 
-    fn callers(&self) -> MutexGuard<'_, Vec<Option<SpiffeId>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Option<SpiffeId>>> {
         self.callers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

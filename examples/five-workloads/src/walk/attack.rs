@@ -12,6 +12,7 @@ use ztl_tower::EgressError;
 
 use super::{Before, Steps, Story, judged};
 use crate::attacker::{self, Attacker, Attempt, Loot, Shows, Stands};
+use crate::foreign::Language;
 use crate::foretell::{self, Ask};
 use crate::mesh::Mesh;
 use crate::services::tools::Order;
@@ -32,7 +33,13 @@ pub(crate) async fn attacker(mesh: &Mesh) -> Result<Section, Box<dyn Error>> {
     for attempt in attacker::plan() {
         for protocol in Protocol::BOTH {
             if attempt.stands != Stands::AtRouter && !mesh.places.are_real {
-                steps.push(skipped(&attempt, protocol));
+                let why = "this system has no addresses 127.0.x.y, so all stand in one zone";
+                steps.push(skipped(&attempt, protocol, "one_address_only", why));
+            } else if protocol == Protocol::Http2
+                && ends_at(mesh, &attempt)? == Some(Language::Python)
+            {
+                let why = "uvicorn speaks no HTTP/2";
+                steps.push(skipped(&attempt, protocol, "no_such_protocol", why));
             } else {
                 steps.extend(attack(mesh, &attacker, &attempt, protocol).await?);
             }
@@ -129,7 +136,8 @@ async fn own_guard(mesh: &Mesh) -> Result<Step, Box<dyn Error>> {
         .method(method)
         .uri(format!("https://{target}{path}"))
         .body(Full::new(Bytes::from_static(b"{}")))?;
-    let client = running.guard.client();
+    let guard = running.guard().ok_or("its guard is in another process")?;
+    let client = guard.client();
     let sent = timeout(DEADLINE, client.request(request)).await?;
     let mut step = Step {
         step: "the agent's own guard".to_owned(),
@@ -159,18 +167,23 @@ async fn own_guard(mesh: &Mesh) -> Result<Step, Box<dyn Error>> {
     Ok(step)
 }
 
-fn skipped(attempt: &Attempt, protocol: Protocol) -> Step {
+/// The language of whoever judges the end of it.
+fn ends_at(mesh: &Mesh, attempt: &Attempt) -> Result<Option<Language>, String> {
+    let order = attempt.order.as_ref();
+    let last = order.map_or(attempt.target, |order| &order.workload);
+    Ok(mesh.workload(last)?.language())
+}
+
+fn skipped(attempt: &Attempt, protocol: Protocol, reason: &str, why: &str) -> Step {
     Step {
         step: attempt.step.to_owned(),
         caller: "router".to_owned(),
         target: attempt.target.to_owned(),
         action: format!("{} {}", attempt.method, attempt.path),
         verdict: "skipped".to_owned(),
-        reason: "one_address_only".to_owned(),
+        reason: reason.to_owned(),
         protocol: Some(protocol),
-        notes: vec![
-            "skipped: this system has no addresses 127.0.x.y, so all stand in one zone".to_owned(),
-        ],
+        notes: vec![format!("skipped: {why}")],
         ..Step::default()
     }
 }

@@ -28,7 +28,7 @@ impl Before {
         let mut counts = HashMap::new();
         for name in NAMES {
             let running = mesh.workload(name)?;
-            counts.insert(name, (running.ledger.count(), running.service.served()));
+            counts.insert(name, (running.ledger.count(), running.callers().len()));
         }
         Ok(Self(counts))
     }
@@ -78,11 +78,12 @@ async fn judged(
         protocol: story.protocol,
         ..Step::default()
     };
-    let callers = target.service.called_since(before.served(ask.target));
+    let callers = target.callers();
+    let callers = callers.get(before.served(ask.target)..).unwrap_or_default();
     step.told(story.told, &foretold.decision);
     step.recorded(entry, &foretold.decision);
     step.heard(heard, &foretold);
-    step.served(&callers, proved.as_deref(), &foretold.decision);
+    step.served(callers, proved.as_deref(), &foretold.decision);
     Ok(step)
 }
 
