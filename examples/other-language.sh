@@ -21,7 +21,7 @@ install_ztl() {
     export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 }
 
-# finish STATUS: ends the service, by its id.
+# Ends the service, by its id.
 # shellcheck disable=SC2329 # called by the trap
 finish() {
     local status=$?

@@ -29,8 +29,11 @@ type Config struct {
 	// AuditFile takes a line of JSON for each decision. Empty: the library keeps the last records in memory, where nobody sees
 	// them.
 	AuditFile string
-	// Bundles are the authorities, in PEM, by trust domain.
+	// Bundles are the authorities by trust domain: in PEM, or as a SPIFFE bundle document.
 	Bundles map[string][]byte
+	// CRLs are the revocation lists by trust domain: in PEM, or one in DER. Where a domain has them, a certificate of which no
+	// list in time says anything proves nothing.
+	CRLs map[string][]byte
 	// Certificate is the own X.509-SVID and its key.
 	Certificate tls.Certificate
 	// Issuers whose bearer tokens are taken; needs a library with tokens.
@@ -56,6 +59,8 @@ type Issuer struct {
 	JWKS []byte
 	// IDTokens takes ID tokens instead of access tokens.
 	IDTokens bool
+	// JWTSVIDs takes JWT-SVIDs: Iss is their trust domain, as spiffe://prod.example, and JWKS its SPIFFE bundle document.
+	JWTSVIDs bool
 }
 
 // Peer is the other end of a connection, proved.
@@ -113,6 +118,11 @@ func NewGuard(config Config) (*Guard, error) {
 			return nil, fmt.Errorf("bundle of %s: %w", domain, err)
 		}
 	}
+	for domain, lists := range config.CRLs {
+		if err := engine.crls(domain, lists); err != nil {
+			return nil, fmt.Errorf("revocation lists of %s: %w", domain, err)
+		}
+	}
 	for _, issuer := range config.Issuers {
 		if err := engine.issuer(issuer); err != nil {
 			return nil, fmt.Errorf("issuer %s: %w", issuer.Name, err)
@@ -158,10 +168,20 @@ func (g *Guard) Swap(policy []byte) error {
 	return nil
 }
 
-// Trust puts the authorities of a trust domain in force, in PEM; nil: none any more. Connections are proved again before they serve
-// anything further.
-func (g *Guard) Trust(domain string, pem []byte) error {
-	if err := g.engine.trust(domain, pem); err != nil {
+// Trust puts the authorities of a trust domain in force, in PEM or as a SPIFFE bundle document; nil: none any more. Connections are
+// proved again before they serve anything further.
+func (g *Guard) Trust(domain string, bundle []byte) error {
+	if err := g.engine.trust(domain, bundle); err != nil {
+		return err
+	}
+	g.judgeAgain()
+	return nil
+}
+
+// SetCRLs puts the revocation lists of a trust domain in force, in place of those it had; nil: none any more, so that no status is
+// asked for. Connections are proved again before they serve anything further: whose certificate is revoked is cut.
+func (g *Guard) SetCRLs(domain string, lists []byte) error {
+	if err := g.engine.crls(domain, lists); err != nil {
 		return err
 	}
 	g.judgeAgain()

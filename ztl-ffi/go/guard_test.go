@@ -144,6 +144,7 @@ func TestLaw8ASwapCutsWhatRunsAndDeniesWhatComes(t *testing.T) {
 			return w.guard.Swap([]byte(rules))
 		},
 		"authorities": func(w *world) error { return w.guard.Trust("prod.example", nil) },
+		"revocation":  func(w *world) error { return w.guard.SetCRLs("prod.example", w.revocations()) },
 		"closed":      func(w *world) error { return w.guard.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -201,6 +202,9 @@ func TestTheSamePolicyAndOtherAuthoritiesServeOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := w.guard.Trust("prod.example", []byte("no PEM")); !errors.Is(err, ErrBundle) {
+		t.Fatal(err)
+	}
+	if err := w.guard.SetCRLs("prod.example", []byte("no list")); !errors.Is(err, ErrCRL) {
 		t.Fatal(err)
 	}
 	ask()

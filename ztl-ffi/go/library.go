@@ -36,6 +36,12 @@ static ztl_status goz_trust(const ztl_engine *engine, const void *domain, size_t
     return ztl_engine_trust(engine, goz_str(domain, domain_len), goz_str(pem, pem_len), error);
 }
 
+static ztl_status goz_crls(const ztl_engine *engine, const void *domain, size_t domain_len, const void *lists, size_t lists_len,
+                           ztl_error **error)
+{
+    return ztl_engine_crls(engine, goz_str(domain, domain_len), goz_str(lists, lists_len), error);
+}
+
 static ztl_status goz_issuer(const ztl_engine *engine, uint32_t kind, const uint8_t *arena, const size_t *lens, ztl_error **error)
 {
     ztl_issuer issuer;
@@ -283,6 +289,15 @@ func (e *engine) trust(domain string, pem []byte) error {
 	})
 }
 
+func (e *engine) crls(domain string, lists []byte) error {
+	return e.with(func(ptr *C.ztl_engine) (status C.ztl_status, cerr *C.ztl_error) {
+		name, nameLength := data(domain)
+		text, length := bytes(lists)
+		status = C.goz_crls(ptr, name, nameLength, text, length, &cerr)
+		return
+	})
+}
+
 func (e *engine) issuer(issuer Issuer) error {
 	return e.with(func(ptr *C.ztl_engine) (status C.ztl_status, cerr *C.ztl_error) {
 		var arena []byte
@@ -292,7 +307,10 @@ func (e *engine) issuer(issuer Issuer) error {
 			lens[i] = C.size_t(len(text))
 		}
 		kind := C.uint32_t(C.ZTL_TOKEN_ACCESS)
-		if issuer.IDTokens {
+		switch {
+		case issuer.JWTSVIDs:
+			kind = C.ZTL_TOKEN_SVID
+		case issuer.IDTokens:
 			kind = C.ZTL_TOKEN_ID
 		}
 		status = C.goz_issuer(ptr, kind, (*C.uint8_t)(unsafe.SliceData(arena)), &lens[0], &cerr)

@@ -117,6 +117,7 @@ const (
 	ErrKeys        Status = -10
 	ErrToken       Status = -11
 	ErrUnsupported Status = -12
+	ErrCRL         Status = -13
 )
 
 // Error is the number; the message of an [Error] says more.

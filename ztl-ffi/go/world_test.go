@@ -46,6 +46,8 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 	root *x509.Certificate
 	pem  []byte
+	// issued are the serial numbers of what it issued.
+	issued []*big.Int
 }
 
 func must[T any](t testing.TB) func(T, error) T {
@@ -62,11 +64,23 @@ func newAuthority(t testing.TB) *authority {
 	key := must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 	}
 	der := must[[]byte](t)(x509.CreateCertificate(rand.Reader, template, template, key.Public(), key))
 	root := must[*x509.Certificate](t)(x509.ParseCertificate(der))
-	return &authority{t, key, root, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
+	return &authority{t: t, key: key, root: root, pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
+}
+
+// revocations is a list of all that it issued.
+func (a *authority) revocations() []byte {
+	template := &x509.RevocationList{
+		Number: big.NewInt(1), ThisUpdate: time.Now().Add(-time.Minute), NextUpdate: time.Now().Add(time.Hour),
+	}
+	for _, serial := range a.issued {
+		entry := x509.RevocationListEntry{SerialNumber: serial, RevocationTime: time.Now().Add(-time.Minute)}
+		template.RevokedCertificateEntries = append(template.RevokedCertificateEntries, entry)
+	}
+	return must[[]byte](a.t)(x509.CreateRevocationList(rand.Reader, template, a.root, a.key))
 }
 
 func (a *authority) issue(id string) tls.Certificate { return a.issueFor(id, time.Hour) }
@@ -79,6 +93,7 @@ func (a *authority) issueFor(id string, lasts time.Duration) tls.Certificate {
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		NotBefore:   time.Now().Add(-time.Hour), NotAfter: time.Now().Add(lasts),
 	}
+	a.issued = append(a.issued, template.SerialNumber)
 	if id != "" {
 		template.URIs = []*url.URL{must[*url.URL](a.t)(url.Parse(id))}
 	}

@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "exports")]
 
+use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use ztl_core::audit::{AuditError, JsonLinesSink, MemorySink, Sink};
 use ztl_core::policy::{LoadError, MAX_DOCUMENT_BYTES, Policy};
 use ztl_core::{Engine, EngineError, MAX_TRUST_DOMAIN_BYTES, TrustDomain};
 use ztl_mtls::{
-    BundleError, BundleSet, Bundles, MAX_AUTHORITIES, MAX_PEM_BYTES, Prover, TrustBundle,
+    BundleSet, Bundles, MAX_AUTHORITIES, MAX_PEM_BYTES, Prover, SpiffeBundle, TrustBundle,
 };
 
 use crate::boundary::{Fault, array, export, ztl_str};
@@ -77,19 +78,13 @@ impl Body {
     }
 
     /// Flows that rest on another set of bundles are withdrawn (T5).
-    fn trust(
-        &self,
-        domain: TrustDomain,
-        read: impl FnOnce(TrustDomain) -> Option<Result<TrustBundle, BundleError>>,
-    ) -> Result<(), Fault> {
+    fn trust(&self, domain: &TrustDomain, bundle: Option<TrustBundle>) {
         let bundles = self.prover.bundles();
-        match read(domain.clone()) {
-            None => bundles.remove(&domain),
-            Some(bundle) => bundles
-                .replace(bundle.map_err(|error| Fault::new(ZTL_ERR_BUNDLE, error.to_string()))?),
+        match bundle {
+            None => bundles.remove(domain),
+            Some(bundle) => bundles.replace(bundle),
         }
         self.engine.withdraw_flows();
-        Ok(())
     }
 }
 
@@ -157,7 +152,8 @@ pub unsafe extern "C" fn ztl_engine_swap(
 ///
 /// @param engine the engine
 /// @param trust_domain such as `prod.example`
-/// @param bundle its authorities, one or more certificates in PEM. Absent: none any more, so that its SVIDs prove nothing
+/// @param bundle its authorities: one or more certificates in PEM, or a SPIFFE bundle document, which begins with `{`. Absent: none
+///   any more, so that its SVIDs prove nothing
 /// @param error receives the reason; may be NULL
 ///
 /// # Safety
@@ -176,10 +172,11 @@ pub unsafe extern "C" fn ztl_engine_trust(
         // SAFETY: as promised to this function.
         let domain = unsafe { trust_domain.required("trust_domain", MAX_TRUST_DOMAIN_BYTES) }?;
         // SAFETY: as promised to this function.
-        let pem = unsafe { bundle.bytes("bundle", MAX_PEM_BYTES) }?;
-        let domain = TrustDomain::parse(domain)
-            .map_err(|error| Fault::arg(format!("`trust_domain`: {error}")))?;
-        Ok(body.trust(domain, |domain| pem.map(|pem| TrustBundle::from_pem(domain, pem)))?)
+        let text = unsafe { bundle.bytes("bundle", MAX_PEM_BYTES) }?;
+        let domain = trust_domain_of(domain)?;
+        let bundle = text.map(|text| read_bundle(&domain, text)).transpose()?;
+        body.trust(&domain, bundle);
+        Ok(())
     })
 }
 
@@ -216,10 +213,12 @@ pub unsafe extern "C" fn ztl_engine_trust_der(
             let der = der.ok_or_else(|| Fault::arg("an authority is absent"))?;
             ders.push(CertificateDer::from(der.to_vec()));
         }
-        let domain = TrustDomain::parse(domain)
-            .map_err(|error| Fault::arg(format!("`trust_domain`: {error}")))?;
-        let read = |domain| (!ders.is_empty()).then(|| TrustBundle::from_der(domain, ders));
-        Ok(body.trust(domain, read)?)
+        let domain = trust_domain_of(domain)?;
+        let bundle = (!ders.is_empty())
+            .then(|| TrustBundle::from_der(domain.clone(), ders).map_err(|error| bundle_fault(&error)))
+            .transpose()?;
+        body.trust(&domain, bundle);
+        Ok(())
     })
 }
 
@@ -262,6 +261,26 @@ pub(crate) unsafe fn read_policy(document: ztl_str, format: u32) -> Result<Polic
     // SAFETY: as promised to this function.
     let text = unsafe { document.required("policy", MAX_DOCUMENT_BYTES) }?;
     load(text).map_err(|error: LoadError| Fault::new(ZTL_ERR_POLICY, error.to_string()))
+}
+
+/// The trust domain of this name.
+pub(crate) fn trust_domain_of(name: &str) -> Result<TrustDomain, Fault> {
+    TrustDomain::parse(name).map_err(|error| Fault::arg(format!("`trust_domain`: {error}")))
+}
+
+/// PEM, or a SPIFFE bundle document, whose keys for JWT-SVIDs are for `ztl_engine_issuer`.
+fn read_bundle(domain: &TrustDomain, text: &[u8]) -> Result<TrustBundle, Fault> {
+    if text.trim_ascii_start().starts_with(b"{") {
+        SpiffeBundle::from_json(domain.clone(), text)
+            .map(|bundle| bundle.x509().clone())
+            .map_err(|error| bundle_fault(&error))
+    } else {
+        TrustBundle::from_pem(domain.clone(), text).map_err(|error| bundle_fault(&error))
+    }
+}
+
+fn bundle_fault(error: &dyn Error) -> Fault {
+    Fault::new(ZTL_ERR_BUNDLE, error.to_string())
 }
 
 fn engine_fault(error: &EngineError) -> Fault {

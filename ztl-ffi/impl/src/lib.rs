@@ -10,6 +10,7 @@ mod analysis;
 mod audit;
 mod boundary;
 mod claims;
+mod crl;
 mod decision;
 mod engine;
 mod error;
@@ -30,6 +31,7 @@ pub use analysis::{ztl_diff, ztl_reach};
 pub use audit::{ztl_audit_fn, ztl_engine_new_with_audit};
 pub use boundary::ztl_str;
 pub use claims::{ztl_claims, ztl_claims_assert_dangerous, ztl_claims_free};
+pub use crl::ztl_engine_crls;
 pub use decision::{ZTL_RULE_SIZE, ztl_decision};
 pub use engine::{
     ZTL_FORMAT_JSON, ZTL_FORMAT_TOML, ztl_engine, ztl_engine_free, ztl_engine_new, ztl_engine_swap,
@@ -45,6 +47,8 @@ pub use peer::{ztl_peer, ztl_peer_assert_dangerous, ztl_peer_free, ztl_peer_id, 
 pub use status::*;
 pub use svid::ztl_svid_check;
 pub use text::{ztl_text, ztl_text_bytes, ztl_text_free};
-pub use token::{ZTL_TOKEN_ACCESS, ZTL_TOKEN_ID, ztl_engine_issuer, ztl_issuer, ztl_token_verify};
+pub use token::{
+    ZTL_TOKEN_ACCESS, ZTL_TOKEN_ID, ZTL_TOKEN_SVID, ztl_engine_issuer, ztl_issuer, ztl_token_verify,
+};
 pub use version::{ZTL_ABI_VERSION, ztl_abi_version, ztl_version};
 pub use wire::ztl_header;

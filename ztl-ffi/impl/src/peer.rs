@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::CertificateDer;
 use ztl_core::{Direction, MAX_ID_BYTES, Peer, Proof, SpiffeId, Stage, Timestamp};
-use ztl_mtls::{MAX_CHAIN, ProveError, Purpose};
+use ztl_mtls::{Generations, MAX_CHAIN, ProveError, Purpose};
 
 use crate::boundary::{Fault, Refusal, array, export, sized, ztl_str};
 use crate::engine::{self, Bond, ztl_engine};
@@ -36,8 +36,8 @@ impl Handle for ztl_peer {
 #[derive(Debug)]
 pub(crate) struct Body {
     peer: Peer,
-    /// The generation of the bundles that it was proved by; `None` where nothing was proved by bundles.
-    bundles: Option<u64>,
+    /// The generations of bundles and revocation that it was proved by; `None` where nothing was proved by them.
+    proved_by: Option<Generations>,
     /// As which end of TLS it was proved; `None` where nothing was proved.
     purpose: Option<Purpose>,
     bond: Arc<Bond>,
@@ -63,8 +63,8 @@ impl Body {
 
     /// Whether what it was proved by is still in force.
     pub(crate) fn is_current(&self, engine: &engine::Body) -> bool {
-        self.bundles
-            .is_none_or(|generation| generation == engine.prover.bundles().generation())
+        self.proved_by
+            .is_none_or(|generations| generations == engine.prover.generations())
     }
 }
 
@@ -152,7 +152,7 @@ pub unsafe extern "C" fn ztl_peer_assert_dangerous(
         };
         #[expect(clippy::disallowed_methods, reason = "the C door: the host vouches, and the policy has to agree that it may")]
         let peer = Peer::assertion(proof, "asserted over the C ABI");
-        Ok(handle::give(Body { peer, bundles: None, purpose: None, bond: Arc::clone(&engine.bond) }))
+        Ok(handle::give(Body { peer, proved_by: None, purpose: None, bond: Arc::clone(&engine.bond) }))
     })
 }
 
@@ -197,7 +197,7 @@ fn prove(
 ) -> Result<Body, Refusal> {
     let prover = &engine.prover;
     // Read before the proof: a change in between makes it an old one.
-    let generation = prover.bundles().generation();
+    let generations = prover.generations();
     let purpose = match connection.direction() {
         Direction::Ingress => Purpose::Client,
         Direction::Egress => Purpose::Server,
@@ -206,7 +206,7 @@ fn prove(
     match proved {
         Ok(peer) => Ok(Body {
             peer,
-            bundles: Some(generation),
+            proved_by: Some(generations),
             purpose: Some(purpose),
             bond: Arc::clone(&engine.bond),
         }),
@@ -301,7 +301,7 @@ mod tests {
         let peer = Peer::assertion(proof, "test");
         let peer = Body {
             peer,
-            bundles: Some(body.prover.bundles().generation()),
+            proved_by: Some(body.prover.generations()),
             purpose: Some(Purpose::Client),
             bond: Arc::clone(&body.bond),
         };

@@ -31,6 +31,8 @@ pub const ZTL_ERR_KEYS: ztl_status = -10;
 pub const ZTL_ERR_TOKEN: ztl_status = -11;
 /// This library was built without it.
 pub const ZTL_ERR_UNSUPPORTED: ztl_status = -12;
+/// Revocation lists were refused; those in force stay.
+pub const ZTL_ERR_CRL: ztl_status = -13;
 
 /// No stage was reached: nothing was decided.
 pub const ZTL_STAGE_NONE: u32 = 0;
@@ -186,6 +188,7 @@ mod tests {
             ZTL_ERR_KEYS,
             ZTL_ERR_TOKEN,
             ZTL_ERR_UNSUPPORTED,
+            ZTL_ERR_CRL,
         ];
         assert!(all.iter().all(|status| *status < ZTL_OK));
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());

@@ -16,6 +16,8 @@ use crate::status::{ZTL_ERR_ARG, ztl_status};
 pub const ZTL_TOKEN_ACCESS: u32 = 1;
 /// ID tokens of OpenID Connect.
 pub const ZTL_TOKEN_ID: u32 = 2;
+/// JWT-SVIDs of a trust domain (SPIFFE).
+pub const ZTL_TOKEN_SVID: u32 = 3;
 
 /// Longest text of an issuer that is taken.
 const MAX_ISSUER_BYTES: usize = 2048;
@@ -30,15 +32,15 @@ const MAX_TOKEN_BYTES: usize = 64 * 1024;
 pub struct ztl_issuer {
     /// `sizeof(ztl_issuer)`
     pub size: u32,
-    /// `ZTL_TOKEN_ACCESS` or `ZTL_TOKEN_ID`: one issuer has one kind.
+    /// `ZTL_TOKEN_ACCESS`, `ZTL_TOKEN_ID` or `ZTL_TOKEN_SVID`: one issuer has one kind.
     pub kind: u32,
     /// Its name in the policy.
     pub name: ztl_str,
-    /// The exact value of `iss`.
+    /// The exact value of `iss`. Of JWT-SVIDs the trust domain, as `spiffe://prod.example`, whatever `iss` they bear.
     pub iss: ztl_str,
     /// What `aud` has to name.
     pub audience: ztl_str,
-    /// Its keys: a JSON Web Key Set. Absent: none, so that every token of it is refused.
+    /// Its keys: a JSON Web Key Set. Of JWT-SVIDs the SPIFFE bundle document of the trust domain. Absent: none, so that every token of it is refused.
     pub jwks: ztl_str,
 }
 
@@ -131,11 +133,14 @@ impl<'a> Told<'a> {
     /// # Safety
     /// The texts of the issuer are readable for `'a`.
     unsafe fn read(issuer: &ztl_issuer) -> Result<Self, Fault> {
-        if !matches!(issuer.kind, ZTL_TOKEN_ACCESS | ZTL_TOKEN_ID) {
+        if !matches!(
+            issuer.kind,
+            ZTL_TOKEN_ACCESS | ZTL_TOKEN_ID | ZTL_TOKEN_SVID
+        ) {
             return Err(Fault::new(
                 ZTL_ERR_ARG,
                 format!(
-                    "`kind` is {}, which is neither ZTL_TOKEN_ACCESS nor ZTL_TOKEN_ID",
+                    "`kind` is {}, which is none of ZTL_TOKEN_ACCESS, ZTL_TOKEN_ID and ZTL_TOKEN_SVID",
                     issuer.kind
                 ),
             ));
@@ -201,9 +206,37 @@ mod with {
     use std::sync::{Arc, PoisonError, RwLock};
 
     use ztl_authz::jwt::{Issuer, Jwks, TokenVerifier};
+    use ztl_core::TrustDomain;
+    use ztl_mtls::{JwtAuthority, SpiffeBundle};
 
     use super::*;
     use crate::status::{ZTL_ERR_KEYS, ZTL_ERR_TOKEN};
+
+    /// A trust domain, and the keys that its bundle has for JWT-SVIDs.
+    fn svids(told: &Told<'_>) -> Result<Issuer, Fault> {
+        let refused = |why: String| Fault::new(ZTL_ERR_KEYS, why);
+        let domain = told.iss.strip_prefix("spiffe://").ok_or_else(|| {
+            refused(
+                "`iss` of JWT-SVIDs is their trust domain, such as `spiffe://prod.example`"
+                    .to_owned(),
+            )
+        })?;
+        let domain =
+            TrustDomain::parse(domain).map_err(|error| refused(format!("`iss`: {error}")))?;
+        let read = |json| SpiffeBundle::from_json(domain.clone(), json);
+        let bundle = told.jwks.map(read).transpose();
+        let bundle = bundle.map_err(|error| refused(error.to_string()))?;
+        let authorities = bundle.iter().flat_map(SpiffeBundle::jwt_authorities);
+        let keys: Vec<_> = authorities.map(JwtAuthority::jwk).collect();
+        let jwks = if keys.is_empty() {
+            // A domain that has taken its last key back signs nothing any more.
+            Ok(Jwks::none())
+        } else {
+            Jwks::from_jwt_authorities(keys.iter().map(String::as_str))
+        };
+        let jwks = jwks.map_err(|error| refused(error.to_string()))?;
+        Ok(Issuer::jwt_svids(told.name, &domain, told.audience, jwks))
+    }
 
     /// What verifies tokens; nothing at first.
     #[derive(Debug, Default)]
@@ -219,14 +252,18 @@ mod with {
 
         pub(super) fn tell(&self, told: &Told<'_>) -> Result<(), Fault> {
             let refused = |why: String| Fault::new(ZTL_ERR_KEYS, why);
-            let jwks = match told.jwks {
-                None => Jwks::none(),
-                Some(jwks) => Jwks::from_json(jwks).map_err(|error| refused(error.to_string()))?,
-            };
             let issuer = match told.kind {
-                ZTL_TOKEN_ID => Issuer::id_tokens,
-                _ => Issuer::access_tokens,
-            }(told.name, told.iss, told.audience, jwks);
+                ZTL_TOKEN_SVID => svids(told)?,
+                kind => {
+                    let jwks = told.jwks.map_or(Ok(Jwks::none()), Jwks::from_json);
+                    let jwks = jwks.map_err(|error| refused(error.to_string()))?;
+                    let of = match kind {
+                        ZTL_TOKEN_ID => Issuer::id_tokens,
+                        _ => Issuer::access_tokens,
+                    };
+                    of(told.name, told.iss, told.audience, jwks)
+                }
+            };
             let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
             let others = held.as_ref().into_iter().flat_map(TokenVerifier::issuers);
             let others = others.filter(|one| one.name() != told.name).cloned();

@@ -256,6 +256,64 @@ fn a_cpp_program_links_the_archive_and_runs() {
     assert!(succeeds(&mut Command::new(&program)).ends_with("ok\n"));
 }
 
+/// Whether a program holds a symbol: that a sanitizer is really in it.
+#[cfg(target_os = "linux")]
+fn holds(program: &Path, symbol: &str) -> bool {
+    succeeds(Command::new("nm").arg(program)).contains(symbol)
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_c_program_uses_no_memory_that_it_should_not_and_nothing_undefined() {
+    let (built, program) = (built(), folder("sanitized").join("smoke"));
+    succeeds(
+        c().args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all"])
+            .arg(smoke())
+            .arg(&built.archive)
+            .args(&built.system_libraries)
+            .arg("-o")
+            .arg(&program),
+    );
+    for symbol in ["__asan_init", "__ubsan_handle_type_mismatch"] {
+        assert!(holds(&program, symbol), "{symbol} is not in the program");
+    }
+    assert!(succeeds(&mut Command::new(&program)).ends_with("ok\n"));
+}
+
+/// The library itself is not instrumented, for which Rust's own would have to be built anew, so what it locks is not seen, and what
+/// it touches is left out: looked at are the host's outputs, and its function for the audit.
+#[test]
+#[cfg(target_os = "linux")]
+fn threads_of_a_c_program_do_not_race_in_its_memory() {
+    let (built, folder) = (built(), folder("threads"));
+    let named = folder.join(format!("libztl.so.{}", ztl_ffi_impl::ZTL_ABI_VERSION));
+    fs::copy(&built.shared, &named).expect("copied");
+    let program = |name: &str, flags: &[&str]| {
+        let program = folder.join(name);
+        succeeds(
+            c().arg("-fsanitize=thread")
+                .args(flags)
+                .arg(package().join("tests/c/threads.c"))
+                .arg(&built.shared)
+                .arg("-lpthread")
+                .arg("-o")
+                .arg(&program),
+        );
+        assert!(holds(&program, "__tsan_init"), "ThreadSanitizer is not in");
+        let mut run = Command::new(program);
+        run.env("LD_LIBRARY_PATH", &folder)
+            .env("TSAN_OPTIONS", "ignore_noninstrumented_modules=1");
+        run
+    };
+    assert_eq!(succeeds(&mut program("threads", &[])), "ok\n");
+    let raced = run(&mut program("raced", &["-DRACE"]));
+    let said = String::from_utf8_lossy(&raced.stderr);
+    assert!(
+        !raced.status.success() && said.contains("data race"),
+        "a race that is there is not told: {said}"
+    );
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_c_program_loads_the_shared_library_by_the_name_of_its_abi() {

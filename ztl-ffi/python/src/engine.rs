@@ -103,6 +103,7 @@ impl Engine {
             format: self::format(format)?,
             audit_file,
             bundles: [].into(),
+            crls: [].into(),
             issuers: [].into(),
         };
         match py.detach(|| recipe.cook()) {
@@ -150,7 +151,7 @@ impl Engine {
         outcome.heard(py)
     }
 
-    /// Trusts the authorities of a trust domain, in PEM, in place of those it had; `None`: none any more.
+    /// Trusts the authorities of a trust domain, in PEM or as a SPIFFE bundle document, in place of those it had; `None`: none any more.
     fn trust(
         &self,
         py: Python<'_>,
@@ -172,8 +173,32 @@ impl Engine {
         outcome.heard(py)
     }
 
+    /// Puts the revocation lists of a trust domain in force, in PEM or one in DER, in place of those it had; `None`: none any more, so
+    /// that no status is asked for.
+    fn crls(
+        &self,
+        py: Python<'_>,
+        trust_domain: &str,
+        lists: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let lists = maybe_octets(lists, "lists")?;
+        let outcome = self.with(py, |state| {
+            let outcome = recipe::revoke(&state.live, trust_domain, lists);
+            if outcome.status == c::ZTL_OK {
+                let crls = &mut state.recipe.crls;
+                match lists {
+                    Some(lists) => crls.insert(trust_domain.to_owned(), lists.to_vec()),
+                    None => crls.remove(trust_domain),
+                };
+            }
+            outcome
+        })?;
+        outcome.heard(py)
+    }
+
     /// Takes tokens of an issuer, in place of what was said of an issuer of that name before: also for new keys.
-    #[pyo3(signature = (name, *, iss, audience, jwks = None, id_tokens = false))]
+    #[pyo3(signature = (name, *, iss, audience, jwks = None, id_tokens = false, jwt_svids = false))]
+    #[expect(clippy::too_many_arguments, reason = "they are named in Python")]
     fn issuer(
         &self,
         py: Python<'_>,
@@ -182,12 +207,13 @@ impl Engine {
         audience: String,
         jwks: Option<&Bound<'_, PyAny>>,
         id_tokens: bool,
+        jwt_svids: bool,
     ) -> PyResult<()> {
         let issuer = Issuer {
-            kind: if id_tokens {
-                c::ZTL_TOKEN_ID
-            } else {
-                c::ZTL_TOKEN_ACCESS
+            kind: match (jwt_svids, id_tokens) {
+                (true, _) => c::ZTL_TOKEN_SVID,
+                (false, true) => c::ZTL_TOKEN_ID,
+                (false, false) => c::ZTL_TOKEN_ACCESS,
             },
             iss,
             audience,

@@ -54,6 +54,7 @@ pub(crate) struct Recipe {
     pub(crate) format: u32,
     pub(crate) audit_file: Option<Vec<u8>>,
     pub(crate) bundles: BTreeMap<String, Vec<u8>>,
+    pub(crate) crls: BTreeMap<String, Vec<u8>>,
     pub(crate) issuers: BTreeMap<String, Issuer>,
 }
 
@@ -69,6 +70,9 @@ impl Recipe {
         }))?;
         for (domain, pem) in &self.bundles {
             done(trust(&engine, domain, Some(pem)))?;
+        }
+        for (domain, lists) in &self.crls {
+            done(revoke(&engine, domain, Some(lists)))?;
         }
         for (name, issuer) in &self.issuers {
             done(tell(&engine, name, issuer))?;
@@ -96,6 +100,13 @@ pub(crate) fn trust(engine: &Owned<ztl_engine>, domain: &str, pem: Option<&[u8]>
     let domain = lent(domain.as_bytes());
     // SAFETY: as above.
     Outcome::of(|error| unsafe { c::ztl_engine_trust(engine.get(), domain, maybe(pem), error) })
+}
+
+/// Puts the revocation lists of a domain in force.
+pub(crate) fn revoke(engine: &Owned<ztl_engine>, domain: &str, lists: Option<&[u8]>) -> Outcome {
+    let domain = lent(domain.as_bytes());
+    // SAFETY: as above.
+    Outcome::of(|error| unsafe { c::ztl_engine_crls(engine.get(), domain, maybe(lists), error) })
 }
 
 /// Takes tokens of an issuer.

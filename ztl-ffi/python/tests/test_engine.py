@@ -157,6 +157,39 @@ class Forked(unittest.TestCase):
         self.world = World()
         self.addCleanup(self.world.close)
 
+    def test_t25_who_is_revoked_is_denied_by_the_guard_and_by_its_workers(self) -> None:
+        path = self.world.path
+        lists = self.world.authority.revokes((path / "router.pem").read_bytes())
+        self.world.write("crl.pem", self.world.authority.revokes())
+        guard = self.world.guard(crl_files={"prod.example": path / "crl.pem"})
+        at = {key: value for key, value in AT.items() if key != "now"}
+        chain, other = self.world.chain("router"), self.world.chain("stranger")
+
+        def reason(chain: list[bytes]) -> str:
+            try:
+                return guard.engine.prove(chain, **at).id
+            except ztl.Denied as error:
+                return error.reason
+
+        self.assertEqual(reason(chain), spiffe("router"))
+        self.world.write("crl.pem", b"no list")
+        with self.assertRaises(ztl.CrlError):
+            guard.reload()
+        self.assertEqual(reason(chain), spiffe("router"))
+        self.world.write("crl.pem", lists)
+        guard.reload()
+        self.assertEqual([reason(chain), reason(other)], ["identity_revoked", spiffe("stranger")])
+        read, write = os.pipe()
+        if (child := os.fork()) == 0:
+            try:
+                os.write(write, reason(chain).encode())
+            finally:
+                os._exit(0)
+        os.close(write)
+        with os.fdopen(read) as said:
+            self.assertEqual(said.read(), "identity_revoked")
+        os.waitpid(child, 0)
+
     def test_workers_decide_as_their_parent_and_by_what_it_had_last(self) -> None:
         audit = self.world.path / "audit.jsonl"
         engine = ztl.Engine(NO_RULES, audit_file=audit)

@@ -80,6 +80,18 @@ class Authority:
         )
 
 
+    def revokes(self, *pems: bytes) -> bytes:
+        """A revocation list that names these certificates, in PEM."""
+        now = datetime.datetime.now(datetime.timezone.utc)
+        built = x509.CertificateRevocationListBuilder().issuer_name(self.root.subject).last_update(now - datetime.timedelta(minutes=1))
+        built = built.next_update(now + datetime.timedelta(hours=1)).add_extension(x509.CRLNumber(1), False)
+        for pem in pems:
+            serial = x509.load_pem_x509_certificate(pem).serial_number
+            revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now - datetime.timedelta(minutes=1))
+            built = built.add_revoked_certificate(revoked.build())
+        return built.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
 def _builder(subject: x509.Name, issuer: x509.Name, key: Any) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.timezone.utc)
     return (

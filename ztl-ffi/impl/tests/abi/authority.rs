@@ -8,7 +8,7 @@ use rcgen::{
 use crate::harness::NOW;
 
 pub(crate) struct Authority {
-    issuer: Issuer<'static, KeyPair>,
+    pub(crate) issuer: Issuer<'static, KeyPair>,
     pub(crate) pem: String,
     pub(crate) der: Vec<u8>,
 }
@@ -17,7 +17,7 @@ impl Authority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         lasts(&mut params, NOW + 86_400);
         let key = KeyPair::generate().expect("a key");
         let root = params.self_signed(&key).expect("a root");

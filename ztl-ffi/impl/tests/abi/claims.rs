@@ -79,11 +79,25 @@ fn verify(engine: &Engine, flow: &Flow, token: &str) -> Result<Claims, (ztl_stat
 }
 
 fn issuer(engine: &Engine, jwks: &str) -> Option<(ztl_status, String)> {
+    tell(
+        engine,
+        ZTL_TOKEN_ACCESS,
+        ("sso", "https://sso.example"),
+        jwks,
+    )
+}
+
+fn tell(
+    engine: &Engine,
+    kind: u32,
+    (name, iss): (&str, &str),
+    jwks: &str,
+) -> Option<(ztl_status, String)> {
     let issuer = ztl_issuer {
         size: u32::try_from(size_of::<ztl_issuer>()).expect("small"),
-        kind: ZTL_TOKEN_ACCESS,
-        name: text("sso"),
-        iss: text("https://sso.example"),
+        kind,
+        name: text(name),
+        iss: text(iss),
         audience: text("model-server"),
         jwks: text(jwks),
     };
@@ -218,5 +232,81 @@ fn t16_a_verified_token_is_evidence_for_its_caller_while_its_key_is_in_use() {
     assert_eq!(issuer(&engine, &forger.jwks_json()), None);
     engine
         .authorize(&flow, &secrets(Some(&claims)))
+        .is_denied(ZTL_REASON_EVIDENCE_MISSING);
+}
+
+/// JWT-SVID §3, §4: of the workloads of a trust domain, by the keys in its bundle.
+#[cfg(feature = "jwt")]
+#[test]
+fn rule_29_a_jwt_svid_is_verified_by_the_bundle_of_its_trust_domain() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use jsonwebtoken::{Algorithm, EncodingKey, Header};
+
+    let policy = ISSUERS
+        .replace("https://sso.example", "spiffe://prod.example")
+        .replace(", scopes = [\"read\"]", "");
+    let engine = Engine::new(&format!("{POLICY}{policy}"));
+    let flow = engine.flow();
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let (x, y) = key.public_key_raw()[1..].split_at(32);
+    let of = ztl_core::TrustDomain::parse("prod.example").expect("a trust domain");
+    let root = crate::authority::Authority::new().der;
+    let root = ztl_mtls::TrustBundle::from_der(of, [root.into()]).expect("a bundle");
+    let document = ztl_mtls::SpiffeBundle::new(root).to_json().expect("JSON");
+    let bundle_for = |usage: &str| {
+        let [x, y] = [x, y].map(|half| URL_SAFE_NO_PAD.encode(half));
+        let mut document: serde_json::Value = serde_json::from_str(&document).expect("JSON");
+        document["keys"]
+            .as_array_mut()
+            .expect("a list")
+            .push(serde_json::json!(
+                { "use": usage, "kid": "one", "kty": "EC", "crv": "P-256", "x": x, "y": y }
+            ));
+        document.to_string()
+    };
+    let bundle = bundle_for("jwt-svid");
+    let token = |sub: &str| {
+        let mut header = Header::new(Algorithm::ES256);
+        header.kid = Some("one".to_owned());
+        let claims = serde_json::json!({ "sub": sub, "aud": "model-server", "exp": NOW + 300 });
+        let signs = EncodingKey::from_ec_der(&key.serialize_der());
+        jsonwebtoken::encode(&header, &claims, &signs).expect("a token")
+    };
+    let domain = ("sso", "spiffe://prod.example");
+    for (iss, jwks) in [
+        ("prod.example", &*bundle),
+        ("spiffe://", &*bundle),
+        ("spiffe://prod.example/a", &*bundle),
+        ("spiffe://prod.example", "[]"),
+    ] {
+        let refused = tell(&engine, ZTL_TOKEN_SVID, ("sso", iss), jwks);
+        assert_eq!(refused.expect("refused").0, ZTL_ERR_KEYS, "{iss} {jwks}");
+    }
+    assert_eq!(
+        tell(&engine, 4, domain, &bundle).expect("no kind").0,
+        ZTL_ERR_ARG
+    );
+    assert_eq!(tell(&engine, ZTL_TOKEN_SVID, domain, &bundle), None);
+    let good = verify(&engine, &flow, &token("spiffe://prod.example/alice")).expect("verified");
+    engine
+        .authorize(&flow, &secrets(Some(&good)))
+        .is_permitted();
+    for sub in [
+        "alice",
+        "spiffe://prod.example",
+        "spiffe://other.example/alice",
+    ] {
+        let refused = verify(&engine, &flow, &token(sub)).err().expect(sub);
+        assert_eq!(refused.0, ZTL_ERR_TOKEN, "{sub}: {}", refused.1);
+    }
+    // Keys for something else verify nothing.
+    assert_eq!(
+        tell(&engine, ZTL_TOKEN_SVID, domain, &bundle_for("x509-other")),
+        None
+    );
+    assert!(verify(&engine, &flow, &token("spiffe://prod.example/alice")).is_err());
+    engine
+        .authorize(&flow, &secrets(Some(&good)))
         .is_denied(ZTL_REASON_EVIDENCE_MISSING);
 }

@@ -95,7 +95,7 @@ fn a_structure_of_another_size_or_kind_is_refused() {
             ..good
         },
         ztl_issuer { kind: 0, ..good },
-        ztl_issuer { kind: 3, ..good },
+        ztl_issuer { kind: 4, ..good },
         ztl_issuer {
             name: ABSENT,
             ..good

@@ -9,6 +9,7 @@
 mod audit;
 mod authority;
 mod claims;
+mod crl;
 mod decisions;
 mod egress;
 mod harness;
@@ -18,5 +19,6 @@ mod hostile_handle;
 mod hostile_verbs;
 mod new_verbs;
 mod prove;
+mod suites;
 mod swap;
 mod threads;

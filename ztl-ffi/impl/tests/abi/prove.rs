@@ -11,15 +11,15 @@ use ztl_ffi_impl::*;
 use crate::authority::Authority;
 use crate::harness::*;
 
-const ROUTER: &str = "spiffe://prod.example/router";
+pub(crate) const ROUTER: &str = "spiffe://prod.example/router";
 
 /// The policy with nobody who may assert.
-fn policy() -> String {
+pub(crate) fn policy() -> String {
     POLICY.replace("asserted_by = [\"host\"]\n", "")
 }
 
 /// The connection that is to be proved.
-fn connection() -> ztl_flow_request {
+pub(crate) fn connection() -> ztl_flow_request {
     ztl_flow_request {
         size: u32::try_from(size_of::<ztl_flow_request>()).expect("small"),
         port: 8443,
@@ -32,7 +32,10 @@ fn connection() -> ztl_flow_request {
     }
 }
 
-fn trust(engine: &Engine, bundle: ztl_str) -> (ztl_status, Option<(ztl_status, String)>) {
+pub(crate) fn trust(
+    engine: &Engine,
+    bundle: ztl_str,
+) -> (ztl_status, Option<(ztl_status, String)>) {
     trust_domain(engine, text("prod.example"), bundle)
 }
 
@@ -74,7 +77,7 @@ fn ask(
     }
 }
 
-fn prove_at(
+pub(crate) fn prove_at(
     engine: &Engine,
     request: &ztl_flow_request,
     chain: &[&[u8]],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
-    "ArgumentError", "AuditError", "BundleError", "Denied", "InternalError", "KeysError", "PolicyError", "RawTargetUnavailable",
+    "ArgumentError", "AuditError", "BundleError", "CrlError", "Denied", "InternalError", "KeysError", "PolicyError", "RawTargetUnavailable",
     "SvidError", "SystemFailure", "TokenError", "Unsupported", "ZtlError",
 ]
 
@@ -100,9 +100,15 @@ class Unsupported(ZtlError):
     status = -12
 
 
+class CrlError(ZtlError):
+    """The revocation lists of a trust domain were refused; those in force stay."""
+
+    status = -13
+
+
 _KINDS: tuple[type[ZtlError], ...] = (
     Denied, ArgumentError, PolicyError, AuditError, SystemFailure, InternalError, BundleError, SvidError, KeysError, TokenError,
-    Unsupported,
+    Unsupported, CrlError,
 )
 _BY_STATUS: dict[int, type[ZtlError]] = {-3: ArgumentError, **{kind.status: kind for kind in _KINDS}}
 

@@ -21,6 +21,8 @@ _log = logging.getLogger("ztl")
 
 #: Most bytes of a certificate, key or bundle file that are read.
 _MOST = 1024 * 1024
+#: Most bytes of revocation lists; the library says how many it takes.
+_MOST_CRLS = 16 * 1024 * 1024 + 1
 #: Most bytes of a policy; the library takes less by one.
 _MOST_POLICY = 64 * 1024 * 1024 + 1
 
@@ -34,13 +36,16 @@ class Issuer:
     audience: str
     jwks_file: _Path
     id_tokens: bool = False
+    #: Takes JWT-SVIDs: `iss` is their trust domain, as spiffe://prod.example, and `jwks_file` its SPIFFE bundle document.
+    jwt_svids: bool = False
 
 
 class Guard:
     """Judges the connections and requests of one workload. Any number of threads may use it at once, and forked workers too.
 
     `trust_score(request, peer_id)` gives a caller's score, 0 to 100, or None; `on_denial(error)` is told of each denial that the
-    guard answers itself, by default the log `ztl`. Files are looked at again every `check_every` seconds, when a request comes;
+    guard answers itself, by default the log `ztl`. `crl_files` are revocation lists by trust domain: where a domain has them, a
+    certificate of which no list in time says anything proves nothing. Files are looked at again every `check_every` seconds, when a request comes;
     None: by `reload` alone. `port` is this workload's in the policy; None: that of the connection.
     """
 
@@ -52,6 +57,7 @@ class Guard:
         certificate_file: _Path,
         key_file: _Path,
         bundle_files: Mapping[str, _Path],
+        crl_files: Optional[Mapping[str, _Path]] = None,
         port: Optional[int] = None,
         audit_file: Optional[_Path] = None,
         issuers: Iterable[Issuer] = (),
@@ -61,7 +67,7 @@ class Guard:
     ) -> None:
         self.me, self._on_denial, self._check_every = me, on_denial, check_every
         self._policy, self._svid, self._bundles = policy_file, (certificate_file, key_file), dict(bundle_files)
-        self._issuers = tuple(issuers)
+        self._crls, self._issuers = dict(crl_files or {}), tuple(issuers)
         self._format = "json" if os.fspath(policy_file).endswith(".json") else "toml"
         self._lock = threading.Lock()
         self._contexts: "weakref.WeakSet[ssl.SSLContext]" = weakref.WeakSet()
@@ -122,6 +128,7 @@ class Guard:
         # The bundles first: the own SVID is checked by them.
         parts: List[Tuple[Any, Callable[[Any], bool]]] = [("policy", self._take_policy)]
         parts += [(domain, self._take_bundle) for domain in self._bundles]
+        parts += [(domain, self._take_crls) for domain in self._crls]
         parts += [(issuer, self._take_issuer) for issuer in self._issuers]
         return [*parts, ("svid", self._take_svid)]
 
@@ -143,11 +150,20 @@ class Guard:
             context.load_verify_locations(cadata=b"".join(tls.ders(pem)))
         return True
 
+    def _take_crls(self, domain: str) -> bool:
+        lists = _read(self._crls[domain], _MOST_CRLS)
+        if self._contents.get(("crls", domain)) == lists:
+            return False
+        self.engine.crls(domain, lists)
+        self._contents["crls", domain] = lists
+        return True
+
     def _take_issuer(self, issuer: Issuer) -> bool:
         jwks = _read(issuer.jwks_file)
         if self._contents.get(("issuer", issuer.name)) == jwks:
             return False
-        self.engine.issuer(issuer.name, iss=issuer.iss, audience=issuer.audience, jwks=jwks, id_tokens=issuer.id_tokens)
+        self.engine.issuer(issuer.name, iss=issuer.iss, audience=issuer.audience, jwks=jwks, id_tokens=issuer.id_tokens,
+                           jwt_svids=issuer.jwt_svids)
         self._contents["issuer", issuer.name] = jwks
         return True
 
@@ -169,7 +185,7 @@ class Guard:
         return False
 
     def _signature(self) -> Tuple[Any, ...]:
-        paths = [self._policy, *self._svid, *self._bundles.values(), *(issuer.jwks_file for issuer in self._issuers)]
+        paths = [self._policy, *self._svid, *self._bundles.values(), *self._crls.values(), *(issuer.jwks_file for issuer in self._issuers)]
         return tuple(_stat(path) for path in paths)
 
     def _look(self) -> None:
