@@ -230,6 +230,11 @@
 #define ZTL_TOKEN_ID 2
 
 /**
+ * JWT-SVIDs of a trust domain (SPIFFE).
+ */
+#define ZTL_TOKEN_SVID 3
+
+/**
  * In `ztl_action_request.flags`: raw bytes over the flow, without method and target.
  */
 #define ZTL_ACTION_CONNECT 1
@@ -404,7 +409,7 @@ typedef struct ztl_issuer {
      */
     uint32_t size;
     /**
-     * `ZTL_TOKEN_ACCESS` or `ZTL_TOKEN_ID`: one issuer has one kind.
+     * `ZTL_TOKEN_ACCESS`, `ZTL_TOKEN_ID` or `ZTL_TOKEN_SVID`: one issuer has one kind.
      */
     uint32_t kind;
     /**
@@ -412,7 +417,7 @@ typedef struct ztl_issuer {
      */
     struct ztl_str name;
     /**
-     * The exact value of `iss`.
+     * The exact value of `iss`. Of JWT-SVIDs the trust domain, as `spiffe://prod.example`, whatever `iss` they bear.
      */
     struct ztl_str iss;
     /**
@@ -420,7 +425,8 @@ typedef struct ztl_issuer {
      */
     struct ztl_str audience;
     /**
-     * Its keys: a JSON Web Key Set. Absent: none, so that every token of it is refused.
+     * Its keys: a JSON Web Key Set. Of JWT-SVIDs the SPIFFE bundle document of the trust domain. Absent: none, so that every token of
+     * it is refused.
      */
     struct ztl_str jwks;
 } ztl_issuer;
@@ -559,6 +565,11 @@ typedef struct ztl_action_request {
  */
 #define ZTL_ERR_UNSUPPORTED -12
 
+/**
+ * Revocation lists were refused; those in force stay.
+ */
+#define ZTL_ERR_CRL -13
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -678,7 +689,8 @@ ztl_status ztl_engine_swap(const struct ztl_engine *engine,
  *
  * @param engine the engine
  * @param trust_domain such as `prod.example`
- * @param bundle its authorities, one or more certificates in PEM. Absent: none any more, so that its SVIDs prove nothing
+ * @param bundle its authorities: one or more certificates in PEM, or a SPIFFE bundle document, which begins with `{`. Absent: none
+ *   any more, so that its SVIDs prove nothing
  * @param error receives the reason; may be NULL
  *
  * # Safety
@@ -775,6 +787,29 @@ ztl_status ztl_engine_new_with_audit(struct ztl_str policy,
                                      void *context,
                                      struct ztl_engine **engine,
                                      struct ztl_error **error);
+
+/**
+ * Puts the revocation lists of a trust domain in force, in place of those it had. From then on the status of every certificate of
+ * its SVIDs' chains is asked for (RFC 5280 §6.3): revoked is `ZTL_REASON_IDENTITY_REVOKED`, and one of which no list in time
+ * says anything proves nothing. An engine has none at first, and asks for no status.
+ *
+ * Every peer that was proved before, and every flow that was permitted before, has to be proved and permitted anew, as after
+ * `ztl_engine_trust`. Push new lists well before `nextUpdate` of the old.
+ *
+ * @param engine the engine
+ * @param trust_domain such as `prod.example`
+ * @param lists one or more lists in PEM, or one in DER. Absent: none any more, **so that no status is asked for**
+ * @param error receives the reason; may be NULL. `ZTL_ERR_CRL` where one of the lists is refused, and with it all; those in
+ *   force stay
+ *
+ * # Safety
+ * `engine` is NULL or live; the texts are readable; `error` is NULL or may be written.
+ */
+ZTL_MUST_USE
+ztl_status ztl_engine_crls(const struct ztl_engine *engine,
+                           struct ztl_str trust_domain,
+                           struct ztl_str lists,
+                           struct ztl_error **error);
 
 /**
  * Step one: proves who makes a connection, or who was called, by the certificates that it showed, or denies it. A denial is

@@ -40,7 +40,8 @@ pub struct ztl_issuer {
     pub iss: ztl_str,
     /// What `aud` has to name.
     pub audience: ztl_str,
-    /// Its keys: a JSON Web Key Set. Of JWT-SVIDs the SPIFFE bundle document of the trust domain. Absent: none, so that every token of it is refused.
+    /// Its keys: a JSON Web Key Set. Of JWT-SVIDs the SPIFFE bundle document of the trust domain. Absent: none, so that every token of
+    /// it is refused.
     pub jwks: ztl_str,
 }
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The order of the header.
-const SOURCES: [&str; 18] = [
+const SOURCES: [&str; 19] = [
     "version.rs",
     "status.rs",
     "boundary/input.rs",
@@ -16,6 +16,7 @@ const SOURCES: [&str; 18] = [
     "engine.rs",
     "file.rs",
     "audit.rs",
+    "crl.rs",
     "peer.rs",
     "svid.rs",
     "flow.rs",
