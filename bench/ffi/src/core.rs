@@ -64,7 +64,10 @@ impl Asked {
         params.subject_alt_names = vec![SanType::URI(id)];
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
         (params.not_before, params.not_after) = (at(NOW - 3600), at(NOW + 3600));
         let key = KeyPair::generate().expect("a key");
         let leaf = params.signed_by(&key, &issuer).expect("a leaf");
@@ -99,7 +102,7 @@ impl Asked {
             let action = Action::request("POST", "/v1/models/llama/infer").expect("an action");
             let evidence = Evidence::none().with_headers(&fields);
             let permit = self.engine.authorize(&self.flow, &action, &evidence, now);
-            std::hint::black_box(permit).expect("permitted");
+            let _ = std::hint::black_box(permit).expect("permitted");
         }
         start.elapsed().as_secs_f64() * 1e9 / f64::from(COUNT)
     }

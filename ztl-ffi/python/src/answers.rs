@@ -110,6 +110,10 @@ pub(crate) fn reason_name(number: u32) -> &'static str {
         c::ZTL_REASON_AUDIT_UNAVAILABLE => "audit_unavailable",
         c::ZTL_REASON_FORWARDED_UNTRUSTED => "forwarded_untrusted",
         c::ZTL_REASON_OBLIGATION_UNKNOWN => "obligation_unknown",
+        c::ZTL_REASON_LIMIT_EXCEEDED => "limit_exceeded",
+        c::ZTL_REASON_BODY_TOO_LARGE => "body_too_large",
+        c::ZTL_REASON_BODY_UNFIT => "body_unfit",
+        c::ZTL_REASON_MISDIRECTED => "misdirected",
         _ => "other",
     }
 }
