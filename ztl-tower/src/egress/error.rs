@@ -58,7 +58,7 @@ pub enum EgressError {
         /// Its first address.
         address: core::net::IpAddr,
         /// The recorded denial.
-        denial: Denial,
+        denial: Box<Denial>,
     },
     /// The target could not be reached.
     #[error("`{workload}` could not be reached at {address}: {error}")]
@@ -109,11 +109,10 @@ pub enum EgressError {
 impl EgressError {
     /// The denial of our own policy, where that was it.
     #[must_use]
-    pub const fn denial(&self) -> Option<&Denial> {
+    pub fn denial(&self) -> Option<&Denial> {
         match self {
-            Self::Denied(denial)
-            | Self::Ambiguous { denial, .. }
-            | Self::Address { denial, .. } => Some(denial),
+            Self::Denied(denial) | Self::Ambiguous { denial, .. } => Some(denial),
+            Self::Address { denial, .. } => Some(denial),
             _ => None,
         }
     }

@@ -40,7 +40,7 @@ pub(super) fn admitted(
             Err(EgressError::Address {
                 host: host.to_owned(),
                 address,
-                denial,
+                denial: Box::new(denial),
             })
         }
         _ => Ok(admitted),

@@ -95,7 +95,7 @@ impl Door {
                 failed
             }
         };
-        drop(timed);
+        timed.end();
         if let Some(stream) = failed.and_then(|failed| failed.stream) {
             part(stream).await;
         }

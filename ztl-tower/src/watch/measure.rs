@@ -107,6 +107,13 @@ impl Handshake {
     }
 }
 
+impl Handshake {
+    /// It is over.
+    pub(crate) fn end(self) {
+        drop(self);
+    }
+}
+
 impl Drop for Handshake {
     fn drop(&mut self) {
         histogram!(
