@@ -20,6 +20,8 @@ use crate::wire::{Point, Rectangle, RouteNote};
 #[expect(missing_docs, reason = "it is generated")]
 pub mod generated {
     #![allow(
+        clippy::allow_attributes_without_reason,
+        clippy::as_conversions,
         clippy::disallowed_methods,
         unreachable_pub,
         reason = "it is generated"
