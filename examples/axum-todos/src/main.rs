@@ -1,7 +1,6 @@
 //! A list of todos behind ztl. It is served and called in one process: `planner` keeps the list, `report` reads it, and what
 //! `report` tries beyond that is refused before the router sees it.
 
-mod dev;
 mod todos;
 
 use std::error::Error;
@@ -9,6 +8,7 @@ use std::net::SocketAddr;
 
 use axum::body::{Body, Bytes};
 use axum::http::Request;
+use dev_mesh::Authority;
 use http_body_util::BodyExt;
 use tokio::net::TcpListener;
 use ztl_tower::{EgressError, Guard};
@@ -41,7 +41,7 @@ const WALK: &[(&str, &str, &str, &str, u16)] = &[
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let authority = dev::Authority::new("todos.example")?;
+    let authority = Authority::new("todos.example")?;
     let guard = authority.guard("todos", POLICY)?.build().await?;
 
     // These two lines were `let listener = ..` and `axum::serve(listener, todos::router())` before.
@@ -60,7 +60,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn walk(authority: &dev::Authority) -> Result<usize, Box<dyn Error>> {
+async fn walk(authority: &Authority) -> Result<usize, Box<dyn Error>> {
     let address: SocketAddr = ADDRESS.parse()?;
     let mut guards = Vec::new();
     for name in ["planner", "report"] {

@@ -3,25 +3,23 @@
 //! The argument is the provider's issuer. Exits 0 if no request failed and each old key stopped counting.
 
 mod load;
-mod mesh;
 mod provider;
 
 use core::time::Duration;
-use std::error::Error;
 use std::process::ExitCode;
 
 use axum::{Router, routing::get};
+use dev_mesh::{Authority, Failed};
 use http::StatusCode;
 use ztl_tower::Guard;
 use ztl_tower::authz::jwt::{Issuer, Jwks, JwksEndpoint};
 use ztl_tower::{FetchedKeys, Peer};
 
 use load::Load;
-use mesh::Mesh;
 use provider::Provider;
 
-type Failed = Box<dyn Error + Send + Sync>;
-
+/// The policy, for an issuer that is known when we run.
+const POLICY: &str = include_str!("../policy.toml");
 /// Where the service listens; the policy names the port.
 const ADDRESS: &str = "127.0.0.1:28446";
 const ROTATIONS: usize = 3;
@@ -31,15 +29,16 @@ async fn main() -> Result<ExitCode, Failed> {
     let iss = std::env::args()
         .nth(1)
         .ok_or("which issuer? see examples/oidc/run")?;
-    let (mesh, provider) = (Mesh::new(&iss)?, Provider::at(&iss)?);
+    let (authority, provider) = (Authority::new("oidc.example")?, Provider::at(&iss)?);
+    let policy = POLICY.replace("ISSUER", &iss);
 
     // In production: `JwksEndpoint::discovery("https://idp.example")` with the roots of the Web PKI, and no other settings.
     let endpoint = JwksEndpoint::discovery_allow_plain_loopback(&iss)?
         .refresh_every(Duration::from_secs(1))
         .cool_down(Duration::from_secs(1));
     let users = Issuer::access_tokens("corp", &iss, "model-server", Jwks::none());
-    let guard = mesh
-        .guard("model-server")?
+    let guard = authority
+        .guard("model-server", &policy)?
         .fetched_issuer(
             users.only_typ(["at+jwt"]),
             FetchedKeys::without_roots(endpoint),
@@ -56,8 +55,8 @@ async fn main() -> Result<ExitCode, Failed> {
         }
     });
 
-    let gateway = mesh
-        .guard("gateway")?
+    let gateway = authority
+        .guard("gateway", &policy)?
         .endpoint("model-server", ADDRESS.parse()?)
         .build()
         .await?;

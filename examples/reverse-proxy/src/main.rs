@@ -1,13 +1,13 @@
 //! A reverse proxy on hyper with ztl on both sides. A till asks the edge, the edge passes on to the stock; each judges for itself.
 //! All three run in one process. Till and edge are then taken over, and get nowhere.
 
-mod dev;
 mod proxy;
 
 use std::error::Error;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use dev_mesh::Authority;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use tokio::net::TcpListener;
@@ -39,7 +39,7 @@ const WALK: &[(&str, &str, &str, &str, u16)] = &[
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let authority = dev::Authority::new("shop.example")?;
+    let authority = Authority::new("shop.example")?;
 
     // The stock: any tower service of requests will do.
     let stock = authority.guard("stock", POLICY)?.build().await?;
@@ -96,7 +96,7 @@ async fn answer(
     Ok(Response::new(Full::from(said)))
 }
 
-async fn walk(authority: &dev::Authority) -> Result<usize, Box<dyn Error>> {
+async fn walk(authority: &Authority) -> Result<usize, Box<dyn Error>> {
     let (edge, stock): (SocketAddr, SocketAddr) = (EDGE.parse()?, STOCK.parse()?);
     let mut guards = Vec::new();
     for name in ["till", "edge"] {

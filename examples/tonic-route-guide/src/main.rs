@@ -1,13 +1,13 @@
 //! gRPC behind ztl. The route guide is served and called in one process: `surveyor` may call all four methods, `walker` two of
 //! them, and what `walker` tries beyond that is refused before tonic sees it.
 
-mod dev;
 mod guide;
 mod wire;
 
 use std::error::Error;
 use std::net::SocketAddr;
 
+use dev_mesh::Authority;
 use tokio::net::TcpListener;
 use tokio_stream::{StreamExt, iter};
 use tonic::service::Routes;
@@ -51,7 +51,7 @@ const FERRY: Point = Point {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let authority = dev::Authority::new("routes.example")?;
+    let authority = Authority::new("routes.example")?;
     let guard = authority.guard("route-guide", POLICY)?.build().await?;
     let service = RouteGuideServer::new(guide::Guide::default());
 

@@ -280,6 +280,46 @@ pub struct Oblige {
     pub made_from: Option<[u8; 32]>,
 }
 
+impl Require {
+    /// Whether nothing is required.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        // Every clause is named, so that a new one is not forgotten.
+        let Self {
+            trust_score,
+            zone_trust,
+            token,
+            mfa,
+            headers,
+            when,
+            authorizer,
+        } = self;
+        trust_score.is_none()
+            && zone_trust.is_none()
+            && token.is_none()
+            && mfa.is_none()
+            && headers.is_empty()
+            && when.is_none()
+            && authorizer.is_empty()
+    }
+}
+
+impl Oblige {
+    /// Whether nothing has to be done.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        // Every obligation is named, so that a new one is not forgotten.
+        let Self {
+            limit,
+            schema,
+            max_body,
+            log,
+            made_from: _,
+        } = self;
+        limit.is_none() && schema.is_none() && max_body.is_none() && log.is_none()
+    }
+}
+
 /// One entry of `headers`: a field, and the values it may have (rule 43).
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -1,8 +1,8 @@
 //! Whether one rule speaks of everything that another speaks of. Errs towards no.
 
 use crate::policy::{
-    ActionPattern, Effect, HeaderRequire, Mfa, Oblige, PortRange, Require, RuleDecl, Spanned,
-    Subject, TokenRequire, Workload,
+    ActionPattern, Effect, HeaderRequire, Mfa, PortRange, Require, RuleDecl, Spanned, Subject,
+    TokenRequire, Workload,
 };
 
 use super::key::{Key, Keys, RuleKeys};
@@ -103,19 +103,6 @@ fn names_no_fewer(wide: &[Spanned<Subject>], narrow: &[Spanned<Subject>]) -> boo
         wide.any(|wide| *wide == Subject::Any || *wide == one.value)
     };
     wide.is_empty() || !narrow.is_empty() && narrow.iter().all(named)
-}
-
-/// Whether a permit obliges to nothing.
-pub(super) fn obliges_nothing(rule: &RuleDecl) -> bool {
-    // Every obligation is named, so that a new one is not forgotten.
-    let Oblige {
-        limit,
-        schema,
-        max_body,
-        log,
-        made_from: _,
-    } = &rule.oblige;
-    limit.is_none() && schema.is_none() && max_body.is_none() && log.is_none()
 }
 
 fn requires_no_more(less: &Require, more: &Require) -> bool {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::policy::{ActionPattern, Effect, Mode, RuleDecl};
 
-use super::cover::{asks_no_more, covers, obliges_nothing};
+use super::cover::{asks_no_more, covers};
 use super::finding::Found;
 use super::key::{Key, Keys, RuleKeys};
 use super::kinds::Lint;
@@ -62,7 +62,7 @@ fn permit<'a>(
     // Of two that say the same the later one is too much.
     let adds_nothing = |wide: &(usize, &RuleDecl)| {
         // The first permit that holds says what its caller is obliged to.
-        let obliges_alike = wide.0 < at || obliges_nothing(wide.1) && obliges_nothing(rule.decl);
+        let obliges_alike = wide.0 < at || wide.1.oblige.is_empty() && rule.decl.oblige.is_empty();
         obliges_alike
             && asks_no_more(wide.1, rule.decl)
             && (wide.0 < at || !asks_no_more(rule.decl, wide.1) || {

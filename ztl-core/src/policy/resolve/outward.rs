@@ -6,9 +6,7 @@
 use std::collections::HashMap;
 
 use crate::policy::diagnostic::Report;
-use crate::policy::document::{
-    Document, Effect, Oblige, PortRange, Principal, Require, RuleDecl, Spanned, Target,
-};
+use crate::policy::document::{Document, Effect, PortRange, Principal, RuleDecl, Spanned, Target};
 use crate::policy::external::External;
 use crate::policy::workload::WorkloadIdx;
 
@@ -127,8 +125,8 @@ fn check(decl: &RuleDecl, to: &Spanned<Target>, report: &mut Report) {
         }
         return;
     }
-    let requires = !requires_nothing(&decl.require) || is_conditional(decl);
-    if requires || !obliges_to_nothing(&decl.oblige) {
+    let requires = !decl.require.is_empty() || is_conditional(decl);
+    if requires || !decl.oblige.is_empty() {
         let what = if requires { "requires" } else { "obliges to" };
         report.error_with_help(
             to.span,
@@ -146,35 +144,4 @@ fn check(decl: &RuleDecl, to: &Spanned<Target>, report: &mut Report) {
             format!("the {effect} `{name}` can never match: who calls outside the mesh is a workload, and not `public`"),
         );
     }
-}
-
-fn requires_nothing(require: &Require) -> bool {
-    // A key that is not looked at here would be one that nobody asks for.
-    let Require {
-        trust_score,
-        zone_trust,
-        token,
-        mfa,
-        headers,
-        when,
-        authorizer,
-    } = require;
-    trust_score.is_none()
-        && zone_trust.is_none()
-        && token.is_none()
-        && mfa.is_none()
-        && headers.is_empty()
-        && when.is_none()
-        && authorizer.is_empty()
-}
-
-fn obliges_to_nothing(oblige: &Oblige) -> bool {
-    let Oblige {
-        limit,
-        schema,
-        max_body,
-        log,
-        made_from: _,
-    } = oblige;
-    limit.is_none() && schema.is_none() && max_body.is_none() && log.is_none()
 }
