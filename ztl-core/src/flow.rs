@@ -420,4 +420,10 @@ impl ActionPermit {
     pub const fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
+
+    /// Whether both were made by one engine under one policy, and so mean the same by a name such as a schema's.
+    #[must_use]
+    pub const fn is_of_one_policy_with(&self, other: &Self) -> bool {
+        self.engine == other.engine && self.epoch == other.epoch
+    }
 }

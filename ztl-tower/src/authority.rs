@@ -21,11 +21,9 @@ pub(crate) fn is_host(value: &[u8]) -> bool {
         return false;
     };
     let is_in_brackets = value.starts_with(b"[");
-    let fits = |byte: &u8| match byte {
-        b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b'.' => true,
-        b':' => is_in_brackets,
-        b'g'..=b'z' | b'G'..=b'Z' | b'-' | b'_' | b'~' => !is_in_brackets,
-        _ => false,
+    let fits = |byte: &u8| match is_in_brackets {
+        true => byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':'),
+        false => byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'~'),
     };
     !host.is_empty() && host.iter().all(fits) && is_port(port)
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use ztl_core::DecisionId;
 
+use crate::name::WireTarget;
+
 /// The claims of the caller's token, verified: an extractor for handlers, and an extension of every request whose token a rule of its
 /// flow could read and was good.
 ///
@@ -37,14 +39,32 @@ impl core::fmt::Debug for Claims {
 /// The proof that the action was authorized: an extractor for handlers, and an extension of every request that was judged.
 ///
 /// A request without was never judged: the extractor answers it with 403.
-#[derive(Clone, Debug)]
-pub struct ActionPermit(pub(crate) ztl_core::ActionPermit);
+#[derive(Clone)]
+pub struct ActionPermit {
+    pub(crate) permit: ztl_core::ActionPermit,
+    pub(crate) given_for: GivenFor,
+}
+
+/// What exactly a permit was given for, and what was known then.
+#[derive(Clone)]
+pub(crate) struct GivenFor {
+    pub(crate) wire: WireTarget,
+    pub(crate) flow: DecisionId,
+    /// Of what is known of callers and issuers.
+    pub(crate) evidence_generation: u64,
+}
 
 impl Deref for ActionPermit {
     type Target = ztl_core::ActionPermit;
 
     fn deref(&self) -> &ztl_core::ActionPermit {
-        &self.0
+        &self.permit
+    }
+}
+
+impl core::fmt::Debug for ActionPermit {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("ActionPermit").field(&self.permit).finish()
     }
 }
 

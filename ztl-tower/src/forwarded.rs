@@ -1,15 +1,16 @@
 //! Whom a proxy passes on, read from its requests; and such fields taken away from everybody else's (T12).
 
+use crate::said::{Field, Said};
 use http::header::FORWARDED;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ztl_core::{FlowPermit, Forwarding, ForwardingError, SpiffeId};
 
 static XFCC: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 
-fn name(field: Forwarding) -> Option<&'static HeaderName> {
+fn name(field: Forwarding) -> Option<(&'static HeaderName, Field)> {
     match field {
-        Forwarding::Xfcc => Some(&XFCC),
-        Forwarding::Forwarded => Some(&FORWARDED),
+        Forwarding::Xfcc => Some((&XFCC, Field::Xfcc)),
+        Forwarding::Forwarded => Some((&FORWARDED, Field::Forwarded)),
         _ => None,
     }
 }
@@ -20,16 +21,19 @@ pub(crate) fn read(
     headers: &HeaderMap,
 ) -> Result<Option<SpiffeId>, ForwardingError> {
     match flow.forwards_in().and_then(name) {
-        Some(field) => flow.passed_on(headers.get_all(field).iter().map(HeaderValue::as_bytes)),
+        Some((field, _)) => {
+            flow.passed_on(headers.get_all(field).iter().map(HeaderValue::as_bytes))
+        }
         None => Ok(None),
     }
 }
 
 /// Takes away what claims to be passed on by somebody who does not do so in that field.
-pub(crate) fn strip(headers: &mut HeaderMap, trusted: Option<Forwarding>) {
+pub(crate) fn strip(headers: &mut HeaderMap, said: Said, trusted: Option<Forwarding>) {
     for field in Forwarding::ALL {
         if trusted != Some(*field)
-            && let Some(name) = name(*field)
+            && let Some((name, known)) = name(*field)
+            && said.has(known)
         {
             headers.remove(name);
         }

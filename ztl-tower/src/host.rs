@@ -75,16 +75,17 @@ fn host_of(parts: &Parts) -> Option<&str> {
     let field = parts.headers.get(HOST)?;
     // What is no text is nobody's name.
     let text = field.to_str().unwrap_or("");
-    let port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
-    match text.rsplit_once(':') {
-        // The colons of an address are within brackets (RFC 3986 §3.2.2).
-        Some((host, after)) if port(after) => Some(host),
-        _ => Some(text),
-    }
+    let digits = text.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let before = text.len().saturating_sub(digits);
+    // The colons of an address are within brackets (RFC 3986 §3.2.2).
+    Some((text.get(..before).and_then(|host| host.strip_suffix(':'))).unwrap_or(text))
 }
 
 /// Rule 42.
 fn is_same(one: &str, two: &str) -> bool {
+    if one == two {
+        return true;
+    }
     let one = one.strip_suffix('.').unwrap_or(one);
     let two = two.strip_suffix('.').unwrap_or(two);
     one.eq_ignore_ascii_case(two)

@@ -42,6 +42,7 @@ mod prefix;
 mod raw;
 mod refresh;
 mod routes;
+mod said;
 #[cfg(feature = "serve")]
 mod serve;
 #[cfg(feature = "client")]

@@ -9,22 +9,9 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use ztl_core::{Action, Forwarding, Headers, PathError};
 
-use crate::forwarded;
-
 use crate::authority::is_host;
-
-/// Fields by which a client asks a framework to act under another method than the request's own.
-static METHOD_OVERRIDES: [HeaderName; 3] = [
-    HeaderName::from_static("x-http-method-override"),
-    HeaderName::from_static("x-http-method"),
-    HeaderName::from_static("x-method-override"),
-];
-
-/// Fields by which a client asks a framework to serve another target than the request's own.
-static TARGET_OVERRIDES: [HeaderName; 2] = [
-    HeaderName::from_static("x-original-url"),
-    HeaderName::from_static("x-rewrite-url"),
-];
+use crate::forwarded;
+use crate::said::{Field, Said};
 
 /// Why a request cannot be named: it has more than one reading. Answered with 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,28 +61,33 @@ impl fmt::Display for Ambiguity {
 
 /// Names the action of a request as it came off the wire.
 pub(crate) fn action(parts: &Parts) -> Result<Action<'_>, Ambiguity> {
-    check(parts)?;
+    let said = Said::of(&parts.headers);
+    check(parts, said)?;
     named(
         parts.method.as_str(),
         parts.uri.path_and_query(),
-        parts.headers.get(UPGRADE),
+        field(parts, said, Field::Upgrade, &UPGRADE),
         parts.extensions.get(),
     )
 }
 
+/// The first line of a field, looked for where it is known to be.
+fn field<'a>(
+    parts: &'a Parts,
+    said: Said,
+    field: Field,
+    name: &HeaderName,
+) -> Option<&'a HeaderValue> {
+    said.has(field).then(|| parts.headers.get(name)).flatten()
+}
+
 /// Whether what stands beside a request's target leaves it one reading.
-pub(crate) fn check(parts: &Parts) -> Result<(), Ambiguity> {
-    check_authority(parts)?;
-    if METHOD_OVERRIDES
-        .iter()
-        .any(|name| parts.headers.contains_key(name))
-    {
+pub(crate) fn check(parts: &Parts, said: Said) -> Result<(), Ambiguity> {
+    check_authority(parts, said)?;
+    if said.has(Field::OtherMethod) {
         return Err(Ambiguity::MethodOverride);
     }
-    if TARGET_OVERRIDES
-        .iter()
-        .any(|name| parts.headers.contains_key(name))
-    {
+    if said.has(Field::OtherTarget) {
         return Err(Ambiguity::TargetOverride);
     }
     if parts
@@ -106,8 +98,7 @@ pub(crate) fn check(parts: &Parts) -> Result<(), Ambiguity> {
     {
         return Err(Ambiguity::MethodCase);
     }
-    let protocol = parts.extensions.get::<hyper::ext::Protocol>();
-    if protocol.is_none() && parts.headers.get_all(UPGRADE).iter().nth(1).is_some() {
+    if said.repeats(Field::Upgrade) && parts.extensions.get::<hyper::ext::Protocol>().is_none() {
         return Err(Ambiguity::Upgrade);
     }
     Ok(())
@@ -199,15 +190,14 @@ impl WireTarget {
         self.authorization.is_some()
     }
 
-    pub(crate) fn of(parts: &Parts) -> Self {
-        let mut authorizations = parts.headers.get_all(AUTHORIZATION).iter();
+    pub(crate) fn of(parts: &Parts, said: Said) -> Self {
         Self {
             method: parts.method.clone(),
             target: parts.uri.path_and_query().cloned(),
-            upgrade: parts.headers.get(UPGRADE).cloned(),
+            upgrade: field(parts, said, Field::Upgrade, &UPGRADE).cloned(),
             protocol: parts.extensions.get().cloned(),
-            authorization: authorizations.next().cloned(),
-            more_authorizations: authorizations.next().is_some(),
+            authorization: field(parts, said, Field::Authorization, &AUTHORIZATION).cloned(),
+            more_authorizations: said.repeats(Field::Authorization),
         }
     }
 
@@ -243,12 +233,11 @@ impl WireTarget {
     }
 }
 
-fn check_authority(parts: &Parts) -> Result<(), Ambiguity> {
-    let mut hosts = parts.headers.get_all(HOST).iter();
-    let (host, more) = (hosts.next(), hosts.next());
-    if more.is_some() {
+fn check_authority(parts: &Parts, said: Said) -> Result<(), Ambiguity> {
+    if said.repeats(Field::Host) {
         return Err(Ambiguity::Authority);
     }
+    let host = field(parts, said, Field::Host, &HOST);
     let authority = parts.uri.authority().map(http::uri::Authority::as_str);
     if authority.is_some_and(|authority| authority.contains('@'))
         || host.is_some_and(|host| host.as_bytes().contains(&b'@'))

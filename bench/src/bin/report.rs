@@ -46,6 +46,11 @@ const REQUEST: Group = Group {
             "Median ns of processor time a request in memory",
         ),
         ("request-allocations", "Allocations a request in memory"),
+        ("request-instructions", "Instructions a request in memory"),
+        (
+            "served-instructions",
+            "Instructions a request over mutual TLS, its client's included",
+        ),
         ("socket-p50-us", "Over mutual TLS: p50 in µs"),
         ("socket-p99-us", "p99 in µs"),
         ("socket-requests-a-second", "Requests a second"),

@@ -1,11 +1,11 @@
 //! The judgement of a request, and what is kept of it.
 
 use http::request::Parts;
-use ztl_core::{DecisionId, Direction, Evidence, Flow, FlowPermit, Reason, Stage};
+use ztl_core::{Direction, Evidence, Flow, FlowPermit, Reason, Stage};
 
 use super::response::{Credential, Refused};
 use super::witness::{self, Routed};
-use crate::extract::{ActionPermit, Claims};
+use crate::extract::{ActionPermit, Claims, GivenFor};
 use crate::forwarded;
 use crate::gather::Gathered;
 use crate::guard::Guard;
@@ -13,38 +13,39 @@ use crate::host;
 use crate::live::Asking;
 use crate::name::{self, Ambiguity, Fields, WireTarget};
 use crate::peer::Peer;
+use crate::said::Said;
 use crate::token::Token;
-
-/// A request that was judged: the permit, and what exactly it was given for.
-#[derive(Clone)]
-struct Judged {
-    permit: ztl_core::ActionPermit,
-    wire: WireTarget,
-    flow: DecisionId,
-    trust_generation: u64,
-}
 
 pub(crate) type Refusal = (Box<Refused>, Credential);
 
 /// How often a request is judged while the policy changes under the judgement, before it is refused.
 const TRIES: usize = 16;
 
-/// Whether a layer further out judged this very request, and nothing has changed since.
+/// Whether this very request was judged, by a layer further out or before its obligations were discharged, and nothing has changed
+/// since.
 pub(super) fn is_judged(guard: &Guard, parts: &mut Parts) -> bool {
-    let Some(judged) = parts.extensions.get::<Judged>().cloned() else {
+    if parts.extensions.get::<ActionPermit>().is_none() {
+        return false;
+    }
+    let said = Said::of(&parts.headers);
+    let (wire, routed) = (WireTarget::of(parts, said), witness::routed(parts));
+    let engine = guard.engine();
+    let Some(ActionPermit { permit, given_for }) = parts.extensions.get() else {
         return false;
     };
-    let (wire, routed) = (WireTarget::of(parts), witness::routed(parts));
-    let engine = guard.engine();
-    judged.stands_for(&wire, &routed)
-        && flow_of(guard, parts).is_some_and(|flow| flow.id() == judged.flow)
-        && judged.trust_generation == engine.trust_generation()
-        && engine.is_current(&judged.permit, guard.now())
-        && name::check(parts).is_ok()
-        && routed.agrees(judged.wire.path()) != Some(false)
+    given_for.stands_for(&wire, &routed)
+        && flow_of(guard, parts).is_some_and(|flow| {
+            let asking = parts.extensions.get::<Asking>();
+            flow.id() == given_for.flow
+                && host::check(parts, flow.hosts(), guard.name(), asking).is_ok()
+        })
+        && given_for.evidence_generation == guard.evidence_generation()
+        && engine.is_current(permit, guard.now())
+        && name::check(parts, said).is_ok()
+        && routed.agrees(given_for.wire.path()) != Some(false)
 }
 
-impl Judged {
+impl GivenFor {
     /// T19: what reaches the service is what was judged. A router that takes a prefix off says what it matched.
     fn stands_for(&self, wire: &WireTarget, routed: &Routed) -> bool {
         self.wire == *wire
@@ -62,19 +63,19 @@ pub(super) fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
     if is_judged(guard, parts) {
         return Ok(());
     }
-    // Read before anything is judged, so that what is withdrawn in between is noticed.
-    let trust_generation = engine.trust_generation();
     let routed = witness::routed(parts);
-    let mut wire = WireTarget::of(parts);
-    if let Some(judged) = parts.extensions.get::<Judged>() {
-        if !judged.stands_for(&wire, &routed) {
+    let said = Said::of(&parts.headers);
+    let mut wire = WireTarget::of(parts, said);
+    if let Some(ActionPermit { given_for, .. }) = parts.extensions.get() {
+        if !given_for.stands_for(&wire, &routed) {
             return Err(plain(guard, parts, Reason::NotJudged, None));
         }
-        wire = judged.wire.clone();
+        wire = given_for.wire.clone();
     }
     let asking = parts.extensions.get::<Asking>().cloned();
     let mut tries = 0;
-    let (flow, token, permit) = loop {
+    let came_on = flow.id();
+    let (flow, token, permit, evidence_generation) = loop {
         tries += 1;
         // What changes after this is noticed below, by the policy here and by the request's own record of what it rests on.
         let (epoch, evidence_generation) = (engine.epoch(), guard.evidence_generation());
@@ -89,7 +90,7 @@ pub(super) fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
             bare(denial, Some(detail.to_string()))
         };
         // T34: the cheap question before the dear one.
-        let action = name::check(parts)
+        let action = name::check(parts, said)
             .and_then(|()| wire.action())
             .map_err(|ambiguity| refuse(None, Reason::PathAmbiguous, &ambiguity))?;
         // Rule 49, T19: the path that a router matched is a second witness.
@@ -133,13 +134,13 @@ pub(super) fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
                 let asked = (&wire, &token, &fields, gathered.context.as_ref(), passed);
                 asking.authorized(guard, &permit, evidence_generation, asked);
             }
-            break (flow, token, permit);
+            break (flow, token, permit, evidence_generation);
         }
         if tries == TRIES {
             return Err(plain(guard, parts, Reason::FlowWithdrawn, None));
         }
     };
-    forwarded::strip(&mut parts.headers, flow.forwards_in());
+    forwarded::strip(&mut parts.headers, said, flow.forwards_in());
     match flow.peer() {
         Some(peer) => drop(parts.extensions.insert(Peer(peer.clone()))),
         None => drop(parts.extensions.remove::<Peer>()),
@@ -148,13 +149,15 @@ pub(super) fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
         Some(claims) => drop(parts.extensions.insert(Claims(claims))),
         None => drop(parts.extensions.remove::<Claims>()),
     }
-    parts.extensions.insert(ActionPermit(permit.clone()));
-    parts.extensions.insert(Judged {
-        permit,
+    let given_for = GivenFor {
         wire,
         flow: flow.id(),
-        trust_generation,
-    });
+        evidence_generation,
+    };
+    if flow.id() != came_on {
+        parts.extensions.insert(flow);
+    }
+    parts.extensions.insert(ActionPermit { permit, given_for });
     Ok(())
 }
 

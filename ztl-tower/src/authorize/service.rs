@@ -15,7 +15,7 @@ use ztl_core::{FlowPermit, Reason};
 
 use super::judge::{Refusal, flow_of, is_judged, judge, plain};
 use super::response::{Credential, Dress, Hidden, Refused, ResponseBody, refusal};
-use crate::duty::{self, After, AnyBody, Begun};
+use crate::duty::{self, After, AnyBody, Discharging};
 use crate::guard::Guard;
 use crate::live::Asking;
 use crate::name;
@@ -75,69 +75,25 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        if is_heavy(&self.guard, &parts) && !is_judged(&self.guard, &mut parts) {
-            let clone = self.inner.clone();
-            // The one that is ready is called.
-            let inner = core::mem::replace(&mut self.inner, clone);
-            return self.judge_apart(parts, body, inner);
-        }
-        match judge(&self.guard, &mut parts) {
-            Ok(()) => ResponseFuture {
-                state: State::permitted(&self.guard, parts, body, &mut self.inner),
-            },
-            Err((refused, credential)) => {
-                ResponseFuture::refusal(&self.guard, *refused, credential, dress(&parts))
+        let state = if is_heavy(&self.guard, &parts) && !is_judged(&self.guard, &mut parts) {
+            let inner = ready_one(&mut self.inner);
+            State::judge_apart(&self.guard, parts, body, inner, None)
+        } else {
+            match judge(&self.guard, &mut parts) {
+                Ok(()) => State::permitted(&self.guard, parts, body, &mut self.inner),
+                Err((refused, credential)) => {
+                    State::refusal(&self.guard, *refused, credential, dress(&parts))
+                }
             }
-        }
+        };
+        ResponseFuture { state }
     }
 }
 
-impl<S> Authorize<S> {
-    /// Judges on threads that are there for it, and calls the service afterwards.
-    fn judge_apart<B, R>(&self, parts: Parts, body: B, inner: S) -> ResponseFuture<S, B, R>
-    where
-        S: Service<Request<B>, Response = Response<R>>,
-    {
-        let (dress, caller) = (dress(&parts), caller(&self.guard, &parts));
-        let flow = flow_of(&self.guard, &parts).cloned();
-        let (tell, told) = oneshot::channel();
-        // Where there is no place for them they are needed here.
-        let unjudged = Arc::new(Mutex::new(Some(parts)));
-        let taken = Arc::clone(&unjudged);
-        let take = |parts: &Mutex<Option<Parts>>| {
-            parts.lock().unwrap_or_else(PoisonError::into_inner).take()
-        };
-        let guard = self.guard.clone();
-        let runs = self.guard.judging().run(&caller, move || {
-            // Whoever gave up waiting gets no judgement made for them.
-            let parts = (!tell.is_closed()).then(|| take(&taken)).flatten();
-            if let Some(mut parts) = parts {
-                let judged = judge(&guard, &mut parts);
-                let _ = tell.send(Told { parts, judged });
-            }
-        });
-        if runs {
-            let guard = self.guard.clone();
-            let waiting = Some(Waiting {
-                inner,
-                body,
-                guard,
-                flow,
-            });
-            return ResponseFuture {
-                state: State::Judging {
-                    told,
-                    waiting,
-                    dress,
-                },
-            };
-        }
-        watch::judgement_turned_away(&self.guard);
-        let parts = take(&unjudged).unwrap_or_else(|| Request::new(()).into_parts().0);
-        let (mut refused, credential) = plain(&self.guard, &parts, Reason::AuthorizerFailed, None);
-        refused.overloaded = true;
-        ResponseFuture::refusal(&self.guard, *refused, credential, dress)
-    }
+/// The one that is ready is called; another takes its place.
+fn ready_one<S: Clone>(inner: &mut S) -> S {
+    let clone = inner.clone();
+    core::mem::replace(inner, clone)
 }
 
 pin_project! {
@@ -164,9 +120,6 @@ pin_project! {
     }
 }
 
-/// What a permit obliges to, while it is discharged.
-type Discharging<B> = Pin<Box<dyn Future<Output = duty::Discharged<B>> + Send>>;
-
 /// What the judgement of a request came to, and the request itself.
 struct Told {
     parts: Parts,
@@ -179,38 +132,112 @@ struct Waiting<S, B> {
     body: B,
     guard: Guard,
     flow: Option<FlowPermit>,
+    /// What an earlier permit obliged to was done.
+    after: Option<After>,
 }
 
 /// What a request goes on with once its obligations are discharged.
 struct Go<S> {
     inner: S,
     guard: Guard,
-    hidden: Hidden,
 }
 
 impl<S: Service<Request<B>> + Clone, B: AnyBody, R> State<S, B, R> {
     /// To the service, at once or when what the permit obliges to is discharged.
+    #[inline]
     fn permitted(guard: &Guard, parts: Parts, body: B, inner: &mut S) -> Self {
-        let hidden = Hidden::of(guard, &parts);
-        match duty::begin(guard, parts, body) {
-            Begun::Go(request) => Self::to_service(request, inner, hidden, None),
-            Begun::Waits(duty) => {
-                let clone = inner.clone();
-                // The one that is ready is called.
-                let inner = core::mem::replace(inner, clone);
-                let guard = guard.clone();
-                let go = Some(Go {
-                    inner,
-                    guard,
-                    hidden,
-                });
-                Self::Discharging { duty, go }
-            }
+        if is_cut(&parts) {
+            return Self::withdrawn(guard, &parts);
         }
+        if duty::is_free(&parts) {
+            let hidden = Hidden::of(guard, &parts);
+            return Self::to_service(Request::from_parts(parts, body), inner, hidden, None);
+        }
+        let duty = duty::begin(guard, parts, body);
+        let (inner, guard) = (ready_one(inner), guard.clone());
+        let go = Some(Go { inner, guard });
+        Self::Discharging { duty, go }
     }
 }
 
 impl<S: Service<Request<B>>, B, R> State<S, B, R> {
+    /// Judges on threads that are there for it, and goes on afterwards.
+    fn judge_apart(guard: &Guard, parts: Parts, body: B, inner: S, after: Option<After>) -> Self {
+        let (dress, caller) = (dress(&parts), caller(guard, &parts));
+        let flow = flow_of(guard, &parts).cloned();
+        let (tell, told) = oneshot::channel();
+        // Where there is no place for them they are needed here.
+        let unjudged = Arc::new(Mutex::new(Some(parts)));
+        let taken = Arc::clone(&unjudged);
+        let take = |parts: &Mutex<Option<Parts>>| {
+            parts.lock().unwrap_or_else(PoisonError::into_inner).take()
+        };
+        let judges = guard.clone();
+        let runs = guard.judging().run(&caller, move || {
+            // Whoever gave up waiting gets no judgement made for them.
+            let parts = (!tell.is_closed()).then(|| take(&taken)).flatten();
+            if let Some(mut parts) = parts {
+                let judged = judge(&judges, &mut parts);
+                let _ = tell.send(Told { parts, judged });
+            }
+        });
+        if runs {
+            let waiting = Some(Waiting {
+                inner,
+                body,
+                guard: guard.clone(),
+                flow,
+                after,
+            });
+            return Self::Judging {
+                told,
+                waiting,
+                dress,
+            };
+        }
+        watch::judgement_turned_away(guard);
+        let parts = take(&unjudged).unwrap_or_else(|| Request::new(()).into_parts().0);
+        let (mut refused, credential) = plain(guard, &parts, Reason::AuthorizerFailed, None);
+        refused.overloaded = true;
+        Self::refusal(guard, *refused, credential, dress)
+    }
+
+    /// To the service, where the request is permitted still: what its permit obliged to may have taken as long as its caller liked
+    /// (law 8).
+    fn discharged(guard: &Guard, request: Request<B>, after: After, mut inner: S) -> Self {
+        let (mut parts, body) = request.into_parts();
+        if !is_judged(guard, &mut parts) {
+            if is_heavy(guard, &parts) {
+                // T34: not here, where others wait.
+                return Self::judge_apart(guard, parts, body, inner, Some(after));
+            }
+            if let Err((refused, credential)) = judge(guard, &mut parts) {
+                return Self::refusal(guard, *refused, credential, dress(&parts));
+            }
+        }
+        Self::concluded(guard, parts, body, after, &mut inner)
+    }
+
+    /// To the service, where what was done is what the permit in force obliges to.
+    fn concluded(guard: &Guard, mut parts: Parts, body: B, after: After, inner: &mut S) -> Self {
+        if is_cut(&parts) {
+            return Self::withdrawn(guard, &parts);
+        }
+        if let Err((refused, dress)) = after.conclude(&mut parts) {
+            return Self::refusal(guard, *refused, Credential::Absent, dress);
+        }
+        let hidden = Hidden::of(guard, &parts);
+        let request = Request::from_parts(parts, body);
+        Self::to_service(request, inner, hidden, Some(Box::new(after)))
+    }
+
+    /// The request was cut while it was on its way to the service.
+    fn withdrawn(guard: &Guard, parts: &Parts) -> Self {
+        let (refused, credential) = plain(guard, parts, Reason::FlowWithdrawn, None);
+        Self::refusal(guard, *refused, credential, dress(parts))
+    }
+
+    #[inline]
     fn to_service(
         request: Request<B>,
         inner: &mut S,
@@ -273,6 +300,7 @@ where
                         body,
                         guard,
                         flow,
+                        after,
                     }) = waiting.take()
                     else {
                         return Poll::Pending;
@@ -281,7 +309,10 @@ where
                         Ok(Told {
                             parts,
                             judged: Ok(()),
-                        }) => State::permitted(&guard, parts, body, &mut inner),
+                        }) => match after {
+                            None => State::permitted(&guard, parts, body, &mut inner),
+                            Some(after) => State::concluded(&guard, parts, body, after, &mut inner),
+                        },
                         Ok(Told {
                             judged: Err((refused, credential)),
                             ..
@@ -301,18 +332,11 @@ where
                 }
                 Projected::Discharging { duty, go } => {
                     let discharged = ready!(duty.as_mut().poll(cx));
-                    let Some(Go {
-                        mut inner,
-                        guard,
-                        hidden,
-                    }) = go.take()
-                    else {
+                    let Some(Go { inner, guard }) = go.take() else {
                         return Poll::Pending;
                     };
-                    match discharged.and_then(|(request, after)| still(&guard, request, after)) {
-                        Ok((request, after)) => {
-                            State::to_service(request, &mut inner, hidden, Some(Box::new(after)))
-                        }
+                    match discharged {
+                        Ok((request, after)) => State::discharged(&guard, request, after, inner),
                         Err((refused, dress)) => {
                             State::refusal(&guard, *refused, Credential::Absent, dress)
                         }
@@ -337,23 +361,10 @@ where
     }
 }
 
-/// The request, where it is permitted still: what its permit obliged to may have taken as long as its caller liked (law 8). One on a
-/// listener of ours is judged again and cut wherever it is.
-fn still<B>(guard: &Guard, request: Request<B>, after: After) -> duty::Discharged<B> {
-    let (mut parts, body) = request.into_parts();
-    if parts.extensions.get::<Asking>().is_none() && !is_judged(guard, &mut parts) {
-        // T34: not here, where others wait.
-        let judged = match is_heavy(guard, &parts) {
-            true => Err(plain(guard, &parts, Reason::FlowWithdrawn, None)),
-            false => judge(guard, &mut parts),
-        };
-        judged.map_err(|(refused, _)| (refused, dress(&parts)))?;
-        if !duty::stands(&after, &mut parts.extensions) {
-            let (refused, _) = plain(guard, &parts, Reason::FlowWithdrawn, None);
-            return Err((refused, dress(&parts)));
-        }
-    }
-    Ok((Request::from_parts(parts, body), after))
+/// Whether what it rests on was withdrawn from a request that a listener of ours took.
+fn is_cut(parts: &Parts) -> bool {
+    let asking = parts.extensions.get::<Asking>();
+    asking.is_some_and(Asking::is_cut)
 }
 
 /// Whether judging a request could take so long that nobody must wait for it.

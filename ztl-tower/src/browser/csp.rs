@@ -22,6 +22,12 @@ pub struct Csp {
 #[error("`{}` is no source: write `self`, or an origin such as `https://cdn.example`, without path, wildcard or quotes", .0.escape_debug())]
 pub struct SourceError(String);
 
+impl SourceError {
+    pub(super) fn of(text: &str) -> Self {
+        Self(text.chars().take(MAX_SOURCE).collect())
+    }
+}
+
 /// Most bytes of a source.
 const MAX_SOURCE: usize = 300;
 
@@ -170,7 +176,7 @@ impl Csp {
         let source = match source {
             "self" => "'self'",
             origin if is_origin(origin) => origin,
-            other => return Err(SourceError(other.chars().take(MAX_SOURCE).collect())),
+            other => return Err(SourceError::of(other)),
         };
         Ok(self.put(directive, source.to_owned()))
     }

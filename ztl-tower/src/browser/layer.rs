@@ -91,9 +91,9 @@ impl Browser {
     /// # Errors
     /// [`SourceError`] where it is no origin.
     pub fn allow_origin(mut self, origin: &str) -> Result<Self, SourceError> {
-        if !csp::is_origin(origin) {
-            // Says what an origin looks like.
-            Csp::none().script(origin)?;
+        // A browser names no other scheme as the origin of a request (RFC 6454 §7).
+        if !csp::is_origin(origin) || !origin.starts_with("https://") {
+            return Err(SourceError::of(origin));
         }
         Arc::make_mut(&mut self.0).origins.push(origin.to_owned());
         Ok(self)

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use http::request::Parts;
-use ztl_core::Reason;
 use ztl_core::audit::quoted;
+use ztl_core::{ActionPermit, Reason};
 
 use super::{Asked, Unmet, action_text};
 use crate::guard::GuardBuilder;
@@ -51,14 +51,19 @@ impl GuardBuilder {
     }
 }
 
-/// Writes the line of a request.
-pub(super) fn write(asked: &Asked, fields: &[Arc<str>], parts: &Parts) -> Result<(), Unmet> {
+/// Writes the line of a request that is let through by this permit.
+pub(super) fn write(
+    asked: &Asked,
+    permit: &ActionPermit,
+    fields: &[Arc<str>],
+    parts: &Parts,
+) -> Result<(), Unmet> {
     let mut line = format!(
         "{{\"decision\":\"{}\",\"time\":{},\"rule\":",
-        asked.permit.id(),
+        permit.id(),
         asked.now()
     );
-    quoted(&mut line, asked.permit.rule());
+    quoted(&mut line, permit.rule());
     line.push_str(",\"action\":");
     quoted(&mut line, &action_text(parts));
     line.push_str(",\"fields\":{");

@@ -2,14 +2,15 @@
 //!
 //! 1. A permit that obliges to nothing costs one look.
 //! 2. In this order, each at the price of the one before: the action counts against its limit; a body that says that it is too
-//!    large is refused; one that has to fit a schema is read and looked at; what is let through is written to the access log.
+//!    large is refused; one that has to fit a schema is read and looked at. What is let through then is written to the access log.
 //! 3. What cannot be discharged is refused and recorded as a denial by the rule that had permitted: `limit_exceeded` (429),
 //!    `body_too_large` (413), `body_unfit` (400, 415 or 422), `audit_unavailable` where the access log takes no line,
 //!    `obligation_unknown` where there is no such schema.
 //! 4. A body that grows past its bound while the service reads it fails there; where the service has not answered yet, 413 is
 //!    the answer.
 //! 5. A permit is discharged once, however many layers ask for it.
-//! 6. Who was judged before a body came, or before Redis answered, is judged again where anything changed since (law 8).
+//! 6. Who was judged before a body came, or before Redis answered, is judged again where anything changed since (law 8), and goes
+//!    on only where what was done is what is owed now.
 
 mod body;
 mod log;
@@ -38,38 +39,36 @@ use crate::authorize::{Answer, Credential, Dress, Refused, ResponseBody, dress, 
 use crate::extract;
 use crate::guard::Guard;
 use crate::name::{self, WireTarget};
-
-/// How a permitted request goes on.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the common one, and moved on at once"
-)]
-pub(crate) enum Begun<B> {
-    /// To the service, at once.
-    Go(Request<B>),
-    /// To the service or to an answer, when this is through.
-    Waits(Pin<Box<dyn Future<Output = Discharged<B>> + Send>>),
-}
+use crate::said::Said;
 
 /// A request to go on with, and what its answer needs; or why not.
 pub(crate) type Discharged<B> = Result<(Request<B>, After), Undone>;
 
+/// What a permit obliges to, while it is discharged.
+pub(crate) type Discharging<B> = Pin<Box<dyn Future<Output = Discharged<B>> + Send>>;
+
 /// Why not, and how to say so.
 pub(crate) type Undone = (Box<Refused>, Dress);
 
-/// Begins to discharge what the permit of a request obliges to.
-pub(crate) fn begin<B: AnyBody>(guard: &Guard, parts: Parts, body: B) -> Begun<B> {
-    // Law 1: what nobody permitted goes nowhere, whoever lost the permit.
-    let Some(extract::ActionPermit(permit)) = parts.extensions.get() else {
-        let refused = unjudged(guard, &parts);
-        return Begun::Waits(Box::pin(core::future::ready(Err(refused))));
+/// Whether the permit of a request obliges to nothing, or all of it was done.
+#[inline]
+pub(crate) fn is_free(parts: &Parts) -> bool {
+    let Some(extract::ActionPermit { permit, .. }) = parts.extensions.get() else {
+        return false;
     };
-    let done = parts.extensions.get::<Done>().map(|Done(id)| *id);
-    if permit.obligations().is_empty() || done == Some(permit.id()) {
-        return Begun::Go(Request::from_parts(parts, body));
-    }
+    permit.obligations().is_empty()
+        || (parts.extensions.get()).is_some_and(|Done(id)| *id == permit.id())
+}
+
+/// Discharges what the permit of a request obliges to.
+pub(crate) fn begin<B: AnyBody>(guard: &Guard, parts: Parts, body: B) -> Discharging<B> {
+    // Law 1: what nobody permitted goes nowhere, whoever lost the permit.
+    let Some(extract::ActionPermit { permit, .. }) = parts.extensions.get() else {
+        let refused = unjudged(guard, &parts);
+        return Box::pin(core::future::ready(Err(refused)));
+    };
     let permit = permit.clone();
-    Begun::Waits(Box::pin(discharge(guard.clone(), permit, parts, body)))
+    Box::pin(discharge(guard.clone(), permit, parts, body))
 }
 
 /// Which permit was discharged for this request.
@@ -81,23 +80,10 @@ fn unjudged(guard: &Guard, parts: &Parts) -> Undone {
     (plain(guard, parts, Reason::NotJudged, None).0, dress(parts))
 }
 
-/// Whether what this permit obliges to was done for the one that the request carried before: where it was judged anew meanwhile.
-pub(crate) fn stands(asked: &After, extensions: &mut http::Extensions) -> bool {
-    let Some(extract::ActionPermit(permit)) = extensions.get() else {
-        return false;
-    };
-    let (id, same) = (
-        permit.id(),
-        permit.obligations() == asked.asked.permit.obligations(),
-    );
-    extensions.insert(Done(id));
-    same
-}
-
 async fn discharge<B: AnyBody>(
     guard: Guard,
     permit: ActionPermit,
-    mut parts: Parts,
+    parts: Parts,
     body: B,
 ) -> Discharged<B> {
     let Some(flow) = parts.extensions.get::<FlowPermit>().cloned() else {
@@ -109,7 +95,7 @@ async fn discharge<B: AnyBody>(
         guard,
         flow,
         permit,
-        wire: WireTarget::of(&parts),
+        wire: WireTarget::of(&parts, Said::of(&parts.headers)),
         passed: OnceLock::new(),
     });
     let mut after = After {
@@ -137,10 +123,6 @@ async fn discharge<B: AnyBody>(
             large.map_or_else(|| refused(unmet), |large| (Box::new(large), dress))
         })?;
     }
-    if let Some(fields) = obligations.log() {
-        log::write(&asked, fields, &parts).map_err(refused)?;
-    }
-    parts.extensions.insert(Done(asked.permit.id()));
     Ok((Request::from_parts(parts, body), after))
 }
 
@@ -265,6 +247,30 @@ pub(crate) struct After {
 }
 
 impl After {
+    /// The last before the service is called. Where the request was judged anew meanwhile, what was done has to be what its permit
+    /// obliges to now; then it is written to the access log.
+    pub(crate) fn conclude(&self, parts: &mut Parts) -> Result<(), Undone> {
+        let asked = &self.asked;
+        let Some(extract::ActionPermit { permit, .. }) = parts.extensions.get() else {
+            return Err(unjudged(&asked.guard, parts));
+        };
+        let refused = |unmet: Unmet| (Box::new(asked.refused(unmet)), self.dress);
+        let obligations = permit.obligations();
+        // A schema is a name, and what it says belongs to the policy.
+        let same = *obligations == *asked.permit.obligations()
+            && (obligations.schema().is_none() || permit.is_of_one_policy_with(&asked.permit));
+        if !same {
+            let what = "what its permit obliges to changed while it was done";
+            return Err(refused(Unmet::new(Reason::FlowWithdrawn, what)));
+        }
+        if let Some(fields) = obligations.log() {
+            log::write(asked, permit, fields, parts).map_err(refused)?;
+        }
+        let id = permit.id();
+        parts.extensions.insert(Done(id));
+        Ok(())
+    }
+
     /// The service's answer as it goes out.
     pub(crate) fn finish<B>(
         self,

@@ -24,7 +24,8 @@ use crate::forwarded;
 use crate::guard::Guard;
 use crate::name;
 use crate::peer::Peer;
-use crate::trace::pass_on;
+use crate::said::Said;
+use crate::trace::{TraceContext, pass_on};
 
 /// Sends requests to other workloads, as this one, and to the hosts outside the mesh that a permit names. A tower service; cheap to clone. Made by [`Guard::client`].
 ///
@@ -72,7 +73,7 @@ impl Client {
         check_upgrade(&parts)?;
         let (to, port) = match named {
             Named::Workload(name) => {
-                // Before anything is awaited: what is answered just now is known here. Whom we trace is nobody's business outside.
+                // Before anything is awaited: what is answered just now is known here.
                 if let Some(trace) = pass_on(&parts, guard.provider().secure_random) {
                     trace.write(&mut parts.headers);
                 }
@@ -95,7 +96,11 @@ impl Client {
                     port,
                 )
             }
-            Named::Host(host) => (Ok(To::Host(host)), port.unwrap_or(443)),
+            Named::Host(host) => {
+                // T27: whom we trace is nobody's business outside, also where the fields came with what is handed on.
+                TraceContext::strip(&mut parts.headers);
+                (Ok(To::Host(host)), port.unwrap_or(443))
+            }
         };
         {
             let action = name::action(&parts).map_err(|ambiguity| {
@@ -129,8 +134,9 @@ impl Client {
         let key = Key {
             to,
             port,
-            identity: 0,
+            identity: None,
         };
+        let outside = matches!(key.to, To::Host(_));
         let trailers = fields::strip(&mut parts.headers);
         if let Some(host) = parts
             .uri
@@ -142,7 +148,7 @@ impl Client {
         let mut body = boxed(body);
         for _ in 0..TRIES {
             let key = Key {
-                identity: guard.identity().generation(),
+                identity: (!outside).then(|| guard.identity().generation()),
                 ..key.clone()
             };
             match self.attempt(key, parts.clone(), body, trailers).await? {
@@ -205,7 +211,8 @@ impl Client {
         // What was judged here must not be taken as judged there.
         parts.extensions.clear();
         // T12: whom we speak for is said by a proxy alone.
-        forwarded::strip(&mut parts.headers, permit.forwards_in());
+        let said = Said::of(&parts.headers);
+        forwarded::strip(&mut parts.headers, said, permit.forwards_in());
         let held = Held::new(body);
         let request = Request::from_parts(parts, held.body());
         let mut response = match sender.send(request, trailers).await {

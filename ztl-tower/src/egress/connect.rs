@@ -56,7 +56,7 @@ impl Guard {
                 id: declared.id().clone(),
             },
             port,
-            identity: self.identity().generation(),
+            identity: Some(self.identity().generation()),
         };
         let (stream, registered) = dial_raw(self, &key).await?;
         let stream = Revocable::new(stream.into(), registered);

@@ -21,8 +21,9 @@ const MAX_IDLE: Duration = Duration::from_secs(60);
 pub(super) struct Key {
     pub(super) to: To,
     pub(super) port: u16,
-    /// Counts the changes of our own SVID: a connection ends with the identity that it was proved with.
-    pub(super) identity: u64,
+    /// Counts the changes of our own SVID: a connection ends with the identity that it was proved with. None outside the mesh, where
+    /// none is shown.
+    pub(super) identity: Option<u64>,
 }
 
 /// Who is called. Neither is ever taken for the other, whatever its name.
@@ -76,7 +77,7 @@ impl Pool {
     /// Keeps a connection for the next request.
     pub(super) fn put(&self, key: Key, sender: Sender) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|other, list| other.identity == key.identity && !list.is_empty());
+        kept.retain(|_, list| !list.is_empty());
         let list = kept.entry(key).or_default();
         let used = Instant::now();
         // One connection that carries several requests at once is enough.
@@ -94,7 +95,7 @@ impl Pool {
             list.retain(|kept| {
                 !kept.sender.is_closed() && now.duration_since(kept.used) < MAX_IDLE
             });
-            key.identity == identity && !list.is_empty()
+            key.identity.is_none_or(|under| under == identity) && !list.is_empty()
         });
     }
 }
@@ -109,6 +110,7 @@ mod tests {
     use ztl_core::{Arrival, Engine, Flow, Timestamp};
 
     fn key(identity: u64) -> Key {
+        let identity = Some(identity);
         Key {
             to: To::Workload {
                 name: "db".into(),

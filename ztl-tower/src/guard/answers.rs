@@ -29,7 +29,8 @@ impl GuardBuilder {
     ///
     /// It costs: a client cannot tell a missing right from a mistyped path, a 404 or 405 of the service without content (no
     /// `Content-Type`) loses its header fields, and a gRPC method that is not implemented its message. What a caller can mend is still
-    /// said, and says that there is something: 400, 401, 421, 429, 503, and 403 `insufficient_scope` to whoever shows a good token.
+    /// said, and says that there is something: 400, 401, 408, 413, 415, 421, 422, 429, 503, and 403 `insufficient_scope` to whoever
+    /// shows a good token.
     pub const fn uniform_refusals(mut self) -> Self {
         self.answers.uniform = true;
         self

@@ -38,6 +38,11 @@ impl Asking {
         self.0.live().current(guard)
     }
 
+    /// Whether it is no longer authorized.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.0.is_cut() || self.0.live().is_revoked()
+    }
+
     /// The server name of the handshake of its connection.
     pub(crate) fn server_name(&self) -> Option<&str> {
         self.0.live().server_name()
@@ -69,6 +74,10 @@ impl Asking {
 #[cfg(not(feature = "serve"))]
 impl Asking {
     pub(crate) const fn renew(&self, _guard: &Guard) -> Result<FlowPermit, Denial> {
+        match *self {}
+    }
+
+    pub(crate) const fn is_cut(&self) -> bool {
         match *self {}
     }
 

@@ -90,13 +90,16 @@ impl Live {
             }),
             ..live
         };
-        if shows {
-            return live;
-        }
+        if shows { live } else { live.showing_nothing() }
+    }
+
+    /// One on which we prove ourselves by no SVID, so that none of it rests on ours.
+    #[cfg(any(feature = "client", feature = "serve"))]
+    fn showing_nothing(self) -> Self {
         Self {
             own: None,
             own_not_after: Timestamp::MAX,
-            ..live
+            ..self
         }
     }
 
@@ -110,7 +113,7 @@ impl Live {
     /// A connection of ours to a host outside the mesh, at this address.
     #[cfg(feature = "client")]
     pub(crate) fn external(guard: &Guard, at: Arrival, port: u16) -> Self {
-        Self::new(guard, Direction::Egress, at, port, None)
+        Self::new(guard, Direction::Egress, at, port, None).showing_nothing()
     }
 
     /// One that was permitted, of nobody.
@@ -220,7 +223,8 @@ impl Live {
         }
         #[cfg(feature = "serve")]
         if let Some(activity) = self.hosted.get().filter(|_| !self.is_raw()) {
-            match activity.judge(&guard.limits()) {
+            let limits = guard.limits();
+            match activity.judge((limits.header, limits.idle)) {
                 Verdict::Silent => return self.revoke(),
                 Verdict::Idle => self.drain(now.saturating_add(guard.limits().drain)),
                 Verdict::Keep(_) => {}

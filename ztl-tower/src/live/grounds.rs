@@ -81,10 +81,16 @@ impl Live {
     pub(crate) fn current(&self, guard: &Guard) -> Result<FlowPermit, Denial> {
         {
             let grounds = self.grounds.load();
+            if self.state() == State::Revoked {
+                // Whatever would be said of it now: it has ended.
+                let peer = grounds.as_ref().and_then(|grounds| grounds.permit.peer());
+                let (flow, now) = (self.flow(guard, peer), guard.now());
+                let (stage, reason) = (Stage::Flow, Reason::FlowWithdrawn);
+                return Err(guard.engine().refuse(&flow, None, stage, reason, now));
+            }
             if let Some(grounds) = grounds.as_ref()
                 && grounds.epoch == guard.engine().epoch()
                 && grounds.trust == guard.engine().trust_generation()
-                && self.state() != State::Revoked
             {
                 return Ok(grounds.permit.clone());
             }

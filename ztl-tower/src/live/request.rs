@@ -3,10 +3,10 @@
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::task::Waker;
 use core::time::Duration;
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use http::HeaderMap;
+use slab::Slab;
 use tokio::time::Instant;
 use ztl_core::{
     ActionPermit, Attributes, Claims, Evidence, Forwarding, Reason, SpiffeId, Timestamp,
@@ -24,8 +24,9 @@ const SOON: u64 = 1000;
 
 /// The running requests of a connection.
 pub(super) struct Requests {
-    running: Mutex<HashMap<u64, Weak<Request>>>,
-    next: AtomicU64,
+    running: Mutex<Slab<Weak<Request>>>,
+    /// Whether there was any.
+    begun: AtomicBool,
     /// Those that turned into another protocol, out of our sight: they run for as long as the connection is held.
     upgraded: Mutex<Vec<Arc<Request>>>,
     /// The policy under which they were judged.
@@ -43,7 +44,7 @@ impl Requests {
     pub(super) fn new(epoch: u64, evidence: u64) -> Self {
         Self {
             running: Mutex::default(),
-            next: AtomicU64::new(0),
+            begun: AtomicBool::new(false),
             upgraded: Mutex::default(),
             epoch: AtomicU64::new(epoch),
             evidence: AtomicU64::new(evidence),
@@ -98,7 +99,7 @@ impl Requests {
 
     /// Whether none has begun so far.
     pub(super) fn none_yet(&self) -> bool {
-        self.next.load(Ordering::Acquire) == 0
+        !self.begun.load(Ordering::Acquire)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -107,7 +108,9 @@ impl Requests {
 
     fn all(&self) -> Vec<Arc<Request>> {
         let running = lock(&self.running);
-        running.values().filter_map(Weak::upgrade).collect()
+        (running.iter())
+            .filter_map(|(_, request)| request.upgrade())
+            .collect()
     }
 }
 
@@ -167,7 +170,8 @@ pub(crate) enum Waits {
 /// A running request, for as long as anything of it is held: what answers it, either body, its task.
 pub(crate) struct Request {
     live: Arc<Live>,
-    key: u64,
+    /// Its place among those that run.
+    key: usize,
     carried: Carried,
     cut: AtomicBool,
     became_stream: AtomicBool,
@@ -182,9 +186,12 @@ impl Request {
     /// A request begins: it is known before it is judged.
     pub(crate) fn begin(live: &Arc<Live>, carried: Carried, ticket: Ticket) -> Arc<Self> {
         let requests = &live.requests;
+        requests.begun.store(true, Ordering::Release);
+        let mut running = lock(&requests.running);
+        let place = running.vacant_entry();
         let request = Arc::new(Self {
             live: Arc::clone(live),
-            key: requests.next.fetch_add(1, Ordering::Relaxed),
+            key: place.key(),
             carried,
             cut: AtomicBool::new(false),
             became_stream: AtomicBool::new(false),
@@ -193,7 +200,8 @@ impl Request {
             again: AtomicBool::new(false),
             _ticket: ticket,
         });
-        lock(&requests.running).insert(request.key, Arc::downgrade(&request));
+        place.insert(Arc::downgrade(&request));
+        drop(running);
         request
     }
 
@@ -290,14 +298,16 @@ impl Request {
     /// It became another protocol: its stream is in the hands of the service, out of reach of everything but the connection.
     pub(crate) fn becomes_stream(self: &Arc<Self>) {
         self.became_stream.store(true, Ordering::SeqCst);
+        // Taken first: a connection that ends cuts what runs before it lets go of what is kept here.
+        let mut upgraded = lock(&self.live.requests.upgraded);
         if self.is_cut() {
-            // It was cut before it could be seen to be a stream.
-            self.live.revoke();
+            // It was cut before it could be seen to be a stream. Kept, it would keep its connection, and that it.
+            drop(upgraded);
+            return self.live.revoke();
         }
         if self.carried == Carried::AmongOthers {
             return;
         }
-        let mut upgraded = lock(&self.live.requests.upgraded);
         if upgraded.len() < MAX_STREAMS {
             upgraded.push(Arc::clone(self));
         } else {
@@ -371,7 +381,7 @@ impl Runs for Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        lock(&self.live.requests.running).remove(&self.key);
+        lock(&self.live.requests.running).try_remove(self.key);
     }
 }
 

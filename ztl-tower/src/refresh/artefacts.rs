@@ -49,13 +49,14 @@ impl Named {
         loaded
     }
 
-    /// Whether one of them has changed, and two reads of it agree.
-    pub(super) fn changed(&mut self) -> Result<bool, FileError> {
-        let mut changed = false;
-        for file in self.0.values_mut() {
-            changed |= file.poll()?.is_some();
+    /// Whether one of them holds something else than was read.
+    pub(super) fn differ(&self) -> Result<bool, FileError> {
+        for file in self.0.values() {
+            if file.differs()? {
+                return Ok(true);
+            }
         }
-        Ok(changed)
+        Ok(false)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::FileError;
 
-/// A file whose changes are taken once two reads of it agree: half of what somebody writes just now is not what they mean (T6).
+/// A file whose changes are to be taken once two reads of it agree: half of what somebody writes just now is not what they mean (T6).
 pub(crate) struct SteadyFile {
     path: PathBuf,
     /// Most bytes of it.
@@ -13,6 +13,7 @@ pub(crate) struct SteadyFile {
     /// What is in force, or was refused.
     seen: Option<Vec<u8>>,
     /// A change that was read once.
+    #[cfg(feature = "trust")]
     pending: Option<Vec<u8>>,
 }
 
@@ -22,6 +23,7 @@ impl SteadyFile {
             path,
             limit,
             seen: None,
+            #[cfg(feature = "trust")]
             pending: None,
         }
     }
@@ -36,7 +38,13 @@ impl SteadyFile {
         Ok(self.seen.insert(bytes))
     }
 
+    /// Whether it holds something else than was loaded last.
+    pub(crate) fn differs(&self) -> Result<bool, FileError> {
+        Ok(self.seen.as_ref() != Some(&self.read()?))
+    }
+
     /// What it holds, where that has changed since it was answered last, and two reads agree.
+    #[cfg(feature = "trust")]
     pub(crate) fn poll(&mut self) -> Result<Option<&[u8]>, FileError> {
         let bytes = self.read()?;
         if self.seen.as_ref() == Some(&bytes) {

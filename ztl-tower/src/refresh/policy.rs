@@ -21,6 +21,8 @@ pub(crate) struct PolicyFile {
     document: SteadyFile,
     /// The same for each version of the document.
     given: Authorizers,
+    /// What was loaded when something had changed.
+    candidate: Option<Result<Policy, BuildError>>,
     #[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
     named: super::artefacts::Named,
 }
@@ -39,6 +41,7 @@ impl PolicyFile {
             Self {
                 document: SteadyFile::new(path.clone(), MAX_DOCUMENT_BYTES),
                 given,
+                candidate: None,
                 #[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
                 named: super::artefacts::Named::default(),
             },
@@ -60,12 +63,18 @@ impl PolicyFile {
         parse(loader(&self.given), &path, bytes)
     }
 
-    /// A changed document, or one that names a changed file. Taken or refused, it is not looked at again until it changes.
+    /// A changed document, or one that names a changed file: what was loaded of all of them, once none has changed again by the next
+    /// look, for half of what somebody writes just now is not what they mean (T6). Taken or refused, it is not looked at again until
+    /// something changes.
     fn poll(&mut self) -> Result<Option<Policy>, BuildError> {
-        let changed = self.document.poll()?.is_some();
+        let changed = self.document.differs()?;
         #[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
-        let changed = changed || self.named.changed()?;
-        changed.then(|| self.load()).transpose()
+        let changed = changed || self.named.differ()?;
+        if changed {
+            self.candidate = Some(self.load());
+            return Ok(None);
+        }
+        self.candidate.take().transpose()
     }
 }
 
@@ -119,5 +128,62 @@ impl Refresh {
                 tracing::error!(target: "ztl", workload = guard.name(), %error, "policy not reloaded; the last good one stays in force")
             }
         }
+    }
+}
+
+#[cfg(all(test, feature = "schema"))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    const DOCUMENT: &str = r#"
+schema = 1
+trust_domain = "prod.example"
+[workloads]
+caller = { id = "spiffe://prod.example/caller" }
+gateway = { id = "spiffe://prod.example/gateway", ports = [8443] }
+[[permit]]
+name = "posts"
+from = "caller"
+to = "gateway"
+actions = ["POST /v1/x"]
+[permit.oblige]
+schema = "tune.json"
+[[forbid]]
+name = "not-now"
+from = "caller"
+to = "gateway"
+"#;
+
+    #[tokio::test]
+    async fn t6_half_a_document_is_not_taken_along_with_a_file_that_it_names() {
+        let folder = std::env::temp_dir().join(format!("ztl-half-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("folder");
+        let write = |name: &str, text: &str| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).expect("written");
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("mode");
+        };
+        write("tune.json", "{}");
+        write("policy.toml", DOCUMENT);
+        let path = folder.join("policy.toml");
+        let open = || PolicyFile::open(path.clone(), Authorizers::new());
+        let (first, mut file) = open().await.expect("read");
+        let mut look = || file.poll().expect("read");
+        assert!(look().is_none(), "nothing has changed");
+        write("tune.json", r#"{ "type": "object" }"#);
+        assert!(look().is_none());
+        // Steady by now, but not alone.
+        let half = DOCUMENT.find("[[forbid]]").expect("a forbid");
+        write("policy.toml", DOCUMENT.get(..half).expect("half"));
+        assert!(look().is_none());
+        write("policy.toml", DOCUMENT);
+        assert!(look().is_none());
+        let taken = look().expect("taken");
+        let (whole, _) = open().await.expect("read");
+        assert_eq!(taken.revision(), whole.revision());
+        assert_ne!(taken.revision(), first.revision());
+        assert!(look().is_none());
+        std::fs::remove_dir_all(folder).expect("removed");
     }
 }

@@ -6,8 +6,6 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::guard::Limits;
-
 /// The requests of one connection, counted.
 #[derive(Clone)]
 pub(crate) struct Activity(Arc<State>);
@@ -52,21 +50,22 @@ impl Activity {
         self.0.asked.load(Ordering::Acquire)
     }
 
-    pub(crate) fn judge(&self, limits: &Limits) -> Verdict {
+    /// What to do with one that has so long to ask for the first time, and so long between two requests.
+    pub(crate) fn judge(&self, (first, idle): (Duration, Duration)) -> Verdict {
         let now = Instant::now();
         let due = |from: Instant, limit: Duration| from.checked_add(limit).filter(|due| now < *due);
         if !self.0.asked.load(Ordering::Acquire) {
-            return due(self.0.since, limits.header).map_or(Verdict::Silent, Verdict::Keep);
+            return due(self.0.since, first).map_or(Verdict::Silent, Verdict::Keep);
         }
         // Far off, where an absurd limit cannot be added.
         let later = |limit| now.checked_add(limit).unwrap_or(now + FAR_OFF);
         if self.0.running.load(Ordering::Acquire) > 0 {
-            return Verdict::Keep(later(limits.idle));
+            return Verdict::Keep(later(idle));
         }
         let last = Duration::from_millis(self.0.last.load(Ordering::Acquire));
         match self.0.since.checked_add(last) {
-            Some(last) if last.checked_add(limits.idle).is_some() => {
-                due(last, limits.idle).map_or(Verdict::Idle, Verdict::Keep)
+            Some(last) if last.checked_add(idle).is_some() => {
+                due(last, idle).map_or(Verdict::Idle, Verdict::Keep)
             }
             _ => Verdict::Keep(later(FAR_OFF)),
         }
@@ -91,38 +90,31 @@ impl Drop for Ticket {
 mod tests {
     use super::*;
 
-    fn limits(header: u64, idle: u64) -> Limits {
-        Limits {
-            header: Duration::from_millis(header),
-            idle: Duration::from_millis(idle),
-            ..Limits::default()
-        }
+    const fn limits(first: u64, idle: u64) -> (Duration, Duration) {
+        (Duration::from_millis(first), Duration::from_millis(idle))
     }
 
     #[test]
     fn t35_a_connection_that_asks_nothing_is_silent_and_then_idle() {
         let activity = Activity::new();
-        assert_eq!(activity.judge(&limits(0, 0)), Verdict::Silent);
+        assert_eq!(activity.judge(limits(0, 0)), Verdict::Silent);
         assert!(matches!(
-            activity.judge(&limits(60_000, 0)),
+            activity.judge(limits(60_000, 0)),
             Verdict::Keep(_)
         ));
         let (one, two) = (activity.begin(), activity.begin());
         drop(one);
         assert!(
-            matches!(activity.judge(&limits(0, 0)), Verdict::Keep(_)),
+            matches!(activity.judge(limits(0, 0)), Verdict::Keep(_)),
             "one still runs"
         );
         drop(two);
-        assert_eq!(activity.judge(&limits(0, 0)), Verdict::Idle);
+        assert_eq!(activity.judge(limits(0, 0)), Verdict::Idle);
         assert!(matches!(
-            activity.judge(&limits(0, 60_000)),
+            activity.judge(limits(0, 60_000)),
             Verdict::Keep(_)
         ));
-        let never = Limits {
-            idle: Duration::MAX,
-            ..limits(0, 0)
-        };
-        assert!(matches!(activity.judge(&never), Verdict::Keep(_)));
+        let never = (Duration::ZERO, Duration::MAX);
+        assert!(matches!(activity.judge(never), Verdict::Keep(_)));
     }
 }

@@ -21,6 +21,7 @@ use super::door::Door;
 use super::place::Place;
 use super::protocols::{Served, Spoken};
 use super::remote::Remote;
+use crate::guard::Guard;
 use crate::live::{Carried, Registered, Revocable, State};
 use crate::transport::Transport;
 
@@ -51,7 +52,8 @@ where
     let mut quiet = pin!(tokio::time::sleep(guard.limits().header));
     loop {
         tokio::select! {
-            _ = connection.as_mut() => return,
+            // What was withdrawn first; none of them is ready so often that another would wait.
+            biased;
             () = live.changed() => match live.state() {
                 State::Revoked => return,
                 State::Draining => {
@@ -72,13 +74,16 @@ where
                 }
                 State::Open => {}
             },
-            () = quiet.as_mut(), if !draining => match activity.judge(&guard.limits()) {
+            _ = connection.as_mut() => return,
+            () = quiet.as_mut(), if !draining => match activity.judge(limits(guard, two)) {
                 Verdict::Silent => return live.parts(),
                 Verdict::Keep(until) => quiet.as_mut().reset(until),
                 Verdict::Idle => {
                     draining = true;
                     connection.as_mut().graceful_shutdown();
-                    live.drain(guard.now().saturating_add(guard.limits().drain));
+                    // Of HTTP/1.1 there is at most half a header section, for which nobody waits longer.
+                    let left = if two { guard.limits().drain } else { PREFACE };
+                    live.drain(guard.now().saturating_add(left));
                 }
             },
             () = cut.as_mut(), if live.state() == State::Draining => {
@@ -90,6 +95,18 @@ where
             }
         }
     }
+}
+
+/// How long a connection may take to ask for the first time, and afterwards between two requests. One of HTTP/1.1 has as long for the
+/// next header section, from the last answer on, as for the first: one that comes byte by byte keeps no slot.
+fn limits(guard: &Guard, two: bool) -> (Duration, Duration) {
+    let limits = guard.limits();
+    let idle = if two {
+        limits.idle
+    } else {
+        limits.idle.min(limits.header)
+    };
+    (limits.header, idle)
 }
 
 type Connection<T, S> = Served<TokioIo<Revocable<TlsStream<T>>>, TowerToHyperService<Ours<S>>>;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use futures_core::Stream;
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::accept::accept;
 use super::acceptor::Accepted;
@@ -231,8 +231,12 @@ impl<C: Send + 'static> Taken<C> {
         if let Ok(passed) = self.passed.try_recv() {
             return Poll::Ready(Ok(Some(passed)));
         }
-        // It ends by itself, or with its runtime.
-        Poll::Ready(ended.unwrap_or(Ok(())).map(|()| None))
+        Poll::Ready(match ended.map_err(JoinError::try_into_panic) {
+            Ok(ended) => ended.map(|()| None),
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            // It ends with its runtime.
+            Err(Err(_)) => Ok(None),
+        })
     }
 }
 

@@ -64,10 +64,9 @@ pub(super) struct Protocols {
 impl Protocols {
     pub(super) fn new(limits: &Limits) -> Self {
         let mut one = http1::Builder::new();
-        one.timer(TokioTimer::new())
-            .header_read_timeout(limits.header)
-            .max_buf_size(MAX_BUFFER_BYTES)
-            .max_headers(128);
+        // How long a header section may take is looked after by who serves the connection, without a timer for each request. Header
+        // fields are hyper's hundred at most.
+        one.header_read_timeout(None).max_buf_size(MAX_BUFFER_BYTES);
         let mut two = http2::Builder::new(Tasks);
         two.timer(TokioTimer::new())
             .max_concurrent_streams(limits.streams)

@@ -26,8 +26,9 @@ impl Guard {
     /// permit which names a zone does not permit, a forbid which names one forbids, and a workload with a zone of its own is not
     /// reached this way (T26).
     ///
-    /// A socket that an earlier process left behind is replaced; one at which somebody listens is not. The file is removed
-    /// when no more connections are taken, unless it is another by then.
+    /// A socket that an earlier process left behind is replaced; one at which somebody listens is not. Two processes must not begin at
+    /// one left-behind socket in the same instant: nothing there tells one from the other. The file is removed when no more
+    /// connections are taken, unless it is another by then.
     ///
     /// # Errors
     /// [`ServeError`]: the socket cannot be bound, or the policy does not list the port.
@@ -116,9 +117,13 @@ fn which(path: &Path) -> io::Result<(u64, u64)> {
 
 pub(super) async fn bind(path: &Path) -> Result<Bound, ServeError> {
     let bound = match UnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_left_behind(path).await => {
-            std::fs::remove_file(path).and_then(|()| UnixListener::bind(path))
-        }
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => match left_behind(path).await {
+            // Asked just before, so that what another process put there meanwhile stays.
+            Some(left) if which(path).is_ok_and(|is| is == left) => {
+                std::fs::remove_file(path).and_then(|()| UnixListener::bind(path))
+            }
+            _ => Err(error),
+        },
         bound => bound,
     };
     let bound = bound.and_then(|listener| {
@@ -135,10 +140,11 @@ pub(super) async fn bind(path: &Path) -> Result<Bound, ServeError> {
 /// How long a socket that is there may take to answer.
 const ANSWERS: Duration = Duration::from_secs(1);
 
-/// Whether this is a socket at which nobody listens.
-async fn is_left_behind(path: &Path) -> bool {
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+/// Which file this is, where it is a socket at which nobody listens.
+async fn left_behind(path: &Path) -> Option<(u64, u64)> {
+    let file = std::fs::symlink_metadata(path).ok()?;
     let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
     let answer = tokio::time::timeout(ANSWERS, UnixStream::connect(path)).await;
-    is_socket && answer.is_ok_and(|answer| answer.is_err_and(refused))
+    let is_left = file.file_type().is_socket() && answer.is_ok_and(|it| it.is_err_and(refused));
+    is_left.then(|| (file.dev(), file.ino()))
 }

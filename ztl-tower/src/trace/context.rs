@@ -121,6 +121,13 @@ impl TraceContext {
         self.state.as_deref()
     }
 
+    /// Takes both fields away.
+    #[cfg(feature = "client")]
+    pub(crate) fn strip(headers: &mut HeaderMap) {
+        headers.remove(&TRACEPARENT);
+        headers.remove(&TRACESTATE);
+    }
+
     /// Writes both fields in place of any that are there.
     pub fn write(&self, headers: &mut HeaderMap) {
         headers.remove(&TRACESTATE);

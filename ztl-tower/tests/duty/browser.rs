@@ -113,7 +113,9 @@ async fn what_another_site_asks_for_is_refused() {
     assert_eq!(refused(&allowing, "POST", &fields).await, None);
     let fields = [site("cross-site"), origin("https://c")];
     assert_eq!(refused(&allowing, "POST", &fields).await, Some(OtherOrigin));
-    assert!(allowing.allow_origin("https://b/path").is_err());
+    for none in ["https://b/path", "wss://b", "self", "b"] {
+        assert!(allowing.clone().allow_origin(none).is_err(), "{none}");
+    }
     let others = plain.allow_other_clients();
     assert_eq!(refused(&others, "POST", &[]).await, None);
     assert_eq!(

@@ -57,3 +57,41 @@ async fn a_line_that_is_not_taken_is_a_denial() {
         (0, "audit_unavailable")
     );
 }
+
+#[tokio::test]
+async fn a_flow_permit_from_before_a_reload_is_judged_and_discharged_once() {
+    let lines = Arc::new(AtomicUsize::new(0));
+    let taken = Arc::clone(&lines);
+    let run = Running::with(&policy("log = true", ""), |builder| {
+        builder.access_log(move |_| {
+            taken.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        })
+    })
+    .await;
+    // A server of one's own permits once for a connection, and hands that on with each of its requests.
+    let peer = vouched("spiffe://prod.example/caller");
+    let from = Arrival::from_addr("192.0.2.1".parse().expect("address"));
+    let flow = Flow::ingress("gateway", 8443, from, Some(&peer));
+    let now = Timestamp::from_unix_millis(run.millis.load(Ordering::SeqCst));
+    let permit = run.guard.engine().permit_flow(&flow, now).expect("flow");
+    let another = policy(
+        "log = true",
+        "[workloads.more]\nid = \"spiffe://prod.example/more\"",
+    );
+    let another = ztl_core::policy::Policy::from_toml(&another);
+    let another = another.unwrap_or_else(|error| panic!("{error}"));
+    run.guard.swap_policy(another).expect("swapped");
+    let before = run.audit.lines().len();
+    let twice = (run.guard.authorize()).layer(run.guard.authorize().layer(run.app()));
+    let mut asked = request("POST", &[], "x");
+    asked.extensions_mut().insert(permit);
+    let answered = twice.oneshot(asked).await.expect("response");
+    assert_eq!(answered.status(), StatusCode::OK);
+    assert_eq!((run.calls(), lines.load(Ordering::SeqCst)), (1, 1));
+    let records = run.audit.lines().split_off(before);
+    let actions = records
+        .iter()
+        .filter(|it| it.contains("\"stage\":\"action\""));
+    assert_eq!(actions.count(), 1, "{records:?}");
+}

@@ -141,6 +141,29 @@ async fn law_8_who_is_denied_while_a_body_comes_does_not_reach_the_service() {
     assert_eq!((run.calls(), &*run.last_reason()), (1, "flow_withdrawn"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t24_a_body_that_fits_the_schema_of_before_does_not_pass_by_it() {
+    let files = Arc::new(Files::new("changed", SCHEMA));
+    let run = files.run(|it| it).await;
+    let before = run.guard.engine().policy().revision();
+    let (guard, changes, mut sent) = (run.guard.clone(), Arc::clone(&files), 0);
+    let body = Frames(Box::new(move || {
+        sent += 1;
+        if sent == 2 {
+            changes.write("tune.json", r#"{ "type": "array" }"#);
+            let until = std::time::Instant::now() + support::PATIENCE;
+            while guard.engine().policy().revision() == before {
+                assert!(std::time::Instant::now() < until, "the schema is taken");
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+        }
+        ["{ \"model\": ", "\"tiny\" }"].get(sent - 1).copied()
+    }));
+    let refused = post(&run, Body::new(http_body_util::StreamBody::new(body))).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    assert_eq!((run.calls(), &*run.last_reason()), (0, "flow_withdrawn"));
+}
+
 #[tokio::test]
 async fn log_only_lets_through_what_it_would_refuse_whole() {
     let run = Files::new("log-only", SCHEMA)

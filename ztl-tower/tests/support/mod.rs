@@ -24,7 +24,7 @@ use ztl_mtls::{DevCa, X509Svid};
 use ztl_tower::{Guard, GuardBuilder, Peer};
 
 /// How long anything here may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 #[expect(
     clippy::disallowed_methods,

@@ -1,0 +1,117 @@
+//! Which of the header fields that say what a request asks for are there: found in one walk over all of them, which costs less than
+//! a look for each.
+
+use http::{HeaderMap, HeaderName};
+
+/// What such a field says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Field {
+    Host,
+    Upgrade,
+    Authorization,
+    /// A client asks a framework to act under another method than the request's own.
+    OtherMethod,
+    /// A client asks a framework to serve another target than the request's own.
+    OtherTarget,
+    Xfcc,
+    Forwarded,
+}
+
+impl Field {
+    /// Names are in lower case already.
+    #[inline]
+    fn of(name: &HeaderName) -> Option<Self> {
+        Some(match name.as_str() {
+            "host" => Self::Host,
+            "upgrade" => Self::Upgrade,
+            "authorization" => Self::Authorization,
+            "x-http-method-override" | "x-http-method" | "x-method-override" => Self::OtherMethod,
+            "x-original-url" | "x-rewrite-url" => Self::OtherTarget,
+            "x-forwarded-client-cert" => Self::Xfcc,
+            "forwarded" => Self::Forwarded,
+            _ => return None,
+        })
+    }
+
+    const fn bit(self) -> u8 {
+        match self {
+            Self::Host => 1,
+            Self::Upgrade => 1 << 1,
+            Self::Authorization => 1 << 2,
+            Self::OtherMethod => 1 << 3,
+            Self::OtherTarget => 1 << 4,
+            Self::Xfcc => 1 << 5,
+            Self::Forwarded => 1 << 6,
+        }
+    }
+}
+
+/// Which of them a request has, and which on more than one line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    once: u8,
+    again: u8,
+}
+
+impl Said {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut said = Self::default();
+        // A field of several lines comes several times.
+        for (name, _) in headers {
+            if let Some(field) = Field::of(name) {
+                said.again |= said.once & field.bit();
+                said.once |= field.bit();
+            }
+        }
+        said
+    }
+
+    pub(crate) const fn has(self, field: Field) -> bool {
+        self.once & field.bit() != 0
+    }
+
+    /// Whether it has it on more than one line.
+    pub(crate) const fn repeats(self, field: Field) -> bool {
+        self.again & field.bit() != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn a_walk_finds_what_a_look_for_each_would() {
+        let names = [
+            (Field::Host, "Host"),
+            (Field::Upgrade, "upgrade"),
+            (Field::Authorization, "Authorization"),
+            (Field::OtherMethod, "X-HTTP-Method-Override"),
+            (Field::OtherMethod, "X-HTTP-Method"),
+            (Field::OtherMethod, "X-Method-Override"),
+            (Field::OtherTarget, "X-Original-URL"),
+            (Field::OtherTarget, "X-Rewrite-URL"),
+            (Field::Xfcc, "X-Forwarded-Client-Cert"),
+            (Field::Forwarded, "Forwarded"),
+        ];
+        for (field, name) in names {
+            let name = HeaderName::try_from(name).expect("name");
+            for lines in 0..3 {
+                let mut headers = HeaderMap::new();
+                for other in ["accept", "hos", "x-http-methods", "forwarded-for"] {
+                    headers.append(other, HeaderValue::from_static("x"));
+                    headers.append(other, HeaderValue::from_static("y"));
+                }
+                for _ in 0..lines {
+                    headers.append(&name, HeaderValue::from_static("x"));
+                }
+                let said = Said::of(&headers);
+                assert_eq!(said.has(field), lines > 0, "{name} on {lines} lines");
+                assert_eq!(said.repeats(field), lines > 1, "{name} on {lines} lines");
+                let others = names.iter().filter(|(other, _)| *other != field);
+                assert!(others.clone().all(|(other, _)| !said.has(*other)), "{name}");
+            }
+        }
+    }
+}
