@@ -54,13 +54,7 @@ impl Operation {
             requires_body: false,
         };
         // What the operation says of a parameter replaces what its path says.
-        for own in [true, false] {
-            let of_path = if own { Vec::new() } else { of_path.to_vec() };
-            let here = if own {
-                node.each("parameters")?
-            } else {
-                of_path
-            };
+        for here in [node.each("parameters")?, of_path.to_vec()] {
             let mut seen = BTreeSet::new();
             for parameter in here {
                 this.parameter(root, parameter, &mut seen, sites)?;
