@@ -114,7 +114,12 @@ impl Operation {
                 let message = format!("there are more than {MAX_CONTENTS} media types");
                 return Err(content.fault(message));
             }
-            self.contents.push(Content::new(root, key, &media, sites)?);
+            let new = Content::new(root, key, &media, sites)?;
+            // Only one of them would be asked.
+            if self.contents.iter().any(|it| it.is_same_type(&new)) {
+                return Err(media.fault("is the same media type as another one"));
+            }
+            self.contents.push(new);
         }
         self.contents.sort_by_key(Content::width);
         Ok(())

@@ -180,6 +180,27 @@ fn what_cannot_be_kept_to_is_refused_with_its_place() {
 }
 
 #[test]
+fn a_media_type_that_is_there_twice_refuses_the_document() {
+    let strict = json!({ "schema": { "type": "integer" } });
+    for (one, two) in [
+        ("application/json", "application/json; charset=utf-8"),
+        ("application/json", "Application/JSON"),
+        ("application/*", "application/*;charset=UTF-8"),
+        ("*/*", "*/* "),
+    ] {
+        for (first, second) in [(json!({}), strict.clone()), (strict.clone(), json!({}))] {
+            let content = json!({ one: first, two: second });
+            let paths = json!({ "/x": { "post": { "requestBody": { "content": content } } } });
+            let refusal = refusal(&document(paths));
+            assert!(refusal.contains("same media type"), "{two}: {refusal}");
+        }
+    }
+    let content = json!({ "application/json": strict, "application/*": {}, "*/*": {} });
+    let paths = json!({ "/x": { "post": { "requestBody": { "content": content } } } });
+    assert_eq!(refusal(&document(paths)), "");
+}
+
+#[test]
 fn another_version_server_or_form_is_refused() {
     let with = |name: &str, value: Value| {
         let mut document = document(json!({}));
