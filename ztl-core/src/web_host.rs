@@ -42,7 +42,8 @@ impl WebHost {
         }))
     }
 
-    /// A host that would prove itself, at an address that it may have where none is given, to foresee what a decision would be; never handed out.
+    /// A host that would prove itself, at an address that it may have where none is given, to foresee what a decision would be;
+    /// never handed out.
     pub(crate) fn foreseen(name: &str, addr: Option<IpAddr>) -> Self {
         Self(Arc::new(Inner {
             name: name.into(),
