@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jsonschema::{Draft, Registry};
 use serde_json::{Value, json};
 
+use super::keyword;
 use super::node::Node;
 use crate::schema::{Compiled, options};
 
@@ -38,25 +39,6 @@ const ONE: [&str; 10] = [
 const LIST: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
 /// Keywords whose value is an object of them.
 const MAP: [&str; 3] = ["dependentSchemas", "patternProperties", "properties"];
-
-/// Keywords that refuse a document, and what to write instead.
-const REFUSED: [(&str, &str); 8] = [
-    ("$anchor", POINTER),
-    ("$dynamicAnchor", POINTER),
-    ("$dynamicRef", POINTER),
-    ("$id", POINTER),
-    ("$recursiveRef", POINTER),
-    ("additionalItems", "write `prefixItems` and `items`"),
-    (
-        "dependencies",
-        "write `dependentRequired` or `dependentSchemas`",
-    ),
-    (
-        "discriminator",
-        "give each schema a `const` of its own for the property",
-    ),
-];
-const POINTER: &str = "refer by `$ref` and a JSON pointer";
 
 /// Which schema of [`Sites`] it is.
 #[derive(Clone, Copy, Debug)]
@@ -142,12 +124,8 @@ impl Sites {
 
     /// One of them, by itself.
     fn part(&mut self, node: &Node<'_>) -> Result<(), String> {
+        keyword::check(node)?;
         let map = node.map()?;
-        for (keyword, instead) in REFUSED {
-            if map.contains_key(keyword) {
-                return Err(node.fault(format!("`{keyword}` cannot be kept to: {instead}")));
-            }
-        }
         if let Some(dialect) = node.child("$schema") {
             of_dialect(&dialect)?;
         }

@@ -131,6 +131,32 @@ fn what_cannot_be_kept_to_is_refused_with_its_place() {
             with_body(json!({ "oneOf": [{ "discriminator": { "propertyName": "a" } }] })),
             "oneOf/0`: `discriminator`",
         ),
+        // What a schema says and nobody keeps to, or what is misspelt.
+        (
+            with_body(json!({ "maxlength": 5 })),
+            "schema`: `maxlength` is unknown",
+        ),
+        (
+            with_body(json!({ "properties": { "a": { "type": "string", "nullable": true } } })),
+            "properties/a`: `nullable` cannot be kept to: add `null`",
+        ),
+        (
+            with_body(json!({ "items": { "contentEncoding": "base64" } })),
+            "`contentEncoding`",
+        ),
+        (
+            with_body(json!({ "contentMediaType": "text/xml" })),
+            "`contentMediaType`",
+        ),
+        (with_body(json!({ "contentSchema": {} })), "`contentSchema`"),
+        (
+            with_body(json!({ "const": 1, "id": "a" })),
+            "`id` is unknown",
+        ),
+        (
+            parameter(json!({ "schema": { "type": "string", "minLenght": 1 } })),
+            "`minLenght` is unknown",
+        ),
         (
             with_body(json!({ "required": ["a"], "properties": { "a": { "readOnly": true } } })),
             "`a`, which is `readOnly`",
@@ -198,6 +224,19 @@ fn a_media_type_that_is_there_twice_refuses_the_document() {
     let content = json!({ "application/json": strict, "application/*": {}, "*/*": {} });
     let paths = json!({ "/x": { "post": { "requestBody": { "content": content } } } });
     assert_eq!(refusal(&document(paths)), "");
+}
+
+#[test]
+fn what_is_said_of_a_schema_beside_what_it_asks_is_let_through() {
+    let says = json!({
+        "$comment": "a", "$defs": { "a": { "nullable": true } }, "definitions": {}, "title": "a",
+        "description": "a", "default": { "maxlength": 1 }, "deprecated": true, "writeOnly": false,
+        "example": {}, "examples": [{ "nullable": true }], "externalDocs": {}, "xml": {}, "x-a": {},
+        "properties": { "maxlength": {}, "nullable": {} }, "required": ["nullable"],
+        "enum": [{ "maxlength": 1, "nullable": 2 }]
+    });
+    let api = load(&with_body(says)).expect("a document");
+    assert!(takes(&*api, &json!({ "maxlength": 1, "nullable": 2 })));
 }
 
 #[test]
