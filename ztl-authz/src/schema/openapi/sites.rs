@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::keyword;
 use super::node::Node;
+use crate::schema::circle::{BACK, Steps, is_of_same_value};
 use crate::schema::{Compiled, options};
 
 /// Most schemas that requests have to fit.
@@ -75,6 +76,7 @@ impl Sites {
     /// Every schema that this one is made of.
     fn look_through(&mut self, root: &Value, node: &Node<'_>) -> Result<(), String> {
         let mut seen = BTreeSet::from([node.at.clone()]);
+        let mut steps = Steps::default();
         self.check(node)?;
         let mut rest = vec![node.clone()];
         while let Some(node) = rest.pop() {
@@ -89,26 +91,27 @@ impl Sites {
             self.part(&node)?;
             if node.value.get("$ref").is_some() {
                 let target = node.target(root)?;
+                steps.add(&node.at, target.at.clone());
                 if seen.insert(target.at.clone()) {
                     self.check(&target)?;
                     rest.push(target);
                 }
             }
-            let one = ONE.iter().filter_map(|keyword| node.child(keyword));
-            let mut inner: Vec<_> = one.collect();
-            for keyword in LIST {
-                inner.extend(node.each(keyword)?);
+            for (keyword, inner) in inner(&node)? {
+                if is_of_same_value(keyword) {
+                    steps.add(&node.at, inner.at.clone());
+                }
+                if seen.insert(inner.at.clone()) {
+                    rest.push(inner);
+                }
             }
-            for map in MAP.iter().filter_map(|keyword| node.child(keyword)) {
-                inner.extend(map.members()?.map(|(_, node)| node));
-            }
-            rest.extend(
-                inner
-                    .into_iter()
-                    .filter(|inner| seen.insert(inner.at.clone())),
-            );
         }
-        Ok(())
+        let circle = steps.circle();
+        let refers = |at: &&String| root.pointer(at).is_some_and(|it| it.get("$ref").is_some());
+        match circle.iter().find(refers) {
+            Some(at) => Err(format!("at `#{}`: `$ref` {BACK}", at.escape_debug())),
+            None => Ok(()),
+        }
     }
 
     /// Whether it is a schema of draft 2020-12.
@@ -200,6 +203,21 @@ impl Sites {
         });
         each.collect()
     }
+}
+
+/// The schemas that stand within one, by their keywords.
+fn inner<'a>(node: &Node<'a>) -> Result<Vec<(&'static str, Node<'a>)>, String> {
+    let one = ONE.iter().filter_map(|it| Some((*it, node.child(it)?)));
+    let mut inner: Vec<_> = one.collect();
+    for keyword in LIST {
+        inner.extend(node.each(keyword)?.into_iter().map(|it| (keyword, it)));
+    }
+    for keyword in MAP {
+        if let Some(map) = node.child(keyword) {
+            inner.extend(map.members()?.map(|(_, it)| (keyword, it)));
+        }
+    }
+    Ok(inner)
 }
 
 /// A byte of a JSON pointer as a fragment has it (RFC 6901 §6).

@@ -334,14 +334,44 @@ fn what_speaks_of_answers_is_not_read() {
 }
 
 #[test]
-fn references_go_round_in_circles_and_end() {
-    let mut document = with_body(json!({ "$ref": "#/components/schemas/A" }));
-    let schemas = &mut document["components"]["schemas"];
-    schemas["A"] =
-        json!({ "anyOf": [{ "$ref": "#/components/schemas/B" }, { "type": "integer" }] });
-    schemas["B"] = json!({ "$ref": "#/components/schemas/A", "type": "integer" });
-    let api = load(&document).expect("a document");
-    assert!(takes(&*api, &json!(1)) && !takes(&*api, &json!("a")));
+fn law_1_a_schema_that_asks_itself_the_same_again_refuses_the_document() {
+    let of = |a: Value, b: Value| {
+        let mut document = with_body(json!({ "$ref": "#/components/schemas/A" }));
+        let schemas = &mut document["components"]["schemas"];
+        (schemas["A"], schemas["B"]) = (a, b);
+        document
+    };
+    let (a, b) = (
+        json!({ "$ref": "#/components/schemas/A" }),
+        json!({ "$ref": "#/components/schemas/B" }),
+    );
+    let integer = json!({ "type": "integer" });
+    for (one, other) in [
+        (a.clone(), json!({})),
+        (b.clone(), a.clone()),
+        (json!({ "anyOf": [a, integer] }), json!({})),
+        (json!({ "anyOf": [b, integer] }), json!({ "not": a })),
+        (json!({ "if": b }), json!({ "then": { "oneOf": [a] } })),
+        (
+            json!({ "items": b }),
+            json!({ "dependentSchemas": { "a": b } }),
+        ),
+    ] {
+        let refusal = refusal(&of(one, other));
+        assert!(
+            refusal.starts_with("at `#/components/schemas/"),
+            "{refusal}"
+        );
+        assert!(refusal.contains("leads back to itself"), "{refusal}");
+    }
+    // It may ask itself of what is within.
+    let list = json!({ "anyOf": [integer, b] });
+    let api = load(&of(list, json!({ "type": "array", "items": a }))).expect("a document");
+    assert!(takes(&*api, &json!([1, [2, []]])) && !takes(&*api, &json!([1, ["a"]])));
+}
+
+#[test]
+fn references_are_read_as_pointers() {
     // A pointer may be written with the escapes of a fragment (RFC 6901 section 6).
     let content = "#/paths/~1a~1%7Bid%7D/post/requestBody/content/application~1json/schema";
     let body = |schema: Value| json!({ "post": { "requestBody": { "content": { "application/json": { "schema": schema } } } } });
