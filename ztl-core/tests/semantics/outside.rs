@@ -311,3 +311,49 @@ fn t27_a_question_names_a_host_by_its_dot() {
     );
     assert_eq!(why.nearest.otherwise[0].to_string(), "the port were 443");
 }
+
+#[test]
+fn t27_an_address_that_is_refused_is_what_the_explanation_names() {
+    let permit =
+        "[[permit]]\nname = 'inward'\nfrom = 'caller'\nto = 'external:inner'\nactions = 'any'\n";
+    let policy = policy(&format!("{READS}{permit}"));
+    let why = |host: &str, addr: &str| {
+        let asked = format!(
+            r#"{{"from":"caller","to":"{host}","to_addr":"{addr}","method":"GET","path":"/v1/a"}}"#
+        );
+        let query = Query::from_json(&asked).expect("query");
+        query.explain(&policy, NOW).expect("explained")
+    };
+    for (host, addr, rule, wanted) in [
+        (
+            "hub.example.org",
+            "169.254.169.254",
+            "reads",
+            "reachable from everywhere",
+        ),
+        ("inner.example.org", "10.3.0.1", "inward", "10.2.0.0/16"),
+    ] {
+        let why = why(host, addr);
+        assert_eq!(why.decision.reason.code(), "no_flow_permitted");
+        let step = why.steps.last().expect("a step");
+        let fact = |name: &str| {
+            let mut facts = step.facts.iter();
+            facts.find_map(|(key, value)| (*key == name).then_some(&**value))
+        };
+        assert_eq!((fact("addr"), fact("admitted")), (Some(addr), Some("no")));
+        let failed = step.failed.as_ref().expect("what failed");
+        assert_eq!((failed.clause, &*failed.got), (ztl_core::Clause::To, addr));
+        assert!(failed.expected.contains(wanted), "{}", failed.expected);
+        // The rules about the host, and none of them is what it hung on.
+        let walk = why.rules.first().expect("a rule");
+        assert_eq!((&*walk.rule, walk.failed()), (rule, None));
+        assert_eq!(why.rules.len(), 1);
+        assert!(why.nearest.otherwise.is_empty());
+    }
+    let admitted = why("hub.example.org", "1.1.1.1");
+    let facts = format!("{:?}", admitted.steps);
+    assert!(facts.contains(r#"("admitted", "yes")"#), "{facts}");
+    // A host that nobody declares has neither.
+    let unknown = why("evil.example.org", "169.254.169.254");
+    assert!(!format!("{:?}", unknown.steps).contains("admitted"));
+}
