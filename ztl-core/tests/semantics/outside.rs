@@ -278,7 +278,17 @@ fn t27_a_question_names_a_host_by_its_dot() {
     );
     let metadata = line(r#","port":443,"to_addr":"169.254.169.254""#);
     assert_eq!(ask(&metadata), Ok("no_flow_permitted"));
-    assert!(ask(&line("")).is_err_and(|error| error.contains("port")));
+    // Without a port it is that of the URL, which the client calls, and never another one that the section has.
+    assert_eq!(ask(&line("")), Ok("permitted"));
+    let elsewhere = Policy::from_toml(
+        &format!("{HEAD}{READS}")
+            .replace("443, 8443", "8443")
+            .replace("ports = 443", ""),
+    );
+    let elsewhere = elsewhere.unwrap_or_else(|error| panic!("{error}"));
+    let query = Query::from_json(&line("")).expect("query");
+    let decision = query.decide(&elsewhere, NOW).expect("a decision");
+    assert_eq!(decision.reason.code(), "no_flow_permitted");
     assert_eq!(
         ask(r#"{"to":"hub.example.org","port":443}"#),
         Ok("no_flow_permitted")
