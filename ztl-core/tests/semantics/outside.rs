@@ -208,9 +208,9 @@ fn t27_whom_rules_about_a_host_speak_of() {
             READS.to_owned() + &forbid("to = 'external:inner'"),
             "action permitted reads",
         ),
-        // What hangs on a token says nothing of where nobody has one.
+        // One that hangs on a token, of all workloads, says nothing of where nobody has one.
         (
-            READS.to_owned() + &forbid("to = 'any'\nsubject = 'other'"),
+            READS.to_owned() + &forbid("to = 'spiffe://prod.example/**'\nsubject = 'other'"),
             "action permitted reads",
         ),
         (
@@ -249,6 +249,44 @@ fn law_1_what_nobody_would_judge_outside_refuses_the_document() {
     let forbid = "[[forbid]]\nfrom = 'caller'\nto = 'external:hub'\nsubject = 'other'\n";
     assert!(refused(forbid).contains("outside the mesh nobody judges it"));
     assert!(refused(&READS.replace("443", "80")).contains("has none of these ports"));
+    // Nor may a forbid of `any` be passed over there: who is forbidden everything would get out.
+    let forbid = |from: &str, more: &str| {
+        format!("[[forbid]]\nname = 'f'\nfrom = '{from}'\nto = 'any'\nsubject = 'other'\n{more}\n")
+    };
+    for (from, more) in [
+        ("caller", ""),
+        ("any", ""),
+        ("label:tier=front", ""),
+        ("zone:production", "ports = [443]"),
+        ("spiffe://prod.example/**", "ports = ['400-500']"),
+        ("caller", "actions = ['POST /v2']"),
+    ] {
+        let refused = refused(&with(&forbid(from, more)));
+        assert!(
+            refused.contains("where `caller` may call port 443, nobody judges it"),
+            "{from} {more}: {refused}"
+        );
+        assert!(refused.contains("write `spiffe://prod.example/**` for all"));
+        let label = READS.replace("'caller'", "'label:tier=front'");
+        assert!(
+            label != READS
+                && Policy::from_toml(&format!("{HEAD}{label}{}", forbid(from, more))).is_err()
+        );
+    }
+    for (rules, from, more) in [
+        (READS, "other", ""),
+        (READS, "label:tier=back", ""),
+        (READS, "caller", "ports = 8443"),
+        (READS, "caller", "mode = 'shadow'"),
+        ("", "caller", ""),
+        (
+            &*READS.replace("ports = 443", "mode = 'shadow'"),
+            "caller",
+            "",
+        ),
+    ] {
+        policy(&format!("{rules}{}", forbid(from, more)));
+    }
     let public = READS.replace("'caller'", "'public'") + "anonymous = true\n";
     assert!(refused(&public).contains("can never match"));
     assert!(refused(&READS.replace(":hub", ":hbu")).contains("did you mean `hub`?"));
