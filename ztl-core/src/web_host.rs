@@ -23,8 +23,9 @@ struct Inner {
 }
 
 impl WebHost {
-    /// States that the host of this name was proved at this address, by a certificate that is good until then. **Whoever calls
-    /// this vouches for it**: `reason` says how the proof was checked. The workspace's `clippy.toml` bans it but for the verifier.
+    /// States that the host of this name was proved at this address, by a path of certificates all of which are good until then.
+    /// **Whoever calls this vouches for it**: `reason` says how the proof was checked. The workspace's `clippy.toml` bans it but
+    /// for the verifier.
     #[must_use]
     pub fn assertion(
         name: &str,
@@ -41,7 +42,8 @@ impl WebHost {
         }))
     }
 
-    /// A host that would prove itself, at an address that it may have where none is given, to foresee what a decision would be; never handed out.
+    /// A host that would prove itself, at an address that it may have where none is given, to foresee what a decision would be;
+    /// never handed out.
     pub(crate) fn foreseen(name: &str, addr: Option<IpAddr>) -> Self {
         Self(Arc::new(Inner {
             name: name.into(),

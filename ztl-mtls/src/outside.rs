@@ -14,10 +14,12 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use thiserror::Error;
-use ztl_core::WebHost;
+use webpki::{EndEntityCert, KeyUsage};
+use ztl_core::{Timestamp, WebHost};
 
 use crate::cert::Cert;
 use crate::config::unresumed;
+use crate::crl::Algorithms;
 use crate::file::{self, FileError, PemError};
 
 /// What is spoken within TLS where documents are fetched.
@@ -97,14 +99,17 @@ impl fmt::Debug for WebRoots {
 }
 
 /// Proves one host for one connection, by roots of the Web PKI: its certificate has to be for exactly this name (RFC 6125), and
-/// its holder has to have the key. Nothing of ours is shown, and no session is resumed.
+/// its holder has to have the key. Nothing of ours is shown, and no session is resumed. The proof ends with the certificate of
+/// its path that ends first; a root has no end here but that it is taken out of the [`WebRoots`] (RFC 5280 §6.1.1).
 pub struct HostVerifier {
     name: ServerName<'static>,
     text: Box<str>,
     addr: IpAddr,
     web: Arc<WebPkiServerVerifier>,
-    /// Of the certificate that the chain proved, until its holder has signed.
-    expires_at: OnceLock<ztl_core::Timestamp>,
+    roots: WebRoots,
+    algorithms: Algorithms,
+    /// Of the path that was proved, until the leaf's holder has signed.
+    expires_at: OnceLock<Timestamp>,
     proved: OnceLock<WebHost>,
 }
 
@@ -123,6 +128,7 @@ impl HostVerifier {
             Ok(name @ ServerName::DnsName(_)) => name,
             _ => return Err(CertificateError::NotValidForName.into()),
         };
+        let algorithms = provider.signature_verification_algorithms.all;
         let web = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots.0), provider)
             .build()
             .map_err(|error| Error::General(error.to_string()))?;
@@ -131,6 +137,8 @@ impl HostVerifier {
             text: host.into(),
             addr,
             web,
+            roots: roots.clone(),
+            algorithms,
             expires_at: OnceLock::new(),
             proved: OnceLock::new(),
         }))
@@ -164,6 +172,36 @@ impl HostVerifier {
     pub fn host(&self) -> Option<&WebHost> {
         self.proved.get()
     }
+
+    /// The last second of the certificate that ends first, of those that a path leads over. What else was sent does not count:
+    /// a spare one may be over.
+    fn path_ends(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<Timestamp, CertificateError> {
+        let leaf =
+            EndEntityCert::try_from(end_entity).map_err(|_| CertificateError::BadEncoding)?;
+        let path = leaf
+            .verify_for_usage(
+                self.algorithms,
+                &self.roots.0.roots,
+                intermediates,
+                now,
+                KeyUsage::server_auth(),
+                None,
+                None,
+            )
+            .map_err(|_| CertificateError::UnknownIssuer)?;
+        let ends = |der: &[u8]| Cert::read(der).map(|cert| cert.not_after);
+        let mut end = ends(end_entity).map_err(|_| CertificateError::BadEncoding)?;
+        for issuer in path.intermediate_certificates() {
+            let issuer = ends(&issuer.der()).map_err(|_| CertificateError::BadEncoding)?;
+            end = end.min(issuer);
+        }
+        Ok(end)
+    }
 }
 
 impl ServerCertVerifier for HostVerifier {
@@ -183,8 +221,9 @@ impl ServerCertVerifier for HostVerifier {
             ocsp_response,
             now,
         )?;
-        let cert = Cert::read(end_entity).map_err(|_| CertificateError::BadEncoding)?;
-        let _ = self.expires_at.set(cert.not_after);
+        // rustls does not say over which path; the same search once more does.
+        let end = self.path_ends(end_entity, intermediates, now)?;
+        let _ = self.expires_at.set(end);
         Ok(verified)
     }
 

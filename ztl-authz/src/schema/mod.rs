@@ -1,7 +1,10 @@
 //! Schemas that requests have to fit (`[permit.oblige] schema`), read from files and compiled when a policy is loaded: a JSON
 //! Schema for bodies, or an OpenAPI document for whole requests.
 
+mod circle;
 mod openapi;
+#[cfg(test)]
+mod tests;
 
 use core::fmt;
 use std::sync::Arc;
@@ -25,13 +28,14 @@ const DEPTH: usize = 64;
 /// `ztl-tower` that reads its policy from a file does so by itself, with the files beside it.
 ///
 /// A JSON Schema is of draft 2020-12 where it does not say `$schema`; drafts 4 to 2019-09 are read as well. `format` is asserted, and
-/// an unknown one refuses the document, as a `$ref` does that leads out of the file. Patterns are matched in linear time (T36): those with
-/// look-around or back references are refused.
+/// an unknown one refuses the document, as a `$ref` does that leads out of the file, or back to itself without looking further
+/// into a value. Keywords that JSON Schema does not have say nothing, as it has it (Core §6.5). Patterns are matched in linear
+/// time (T36): those with look-around or back references are refused.
 ///
 /// A file with a member `openapi` is an OpenAPI 3.1 document in JSON, which whole requests have to fit: an operation of it by path
 /// and method, with its parameters, its media types and its bodies. What of it that asks something of requests cannot be kept to
-/// refuses the document, and says where: unknown keys, other styles than `simple` and `form`, objects as parameters, schemas of what is no JSON,
-/// `discriminator`. Nothing is fetched.
+/// refuses the document, and says where: unknown keys, those of schemas too, other styles than `simple` and `form`, objects as
+/// parameters, schemas of what is no JSON, `discriminator`. Nothing is fetched.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -85,6 +89,7 @@ fn compile(bytes: &[u8]) -> Result<Arc<dyn BodySchema>, String> {
     }
     let validator = options.build(&document);
     let validator = validator.map_err(|error| format!("is no schema that can be used: {error}"))?;
+    circle::refuse(&document, Draft::Draft202012)?;
     Ok(Arc::new(Compiled { validator, digest }))
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct One {
     /// The IP address it arrives from
     #[arg(long, value_name = "ADDRESS")]
     from_addr: Option<String>,
-    /// The port; left out, the only one that can be meant
+    /// The port; left out, the only one that can be meant, of a host outside the mesh 443
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
     /// The request's method; with `--path`

@@ -283,7 +283,7 @@ impl Policy {
 }
 
 /// A workload that calls, as it sees itself.
-fn calling<'a>(me: (WorkloadIdx, &'a Workload)) -> Caller<'a> {
+pub(super) fn calling<'a>(me: (WorkloadIdx, &'a Workload)) -> Caller<'a> {
     Caller {
         id: Some(&me.1.id),
         workload: Some(me),

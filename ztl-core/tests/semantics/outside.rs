@@ -208,9 +208,9 @@ fn t27_whom_rules_about_a_host_speak_of() {
             READS.to_owned() + &forbid("to = 'external:inner'"),
             "action permitted reads",
         ),
-        // What hangs on a token says nothing of where nobody has one.
+        // One that hangs on a token, of all workloads, says nothing of where nobody has one.
         (
-            READS.to_owned() + &forbid("to = 'any'\nsubject = 'other'"),
+            READS.to_owned() + &forbid("to = 'spiffe://prod.example/**'\nsubject = 'other'"),
             "action permitted reads",
         ),
         (
@@ -249,6 +249,44 @@ fn law_1_what_nobody_would_judge_outside_refuses_the_document() {
     let forbid = "[[forbid]]\nfrom = 'caller'\nto = 'external:hub'\nsubject = 'other'\n";
     assert!(refused(forbid).contains("outside the mesh nobody judges it"));
     assert!(refused(&READS.replace("443", "80")).contains("has none of these ports"));
+    // Nor may a forbid of `any` be passed over there: who is forbidden everything would get out.
+    let forbid = |from: &str, more: &str| {
+        format!("[[forbid]]\nname = 'f'\nfrom = '{from}'\nto = 'any'\nsubject = 'other'\n{more}\n")
+    };
+    for (from, more) in [
+        ("caller", ""),
+        ("any", ""),
+        ("label:tier=front", ""),
+        ("zone:production", "ports = [443]"),
+        ("spiffe://prod.example/**", "ports = ['400-500']"),
+        ("caller", "actions = ['POST /v2']"),
+    ] {
+        let refused = refused(&with(&forbid(from, more)));
+        assert!(
+            refused.contains("where `caller` may call port 443, nobody judges it"),
+            "{from} {more}: {refused}"
+        );
+        assert!(refused.contains("write `spiffe://prod.example/**` for all"));
+        let label = READS.replace("'caller'", "'label:tier=front'");
+        assert!(
+            label != READS
+                && Policy::from_toml(&format!("{HEAD}{label}{}", forbid(from, more))).is_err()
+        );
+    }
+    for (rules, from, more) in [
+        (READS, "other", ""),
+        (READS, "label:tier=back", ""),
+        (READS, "caller", "ports = 8443"),
+        (READS, "caller", "mode = 'shadow'"),
+        ("", "caller", ""),
+        (
+            &*READS.replace("ports = 443", "mode = 'shadow'"),
+            "caller",
+            "",
+        ),
+    ] {
+        policy(&format!("{rules}{}", forbid(from, more)));
+    }
     let public = READS.replace("'caller'", "'public'") + "anonymous = true\n";
     assert!(refused(&public).contains("can never match"));
     assert!(refused(&READS.replace(":hub", ":hbu")).contains("did you mean `hub`?"));
@@ -278,7 +316,17 @@ fn t27_a_question_names_a_host_by_its_dot() {
     );
     let metadata = line(r#","port":443,"to_addr":"169.254.169.254""#);
     assert_eq!(ask(&metadata), Ok("no_flow_permitted"));
-    assert!(ask(&line("")).is_err_and(|error| error.contains("port")));
+    // Without a port it is that of the URL, which the client calls, and never another one that the section has.
+    assert_eq!(ask(&line("")), Ok("permitted"));
+    let elsewhere = Policy::from_toml(
+        &format!("{HEAD}{READS}")
+            .replace("443, 8443", "8443")
+            .replace("ports = 443", ""),
+    );
+    let elsewhere = elsewhere.unwrap_or_else(|error| panic!("{error}"));
+    let query = Query::from_json(&line("")).expect("query");
+    let decision = query.decide(&elsewhere, NOW).expect("a decision");
+    assert_eq!(decision.reason.code(), "no_flow_permitted");
     assert_eq!(
         ask(r#"{"to":"hub.example.org","port":443}"#),
         Ok("no_flow_permitted")
@@ -310,4 +358,50 @@ fn t27_a_question_names_a_host_by_its_dot() {
         Some(ztl_core::Clause::Port)
     );
     assert_eq!(why.nearest.otherwise[0].to_string(), "the port were 443");
+}
+
+#[test]
+fn t27_an_address_that_is_refused_is_what_the_explanation_names() {
+    let permit =
+        "[[permit]]\nname = 'inward'\nfrom = 'caller'\nto = 'external:inner'\nactions = 'any'\n";
+    let policy = policy(&format!("{READS}{permit}"));
+    let why = |host: &str, addr: &str| {
+        let asked = format!(
+            r#"{{"from":"caller","to":"{host}","to_addr":"{addr}","method":"GET","path":"/v1/a"}}"#
+        );
+        let query = Query::from_json(&asked).expect("query");
+        query.explain(&policy, NOW).expect("explained")
+    };
+    for (host, addr, rule, wanted) in [
+        (
+            "hub.example.org",
+            "169.254.169.254",
+            "reads",
+            "reachable from everywhere",
+        ),
+        ("inner.example.org", "10.3.0.1", "inward", "10.2.0.0/16"),
+    ] {
+        let why = why(host, addr);
+        assert_eq!(why.decision.reason.code(), "no_flow_permitted");
+        let step = why.steps.last().expect("a step");
+        let fact = |name: &str| {
+            let mut facts = step.facts.iter();
+            facts.find_map(|(key, value)| (*key == name).then_some(&**value))
+        };
+        assert_eq!((fact("addr"), fact("admitted")), (Some(addr), Some("no")));
+        let failed = step.failed.as_ref().expect("what failed");
+        assert_eq!((failed.clause, &*failed.got), (ztl_core::Clause::To, addr));
+        assert!(failed.expected.contains(wanted), "{}", failed.expected);
+        // The rules about the host, and none of them is what it hung on.
+        let walk = why.rules.first().expect("a rule");
+        assert_eq!((&*walk.rule, walk.failed()), (rule, None));
+        assert_eq!(why.rules.len(), 1);
+        assert!(why.nearest.otherwise.is_empty());
+    }
+    let admitted = why("hub.example.org", "1.1.1.1");
+    let facts = format!("{:?}", admitted.steps);
+    assert!(facts.contains(r#"("admitted", "yes")"#), "{facts}");
+    // A host that nobody declares has neither.
+    let unknown = why("evil.example.org", "169.254.169.254");
+    assert!(!format!("{:?}", unknown.steps).contains("admitted"));
 }

@@ -53,6 +53,11 @@ impl Content {
         })
     }
 
+    /// Whether both speak of the same bodies: how a key is written tells no media types apart.
+    pub(super) fn is_same_type(&self, other: &Self) -> bool {
+        (&self.kind, &self.subtype) == (&other.kind, &other.subtype)
+    }
+
     /// Names before ranges: only the most specific one is applicable.
     pub(super) fn width(&self) -> u8 {
         u8::from(self.kind == "*") + u8::from(self.subtype == "*")

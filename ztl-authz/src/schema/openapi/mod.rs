@@ -10,6 +10,7 @@
 //!    is not read: who may ask is the policy's to say.
 
 mod given;
+mod keyword;
 mod media;
 mod node;
 mod operation;

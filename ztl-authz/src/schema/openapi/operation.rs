@@ -54,13 +54,7 @@ impl Operation {
             requires_body: false,
         };
         // What the operation says of a parameter replaces what its path says.
-        for own in [true, false] {
-            let of_path = if own { Vec::new() } else { of_path.to_vec() };
-            let here = if own {
-                node.each("parameters")?
-            } else {
-                of_path
-            };
+        for here in [node.each("parameters")?, of_path.to_vec()] {
             let mut seen = BTreeSet::new();
             for parameter in here {
                 this.parameter(root, parameter, &mut seen, sites)?;
@@ -120,7 +114,12 @@ impl Operation {
                 let message = format!("there are more than {MAX_CONTENTS} media types");
                 return Err(content.fault(message));
             }
-            self.contents.push(Content::new(root, key, &media, sites)?);
+            let new = Content::new(root, key, &media, sites)?;
+            // Only one of them would be asked.
+            if self.contents.iter().any(|it| it.is_same_type(&new)) {
+                return Err(media.fault("is the same media type as another one"));
+            }
+            self.contents.push(new);
         }
         self.contents.sort_by_key(Content::width);
         Ok(())

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jsonschema::{Draft, Registry};
 use serde_json::{Value, json};
 
+use super::keyword;
 use super::node::Node;
+use crate::schema::circle::{BACK, Steps, is_of_same_value};
 use crate::schema::{Compiled, options};
 
 /// Most schemas that requests have to fit.
@@ -38,25 +40,6 @@ const ONE: [&str; 10] = [
 const LIST: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
 /// Keywords whose value is an object of them.
 const MAP: [&str; 3] = ["dependentSchemas", "patternProperties", "properties"];
-
-/// Keywords that refuse a document, and what to write instead.
-const REFUSED: [(&str, &str); 8] = [
-    ("$anchor", POINTER),
-    ("$dynamicAnchor", POINTER),
-    ("$dynamicRef", POINTER),
-    ("$id", POINTER),
-    ("$recursiveRef", POINTER),
-    ("additionalItems", "write `prefixItems` and `items`"),
-    (
-        "dependencies",
-        "write `dependentRequired` or `dependentSchemas`",
-    ),
-    (
-        "discriminator",
-        "give each schema a `const` of its own for the property",
-    ),
-];
-const POINTER: &str = "refer by `$ref` and a JSON pointer";
 
 /// Which schema of [`Sites`] it is.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +76,7 @@ impl Sites {
     /// Every schema that this one is made of.
     fn look_through(&mut self, root: &Value, node: &Node<'_>) -> Result<(), String> {
         let mut seen = BTreeSet::from([node.at.clone()]);
+        let mut steps = Steps::default();
         self.check(node)?;
         let mut rest = vec![node.clone()];
         while let Some(node) = rest.pop() {
@@ -107,26 +91,27 @@ impl Sites {
             self.part(&node)?;
             if node.value.get("$ref").is_some() {
                 let target = node.target(root)?;
+                steps.add(&node.at, target.at.clone());
                 if seen.insert(target.at.clone()) {
                     self.check(&target)?;
                     rest.push(target);
                 }
             }
-            let one = ONE.iter().filter_map(|keyword| node.child(keyword));
-            let mut inner: Vec<_> = one.collect();
-            for keyword in LIST {
-                inner.extend(node.each(keyword)?);
+            for (keyword, inner) in inner(&node)? {
+                if is_of_same_value(keyword) {
+                    steps.add(&node.at, inner.at.clone());
+                }
+                if seen.insert(inner.at.clone()) {
+                    rest.push(inner);
+                }
             }
-            for map in MAP.iter().filter_map(|keyword| node.child(keyword)) {
-                inner.extend(map.members()?.map(|(_, node)| node));
-            }
-            rest.extend(
-                inner
-                    .into_iter()
-                    .filter(|inner| seen.insert(inner.at.clone())),
-            );
         }
-        Ok(())
+        let circle = steps.circle();
+        let refers = |at: &&String| root.pointer(at).is_some_and(|it| it.get("$ref").is_some());
+        match circle.iter().find(refers) {
+            Some(at) => Err(format!("at `#{}`: `$ref` {BACK}", at.escape_debug())),
+            None => Ok(()),
+        }
     }
 
     /// Whether it is a schema of draft 2020-12.
@@ -142,12 +127,8 @@ impl Sites {
 
     /// One of them, by itself.
     fn part(&mut self, node: &Node<'_>) -> Result<(), String> {
+        keyword::check(node)?;
         let map = node.map()?;
-        for (keyword, instead) in REFUSED {
-            if map.contains_key(keyword) {
-                return Err(node.fault(format!("`{keyword}` cannot be kept to: {instead}")));
-            }
-        }
         if let Some(dialect) = node.child("$schema") {
             of_dialect(&dialect)?;
         }
@@ -222,6 +203,21 @@ impl Sites {
         });
         each.collect()
     }
+}
+
+/// The schemas that stand within one, by their keywords.
+fn inner<'a>(node: &Node<'a>) -> Result<Vec<(&'static str, Node<'a>)>, String> {
+    let one = ONE.iter().filter_map(|it| Some((*it, node.child(it)?)));
+    let mut inner: Vec<_> = one.collect();
+    for keyword in LIST {
+        inner.extend(node.each(keyword)?.into_iter().map(|it| (keyword, it)));
+    }
+    for keyword in MAP {
+        if let Some(map) = node.child(keyword) {
+            inner.extend(map.members()?.map(|(_, it)| (keyword, it)));
+        }
+    }
+    Ok(inner)
 }
 
 /// A byte of a JSON pointer as a fragment has it (RFC 6901 §6).

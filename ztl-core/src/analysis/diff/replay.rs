@@ -18,6 +18,7 @@ use crate::peer::Peer;
 use crate::policy::{Input, Policy, Query, QueryError, RuleIdx, Workload, decide};
 use crate::reason::{Stage, Verdict};
 use crate::time::Timestamp;
+use crate::web_host::WebHost;
 use crate::zone::Arrival;
 
 /// Why a line of a log cannot be asked again.
@@ -106,6 +107,8 @@ struct Record {
     direction: Direction,
     me: String,
     peer: Option<SpiffeId>,
+    /// The host outside the mesh that was called.
+    host: Option<WebHost>,
     asserted: bool,
     arrival: Arrival,
     port: u16,
@@ -130,6 +133,11 @@ impl Record {
         };
         let peer = text("peer")?.map(SpiffeId::parse_workload).transpose();
         let addr = text("addr")?.map(str::parse).transpose();
+        let addr = addr.map_err(|_| ReplayError::Field("addr"))?;
+        let host = text("host")?;
+        if host.is_some() && (direction == Direction::Ingress || map.contains_key("peer")) {
+            return Err(ReplayError::Field("host"));
+        }
         if direction == Direction::Ingress && !map.contains_key("addr") && map.contains_key("zone")
         {
             // It was masked away: an unknown place is none with a zone.
@@ -152,9 +160,8 @@ impl Record {
             me: text("me")?.ok_or(ReplayError::Field("me"))?.to_owned(),
             peer: peer.map_err(|_| ReplayError::Field("peer"))?,
             asserted: map.contains_key("asserted_by"),
-            arrival: addr
-                .map_err(|_| ReplayError::Field("addr"))?
-                .map_or_else(Arrival::unknown, Arrival::from_addr),
+            host: host.map(|host| WebHost::foreseen(host, addr)),
+            arrival: addr.map_or_else(Arrival::unknown, Arrival::from_addr),
             port: port
                 .and_then(|port| u16::try_from(port).ok())
                 .ok_or(ReplayError::Field("port"))?,
@@ -173,6 +180,11 @@ impl Record {
         let [was, is] = [old, new].map(|policy| policy.workload_by_name(&self.me));
         let public = was.is_some_and(|me| me.public_ports().contains(&self.port));
         if self.direction == Direction::Egress {
+            // Whoever was called was proved at an address; what was denied may have been before anybody was dialled.
+            let unplaced = self.host.as_ref().is_some_and(|host| host.addr().is_none());
+            if unplaced && self.verdict == Some(Verdict::Permit) {
+                return Err(ReplayError::Field("addr"));
+            }
             return Ok(());
         }
         if self.peer.is_none() && self.stage.is_some() && !self.is_of_proof() && !public {
@@ -205,12 +217,16 @@ impl Record {
     fn replay(&self, old: &Policy, new: &Policy, now: Timestamp) -> Result<Replayed, ReplayError> {
         self.holds_its_peer(old, new)?;
         let peer = self.peer.clone().map(Peer::foreseen);
-        let flow = match (self.direction, &peer) {
-            (Direction::Ingress, peer) => {
+        let flow = match (self.direction, &self.host, &peer) {
+            (Direction::Ingress, _, peer) => {
                 Flow::ingress(&self.me, self.port, self.arrival, peer.as_ref())
             }
-            (Direction::Egress, Some(peer)) => Flow::egress(&self.me, self.port, peer),
-            (Direction::Egress, None) => Flow::egress_unproved(&self.me, self.port),
+            (Direction::Egress, Some(host), _) if self.is_of_proof() => {
+                Flow::external_unproved(&self.me, self.port, host.name(), self.arrival)
+            }
+            (Direction::Egress, Some(host), _) => Flow::external(&self.me, self.port, host),
+            (Direction::Egress, None, Some(peer)) => Flow::egress(&self.me, self.port, peer),
+            (Direction::Egress, None, None) => Flow::egress_unproved(&self.me, self.port),
         };
         let mut input = Input::new(flow);
         let action = self.asked.action();

@@ -34,6 +34,7 @@ use crate::flow::Direction;
 use crate::reason::{Stage, Verdict};
 use crate::time::Timestamp;
 use crate::trust::Scored;
+use crate::web_host::Outside;
 
 /// Most rules that an explanation shows, enforced and shadow rules each.
 pub const MAX_RULES_SHOWN: usize = 16;
@@ -298,7 +299,10 @@ fn with_scene<T>(
         workload,
         place,
     };
-    set(None, &caller)
+    // A host at an address that it may not have: the rules about it were not asked, but who is called is known.
+    let host = flow.outside.map(Outside::name);
+    let external = host.and_then(|host| policy.external_by_host(host));
+    set(external.map(Aim::External), &caller)
 }
 
 /// The first declared workload that a principal speaks of.

@@ -6,13 +6,12 @@ use crate::flow::Direction;
 use crate::peer::{Peer, Proof};
 use crate::policy::decide::Input;
 use crate::policy::query::obligations_json;
-use crate::policy::{Aim, Policy, Workload};
+use crate::policy::{Aim, External, Policy, Workload};
 use crate::reason::{Reason, Stage, Verdict};
 use crate::time::Timestamp;
-use crate::web_host::Outside;
 use crate::zone::Zone;
 
-use super::words::cut;
+use super::words::{any_of, cut};
 use super::{Checked, Step};
 
 /// The stages that were reached.
@@ -87,10 +86,8 @@ impl Asked<'_> {
         let flow = &self.input.flow;
         let mut facts = Vec::new();
         let (caller, target) = self.ends();
-        let outside = flow.outside.map(Outside::name);
-        let external = outside.and_then(|host| self.policy.outside_named(host));
-        let external = external.map(|(_, external)| Aim::External(external));
-        let aim = target.map(Aim::Workload).or(external);
+        let external = self.external();
+        let aim = target.map(Aim::Workload).or(external.map(Aim::External));
         let name = aim.map(Aim::name);
         facts.push((
             "target",
@@ -102,6 +99,14 @@ impl Asked<'_> {
             let addr = addr.map_or_else(|| "unknown".to_owned(), |addr| addr.to_string());
             facts.push(("addr", addr));
             facts.push(("zone", self.arrival_zone()));
+        }
+        if let (Some(_), Some(addr)) = (flow.outside, flow.arrival.addr()) {
+            facts.push(("addr", addr.to_string()));
+            let admitted = external.map(|external| external.admits(addr));
+            facts.extend(admitted.map(|admitted| {
+                let word = if admitted { "yes" } else { "no" };
+                ("admitted", word.to_owned())
+            }));
         }
         facts.extend(self.home(caller).map(|zone| ("caller_zone", zone)));
         facts.extend(self.home(target).map(|zone| ("target_zone", zone)));
@@ -147,6 +152,30 @@ impl Asked<'_> {
         }
     }
 
+    /// The declared destination outside the mesh.
+    fn external(&self) -> Option<&External> {
+        let outside = self.input.flow.outside?;
+        self.policy.external_by_host(outside.name())
+    }
+
+    /// That the host is where it may not be (T27).
+    fn misplaced(&self) -> Option<Checked> {
+        let external = self.external()?;
+        let addr = self.input.flow.arrival.addr();
+        let addr = addr.filter(|addr| !external.admits(*addr))?;
+        let expected = match external.networks.as_slice() {
+            [] => "an address that is reachable from everywhere".to_owned(),
+            networks => format!("an address in {}", any_of(networks.iter())),
+        };
+        Some(Checked {
+            clause: Clause::To,
+            held: false,
+            expected,
+            got: addr.to_string(),
+            span: None,
+        })
+    }
+
     fn called(&self) -> &str {
         self.input.flow.called()
     }
@@ -162,8 +191,15 @@ impl Asked<'_> {
     }
 
     fn failed(&self, decision: &Decision) -> Option<Checked> {
-        let peer = self.input.flow.peer;
+        let flow = &self.input.flow;
+        let peer = flow.peer;
         let (clause, expected, got) = match decision.reason {
+            Reason::NoFlowPermitted => return self.misplaced(),
+            Reason::IdentityUnproven if flow.outside.is_some() => (
+                Clause::Proof,
+                "a certificate of the Web PKI for exactly this name".to_owned(),
+                "none".to_owned(),
+            ),
             Reason::IdentityUnproven => (
                 Clause::Proof,
                 "a certificate that proves who calls".to_owned(),
@@ -172,7 +208,7 @@ impl Asked<'_> {
             Reason::IdentityExpired => (
                 Clause::Proof,
                 format!("a proof that is good at {}", self.now),
-                format!("one until {}", peer?.expires_at()),
+                format!("one until {}", flow.expires_at()),
             ),
             Reason::ClockUntrusted => (
                 Clause::Proof,

@@ -34,6 +34,8 @@ use crate::zone::Arrival;
 
 /// Longest text of a query in bytes: 1 MiB.
 pub const MAX_QUERY_BYTES: usize = 1 << 20;
+/// The port of an `https` URL without one (RFC 9110 §4.2.2).
+const HTTPS: u16 = 443;
 
 /// A question to a policy, about one call of a workload.
 ///
@@ -45,7 +47,7 @@ pub const MAX_QUERY_BYTES: usize = 1 << 20;
 /// | `from_addr` | the IP address it arrives from | unknown, and in no zone |
 /// | `to` | the called workload: its name or its SPIFFE ID; or a host outside the mesh, which has a dot, called by `from` | – |
 /// | `to_addr` | the IP address of a host outside the mesh | one that it may have |
-/// | `port` | 1 to 65535 | the only port it can mean |
+/// | `port` | 1 to 65535 | the only port it can mean; of a host outside the mesh 443 |
 /// | `method`, `path` | a request: its method and its raw target; both or neither | the flow alone is judged |
 /// | `action` | `"connect"`, for raw bytes; then without `method` and `path` | |
 /// | `headers` | field names to a text or a list of texts | the request has none |
@@ -164,7 +166,7 @@ impl Query {
     ///
     /// # Errors
     /// [`QueryError::UnknownCaller`] where `from` is a name that no workload has, and [`QueryError::UnclearPort`] where
-    /// `port` is left out and could be any of several.
+    /// `port` is left out and could be any of several of a workload.
     pub fn decide(&self, policy: &Policy, default_now: Timestamp) -> Result<Decision, QueryError> {
         self.put(policy, default_now, |input, now, _| {
             decide(policy, input, now)
@@ -246,19 +248,8 @@ impl Query {
     ) -> Result<T, QueryError> {
         let caller = self.caller(policy)?;
         let me = caller.and_then(|id| policy.workload_by_id(&id));
-        let port = match (self.port, policy.external_by_host(host)) {
-            (Some(port), _) => port,
-            (None, None) => 0,
-            (None, Some(external)) => match external.ports() {
-                [port] => *port,
-                several => {
-                    return Err(QueryError::UnclearPort {
-                        to: host.to_owned(),
-                        ports: several.to_vec(),
-                    });
-                }
-            },
-        };
+        // That of `https://HOST/`, which the client calls, whatever the section says.
+        let port = self.port.unwrap_or(HTTPS);
         let proved = WebHost::foreseen(host, self.to_addr.addr());
         let flow = Flow::external(me.map_or("", Workload::name), port, &proved);
         Ok(ask(&self.asking(Input::new(flow))))

@@ -11,6 +11,7 @@ mod outward;
 mod ports;
 mod rules;
 mod schemas;
+mod unasked;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -116,6 +117,7 @@ pub(super) fn resolve(
     }
     names.overrides(report);
     dodged::check(&document, &workloads, &rules, report);
+    unasked::check(&document, &workloads, &externals, &rules, &zones, report);
     let Names { by_name, by_id, .. } = names;
     let first = u32::try_from(workloads.len()).ok()?;
     Some(Policy {

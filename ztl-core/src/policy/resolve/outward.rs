@@ -81,7 +81,8 @@ impl Names<'_> {
     }
 }
 
-fn is_conditional(decl: &RuleDecl) -> bool {
+/// Whether only a target, and only of a request, knows whether it fires.
+pub(super) fn is_conditional(decl: &RuleDecl) -> bool {
     decl.when.is_some() || !decl.subject.is_empty() || !decl.actors.is_empty()
 }
 

@@ -131,6 +131,32 @@ fn what_cannot_be_kept_to_is_refused_with_its_place() {
             with_body(json!({ "oneOf": [{ "discriminator": { "propertyName": "a" } }] })),
             "oneOf/0`: `discriminator`",
         ),
+        // What a schema says and nobody keeps to, or what is misspelt.
+        (
+            with_body(json!({ "maxlength": 5 })),
+            "schema`: `maxlength` is unknown",
+        ),
+        (
+            with_body(json!({ "properties": { "a": { "type": "string", "nullable": true } } })),
+            "properties/a`: `nullable` cannot be kept to: add `null`",
+        ),
+        (
+            with_body(json!({ "items": { "contentEncoding": "base64" } })),
+            "`contentEncoding`",
+        ),
+        (
+            with_body(json!({ "contentMediaType": "text/xml" })),
+            "`contentMediaType`",
+        ),
+        (with_body(json!({ "contentSchema": {} })), "`contentSchema`"),
+        (
+            with_body(json!({ "const": 1, "id": "a" })),
+            "`id` is unknown",
+        ),
+        (
+            parameter(json!({ "schema": { "type": "string", "minLenght": 1 } })),
+            "`minLenght` is unknown",
+        ),
         (
             with_body(json!({ "required": ["a"], "properties": { "a": { "readOnly": true } } })),
             "`a`, which is `readOnly`",
@@ -177,6 +203,40 @@ fn what_cannot_be_kept_to_is_refused_with_its_place() {
         assert!(refusal.starts_with("at `#/"), "{refusal}");
         assert!(refusal.contains(says), "{says}: {refusal}");
     }
+}
+
+#[test]
+fn a_media_type_that_is_there_twice_refuses_the_document() {
+    let strict = json!({ "schema": { "type": "integer" } });
+    for (one, two) in [
+        ("application/json", "application/json; charset=utf-8"),
+        ("application/json", "Application/JSON"),
+        ("application/*", "application/*;charset=UTF-8"),
+        ("*/*", "*/* "),
+    ] {
+        for (first, second) in [(json!({}), strict.clone()), (strict.clone(), json!({}))] {
+            let content = json!({ one: first, two: second });
+            let paths = json!({ "/x": { "post": { "requestBody": { "content": content } } } });
+            let refusal = refusal(&document(paths));
+            assert!(refusal.contains("same media type"), "{two}: {refusal}");
+        }
+    }
+    let content = json!({ "application/json": strict, "application/*": {}, "*/*": {} });
+    let paths = json!({ "/x": { "post": { "requestBody": { "content": content } } } });
+    assert_eq!(refusal(&document(paths)), "");
+}
+
+#[test]
+fn what_is_said_of_a_schema_beside_what_it_asks_is_let_through() {
+    let says = json!({
+        "$comment": "a", "$defs": { "a": { "nullable": true } }, "definitions": {}, "title": "a",
+        "description": "a", "default": { "maxlength": 1 }, "deprecated": true, "writeOnly": false,
+        "example": {}, "examples": [{ "nullable": true }], "externalDocs": {}, "xml": {}, "x-a": {},
+        "properties": { "maxlength": {}, "nullable": {} }, "required": ["nullable"],
+        "enum": [{ "maxlength": 1, "nullable": 2 }]
+    });
+    let api = load(&with_body(says)).expect("a document");
+    assert!(takes(&*api, &json!({ "maxlength": 1, "nullable": 2 })));
 }
 
 #[test]
@@ -274,14 +334,44 @@ fn what_speaks_of_answers_is_not_read() {
 }
 
 #[test]
-fn references_go_round_in_circles_and_end() {
-    let mut document = with_body(json!({ "$ref": "#/components/schemas/A" }));
-    let schemas = &mut document["components"]["schemas"];
-    schemas["A"] =
-        json!({ "anyOf": [{ "$ref": "#/components/schemas/B" }, { "type": "integer" }] });
-    schemas["B"] = json!({ "$ref": "#/components/schemas/A", "type": "integer" });
-    let api = load(&document).expect("a document");
-    assert!(takes(&*api, &json!(1)) && !takes(&*api, &json!("a")));
+fn law_1_a_schema_that_asks_itself_the_same_again_refuses_the_document() {
+    let of = |a: Value, b: Value| {
+        let mut document = with_body(json!({ "$ref": "#/components/schemas/A" }));
+        let schemas = &mut document["components"]["schemas"];
+        (schemas["A"], schemas["B"]) = (a, b);
+        document
+    };
+    let (a, b) = (
+        json!({ "$ref": "#/components/schemas/A" }),
+        json!({ "$ref": "#/components/schemas/B" }),
+    );
+    let integer = json!({ "type": "integer" });
+    for (one, other) in [
+        (a.clone(), json!({})),
+        (b.clone(), a.clone()),
+        (json!({ "anyOf": [a, integer] }), json!({})),
+        (json!({ "anyOf": [b, integer] }), json!({ "not": a })),
+        (json!({ "if": b }), json!({ "then": { "oneOf": [a] } })),
+        (
+            json!({ "items": b }),
+            json!({ "dependentSchemas": { "a": b } }),
+        ),
+    ] {
+        let refusal = refusal(&of(one, other));
+        assert!(
+            refusal.starts_with("at `#/components/schemas/"),
+            "{refusal}"
+        );
+        assert!(refusal.contains("leads back to itself"), "{refusal}");
+    }
+    // It may ask itself of what is within.
+    let list = json!({ "anyOf": [integer, b] });
+    let api = load(&of(list, json!({ "type": "array", "items": a }))).expect("a document");
+    assert!(takes(&*api, &json!([1, [2, []]])) && !takes(&*api, &json!([1, ["a"]])));
+}
+
+#[test]
+fn references_are_read_as_pointers() {
     // A pointer may be written with the escapes of a fragment (RFC 6901 section 6).
     let content = "#/paths/~1a~1%7Bid%7D/post/requestBody/content/application~1json/schema";
     let body = |schema: Value| json!({ "post": { "requestBody": { "content": { "application/json": { "schema": schema } } } } });

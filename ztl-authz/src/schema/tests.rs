@@ -1,0 +1,102 @@
+//! JSON Schemas that refuse to load, and those that look like them.
+
+use serde_json::{Value, json};
+
+use super::compile;
+
+fn refusal(schema: &Value) -> String {
+    let compiled = compile(schema.to_string().as_bytes());
+    compiled.err().unwrap_or_default()
+}
+
+#[test]
+fn law_1_a_schema_that_asks_itself_the_same_again_does_not_load() {
+    for schema in [
+        json!({ "$ref": "#" }),
+        json!({ "allOf": [{ "$ref": "#" }], "type": "integer" }),
+        json!({ "anyOf": [{ "$ref": "#" }, { "type": "integer" }] }),
+        json!({ "oneOf": [{ "$ref": "#" }, { "type": "integer" }] }),
+        json!({ "not": { "$ref": "#" } }),
+        json!({ "if": { "$ref": "#" }, "then": false }),
+        json!({ "if": true, "then": { "$ref": "#" } }),
+        json!({ "if": false, "else": { "$ref": "#" } }),
+        json!({ "dependentSchemas": { "a": { "$ref": "#" } } }),
+        // Round by others, named by pointers, anchors and identifiers.
+        json!({ "$ref": "#/$defs/a", "$defs": {
+            "a": { "$ref": "#/$defs/b" }, "b": { "anyOf": [{ "$ref": "#/$defs/a" }, { "type": "integer" }] }
+        } }),
+        json!({ "$ref": "#a", "$defs": { "x": { "$anchor": "a", "allOf": [{ "$ref": "#a" }] } } }),
+        json!({ "$id": "https://a.example/x", "$ref": "y", "$defs": {
+            "y": { "$id": "y", "$ref": "x" }
+        } }),
+        json!({ "items": { "$ref": "#/$defs/a" }, "$defs": { "a": { "not": { "$ref": "#/$defs/a" } } } }),
+        json!({ "$ref": "#/x-else", "x-else": { "anyOf": [{ "$ref": "#/x-else" }] } }),
+        // By dynamic references.
+        json!({ "$dynamicAnchor": "a", "anyOf": [{ "$dynamicRef": "#a" }] }),
+        json!({ "$schema": "https://json-schema.org/draft/2019-09/schema", "$recursiveAnchor": true,
+            "anyOf": [{ "$recursiveRef": "#" }] }),
+        // In older drafts.
+        json!({ "$schema": "http://json-schema.org/draft-07/schema#",
+            "dependencies": { "a": { "$ref": "#" } } }),
+        json!({ "$schema": "http://json-schema.org/draft-04/schema#", "id": "https://a.example/x",
+            "anyOf": [{ "$ref": "x" }] }),
+    ] {
+        let refusal = refusal(&schema);
+        assert!(
+            refusal.contains("leads back to itself"),
+            "{schema}: {refusal}"
+        );
+    }
+}
+
+#[test]
+fn a_schema_that_asks_itself_of_what_is_within_a_value_loads() {
+    let same = json!({ "$ref": "#/$defs/a" });
+    for schema in [
+        json!({ "properties": { "a": { "$ref": "#" } } }),
+        json!({ "items": { "anyOf": [{ "$ref": "#" }, { "type": "integer" }] } }),
+        json!({ "$id": "https://a.example/x", "additionalProperties": { "$ref": "x" } }),
+        json!({ "propertyNames": { "$ref": "#" } }),
+        // Often, and not in a circle.
+        json!({ "allOf": [same, same], "not": { "anyOf": [same] }, "$defs": { "a": { "type": "integer" } } }),
+        // Of a name, and as a value.
+        json!({ "properties": { "$ref": { "type": "string" } } }),
+        json!({ "const": { "$ref": "#/const" }, "enum": [{ "anyOf": [{ "$ref": "#" }] }] }),
+        // The schemas of the drafts themselves.
+        json!({ "$ref": "https://json-schema.org/draft/2020-12/schema" }),
+        json!({ "$schema": "https://json-schema.org/draft/2019-09/schema",
+            "$ref": "https://json-schema.org/draft/2019-09/schema" }),
+        json!({ "$schema": "http://json-schema.org/draft-07/schema#",
+            "$ref": "http://json-schema.org/draft-07/schema#" }),
+        // A tree, and a stricter one (JSON Schema Core 2020-12 appendix C).
+        json!({ "$id": "https://a.example/strict", "$dynamicAnchor": "node", "$ref": "tree",
+            "unevaluatedProperties": false, "$defs": { "tree": {
+                "$id": "tree", "$dynamicAnchor": "node", "type": "object",
+                "properties": { "children": { "type": "array", "items": { "$dynamicRef": "#node" } } }
+            } } }),
+    ] {
+        assert_eq!(refusal(&schema), "", "{schema}");
+    }
+}
+
+#[test]
+fn a_long_way_through_a_schema_ends() {
+    let chain = |wrap: fn(Value) -> Value, last: Value| {
+        let mut all: serde_json::Map<_, _> = (0..2000)
+            .map(|at| {
+                let next = json!({ "$ref": format!("#/$defs/{}", at + 1) });
+                (at.to_string(), wrap(next))
+            })
+            .collect();
+        all.insert("2000".to_owned(), last);
+        json!({ "$ref": "#/$defs/0", "$defs": all })
+    };
+    let back = json!({ "$ref": "#/$defs/7" });
+    assert!(refusal(&chain(|next| next, back.clone())).contains("leads back to itself"));
+    let refused = refusal(&chain(|next| json!({ "anyOf": [next] }), back));
+    assert!(refused.contains("leads back to itself"), "{refused}");
+    assert_eq!(
+        refusal(&chain(|next| next, json!({ "type": "integer" }))),
+        ""
+    );
+}
