@@ -1,6 +1,7 @@
 //! Why a request does not fit, and how the caller is told.
 
 use http::StatusCode;
+use http::header::RETRY_AFTER;
 use ztl_core::audit::quoted;
 use ztl_core::schema::{FormMisfit, HeadMisfit, ParameterPlace};
 use ztl_core::{Reason, json};
@@ -14,6 +15,8 @@ pub(super) enum Misfit {
     Media(&'static str),
     Absent,
     Long,
+    /// There is no room for it.
+    Full,
     Slow,
     Broken,
     Fault(json::FaultKind),
@@ -35,6 +38,7 @@ impl Misfit {
             Self::Media(what) => (*what).to_owned(),
             Self::Absent => "has to be there".to_owned(),
             Self::Long => "is larger than bodies may be that have to fit a schema".to_owned(),
+            Self::Full => "has to wait, and too much waits already".to_owned(),
             Self::Slow => "did not come in time".to_owned(),
             Self::Broken => "broke off".to_owned(),
             Self::Fault(kind) => kind_text(*kind).to_owned(),
@@ -89,6 +93,7 @@ impl Misfit {
             Self::Media(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "3"),
             Self::Long => (StatusCode::PAYLOAD_TOO_LARGE, "8"),
             Self::Slow => (StatusCode::REQUEST_TIMEOUT, "4"),
+            Self::Full => (StatusCode::SERVICE_UNAVAILABLE, "14"),
             Self::Form(FormMisfit::Unknown(_) | FormMisfit::Unfit(_)) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "3")
             }
@@ -150,6 +155,10 @@ impl From<Misfit> for Unmet {
             quoted(&mut answer.members, parameter);
         }
         answer.members.push_str("}]");
+        if matches!(misfit, Misfit::Full) {
+            // RFC 9110 §10.2.3: whole seconds.
+            answer.fields.push((RETRY_AFTER, 1.into()));
+        }
         let place = match &misfit {
             Misfit::Head(_) => misfit.parameter(),
             _ => pointer.as_deref().unwrap_or_default(),

@@ -5,13 +5,15 @@
 //!    JSON or a form as below.
 //! 2. It is JSON by its one Content-Type, in UTF-8 and without a content coding, or a form where the document asks for one; else 415.
 //! 3. It is there within 30 seconds (408) and has at most 1 MiB where nothing else is said (413).
-//! 4. It is read strictly: one value, no member name twice, at most 64 objects and lists inside one another; else 400.
-//! 5. It fits the schema; else 422 with the JSON pointer to what does not.
-//! 6. What was read is what the service gets, byte for byte, with its trailers.
+//! 4. All that wait take up at most 64 MiB together where nothing else is said, a quarter of it for one caller; else 503.
+//! 5. It is read strictly: one value, no member name twice, at most 64 objects and lists inside one another; else 400.
+//! 6. It fits the schema; else 422 with the JSON pointer to what does not.
+//! 7. What was read is what the service gets, byte for byte, with its trailers.
 
 mod media;
 mod misfit;
 mod read;
+mod room;
 
 use core::time::Duration;
 
@@ -23,11 +25,16 @@ use ztl_core::{Headers, Reason, json};
 
 use self::misfit::Misfit;
 use self::read::{End, Read};
+use self::room::{Bounds, Room};
 use super::{AnyBody, Asked, Unmet};
+use crate::authorize::caller;
 use crate::guard::GuardBuilder;
+use crate::watch;
 
 /// Largest body that is looked at, where nothing else is said.
 const MOST: usize = 1024 * 1024;
+/// What all of them that wait may take up together, where nothing else is said.
+const TOGETHER: usize = 64 * 1024 * 1024;
 /// How long it may take to come.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Objects and lists inside one another.
@@ -36,18 +43,30 @@ const DEPTH: usize = 64;
 const POINTED: usize = 64 * 1024;
 
 /// How bodies are looked at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Looks {
     most: usize,
+    together: usize,
     log_only: bool,
+    room: Room,
 }
 
 impl Default for Looks {
     fn default() -> Self {
         Self {
             most: MOST,
+            together: TOGETHER,
             log_only: false,
+            room: Room::default(),
         }
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl Looks {
+    /// How many bytes of bodies wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.room.taken()
     }
 }
 
@@ -56,6 +75,14 @@ impl GuardBuilder {
     /// a permit's `max_body` bounds it as well.
     pub const fn max_schema_body(mut self, bytes: usize) -> Self {
         self.duties.schemas.most = bytes;
+        self
+    }
+
+    /// How many bytes all bodies may take up together that wait to be looked at, or to be taken by the service afterwards; of them
+    /// one caller may hold a quarter. What finds no room is refused with 503. 64 MiB where not set; neither bound is less
+    /// than [`max_schema_body`](Self::max_schema_body).
+    pub const fn max_waiting_bodies(mut self, bytes: usize) -> Self {
+        self.duties.schemas.together = bytes;
         self
     }
 
@@ -81,9 +108,15 @@ pub(super) async fn check<B: AnyBody>(
             "the policy was loaded without this schema",
         ));
     };
-    let looks = asked.guard.duties().schemas;
-    let mut read = Read::begin(body);
-    match look(asked, &*schema, parts, &mut read, looks.most).await {
+    let looks = &asked.guard.duties().schemas;
+    let bounds = Bounds::new(looks.together, looks.most);
+    let place = looks.room.place(&caller(&asked.guard, parts), bounds);
+    let mut read = Read::begin(body, place);
+    let looked = look(asked, &*schema, parts, &mut read, looks.most).await;
+    if matches!(looked, Err(Misfit::Full)) {
+        watch::body_turned_away(&asked.guard);
+    }
+    match looked {
         Ok(()) => {}
         Err(misfit) if looks.log_only => say(asked, &misfit),
         Err(misfit) => return Err(misfit.into()),
@@ -185,6 +218,7 @@ async fn is_whole<B: AnyBody>(read: &mut Read<B>, most: usize) -> Result<bool, M
     match tokio::time::timeout(PATIENCE, read.on(most)).await {
         Ok(End::Whole) => Ok(true),
         Ok(End::Long) => Ok(false),
+        Ok(End::Full) => Err(Misfit::Full),
         Ok(End::Broken) => Err(Misfit::Broken),
         Err(_) => Err(Misfit::Slow),
     }
