@@ -43,6 +43,19 @@ pub trait BodySchema: fmt::Debug + Send + Sync {
     }
 }
 
+/// How the fields of a form are read (`application/x-www-form-urlencoded`; WHATWG URL §5): text has no types by itself.
+pub trait BodyForm: fmt::Debug + Send + Sync {
+    /// The object that the fields of a whole body are.
+    ///
+    /// # Errors
+    /// [`FormMisfit`]: they are none, or not one alone.
+    fn read(&self, body: &[u8]) -> Result<Value, FormMisfit>;
+
+    /// The place of a member of that object in what was sent: a JSON pointer without the names of objects whose members are
+    /// fields of their own.
+    fn sent<'p>(&self, pointer: &'p str) -> &'p str;
+}
+
 /// What stands before the body of a request. Holds credentials: it has no `Debug`.
 #[derive(Clone, Copy)]
 #[expect(
@@ -88,6 +101,15 @@ pub enum WantedBody<'a> {
     /// JSON that fits this.
     Json {
         /// What it has to fit.
+        schema: &'a dyn BodySchema,
+        /// Whether it has to be there.
+        required: bool,
+    },
+    /// A form.
+    Form {
+        /// How it is read.
+        form: &'a dyn BodyForm,
+        /// What the object that it is has to fit.
         schema: &'a dyn BodySchema,
         /// Whether it has to be there.
         required: bool,
@@ -148,4 +170,25 @@ pub enum HeadMisfit {
     /// A parameter that two readers may read differently: sent twice, or with escapes that not all of them resolve.
     #[error("has the {0} parameter `{name}` in more than one reading", name = .1.escape_debug())]
     Ambiguous(ParameterPlace, String),
+}
+
+/// Why a form cannot be read. Names a field that was sent, and never a value (law 7).
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FormMisfit {
+    /// Bytes that are sent with an escape alone, or not at all: blanks, controls, what is not ASCII.
+    #[error("is no form")]
+    Syntax,
+    /// More fields, or longer names of them, than are read.
+    #[error("has more fields or longer names than are read")]
+    TooMany,
+    /// A field that nobody asked for.
+    #[error("has the field `{name}`, which nobody asked for", name = .0.escape_debug())]
+    Unknown(String),
+    /// A field that two readers may read differently: sent twice, or with escapes that not all of them resolve.
+    #[error("has the field `{name}` in more than one reading", name = .0.escape_debug())]
+    Ambiguous(String),
+    /// A field that is not of its type.
+    #[error("has the field `{name}`, which does not fit", name = .0.escape_debug())]
+    Unfit(String),
 }

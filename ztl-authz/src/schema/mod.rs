@@ -34,8 +34,8 @@ const DEPTH: usize = 64;
 ///
 /// A file with a member `openapi` is an OpenAPI 3.1 document in JSON, which whole requests have to fit: an operation of it by path
 /// and method, with its parameters, its media types and its bodies. What of it that asks something of requests cannot be kept to
-/// refuses the document, and says where: unknown keys, those of schemas too, other styles than `simple` and `form`, objects as
-/// parameters, schemas of what is no JSON, `discriminator`. Nothing is fetched.
+/// refuses the document, and says where: unknown keys, those of schemas too, the style `matrix`, lists within objects that are text,
+/// schemas of what is neither JSON nor a form, `discriminator`. Nothing is fetched.
 ///
 /// ```
 /// use std::collections::BTreeMap;

@@ -27,4 +27,6 @@ pub use service::{Authorize, ResponseFuture};
 pub(crate) use judge::plain;
 pub(crate) use pool::Pool as JudgingPool;
 pub(crate) use response::{Answer, Credential, Dress, refusal};
+#[cfg(feature = "schema")]
+pub(crate) use service::caller;
 pub(crate) use service::dress;

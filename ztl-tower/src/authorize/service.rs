@@ -378,7 +378,7 @@ fn is_heavy(guard: &Guard, parts: &Parts) -> bool {
 }
 
 /// Whose share of the judgements a request counts against.
-fn caller(guard: &Guard, parts: &Parts) -> String {
+pub(crate) fn caller(guard: &Guard, parts: &Parts) -> String {
     let flow = flow_of(guard, parts);
     match flow.map(|flow| (flow.peer(), flow.arrival().addr())) {
         // T13: one share under all its names.

@@ -26,6 +26,12 @@ impl Duties {
         self.open_shared()?;
         Ok(self)
     }
+
+    /// How many bytes of bodies wait before a schema.
+    #[cfg(all(feature = "metrics", feature = "schema"))]
+    pub(crate) fn waiting(&self) -> usize {
+        self.schemas.waiting()
+    }
 }
 
 impl Default for Duties {

@@ -143,6 +143,12 @@ pub(crate) fn judgement_turned_away(guard: &Guard) {
     counter!("ztl_judgements_turned_away_total", "workload" => workload).increment(1);
 }
 
+/// There was no room for a body that has to fit a schema.
+pub(crate) fn body_turned_away(guard: &Guard) {
+    let workload = guard.name().to_owned();
+    counter!("ztl_bodies_turned_away_total", "workload" => workload).increment(1);
+}
+
 /// What is open, as the registry has it just now.
 pub(crate) fn open(guard: &Guard) {
     let all = guard.connections();
@@ -162,4 +168,7 @@ pub(crate) fn open(guard: &Guard) {
     gauge!("ztl_requests_running", "workload" => guard.name().to_owned()).set(float(running));
     gauge!("ztl_judgements", "workload" => guard.name().to_owned())
         .set(float(guard.judging().taken()));
+    #[cfg(feature = "schema")]
+    gauge!("ztl_waiting_body_bytes", "workload" => guard.name().to_owned())
+        .set(float(guard.duties().waiting()));
 }

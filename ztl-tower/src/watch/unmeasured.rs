@@ -28,4 +28,6 @@ pub(crate) const fn ended(_: &Guard, _: &'static str, _: &'static str) {}
 
 pub(crate) const fn judgement_turned_away(_: &Guard) {}
 
+pub(crate) const fn body_turned_away(_: &Guard) {}
+
 pub(crate) const fn open(_: &Guard) {}

@@ -42,6 +42,7 @@ bad_tokens = { at_once = 10, a_second = 1 }
 
 [schemas]
 max_body = 65536
+max_waiting = 1048576
 allow_unfit = true
 
 [refusals]
@@ -256,6 +257,10 @@ fn law_1_what_is_not_understood_refuses_the_whole_file() {
         (
             with("max_body = 65536", "max_body = \"64KiB\""),
             "an integer",
+        ),
+        (
+            with("max_waiting = 1048576", "max_waiting = 0"),
+            "from 1 to 68719476736",
         ),
         (with("\"https://api.example/", "\"/"), "write a URL"),
         (

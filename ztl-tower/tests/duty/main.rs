@@ -9,6 +9,7 @@ mod log;
 mod openapi;
 mod redis;
 mod schema;
+mod waiting;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -21,9 +21,25 @@ const DOCUMENT: &str = r##"{
         },
         "/notes": { "post": { "requestBody": { "content": {
             "application/json": { "schema": { "type": "array" } }
-        } } } }
+        } } } },
+        "/search": {
+            "get": { "parameters": [
+                { "name": "by", "in": "query", "style": "deepObject", "schema": { "$ref": "#/components/schemas/Search" } },
+                { "name": "page", "in": "query", "schema": { "type": "object", "properties": { "size": { "type": "integer", "maximum": 9 } } } }
+            ] },
+            "post": { "requestBody": { "content": { "application/x-www-form-urlencoded": {
+                "schema": { "$ref": "#/components/schemas/Search" }
+            } } } }
+        },
+        "/fields": { "post": { "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": {
+            "schema": { "type": "object", "properties": { "a": { "type": "string" } } }
+        } } } } }
     },
-    "components": { "schemas": { "Tuning": {
+    "components": { "schemas": { "Search": {
+        "type": "object",
+        "required": ["text"],
+        "properties": { "text": { "type": "string", "maxLength": 8 }, "steps": { "type": "integer" } }
+    }, "Tuning": {
         "type": "object",
         "required": ["steps"],
         "additionalProperties": false,
@@ -194,4 +210,102 @@ async fn log_only_lets_whole_requests_through() {
         assert_eq!(answered.body(), &body.len().to_string(), "{request}");
     }
     assert_eq!(run.calls(), 3);
+}
+
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+#[tokio::test]
+async fn objects_as_parameters_and_forms_have_one_reading_or_are_refused() {
+    let run = Files::new("openapi-forms", DOCUMENT).run(|it| it).await;
+    let latin = (
+        FORM.0,
+        "application/x-www-form-urlencoded; charset=iso-8859-1",
+    );
+    for (request, fields, body, status, says) in [
+        ("GET /v1/search?by[text]=a&size=9", &[][..], "", 200, ""),
+        ("GET /v1/search?by%5Btext%5D=a", &[], "", 200, ""),
+        ("GET /v1/search?by[text]=4711x4711", &[], "", 422, "by"),
+        (
+            "GET /v1/search?by[text]=a&by[more]=4711",
+            &[],
+            "",
+            422,
+            "by[more]",
+        ),
+        (
+            "GET /v1/search?by[text]=4711&by[text]=a",
+            &[],
+            "",
+            400,
+            "by",
+        ),
+        // Nobody sent the name of the object itself.
+        ("GET /v1/search?size=4711", &[], "", 422, "size"),
+        ("GET /v1/search?size=4711x", &[], "", 422, "size"),
+        ("POST /v1/search", &[FORM], "text=a+b&steps=1", 200, ""),
+        ("POST /v1/search", &[FORM], "text=%C3%A9", 200, ""),
+        (
+            "POST /v1/search",
+            &[FORM],
+            "text=a&steps=4711x",
+            422,
+            "/steps",
+        ),
+        ("POST /v1/search", &[FORM], "text=a&x~y=4711", 422, "/x~0y"),
+        ("POST /v1/search", &[FORM], "text=4711x4711", 422, "/text"),
+        ("POST /v1/search", &[FORM], "text=4711&text=a", 400, "/text"),
+        (
+            "POST /v1/search",
+            &[FORM],
+            "text=4711;steps=1",
+            400,
+            "/text",
+        ),
+        ("POST /v1/search", &[FORM], "text=4711%", 400, "/text"),
+        ("POST /v1/search", &[FORM], "text=a b", 400, ""),
+        // One without fields is one: the service may read it as such.
+        ("POST /v1/search", &[FORM], "", 422, ""),
+        ("POST /v1/search", &[], "", 200, ""),
+        ("POST /v1/fields", &[FORM], "", 400, ""),
+        ("POST /v1/fields", &[FORM], "a=", 200, ""),
+        ("POST /v1/search", &[latin], "text=a", 415, ""),
+        (
+            "POST /v1/search",
+            &[FORM, ("content-encoding", "gzip")],
+            "text=a",
+            415,
+            "",
+        ),
+        ("POST /v1/search", &[FORM, FORM], "text=a", 415, ""),
+        ("POST /v1/search", &[JSON], "{\"text\":\"a\"}", 415, ""),
+    ] {
+        let calls = run.calls();
+        let answered = ask(&run, request, fields, body).await;
+        let what = format!("{request} {body}");
+        assert_eq!(answered.status(), status, "{what}");
+        if status == 200 {
+            assert_eq!(answered.body(), &body.len().to_string(), "{what}");
+            continue;
+        }
+        assert_eq!(run.calls(), calls, "{what}");
+        assert_eq!(run.last_reason(), "body_unfit", "{what}");
+        let said = problem(&answered);
+        let told = [
+            &said["errors"][0]["parameter"],
+            &said["errors"][0]["pointer"],
+        ];
+        let told = told.into_iter().find_map(Value::as_str).unwrap_or_default();
+        assert_eq!(told, says, "{what}");
+        assert!(
+            !said["errors"].to_string().contains("4711"),
+            "law 7: {said}"
+        );
+    }
+    let long = format!("{}=1", "a".repeat(1025));
+    let answered = ask(&run, "POST /v1/search", &[FORM], long).await;
+    assert_eq!(answered.status(), 400);
+    assert!(
+        answered.body().len() < 1024,
+        "no name of any length is said again"
+    );
 }

@@ -7,11 +7,15 @@ use ztl_core::schema::{HeadMisfit, ParameterPlace, RequestHead};
 
 use super::operation::Operation;
 use super::text;
+use super::values::Values;
 
 /// Values by where they stand and what they are called, with their escapes; of header fields and cookies only those that the
 /// operation names.
 #[derive(Default)]
-pub(super) struct Given<'a>(BTreeMap<(ParameterPlace, Cow<'a, str>), Vec<Cow<'a, str>>>);
+pub(super) struct Given<'a> {
+    places: BTreeMap<ParameterPlace, Values<'a>>,
+    none: Values<'a>,
+}
 
 impl<'a> Given<'a> {
     pub(super) fn new(
@@ -41,9 +45,8 @@ impl<'a> Given<'a> {
         Ok(given)
     }
 
-    pub(super) fn values<'b>(&'b self, place: ParameterPlace, name: &'b str) -> &'b [Cow<'b, str>] {
-        let values = self.0.get(&(place, Cow::Borrowed(name)));
-        values.map_or(&[], Vec::as_slice)
+    pub(super) fn at(&self, place: ParameterPlace) -> &Values<'a> {
+        self.places.get(&place).unwrap_or(&self.none)
     }
 
     fn add(
@@ -52,19 +55,14 @@ impl<'a> Given<'a> {
         name: impl Into<Cow<'a, str>>,
         value: impl Into<Cow<'a, str>>,
     ) {
-        let values = self.0.entry((place, name.into())).or_default();
-        values.push(value.into());
+        self.places.entry(place).or_default().add(name, value);
     }
 
-    /// Pairs between `&`. Some servers split at `;` as well.
     fn query(&mut self, operation: &Operation, query: &'a str) -> Result<(), HeadMisfit> {
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (raw, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = text::of_form(raw).filter(|_| !pair.contains(';'));
-            let Some(name) = name else {
-                return Err(HeadMisfit::Ambiguous(ParameterPlace::Query, raw.to_owned()));
-            };
-            if !operation.names(ParameterPlace::Query, &name) {
+        for pair in text::pairs(query) {
+            let (name, value) =
+                pair.map_err(|raw| HeadMisfit::Ambiguous(ParameterPlace::Query, raw.to_owned()))?;
+            if !operation.asks_query(&name) {
                 let name = name.into_owned();
                 return Err(HeadMisfit::Unknown(ParameterPlace::Query, name));
             }

@@ -4,6 +4,7 @@ use serde_json::Value;
 use ztl_core::json;
 use ztl_core::schema::RequestHead;
 
+use super::form::Form;
 use super::node::Node;
 use super::sites::{Site, Sites};
 
@@ -11,9 +12,21 @@ use super::sites::{Site, Sites};
 pub(super) struct Content {
     kind: String,
     subtype: String,
-    /// What a body has to fit; without one any bytes are taken.
-    pub(super) schema: Option<Site>,
+    pub(super) wants: Wants,
 }
+
+/// What a body of a media type has to fit.
+pub(super) enum Wants {
+    /// Nothing: any bytes are taken.
+    Bytes,
+    /// A schema, as JSON.
+    Json(Site),
+    /// A schema, as the fields of a form.
+    Form(Form, Site),
+}
+
+/// WHATWG URL §5, RFC 1866 §8.2.1.
+const FORM: &str = "application/x-www-form-urlencoded";
 
 impl Content {
     pub(super) fn new(
@@ -37,19 +50,30 @@ impl Content {
             return Err(node.fault("is no media type and no range of them"));
         }
         let schema = node.child("schema").filter(says_something);
-        if let Some(schema) = &schema
-            && !is_range
-            && !json::is_media_type(&essence)
-        {
-            return Err(schema.fault(
-                "only JSON is held against a schema: leave it out, and such bodies are taken as they are",
-            ));
-        }
-        let schema = schema.map(|schema| sites.add(root, &schema)).transpose()?;
+        let wants = match schema {
+            None => Wants::Bytes,
+            Some(schema) if is_range || json::is_media_type(&essence) => {
+                Wants::Json(sites.add(root, &schema)?)
+            }
+            Some(schema) if essence == FORM => {
+                let form = Form::new(root, &schema, node.child("encoding"), sites)?;
+                Wants::Form(form, sites.add(root, &schema)?)
+            }
+            Some(schema) if essence.starts_with("multipart/") => {
+                return Err(schema.fault(
+                    "the parts of `multipart` have more than one reading: leave the schema out, and such bodies are taken as they are",
+                ));
+            }
+            Some(schema) => {
+                return Err(schema.fault(
+                    "only JSON and forms are held against a schema: leave it out, and such bodies are taken as they are",
+                ));
+            }
+        };
         Ok(Self {
             kind: kind.to_owned(),
             subtype: subtype.to_owned(),
-            schema,
+            wants,
         })
     }
 

@@ -3,24 +3,29 @@
 //! 1. A request is an operation of the document: its path is one of `paths`, under the path of one of `servers`, text before
 //!    parameters from the left; and that path has its method.
 //! 2. Each parameter that has to be there is there, once, and fits its schema. A query has no other parameters.
-//! 3. The body is of a media type that the operation takes, and where that is JSON with a schema, fits it.
-//! 4. What two readings may read differently does not fit: a parameter sent twice, an escape that is none, `;` in a query, a comma in an
-//!    escape within a list, quotes and escapes in cookies.
+//! 3. The body is of a media type that the operation takes, and where that is JSON or a form with a schema, fits it.
+//! 4. What two readings may read differently does not fit: a parameter, a member or a field sent twice, an escape that is none, `;` in a
+//!    query or a form, what parts values within one, quotes and escapes in cookies.
 //! 5. What asks something of requests and cannot be kept to refuses the document. What speaks of answers, callbacks and credentials
 //!    is not read: who may ask is the policy's to say.
 
+mod form;
 mod given;
 mod keyword;
 mod media;
+mod members;
 mod node;
 mod operation;
 mod parameter;
 mod routes;
+mod shape;
 mod sites;
+mod style;
 #[cfg(test)]
 mod tests;
 mod text;
 mod types;
+mod values;
 
 use core::fmt;
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use ztl_core::schema::{HeadMisfit, ParameterPlace, RequestHead, WantedBody};
+use ztl_core::schema::{BodySchema, HeadMisfit, ParameterPlace, RequestHead, WantedBody};
 
 use super::given::Given;
-use super::media::Content;
+use super::media::{Content, Wants};
 use super::node::Node;
 use super::parameter::Parameter;
-use super::sites::Sites;
+use super::shape;
+use super::sites::{Site, Sites};
 use crate::schema::Compiled;
 
 /// Most parameters of an operation.
@@ -60,8 +61,9 @@ impl Operation {
                 this.parameter(root, parameter, &mut seen, sites)?;
             }
         }
+        this.one_name_each(node)?;
         for name in names {
-            if !this.names(ParameterPlace::Path, name) {
+            if !this.has(ParameterPlace::Path, name) {
                 let message = format!("lacks the path's parameter `{}`", name.escape_debug());
                 return Err(node.fault(message));
             }
@@ -93,7 +95,7 @@ impl Operation {
         if !seen.insert((parameter.place, parameter.name.clone())) {
             return Err(node.fault("there are two parameters of this name and place"));
         }
-        if self.names(parameter.place, &parameter.name) {
+        if self.has(parameter.place, &parameter.name) {
             return Ok(());
         }
         if self.parameters.len() == MAX_PARAMETERS {
@@ -131,13 +133,35 @@ impl Operation {
         here.map(|it| it.name.as_str())
     }
 
-    pub(super) fn names(&self, place: ParameterPlace, name: &str) -> bool {
+    fn has(&self, place: ParameterPlace, name: &str) -> bool {
         self.named(place).any(|it| it == name)
+    }
+
+    /// Whether a query may have this name.
+    pub(super) fn asks_query(&self, name: &str) -> bool {
+        let mut here = self.of_query();
+        here.any(|it| it.shape.names(&it.name, name))
+    }
+
+    fn of_query(&self) -> impl Iterator<Item = &Parameter> {
+        let all = self.parameters.iter();
+        all.filter(|it| it.place == ParameterPlace::Query)
+    }
+
+    /// Refuses a query in which one name could mean two things.
+    fn one_name_each(&self, node: &Node<'_>) -> Result<(), String> {
+        let all = self.of_query().map(|it| (&*it.name, &it.shape));
+        shape::one_name_each(all).map_err(|name| {
+            let name = name.escape_debug();
+            node.fault(format!(
+                "two parameters of the query have the name `{name}`"
+            ))
+        })
     }
 
     /// Looks at all of a request but its body.
     pub(super) fn head<'a>(
-        &self,
+        &'a self,
         segments: &[(usize, String)],
         head: &RequestHead<'_>,
         schemas: &'a [Compiled],
@@ -149,19 +173,23 @@ impl Operation {
             };
             let schema = schemas.get(site.0);
             if !schema.is_some_and(|it| it.validator.is_valid(&value)) {
-                return Err(parameter.unfit());
+                return Err(parameter.unfit(&given));
             }
         }
         let required = self.requires_body;
         let Some(content) = Content::of(&self.contents, head) else {
             return Ok(WantedBody::Nothing { required });
         };
-        let Some(site) = content.schema else {
-            return Ok(WantedBody::Bytes { required });
+        let of = |site: Site| schemas.get(site.0).map(|it| -> &dyn BodySchema { it });
+        let wanted = match &content.wants {
+            Wants::Bytes => Some(WantedBody::Bytes { required }),
+            Wants::Json(site) => of(*site).map(|schema| WantedBody::Json { schema, required }),
+            Wants::Form(form, site) => of(*site).map(|schema| WantedBody::Form {
+                form,
+                schema,
+                required,
+            }),
         };
-        Ok(match schemas.get(site.0) {
-            Some(schema) => WantedBody::Json { schema, required },
-            None => WantedBody::Nothing { required },
-        })
+        Ok(wanted.unwrap_or(WantedBody::Nothing { required }))
     }
 }

@@ -4,12 +4,14 @@ use serde_json::Value;
 use ztl_core::json;
 use ztl_core::schema::{HeadMisfit, ParameterPlace};
 
-use super::DEPTH;
 use super::given::Given;
+use super::members::Members;
 use super::node::Node;
+use super::shape::{Fault, Marks, Shape, Written};
 use super::sites::{Site, Sites};
-use super::text;
-use super::types::Types;
+use super::style::Styled;
+use super::text::Escapes;
+use super::types::Kind;
 
 const KEYS: [&str; 13] = [
     "allowEmptyValue",
@@ -38,20 +40,9 @@ pub(super) struct Parameter {
     pub(super) name: String,
     pub(super) required: bool,
     allow_empty: bool,
-    shape: Shape,
+    pub(super) shape: Shape,
+    written: Written,
     schema: Site,
-}
-
-/// How it is written.
-enum Shape {
-    /// One value.
-    One(Types),
-    /// One value of a list behind the other, with commas between them.
-    Commas(Types),
-    /// Each value of a list with the name before it.
-    Repeated(Types),
-    /// JSON.
-    Json,
 }
 
 impl Parameter {
@@ -80,88 +71,48 @@ impl Parameter {
         if place == ParameterPlace::Path && !required {
             return Err(node.fault("a parameter of the path has to be `required`"));
         }
-        let (schema, shape) = match (node.child("schema"), node.child("content")) {
-            (Some(schema), None) => (schema.clone(), shape(root, node, place, &schema)?),
-            (None, Some(content)) => (of_content(&content, place)?, Shape::Json),
+        let (schema, shape, marks) = match (node.child("schema"), node.child("content")) {
+            (Some(schema), None) => {
+                let (shape, marks) = shape(root, node, place, &schema, sites)?;
+                (schema, shape, marks)
+            }
+            (None, Some(content)) => (of_content(&content, place)?, Shape::Json, Marks::Commas),
             _ => return Err(node.fault("has to have either `schema` or `content`")),
         };
+        let allow_empty = place == ParameterPlace::Query && node.flag("allowEmptyValue")?;
+        if allow_empty && shape.is_object() {
+            return Err(node.fault("`allowEmptyValue` says nothing of objects"));
+        }
+        let escapes = Escapes::of(place);
         Ok(Some(Self {
             place,
             name,
             required,
-            allow_empty: place == ParameterPlace::Query && node.flag("allowEmptyValue")?,
+            allow_empty,
             shape,
+            written: Written { escapes, marks },
             schema: sites.add(root, &schema)?,
         }))
     }
 
     /// Its value, and what it has to fit; `None` where it is not there and need not be, or is empty and may be.
     pub(super) fn read(&self, given: &Given<'_>) -> Result<Option<(Site, Value)>, HeadMisfit> {
-        let values = given.values(self.place, &self.name);
-        let (first, more) = match values {
-            [] if self.required => {
-                return Err(HeadMisfit::Missing(self.place, self.name.clone()));
-            }
-            [] => return Ok(None),
-            [first, more @ ..] => (&**first, !more.is_empty()),
-        };
-        // Lists in header fields may stand in several lines (RFC 9110 §5.3).
-        let lines = self.place == ParameterPlace::Header && matches!(self.shape, Shape::Commas(_));
-        if more && !lines && !matches!(self.shape, Shape::Repeated(_)) {
-            return Err(self.ambiguous());
-        }
-        if self.allow_empty && !more && first.is_empty() {
+        let values = given.at(self.place);
+        if self.allow_empty && matches!(values.of(&self.name), [only] if only.is_empty()) {
             return Ok(None);
         }
-        let value = match self.shape {
-            Shape::One(types) => types.read(&self.plain(first)?),
-            Shape::Json => {
-                let text = self.plain(first)?;
-                json::value_within(text.as_bytes(), DEPTH).ok()
-            }
-            Shape::Repeated(types) => {
-                let each = values.iter().map(|raw| Ok(types.read(&self.plain(raw)?)));
-                let each: Result<Option<Vec<_>>, HeadMisfit> = each.collect();
-                each?.map(Value::Array)
-            }
-            Shape::Commas(types) => {
-                let each = values.iter().flat_map(|raw| raw.split(',')).map(|raw| {
-                    let text = self.plain(raw)?;
-                    // Who splits before the escapes are resolved sees one value, and who splits afterwards two.
-                    if text.contains(',') {
-                        return Err(self.ambiguous());
-                    }
-                    Ok(types.read(&text))
-                });
-                let each: Result<Option<Vec<_>>, HeadMisfit> = each.collect();
-                each?.map(Value::Array)
-            }
-        };
-        match value {
-            Some(value) => Ok(Some((self.schema, value))),
-            None => Err(self.unfit()),
+        match self.shape.read(&self.name, values, self.written) {
+            Ok(None) if self.required => Err(HeadMisfit::Missing(self.place, self.name.clone())),
+            Ok(value) => Ok(value.map(|value| (self.schema, value))),
+            Err((name, Fault::Unfit)) => Err(HeadMisfit::Unfit(self.place, name)),
+            Err((name, Fault::Ambiguous)) => Err(HeadMisfit::Ambiguous(self.place, name)),
         }
     }
 
-    /// A value as it is meant.
-    fn plain<'a>(&self, raw: &'a str) -> Result<std::borrow::Cow<'a, str>, HeadMisfit> {
-        let text = match self.place {
-            ParameterPlace::Query => text::of_form(raw),
-            ParameterPlace::Path => text::decoded(raw),
-            // Some resolve escapes and quotes in cookies, and some do not.
-            ParameterPlace::Cookie if raw.contains(['%', '"']) => None,
-            ParameterPlace::Header => Some(raw.trim_matches([' ', '\t']).into()),
-            _ => Some(raw.into()),
-        };
-        text.ok_or_else(|| self.ambiguous())
-    }
-
-    pub(super) fn unfit(&self) -> HeadMisfit {
-        HeadMisfit::Unfit(self.place, self.name.clone())
-    }
-
-    fn ambiguous(&self) -> HeadMisfit {
-        HeadMisfit::Ambiguous(self.place, self.name.clone())
+    /// Its value does not fit its schema.
+    pub(super) fn unfit(&self, given: &Given<'_>) -> HeadMisfit {
+        let name = self.shape.sent(&self.name, given.at(self.place));
+        HeadMisfit::Unfit(self.place, name.to_owned())
     }
 }
 
@@ -171,30 +122,18 @@ fn shape(
     node: &Node<'_>,
     place: ParameterPlace,
     schema: &Node<'_>,
-) -> Result<Shape, String> {
-    let style = match place {
-        ParameterPlace::Path | ParameterPlace::Header => "simple",
-        _ => "form",
-    };
-    if let Some(said) = node.child("style")
-        && said.text()? != style
-    {
-        let message = format!("a {place} parameter is read in the style `{style}` alone");
-        return Err(said.fault(message));
+    sites: &mut Sites,
+) -> Result<(Shape, Marks), String> {
+    let style = Styled::of(node, place)?;
+    let schemas = [schema.clone()];
+    let kind = Kind::of(root, &schemas)?;
+    if place == ParameterPlace::Cookie && !matches!(kind, Kind::One(_)) {
+        return Err(schema.fault(
+            "lists and objects are not read from cookies, whose values have no commas: name one value",
+        ));
     }
-    let explode = match node.child("explode") {
-        Some(_) => node.flag("explode")?,
-        None => style == "form",
-    };
-    let (types, list) = Types::of(root, schema)?;
-    match (list, place) {
-        (false, _) => Ok(Shape::One(types)),
-        (true, ParameterPlace::Cookie) => {
-            Err(schema.fault("lists are not read from cookies: name one value"))
-        }
-        (true, ParameterPlace::Query) if explode => Ok(Shape::Repeated(types)),
-        (true, _) => Ok(Shape::Commas(types)),
-    }
+    let members = || Members::of(root, &schemas, sites);
+    Ok((style.shape(schema, kind, members)?, style.marks(kind)))
 }
 
 /// The schema of a parameter that is written as JSON.

@@ -14,6 +14,10 @@ use crate::schema::{Compiled, options};
 const MAX_SCHEMAS: usize = 4096;
 /// Most schemas within them, one that is referred to by several counted for each of them.
 const MAX_PARTS: usize = 200_000;
+/// Most members of one object that is written as text, or fields of one form.
+const MAX_MEMBERS: usize = 256;
+/// Most of all of them together.
+const MAX_ALL_MEMBERS: usize = 65_536;
 /// What the document is called while it is compiled.
 const HERE: &str = "urn:ztl:openapi";
 
@@ -51,6 +55,7 @@ pub(super) struct Sites {
     all: Vec<String>,
     known: BTreeMap<String, usize>,
     parts: usize,
+    members: usize,
     /// What was held against the meta-schema.
     checked: BTreeSet<String>,
     /// What is said in a way that JSON Schema does not assert: the place, and what says the same.
@@ -71,6 +76,21 @@ impl Sites {
         self.known.insert(node.at.clone(), at);
         self.all.push(node.at.clone());
         Ok(Site(at))
+    }
+
+    /// Counts the members of an object that is written as text.
+    pub(super) fn count_members(&mut self, node: &Node<'_>, count: usize) -> Result<(), String> {
+        self.members = self.members.saturating_add(count);
+        if count > MAX_MEMBERS {
+            let message = format!("there are more than {MAX_MEMBERS} members of an object or form");
+            return Err(node.fault(message));
+        }
+        if self.members > MAX_ALL_MEMBERS {
+            return Err(node.fault(format!(
+                "there are more than {MAX_ALL_MEMBERS} members of objects and forms"
+            )));
+        }
+        Ok(())
     }
 
     /// Every schema that this one is made of.

@@ -1,12 +1,12 @@
-//! Of which type the text of a parameter is read: it has none by itself.
+//! Of which type a text is read: it has none by itself.
 
 use serde_json::Value;
 use ztl_core::json;
 
 use super::node::Node;
 
-/// How many schemas are looked into for the types of one parameter.
-const MAX_STEPS: usize = 128;
+/// How many schemas are looked into for the types of one text.
+pub(super) const MAX_STEPS: usize = 128;
 
 const STRING: u8 = 1;
 const INTEGER: u8 = 1 << 1;
@@ -20,27 +20,53 @@ const OBJECT: u8 = 1 << 6;
 #[derive(Clone, Copy)]
 pub(super) struct Types(u8);
 
-impl Types {
-    /// Those of a parameter's schema or of its elements, and whether it is a list.
-    pub(super) fn of(root: &Value, schema: &Node<'_>) -> Result<(Self, bool), String> {
+/// What a schema says that a value is.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    /// A single value.
+    One(Types),
+    /// A list of them.
+    List(Types),
+    /// An object.
+    Object,
+}
+
+impl Kind {
+    /// That of a value which has to fit all of these schemas, or one of them.
+    pub(super) fn of(root: &Value, schemas: &[Node<'_>]) -> Result<Self, String> {
         let mut left = MAX_STEPS;
-        let found = find(root, schema, &mut left)?;
-        if found.bits & ARRAY == 0 {
-            return Ok((single(schema, found.bits)?, false));
+        let Some(schema) = schemas.first() else {
+            return Err("a value has no schema".to_owned());
+        };
+        let found = find_any(root, schemas, &mut left)?;
+        let kind = found.bits & (ARRAY | OBJECT);
+        if kind == 0 {
+            return Ok(Self::One(single(schema, found.bits)?));
         }
-        if found.bits & !(ARRAY | NULL) != 0 {
-            return Err(schema.fault("is a list and a single value: name one of them"));
+        if found.bits & !(kind | NULL) != 0 || kind == ARRAY | OBJECT {
+            let what = if kind == OBJECT {
+                "an object"
+            } else {
+                "a list"
+            };
+            let message = format!("is {what} and a single value: name one of them");
+            return Err(schema.fault(message));
+        }
+        if kind == OBJECT {
+            return Ok(Self::Object);
+        }
+        if found.items.is_empty() {
+            return Ok(Self::List(Types(STRING)));
         }
         let mut bits = 0;
         for items in &found.items {
             bits |= find(root, items, &mut left)?.bits;
         }
-        if found.items.is_empty() {
-            bits = STRING;
-        }
-        Ok((single(schema, bits)?, true))
+        Ok(Self::List(single(schema, bits)?))
     }
+}
 
+impl Types {
     /// The text as a value of the narrowest of the types that it can be; never null.
     pub(super) fn read(self, text: &str) -> Option<Value> {
         let is = |bits| self.0 & bits != 0;
@@ -61,14 +87,14 @@ impl Types {
 fn single(schema: &Node<'_>, bits: u8) -> Result<Types, String> {
     if bits & OBJECT != 0 {
         return Err(schema.fault(
-            "objects as parameters cannot be read: name their members, or write `content` with application/json",
+            "lists of objects cannot be read: write `content` with application/json, or send JSON",
         ));
     }
     if bits & ARRAY != 0 {
-        return Err(schema.fault("lists within lists cannot be read as parameters"));
+        return Err(schema.fault("lists within lists cannot be read"));
     }
     match bits & !NULL {
-        0 => Err(schema.fault("names no type that a parameter can have")),
+        0 => Err(schema.fault("names no type that a text can have")),
         bits => Ok(Types(bits)),
     }
 }
@@ -77,6 +103,26 @@ struct Found<'a> {
     bits: u8,
     /// The schemas of a list's elements.
     items: Vec<Node<'a>>,
+}
+
+/// The types that these name together, where one of them does.
+fn find_any<'a>(
+    root: &'a Value,
+    schemas: &[Node<'a>],
+    left: &mut usize,
+) -> Result<Found<'a>, String> {
+    let (mut all, mut untold) = (None::<Found<'a>>, None);
+    for schema in schemas {
+        match (find(root, schema, left), &mut all) {
+            (Ok(found), Some(all)) => {
+                all.bits |= found.bits;
+                all.items.extend(found.items);
+            }
+            (Ok(found), none) => *none = Some(found),
+            (Err(what), _) => untold = untold.or(Some(what)),
+        }
+    }
+    all.ok_or_else(|| untold.unwrap_or_default())
 }
 
 /// The types that a schema names by `type`, and where it does not, by `$ref`, `const`, `enum`, `anyOf`, `oneOf` or `allOf`.

@@ -2,31 +2,39 @@
 //!
 //! 1. Where the schema is an OpenAPI document, the request is an operation of it and has the parameters that it asks for; else 422, or 400
 //!    where they have more than one reading. It says which body has to follow: none, else 415; any bytes, which are not read; or
-//!    JSON as below.
-//! 2. It is JSON by its one Content-Type, in UTF-8 and without a content coding; else 415.
+//!    JSON or a form as below.
+//! 2. It is JSON by its one Content-Type, in UTF-8 and without a content coding, or a form where the document asks for one; else 415.
 //! 3. It is there within 30 seconds (408) and has at most 1 MiB where nothing else is said (413).
-//! 4. It is read strictly: one value, no member name twice, at most 64 objects and lists inside one another; else 400.
-//! 5. It fits the schema; else 422 with the JSON pointer to what does not.
-//! 6. What was read is what the service gets, byte for byte, with its trailers.
+//! 4. All that wait take up at most 64 MiB together where nothing else is said, a quarter of it for one caller; else 503.
+//! 5. It is read strictly: one value, no member name twice, at most 64 objects and lists inside one another; else 400.
+//! 6. It fits the schema; else 422 with the JSON pointer to what does not.
+//! 7. What was read is what the service gets, byte for byte, with its trailers.
 
 mod media;
+mod misfit;
 mod read;
+mod room;
 
 use core::time::Duration;
 
+use http::HeaderMap;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
 use ztl_core::audit::quoted;
-use ztl_core::schema::{BodySchema, HeadMisfit, ParameterPlace, RequestHead, WantedBody};
+use ztl_core::schema::{BodySchema, HeadMisfit, RequestHead, WantedBody};
 use ztl_core::{Headers, Reason, json};
 
+use self::misfit::Misfit;
 use self::read::{End, Read};
+use self::room::{Bounds, Room};
 use super::{AnyBody, Asked, Unmet};
-use crate::authorize::Answer;
+use crate::authorize::caller;
 use crate::guard::GuardBuilder;
+use crate::watch;
 
 /// Largest body that is looked at, where nothing else is said.
 const MOST: usize = 1024 * 1024;
+/// What all of them that wait may take up together, where nothing else is said.
+const TOGETHER: usize = 64 * 1024 * 1024;
 /// How long it may take to come.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Objects and lists inside one another.
@@ -35,18 +43,30 @@ const DEPTH: usize = 64;
 const POINTED: usize = 64 * 1024;
 
 /// How bodies are looked at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Looks {
     most: usize,
+    together: usize,
     log_only: bool,
+    room: Room,
 }
 
 impl Default for Looks {
     fn default() -> Self {
         Self {
             most: MOST,
+            together: TOGETHER,
             log_only: false,
+            room: Room::default(),
         }
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl Looks {
+    /// How many bytes of bodies wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.room.taken()
     }
 }
 
@@ -55,6 +75,14 @@ impl GuardBuilder {
     /// a permit's `max_body` bounds it as well.
     pub const fn max_schema_body(mut self, bytes: usize) -> Self {
         self.duties.schemas.most = bytes;
+        self
+    }
+
+    /// How many bytes all bodies may take up together that wait to be looked at, or to be taken by the service afterwards; of them
+    /// one caller may hold a quarter. What finds no room is refused with 503. 64 MiB where not set; neither bound is less
+    /// than [`max_schema_body`](Self::max_schema_body).
+    pub const fn max_waiting_bodies(mut self, bytes: usize) -> Self {
+        self.duties.schemas.together = bytes;
         self
     }
 
@@ -80,9 +108,15 @@ pub(super) async fn check<B: AnyBody>(
             "the policy was loaded without this schema",
         ));
     };
-    let looks = asked.guard.duties().schemas;
-    let mut read = Read::begin(body);
-    match look(asked, &*schema, parts, &mut read, looks.most).await {
+    let looks = &asked.guard.duties().schemas;
+    let bounds = Bounds::new(looks.together, looks.most);
+    let place = looks.room.place(&caller(&asked.guard, parts), bounds);
+    let mut read = Read::begin(body, place);
+    let looked = look(asked, &*schema, parts, &mut read, looks.most).await;
+    if matches!(looked, Err(Misfit::Full)) {
+        watch::body_turned_away(&asked.guard);
+    }
+    match looked {
         Ok(()) => {}
         Err(misfit) if looks.log_only => say(asked, &misfit),
         Err(misfit) => return Err(misfit.into()),
@@ -98,9 +132,14 @@ async fn look<B: AnyBody>(
     read: &mut Read<B>,
     most: usize,
 ) -> Result<(), Misfit> {
-    let (schema, required) = match head(asked, schema, parts)? {
-        None => (schema, true),
-        Some(WantedBody::Json { schema, required }) => (schema, required),
+    let (schema, form, required) = match head(asked, schema, parts)? {
+        None => (schema, None, true),
+        Some(WantedBody::Json { schema, required }) => (schema, None, required),
+        Some(WantedBody::Form {
+            form,
+            schema,
+            required,
+        }) => (schema, Some(form), required),
         Some(WantedBody::Bytes { required: false }) => return Ok(()),
         Some(WantedBody::Bytes { required: true }) => {
             let is_there = !is_whole(read, 0).await?;
@@ -115,23 +154,34 @@ async fn look<B: AnyBody>(
         }
         Some(_) => return Err(Misfit::Media("cannot be looked at")),
     };
-    media::check(&parts.headers).map_err(Misfit::Media)?;
+    let checked = match form {
+        Some(_) => media::check_form(&parts.headers),
+        None => media::check(&parts.headers),
+    };
+    checked.map_err(Misfit::Media)?;
     if !is_whole(read, most).await? {
         return Err(Misfit::Long);
     }
     let bytes = read.bytes();
-    if bytes.is_empty() && !required {
-        return Ok(());
-    }
-    let value = json::value_within(bytes, DEPTH).map_err(|fault| Misfit::Fault(fault.kind))?;
+    let value = match form {
+        None if bytes.is_empty() && !required => return Ok(()),
+        None => json::value_within(bytes, DEPTH).map_err(|fault| Misfit::Fault(fault.kind))?,
+        Some(_) if bytes.is_empty() && required => return Err(Misfit::Absent),
+        // One without fields has to fit as well: whether it is there nobody can tell.
+        Some(form) => form.read(bytes).map_err(Misfit::Form)?,
+    };
     if schema.fits(&value) {
         return Ok(());
     }
     let is_pointed = bytes.len() <= POINTED;
-    Err(Misfit::At(if is_pointed {
+    let pointer = if is_pointed {
         schema.misfit(&value)
     } else {
         String::new()
+    };
+    Err(Misfit::At(match form {
+        Some(form) => form.sent(&pointer).to_owned(),
+        None => pointer,
     }))
 }
 
@@ -168,6 +218,7 @@ async fn is_whole<B: AnyBody>(read: &mut Read<B>, most: usize) -> Result<bool, M
     match tokio::time::timeout(PATIENCE, read.on(most)).await {
         Ok(End::Whole) => Ok(true),
         Ok(End::Long) => Ok(false),
+        Ok(End::Full) => Err(Misfit::Full),
         Ok(End::Broken) => Err(Misfit::Broken),
         Err(_) => Err(Misfit::Slow),
     }
@@ -176,141 +227,8 @@ async fn is_whole<B: AnyBody>(read: &mut Read<B>, most: usize) -> Result<bool, M
 /// In the log alone.
 fn say(asked: &Asked, misfit: &Misfit) {
     let (mut pointer, mut parameter) = (String::new(), String::new());
-    quoted(&mut pointer, misfit.pointer());
+    quoted(&mut pointer, &misfit.pointer().unwrap_or_default());
     quoted(&mut parameter, misfit.parameter());
     let (decision, rule) = (asked.permit.id(), asked.permit.rule());
     tracing::warn!(target: "ztl", %decision, rule, pointer, parameter, "a {} does not fit its schema and was let through: {}", misfit.whose(), misfit.what());
-}
-
-/// Why a request does not fit.
-enum Misfit {
-    Head(HeadMisfit),
-    Media(&'static str),
-    Absent,
-    Long,
-    Slow,
-    Broken,
-    Fault(json::FaultKind),
-    At(String),
-}
-
-impl Misfit {
-    const fn whose(&self) -> &'static str {
-        match self {
-            Self::Head(_) => "request",
-            _ => "body",
-        }
-    }
-
-    fn what(&self) -> String {
-        match self {
-            Self::Head(misfit) => head_text(misfit),
-            Self::Media(what) => (*what).to_owned(),
-            Self::Absent => "has to be there".to_owned(),
-            Self::Long => "is larger than bodies may be that have to fit a schema".to_owned(),
-            Self::Slow => "did not come in time".to_owned(),
-            Self::Broken => "broke off".to_owned(),
-            Self::Fault(kind) => kind_text(*kind).to_owned(),
-            Self::At(_) => "does not fit the schema".to_owned(),
-        }
-    }
-
-    fn pointer(&self) -> &str {
-        match self {
-            Self::At(pointer) => pointer,
-            _ => "",
-        }
-    }
-
-    /// The name of the parameter, for those who run the service.
-    fn parameter(&self) -> &str {
-        match self {
-            Self::Head(
-                HeadMisfit::Missing(_, name)
-                | HeadMisfit::Unfit(_, name)
-                | HeadMisfit::Unknown(_, name)
-                | HeadMisfit::Ambiguous(_, name),
-            ) => name,
-            _ => "",
-        }
-    }
-
-    /// The same for the caller, who is told of names that it sent itself.
-    fn own_parameter(&self) -> Option<&str> {
-        match self {
-            Self::Head(
-                HeadMisfit::Unfit(place, name)
-                | HeadMisfit::Unknown(place, name)
-                | HeadMisfit::Ambiguous(place, name),
-            ) => (*place != ParameterPlace::Path).then_some(name),
-            _ => None,
-        }
-    }
-
-    /// RFC 9110 §15.5, and gRPC's codes for the same.
-    const fn status(&self) -> (StatusCode, &'static str) {
-        match self {
-            Self::Media(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "3"),
-            Self::Long => (StatusCode::PAYLOAD_TOO_LARGE, "8"),
-            Self::Slow => (StatusCode::REQUEST_TIMEOUT, "4"),
-            Self::Absent
-            | Self::Broken
-            | Self::Fault(_)
-            | Self::Head(HeadMisfit::Ambiguous(..)) => (StatusCode::BAD_REQUEST, "3"),
-            Self::At(_) | Self::Head(_) => (StatusCode::UNPROCESSABLE_ENTITY, "3"),
-        }
-    }
-}
-
-fn head_text(misfit: &HeadMisfit) -> String {
-    match misfit {
-        HeadMisfit::Missing(place, _) => format!("lacks a {place} parameter"),
-        HeadMisfit::Unfit(place, _) => format!("has a {place} parameter that does not fit"),
-        HeadMisfit::Unknown(place, _) => format!("has a {place} parameter that nobody asked for"),
-        HeadMisfit::Ambiguous(place, _) => {
-            format!("has a {place} parameter in more than one reading")
-        }
-        _ => "is no operation of the document".to_owned(),
-    }
-}
-
-const fn kind_text(kind: json::FaultKind) -> &'static str {
-    match kind {
-        json::FaultKind::Duplicate => "has a member name twice",
-        json::FaultKind::TooDeep => "has objects and lists too deep in one another",
-        _ => "is not one JSON value",
-    }
-}
-
-impl From<Misfit> for Unmet {
-    /// What the caller learns is where its own request is wrong, and nothing of a value (law 7).
-    fn from(misfit: Misfit) -> Self {
-        let (status, grpc_status) = misfit.status();
-        let mut answer = Answer::new(status, grpc_status);
-        let what = misfit.what();
-        answer.members.push_str(",\"errors\":[{\"detail\":");
-        quoted(&mut answer.members, &what);
-        if let Misfit::At(pointer) = &misfit {
-            answer.members.push_str(",\"pointer\":");
-            quoted(&mut answer.members, pointer);
-        }
-        if let Some(parameter) = misfit.own_parameter() {
-            answer.members.push_str(",\"parameter\":");
-            quoted(&mut answer.members, parameter);
-        }
-        answer.members.push_str("}]");
-        let place = match &misfit {
-            Misfit::Head(_) => misfit.parameter(),
-            _ => misfit.pointer(),
-        };
-        let detail = format!("the {} {what} `{}`", misfit.whose(), place.escape_debug());
-        let reason = match misfit {
-            Misfit::Long => Reason::BodyTooLarge,
-            _ => Reason::BodyUnfit,
-        };
-        Self {
-            answer: Some(Box::new(answer)),
-            ..Self::new(reason, &detail)
-        }
-    }
 }

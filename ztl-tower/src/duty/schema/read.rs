@@ -8,12 +8,14 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
+use super::room::Place;
 use crate::duty::AnyBody;
 
 type BoxError = Box<dyn core::error::Error + Send + Sync>;
 
 /// What was read of a body, and the rest of it.
 pub(super) struct Read<B> {
+    place: Place,
     bytes: BytesMut,
     trailers: Option<HeaderMap>,
     failed: Option<BoxError>,
@@ -26,13 +28,17 @@ pub(super) enum End {
     Whole,
     /// It has more bytes than were asked for.
     Long,
+    /// There is no room for more of it.
+    Full,
     /// It failed.
     Broken,
 }
 
 impl<B: AnyBody> Read<B> {
-    pub(super) fn begin(body: B) -> Self {
+    /// What is read of it takes its room from there.
+    pub(super) fn begin(body: B, place: Place) -> Self {
         Self {
+            place,
             bytes: BytesMut::new(),
             trailers: None,
             failed: None,
@@ -43,6 +49,7 @@ impl<B: AnyBody> Read<B> {
     /// Reads on until there are more bytes than these. May be dropped and called again.
     pub(super) async fn on(&mut self, most: usize) -> End {
         while let Some(rest) = &mut self.rest {
+            let before = self.bytes.len();
             match rest.frame().await {
                 None => self.rest = None,
                 Some(Err(error)) => {
@@ -62,6 +69,9 @@ impl<B: AnyBody> Read<B> {
             if self.bytes.len() > most {
                 return End::Long;
             }
+            if !self.place.take(self.bytes.len().saturating_sub(before)) {
+                return End::Full;
+            }
         }
         End::Whole
     }
@@ -74,7 +84,7 @@ impl<B: AnyBody> Read<B> {
     pub(super) fn again(self) -> B {
         let data = self.bytes.freeze();
         B::from_body(Again {
-            data: (!data.is_empty()).then_some(data),
+            data: (!data.is_empty()).then_some((data, self.place)),
             failed: self.failed,
             rest: self.rest,
             trailers: self.trailers,
@@ -83,7 +93,8 @@ impl<B: AnyBody> Read<B> {
 }
 
 struct Again<B> {
-    data: Option<Bytes>,
+    /// What was read, and the room that it takes up until it goes on.
+    data: Option<(Bytes, Place)>,
     failed: Option<BoxError>,
     rest: Option<Pin<Box<B>>>,
     trailers: Option<HeaderMap>,
@@ -98,7 +109,7 @@ impl<B: AnyBody> Body for Again<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
-        if let Some(data) = this.data.take() {
+        if let Some((data, _)) = this.data.take() {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
         if let Some(error) = this.failed.take() {
@@ -120,7 +131,7 @@ impl<B: AnyBody> Body for Again<B> {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let held = self.data.as_ref().map_or(0, Bytes::len);
+        let held = self.data.as_ref().map_or(0, |(data, _)| data.len());
         let held = u64::try_from(held).unwrap_or(u64::MAX);
         let Some(rest) = &self.rest else {
             return SizeHint::with_exact(held);

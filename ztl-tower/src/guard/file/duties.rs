@@ -93,19 +93,28 @@ impl Here<'_> {
 /// Largest body that may be read whole.
 #[cfg(feature = "schema")]
 const MOST_BYTES: i64 = 1 << 30;
+/// Most that all of them may take up together.
+#[cfg(feature = "schema")]
+const MOST_TOGETHER: i64 = 1 << 36;
 
 #[cfg(feature = "schema")]
 pub(super) fn schemas(table: &mut Table<'_, '_>, builder: GuardBuilder) -> GuardBuilder {
     let read = |inner: &mut Table<'_, '_>| {
         let most = inner.integer("max_body", 1..=MOST_BYTES);
         let most = most.and_then(|bytes| usize::try_from(bytes).ok());
-        (most, inner.boolean("allow_unfit") == Some(true))
+        let together = inner.integer("max_waiting", 1..=MOST_TOGETHER);
+        let together = together.and_then(|bytes| usize::try_from(bytes).ok());
+        (most, together, inner.boolean("allow_unfit") == Some(true))
     };
-    let (most, unfit) = table
+    let (most, together, unfit) = table
         .table("schemas", "[schemas]", read)
         .unwrap_or_default();
     let builder = match most {
         Some(bytes) => builder.max_schema_body(bytes),
+        None => builder,
+    };
+    let builder = match together {
+        Some(bytes) => builder.max_waiting_bodies(bytes),
         None => builder,
     };
     if unfit {

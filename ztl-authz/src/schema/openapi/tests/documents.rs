@@ -23,9 +23,24 @@ fn what_cannot_be_kept_to_is_refused_with_its_place() {
     for (document, says) in [
         (
             parameter(json!({ "style": "deepObject" })),
-            "0/style`: a query parameter is read in the style `form`",
+            "0/schema`: `deepObject` is for objects",
         ),
-        (parameter(json!({ "style": "pipeDelimited" })), "style"),
+        (
+            parameter(json!({ "style": "pipeDelimited" })),
+            "0/style`: cannot be read",
+        ),
+        (
+            parameter(json!({ "style": "label" })),
+            "0/style`: is no style of a query parameter",
+        ),
+        (
+            parameter(json!({ "in": "path", "required": true, "style": "matrix" })),
+            "0/style`: the style `matrix` cannot be read",
+        ),
+        (
+            parameter(json!({ "style": "table" })),
+            "0/style`: is no style",
+        ),
         (
             parameter(json!({ "in": "path", "required": true })),
             "no `{a}`",
@@ -40,7 +55,7 @@ fn what_cannot_be_kept_to_is_refused_with_its_place() {
         (parameter(json!({ "content": {} })), "either"),
         (
             parameter(json!({ "schema": { "type": "object" } })),
-            "objects as parameters",
+            "an object without members",
         ),
         (parameter(json!({ "schema": {} })), "which `type`"),
         (
@@ -99,7 +114,7 @@ fn what_cannot_be_kept_to_is_refused_with_its_place() {
                 "multipart/form-data",
                 json!({ "schema": { "type": "object" } }),
             ),
-            "only JSON",
+            "`multipart` have more than one reading",
         ),
         (
             media("application/json; version=1", json!({})),

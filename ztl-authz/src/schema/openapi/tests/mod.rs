@@ -1,7 +1,9 @@
 //! Documents that are refused, requests that fit and do not, and the tables of the JSON-Schema-Test-Suite.
 
 mod documents;
+mod forms;
 mod requests;
+mod styles;
 mod suites;
 
 use std::sync::Arc;
@@ -54,6 +56,7 @@ fn with_body(schema: Value) -> Value {
 fn ask(api: &dyn BodySchema, request: &str, fields: &[(&str, &str)]) -> String {
     match head(api, request, fields) {
         Ok(WantedBody::Json { required, .. }) => format!("json {required}"),
+        Ok(WantedBody::Form { required, .. }) => format!("form {required}"),
         Ok(WantedBody::Bytes { required }) => format!("bytes {required}"),
         Ok(WantedBody::Nothing { required }) => format!("nothing {required}"),
         Ok(other) => format!("{other:?}"),
