@@ -75,6 +75,10 @@ impl Guard {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
     {
+        #[cfg(feature = "browser")]
+        if self.lacks_its_boundary() {
+            return Err(ServeError::NoBoundary);
+        }
         let mut bound = Vec::new();
         for listen in self.listeners() {
             bound.push(self.bound(listen, app.clone()).await?);
