@@ -7,7 +7,7 @@ use ztl_core::audit::{Field, HashKey, Mask, Masks};
 use ztl_core::settings::Table;
 
 use super::Here;
-use super::fetched::{MAX_SECRET_BYTES, has};
+use super::fetched::MAX_SECRET_BYTES;
 use crate::guard::GuardBuilder;
 
 /// Bytes of a queue; of a file.
@@ -35,20 +35,16 @@ impl Here<'_> {
         table: &mut Table<'_, '_>,
         mut builder: GuardBuilder,
     ) -> GuardBuilder {
-        let plain = has(table, "audit");
-        if let Some(path) = self.path(table, "audit") {
-            builder = builder.audit_file(path);
-        }
-        if plain {
-            let message = "records go to one place: `audit` has them as lines";
-            table.refuse("audit_chain", message, "remove it, or `audit`");
-        }
+        let plain = self.path(table, "audit");
         let read = |inner: &mut Table<'_, '_>| {
             inner.need("file", "write the path of the chain");
             (self.path(inner, "file"), self.chain(inner))
         };
-        if !plain
-            && let Some((Some(path), chain)) = table.table("audit_chain", "[audit_chain]", read)
+        if let Some(path) = plain {
+            builder = builder.audit_file(path);
+            let message = "records go to one place: `audit` has them as lines";
+            table.refuse("audit_chain", message, "remove it, or `audit`");
+        } else if let Some((Some(path), chain)) = table.table("audit_chain", "[audit_chain]", read)
         {
             builder.audit.write_chain(chain, path);
         }

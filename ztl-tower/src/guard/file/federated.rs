@@ -188,7 +188,7 @@ mod federation {
     }
 
     #[cfg(not(feature = "jwt"))]
-    const fn with_svids(bundle: FederatedBundle, _: Option<(String, String)>) -> FederatedBundle {
+    fn with_svids(bundle: FederatedBundle, _: Option<(String, String)>) -> FederatedBundle {
         bundle
     }
 }

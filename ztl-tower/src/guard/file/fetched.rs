@@ -13,7 +13,6 @@ use crate::refresh::SteadyFile;
 pub(super) const MAX_SECRET_BYTES: usize = 16 * 1024;
 
 /// How often something is fetched, and for how long it counts.
-#[cfg(any(feature = "bundle", feature = "oidc", feature = "trust"))]
 pub(super) const SPANS: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(7 * 24 * 3600);
 

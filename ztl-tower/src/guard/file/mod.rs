@@ -10,6 +10,17 @@ mod audit;
 mod browser;
 mod duties;
 mod federated;
+#[cfg_attr(
+    not(all(
+        feature = "browser",
+        feature = "bundle",
+        feature = "federation",
+        feature = "oidc",
+        feature = "rego",
+        feature = "trust"
+    )),
+    allow(dead_code, unused_imports, reason = "each feature uses another part")
+)]
 mod fetched;
 mod issuers;
 mod known;
@@ -107,6 +118,10 @@ struct Here<'a> {
     folder: &'a Path,
     /// What stands in for the roots of a host that has none of its own.
     #[cfg(feature = "client")]
+    #[cfg_attr(
+        not(feature = "federation"),
+        allow(dead_code, reason = "each feature uses another part")
+    )]
     web_roots: Option<&'a Path>,
 }
 

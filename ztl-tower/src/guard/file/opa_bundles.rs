@@ -266,12 +266,19 @@ mod pulled {
             "rego" => Ok(Engine::Interpreter),
             #[cfg(feature = "opa")]
             "opa" => Ok(Engine::Wasm),
-            #[cfg(not(all(feature = "opa", feature = "rego")))]
-            "rego" | "opa" => Err(format!(
-                "this service was built without the feature `{text}`: build it with `ztl-tower` of that feature"
-            )),
+            #[cfg(not(feature = "rego"))]
+            "rego" => Err(lacks("rego")),
+            #[cfg(not(feature = "opa"))]
+            "opa" => Err(lacks("opa")),
             _ => Err("write `rego` or `opa`".to_owned()),
         }
+    }
+
+    #[cfg(not(all(feature = "opa", feature = "rego")))]
+    fn lacks(feature: &str) -> String {
+        format!(
+            "this service was built without the feature `{feature}`: build it with `ztl-tower` of that feature"
+        )
     }
 
     fn reads(name: &str) -> Result<fn(Reads) -> Reads, String> {
