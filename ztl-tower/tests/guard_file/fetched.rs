@@ -76,7 +76,7 @@ async fn a_policy_that_is_pulled_is_asked_by_its_name() {
     let mut place = Place::new("pulled", "", "require = { authorizer = \"models\" }").await;
     let said = |more: &str| {
         format!(
-            "[[opa_bundles]]\nname = 'models'\nurl = '{url}'\nengine = 'rego'\nentrypoint = 'authz/allow'\nreads = 'token'\n\
+            "[[opa_bundles]]\nname = 'models'\nurl = '{url}'\nengine = 'rego'\nentrypoint = 'authz/allow'\n\
              timeout = '5s'\nfirst_within = '5s'\nfetch_timeout = '5s'\nmin_delay = '1h'\nmax_delay = '1d'\nmax_age = '1d'\n\
              long_polling = '1m'\nrevision_order = 'found'\nstate = 'models.state'\nlimits = {{ files = 16 }}\n{more}\n"
         )
@@ -130,7 +130,7 @@ async fn t4_signals_are_polled_with_the_token_of_a_file() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn how_a_caller_behaves_is_a_signal() {
     let head = "[trust]\nbase = 0\n[trust.signals.calm]\nweight = 100\nmax_age = \"1m\"\n";
-    let open = "\n[[permit]]\nname = \"anybody-begins\"\nfrom = \"router\"\nto = \"model-server\"\nactions = [\"GET /open\"]\n";
+    let open = "\n[[permit]]\nname = \"anybody-begins\"\nfrom = \"router\"\nto = \"model-server\"\nports = PORT\nactions = [\"GET /open\"]\n";
     let mut place = Place::new("behaviour", head, &format!("{SCORED}{open}")).await;
     let none = place.refused("", "").await;
     assert!(none.contains("calm"), "nobody gives it: {none}");

@@ -56,7 +56,7 @@ struct Place {
 }
 
 impl Place {
-    /// `head` goes above the rules, `more` below the one that lets the router ask for `/v1/`.
+    /// `head` goes above the rules, `more` below the one that lets the router ask for `/v1/`; in it `PORT` is the service's.
     async fn new(name: &str, head: &str, more: &str) -> Self {
         let (listener, address) = listener().await;
         let port = address.port();
@@ -82,6 +82,7 @@ actions = ["GET /v1/{{*rest}}"]
 {more}
 "#
         );
+        let policy = policy.replace("PORT", &port.to_string());
         let place = Self {
             folder: Folder::new(name),
             mesh: Mesh::new(&policy),

@@ -49,7 +49,10 @@ async fn keys_in_a_file_are_in_force_and_another_file_is_taken_while_it_runs() {
         place.folder.write("keys.json", &old.jwks_json());
     }
     let service = place.serve("", said).await;
-    let ask = async |issuer, audience| service.ask("/v1/x", Some(&token(issuer, audience))).await;
+    let ask = async |issuer: &DevIssuer, audience: &str| {
+        let token = token(issuer, audience);
+        service.ask("/v1/x", Some(&token)).await
+    };
     assert_eq!(service.guard.token_keys("corp"), Some(1));
     assert_eq!(ask(&old, "model-server").await, StatusCode::OK);
     assert_eq!(ask(&old, "other").await, StatusCode::UNAUTHORIZED);
@@ -79,7 +82,7 @@ async fn keys_are_fetched_by_discovery_or_from_a_url_from_a_host_that_is_proved(
     let said = |keys: &str| {
         let address = provider.address;
         format!(
-            "[[issuers]]\nname = 'corp'\nissuer = '{iss}'\naudience = ['model-server', 'b']\ntyp = 'JWT'\n\
+            "[[issuers]]\nname = 'corp'\nissuer = '{iss}'\naudience = ['b', 'model-server']\ntyp = 'at+jwt'\n\
              address = '{address}'\nfetch_timeout = '5s'\nrefresh_every = '1h'\ncool_down = '1s'\nmax_stale = '2h'\n{keys}\n"
         )
     };
@@ -106,7 +109,7 @@ async fn keys_are_fetched_by_discovery_or_from_a_url_from_a_host_that_is_proved(
         // It was fetched by itself, or is now.
         let refreshed = service.guard.refresh_keys("corp").await;
         assert!(refreshed.is_ok(), "{refreshed:?}");
-        let token = token(&issuer, "b");
+        let token = token(&issuer, "model-server");
         assert_eq!(service.ask("/v1/x", Some(&token)).await, StatusCode::OK);
         // Another authority proves nothing.
         let place = Place::new(&format!("{name}-other"), &issuers(&iss), ASKS_FOR_ONE).await;

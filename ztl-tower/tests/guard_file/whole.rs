@@ -25,7 +25,7 @@ max_age = "1h"
 weight = 50
 max_age = "1m"
 "#;
-    let ask = "require = { trust_score = 40, token = { issuer = [\"corp\", \"batch\"] } }";
+    let ask = "require = { trust_score = 40, token = { issuer = \"corp\" } }";
     let place = Place::new("whole", head, ask).await;
     let batch = ztl_tower::authz::jwt::DevIssuer::new("https://batch.example").expect("issuer");
     let domain = ztl_core::TrustDomain::parse("partner.example").expect("domain");
