@@ -63,7 +63,7 @@ impl Guard {
     /// All are bound before any of them takes a connection. Where one breaks later the others are shut down.
     ///
     /// # Errors
-    /// [`ServeError`]: there is none, one cannot be bound, or one broke.
+    /// [`ServeError`]: there is none, one cannot be bound, or one broke; or the file's `[browser]` is nowhere in force.
     ///
     /// # Panics
     /// Where a listener did, once all have ended: cloning `app` panicked.
