@@ -8,6 +8,8 @@ mod fetched;
 mod list;
 mod refused;
 mod revocation;
+#[cfg(all(feature = "signal", unix))]
+mod stop;
 mod tokens;
 mod whole;
 
