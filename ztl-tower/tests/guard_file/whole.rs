@@ -31,10 +31,7 @@ max_age = "1m"
     let domain = ztl_core::TrustDomain::parse("partner.example").expect("domain");
     let partner = ztl_mtls::DevCa::new(domain, now()).expect("authority");
     for (name, text) in [
-        (
-            "denied.json",
-            "{\"ids\": [\"spiffe://prod.example/denied\"]}",
-        ),
+        ("denied.txt", "id spiffe://prod.example/denied\n"),
         ("ca-certificates.pem", place.web.root_pem()),
         ("audit.key", &"0f".repeat(32)),
         ("batch.jwks.json", &batch.jwks_json()),
