@@ -112,6 +112,15 @@ impl Issuer {
         &self.iss
     }
 
+    /// The trust domain whose JWT-SVIDs are taken, where that is what it is for.
+    #[must_use]
+    pub const fn trust_domain(&self) -> Option<&TrustDomain> {
+        match &self.kind {
+            TokenKind::Svid(domain) => Some(domain),
+            TokenKind::Access | TokenKind::Id => None,
+        }
+    }
+
     /// The keys in use.
     #[must_use]
     pub const fn keys(&self) -> &Jwks {

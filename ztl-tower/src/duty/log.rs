@@ -1,14 +1,16 @@
 //! The access log: what `log` obliges to.
 
-use std::io;
-use std::sync::Arc;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::request::Parts;
 use ztl_core::audit::quoted;
 use ztl_core::{ActionPermit, Reason};
 
 use super::{Asked, Unmet, action_text};
-use crate::guard::GuardBuilder;
+use crate::guard::{BuildError, GuardBuilder};
 
 /// Most values of one field that a line holds.
 const MAX_VALUES: usize = 8;
@@ -19,12 +21,40 @@ pub(super) type Takes = Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
 /// Where lines go if nothing else is said: where audit records go then.
 pub(super) fn standard_error() -> Takes {
     Arc::new(|line| {
-        use io::Write as _;
-        let mut whole = String::with_capacity(line.len() + 1);
-        whole.push_str(line);
-        whole.push('\n');
-        io::stderr().lock().write_all(whole.as_bytes())
+        io::stderr()
+            .lock()
+            .write_all(format!("{line}\n").as_bytes())
     })
+}
+
+/// Appends lines to a file. Where one could not be written whole, the next starts afresh, so that a reader loses no other.
+pub(super) fn appended(path: PathBuf) -> Result<Takes, BuildError> {
+    let opened = open(&path);
+    let state = opened.map_err(|error| BuildError::AccessLog { path, error })?;
+    let state = Mutex::new(state);
+    Ok(Arc::new(move |line| {
+        let (file, torn) = &mut *state.lock().unwrap_or_else(PoisonError::into_inner);
+        let begin = if *torn { "\n" } else { "" };
+        // At once, so that other processes which append to it tear nothing.
+        let written = file.write_all(format!("{begin}{line}\n").as_bytes());
+        *torn = written.is_err();
+        written
+    }))
+}
+
+/// The file, and whether it ends within a line.
+fn open(path: &std::path::Path) -> io::Result<(File, bool)> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    // What cannot be looked at, such as a pipe, is taken for whole.
+    let mut last = [b'\n'];
+    let read = file
+        .seek(SeekFrom::End(-1))
+        .and_then(|_| file.read(&mut last));
+    Ok((file, read.is_ok() && last != [b'\n']))
 }
 
 impl GuardBuilder {
@@ -47,6 +77,16 @@ impl GuardBuilder {
         takes: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
         self.duties.access_log = Arc::new(takes);
+        self.duties.access_log_file = None;
+        self
+    }
+
+    /// Appends the lines of the access log to a file, which is made with mode 0600 where it does not exist.
+    ///
+    /// # Errors
+    /// [`build`](Self::build) fails where it cannot be opened.
+    pub fn access_log_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.duties.access_log_file = Some(path.into());
         self
     }
 }

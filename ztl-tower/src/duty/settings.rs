@@ -7,6 +7,8 @@ use super::log::{self, Takes};
 /// What discharges obligations.
 pub(crate) struct Duties {
     pub(super) access_log: Takes,
+    /// In place of the one above, once it is open.
+    pub(super) access_log_file: Option<std::path::PathBuf>,
     #[cfg(feature = "limit")]
     pub(super) limits: super::limit::Limits,
     #[cfg(feature = "redis")]
@@ -17,11 +19,10 @@ pub(crate) struct Duties {
 
 impl Duties {
     /// With all that the builder was told.
-    #[cfg_attr(
-        not(feature = "redis"),
-        expect(unused_mut, reason = "only what is elsewhere has to be opened")
-    )]
     pub(crate) fn open(mut self) -> Result<Self, crate::guard::BuildError> {
+        if let Some(path) = self.access_log_file.take() {
+            self.access_log = log::appended(path)?;
+        }
         #[cfg(feature = "redis")]
         self.open_shared()?;
         Ok(self)
@@ -38,6 +39,7 @@ impl Default for Duties {
     fn default() -> Self {
         Self {
             access_log: log::standard_error(),
+            access_log_file: None,
             #[cfg(feature = "limit")]
             limits: super::limit::Limits::default(),
             #[cfg(feature = "redis")]

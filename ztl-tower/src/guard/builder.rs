@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex};
 use rustls::crypto::CryptoProvider;
 use tokio::sync::watch;
 use ztl_core::Timestamp;
-use ztl_core::audit::{JsonLinesSink, Sink};
 use ztl_core::policy::Policy;
 #[cfg(feature = "federation")]
 use ztl_mtls::BundleSet;
 use ztl_mtls::source::DEFAULT_GRACE;
 use ztl_mtls::{Bundles, ExpiryWatch, IdentitySource, Prover, TrustBundle, X509Svid};
 
+use super::audit::AuditFrom;
 use super::authorizers::AuthorizersFrom;
 use super::revocation::RevocationFrom;
 use super::sources::{Opening, Place};
@@ -44,7 +44,7 @@ pub struct GuardBuilder {
     pub(super) federated: Vec<crate::federation::FederatedBundle>,
     #[cfg(feature = "bundle")]
     pub(crate) opa_bundles: Vec<(Box<str>, crate::opa_bundle::OpaBundle)>,
-    audit: Option<AuditTo>,
+    pub(super) audit: AuditFrom,
     provider: Option<Arc<CryptoProvider>>,
     endpoints: HashMap<Box<str>, SocketAddr>,
     source_addr: Option<IpAddr>,
@@ -64,6 +64,11 @@ pub struct GuardBuilder {
     pub(crate) for_test: bool,
     #[cfg(feature = "serve")]
     listeners: Vec<crate::serve::Listen>,
+    /// What the guard's file says, for [`Guard::browser`].
+    #[cfg(feature = "browser")]
+    pub(super) browser: Option<crate::browser::Browser>,
+    #[cfg(feature = "signal")]
+    pub(super) signalled: bool,
     #[cfg(feature = "dev-ca")]
     dev_authority: bool,
     pub(crate) duties: crate::duty::Duties,
@@ -76,11 +81,6 @@ pub struct GuardBuilder {
 enum PolicyFrom {
     File(PathBuf),
     Memory(Box<Policy>),
-}
-
-enum AuditTo {
-    File(PathBuf),
-    Sink(Box<dyn Sink>),
 }
 
 impl GuardBuilder {
@@ -99,7 +99,7 @@ impl GuardBuilder {
             federated: Vec::new(),
             #[cfg(feature = "bundle")]
             opa_bundles: Vec::new(),
-            audit: None,
+            audit: AuditFrom::default(),
             provider: None,
             endpoints: HashMap::new(),
             source_addr: None,
@@ -119,6 +119,10 @@ impl GuardBuilder {
             for_test: false,
             #[cfg(feature = "serve")]
             listeners: Vec::new(),
+            #[cfg(feature = "browser")]
+            browser: None,
+            #[cfg(feature = "signal")]
+            signalled: false,
             #[cfg(feature = "dev-ca")]
             dev_authority: false,
             duties: crate::duty::Duties::default(),
@@ -138,19 +142,6 @@ impl GuardBuilder {
     /// What we permit, from memory; [`Guard::swap_policy`] changes it.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(PolicyFrom::Memory(Box::new(policy)));
-        self
-    }
-
-    /// Where audit records go. Without this they are written to standard error as JSON lines; a permit that cannot be written
-    /// there is denied (law 6).
-    pub fn audit(mut self, sink: impl Sink + 'static) -> Self {
-        self.audit = Some(AuditTo::Sink(Box::new(sink)));
-        self
-    }
-
-    /// Appends audit records to a file as JSON lines.
-    pub fn audit_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.audit = Some(AuditTo::File(path.into()));
         self
     }
 
@@ -234,13 +225,7 @@ impl GuardBuilder {
                 (policy, Some(file))
             }
         };
-        let sink: Box<dyn Sink> = match self.audit {
-            Some(AuditTo::Sink(sink)) => sink,
-            Some(AuditTo::File(path)) => Box::new(
-                JsonLinesSink::append(&path).map_err(|error| BuildError::Audit { path, error })?,
-            ),
-            None => Box::new(JsonLinesSink::new(std::io::stderr())),
-        };
+        let sink = self.audit.open((self.clock)())?;
         let sink = crate::watch::counted(&self.name, sink);
         #[cfg(feature = "test-util")]
         let engine = crate::test::engine(self.for_test, policy, sink)?;
@@ -281,7 +266,7 @@ impl GuardBuilder {
             for federated in &self.federated {
                 federated.issuer().into_iter().for_each(|it| tokens.add(it));
             }
-            tokens.open()?
+            tokens.open().await?
         };
         #[cfg(feature = "trust")]
         let (posture, posture_file) = self.posture.open();
@@ -357,6 +342,8 @@ impl GuardBuilder {
             answers: self.answers,
             #[cfg(feature = "serve")]
             listeners: self.listeners,
+            #[cfg(feature = "browser")]
+            pages: self.browser.map(super::browser::Pages::new),
             limits: self.limits,
             clock: self.clock,
             changes: watch::Sender::new(0),
@@ -395,8 +382,16 @@ impl GuardBuilder {
             revocation: revocation_files,
             #[cfg(feature = "trust")]
             tables: known.files,
+            #[cfg(feature = "jwt")]
+            keys: tokens.files,
         }
         .spawn(&guard.0, self.reload_every);
+        #[cfg(feature = "signal")]
+        if self.signalled {
+            guard
+                .shutdown_on_signals()
+                .map_err(BuildError::ShutdownSignals)?;
+        }
         Ok(guard)
     }
 }

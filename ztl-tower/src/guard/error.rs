@@ -92,6 +92,18 @@ pub enum BuildError {
         /// Why.
         error: ztl_core::audit::AuditError,
     },
+    /// The access log could not be opened.
+    #[error("the access log `{path}` could not be opened: {error}")]
+    AccessLog {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The signals that are to end the service cannot be listened for.
+    #[cfg(feature = "signal")]
+    #[error("the signals that are to end the service cannot be listened for: {0}")]
+    ShutdownSignals(#[source] std::io::Error),
     /// The roots of the Web PKI cannot be used.
     #[error("the roots of the Web PKI cannot be used: {0}")]
     WebRoots(#[from] ztl_mtls::WebRootsError),
@@ -100,7 +112,7 @@ pub enum BuildError {
     UnknownEndpoint(String),
     /// A rule of this workload asks for a token, and no verifier was given.
     #[error(
-        "the policy asks for a token from callers of `{0}`, and the guard has no token verifier; call `token_verifier`, with the feature `jwt`, or `fetched_issuer`, with `oidc`"
+        "the policy asks for a token from callers of `{0}`, and the guard has no token verifier; call `token_verifier` or `issuer_file`, with the feature `jwt`, or `fetched_issuer`, with `oidc`"
     )]
     NoTokenVerifier(String),
     /// The policy weighs signals, and they come from nowhere; or a table about callers cannot be read.

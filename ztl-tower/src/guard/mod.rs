@@ -1,7 +1,10 @@
 //! The guard: everything one service needs to prove, permit and authorize, wired once.
 
 mod answers;
+mod audit;
 mod authorizers;
+#[cfg(feature = "browser")]
+mod browser;
 mod builder;
 mod context;
 mod error;
@@ -90,6 +93,8 @@ pub(crate) struct Inner {
     answers: Answers,
     #[cfg(feature = "serve")]
     listeners: Vec<crate::serve::Listen>,
+    #[cfg(feature = "browser")]
+    pages: Option<browser::Pages>,
     limits: Limits,
     clock: Clock,
     changes: watch::Sender<u64>,

@@ -28,6 +28,15 @@ pub(super) struct Opened {
 }
 
 impl SignalsFrom {
+    /// One more signal.
+    pub(super) fn give(
+        &mut self,
+        name: &str,
+        source: impl ztl_authz::trust::SignalSource + 'static,
+    ) {
+        self.signals = core::mem::take(&mut self.signals).with(name, source);
+    }
+
     pub(super) const fn signals(&self) -> &Signals {
         &self.signals
     }

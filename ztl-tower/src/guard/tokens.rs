@@ -1,12 +1,14 @@
 //! The verifier of callers' tokens, and how its keys change while the guard runs.
 
 use core::sync::atomic::{AtomicU64, Ordering};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use ztl_authz::jwt::{Issuer, Jwks, TokenVerifier};
 
 use super::{BuildError, Guard, GuardBuilder};
+use crate::refresh::{KeyFile, KeyFiles, off_thread};
 
 /// What verifies tokens now.
 #[derive(Default)]
@@ -37,6 +39,9 @@ impl Tokens {
 #[derive(Default)]
 pub(super) struct TokensFrom {
     verifier: Option<TokenVerifier>,
+    files: Vec<(Issuer, PathBuf)>,
+    /// How many tokens are remembered, where that is said beside the verifier.
+    pub(super) remembers: Option<usize>,
     #[cfg(feature = "oidc")]
     fetched: Vec<(Issuer, crate::keys::FetchedKeys)>,
     /// Trust domains whose bundles are fetched.
@@ -47,6 +52,7 @@ pub(super) struct TokensFrom {
 /// All issuers in one verifier, those without keys yet among them.
 pub(super) struct Opened {
     pub(super) tokens: Tokens,
+    pub(super) files: KeyFiles,
     #[cfg(feature = "oidc")]
     pub(super) keys: crate::keys::Keys,
     #[cfg(feature = "oidc")]
@@ -59,11 +65,25 @@ impl TokensFrom {
         self.svids.push(svids);
     }
 
-    pub(super) fn open(self) -> Result<Opened, BuildError> {
+    pub(super) async fn open(self) -> Result<Opened, BuildError> {
+        let refused = |error: Box<dyn core::error::Error + Send + Sync>| BuildError::Tokens(error);
         let given = self.verifier.is_some();
         let builder = self.verifier.as_ref();
         let builder = builder.map_or_else(TokenVerifier::builder, TokenVerifier::to_builder);
+        let builder = match self.remembers {
+            Some(tokens) => builder.remember(tokens),
+            None => builder,
+        };
         let mut issuers: Vec<Issuer> = Vec::new();
+        let mut files = Vec::new();
+        for (issuer, path) in self.files {
+            files.push(KeyFile::new(&issuer, path).map_err(refused)?);
+            issuers.push(issuer);
+        }
+        let (files, loaded) = off_thread(KeyFiles::new(files), KeyFiles::load)
+            .await
+            .map_err(|error| refused(error.into()))?;
+        let loaded = loaded.map_err(refused)?;
         #[cfg(feature = "federation")]
         issuers.extend(self.svids);
         #[cfg(feature = "oidc")]
@@ -83,13 +103,17 @@ impl TokensFrom {
         };
         let verifier = if given || !issuers.is_empty() {
             let builder = issuers.drain(..).fold(builder, |all, one| all.issuer(one));
-            let built = builder.build();
-            Some(built.map_err(|error| BuildError::Tokens(error.into()))?)
+            let built = builder.build().map_err(|error| refused(error.into()))?;
+            let with_keys = |verifier: TokenVerifier, (issuer, keys): (Box<str>, Jwks)| {
+                verifier.with_keys(&issuer, keys).unwrap_or(verifier)
+            };
+            Some(loaded.into_iter().fold(built, with_keys))
         } else {
             None
         };
         Ok(Opened {
             tokens: Tokens::new(verifier),
+            files,
             #[cfg(feature = "oidc")]
             keys,
             #[cfg(feature = "oidc")]
@@ -102,6 +126,26 @@ impl GuardBuilder {
     /// Verifies callers' bearer tokens.
     pub fn token_verifier(mut self, verifier: TokenVerifier) -> Self {
         self.tokens.verifier = Some(verifier);
+        self
+    }
+
+    /// Verifies bearer tokens of an issuer whose keys stand in a file, read again when it changes: a key set (RFC 7517 §5), or for
+    /// [`Issuer::jwt_svids`] the trust domain's bundle as SPIFFE writes it (feature `federation`). Call it once an issuer; those of
+    /// [`token_verifier`](Self::token_verifier) stay beside it. What keys `issuer` has itself do not count.
+    ///
+    /// Whoever writes the file is the issuer, so that one which group or others may write is refused. A changed one that is broken
+    /// takes nothing back: the last good one stays, and an error event says so.
+    ///
+    /// ```
+    /// use ztl_tower::Guard;
+    /// use ztl_tower::authz::jwt::{Issuer, Jwks};
+    ///
+    /// let users = Issuer::access_tokens("corp", "https://idp.example", "ledger", Jwks::none());
+    /// let builder = Guard::builder("ledger").issuer_file(users, "corp.jwks.json");
+    /// # let _ = builder;
+    /// ```
+    pub fn issuer_file(mut self, issuer: Issuer, path: impl Into<PathBuf>) -> Self {
+        self.tokens.files.push((issuer, path.into()));
         self
     }
 
@@ -175,5 +219,7 @@ impl Guard {
 
 /// The guard verifies no tokens of an issuer of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the guard has no issuer `{0}`; give the builder a `token_verifier` with it")]
+#[error(
+    "the guard has no issuer `{0}`; give the builder a `token_verifier` or an `issuer_file` with it"
+)]
 pub struct UnknownIssuer(String);

@@ -1,5 +1,5 @@
-//! What changes while the service runs: the files of the policy, of revocations and of what is known of callers, and what the
-//! sources of our SVID and our bundles give.
+//! What changes while the service runs: the files of the policy, of revocations, of issuers' keys and of what is known of callers, and
+//! what the sources of our SVID and our bundles give.
 //!
 //! A file is taken when two reads a moment apart agree, is checked whole before anything of it is used, and where it is
 //! bad the last good one stays in force and an error event says so. What sources give is kept for a grace and then withdrawn;
@@ -10,6 +10,8 @@ mod artefacts;
 mod error;
 mod expiry;
 mod file;
+#[cfg(feature = "jwt")]
+mod keys;
 mod nudge;
 #[cfg(any(
     feature = "bundle",
@@ -34,6 +36,8 @@ use ztl_mtls::ExpiryWatch;
 pub use error::FileError;
 pub(crate) use expiry::OnExpiry;
 pub(crate) use file::SteadyFile;
+#[cfg(feature = "jwt")]
+pub(crate) use keys::{KeyFile, KeyFiles};
 #[cfg(any(
     feature = "bundle",
     feature = "federation",
@@ -59,6 +63,8 @@ pub(crate) struct Refresh {
     pub(crate) revocation: RevocationFiles,
     #[cfg(feature = "trust")]
     pub(crate) tables: TableFiles,
+    #[cfg(feature = "jwt")]
+    pub(crate) keys: KeyFiles,
 }
 
 impl Refresh {
@@ -82,6 +88,8 @@ impl Refresh {
                     self.revocation.look(&guard).await;
                     #[cfg(feature = "trust")]
                     self.tables.look(&guard).await;
+                    #[cfg(feature = "jwt")]
+                    self.keys.look(&guard).await;
                 }
                 self.sources.look(&guard, look).await;
                 self.expiry(&guard);

@@ -58,6 +58,10 @@ impl Door {
     }
 
     pub(super) fn public(guard: &Guard, port: u16, tls: &PublicTls) -> Result<Self, ServeError> {
+        #[cfg(feature = "browser")]
+        if guard.lacks_its_boundary() {
+            return Err(ServeError::NoBoundary);
+        }
         let config =
             ztl_mtls::public_server_config(guard.provider(), tls.identity(guard)?, None, ALPN)
                 .map_err(|error| ServeError::Certificate(error.into()))?;

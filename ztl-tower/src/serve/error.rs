@@ -36,6 +36,12 @@ pub enum ServeError {
         "the guard was told of no listener; write `[[listen]]` in its file, or call `listener` on its builder"
     )]
     NoListener,
+    /// The guard's file has a boundary towards browsers that is nowhere in force.
+    #[cfg(feature = "browser")]
+    #[error(
+        "`[browser]` of the guard's file is not in force; put what `Guard::browser` gives around the service, or remove it"
+    )]
+    NoBoundary,
     /// The listener broke.
     #[error("the listener on {address} broke: {error}")]
     Accept {

@@ -63,7 +63,7 @@ impl Guard {
     /// All are bound before any of them takes a connection. Where one breaks later the others are shut down.
     ///
     /// # Errors
-    /// [`ServeError`]: there is none, one cannot be bound, or one broke.
+    /// [`ServeError`]: there is none, one cannot be bound, or one broke; or the file's `[browser]` is nowhere in force.
     ///
     /// # Panics
     /// Where a listener did, once all have ended: cloning `app` panicked.
@@ -75,6 +75,10 @@ impl Guard {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
     {
+        #[cfg(feature = "browser")]
+        if self.lacks_its_boundary() {
+            return Err(ServeError::NoBoundary);
+        }
         let mut bound = Vec::new();
         for listen in self.listeners() {
             bound.push(self.bound(listen, app.clone()).await?);

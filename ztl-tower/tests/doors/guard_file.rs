@@ -1,8 +1,9 @@
 //! A guard from one file: every key, and what refuses the file.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::*;
+use crate::folder::Folder;
 
 const WHOLE: &str = r#"
 workload = "gateway"
@@ -53,32 +54,6 @@ resource_metadata = "https://api.example/.well-known/oauth-protected-resource"
 [[listen]]
 address = "ADDRESS"
 "#;
-
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let name = format!("ztl-guard-{name}-{}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder).expect("folder");
-        Self(folder)
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
-        std::fs::write(&path, text).expect("write");
-        #[cfg(unix)]
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
-            .expect("mode");
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 #[tokio::test]
 async fn law_1_a_guard_from_one_file_serves_what_the_file_says_and_no_more() {

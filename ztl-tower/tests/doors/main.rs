@@ -21,6 +21,8 @@ mod sources;
 mod stop;
 mod target;
 
+#[path = "../support/folder.rs"]
+mod folder;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -11,7 +11,6 @@ mod redis {
 
     use super::*;
     use crate::duty::{Away, RedisLimits};
-    use crate::refresh::SteadyFile;
 
     /// Longest URL.
     const MAX_URL_BYTES: usize = 4096;
@@ -37,7 +36,8 @@ mod redis {
 
         fn redis(self, table: &mut Table<'_, '_>) -> Option<RedisLimits> {
             table.need("url_file", "write the path of a file that holds the URL");
-            let url = table.parsed("url_file", |path| self.url(path));
+            // It may hold a password, which an error about this file must not show (law 7).
+            let url = table.parsed("url_file", |path| self.line(path, MAX_URL_BYTES));
             let prefix = table.text("prefix");
             let timeout = table.duration("timeout");
             let away = away(table);
@@ -46,14 +46,6 @@ mod redis {
                 redis = redis.prefix(&prefix);
             }
             Some(timeout.map_or(redis.clone(), |timeout| redis.timeout(timeout)))
-        }
-
-        /// The URL may hold a password, which an error about this file must not show (law 7): so it stands in one of its own.
-        fn url(self, path: &str) -> Result<String, String> {
-            let mut file = SteadyFile::new(self.0.join(path), MAX_URL_BYTES);
-            let bytes = file.load().map_err(|error| error.to_string())?;
-            let url = core::str::from_utf8(bytes).map_err(|_| "it holds no text".to_owned())?;
-            Ok(url.trim().to_owned())
         }
     }
 

@@ -21,7 +21,7 @@ pub(super) fn limits(table: &mut Table<'_, '_>, builder: GuardBuilder) -> GuardB
         #[cfg(not(feature = "client"))]
         super::not_built(limits, "connect_timeout", "client");
         serve(limits, &mut limited);
-        bad_tokens(limits, &mut limited);
+        tokens(limits, &mut limited);
     });
     limited
 }
@@ -64,9 +64,11 @@ fn serve(limits: &mut Table<'_, '_>, _: &mut GuardBuilder) {
     }
 }
 
-/// `bad_tokens = { at_once = .., a_second = .. }`
+/// `remembered_tokens`, and `bad_tokens = { at_once = .., a_second = .. }`
 #[cfg(feature = "jwt")]
-fn bad_tokens(limits: &mut Table<'_, '_>, builder: &mut GuardBuilder) {
+fn tokens(limits: &mut Table<'_, '_>, builder: &mut GuardBuilder) {
+    let remembered = limits.integer("remembered_tokens", 0..=MOST);
+    builder.tokens.remembers = remembered.and_then(|tokens| usize::try_from(tokens).ok());
     let budget = limits.table("bad_tokens", "[limits.bad_tokens]", |inner| {
         let help = "write how many bad tokens, as in `{ at_once = 256, a_second = 64 }`";
         let mut count = |key| {
@@ -81,6 +83,8 @@ fn bad_tokens(limits: &mut Table<'_, '_>, builder: &mut GuardBuilder) {
 }
 
 #[cfg(not(feature = "jwt"))]
-fn bad_tokens(limits: &mut Table<'_, '_>, _: &mut GuardBuilder) {
-    super::not_built(limits, "bad_tokens", "jwt");
+fn tokens(limits: &mut Table<'_, '_>, _: &mut GuardBuilder) {
+    for key in ["remembered_tokens", "bad_tokens"] {
+        super::not_built(limits, key, "jwt");
+    }
 }

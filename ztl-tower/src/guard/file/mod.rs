@@ -4,11 +4,31 @@
 //!    column, a caret and a suggestion. Nothing of a bad file is used.
 //! 2. A file that its group or others may write is refused, as a policy's is (T6).
 //! 3. Paths in it are relative to it. It is read once; the files that it names are looked at again as the builder's are.
+//! 4. No secret stands in it: an error would show its line (law 7). It names files that hold them.
 
+mod audit;
+mod browser;
 mod duties;
+mod federated;
+#[cfg_attr(
+    not(all(
+        feature = "browser",
+        feature = "bundle",
+        feature = "federation",
+        feature = "oidc",
+        feature = "rego",
+        feature = "trust"
+    )),
+    allow(dead_code, unused_imports, reason = "each feature uses another part")
+)]
+mod fetched;
+mod issuers;
+mod known;
 mod limits;
 mod listen;
+mod opa_bundles;
 mod refusals;
+mod revocation;
 
 #[cfg(feature = "client")]
 use core::net::IpAddr;
@@ -22,7 +42,7 @@ use ztl_core::settings::{self, MAX_SETTINGS_BYTES, Table};
 use super::{BuildError, Guard, GuardBuilder};
 use crate::refresh::{FileError, SteadyFile};
 
-/// Most `[[listen]]`, and most `[[signals]]`.
+/// Most tables of one kind, such as `[[listen]]`.
 const MAX_TABLES: usize = 64;
 
 impl Guard {
@@ -85,17 +105,35 @@ impl GuardBuilder {
     /// [`BuildError::GuardSettings`].
     pub fn from_toml(text: &str, path: impl AsRef<Path>) -> Result<Self, BuildError> {
         let path = path.as_ref();
-        let here = Here(path.parent().unwrap_or_else(|| Path::new("")));
+        let here = Here::new(path.parent().unwrap_or_else(|| Path::new("")));
         let source = path.display().to_string();
         settings::read(text, &source, |table| here.guard(table)).map_err(BuildError::GuardSettings)
     }
 }
 
-/// The folder that paths begin in.
+/// Where the file is.
 #[derive(Clone, Copy)]
-struct Here<'a>(&'a Path);
+struct Here<'a> {
+    /// The folder that paths begin in.
+    folder: &'a Path,
+    /// What stands in for the roots of a host that has none of its own.
+    #[cfg(feature = "client")]
+    #[cfg_attr(
+        not(feature = "federation"),
+        allow(dead_code, reason = "each feature uses another part")
+    )]
+    web_roots: Option<&'a Path>,
+}
 
-impl Here<'_> {
+impl<'a> Here<'a> {
+    const fn new(folder: &'a Path) -> Self {
+        Self {
+            folder,
+            #[cfg(feature = "client")]
+            web_roots: None,
+        }
+    }
+
     fn guard(self, table: &mut Table<'_, '_>) -> GuardBuilder {
         table.need(
             "workload",
@@ -106,45 +144,61 @@ impl Here<'_> {
         if let Some(path) = self.path(table, "policy") {
             builder = builder.policy_file(path);
         }
-        if let Some(path) = self.path(table, "audit") {
-            builder = builder.audit_file(path);
-        }
-        if let Some(path) = self.path(table, "deny_list") {
-            builder = builder.deny_list_file(path);
-        }
-        if table.boolean("explain_denials") == Some(true) {
-            builder = builder.explain_denials();
-        }
-        #[cfg(feature = "client")]
-        if let Some(path) = self.path(table, "web_roots") {
-            builder = builder.web_roots_file(path);
-        }
         if let Some(every) = table.duration("reload_every") {
             builder = builder.reload_every(every);
         }
         if let Some(grace) = table.duration("source_grace") {
             builder = builder.source_grace(grace);
         }
+        builder = self.audit(table, builder);
         builder = self.identity(table, builder);
-        let path = |text: &str| Ok(self.0.join(text));
+        let path = |text: &str| Ok(self.at(text));
         for (domain, file) in table.entries("bundles", trust_domain, path) {
             builder = builder.bundle_file(&domain, file);
         }
-        for (domain, file) in table.entries("crls", trust_domain, path) {
-            builder = builder.crl_file(&domain, file);
-        }
+        builder = self.revocation(table, builder);
         builder = egress(table, builder);
-        builder = self.known(table, builder);
+        builder = self.fetched(table, builder);
         builder = limits::limits(table, builder);
         builder = self.shared_limits(table, builder);
         builder = duties::schemas(table, builder);
         builder = refusals::refusals(table, builder);
+        builder = self.browser(table, builder);
         builder = self.listen(table, builder);
+        builder = shutdown(table, builder);
         dev_authority(table, builder)
     }
 
+    /// What comes from hosts, and `web_roots`, which proves them where they have no roots of their own.
+    fn fetched(self, table: &mut Table<'_, '_>, mut builder: GuardBuilder) -> GuardBuilder {
+        #[cfg(feature = "client")]
+        let roots = self.path(table, "web_roots");
+        #[cfg(feature = "client")]
+        let here = Here {
+            web_roots: roots.as_deref(),
+            ..self
+        };
+        #[cfg(not(feature = "client"))]
+        let here = self;
+        builder = here.issuers(table, builder);
+        builder = here.federated(table, builder);
+        builder = here.opa_bundles(table, builder);
+        builder = here.known(table, builder);
+        #[cfg(feature = "client")]
+        if let Some(path) = roots {
+            builder = builder.web_roots_file(path);
+        }
+        #[cfg(not(feature = "client"))]
+        not_built(table, "web_roots", "client");
+        builder
+    }
+
+    fn at(self, path: &str) -> PathBuf {
+        self.folder.join(path)
+    }
+
     fn path(self, table: &mut Table<'_, '_>, key: &'static str) -> Option<PathBuf> {
-        table.parsed(key, |text| Ok(self.0.join(text)))
+        table.parsed(key, |text| Ok(self.at(text)))
     }
 
     /// `[identity]`
@@ -170,37 +224,6 @@ impl Here<'_> {
             Some(Identity::Files(certificate, key)) => builder.identity_files(certificate, key),
             Some(Identity::WorkloadApi(endpoint)) => from_workload_api(builder, &endpoint),
         }
-    }
-
-    /// `posture` and `[[signals]]`
-    #[cfg(feature = "trust")]
-    fn known(self, table: &mut Table<'_, '_>, mut builder: GuardBuilder) -> GuardBuilder {
-        if let Some(path) = self.path(table, "posture") {
-            builder = builder.posture_file(path);
-        }
-        let read = |inner: &mut Table<'_, '_>| {
-            inner.need(
-                "names",
-                "write the names of [trust.signals.NAME] that it gives",
-            );
-            inner.need("file", "write the path of a table of signals in JSON");
-            let names = inner.each("names", |text| Ok(text.to_owned()));
-            (names, self.path(inner, "file"))
-        };
-        for (names, file) in table.tables("signals", "[[signals]]", MAX_TABLES, read) {
-            if let Some(file) = file {
-                builder = builder.signal_file(names.iter().map(String::as_str), file);
-            }
-        }
-        builder
-    }
-
-    #[cfg(not(feature = "trust"))]
-    fn known(self, table: &mut Table<'_, '_>, builder: GuardBuilder) -> GuardBuilder {
-        for key in ["posture", "signals"] {
-            not_built(table, key, "trust");
-        }
-        builder
     }
 }
 
@@ -235,6 +258,18 @@ fn from_workload_api(builder: GuardBuilder, endpoint: &str) -> GuardBuilder {
 
 #[cfg(not(feature = "workload-api"))]
 const fn from_workload_api(builder: GuardBuilder, _: &str) -> GuardBuilder {
+    builder
+}
+
+#[cfg(feature = "signal")]
+fn shutdown(table: &mut Table<'_, '_>, mut builder: GuardBuilder) -> GuardBuilder {
+    builder.signalled = table.boolean("shutdown_on_signals") == Some(true);
+    builder
+}
+
+#[cfg(not(feature = "signal"))]
+fn shutdown(table: &mut Table<'_, '_>, builder: GuardBuilder) -> GuardBuilder {
+    not_built(table, "shutdown_on_signals", "signal");
     builder
 }
 
