@@ -74,7 +74,6 @@ impl Hello {
     }
 
     /// The service: one route.
-    #[must_use]
     pub fn router(&self) -> Router {
         Router::new().route(&self.path, get(async || "hello"))
     }
@@ -112,7 +111,6 @@ impl Hello {
     }
 
     /// The permit of the caller's flow.
-    #[must_use]
     pub fn permit(&self, guard: &Guard, port: u16) -> FlowPermit {
         let proof = Proof::X509 {
             id: id(&self.caller),

@@ -225,6 +225,7 @@ async fn tls_stream(caller: &Caller, address: SocketAddr) -> TlsStream<TcpStream
 
 /// One open connection.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Connection {
     /// HTTP/1.1
     One(hyper::client::conn::http1::SendRequest<Empty<Bytes>>),

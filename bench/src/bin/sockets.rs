@@ -21,6 +21,9 @@ struct Round {
     cpu: f64,
 }
 
+/// What is shown of a round.
+type Figure = fn(&Round) -> f64;
+
 /// Requests before anything is measured, on each connection or stream.
 const WARM: usize = 500;
 
@@ -149,7 +152,7 @@ async fn round(
 }
 
 fn report(column: &str, names: &[&str], turns: &[Vec<Round>]) {
-    let figures: [(&str, fn(&Round) -> f64); 4] = [
+    let figures: [(&str, Figure); 4] = [
         ("socket-p50-us", |round| round.p50),
         ("socket-p99-us", |round| round.p99),
         ("socket-requests-a-second", |round| round.rate),
