@@ -20,6 +20,9 @@ use crate::Failed;
 pub(crate) const ADDRESS: &str = "127.0.0.1:28447";
 /// How often a guard looks at its files. What changed is taken when two looks agree.
 const LOOK: Duration = Duration::from_millis(20);
+/// How many tokens are remembered and, as one for each connection, chains: few, so that both are full soon, and what grows after that
+/// grows without an end.
+pub(crate) const REMEMBERED: usize = 256;
 const DOMAIN: &str = "load.example";
 const ISSUER: &str = "https://idp.load.example";
 const HOUR: Duration = Duration::from_secs(3600);
@@ -110,6 +113,7 @@ pub(crate) fn guard(folder: &Path, name: &str, policy: &str) -> GuardBuilder {
         .bundle_file(DOMAIN, folder.join("bundle.pem"))
         .allow_dev_authority()
         .reload_every(LOOK)
+        .max_connections(REMEMBERED)
         // Of the callers' records only the last are of any use; the service names a file instead.
         .audit(MemorySink::new(100))
 }

@@ -34,7 +34,7 @@ const ROUND: Duration = Duration::from_millis(100);
 const SETTLED: Duration = Duration::from_secs(2);
 /// Most that a process may grow from then until it is killed.
 const GROWTH: Footprint = Footprint {
-    bytes: 16 * 1024 * 1024,
+    bytes: 8 * 1024 * 1024,
     descriptors: 32,
 };
 
@@ -201,7 +201,7 @@ fn report(
         }
     }
     let policies = traffic.policies.load(Ordering::SeqCst);
-    if policies < 3 * span.as_secs() {
+    if policies < span.as_secs() {
         wrong.push(format!("only {policies} policies came into force"));
     }
     let (records, torn) = trail.counts();

@@ -26,7 +26,7 @@ impl Service {
         let mut child = Command::new(std::env::current_exe()?)
             .arg("serve")
             .arg(folder)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(errors)
             .kill_on_drop(true)

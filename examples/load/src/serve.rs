@@ -3,6 +3,7 @@
 use core::convert::Infallible;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use ztl_authz::jwt::{Jwks, TokenVerifier};
 use ztl_tower::{Decision, Guard};
 
 use crate::Failed;
-use crate::files::{self, ADDRESS};
+use crate::files::{self, ADDRESS, REMEMBERED};
 
 /// Parts of a long answer, and how long each takes.
 pub(crate) const PARTS: usize = 8;
@@ -27,12 +28,17 @@ const PART: Duration = Duration::from_millis(50);
 /// How often the file of the issuer's keys is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Serves until it is killed.
+/// Serves until it is killed, or until whoever started it is gone and its end of our standard input with it.
 pub(crate) async fn serve(folder: &Path) -> Result<(), Failed> {
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(1);
+    });
     let keys = folder.join("keys.json");
     let read = std::fs::read(&keys)?;
     let issuer = files::issuer(Jwks::from_json(&read)?);
-    let tokens = TokenVerifier::builder().issuer(issuer).build()?;
+    let tokens = TokenVerifier::builder().issuer(issuer).remember(REMEMBERED);
+    let tokens = tokens.build()?;
     let guard = files::guard(folder, "store", "store.toml")
         .audit_file(folder.join("audit.jsonl"))
         .token_verifier(tokens)

@@ -40,8 +40,7 @@ async fn post(guard: &Guard, body: &Bytes) -> Result<StatusCode, EgressError> {
     let request = Request::post("https://db/v1/x")
         .body(Full::new(body.clone()))
         .expect("request");
-    let asked = guard.client().request(request);
-    let answer = tokio::time::timeout(PATIENCE, asked)
+    let answer = tokio::time::timeout(PATIENCE, guard.client().request(request))
         .await
         .expect("in time")?;
     Ok(answer.status())
