@@ -106,6 +106,8 @@ async fn load(
         traffic.outages.fetch_add(1, Ordering::SeqCst);
     }
     rounds.abort();
+    // What it is writing is written before the folder goes.
+    let _ = rounds.await;
     trail
         .finish()
         .unwrap_or_else(|error| traffic.went_wrong(error.to_string()));

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -43,29 +43,31 @@ impl Trail {
 
     /// Reads what one life of the service wrote, which is dead. `answered` are decisions that answers told of.
     pub(crate) fn check(&mut self, answered: Vec<u128>) -> Result<(), Failed> {
-        let mut bytes = Vec::new();
         let mut file = File::open(&self.path)?;
         file.seek(SeekFrom::Start(self.read))?;
-        file.read_to_end(&mut bytes)?;
-        self.read = file.stream_position()?;
+        let mut file = BufReader::new(file);
         let mut found = HashSet::new();
-        let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
-        // What follows the last line end: nothing, or what the kill cut off.
-        let rest = lines.pop().unwrap_or_default();
-        let cut = core::mem::replace(&mut self.cut, !rest.is_empty());
-        self.torn += u64::from(self.cut);
+        let mut line = Vec::new();
         // A life that finds a line cut off ends it before it writes its own.
-        let skip = usize::from(cut && lines.first().is_some_and(|first| first.is_empty()));
-        for line in lines.into_iter().skip(skip) {
-            let record: Value = serde_json::from_slice(line).map_err(|error| {
-                let line = String::from_utf8_lossy(line);
-                let line = line.escape_debug();
-                format!("a line of the audit log is no JSON: {error}: `{line}`")
-            })?;
-            let id = record.get("id").and_then(Value::as_str).and_then(id_of);
-            found.insert(id.ok_or("a record of the audit log has no id")?);
-            self.records += 1;
+        let mut ends = core::mem::take(&mut self.cut);
+        while file.read_until(b'\n', &mut line)? > 0 {
+            if line.pop_if(|last| *last == b'\n').is_none() {
+                // What follows the last line end is what the kill cut off.
+                self.cut = true;
+                self.torn += 1;
+            } else if !(core::mem::take(&mut ends) && line.is_empty()) {
+                let record: Value = serde_json::from_slice(&line).map_err(|error| {
+                    let line = String::from_utf8_lossy(&line);
+                    let line = line.escape_debug();
+                    format!("a line of the audit log is no JSON: {error}: `{line}`")
+                })?;
+                let id = record.get("id").and_then(Value::as_str).and_then(id_of);
+                found.insert(id.ok_or("a record of the audit log has no id")?);
+                self.records += 1;
+            }
+            line.clear();
         }
+        self.read = file.stream_position()?;
         let here = |id: &u128| found.contains(id) || self.before.contains(id);
         // An answer that was heard after the kill is one of the life before.
         let late = core::mem::take(&mut self.missing);
