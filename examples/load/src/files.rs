@@ -59,7 +59,7 @@ impl Files {
     pub(crate) fn next(&mut self) -> Result<u64, Failed> {
         self.round += 1;
         let round = self.round;
-        for name in ["store", "caller", "thief"] {
+        for name in ["store", "caller", "prober", "thief"] {
             let id = SpiffeId::parse(&format!("spiffe://{DOMAIN}/{name}"))?;
             let issued = self.ca.issue(&id, now(), HOUR, &mtls::provider())?;
             let both = format!("{}{}", issued.cert_pem, issued.key_pem);
@@ -144,7 +144,7 @@ fn store_policy(round: u64) -> String {
         "{head}{flip}\
          [issuers.corp]\nissuer = \"{ISSUER}\"\naudience = \"store\"\n\
          [[permit]]\nname = \"reads-{round}\"\nfrom = \"caller\"\nto = \"store\"\nactions = [\"GET /v1/{{*rest}}\", \"POST /v1/{{*rest}}\"]\n\
-         [[permit]]\nname = \"users-{round}\"\nfrom = \"caller\"\nto = \"store\"\nactions = [\"GET /token\"]\n\
+         [[permit]]\nname = \"users-{round}\"\nfrom = [\"caller\", \"prober\"]\nto = \"store\"\nactions = [\"GET /token\"]\n\
          require = {{ token = {{ issuer = \"corp\", scopes = [\"ask\"] }} }}\n",
         head = head(),
     )
@@ -153,14 +153,14 @@ fn store_policy(round: u64) -> String {
 /// What callers permit themselves: everything, so that it is the service that judges.
 fn caller_policy(round: u64) -> String {
     format!(
-        "{head}[[permit]]\nname = \"asks-{round}\"\nfrom = [\"caller\", \"thief\"]\nto = \"store\"\nactions = [\"GET /{{*rest}}\", \"POST /{{*rest}}\"]\n",
+        "{head}[[permit]]\nname = \"asks-{round}\"\nfrom = [\"caller\", \"prober\", \"thief\"]\nto = \"store\"\nactions = [\"GET /{{*rest}}\", \"POST /{{*rest}}\"]\n",
         head = head(),
     )
 }
 
 fn head() -> String {
     let mut text = format!("schema = 1\ntrust_domain = \"{DOMAIN}\"\n");
-    for name in ["caller", "thief"] {
+    for name in ["caller", "prober", "thief"] {
         text.push_str(&format!(
             "[workloads.{name}]\nid = \"spiffe://{DOMAIN}/{name}\"\n"
         ));
