@@ -134,7 +134,7 @@ async fn live(service: &Service, ours: &mut Growth, life: Duration) -> Result<Gr
     tokio::time::sleep(SETTLED).await;
     while Instant::now() < end {
         growth.add(service.footprint()?);
-        ours.add(Footprint::of("self")?);
+        ours.add(Footprint::ours()?);
         tokio::time::sleep(ROUND * 2).await;
     }
     Ok(growth)
@@ -216,6 +216,7 @@ fn report(
         "records": records,
         "torn": torn,
         "bytes": last.map(|growth| growth.of(|it| it.bytes)),
+        "callers": ours.of(|it| it.bytes),
         "descriptors": last.map(|growth| growth.of(|it| it.descriptors)),
         "lost": lost,
         "wrong": wrong.len(),

@@ -1,9 +1,11 @@
 //! The service's process: started, looked at, killed.
 
+use std::alloc::System;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
@@ -58,7 +60,10 @@ impl Service {
     }
 }
 
-/// Resident bytes and open descriptors of a process.
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Bytes and open descriptors of a process.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Footprint {
     pub(crate) bytes: usize,
@@ -66,8 +71,19 @@ pub(crate) struct Footprint {
 }
 
 impl Footprint {
-    /// Of a process by its number, or of `self`.
-    pub(crate) fn of(process: &str) -> Result<Self, Failed> {
+    /// Of this process: bytes that are allocated. Resident ones of many threads that come and go with guards are the allocator's.
+    pub(crate) fn ours() -> Result<Self, Failed> {
+        let stats = ALLOCATOR.stats();
+        Ok(Self {
+            bytes: stats
+                .bytes_allocated
+                .saturating_sub(stats.bytes_deallocated),
+            descriptors: std::fs::read_dir("/proc/self/fd")?.count(),
+        })
+    }
+
+    /// Of another process, by its number.
+    fn of(process: &str) -> Result<Self, Failed> {
         let folder = Path::new("/proc").join(process);
         let status = std::fs::read_to_string(folder.join("status"))?;
         let resident = status
