@@ -112,7 +112,6 @@ impl Default for Asker {
 ///
 /// # Panics
 /// Where the expression does not hold.
-#[must_use]
 pub fn plain_cel(when: &str) -> impl Fn() -> cel::Value {
     let program = Program::compile(when).expect("compiles");
     let object = claims();

@@ -63,7 +63,7 @@ pub fn json(mesh: &Mesh) -> String {
 /// Half of the single callers are named as workloads, half by their SPIFFE IDs.
 fn from(mesh: &Mesh, at: usize, rule: &Rule) -> String {
     match &rule.caller {
-        Caller::One(caller) if at % 2 == 0 => mesh.workloads[*caller].name.clone(),
+        Caller::One(caller) if at.is_multiple_of(2) => mesh.workloads[*caller].name.clone(),
         Caller::One(caller) => mesh.workloads[*caller].id.clone(),
         Caller::Namespace(namespace) => format!("spiffe://{TRUST_DOMAIN}/ns/{namespace}/**"),
     }

@@ -1,5 +1,6 @@
 //! A mesh to decide about, the engines that decide, and how their cost is taken.
 
+pub mod authority;
 pub mod condition;
 pub mod cpu;
 pub mod document;
@@ -8,6 +9,7 @@ pub mod mesh;
 pub mod random;
 pub mod report;
 pub mod service;
+pub mod sidecar;
 pub mod tls;
 pub mod wire;
 

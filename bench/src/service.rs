@@ -13,65 +13,40 @@ use rustls_pki_types::CertificateDer;
 use tower::Service;
 use ztl_core::audit::Sink;
 use ztl_core::policy::Policy;
-use ztl_core::{Arrival, Flow, FlowPermit, Peer, Proof, SpiffeId, Timestamp, TrustDomain};
-use ztl_mtls::{DevCa, TrustBundle, X509Svid};
+use ztl_core::{Arrival, Flow, FlowPermit, Peer, Proof, SpiffeId, Timestamp};
+use ztl_mtls::{TrustBundle, X509Svid};
 use ztl_tower::Guard;
 
+use crate::authority::{Authority, Issued, Secret};
 use crate::document;
-use crate::mesh::{Caller, Mesh, Pattern, TRUST_DOMAIN, Workload};
+use crate::mesh::{Caller, Mesh, Pattern, Workload};
 
 /// How many rules the policy of the service has.
 const RULES: usize = 1_000;
-/// How long its certificates are good.
-const LIFE: Duration = Duration::from_secs(3600);
 
 /// A target of a mesh, one of its callers, and a path that the caller may `GET`.
 pub struct Hello {
     mesh: Mesh,
-    authority: DevCa,
+    authority: Authority,
     target: Workload,
     caller: Workload,
     path: String,
-}
-
-/// An authority's certificate and key, in PEM.
-pub struct Secret {
-    /// The certificate.
-    pub bundle: String,
-    /// The key.
-    pub key: String,
-}
-
-impl core::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Secret")
-    }
 }
 
 impl Hello {
     /// Looks a rule up that permits one caller to `GET` one path.
     #[must_use]
     pub fn new() -> Self {
-        let domain = TrustDomain::parse(TRUST_DOMAIN).expect("a trust domain");
-        Self::of(DevCa::new(domain, now()).expect("an authority"))
+        Self::of(Authority::new())
     }
 
     /// The same, and the same authority, in another process.
     #[must_use]
     pub fn from_secret(secret: &Secret) -> Self {
-        Self::of(DevCa::from_pem(&secret.bundle, &secret.key).expect("an authority"))
+        Self::of(Authority::from_secret(secret))
     }
 
-    /// What another process needs to speak as the caller.
-    #[must_use]
-    pub fn secret(&self) -> Secret {
-        Secret {
-            bundle: self.authority.bundle_pem().to_owned(),
-            key: self.authority.key_pem(),
-        }
-    }
-
-    fn of(authority: DevCa) -> Self {
+    fn of(authority: Authority) -> Self {
         let mesh = Mesh::new(RULES);
         let found = mesh
             .rules
@@ -99,7 +74,6 @@ impl Hello {
     }
 
     /// The service: one route.
-    #[must_use]
     pub fn router(&self) -> Router {
         Router::new().route(&self.path, get(async || "hello"))
     }
@@ -117,9 +91,8 @@ impl Hello {
     pub async fn guard(&self, port: u16, audit: impl Sink + 'static) -> Guard {
         Guard::builder(&self.target.name)
             .policy(self.policy(port))
-            .identity(self.svid(&self.target))
+            .identity(self.service_svid())
             .bundle(self.authority.bundle())
-            .allow_dev_authority()
             // All connections of a bench are one caller's.
             .max_connections_per_peer(usize::MAX)
             .max_unproved_per_prefix(usize::MAX)
@@ -138,7 +111,6 @@ impl Hello {
     }
 
     /// The permit of the caller's flow.
-    #[must_use]
     pub fn permit(&self, guard: &Guard, port: u16) -> FlowPermit {
         let proof = Proof::X509 {
             id: id(&self.caller),
@@ -161,19 +133,53 @@ impl Hello {
             .expect("a request")
     }
 
+    /// Who issued all certificates.
+    #[must_use]
+    pub const fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// The name of the caller in the policy, and the subject of its certificate.
+    #[must_use]
+    pub fn caller_name(&self) -> &str {
+        &self.caller.name
+    }
+
     /// The certificate and key of the service.
     #[must_use]
+    pub fn service(&self) -> Issued {
+        self.authority.issue(&self.target)
+    }
+
+    /// The same, loaded.
+    #[must_use]
     pub fn service_svid(&self) -> X509Svid {
-        self.svid(&self.target)
+        self.service().svid
     }
 
     /// The certificate and key of the caller.
     #[must_use]
     pub fn caller_svid(&self) -> X509Svid {
-        self.svid(&self.caller)
+        self.authority.issue(&self.caller).svid
     }
 
-    /// The authorities that both were issued by.
+    /// Those of a workload of the mesh that may ask the service for nothing.
+    ///
+    /// # Panics
+    /// Where every workload may ask for something.
+    #[must_use]
+    pub fn stranger_svid(&self) -> X509Svid {
+        let targets = self.mesh.by_target();
+        let rules = &targets[self.target.name.as_str()];
+        let may_ask = |workload: &Workload| {
+            let mut rules = rules.iter();
+            rules.any(|rule| self.mesh.speaks_of(rule, &workload.id))
+        };
+        let stranger = self.mesh.workloads.iter().find(|one| !may_ask(one));
+        self.authority.issue(stranger.expect("a stranger")).svid
+    }
+
+    /// The authorities that all were issued by.
     #[must_use]
     pub fn roots(&self) -> Vec<CertificateDer<'static>> {
         self.authority.bundle().certificates().to_vec()
@@ -183,13 +189,6 @@ impl Hello {
     #[must_use]
     pub fn bundle(&self) -> TrustBundle {
         self.authority.bundle()
-    }
-
-    fn svid(&self, workload: &Workload) -> X509Svid {
-        let issued = self
-            .authority
-            .issue(&id(workload), now(), LIFE, &ztl_mtls::provider());
-        issued.expect("an SVID").svid
     }
 }
 

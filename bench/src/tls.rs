@@ -4,11 +4,14 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use cpu_time::ThreadTime;
+use rustls::crypto::CryptoProvider;
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+use rustls::{
+    ClientConfig, ClientConnection, NamedGroup, RootCertStore, ServerConfig, ServerConnection,
+};
 use ztl_core::{Arrival, Engine, Flow};
 use ztl_mtls::{
-    BundleSet, Bundles, ClientVerifier, IdentitySource, Prover, Refused, ServerVerifier,
+    BundleSet, Bundles, ClientVerifier, IdentitySource, Prover, Refused, ServerVerifier, X509Svid,
 };
 
 use crate::service::{Hello, now};
@@ -68,7 +71,7 @@ fn server(
 #[must_use]
 pub fn prover(hello: &Hello) -> Prover {
     let bundles = BundleSet::new([hello.bundle()]).expect("bundles");
-    Prover::new(Bundles::new(bundles), &ztl_mtls::provider()).allow_dev_authority()
+    Prover::new(Bundles::new(bundles), &ztl_mtls::provider())
 }
 
 /// Makes the configuration of one connection, as a listener of ztl does: the client is proved and its flow permitted within
@@ -126,6 +129,7 @@ impl Door {
 pub struct Caller {
     identity: Arc<IdentitySource>,
     prover: Prover,
+    provider: Arc<CryptoProvider>,
     protocol: &'static str,
 }
 
@@ -133,11 +137,33 @@ impl Caller {
     /// Of this service.
     #[must_use]
     pub fn new(hello: &Hello, protocol: &'static str) -> Self {
+        Self::of(hello, hello.caller_svid(), protocol)
+    }
+
+    /// Another of the same authority, who may ask for nothing.
+    #[must_use]
+    pub fn stranger(hello: &Hello, protocol: &'static str) -> Self {
+        Self::of(hello, hello.stranger_svid(), protocol)
+    }
+
+    fn of(hello: &Hello, svid: X509Svid, protocol: &'static str) -> Self {
         Self {
-            identity: Arc::new(IdentitySource::new(hello.caller_svid())),
+            identity: Arc::new(IdentitySource::new(svid)),
             prover: prover(hello),
+            provider: ztl_mtls::provider(),
             protocol,
         }
+    }
+
+    /// Offers X25519 alone, which any server knows.
+    #[must_use]
+    pub fn only_x25519(mut self) -> Self {
+        let mut provider = CryptoProvider::clone(&self.provider);
+        provider
+            .kx_groups
+            .retain(|group| group.name() == NamedGroup::X25519);
+        self.provider = Arc::new(provider);
+        self
     }
 
     /// What it speaks within TLS.
@@ -154,7 +180,7 @@ impl Caller {
     pub fn config(&self) -> ClientConfig {
         let verifier = ServerVerifier::new(self.prover.clone(), Arc::new(|_| Ok(())));
         ztl_mtls::client_config(
-            ztl_mtls::provider(),
+            Arc::clone(&self.provider),
             Arc::clone(&self.identity),
             verifier,
             &[self.protocol.as_bytes()],

@@ -1,19 +1,22 @@
-//! The same service over mutual TLS on loopback: bare, and behind a guard. And a client of both.
+//! The same service on loopback: over bare mutual TLS, behind a guard, and without TLS for a sidecar. And a client of all.
 
 use core::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
 use axum::Router;
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use ztl_core::audit::MemorySink;
 
@@ -55,8 +58,8 @@ const fn column(name: &'static str, protocol: &'static str, at_once: usize) -> C
 pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
-    /// The file in which the kernel counts the thread's processor time.
-    schedstat: String,
+    /// The files in which the kernel counts the processor time of all that serves.
+    schedstats: Vec<PathBuf>,
 }
 
 impl Server {
@@ -66,7 +69,17 @@ impl Server {
         let (config, app) = (tls::webpki_server(hello), hello.router());
         spawn(move |listener, ready| async move {
             ready();
-            accept(&listener, TlsAcceptor::from(Arc::new(config)), app).await;
+            let acceptor = TlsAcceptor::from(Arc::new(config));
+            loop {
+                let (stream, acceptor, app) =
+                    (accept(&listener).await, acceptor.clone(), app.clone());
+                tokio::spawn(async move {
+                    // Whom the verifier refuses is no error of a bench.
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        serve(stream, app).await;
+                    }
+                });
+            }
         })
     }
 
@@ -85,16 +98,46 @@ impl Server {
         })
     }
 
-    /// How long its thread has run, in seconds.
+    /// The same service without TLS, for a sidecar to stand before it.
+    #[must_use]
+    pub fn plain(hello: &Hello) -> Self {
+        let app = hello.router();
+        spawn(move |listener, ready| async move {
+            ready();
+            loop {
+                tokio::spawn(serve(accept(&listener).await, app.clone()));
+            }
+        })
+    }
+
+    /// Behind another process, which listens there and whose processor time counts as well.
+    #[must_use]
+    pub fn behind(self, address: SocketAddr, process: u32) -> Self {
+        let mut schedstats = self.schedstats;
+        schedstats.push(schedstat(Path::new(&process.to_string())));
+        Self {
+            address,
+            schedstats,
+        }
+    }
+
+    /// How long all that serves has run, in seconds.
     #[must_use]
     pub fn cpu(&self) -> f64 {
-        let text = std::fs::read_to_string(&self.schedstat).expect("schedstat");
-        let nanos = text
-            .split(' ')
-            .next()
-            .and_then(|field| field.parse::<f64>().ok());
-        nanos.expect("nanoseconds") / 1e9
+        let nanos = self.schedstats.iter().map(|file| {
+            let text = std::fs::read_to_string(file).expect("schedstat");
+            let first = text.split(' ').next();
+            first
+                .and_then(|field| field.parse::<f64>().ok())
+                .expect("nanoseconds")
+        });
+        nanos.sum::<f64>() / 1e9
     }
+}
+
+/// Where the kernel counts how long this one ran.
+fn schedstat(process: &Path) -> PathBuf {
+    Path::new("/proc").join(process).join("schedstat")
 }
 
 /// Pins this thread to one core, where there is more than one.
@@ -130,7 +173,7 @@ where
             let thread = std::fs::read_link("/proc/thread-self").expect("a thread");
             let server = Server {
                 address,
-                schedstat: format!("/proc/{}/schedstat", thread.display()),
+                schedstats: vec![schedstat(&thread)],
             };
             serve(
                 listener,
@@ -142,25 +185,47 @@ where
     receiver.recv().expect("a server")
 }
 
-async fn accept(listener: &TcpListener, acceptor: TlsAcceptor, app: Router) {
-    loop {
-        let (stream, _) = listener.accept().await.expect("a connection");
-        stream.set_nodelay(true).expect("no delay");
-        let (acceptor, app) = (acceptor.clone(), app.clone());
-        tokio::spawn(async move {
-            let stream = acceptor.accept(stream).await.expect("a handshake");
-            let service = TowerToHyperService::new(app);
-            let builder = auto::Builder::new(TokioExecutor::new());
-            // The client going away is no error of a bench.
-            let _ = builder
-                .serve_connection_with_upgrades(TokioIo::new(stream), service)
-                .await;
-        });
-    }
+async fn accept(listener: &TcpListener) -> TcpStream {
+    let (stream, _) = listener.accept().await.expect("a connection");
+    stream.set_nodelay(true).expect("no delay");
+    stream
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, app: Router) {
+    let service = TowerToHyperService::new(app);
+    let builder = auto::Builder::new(TokioExecutor::new());
+    // The client going away is no error of a bench.
+    let _ = builder
+        .serve_connection_with_upgrades(TokioIo::new(stream), service)
+        .await;
+}
+
+/// What both ends of a connection agreed on, for a look at whether two servers did the same.
+///
+/// # Panics
+/// Where there is no connection.
+pub async fn agreed(caller: &Caller, address: SocketAddr) -> String {
+    let stream = tls_stream(caller, address).await;
+    let (_, tls) = stream.get_ref();
+    format!(
+        "{:?} {:?} {:?}",
+        tls.protocol_version().expect("a version"),
+        tls.negotiated_cipher_suite().expect("a suite").suite(),
+        tls.negotiated_key_exchange_group().expect("a group").name(),
+    )
+}
+
+async fn tls_stream(caller: &Caller, address: SocketAddr) -> TlsStream<TcpStream> {
+    let stream = TcpStream::connect(address).await.expect("connected");
+    stream.set_nodelay(true).expect("no delay");
+    let connector = TlsConnector::from(Arc::new(caller.config()));
+    let name = "hello.example".try_into().expect("a name");
+    connector.connect(name, stream).await.expect("a handshake")
 }
 
 /// One open connection.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Connection {
     /// HTTP/1.1
     One(hyper::client::conn::http1::SendRequest<Empty<Bytes>>),
@@ -171,11 +236,7 @@ pub enum Connection {
 impl Connection {
     /// Connects as the caller.
     pub async fn open(caller: &Caller, address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.expect("connected");
-        stream.set_nodelay(true).expect("no delay");
-        let connector = TlsConnector::from(Arc::new(caller.config()));
-        let name = "hello.example".try_into().expect("a name");
-        let io = TokioIo::new(connector.connect(name, stream).await.expect("a handshake"));
+        let io = TokioIo::new(tls_stream(caller, address).await);
         if caller.protocol() == "h2" {
             let (sender, connection) =
                 hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
@@ -200,24 +261,11 @@ impl Connection {
     }
 
     /// Asks once and reads the whole answer.
+    ///
+    /// # Panics
+    /// Where it is not `hello`.
     pub async fn ask(&mut self, path: &str) {
-        let answer = match self {
-            Self::One(sender) => {
-                let request = Request::get(path).header("host", "hello.example");
-                sender.ready().await.expect("ready");
-                sender
-                    .send_request(request.body(Empty::new()).expect("a request"))
-                    .await
-            }
-            Self::Two(sender) => {
-                let request = Request::get(format!("https://hello.example{path}"));
-                sender.ready().await.expect("ready");
-                sender
-                    .send_request(request.body(Empty::new()).expect("a request"))
-                    .await
-            }
-        };
-        let answer: http::Response<Incoming> = answer.expect("an answer");
+        let answer = self.send(path).await.expect("an answer");
         assert_eq!(answer.status(), 200);
         let body = answer
             .into_body()
@@ -226,5 +274,29 @@ impl Connection {
             .expect("a body")
             .to_bytes();
         assert_eq!(&body[..], b"hello");
+    }
+
+    /// Asks once; the status, or nothing where the connection ends without an answer.
+    pub async fn status(&mut self, path: &str) -> Option<StatusCode> {
+        self.send(path).await.ok().map(|answer| answer.status())
+    }
+
+    async fn send(&mut self, path: &str) -> hyper::Result<Response<Incoming>> {
+        let request = |request: http::request::Builder| {
+            let request = request.body(Empty::new());
+            request.expect("a request")
+        };
+        match self {
+            Self::One(sender) => {
+                sender.ready().await?;
+                let get = Request::get(path).header("host", "hello.example");
+                sender.send_request(request(get)).await
+            }
+            Self::Two(sender) => {
+                sender.ready().await?;
+                let get = Request::get(format!("https://hello.example{path}"));
+                sender.send_request(request(get)).await
+            }
+        }
     }
 }

@@ -111,6 +111,33 @@ fn a_torn_pair_is_never_returned_and_heals() {
 }
 
 #[test]
+fn t6_one_file_for_both_is_never_torn_however_often_it_is_replaced() {
+    let (folder, root) = (Folder::new("both"), Ca::new("root"));
+    let put = |issued: &Issued| {
+        let both = format!("{}{}", issued.pem, issued.key.serialize_pem());
+        let beside = folder.write("both.new", both);
+        fs::rename(beside, folder.0.join("both.pem")).expect("rename");
+    };
+    let pairs: Vec<_> = (0..8).map(|_| root.leaf(|_| {})).collect();
+    put(&pairs[0]);
+    let path = folder.0.join("both.pem");
+    std::thread::scope(|threads| {
+        let reading = threads.spawn(|| {
+            for _ in 0..1000 {
+                let mut source = PemIdentity::new(&path, &path, provider());
+                source.load().unwrap_or_else(|error| panic!("{error}"));
+            }
+        });
+        for pair in pairs.iter().cycle() {
+            if reading.is_finished() {
+                break;
+            }
+            put(pair);
+        }
+    });
+}
+
+#[test]
 fn a_change_that_is_taken_back_is_no_change() {
     let (folder, root) = (Folder::new("back"), Ca::new("root"));
     let (first, second) = (root.leaf(|_| {}), root.leaf(|_| {}));

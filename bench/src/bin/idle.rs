@@ -8,7 +8,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use ztl_bench::service::{Hello, Secret};
+use ztl_bench::authority::Secret;
+use ztl_bench::service::Hello;
 use ztl_bench::tls::Caller;
 use ztl_bench::wire::{Connection, PROTOCOLS, Server, runtime};
 
@@ -60,7 +61,7 @@ impl Process {
             .stdout(Stdio::piped())
             .spawn()
             .expect("a server");
-        let secret = hello.secret();
+        let secret = hello.authority().secret();
         let mut stdin = child.stdin.take().expect("a pipe");
         let line = json!({ "bundle": secret.bundle, "key": secret.key });
         writeln!(stdin, "{line}").expect("written");

@@ -1,5 +1,6 @@
-//! `sockets ROUNDS MILLIS`: requests over mutual TLS on loopback, one after the other and many at once. A bare server and a guarded
-//! one take turns, so that what a neighbour takes away it takes from both. One JSON line a figure.
+//! `sockets ROUNDS MILLIS`: requests over mutual TLS on loopback, one after the other and many at once. A bare server, a guarded one
+//! and, where nginx is installed, one behind a sidecar take turns, so that what a neighbour takes away it takes from all. One JSON
+//! line a figure.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -8,8 +9,9 @@ use std::time::Instant;
 use serde_json::json;
 use tokio::task::JoinSet;
 use ztl_bench::service::Hello;
+use ztl_bench::sidecar::Sidecar;
 use ztl_bench::tls::Caller;
-use ztl_bench::wire::{COLUMNS, Column, Connection, Server, pin, runtime};
+use ztl_bench::wire::{COLUMNS, Column, Connection, PROTOCOLS, Server, agreed, pin, runtime};
 
 /// What one round came to.
 struct Round {
@@ -18,6 +20,9 @@ struct Round {
     rate: f64,
     cpu: f64,
 }
+
+/// What is shown of a round.
+type Figure = fn(&Round) -> f64;
 
 /// Requests before anything is measured, on each connection or stream.
 const WARM: usize = 500;
@@ -29,14 +34,25 @@ fn main() {
     let mut next = || arguments.next().expect("sockets ROUNDS MILLIS");
     let (rounds, span) = (next(), Duration::from_millis(next() as u64));
     let hello = Arc::new(Hello::new());
-    let servers = [Server::bare(&hello), Server::guarded(&hello)];
+    let mut servers = vec![
+        ("bare", Server::bare(&hello)),
+        ("ztl", Server::guarded(&hello)),
+    ];
+    let sidecar = Sidecar::start(&hello);
+    match &sidecar {
+        Ok(sidecar) => servers.push(("nginx", sidecar.server.clone())),
+        Err(why) => eprintln!("left out: a sidecar: {why}"),
+    }
     let path: Arc<str> = hello.path().into();
     pin(1);
     runtime().block_on(async {
+        for protocol in PROTOCOLS {
+            compare(&hello, protocol, &servers).await;
+        }
         for column in COLUMNS {
-            let caller = Caller::new(&hello, column.protocol);
+            let caller = Caller::new(&hello, column.protocol).only_x25519();
             let mut open = Vec::new();
-            for server in &servers {
+            for (_, server) in &servers {
                 let mut callers = callers(&caller, server, &column).await;
                 for caller in &mut callers {
                     for _ in 0..WARM / column.at_once {
@@ -45,17 +61,42 @@ fn main() {
                 }
                 open.push((server, callers));
             }
-            let mut pairs = Vec::new();
+            let mut turns = Vec::new();
             for _ in 0..rounds {
-                let mut pair = Vec::new();
+                let mut turn = Vec::new();
                 for (server, callers) in &mut open {
-                    pair.push(round(server, callers, &path, span).await);
+                    turn.push(round(server, callers, &path, span).await);
                 }
-                pairs.push(pair);
+                turns.push(turn);
             }
-            report(column.name, &pairs);
+            let names: Vec<&str> = servers.iter().map(|(name, _)| *name).collect();
+            report(column.name, &names, &turns);
         }
     });
+}
+
+/// All have to do the same work: the same suite and key exchange, and but for the bare one the same check.
+async fn compare(hello: &Hello, protocol: &'static str, servers: &[(&str, Server)]) {
+    let caller = Caller::new(hello, protocol).only_x25519();
+    let stranger = Caller::stranger(hello, protocol).only_x25519();
+    let same = agreed(&caller, servers[0].1.address).await;
+    for (name, server) in servers {
+        assert_eq!(agreed(&caller, server.address).await, same, "{name}");
+        let status = async |caller: &Caller, path: &str| {
+            let mut connection = Connection::open(caller, server.address).await;
+            connection.status(path).await.map(|status| status.as_u16())
+        };
+        assert_eq!(status(&caller, hello.path()).await, Some(200), "{name}");
+        let refused = |status: Option<u16>| matches!(status, None | Some(403));
+        let another_path = status(&caller, "/another").await;
+        let strangers = status(&stranger, hello.path()).await;
+        if *name == "bare" {
+            assert_eq!((another_path, strangers), (Some(404), Some(200)));
+        } else {
+            assert!(refused(another_path), "{name} permits another path");
+            assert!(refused(strangers), "{name} permits a stranger");
+        }
+    }
 }
 
 /// As many as ask at once: streams of one connection of HTTP/2, or connections of HTTP/1.1.
@@ -110,31 +151,31 @@ async fn round(
     }
 }
 
-fn report(column: &str, pairs: &[Vec<Round>]) {
-    let figures: [(&str, fn(&Round) -> f64); 4] = [
+fn report(column: &str, names: &[&str], turns: &[Vec<Round>]) {
+    let figures: [(&str, Figure); 4] = [
         ("socket-p50-us", |round| round.p50),
         ("socket-p99-us", |round| round.p99),
         ("socket-requests-a-second", |round| round.rate),
         ("socket-server-cpu-us", |round| round.cpu),
     ];
     for (measure, figure) in figures {
-        for (at, engine) in ["bare", "ztl"].into_iter().enumerate() {
-            let value = median(pairs.iter().map(|pair| figure(&pair[at])).collect());
+        let line = |engine: &str, of: &dyn Fn(&[Round]) -> f64| {
+            let value = median(turns.iter().map(|turn| of(turn)).collect());
             println!(
                 "{}",
                 json!({ "measure": measure, "engine": engine, "protocol": column, "value": value })
             );
+        };
+        for (at, name) in names.iter().enumerate() {
+            line(name, &|turn| figure(&turn[at]));
         }
-        let value = median(
-            pairs
-                .iter()
-                .map(|pair| figure(&pair[1]) / figure(&pair[0]))
-                .collect(),
-        );
-        println!(
-            "{}",
-            json!({ "measure": measure, "engine": "ztl/bare", "protocol": column, "value": value })
-        );
+        let ztl = names.iter().position(|name| *name == "ztl").expect("ztl");
+        for (at, name) in names.iter().enumerate() {
+            if at != ztl {
+                let ratio = |turn: &[Round]| figure(&turn[ztl]) / figure(&turn[at]);
+                line(&format!("ztl/{name}"), &ratio);
+            }
+        }
     }
 }
 

@@ -161,17 +161,42 @@ pub fn request(figures: &Figures) -> Vec<Value> {
         }
     }
     for column in crate::wire::COLUMNS {
-        let ratio = |measure| figures.get(measure, "ztl/bare", column.name);
-        let what = |figure| format!("{figure} over mutual TLS, {}, guarded / bare", column.name);
-        let rate = ratio("socket-requests-a-second");
-        let what_rate = what("requests a second");
-        lines.push(at_least("P10", &what_rate, rate, "ratio", 0.97));
+        let against = |other: &str, figure: &str| {
+            format!("{figure} over mutual TLS, {}, {other}", column.name)
+        };
+        let bare = |measure| figures.get(measure, "ztl/bare", column.name);
+        let what = |figure| against("guarded / bare", figure);
+        let rate = bare("socket-requests-a-second");
+        lines.push(at_least(
+            "P10",
+            &what("requests a second"),
+            rate,
+            "ratio",
+            0.97,
+        ));
         lines.push(at_most(
             "P10",
             &what("p99"),
-            ratio("socket-p99-us"),
+            bare("socket-p99-us"),
             "ratio",
             1.05,
+        ));
+        let sidecar = |measure| figures.get(measure, "ztl/nginx", column.name);
+        let what = |figure| against("guarded / behind nginx as a sidecar", figure);
+        lines.push(at_most(
+            "P10",
+            &what("p50"),
+            sidecar("socket-p50-us"),
+            "ratio",
+            0.6,
+        ));
+        let cpu = sidecar("socket-server-cpu-us");
+        lines.push(at_most(
+            "P10",
+            &what("processor time a request"),
+            cpu,
+            "ratio",
+            0.5,
         ));
     }
     lines

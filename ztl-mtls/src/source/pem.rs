@@ -50,9 +50,13 @@ impl PemIdentity {
         self.take(&texts)
     }
 
-    /// Both texts, out of one state of their folder: where a link on the way was turned between the two reads, as Kubernetes
-    /// does, they are read again.
+    /// Both texts, out of one state of their folder: one file is read once, and where a link on the way was turned between two reads,
+    /// as Kubernetes does, they are read again.
     fn read(&self) -> Result<(Vec<u8>, Vec<u8>), SvidError> {
+        if self.certificates == self.key {
+            let both = file::read(&self.key)?;
+            return Ok((both.clone(), both));
+        }
         let once = || Ok((file::read(&self.certificates)?, file::read(&self.key)?));
         let mut places = self.places();
         for _ in 0..3 {

@@ -216,7 +216,10 @@ impl Client {
         let held = Held::new(body);
         let request = Request::from_parts(parts, held.body());
         let mut response = match sender.send(request, trailers).await {
-            Ok(response) => response,
+            Ok(response) => {
+                held.is_taken();
+                response
+            }
             Err(_) if sender.was_refused().await => {
                 return Err(EgressError::FlowRefused { workload });
             }

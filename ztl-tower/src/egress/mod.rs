@@ -22,8 +22,8 @@
 //! that cannot wait puts its own around the request. Over HTTP/2 a target that is gone is noticed by pings within 40 seconds.
 //!
 //! Redirects are not followed, no proxy of the environment is used, and nothing is retried that a target may have taken (T27). A
-//! request that was not written, or that a target going away has not taken (RFC 9113 §6.8), and whose body nobody has read,
-//! takes another connection.
+//! request that was not written, or that a target going away has not taken (RFC 9113 §6.8), takes another connection, unless more
+//! than 64 KiB of its body were read by then.
 //!
 //! [`endpoint`]: crate::GuardBuilder::endpoint
 //! [`web_roots`]: crate::GuardBuilder::web_roots

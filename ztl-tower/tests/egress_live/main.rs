@@ -4,6 +4,7 @@
 
 mod change;
 mod outside;
+mod parting;
 mod silence;
 mod wire;
 
@@ -99,6 +100,8 @@ struct Target {
     got: Arc<Mutex<Vec<Got>>>,
     opened: Arc<AtomicUsize>,
     closed: Arc<AtomicUsize>,
+    /// How many connections part with their first request untaken, before one serves.
+    parting: Arc<AtomicUsize>,
 }
 
 impl Target {
@@ -116,6 +119,7 @@ impl Target {
             got: Arc::default(),
             opened: Arc::default(),
             closed: Arc::default(),
+            parting: Arc::default(),
         };
         let all = target.clone();
         tokio::spawn(async move {
@@ -134,6 +138,11 @@ impl Target {
     }
 
     async fn speak(&self, stream: tokio_rustls::server::TlsStream<tokio::net::TcpStream>) {
+        let left = |left: usize| left.checked_sub(1);
+        let (now, then) = (Ordering::SeqCst, Ordering::SeqCst);
+        if self.parting.fetch_update(now, then, left).is_ok() {
+            return parting::part(stream).await;
+        }
         let target = self.clone();
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             let target = target.clone();

@@ -1,0 +1,2 @@
+// The page names the digest of another text.
+document.getElementById("changed").textContent = "run";
