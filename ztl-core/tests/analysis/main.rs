@@ -7,6 +7,7 @@ mod support;
 
 mod brute;
 mod diff;
+mod outside;
 mod parties;
 mod reach;
 mod universe;
