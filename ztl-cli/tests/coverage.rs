@@ -167,6 +167,95 @@ fn everything_can_be_exercised() {
 }
 
 #[test]
+fn t27_a_rule_about_the_outside_is_exercised_by_tests_about_its_hosts() {
+    const OUTSIDE: &str = "schema = 1\ntrust_domain = \"prod.example\"\n\
+        [zones.here]\nnetworks = [\"10.0.0.0/8\"]\n\
+        [workloads.web]\nid = \"spiffe://prod.example/web\"\nzone = \"here\"\nports = [8443]\n\
+        [workloads.api]\nid = \"spiffe://prod.example/api\"\n\
+        [external.hub]\nhosts = [\"hub.example.org\"]\nports = [443, 8443]\n\
+        [external.web]\nhosts = [\"web.example.org\"]\n\
+        [[permit]]\nname = \"out\"\nfrom = [\"zone:here\"]\nto = [\"external:hub\"]\nports = [\"1-1000\"]\n\
+        actions = [\"GET /v1/{item}\", \"connect\"]\n\
+        [[forbid]]\nname = \"off\"\nfrom = \"web\"\nto = \"any\"\nactions = \"GET /v1/secrets\"\n";
+    let left = |tests: &[String]| {
+        let text = format!("{OUTSIDE}{}", tests.concat());
+        let run = ztl_with_input(&["test", "-", "--json"], text.as_bytes());
+        let told: Value = serde_json::from_str(&run.stdout).expect("JSON");
+        let missing = told["coverage"]["clauses"]["missing"].clone();
+        let lines = missing.as_array().expect("missing").iter().map(|one| {
+            let text = |key: &str| one[key].as_str().expect("text").to_owned();
+            format!(
+                "{} {} {} {}",
+                text("rule"),
+                text("kind"),
+                text("clause"),
+                text("never")
+            )
+        });
+        lines.collect::<Vec<_>>()
+    };
+    // One caller, one target, one range, two actions; one caller, one action and a target that is always met.
+    assert_eq!(left(&[]).len(), 2 * 5 + 2 * 2 + 1);
+    let hub = |more: &str| format!("to = \"hub.example.org\"\n{more}");
+    let get = |path: &str| format!("port = 443\nmethod = \"GET\"\npath = \"{path}\"");
+    // Whoever is no workload calls nobody, a host that may not be there is not called, and nor is one that nothing names.
+    let nobody = [
+        test("a", &hub(&get("/v1/a"))),
+        test(
+            "b",
+            &hub(&format!(
+                "from = \"web\"\nto_addr = \"127.0.0.1\"\n{}",
+                get("/v1/a")
+            )),
+        ),
+        test("c", "from = \"web\"\nto = \"evil.example.org\""),
+    ];
+    assert_eq!(left(&nobody).len(), 2 * 5 + 2 * 2 + 1);
+    // A workload and a section of one name are two targets.
+    let other = left(&[test("a", "from = \"web\"\nto = \"web.example.org\"")]);
+    assert!(
+        !other.contains(&"out to external:hub unmet".to_owned()),
+        "{other:?}"
+    );
+    assert!(
+        other.contains(&"out to external:hub met".to_owned()),
+        "{other:?}"
+    );
+    // A workload without a zone is in none as it sees itself.
+    let outside = left(&[test(
+        "a",
+        &hub(&format!("from = \"api\"\n{}", get("/v1/a"))),
+    )]);
+    assert!(
+        !outside.contains(&"out to external:hub met".to_owned()),
+        "{outside:?}"
+    );
+    assert!(
+        !outside.contains(&"out from zone:here unmet".to_owned()),
+        "{outside:?}"
+    );
+    assert!(
+        outside.contains(&"out from zone:here met".to_owned()),
+        "{outside:?}"
+    );
+    let all = [
+        test("a", &hub(&format!("from = \"web\"\n{}", get("/v1/a")))),
+        test(
+            "b",
+            &hub(&format!("from = \"web\"\n{}", get("/v1/secrets"))),
+        ),
+        test(
+            "c",
+            &hub("from = \"web\"\nport = 443\naction = \"connect\""),
+        ),
+        test("d", &hub("from = \"web\"\nport = 8443")),
+        test("e", &hub(&format!("from = \"api\"\n{}", get("/v1/a")))),
+        test("f", "from = \"web\"\nto = \"web.example.org\""),
+    ];
+    assert_eq!(left(&all), Vec::<String>::new());
+}
+
+#[test]
 fn too_little_coverage_is_a_finding() {
     let passing =
         "[[test]]\nname = \"no\"\nfrom = \"db\"\nto = \"api\"\nport = 8443\nexpect = \"deny\"\n";

@@ -1057,11 +1057,11 @@ ztl_status ztl_explain(const struct ztl_engine *engine,
                        struct ztl_error **error);
 
 /**
- * What a workload can reach under the policy in force, over any number of hops: its blast radius. Decides and records
- * nothing.
+ * What a workload can reach under the policy in force, over any number of hops: its blast radius. Of `external:NAME` it says
+ * who reaches that destination outside the mesh. Decides and records nothing.
  *
  * @param engine the engine
- * @param workload its name in the policy
+ * @param workload its name in the policy, or `external:` and the name of a destination outside the mesh
  * @param text receives one object of JSON, as `ztl reach --json` prints it; NULL unless `ZTL_OK` is returned. End it with
  *   `ztl_text_free`
  * @param error receives the reason; may be NULL

@@ -87,6 +87,8 @@ pub use opa_bundle::{OpaBundle, OpaBundleError, OpaBundleRefreshed, OpaBundleSta
 pub use peer::Peer;
 #[cfg(all(feature = "client", feature = "trust"))]
 pub use polled::FetchedSignals;
+#[cfg(feature = "client")]
+pub use raw::HostStream;
 #[cfg(any(feature = "client", feature = "serve"))]
 pub use raw::RawStream;
 pub use refresh::FileError;

@@ -3,34 +3,59 @@
 use core::net::IpAddr;
 
 use serde_json::{Map, Value};
-use ztl_core::policy::{Effect, Policy, Principal, RuleDecl, Workload, WorkloadDecl};
+use ztl_core::policy::{Effect, External, Policy, Principal, RuleDecl, Workload, WorkloadDecl};
 use ztl_core::{Action, Arrival, IdPattern, SpiffeId};
+
+/// Who is called.
+#[derive(Clone, Copy)]
+pub(super) enum Called<'a> {
+    Workload(&'a WorkloadDecl, &'a Workload),
+    /// A host outside the mesh.
+    External(&'a External),
+}
+
+impl<'a> Called<'a> {
+    /// What tells it from all others: a section's name is told from a workload's by where it stands.
+    pub(super) fn key(self) -> (bool, &'a str) {
+        match self {
+            Self::Workload(_, workload) => (false, workload.name()),
+            Self::External(external) => (true, external.name()),
+        }
+    }
+}
 
 /// A request of a test that got an answer.
 pub(super) struct Asked<'a> {
     policy: &'a Policy,
     request: &'a Map<String, Value>,
-    pub(super) target: usize,
-    target_workload: &'a Workload,
+    pub(super) called: Called<'a>,
     caller: Option<SpiffeId>,
     declared: Option<&'a WorkloadDecl>,
-    arrival: Arrival,
+    place: Place,
     pub(super) port: u16,
 }
 
+/// Where the caller stands.
+enum Place {
+    /// As its target sees it.
+    Arrival(Arrival),
+    /// As it sees itself, where nobody else judges.
+    Declared,
+}
+
 impl<'a> Asked<'a> {
-    /// `None` where the target is no workload of the policy.
+    /// `None` where no rule was asked: the target is nothing that the policy names, or nobody could call it so.
     pub(super) fn of(request: &'a Map<String, Value>, policy: &'a Policy) -> Option<Self> {
         let text = |key: &str| request.get(key).and_then(Value::as_str);
         let find = |end: &str| match SpiffeId::parse(end) {
             Ok(id) => policy.workload_by_id(&id),
             Err(_) => policy.workload_by_name(end),
         };
-        let at = |workload: &Workload| {
-            let all = policy.workloads();
-            all.iter().position(|one| core::ptr::eq(one, workload))
+        let declared = |workload: &Workload| {
+            let mut all = policy.workloads().iter();
+            let at = all.position(|one| core::ptr::eq(one, workload))?;
+            policy.document().workloads.get(at)
         };
-        let target_workload = find(text("to")?)?;
         let from = text("from");
         let calling = from.and_then(find);
         let caller = match calling {
@@ -38,30 +63,39 @@ impl<'a> Asked<'a> {
             None => from.and_then(|from| primary(&SpiffeId::parse(from).ok()?, policy)),
         };
         let stated = request.get("port").and_then(Value::as_u64);
-        let default = if caller.is_some() {
-            target_workload.default_port()
-        } else {
-            target_workload.default_public_port()
+        let stated = stated.and_then(|port| u16::try_from(port).ok());
+        let addr = |key: &str| text(key).and_then(|addr| addr.parse::<IpAddr>().ok());
+        let to = text("to")?;
+        let (called, port, place) = match find(to) {
+            Some(target) => {
+                let default = match caller {
+                    Some(_) => target.default_port(),
+                    None => target.default_public_port(),
+                };
+                let mut listens = target.ports().iter().chain(target.public_ports());
+                let port = stated.or(default).or_else(|| listens.next().copied());
+                let arrival = addr("from_addr").map_or(Arrival::unknown(), Arrival::from_addr);
+                let called = Called::Workload(declared(target)?, target);
+                (called, port, Place::Arrival(arrival))
+            }
+            None => {
+                let external = policy.external_by_host(to)?;
+                // Only a workload calls there, and only an address that it may have.
+                calling?;
+                if addr("to_addr").is_some_and(|addr| !external.admits(addr)) {
+                    return None;
+                }
+                let port = stated.or_else(|| external.ports().first().copied());
+                (Called::External(external), port, Place::Declared)
+            }
         };
-        let mut listens = target_workload
-            .ports()
-            .iter()
-            .chain(target_workload.public_ports());
-        let port = stated
-            .and_then(|port| u16::try_from(port).ok())
-            .or(default)
-            .or_else(|| listens.next().copied());
-        let addr = text("from_addr").and_then(|addr| addr.parse::<IpAddr>().ok());
         Some(Self {
             policy,
             request,
-            target: at(target_workload)?,
-            target_workload,
+            called,
             caller,
-            declared: calling
-                .and_then(at)
-                .and_then(|at| policy.document().workloads.get(at)),
-            arrival: addr.map_or(Arrival::unknown(), Arrival::from_addr),
+            declared: calling.and_then(declared),
+            place,
             port: port.unwrap_or_default(),
         })
     }
@@ -103,13 +137,20 @@ impl<'a> Asked<'a> {
                     None => forbid,
                 }
             }
-            Principal::Zone(name) if forbid => {
-                self.zones().is_none_or(|zones| zones.contains(&&**name))
-            }
-            Principal::Zone(name) => {
-                let zone = self.policy.zones().zone_of(&self.arrival);
-                self.caller.is_some() && zone.is_some_and(|zone| zone.name() == &**name)
-            }
+            Principal::Zone(name) => match &self.place {
+                Place::Declared => {
+                    let zone = self.declared.and_then(|decl| decl.zone.as_ref());
+                    zone.map_or(forbid, |zone| zone.value == *name)
+                }
+                Place::Arrival(arrival) if forbid => {
+                    let zones = self.zones(arrival);
+                    zones.is_none_or(|zones| zones.contains(&&**name))
+                }
+                Place::Arrival(arrival) => {
+                    let zone = self.policy.zones().zone_of(arrival);
+                    self.caller.is_some() && zone.is_some_and(|zone| zone.name() == &**name)
+                }
+            },
             Principal::Public => self.caller.is_none(),
             Principal::Any => self.caller.is_some(),
             _ => false,
@@ -117,13 +158,23 @@ impl<'a> Asked<'a> {
     }
 
     /// Every zone with a network that holds the caller's address; `None` where its place is unknown.
-    fn zones(&self) -> Option<Vec<&str>> {
-        self.policy.zones().zone_of(&self.arrival)?;
-        let addr = self.arrival.addr()?;
+    fn zones(&self, arrival: &Arrival) -> Option<Vec<&str>> {
+        self.policy.zones().zone_of(arrival)?;
+        let addr = arrival.addr()?;
         let zones = self.policy.document().zones.iter();
         let holding =
             zones.filter(|zone| zone.networks.iter().any(|net| net.value.contains(&addr)));
         Some(holding.map(|zone| &*zone.name.value).collect())
+    }
+
+    /// Whether a rule could speak of the port: outside the mesh a permit speaks of the section's alone.
+    pub(super) fn could_be_spoken_of(&self, rule: &RuleDecl) -> bool {
+        match self.called {
+            Called::External(external) if rule.effect == Effect::Permit => {
+                external.ports().contains(&self.port)
+            }
+            _ => true,
+        }
     }
 
     /// Whether the port is one that a rule without `ports` speaks of.
@@ -133,9 +184,16 @@ impl<'a> Asked<'a> {
                 .iter()
                 .any(|from| (from.value == Principal::Public) == public)
         };
-        rule.effect == Effect::Forbid
-            || names(false) && self.target_workload.default_port() == Some(self.port)
-            || names(true) && self.target_workload.default_public_port() == Some(self.port)
+        let default = |port: Option<u16>| port == Some(self.port);
+        match self.called {
+            _ if rule.effect == Effect::Forbid => true,
+            // All of the section's.
+            Called::External(_) => true,
+            Called::Workload(_, target) => {
+                names(false) && default(target.default_port())
+                    || names(true) && default(target.default_public_port())
+            }
+        }
     }
 }
 

@@ -71,15 +71,11 @@ pub(super) fn clauses(rule: &RuleDecl, text: &str) -> Vec<Clause> {
     let mut all = Vec::new();
     let from = rule.from.iter().enumerate();
     all.extend(from.map(|(at, from)| clause(Kind::From, at, shown(from.span))));
-    for (at, to) in rule.to.iter().enumerate() {
-        // Of a destination outside the mesh it is told whether a rule decided, and no more.
-        if !matches!(to.value, Target::External(_)) {
-            all.push(Clause {
-                can_be_unmet: to.value != Target::Any,
-                ..clause(Kind::To, at, shown(to.span))
-            });
-        }
-    }
+    let to = rule.to.iter().enumerate();
+    all.extend(to.map(|(at, to)| Clause {
+        can_be_unmet: to.value != Target::Any,
+        ..clause(Kind::To, at, shown(to.span))
+    }));
     let ports = rule.ports.iter().enumerate();
     all.extend(ports.map(|(at, port)| clause(Kind::Port, at, shown(port.span))));
     let actions = rule.actions.iter().enumerate();

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 
 use serde_json::{Value, json};
-use ztl_core::policy::{Effect, Mode, RuleDecl, Target, Workload, WorkloadDecl};
+use ztl_core::policy::{Effect, Mode, RuleDecl, Target};
 use ztl_core::{Decision, Reason, ShadowOutcome, Stage, Verdict};
 
-use super::asked::{Asked, matches};
+use super::asked::{Asked, Called, matches};
 use super::clause::{Clause, Kind, clauses, lacking, requirements};
 use super::outcome::Outcome;
 use crate::exit::Failure;
@@ -43,7 +43,7 @@ impl<'a> Coverage<'a> {
             })
             .collect();
         let mut named: HashSet<&str> = HashSet::new();
-        let mut by_target: BTreeMap<usize, Vec<(Asked<'_>, &Decision)>> = BTreeMap::new();
+        let mut by_target: BTreeMap<_, Vec<(Asked<'_>, &Decision)>> = BTreeMap::new();
         for outcome in outcomes {
             let Some(decision) = outcome.decision() else {
                 continue;
@@ -52,7 +52,7 @@ impl<'a> Coverage<'a> {
             named.extend(decision.shadow.iter().map(|shadow| &*shadow.rule));
             if let Some(asked) = Asked::of(&outcome.case.test.request, &file.policy) {
                 by_target
-                    .entry(asked.target)
+                    .entry(asked.called.key())
                     .or_default()
                     .push((asked, decision));
             }
@@ -60,15 +60,13 @@ impl<'a> Coverage<'a> {
         for rule in &mut rules {
             rule.exercised = named.contains(&*rule.decl.name.value);
         }
-        for (target, tests) in by_target {
-            let ends = document
-                .workloads
-                .get(target)
-                .zip(file.policy.workloads().get(target));
-            let Some(ends) = ends else { continue };
+        for tests in by_target.values() {
+            let Some((first, _)) = tests.first() else {
+                continue;
+            };
             for rule in &mut rules {
-                if rule.is_to(ends, file) {
-                    for (asked, decision) in &tests {
+                if rule.is_to(first.called, file) {
+                    for (asked, decision) in tests {
                         rule.judge(asked, decision);
                     }
                 }
@@ -187,17 +185,33 @@ impl Covered<'_> {
         any
     }
 
-    fn is_to(&mut self, (decl, workload): (&WorkloadDecl, &Workload), file: &PolicyFile) -> bool {
-        let to = &self.decl.to;
+    fn is_to(&mut self, called: Called<'_>, file: &PolicyFile) -> bool {
+        let rule = self.decl;
         self.note(Kind::To, |at| {
-            to.get(at).is_some_and(|to| match &to.value {
-                Target::Workload(name) => decl.name.value == *name,
-                Target::Id(pattern) => matches(pattern, workload.id(), &file.policy),
-                Target::Label { key, value } => decl.labels.get(key) == Some(value),
-                Target::Zone(name) => decl.zone.as_ref().is_some_and(|zone| zone.value == *name),
-                Target::Any => true,
-                _ => false,
-            })
+            let Some(to) = rule.to.get(at) else {
+                return false;
+            };
+            match (called, &to.value) {
+                (Called::Workload(decl, workload), to) => match to {
+                    Target::Workload(name) => decl.name.value == *name,
+                    Target::Id(pattern) => matches(pattern, workload.id(), &file.policy),
+                    Target::Label { key, value } => decl.labels.get(key) == Some(value),
+                    Target::Zone(name) => {
+                        decl.zone.as_ref().is_some_and(|zone| zone.value == *name)
+                    }
+                    Target::Any => true,
+                    _ => false,
+                },
+                (Called::External(external), Target::External(name)) => *external.name() == **name,
+                // In a forbid `any` is more than every workload, where it hangs on nothing that only a target knows.
+                (Called::External(_), Target::Any) => {
+                    rule.effect == Effect::Forbid
+                        && rule.when.is_none()
+                        && rule.subject.is_empty()
+                        && rule.actors.is_empty()
+                }
+                (Called::External(_), _) => false,
+            }
         })
     }
 
@@ -215,13 +229,13 @@ impl Covered<'_> {
         if !self.note(Kind::From, from) {
             return;
         }
+        let could = asked.could_be_spoken_of(rule);
         let speaks = if rule.ports.is_empty() {
-            asked.is_default_port(rule)
+            could && asked.is_default_port(rule)
         } else {
             let port = |at: usize| {
-                rule.ports
-                    .get(at)
-                    .is_some_and(|range| range.value.contains(asked.port))
+                let range = rule.ports.get(at);
+                could && range.is_some_and(|range| range.value.contains(asked.port))
             };
             self.note(Kind::Port, port)
         };

@@ -76,8 +76,8 @@ pub(crate) struct Veto<'a> {
     pub(crate) when: Option<When<'a>>,
     /// It speaks of the peer; else it fires only on somebody who comes along (T12).
     pub(crate) of_peer: bool,
-    policy: &'a Policy,
-    of: &'a Rule,
+    pub(super) policy: &'a Policy,
+    pub(super) of: &'a Rule,
 }
 
 /// A condition, and what it reads.

@@ -12,6 +12,7 @@ mod edge;
 mod facts;
 pub mod lint;
 mod need;
+mod outward;
 mod place;
 mod reach;
 mod routes;
@@ -21,6 +22,10 @@ pub use diff::{
     Caller, Change, Diff, DocumentChange, MAX_ACTIONS_OF_EDGE, MAX_COMPARED_ACTIONS, Otherwise,
     ReplayError, Replayed, TooLarge, diff, replay,
 };
+pub(crate) use outward::Exit;
 pub(crate) use reach::{Chains, Counting, Hop, Mesh, Start};
-pub use reach::{Reach, ReachEdge, ReachError, ReachOptions, Reached, Use, reach};
+pub use reach::{
+    Reach, ReachEdge, ReachError, ReachExit, ReachOptions, Reached, ReachedBy, ReachedFrom, Use,
+    reach, reached_by,
+};
 pub use routes::{IdleAction, RouteCheck, routes};

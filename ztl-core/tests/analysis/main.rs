@@ -8,6 +8,7 @@ mod support;
 mod brute;
 mod diff;
 mod outside;
+mod outside_log;
 mod parties;
 mod reach;
 mod universe;

@@ -403,3 +403,47 @@ fn t24_a_schema_is_part_of_the_revision() {
         "{error}"
     );
 }
+
+#[test]
+fn law_1_a_permit_of_raw_bytes_that_obliges_refuses_the_document() {
+    let refused = |actions: Value, oblige: Value, mode: &str| {
+        let rule = json!({ "name": "streams", "from": "router", "to": "gateway", "ports": 8443, "mode": mode, "actions": actions, "oblige": oblige });
+        let loaded = try_load(&document(&[rule], &[]));
+        loaded.expect_err("refused").to_string()
+    };
+    for (oblige, named) in [
+        (json!({ "limit": "slow" }), "`limit`"),
+        (json!({ "schema": "a.json" }), "`schema`"),
+        (json!({ "max_body": 1 }), "`max_body`"),
+        (json!({ "log": true }), "`log`"),
+        (json!({ "log": ["x-a"], "limit": "slow" }), "`limit`, `log`"),
+    ] {
+        for mode in ["enforce", "shadow", "off"] {
+            let error = refused(json!("connect"), oblige.clone(), mode);
+            let told = format!(
+                "`connect` in the permit `streams` can never be granted: it obliges to {named}, which nobody can discharge for raw bytes"
+            );
+            assert!(error.contains(&told), "{error}");
+            assert!(error.contains("remove `[permit.oblige]`"), "{error}");
+        }
+        // Beside others it is the one entry that could never be granted.
+        let error = refused(json!(["GET /v1/a", "connect"]), oblige, "enforce");
+        assert!(error.contains("can never be granted"), "{error}");
+        assert!(
+            error.contains("write a permit of its own for `connect`"),
+            "{error}"
+        );
+    }
+    // `any` is every request, and no raw bytes.
+    let rule = json!({ "from": "router", "to": "gateway", "ports": 8443, "actions": "any", "oblige": { "log": true } });
+    let plain = json!({ "from": "router", "to": "gateway", "ports": 8443, "actions": "connect" });
+    load(&document(&[rule, plain], &[]));
+    // With place and mark.
+    let text = "schema = 1\ntrust_domain = 'prod.example'\n[workloads.a]\nid = 'spiffe://prod.example/a'\nports = [1]\n\
+                [[permit]]\nname = 'p'\nfrom = 'a'\nto = 'a'\nactions = ['GET /', 'connect']\n[permit.oblige]\nlog = true\n";
+    let error = Policy::from_toml(text).expect_err("refused").to_string();
+    assert!(
+        error.contains("10:21: `connect` in the permit `p`"),
+        "{error}"
+    );
+}

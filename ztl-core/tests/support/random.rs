@@ -93,7 +93,11 @@ pub(crate) fn permit() -> impl Strategy<Value = Value> {
             if !require.is_null() {
                 rule["require"] = require;
             }
-            if !oblige.is_null() {
+            // Nobody discharges an obligation for raw bytes: such a document does not load.
+            let raw = actions
+                .as_array()
+                .is_some_and(|all| all.contains(&json!("connect")));
+            if !oblige.is_null() && !raw {
                 rule["oblige"] = oblige;
             }
             with_mode(with_clauses(rule, clauses), mode)

@@ -13,11 +13,11 @@ use crate::handle;
 use crate::status::{ZTL_ERR_POLICY, ztl_status};
 use crate::text::ztl_text;
 
-/// What a workload can reach under the policy in force, over any number of hops: its blast radius. Decides and records
-/// nothing.
+/// What a workload can reach under the policy in force, over any number of hops: its blast radius. Of `external:NAME` it says
+/// who reaches that destination outside the mesh. Decides and records nothing.
 ///
 /// @param engine the engine
-/// @param workload its name in the policy
+/// @param workload its name in the policy, or `external:` and the name of a destination outside the mesh
 /// @param text receives one object of JSON, as `ztl reach --json` prints it; NULL unless `ZTL_OK` is returned. End it with
 ///   `ztl_text_free`
 /// @param error receives the reason; may be NULL
@@ -37,9 +37,13 @@ pub unsafe extern "C" fn ztl_reach(
         let engine = unsafe { handle::borrow(engine) }?;
         // SAFETY: as promised to this function.
         let workload = unsafe { workload.required("workload", MAX_NAME_BYTES) }?;
-        let reach = analysis::reach(&engine.engine.policy(), workload, &ReachOptions::new())
-            .map_err(|error| Fault::arg(error.to_string()))?;
-        Ok(handle::give(reach.to_json().to_string()))
+        let (policy, options) = (engine.engine.policy(), ReachOptions::new());
+        let told = match workload.strip_prefix("external:") {
+            Some(external) => analysis::reached_by(&policy, external, &options).map(|by| by.to_json()),
+            None => analysis::reach(&policy, workload, &options).map(|reach| reach.to_json()),
+        };
+        let told = told.map_err(|error| Fault::arg(error.to_string()))?;
+        Ok(handle::give(told.to_string()))
     })
 }
 

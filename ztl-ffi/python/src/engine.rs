@@ -438,7 +438,7 @@ impl Engine {
         Ok(expires)
     }
 
-    /// What a workload can reach under the policy in force, as JSON.
+    /// What a workload can reach under the policy in force, as JSON; who reaches it, where it is `external:NAME`.
     fn reach(&self, py: Python<'_>, workload: &str) -> PyResult<String> {
         let engine = self.live(py)?;
         let mut found = Owned::none();

@@ -1,13 +1,14 @@
-//! Raw bytes to another workload.
+//! Raw bytes to another workload, or to a host outside the mesh.
 
 use ztl_core::Action;
 
 use super::dial::dial_raw;
 use super::error::EgressError;
 use super::pool::{Key, To};
+use super::target::{Named, named};
 use crate::guard::Guard;
 use crate::live::Revocable;
-use crate::raw::RawStream;
+use crate::raw::{HostStream, RawStream};
 
 impl Guard {
     /// Connects to `workload` or `workload:port` as this one, for raw bytes. What the policy does not permit as the action
@@ -29,8 +30,11 @@ impl Guard {
     /// # Errors
     /// [`EgressError`]; one that is [`Denied`](EgressError::Denied) has cost no connection where the policy alone could tell.
     pub async fn connect(&self, workload: &str) -> Result<RawStream, EgressError> {
-        let (name, port) = target(workload)?;
-        let policy = self.engine().policy();
+        let (Named::Workload(name), port) = target(workload)? else {
+            let why = "it is a host outside the mesh, which `connect_host` connects to";
+            return Err(no_target(workload, why));
+        };
+        let (name, policy) = (&*name, self.engine().policy());
         let declared = policy.workload_by_name(name);
         let port = match (port, declared) {
             (Some(port), _) => port,
@@ -62,6 +66,59 @@ impl Guard {
         let stream = Revocable::new(stream.into(), registered);
         Ok(RawStream::authorize(self, stream).await?)
     }
+
+    /// Connects to `host.example` or `host.example:port`, outside the mesh, for raw bytes in TLS 1.3. What no permit lets out as the
+    /// action `connect`, to a section `[external.NAME]` with that host, is refused before anything is dialled. The host is dialled
+    /// only at an address that the section lets it have, the Web PKI has to prove it for exactly its name by the roots of
+    /// [`web_roots`](crate::GuardBuilder::web_roots), and the action is authorized on that connection before a byte of it leaves.
+    /// Our SVID has to be in force, and is not shown to it.
+    ///
+    /// Without a port it is the only one of the section.
+    ///
+    /// ```no_run
+    /// # async fn example(guard: ztl_tower::Guard) -> Result<(), Box<dyn std::error::Error>> {
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// let mut stream = guard.connect_host("feed.example.org:8883").await?;
+    /// assert_eq!(stream.host().name(), "feed.example.org");
+    /// stream.write_all(b"hello").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`EgressError`]; one that is [`Denied`](EgressError::Denied) has cost no connection where the policy alone could tell.
+    pub async fn connect_host(&self, host: &str) -> Result<HostStream, EgressError> {
+        let (Named::Host(name), port) = target(host)? else {
+            let why = "it is the name of a workload, which `connect` connects to";
+            return Err(no_target(host, why));
+        };
+        let policy = self.engine().policy();
+        let port = match (port, policy.external_by_host(&name)) {
+            (Some(port), _) => port,
+            (None, Some(external)) => match external.ports() {
+                [port] => *port,
+                _ => {
+                    return Err(EgressError::Port {
+                        workload: name.into(),
+                    });
+                }
+            },
+            // Not in the policy: denied and recorded below, whatever the port.
+            (None, None) => 0,
+        };
+        let (action, now) = (Action::Connect, self.now());
+        self.engine()
+            .foresee_external(self.name(), &name, port, &action, now)?;
+        let key = Key {
+            to: To::Host(name),
+            port,
+            identity: self.identity().generation(),
+        };
+        let (stream, registered) = dial_raw(self, &key).await?;
+        let stream = Revocable::new(stream.into(), registered);
+        Ok(HostStream::authorize(self, stream).await?)
+    }
 }
 
 fn no_target(target: &str, why: &'static str) -> EgressError {
@@ -71,17 +128,13 @@ fn no_target(target: &str, why: &'static str) -> EgressError {
     }
 }
 
-/// The workload and port of `workload[:port]`.
-fn target(text: &str) -> Result<(&str, Option<u16>), EgressError> {
+/// The workload or host, and the port, of `name[:port]`.
+fn target(text: &str) -> Result<(Named, Option<u16>), EgressError> {
     let (name, port) = match text.split_once(':') {
         Some((name, port)) => (name, Some(port)),
         None => (text, None),
     };
-    let named = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-    if name.is_empty() || !name.bytes().all(named) {
-        let why = "it is not the name of a workload (`a-z`, `0-9`, `-`)";
-        return Err(no_target(text, why));
-    }
+    let name = named(name).map_err(|why| no_target(text, why))?;
     let Some(port) = port else {
         return Ok((name, None));
     };
@@ -97,14 +150,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn t27_only_a_workload_by_name_is_connected_to() {
+    fn t27_only_a_workload_or_a_host_by_name_is_connected_to() {
         let of = |text| target(text).ok();
-        assert_eq!(of("broker"), Some(("broker", None)));
-        assert_eq!(of("broker:5671"), Some(("broker", Some(5671))));
+        let broker = || Named::Workload("broker".into());
+        let feed = || Named::Host("feed.example.org".into());
+        assert_eq!(of("broker"), Some((broker(), None)));
+        assert_eq!(of("broker:5671"), Some((broker(), Some(5671))));
+        assert_eq!(of("feed.example.org"), Some((feed(), None)));
+        assert_eq!(of("feed.example.org:8883"), Some((feed(), Some(8883))));
         for bad in [
             "",
-            "broker.example",
+            "broker.",
+            ".broker",
+            "feed..example",
+            "FEED.example.org",
+            "feed.example.org.",
+            "feed_1.example",
             "127.0.0.1",
+            "0x7f.1",
             "BROKER",
             "broker:",
             "broker:0",

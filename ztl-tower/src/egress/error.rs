@@ -21,9 +21,9 @@ pub enum EgressError {
         denial: Denial,
     },
     /// The URI names neither a workload nor a host: it is not `https://workload/path` or `https://host.example/path`, or for a raw
-    /// stream not `workload`.
+    /// stream not `workload` or `host.example`.
     #[error(
-        "`{uri}` names no target: {why}; write `https://workload-name/path`, outside the mesh `https://host.example/path`, or for a raw stream `workload-name`"
+        "`{uri}` names no target: {why}; write `https://workload-name/path`, outside the mesh `https://host.example/path`, or for a raw stream the name and no more"
     )]
     Target {
         /// Its scheme and host. The rest may hold what is not for logs (T30).
@@ -37,7 +37,7 @@ pub enum EgressError {
         /// What asks for it.
         what: &'static str,
     },
-    /// The workload listens on several ports, and the URI names none.
+    /// The workload listens on several ports, or the host may be called on several, and none is named.
     #[error(
         "`{workload}` declares not exactly one port; write `https://{workload}:PORT/path`, or for a raw stream `{workload}:PORT`"
     )]

@@ -11,6 +11,9 @@
 //! `[external.NAME]`: it is looked up in the DNS as it stands, dialled only at addresses that the section lets it have, and proved by
 //! the Web PKI for exactly its name, by the roots of [`web_roots`]; our SVID is not shown to it, and nothing of a trace (T27).
 //!
+//! Raw bytes go the same two ways, by [`Guard::connect`](crate::Guard::connect) and
+//! [`Guard::connect_host`](crate::Guard::connect_host).
+//!
 //! Connections are kept by target, its SPIFFE ID and port, and used again only while their flow is permitted under the policy
 //! in force. When the policy or what proofs rest on changes, and every second for expiry, an open connection is judged again,
 //! and cut if its flow would no longer be permitted, running responses with it (law 8). After a rotation of our own SVID new

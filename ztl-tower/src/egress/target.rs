@@ -29,12 +29,33 @@ pub(super) fn check_upgrade(parts: &request::Parts) -> Result<(), EgressError> {
     }
 }
 
-/// Whom a URI names, by its name.
+/// Whom a URI or a text names, by its name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Named {
     Workload(Box<str>),
     /// Outside the mesh.
     Host(Box<str>),
+}
+
+/// Whom a name means, or what is wrong with it.
+pub(super) fn named(name: &str) -> Result<Named, &'static str> {
+    let label = |label: &str| {
+        let mut bytes = label.bytes();
+        !label.is_empty() && bytes.all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+    };
+    if !name.split('.').all(label) {
+        return Err(
+            "its host is neither the name of a workload (`a-z`, `0-9`, `-`) nor that of a host in lower case",
+        );
+    }
+    // A workload's name has no dot, an external host has one (T27).
+    match name.rsplit_once('.') {
+        None => Ok(Named::Workload(name.into())),
+        Some((_, last)) if last.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Err("its host is an address, which proves nothing")
+        }
+        Some(_) => Ok(Named::Host(name.into())),
+    }
 }
 
 /// Whom a URI names, and the port.
@@ -51,23 +72,7 @@ pub(super) fn target(uri: &Uri) -> Result<(Named, Option<u16>), EgressError> {
         return Err(refused("it holds user information"));
     }
     let host = authority.host();
-    let label = |label: &str| {
-        let mut bytes = label.bytes();
-        !label.is_empty() && bytes.all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
-    };
-    if !host.split('.').all(label) {
-        return Err(refused(
-            "its host is neither the name of a workload (`a-z`, `0-9`, `-`) nor that of a host in lower case",
-        ));
-    }
-    // A workload's name has no dot, an external host has one (T27).
-    let named = match host.rsplit_once('.') {
-        None => Named::Workload(host.into()),
-        Some((_, last)) if last.bytes().all(|byte| byte.is_ascii_digit()) => {
-            return Err(refused("its host is an address, which proves nothing"));
-        }
-        Some(_) => Named::Host(host.into()),
-    };
+    let named = named(host).map_err(refused)?;
     match (authority.port_u16(), authority.as_str().len() > host.len()) {
         (None | Some(0), true) => Err(refused("its port is not a number from 1 to 65535")),
         (port, _) => Ok((named, port)),

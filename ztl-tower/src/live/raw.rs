@@ -5,9 +5,7 @@
 use core::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ztl_core::{
-    Action, ActionPermit, Denial, Direction, Evidence, FlowPermit, Peer, Reason, Timestamp,
-};
+use ztl_core::{Action, ActionPermit, Denial, Direction, Evidence, FlowPermit, Reason, Timestamp};
 
 use super::connection::Live;
 use crate::gather::Gathered;
@@ -16,8 +14,8 @@ use crate::guard::Guard;
 /// How often it is judged while what it rests on changes under the judgement, before it is refused.
 const TRIES: usize = 16;
 
-/// Who may send raw bytes, and the permits of the flow and of the action.
-pub(crate) type Authorized = (Peer, FlowPermit, ActionPermit);
+/// The permits of the flow, whose other end is proved, and of the action.
+pub(crate) type Authorized = (FlowPermit, ActionPermit);
 
 #[derive(Default)]
 pub(super) struct Raw {
@@ -89,11 +87,11 @@ impl Live {
             let (epoch, generation) = (engine.epoch(), guard.evidence_generation());
             let now = guard.now();
             let flow = self.current(guard)?;
-            let Some(peer) = flow.peer().cloned() else {
+            if flow.peer().is_none() && flow.host().is_none() {
                 // Whoever proves nothing gets no raw stream, whatever a rule for `public` says.
                 let unproven = Reason::IdentityUnproven;
                 return Err(engine.refuse_on(&flow, Some(&action), unproven, now));
-            };
+            }
             let gathered = Gathered::now(guard, &flow, None, None, now);
             let evidence = match self.direction {
                 Direction::Ingress => gathered.beside(Evidence::none()),
@@ -114,7 +112,7 @@ impl Live {
                     evidence: generation,
                     until: permit.expires_at(),
                 });
-                return Ok((peer, flow, permit));
+                return Ok((flow, permit));
             }
         }
         let flow = self.current(guard)?;

@@ -1,5 +1,7 @@
 //! Raw streams: authorized for `connect` before anybody gets one, and ended when they would no longer be.
 
+use ztl_core::authorizer::{Authorizer, AuthorizerError, Demands, Facts, Opinion, Reads};
+use ztl_core::policy::{Format, Loader};
 use ztl_tower::{EgressError, Listener, RawStream};
 
 use super::*;
@@ -155,15 +157,44 @@ async fn law_8_a_raw_stream_lasts_no_longer_than_it_may() {
     assert!(ended.expect("it ends").is_err());
 }
 
+/// Agrees, and demands something that is done for requests alone.
+#[derive(Debug)]
+struct Demanding(Demands);
+
+impl Authorizer for Demanding {
+    fn reads(&self) -> Reads {
+        Reads::nothing()
+    }
+
+    fn objects(&self, _: &Facts<'_>) -> Result<bool, AuthorizerError> {
+        Ok(false)
+    }
+
+    fn opinion(&self, _: &Facts<'_>) -> Result<Opinion, AuthorizerError> {
+        Ok(Opinion::Agrees(self.0.clone()))
+    }
+}
+
+/// A document cannot oblige for raw bytes; an authorizer can try.
 #[tokio::test]
 async fn law_1_a_raw_stream_with_an_obligation_that_nobody_discharges_is_refused() {
-    let limit = "limit = \"few\"\n[limits.few]\nrequests = 1\nper = 10";
-    for oblige in [limit, "max_body = \"1MiB\"", "log = true"] {
-        let edge = format!("{EDGE}[permit.oblige]\n{oblige}\n");
-        let mut raw = raw(&edge, |builder| builder).await;
+    let limit = "[limits.few]\nrequests = 1\nper = 10\n";
+    for demands in [
+        Demands::none().with_limit("few"),
+        Demands::none().with_max_body(1 << 20),
+        Demands::none().with_log([]),
+    ] {
+        let mut raw = raw(&format!("{EDGE}{limit}"), |builder| builder).await;
+        let asked = EDGE.trim_end().to_owned() + "\nrequire = { authorizer = \"demanding\" }\n";
+        let text = raw.mesh.policy.replace(EDGE.trim_end(), &asked);
+        let told = format!("{demands:?}");
+        let loader = Loader::new().with_authorizer("demanding", Arc::new(Demanding(demands)));
+        let policy = loader.load(&text, Format::Toml);
+        let policy = policy.unwrap_or_else(|error| panic!("{error}"));
+        raw.guard.swap_policy(policy).expect("swap");
         let mut stream = raw.caller.connect("gateway").await.expect("handshake");
         let heard = tokio::time::timeout(support::PATIENCE, stream.read(&mut [0; 8])).await;
-        assert!(!matches!(heard.expect("in time"), Ok(1..)), "{oblige}");
+        assert!(!matches!(heard.expect("in time"), Ok(1..)), "{told}");
         let records = raw.audit.lines();
         let last = records.last().expect("a record");
         assert!(

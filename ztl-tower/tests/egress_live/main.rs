@@ -4,6 +4,7 @@
 
 mod change;
 mod outside;
+mod outside_raw;
 mod parting;
 mod silence;
 mod wire;

@@ -45,10 +45,10 @@ actions = ["GET /v1/{*rest}"]
 
 /// What a host got.
 #[derive(Clone, Default)]
-struct Seen {
-    opened: Arc<AtomicUsize>,
+pub(super) struct Seen {
+    pub(super) opened: Arc<AtomicUsize>,
     asked: Arc<Mutex<Vec<(String, HeaderMap)>>>,
-    certificates: Arc<AtomicUsize>,
+    pub(super) certificates: Arc<AtomicUsize>,
 }
 
 impl Seen {
@@ -103,9 +103,13 @@ impl ClientCertVerifier for Asking {
     }
 }
 
-/// An ordinary web server with a certificate for these names, which would take a client's.
-async fn host(web: &DevWebCa, names: &[&str], alpn: &[u8]) -> (SocketAddr, Seen) {
-    let (listener, address) = listener().await;
+/// TLS with a certificate for these names, which would take a client's.
+pub(super) fn acceptor(
+    web: &DevWebCa,
+    names: &[&str],
+    alpn: &[&[u8]],
+    seen: &Seen,
+) -> tokio_rustls::TlsAcceptor {
     let issued = web
         .issue(names, now(), Duration::from_secs(3600))
         .expect("certificate");
@@ -113,7 +117,6 @@ async fn host(web: &DevWebCa, names: &[&str], alpn: &[u8]) -> (SocketAddr, Seen)
         .collect::<Result<Vec<_>, _>>()
         .expect("chain");
     let key = PrivateKeyDer::from_pem_slice(issued.key_pem.as_bytes()).expect("key");
-    let seen = Seen::default();
     let provider = ztl_mtls::provider();
     let mut roots = rustls::RootCertStore::empty();
     roots
@@ -128,8 +131,15 @@ async fn host(web: &DevWebCa, names: &[&str], alpn: &[u8]) -> (SocketAddr, Seen)
         .with_client_cert_verifier(Arc::new(Asking(verifier, seen.certificates.clone())))
         .with_single_cert(chain, key)
         .expect("config");
-    config.alpn_protocols = vec![alpn.to_vec()];
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+    tokio_rustls::TlsAcceptor::from(Arc::new(config))
+}
+
+/// An ordinary web server with a certificate for these names, which would take a client's.
+async fn host(web: &DevWebCa, names: &[&str], alpn: &[u8]) -> (SocketAddr, Seen) {
+    let (listener, address) = listener().await;
+    let seen = Seen::default();
+    let acceptor = acceptor(web, names, &[alpn], &seen);
     let all = seen.clone();
     let app = Router::new().fallback(any(move |request: axum::extract::Request| {
         let asked = all.asked.clone();
@@ -167,7 +177,7 @@ fn roots(web: &DevWebCa) -> WebRoots {
     WebRoots::from_pem(web.root_pem().as_bytes()).expect("roots")
 }
 
-async fn guard(
+pub(super) async fn guard(
     mesh: &Mesh,
     web: Option<&DevWebCa>,
     hosts: &[(&str, SocketAddr)],
@@ -187,7 +197,7 @@ fn to(uri: &str) -> Request<Empty<Bytes>> {
     Request::get(uri).body(Empty::new()).expect("request")
 }
 
-fn code(error: &EgressError) -> Option<&'static str> {
+pub(super) fn code(error: &EgressError) -> Option<&'static str> {
     error.denial().map(|denial| denial.reason().code())
 }
 

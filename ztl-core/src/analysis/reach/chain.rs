@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::step::{Hop, Mesh};
+use crate::analysis::outward::Exit;
 use crate::id::SpiffeId;
-use crate::policy::{RuleIdx, WorkloadIdx};
+use crate::policy::{Aim, RuleIdx, WorkloadIdx};
 use crate::zone::Arrival;
 
 /// Where a chain may begin.
@@ -35,6 +36,7 @@ pub(crate) struct Link {
 pub(crate) struct Chains<'a> {
     mesh: Mesh<'a>,
     hops: HashMap<WorkloadIdx, Vec<Hop<'a>>>,
+    exits: HashMap<WorkloadIdx, Vec<Exit<'a>>>,
 }
 
 impl<'a> Chains<'a> {
@@ -42,6 +44,7 @@ impl<'a> Chains<'a> {
         Self {
             mesh,
             hops: HashMap::new(),
+            exits: HashMap::new(),
         }
     }
 
@@ -50,11 +53,12 @@ impl<'a> Chains<'a> {
         self.mesh.arrivals()
     }
 
-    /// The shortest chain from any start to a hop of which `goal` names a rule.
+    /// The shortest chain from any start to a hop of which `goal` names a rule, or to a way out of the mesh of which `out` does.
     pub(crate) fn shortest(
         &mut self,
         starts: Vec<Start>,
         goal: impl Fn(&Hop<'a>) -> Option<RuleIdx>,
+        out: impl Fn(&Exit<'a>) -> Option<RuleIdx>,
     ) -> Option<Vec<Link>> {
         let mut links: Vec<Link> = Vec::new();
         let mut taken = HashSet::new();
@@ -91,6 +95,20 @@ impl<'a> Chains<'a> {
                 .workload(index)
                 .map(|one| format!("`{}`", one.name()));
             let called = called.unwrap_or_default();
+            let exits = self.exits.entry(index);
+            for exit in exits.or_insert_with(|| mesh.exits_of(index)) {
+                if let Some(rule) = out(exit) {
+                    let mut chain = before.map_or_else(Vec::new, |at| unroll(&links, at));
+                    chain.push(Link {
+                        from: called,
+                        to: Aim::External(exit.external).name().into(),
+                        port: exit.port,
+                        rule,
+                        before,
+                    });
+                    return Some(chain);
+                }
+            }
             if let Some(end) = follow(
                 mesh, hops, &called, before, &goal, &mut links, &mut taken, &mut queue,
             ) {

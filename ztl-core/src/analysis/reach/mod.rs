@@ -9,8 +9,11 @@
 //!    party that a target lets say who a caller is (`asserted_by`), it is tried as everyone (T12).
 //! 5. Each workload that is reached, over whatever action, can be taken over in turn.
 //! 6. A workload without a `zone` is tried from every place.
+//! 7. Outside the mesh only the guard of who calls judges, and who was taken over may skip it: there it is told what guards
+//!    let out, and nothing is claimed of who has none.
 
 mod chain;
+mod outside;
 mod step;
 mod walk;
 
@@ -21,9 +24,11 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 pub(crate) use self::chain::{Chains, Start};
+use self::outside::walk_back;
+pub use self::outside::{ReachExit, ReachedBy, ReachedFrom};
 pub(crate) use self::step::{Counting, Hop, Mesh};
 use self::walk::walk;
-use crate::policy::{Policy, RuleIdx};
+use crate::policy::{Policy, RuleIdx, WorkloadIdx};
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -32,6 +37,9 @@ pub enum ReachError {
     /// No workload has this name.
     #[error("there is no workload `{0}`")]
     UnknownWorkload(String),
+    /// No destination outside the mesh has this name.
+    #[error("there is no external destination `{0}`")]
+    UnknownExternal(String),
     /// No rule has this name.
     #[error("there is no rule `{0}`")]
     UnknownRule(String),
@@ -79,6 +87,8 @@ pub struct Reach {
     pub reached: Vec<Reached>,
     /// What can be done from every workload that was taken over, nearest first.
     pub edges: Vec<ReachEdge>,
+    /// What the guards of all these let out of the mesh, nearest first. One that is skipped lets out everything.
+    pub exits: Vec<ReachExit>,
 }
 
 /// A workload that can be reached.
@@ -180,6 +190,63 @@ pub fn reach(policy: &Policy, workload: &str, options: &ReachOptions) -> Result<
     let Some((start, _)) = policy.workload_named(workload) else {
         return Err(ReachError::UnknownWorkload(workload.to_owned()));
     };
+    let mesh = mesh(policy, options)?;
+    Ok(walk(&mesh, start, options.hops.unwrap_or(usize::MAX)))
+}
+
+/// Who reaches a destination outside the mesh, `[external.NAME]`: every workload whose guard lets it out there, and every one
+/// that can have another call there for it.
+///
+/// ```
+/// use ztl_core::{analysis::{self, ReachOptions}, policy::Policy};
+///
+/// let policy = Policy::from_toml(r#"
+///     schema = 1
+///     trust_domain = "prod.example"
+///     [workloads.web]
+///     id = "spiffe://prod.example/web"
+///     [workloads.trainer]
+///     id = "spiffe://prod.example/trainer"
+///     ports = [8443]
+///     [external.hub]
+///     hosts = ["hub.example.org"]
+///     [[permit]]
+///     name = "web-trains"
+///     from = "web"
+///     to = "trainer"
+///     actions = ["POST /runs"]
+///     [[permit]]
+///     name = "trainer-fetches"
+///     from = "trainer"
+///     to = "external:hub"
+///     actions = ["GET /models/{*path}"]
+/// "#)?;
+/// let found = analysis::reached_by(&policy, "hub", &ReachOptions::new())?;
+/// let callers: Vec<_> = found.callers.iter().map(|one| (&*one.workload, one.over.as_deref())).collect();
+/// assert_eq!(callers, [("trainer", None), ("web", Some("trainer"))]);
+/// assert_eq!(&*found.exits[0].uses[0].rule, "trainer-fetches");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`ReachError`] where there is no such destination or rule.
+pub fn reached_by(
+    policy: &Policy,
+    external: &str,
+    options: &ReachOptions,
+) -> Result<ReachedBy, ReachError> {
+    let first = policy.workloads().len();
+    let mut numbered = (0_u32..)
+        .map(WorkloadIdx)
+        .skip(first)
+        .zip(policy.externals());
+    let found = numbered.find(|(_, one)| one.name() == external);
+    let found = found.ok_or_else(|| ReachError::UnknownExternal(external.to_owned()))?;
+    let mesh = mesh(policy, options)?;
+    Ok(walk_back(&mesh, found, options.hops.unwrap_or(usize::MAX)))
+}
+
+fn mesh<'a>(policy: &'a Policy, options: &ReachOptions) -> Result<Mesh<'a>, ReachError> {
     let mut without = HashSet::new();
     for name in &options.without {
         let mut rules = policy.rules().zip(0_u32..);
@@ -187,20 +254,13 @@ pub fn reach(policy: &Policy, workload: &str, options: &ReachOptions) -> Result<
         let (_, index) = found.ok_or_else(|| ReachError::UnknownRule(name.clone()))?;
         without.insert(RuleIdx(index));
     }
-    let mesh = Mesh::new(policy, without, Counting::Known).ok_or(ReachError::IdTooLong)?;
-    Ok(walk(&mesh, start, options.hops.unwrap_or(usize::MAX)))
+    Mesh::new(policy, without, Counting::Known).ok_or(ReachError::IdTooLong)
 }
 
 impl Reach {
     /// The blast radius as documented in docs/analysis.md.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let texts = |texts: &[Arc<str>]| {
-            texts
-                .iter()
-                .map(|one| Value::from(&**one))
-                .collect::<Value>()
-        };
         let reached: Vec<_> = self
             .reached
             .iter()
@@ -209,15 +269,6 @@ impl Reach {
             )
             .collect();
         let edges = self.edges.iter().map(|edge| {
-            let uses = edge.uses.iter().map(|one| {
-                json!({
-                    "rule": &*one.rule,
-                    "actions": one.actions,
-                    "requires": one.requires,
-                    "except": texts(&one.except),
-                    "unless": texts(&one.unless),
-                })
-            });
             json!({
                 "hop": edge.hop,
                 "from": &*edge.from,
@@ -225,13 +276,30 @@ impl Reach {
                 "to": &*edge.to,
                 "port": edge.port,
                 "free": edge.is_free(),
-                "uses": uses.collect::<Vec<_>>(),
+                "uses": edge.uses.iter().map(Use::to_json).collect::<Value>(),
             })
         });
         json!({
             "start": &*self.start,
             "reached": reached,
             "edges": edges.collect::<Vec<_>>(),
+            "exits": self.exits.iter().map(ReachExit::to_json).collect::<Value>(),
         })
     }
+}
+
+impl Use {
+    fn to_json(&self) -> Value {
+        json!({
+            "rule": &*self.rule,
+            "actions": self.actions,
+            "requires": self.requires,
+            "except": texts(&self.except),
+            "unless": texts(&self.unless),
+        })
+    }
+}
+
+fn texts(texts: &[Arc<str>]) -> Value {
+    texts.iter().map(|one| Value::from(&**one)).collect()
 }

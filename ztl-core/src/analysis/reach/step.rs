@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::analysis::edge::{Edge, Grant, Question, Seen};
+use crate::analysis::outward::{Exit, Outward};
 use crate::analysis::{caller, place};
 use crate::id::SpiffeId;
-use crate::policy::{Effect, Policy, RuleIdx, Who, Workload, WorkloadIdx};
+use crate::policy::{Aim, Effect, Policy, RuleIdx, Who, Workload, WorkloadIdx};
 use crate::zone::Arrival;
 
 /// What of a rule's requirements counts as protection.
@@ -59,7 +60,8 @@ pub(crate) struct Mesh<'a> {
     without: HashSet<RuleIdx>,
     counting: Counting,
     arrivals: Vec<Arrival>,
-    /// For each workload in document order, the targets of which an enforced permit may speak for it.
+    /// For each workload in document order, the targets of which an enforced permit may speak for it, those outside the mesh
+    /// behind the workloads.
     callees: Vec<BTreeSet<WorkloadIdx>>,
     /// Everyone that a party could say that a caller is; only where a target believes one.
     everyone: Vec<Option<SpiffeId>>,
@@ -96,10 +98,12 @@ impl<'a> Mesh<'a> {
     fn index(&mut self) {
         // Few principals stand in many rules.
         let mut known: HashMap<String, Vec<usize>> = HashMap::new();
-        for (target, index) in self.policy.workloads().iter().zip(0_u32..) {
+        let targets = self.policy.workloads().iter().map(Aim::Workload);
+        let targets = targets.chain(self.policy.externals().iter().map(Aim::External));
+        for (target, index) in targets.zip(0_u32..) {
             let target_index = WorkloadIdx(index);
             let mut callers = BTreeSet::new();
-            for entry in &target.permits {
+            for entry in target.permits() {
                 let whos = self.policy.rule(entry.rule).into_iter();
                 for who in whos.flat_map(|rule| &rule.from) {
                     match who {
@@ -113,7 +117,8 @@ impl<'a> Mesh<'a> {
                     }
                 }
             }
-            for party in &target.asserted_by {
+            let believed = target.workload().map(|target| &target.asserted_by);
+            for party in believed.into_iter().flatten() {
                 let named = self.policy.workload_named(party);
                 callers.extend(named.and_then(|(index, _)| usize::try_from(index.0).ok()));
             }
@@ -132,31 +137,75 @@ impl<'a> Mesh<'a> {
         let Some((taken, callees)) = self.policy.workload(workload).zip(callees) else {
             return Vec::new();
         };
+        let others = callees.iter().filter(|index| **index != workload);
         let places = self.places_of(taken);
-        let mut hops = Vec::new();
-        for index in callees.iter().filter(|index| **index != workload) {
-            let Some(target) = self.policy.workload(*index) else {
-                continue;
-            };
-            hops.extend(self.hops(
-                target,
-                *index,
-                Presented::Svid,
-                &[Some(taken.id.clone())],
-                &places,
-            ));
-            hops.extend(self.hops(target, *index, Presented::Public, &[None], &places));
-            if target.is_asserted_by(&taken.name) {
-                hops.extend(self.hops(
-                    target,
-                    *index,
-                    Presented::Asserted,
-                    &self.everyone,
-                    &places,
-                ));
-            }
+        others
+            .flat_map(|index| self.hops_between(taken, *index, &places))
+            .collect()
+    }
+
+    /// The same, of one target.
+    fn hops_between(
+        &self,
+        taken: &Workload,
+        index: WorkloadIdx,
+        places: &[Arrival],
+    ) -> Vec<Hop<'a>> {
+        let Some(target) = self.policy.workload(index) else {
+            return Vec::new();
+        };
+        let own = [Some(taken.id.clone())];
+        let mut hops = self.hops(target, index, Presented::Svid, &own, places);
+        hops.extend(self.hops(target, index, Presented::Public, &[None], places));
+        if target.is_asserted_by(&taken.name) {
+            let (shown, everyone) = (Presented::Asserted, &self.everyone);
+            hops.extend(self.hops(target, index, shown, everyone, places));
         }
         hops
+    }
+
+    /// What can be done at a workload with another that was taken over.
+    pub(crate) fn hops_to(&self, target: WorkloadIdx, taken: WorkloadIdx) -> Vec<Hop<'a>> {
+        match self.policy.workload(taken) {
+            Some(one) => self.hops_between(one, target, &self.places_of(one)),
+            None => Vec::new(),
+        }
+    }
+
+    /// What a workload's own guard lets out of the mesh.
+    pub(crate) fn exits_of(&self, workload: WorkloadIdx) -> Vec<Exit<'a>> {
+        let at = usize::try_from(workload.0).ok();
+        let callees = at.and_then(|at| self.callees.get(at));
+        let Some((me, callees)) = self.policy.workload(workload).zip(callees) else {
+            return Vec::new();
+        };
+        let outside = u32::try_from(self.policy.workloads().len()).map(WorkloadIdx);
+        let outside = outside.into_iter().flat_map(|first| callees.range(first..));
+        let outside = outside.filter_map(|index| match self.policy.aim(*index)? {
+            Aim::External(external) => Some(external),
+            Aim::Workload(_) => None,
+        });
+        let exits = outside.flat_map(|external| {
+            let outward = Outward {
+                policy: self.policy,
+                external,
+                me: (workload, me),
+                without: &self.without,
+            };
+            outward.exits().collect::<Vec<_>>()
+        });
+        exits.collect()
+    }
+
+    /// By target, the workloads of which an enforced permit may speak there.
+    pub(crate) fn callers(&self) -> HashMap<WorkloadIdx, Vec<WorkloadIdx>> {
+        let mut callers: HashMap<_, Vec<_>> = HashMap::new();
+        for (callees, index) in self.callees.iter().zip((0_u32..).map(WorkloadIdx)) {
+            for target in callees.iter().filter(|target| **target != index) {
+                callers.entry(*target).or_default().push(index);
+            }
+        }
+        callers
     }
 
     /// What a caller can do that was not declared, or shows nothing.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::step::{Hop, Mesh};
+use super::outside::{ReachExit, name};
+use super::step::Mesh;
 use super::{Reach, ReachEdge, Reached, Use};
 use crate::analysis::asked::{ActionSpace, Asked};
 use crate::analysis::edge::{Edge, Grant, Veto};
@@ -14,14 +15,10 @@ const MAX_TRIED: usize = 10_000;
 
 pub(super) fn walk(mesh: &Mesh<'_>, start: WorkloadIdx, most: usize) -> Reach {
     let policy = mesh.policy;
-    let name = |index| {
-        policy
-            .workload(index)
-            .map_or_else(|| "".into(), |one| one.shared_name())
-    };
     let mut hops = HashMap::from([(start, 0)]);
     let mut order = Vec::new();
     let mut edges = Vec::new();
+    let mut out = Vec::new();
     let mut free: HashMap<WorkloadIdx, Vec<WorkloadIdx>> = HashMap::new();
     let mut queue = VecDeque::from([start]);
     while let Some(from) = queue.pop_front() {
@@ -29,16 +26,21 @@ pub(super) fn walk(mesh: &Mesh<'_>, start: WorkloadIdx, most: usize) -> Reach {
         if hop > most {
             continue;
         }
+        out.extend(
+            mesh.exits_of(from)
+                .into_iter()
+                .map(|exit| (from, hop, exit)),
+        );
         for next in mesh.hops_of(from) {
-            let uses = uses(policy, &next);
+            let uses = uses(policy, &next.edges);
             if uses.is_empty() {
                 continue;
             }
             let edge = ReachEdge {
                 hop,
-                from: name(from),
+                from: name(policy, from),
                 shown_as: next.presented.as_str(),
-                to: name(next.target),
+                to: name(policy, next.target),
                 port: next.port,
                 uses,
             };
@@ -55,14 +57,19 @@ pub(super) fn walk(mesh: &Mesh<'_>, start: WorkloadIdx, most: usize) -> Reach {
     }
     let freely = freely(start, &free);
     let reached = order.into_iter().map(|(index, hops)| Reached {
-        workload: name(index),
+        workload: name(policy, index),
         hops,
         freely: freely.contains(&index),
     });
+    let exits = out.into_iter().filter_map(|(from, hop, exit)| {
+        let freely = freely.contains(&from);
+        ReachExit::of(policy, name(policy, from), hop, freely, &exit)
+    });
     Reach {
-        start: name(start),
+        start: name(policy, start),
         reached: reached.collect(),
         edges,
+        exits: exits.collect(),
     }
 }
 
@@ -81,10 +88,10 @@ fn freely(
 }
 
 /// What can be asked for, by rule, from whatever place.
-fn uses(policy: &Policy, hop: &Hop<'_>) -> Vec<Use> {
+pub(super) fn uses(policy: &Policy, edges: &[Edge<'_>]) -> Vec<Use> {
     let mut uses: BTreeMap<RuleIdx, Use> = BTreeMap::new();
     let name = |index| policy.rule(index).map(|rule| Arc::clone(&rule.name));
-    for edge in &hop.edges {
+    for edge in edges {
         for grant in &edge.permits {
             let Some(except) = left_of(grant, edge) else {
                 continue;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::obligation::{Obligations, Obliged};
 use crate::policy::diagnostic::Report;
-use crate::policy::document::Oblige;
+use crate::policy::document::{Effect, Oblige, RuleDecl};
+use crate::policy::pattern::ActionPattern;
 
 use super::names::{Names, unknown};
 
@@ -28,7 +29,9 @@ impl Names<'_> {
     }
 
     /// What a permit obliges to.
-    pub(super) fn obligations(&self, oblige: &Oblige, report: &mut Report) -> Obligations {
+    pub(super) fn obligations(&self, decl: &RuleDecl, report: &mut Report) -> Obligations {
+        let oblige = &decl.oblige;
+        check_raw(decl, report);
         let declared = &self.document.limits;
         let limit = oblige.limit.as_ref().and_then(|name| {
             let found = declared.iter().find(|decl| decl.name.value == name.value);
@@ -48,4 +51,47 @@ impl Names<'_> {
             log: oblige.log.clone(),
         })
     }
+}
+
+/// All obligations are of requests: raw bytes have no body, no header field, and nothing that could be counted but themselves. A
+/// permit that obliges would never grant them (law 1).
+fn check_raw(decl: &RuleDecl, report: &mut Report) {
+    let raw = |pattern: &ActionPattern| *pattern == ActionPattern::Connect;
+    let found = decl.actions.iter().find(|action| raw(&action.value));
+    let Some(connect) = found.filter(|_| decl.effect == Effect::Permit && !decl.oblige.is_empty())
+    else {
+        return;
+    };
+    let (name, what) = (&decl.name.value, keys(&decl.oblige).join("`, `"));
+    let help = match decl.actions.iter().all(|action| raw(&action.value)) {
+        true => {
+            "remove `[permit.oblige]`; a raw stream is narrowed by `from`, `ports` and `[permit.require]`, and stands in the audit"
+        }
+        false => "write a permit of its own for `connect`, without `[permit.oblige]`",
+    };
+    report.error_with_help(
+        connect.span,
+        format!("`connect` in the permit `{name}` can never be granted: it obliges to `{what}`, which nobody can discharge for raw bytes"),
+        help,
+    );
+}
+
+/// The keys that are written.
+fn keys(oblige: &Oblige) -> Vec<&'static str> {
+    // Every obligation is named, so that a new one is not forgotten.
+    let Oblige {
+        limit,
+        schema,
+        max_body,
+        log,
+        made_from: _,
+    } = oblige;
+    let written = [
+        ("limit", limit.is_some()),
+        ("schema", schema.is_some()),
+        ("max_body", max_body.is_some()),
+        ("log", log.is_some()),
+    ];
+    let written = written.into_iter().filter(|(_, written)| *written);
+    written.map(|(key, _)| key).collect()
 }

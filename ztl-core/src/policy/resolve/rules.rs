@@ -59,7 +59,7 @@ impl Names<'_> {
             require,
             subject,
             actors,
-            obligations: self.obligations(&decl.oblige, report),
+            obligations: self.obligations(decl, report),
             when: decl
                 .when
                 .as_ref()

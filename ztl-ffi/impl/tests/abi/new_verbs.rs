@@ -102,6 +102,19 @@ fn reach_and_diff_speak_json() {
             .contains("model-server")
     );
     assert_eq!(reach("nobody").expect_err("unknown").0, ZTL_ERR_ARG);
+    assert_eq!(reach("external:hub").expect_err("unknown").0, ZTL_ERR_ARG);
+    let outward = format!(
+        "{POLICY}[external.hub]\nhosts = ['hub.example.org']\n\
+         [[permit]]\nname = 'out'\nfrom = 'model-server'\nto = 'external:hub'\nactions = 'GET /a'\n"
+    );
+    let outside = Engine::new(&outward);
+    // SAFETY: all pointers are good.
+    let reach = |name| told(|out, error| unsafe { ztl_reach(outside.0, text(name), out, error) });
+    let out = reach("router").expect("an answer");
+    assert_eq!(out["exits"][0]["to"], "external:hub");
+    let by = reach("external:hub").expect("an answer");
+    assert_eq!(by["callers"][0]["workload"], "model-server");
+    assert_eq!(by["exits"][0]["uses"][0]["rule"], "out");
     let diff = |policy: &str| {
         // SAFETY: all pointers are good.
         told(|out, error| unsafe { ztl_diff(engine.0, text(policy), ZTL_FORMAT_TOML, out, error) })

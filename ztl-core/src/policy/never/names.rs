@@ -1,0 +1,79 @@
+//! What an assertion names.
+
+use crate::policy::Policy;
+use crate::policy::diagnostic::Report;
+use crate::policy::document::{NeverDecl, Principal, Target};
+
+use super::targets;
+
+/// An assertion about nothing proves nothing.
+pub(super) fn are_known(policy: &Policy, never: &NeverDecl, report: &mut Report) -> bool {
+    let zone_known = |name: &str| policy.zones().iter().any(|zone| zone.name() == name);
+    let label_known = |key: &str, value: &str| {
+        policy.workloads().iter().any(|workload| {
+            workload
+                .labels
+                .get(key)
+                .is_some_and(|have| **have == *value)
+        })
+    };
+    let external_known = |name: &str| policy.externals().iter().any(|one| one.name() == name);
+    let mut known = true;
+    let mut missing = |span, kind: &str, name: &str| {
+        known = false;
+        report.error_with_help(
+            span,
+            format!("there is no {kind} `{name}`"),
+            "an assertion about nothing proves nothing",
+        );
+    };
+    for from in &never.from {
+        match &from.value {
+            Principal::Workload(name) if policy.workload_by_name(name).is_none() => {
+                missing(from.span, "workload", name)
+            }
+            Principal::Zone(name) if !zone_known(name) => missing(from.span, "zone", name),
+            Principal::Label { key, value } if !label_known(key, value) => {
+                missing(from.span, "label", &format!("{key}={value}"))
+            }
+            _ => {}
+        }
+    }
+    for to in &never.to {
+        match &to.value {
+            Target::Workload(name) if policy.workload_by_name(name).is_none() => {
+                missing(to.span, "workload", name)
+            }
+            Target::Zone(name) if !zone_known(name) => missing(to.span, "zone", name),
+            Target::Label { key, value } if !label_known(key, value) => {
+                missing(to.span, "label", &format!("{key}={value}"))
+            }
+            Target::Id(pattern) if targets(policy, never).is_empty() => {
+                missing(to.span, "declared workload", &pattern.to_string())
+            }
+            Target::External(name) if !external_known(name) => {
+                missing(to.span, "external destination", name)
+            }
+            _ => {}
+        }
+    }
+    known && can_be_broken(never, report)
+}
+
+/// Over one hop nobody but a workload calls outside the mesh.
+fn can_be_broken(never: &NeverDecl, report: &mut Report) -> bool {
+    let mut from = never.from.iter();
+    let public = from.all(|from| from.value == Principal::Public);
+    let mut to = never.to.iter();
+    let outside = to.all(|to| matches!(to.value, Target::External(_)));
+    if !public || !outside || never.transitive {
+        return true;
+    }
+    let name = &never.name.value;
+    report.error_with_help(
+        never.from.first().map(|from| from.span).unwrap_or_default(),
+        format!("`{name}` can never be broken: who calls outside the mesh is a workload, and not `public`"),
+        "write `transitive = true` to rule out every way there over workloads that `public` reaches",
+    );
+    false
+}
