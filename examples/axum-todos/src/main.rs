@@ -3,12 +3,11 @@
 
 mod todos;
 
-use std::error::Error;
 use std::net::SocketAddr;
 
 use axum::body::{Body, Bytes};
 use axum::http::Request;
-use dev_mesh::Authority;
+use dev_mesh::{Authority, Failed};
 use http_body_util::BodyExt;
 use tokio::net::TcpListener;
 use ztl_tower::{EgressError, Guard};
@@ -40,7 +39,7 @@ const WALK: &[(&str, &str, &str, &str, u16)] = &[
 ];
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Failed> {
     let authority = Authority::new("todos.example")?;
     let guard = authority.guard("todos", POLICY)?.build().await?;
 
@@ -60,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn walk(authority: &Authority) -> Result<usize, Box<dyn Error>> {
+async fn walk(authority: &Authority) -> Result<usize, Failed> {
     let address: SocketAddr = ADDRESS.parse()?;
     let mut guards = Vec::new();
     for name in ["planner", "report"] {
@@ -92,7 +91,7 @@ async fn ask(
     method: &str,
     path: &str,
     body: &'static str,
-) -> Result<(u16, String), Box<dyn Error>> {
+) -> Result<(u16, String), Failed> {
     let request = Request::builder()
         .method(method)
         .uri(format!("https://todos{path}"))

@@ -3,11 +3,10 @@
 
 mod proxy;
 
-use std::error::Error;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use dev_mesh::Authority;
+use dev_mesh::{Authority, Failed};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use tokio::net::TcpListener;
@@ -38,7 +37,7 @@ const WALK: &[(&str, &str, &str, &str, u16)] = &[
 ];
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Failed> {
     let authority = Authority::new("shop.example")?;
 
     // The stock: any tower service of requests will do.
@@ -80,9 +79,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The stock tells what it was asked, and by whom.
-async fn answer(
-    request: Request<RequestBody>,
-) -> Result<Response<Full<Bytes>>, Box<dyn Error + Send + Sync>> {
+async fn answer(request: Request<RequestBody>) -> Result<Response<Full<Bytes>>, Failed> {
     let who = request
         .extensions()
         .get::<Peer>()
@@ -96,7 +93,7 @@ async fn answer(
     Ok(Response::new(Full::from(said)))
 }
 
-async fn walk(authority: &Authority) -> Result<usize, Box<dyn Error>> {
+async fn walk(authority: &Authority) -> Result<usize, Failed> {
     let (edge, stock): (SocketAddr, SocketAddr) = (EDGE.parse()?, STOCK.parse()?);
     let mut guards = Vec::new();
     for name in ["till", "edge"] {
@@ -121,12 +118,7 @@ async fn walk(authority: &Authority) -> Result<usize, Box<dyn Error>> {
     Ok(failed)
 }
 
-async fn ask(
-    guard: &Guard,
-    to: &str,
-    method: &str,
-    path: &str,
-) -> Result<(u16, String), Box<dyn Error>> {
+async fn ask(guard: &Guard, to: &str, method: &str, path: &str) -> Result<(u16, String), Failed> {
     let request = Request::builder()
         .method(method)
         .uri(format!("https://{to}{path}"))

@@ -4,10 +4,9 @@
 mod guide;
 mod wire;
 
-use std::error::Error;
 use std::net::SocketAddr;
 
-use dev_mesh::Authority;
+use dev_mesh::{Authority, Failed};
 use tokio::net::TcpListener;
 use tokio_stream::{StreamExt, iter};
 use tonic::service::Routes;
@@ -50,7 +49,7 @@ const FERRY: Point = Point {
 };
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Failed> {
     let authority = Authority::new("routes.example")?;
     let guard = authority.guard("route-guide", POLICY)?.build().await?;
     let service = RouteGuideServer::new(guide::Guide::default());
@@ -80,7 +79,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Calls all four methods; tells how many answers were wrong.
-async fn walk(name: &str, guard: &Guard, may_record: bool) -> Result<usize, Box<dyn Error>> {
+async fn walk(name: &str, guard: &Guard, may_record: bool) -> Result<usize, Failed> {
     let origin = "https://route-guide".parse()?;
     // `guard.client()` stands where tonic's `Channel` would.
     let mut client: RouteGuideClient<Client> =

@@ -73,7 +73,7 @@ impl Guard {
     /// [`web_roots`](crate::GuardBuilder::web_roots), and the action is authorized on that connection before a byte of it leaves.
     /// Our SVID has to be in force, and is not shown to it.
     ///
-    /// Without a port it is the only one of the section.
+    /// Without a port it is 443.
     ///
     /// ```no_run
     /// # async fn example(guard: ztl_tower::Guard) -> Result<(), Box<dyn std::error::Error>> {
@@ -93,27 +93,15 @@ impl Guard {
             let why = "it is the name of a workload, which `connect` connects to";
             return Err(no_target(host, why));
         };
-        let policy = self.engine().policy();
-        let port = match (port, policy.external_by_host(&name)) {
-            (Some(port), _) => port,
-            (None, Some(external)) => match external.ports() {
-                [port] => *port,
-                _ => {
-                    return Err(EgressError::Port {
-                        workload: name.into(),
-                    });
-                }
-            },
-            // Not in the policy: denied and recorded below, whatever the port.
-            (None, None) => 0,
-        };
+        // As a URL has it, and `ztl decide`.
+        let port = port.unwrap_or(443);
         let (action, now) = (Action::Connect, self.now());
         self.engine()
             .foresee_external(self.name(), &name, port, &action, now)?;
         let key = Key {
             to: To::Host(name),
             port,
-            identity: self.identity().generation(),
+            identity: None,
         };
         let (stream, registered) = dial_raw(self, &key).await?;
         let stream = Revocable::new(stream.into(), registered);
