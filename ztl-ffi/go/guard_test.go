@@ -101,6 +101,15 @@ func TestT9TheRawTargetIsJudged(t *testing.T) {
 	}
 }
 
+// net/http would answer it itself, past every handler.
+func TestT1OptionsOfTheWholeServerAreJudged(t *testing.T) {
+	w := newWorld(t)
+	line := w.raw(w.issue(id("router")), "OPTIONS * HTTP/1.1\r\nHost: model-server\r\nConnection: close\r\n\r\n")
+	if !strings.HasPrefix(line, "HTTP/1.1 400") {
+		t.Error(line)
+	}
+}
+
 func TestT19ARequestThatWasChangedBeforeIsDenied(t *testing.T) {
 	a := newAuthority(t)
 	guard := a.guard(a.config("model-server"))
