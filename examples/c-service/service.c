@@ -77,7 +77,7 @@ static int accept_any(X509_STORE_CTX *store, void *unused)
 
 typedef struct connection {
     int socket;
-    char from[64]; /* in digits */
+    char from[64]; /* in digits, without a zone */
 } connection;
 
 /* Proves the caller and permits its flow; NULL where there is none. `who` receives its id. */
@@ -132,9 +132,11 @@ static void refuse(SSL *ssl, const ztl_decision *decision)
     for (size_t i = 0; i < sizeof decision->id; i++) {
         snprintf(id + 2 * i, 3, "%02x", decision->id[i]);
     }
-    const int ambiguous = decision->reason == ZTL_REASON_PATH_AMBIGUOUS;
-    snprintf(body, sizeof body, "{\"type\":\"about:blank\",\"status\":%d,\"decision\":\"%s\"}", ambiguous ? 400 : 403, id);
-    answer(ssl, ambiguous ? "400 Bad Request" : "403 Forbidden", "application/problem+json", body);
+    const char *status = decision->reason == ZTL_REASON_PATH_AMBIGUOUS ? "400 Bad Request"
+                         : decision->reason == ZTL_REASON_MISDIRECTED  ? "421 Misdirected Request"
+                                                                       : "403 Forbidden";
+    snprintf(body, sizeof body, "{\"type\":\"about:blank\",\"status\":%.3s,\"decision\":\"%s\"}", status, id);
+    answer(ssl, status, "application/problem+json", body);
 }
 
 /* What the policy permits comes here, and nothing else. */
@@ -235,7 +237,8 @@ static void *connected(void *given)
 static void load(const char *folder, const char *policy)
 {
     char path[4096];
-    static char bundle[65536];
+    static char bundle[1 << 20]; /* as much as the library takes */
+    ztl_str text;
     ztl_error *error = NULL;
     chain own = {0};
     uint64_t expires = 0;
@@ -250,9 +253,14 @@ static void load(const char *folder, const char *policy)
     if ((file = fopen(path, "rb")) == NULL) {
         fail(path, NULL);
     }
-    bundle[fread(bundle, 1, sizeof bundle - 1, file)] = '\0';
+    text.ptr = (const uint8_t *)bundle;
+    text.len = fread(bundle, 1, sizeof bundle, file);
+    /* A full buffer may be a cut bundle: the authorities at its end would be missing without a word. */
+    if (ferror(file) || text.len == sizeof bundle) {
+        fail("the bundle cannot be read, or is larger than this service takes", NULL);
+    }
     fclose(file);
-    if (ztl_engine_trust(engine, ztl_str_of("prod.example"), ztl_str_of(bundle), &error) != ZTL_OK) {
+    if (ztl_engine_trust(engine, ztl_str_of("prod.example"), text, &error) != ZTL_OK) {
         fail("the bundle", error);
     }
 
@@ -281,6 +289,16 @@ static void load(const char *folder, const char *policy)
         fail("the own SVID", error);
     }
     chain_free(&own);
+}
+
+/* An address in digits. A link-local one of IPv6 comes with its zone, as fe80::1%eth0, which is the link's and not the address's. */
+static int numeric(char *text, size_t room, const struct sockaddr *from, socklen_t len)
+{
+    if (getnameinfo(from, len, text, (socklen_t)room, NULL, 0, NI_NUMERICHOST) != 0) {
+        return -1;
+    }
+    text[strcspn(text, "%")] = '\0';
+    return 0;
 }
 
 static int listen_at(const char *host, const char *service)
@@ -320,12 +338,15 @@ int main(int argc, char **argv)
         pthread_t thread;
         connection *c = calloc(1, sizeof *c);
         if (c == NULL || (c->socket = accept(listener, (struct sockaddr *)&from, &len)) < 0) {
+            /* Out of memory or of descriptors: until a connection ends, another try fails as this one did. */
+            const struct timespec pause = {0, 100 * 1000 * 1000};
             free(c);
+            (void)nanosleep(&pause, NULL);
             continue;
         }
         /* Whoever gives nothing to read holds a thread for a few seconds, and there are not more of them than this. */
         if (atomic_fetch_add(&connections, 1) < MAX_CONNECTIONS
-            && getnameinfo((struct sockaddr *)&from, len, c->from, sizeof c->from, NULL, 0, NI_NUMERICHOST) == 0
+            && numeric(c->from, sizeof c->from, (struct sockaddr *)&from, len) == 0
             && setsockopt(c->socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0
             && setsockopt(c->socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0
             && pthread_create(&thread, NULL, connected, c) == 0) {

@@ -46,6 +46,8 @@ func main() {
 		Handler:           guard.Middleware(routes()),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
+		// net/http answers `OPTIONS *` itself otherwise, and nobody judges it.
+		DisableGeneralOptionsHandler: true,
 	}
 	log.Fatal(server.ListenAndServeTLS("", ""))
 }

@@ -315,26 +315,7 @@ impl FlowPermit {
     ) -> Result<Option<SpiffeId>, ForwardingError> {
         let ingress = self.direction() == Direction::Ingress;
         let proxy = self.forwarder().filter(|_| ingress);
-        let Some((proxy, field)) = proxy.and_then(|proxy| Some((proxy, proxy.forwards_in()?)))
-        else {
-            return Ok(None);
-        };
-        let Some(passed) = field.read(lines)? else {
-            return Ok(None);
-        };
-        let policy = self.0.policy();
-        let is_peer = |by: &SpiffeId| {
-            let by = policy.workload_by_id(by);
-            by.is_some_and(|by| by.id() == proxy.id())
-        };
-        if field == Forwarding::Xfcc && !passed.by.as_ref().is_some_and(is_peer) {
-            return Err(ForwardingError::By);
-        }
-        let client = policy.workload_by_id(&passed.id);
-        if client.is_some_and(|client| client.forwards_in().is_some()) {
-            return Err(ForwardingError::Chain);
-        }
-        Ok(Some(passed.id))
+        proxy.map_or(Ok(None), |proxy| proxy.passed_on(self.0.policy(), lines))
     }
 
     /// The workload of the caller, where it proved itself.

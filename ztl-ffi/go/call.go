@@ -27,7 +27,7 @@ func (g *Guard) Call(ctx context.Context, plain net.Conn, workload string, port 
 		_ = plain.Close()
 		return nil, err
 	}
-	endAt(call.Conn, call.flow.expires, g.config.Now())
+	endAt(call.Conn, call.flow.expires, g.config.Now)
 	return call, nil
 }
 

@@ -19,7 +19,7 @@ func TestCorpusHasTheSameAnswersHere(t *testing.T) {
 		return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
 	}
 	a := newAuthority(t)
-	engine := must[*engine](t)(newEngine([]byte(strings.Join(read("policy.toml"), "\n")), TOML, ""))
+	engine := must[*engine](t)(newEngine([]byte(strings.Join(read("policy.toml"), "\n")), "", TOML, ""))
 	for _, domain := range []string{"prod.example", "old.example", "partner.example"} {
 		if err := engine.trust(domain, a.pem); err != nil {
 			t.Fatal(err)

@@ -15,7 +15,11 @@
 //		return err
 //	}
 //	defer guard.Close()
-//	server := &http.Server{Addr: ":8443", TLSConfig: guard.TLSConfig(), Handler: guard.Middleware(handler)}
+//	server := &http.Server{
+//		Addr: ":8443", TLSConfig: guard.TLSConfig(), Handler: guard.Middleware(handler),
+//		ReadHeaderTimeout:            10 * time.Second, // for the handshake as well: without it a silent caller stays for ever
+//		DisableGeneralOptionsHandler: true,             // net/http answers `OPTIONS *` itself otherwise, and nobody judges it
+//	}
 //	return server.ListenAndServeTLS("", "")
 //
 // A caller who proves nothing gets no connection; a request that no rule names is answered 403 and never reaches the handler. The

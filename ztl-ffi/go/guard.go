@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +16,7 @@ import (
 
 // Config says what a [Guard] guards. Policy or PolicyFile, Me, Bundles and Certificate have to be there.
 type Config struct {
-	// Policy is the policy document; PolicyFile is read where it is empty.
+	// Policy is the policy document; PolicyFile is read where it is empty. A file that its group or others may write is refused.
 	Policy     []byte
 	PolicyFile string
 	// Format of the document.
@@ -36,9 +35,10 @@ type Config struct {
 	CRLs map[string][]byte
 	// Certificate is the own X.509-SVID and its key.
 	Certificate tls.Certificate
-	// Issuers whose bearer tokens are taken; needs a library with tokens.
+	// Issuers whose bearer tokens are taken, where a rule could read one; needs a library with tokens.
 	Issuers []Issuer
-	// TrustScore gives a caller's score, 0 to 100, or -1 for none. It may be nil.
+	// TrustScore gives a caller's score, 0 to 100, or -1 for none. It is asked where a rule could read a score, of running requests as
+	// well when something changes: who does not answer within a second then is cut. It may be nil.
 	TrustScore func(*http.Request, Peer) int
 	// Resolve finds the address, with port, of a workload that is called. Nil: its name, as DNS knows it. Whoever answers has to
 	// prove that it is the workload.
@@ -94,21 +94,13 @@ type Guard struct {
 
 // NewGuard makes a guard. End it with [Guard.Close].
 func NewGuard(config Config) (*Guard, error) {
-	policy := config.Policy
-	if len(policy) == 0 {
-		if config.PolicyFile == "" {
-			return nil, &Error{Status: ErrArgument, Message: "no policy: set Policy or PolicyFile"}
-		}
-		read, err := os.ReadFile(config.PolicyFile)
-		if err != nil {
-			return nil, err
-		}
-		policy = read
+	if len(config.Policy) == 0 && config.PolicyFile == "" {
+		return nil, &Error{Status: ErrArgument, Message: "no policy: set Policy or PolicyFile"}
 	}
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	engine, err := newEngine(policy, config.Format, config.AuditFile)
+	engine, err := newEngine(config.Policy, config.PolicyFile, config.Format, config.AuditFile)
 	if err != nil {
 		return nil, err
 	}
@@ -134,10 +126,20 @@ func NewGuard(config Config) (*Guard, error) {
 	return g, nil
 }
 
-// Close ends the guard: from then on it denies everything.
+// Close ends the guard: from then on it denies everything, and what runs is cut. A connection that carries no request stays open until
+// its next one is denied, or the server ends it.
 func (g *Guard) Close() error {
 	g.engine.close()
-	g.judgeAgain()
+	var cut []error
+	for _, request := range g.changed() {
+		// Nothing is to be asked about it, and nobody to be waited for.
+		if request.cut(ErrClosed) {
+			cut = append(cut, ErrClosed)
+		}
+	}
+	for _, err := range cut {
+		g.denied(err)
+	}
 	return nil
 }
 
@@ -162,6 +164,15 @@ func (g *Guard) Rotate(certificate tls.Certificate) error {
 // the policy in force stays.
 func (g *Guard) Swap(policy []byte) error {
 	if err := g.engine.swap(policy, g.config.Format); err != nil {
+		return err
+	}
+	g.judgeAgain()
+	return nil
+}
+
+// Reload puts the policy in force that stands in [Config.PolicyFile] by now, as [Guard.Swap] does.
+func (g *Guard) Reload() error {
+	if err := g.engine.swapFile(g.config.PolicyFile, g.config.Format); err != nil {
 		return err
 	}
 	g.judgeAgain()
@@ -199,6 +210,14 @@ func (g *Guard) SetIssuer(issuer Issuer) error {
 
 // judgeAgain cuts what is no longer permitted.
 func (g *Guard) judgeAgain() {
+	// All are cut before anybody is told: who is told may take its time, or panic.
+	for _, err := range g.renew(g.changed()) {
+		g.denied(err)
+	}
+}
+
+// changed says that something may no longer be permitted, and what runs.
+func (g *Guard) changed() []*running {
 	// Before looking: who registers after the look sees the new count, and judges itself again.
 	g.generation.Add(1)
 	g.mu.Lock()
@@ -213,16 +232,7 @@ func (g *Guard) judgeAgain() {
 			transport.renew()
 		}
 	}
-	// All are cut before anybody is told: who is told may take its time, or panic.
-	var denials []error
-	for _, request := range requests {
-		if _, err := request.judge(); err != nil && request.cut(err) {
-			denials = append(denials, err)
-		}
-	}
-	for _, err := range denials {
-		g.denied(err)
-	}
+	return requests
 }
 
 func (g *Guard) start(request *running) {

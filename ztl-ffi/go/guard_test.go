@@ -101,6 +101,15 @@ func TestT9TheRawTargetIsJudged(t *testing.T) {
 	}
 }
 
+// net/http would answer it itself, past every handler.
+func TestT1OptionsOfTheWholeServerAreJudged(t *testing.T) {
+	w := newWorld(t)
+	line := w.raw(w.issue(id("router")), "OPTIONS * HTTP/1.1\r\nHost: model-server\r\nConnection: close\r\n\r\n")
+	if !strings.HasPrefix(line, "HTTP/1.1 400") {
+		t.Error(line)
+	}
+}
+
 func TestT19ARequestThatWasChangedBeforeIsDenied(t *testing.T) {
 	a := newAuthority(t)
 	guard := a.guard(a.config("model-server"))
@@ -222,6 +231,7 @@ func TestT22AnothersSVIDMakesNoGuard(t *testing.T) {
 		"undeclared": {func(c *Config) { c.Me = "nobody" }, ErrSVID},
 		"no bundle":  {func(c *Config) { c.Bundles = nil }, ErrSVID},
 		"no policy":  {func(c *Config) { c.Policy = nil }, ErrArgument},
+		"no file":    {func(c *Config) { c.Policy, c.PolicyFile = nil, "/nowhere/at/all" }, ErrPolicy},
 		"bad audit":  {func(c *Config) { c.AuditFile = "/nowhere/at/all/audit" }, ErrAudit},
 	} {
 		config := a.config("model-server")
@@ -266,7 +276,7 @@ func TestCallsReachTheWorkloadThatWasNamed(t *testing.T) {
 		"POST https://stranger:8443/v1/models/llama/infer":         IdentityUnproven,
 		"POST http://model-server:8443/v1/models/llama/infer":      ErrArgument,
 		"POST https://a:b@model-server:8443/v1/models/llama/infer": ErrArgument,
-		"POST https://nobody.example:8443/v1/models/llama/infer":   IdentityUnproven,
+		"POST https://nobody:8443/v1/models/llama/infer":           IdentityUnproven,
 	} {
 		method, at, _ := strings.Cut(at, " ")
 		response, err := do(method, at)

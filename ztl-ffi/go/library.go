@@ -25,6 +25,17 @@ static ztl_status goz_new(const void *policy, size_t policy_len, uint32_t format
     return ztl_engine_new(goz_str(policy, policy_len), format, goz_str(audit, audit_len), engine, error);
 }
 
+static ztl_status goz_new_from_file(const void *path, size_t path_len, uint32_t format, const void *audit, size_t audit_len,
+                                    ztl_engine **engine, ztl_error **error)
+{
+    return ztl_engine_new_from_file(goz_str(path, path_len), format, goz_str(audit, audit_len), engine, error);
+}
+
+static ztl_status goz_swap_from_file(const ztl_engine *engine, const void *path, size_t len, uint32_t format, ztl_error **error)
+{
+    return ztl_engine_swap_from_file(engine, goz_str(path, len), format, error);
+}
+
 static ztl_status goz_swap(const ztl_engine *engine, const void *policy, size_t len, uint32_t format, ztl_error **error)
 {
     return ztl_engine_swap(engine, goz_str(policy, len), format, error);
@@ -210,7 +221,7 @@ func failed(status C.ztl_status, cerr *C.ztl_error, decision *C.ztl_decision) er
 		return nil
 	}
 	var message string
-	reason := Reason(C.ztl_error_reason(cerr))
+	reason, lack := Reason(C.ztl_error_reason(cerr)), Lack(C.ztl_error_lack(cerr))
 	if cerr != nil {
 		var ptr *C.uint8_t
 		var length C.size_t
@@ -226,7 +237,7 @@ func failed(status C.ztl_status, cerr *C.ztl_error, decision *C.ztl_decision) er
 		return &Error{Status: Status(status), Message: message}
 	}
 	// Where nothing was decided it was the peer that was not proved.
-	denial := &Denial{Reason: reason, Stage: stages[1], Message: message}
+	denial := &Denial{Reason: reason, Lack: lack, Stage: stages[1], Message: message}
 	if decision != nil && decision.reason != C.ZTL_REASON_NOT_JUDGED {
 		denial.ID = *(*[16]byte)(unsafe.Pointer(&decision.id))
 		denial.Rule = C.GoString(&decision.rule[0])
@@ -237,15 +248,22 @@ func failed(status C.ztl_status, cerr *C.ztl_error, decision *C.ztl_decision) er
 	return denial
 }
 
-func newEngine(policy []byte, format Format, auditFile string) (*engine, error) {
+// newEngine takes the policy from a file where it is not given.
+func newEngine(policy []byte, file string, format Format, auditFile string) (*engine, error) {
 	if version := C.ztl_abi_version(); version != C.ZTL_ABI_VERSION {
 		return nil, &Error{Status: ErrUnsupported, Message: "the library that was loaded is of another version of ztl's ABI"}
 	}
 	e := &engine{}
 	var cerr *C.ztl_error
-	text, length := bytes(policy)
 	audit, auditLength := data(auditFile)
-	status := C.goz_new(text, length, format.number(), audit, auditLength, &e.ptr, &cerr)
+	var status C.ztl_status
+	if len(policy) > 0 {
+		text, length := bytes(policy)
+		status = C.goz_new(text, length, format.number(), audit, auditLength, &e.ptr, &cerr)
+	} else {
+		path, length := data(file)
+		status = C.goz_new_from_file(path, length, format.number(), audit, auditLength, &e.ptr, &cerr)
+	}
 	if err := failed(status, cerr, nil); err != nil {
 		return nil, err
 	}
@@ -276,6 +294,14 @@ func (e *engine) swap(policy []byte, format Format) error {
 	return e.with(func(ptr *C.ztl_engine) (status C.ztl_status, cerr *C.ztl_error) {
 		text, length := bytes(policy)
 		status = C.goz_swap(ptr, text, length, format.number(), &cerr)
+		return
+	})
+}
+
+func (e *engine) swapFile(path string, format Format) error {
+	return e.with(func(ptr *C.ztl_engine) (status C.ztl_status, cerr *C.ztl_error) {
+		text, length := data(path)
+		status = C.goz_swap_from_file(ptr, text, length, format.number(), &cerr)
 		return
 	})
 }

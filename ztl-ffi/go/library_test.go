@@ -1,6 +1,7 @@
 package ztl
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -64,6 +65,22 @@ func TestTheNumbersAreThoseOfTheHeader(t *testing.T) {
 	for i, found := range numbers[:len(reasons)] {
 		if name := strings.ToLower(found[1]); name != Reason(i).Error() {
 			t.Error(i, name, Reason(i))
+		}
+	}
+	for name, number := range map[string]Lack{
+		"NONE": LackNone, "TOKEN": LackToken, "SUBJECT": LackSubject, "ACTORS": LackActors, "SCOPE": LackScope, "CLAIM": LackClaim,
+		"MFA": LackMFA, "TRUST_SCORE": LackTrustScore, "ZONE_TRUST": LackZoneTrust, "HEADER": LackHeader,
+		"CONDITION": LackCondition, "AUTHORIZER": LackAuthorizer,
+	} {
+		if !strings.Contains(header, fmt.Sprintf("#define ZTL_LACK_%s %d\n", name, number)) {
+			t.Error(name, number)
+		}
+	}
+	for name, number := range map[string]reads{
+		"TOKEN": readsToken, "TRUST_SCORE": readsTrustScore, "XFCC": readsXFCC, "FORWARDED": readsForwarded,
+	} {
+		if !strings.Contains(header, fmt.Sprintf("#define ZTL_READS_%s %d\n", name, number)) {
+			t.Error(name, number)
 		}
 	}
 	if Version() == "" || Reason(255).Error() != "other" {

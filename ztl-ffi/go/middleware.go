@@ -10,7 +10,9 @@ import (
 )
 
 // Middleware lets a request through only if a rule of the policy permits it. It has to be the outermost handler: a request that was
-// changed before it is denied.
+// changed before it is denied. Set DisableGeneralOptionsHandler on the [http.Server], which answers `OPTIONS *` itself otherwise.
+//
+// Fields in which nobody is trusted to pass an id on (X-Forwarded-Client-Cert, Forwarded) are taken out of the request.
 //
 // The handler's context carries the [Peer], and ends when the permit does: at a change of policy, authorities or keys that takes it
 // away, or when a certificate or token expires. Reading and writing end with it.
@@ -34,7 +36,8 @@ func (g *Guard) Middleware(next http.Handler) http.Handler {
 
 // Begin judges a request as [Guard.Middleware] does, for servers that are not net/http's. What it reads of the request: TLS, one
 // pointer for each connection; RemoteAddr; the address of the connection's own end, in the context, under
-// [http.LocalAddrContextKey]; Method; RequestURI, the raw target, and URL, which says the same; Host; Header.
+// [http.LocalAddrContextKey]; Method; RequestURI, the raw target, and URL, which says the same; Host; Header, with canonical names.
+// Fields in which nobody is trusted to pass an id on are taken out of Header: what serves the request must not see them elsewhere.
 //
 // The context carries the [Peer] and ends when the permit does. Call end once the request was served.
 func (g *Guard) Begin(r *http.Request) (ctx context.Context, end func(), err error) {
@@ -61,6 +64,9 @@ func (g *Guard) begin(r *http.Request, cut func()) (context.Context, func(), err
 			cut()
 		},
 	}
+	// Whoever judges it again does so after what is known here.
+	serving.judging.Lock()
+	defer serving.judging.Unlock()
 	g.start(serving)
 	end := func() {
 		g.end(serving)
@@ -75,6 +81,7 @@ func (g *Guard) begin(r *http.Request, cut func()) (context.Context, func(), err
 		}
 	}
 	serving.until(g, expires)
+	g.strip(from, r.Header, g.config.Now())
 	return ctx, end, nil
 }
 
@@ -109,15 +116,23 @@ func (g *Guard) authorize(r *http.Request) (*flow, time.Time, error) {
 // on judges a request on a flow.
 func (g *Guard) on(from *flow, r *http.Request) (time.Time, error) {
 	now := g.config.Now()
+	// What no rule looks at costs nothing (T34).
+	var looked reads
+	if g.config.TrustScore != nil || len(g.config.Issuers) > 0 {
+		var err error
+		if looked, err = g.engine.reads(from, now); err != nil {
+			return time.Time{}, err
+		}
+	}
 	ask := asking.Get().(*asked)
 	defer ask.free()
 	ask.request(r.Method, r.RequestURI, r.Host, r.Header)
-	if g.config.TrustScore != nil {
+	if g.config.TrustScore != nil && looked&readsTrustScore != 0 {
 		ask.score = score(g.config.TrustScore(r, Peer{ID: from.peer}))
 	}
 	// A bad token is none: what asks for one denies, and that is recorded.
 	var bad error
-	if len(g.config.Issuers) > 0 {
+	if looked&readsToken != 0 {
 		var token string
 		if token, bad = bearer(r.Header); token != "" {
 			ask.claims, bad = g.engine.verify(from, token, now)
@@ -138,19 +153,34 @@ func score(given int) int32 {
 	return int32(given)
 }
 
-// answer tells the caller no more than that it is denied, and the id to ask the operator about (RFC 9457).
+// answer tells the caller no more than that it is denied, what to ask with, and the id to ask the operator about (RFC 9457).
 func answer(w http.ResponseWriter, err error) {
 	status, id := http.StatusForbidden, ""
-	var denial *Denial
+	denial := &Denial{}
 	if errors.As(err, &denial) && denial.ID != [16]byte{} {
 		id = fmt.Sprintf(`,"decision":"%s"`, denial.Decision())
 	}
+	// RFC 6750 §3, RFC 9470 §3
+	challenge := ""
 	switch {
-	case errors.Is(err, ErrToken):
-		status = http.StatusUnauthorized
-		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
-	case errors.Is(err, PathAmbiguous):
+	case denial.Reason == PathAmbiguous:
 		status = http.StatusBadRequest
+	case denial.Reason == Misdirected:
+		status = http.StatusMisdirectedRequest
+	case denial.Lack == LackToken && errors.Is(err, ErrBudget):
+		status = http.StatusTooManyRequests
+		w.Header().Set("Retry-After", "1")
+	case denial.Lack == LackToken && errors.Is(err, ErrToken):
+		status, challenge = http.StatusUnauthorized, `Bearer error="invalid_token"`
+	case denial.Lack == LackToken:
+		status, challenge = http.StatusUnauthorized, "Bearer"
+	case denial.Lack == LackScope:
+		challenge = `Bearer error="insufficient_scope"`
+	case denial.Lack == LackMFA:
+		status, challenge = http.StatusUnauthorized, `Bearer error="insufficient_user_authentication", acr_values="phrh phr"`
+	}
+	if challenge != "" {
+		w.Header().Set("WWW-Authenticate", challenge)
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")

@@ -63,10 +63,31 @@ func (r Reason) Error() string {
 
 var stages = [...]string{"none", "identity", "flow", "action"}
 
+// Lack is which requirement of a rule did not hold. The numbers are those of ztl.h; a test compares them.
+type Lack uint32
+
+// What may be lacking.
+const (
+	LackNone       Lack = 0
+	LackToken      Lack = 1
+	LackSubject    Lack = 2
+	LackActors     Lack = 3
+	LackScope      Lack = 4
+	LackClaim      Lack = 5
+	LackMFA        Lack = 6
+	LackTrustScore Lack = 7
+	LackZoneTrust  Lack = 8
+	LackHeader     Lack = 9
+	LackCondition  Lack = 10
+	LackAuthorizer Lack = 11
+)
+
 // Denial is a decision that says no. For the host's own log: nothing but its ID may be told to the peer.
 type Denial struct {
 	// Reason says why.
 	Reason Reason
+	// Lack says which requirement of a rule did not hold, where that was why.
+	Lack Lack
 	// ID finds the record in the audit; zero where nothing was decided.
 	ID [16]byte
 	// Stage is the last that was reached: none, identity, flow or action.
@@ -118,6 +139,8 @@ const (
 	ErrToken       Status = -11
 	ErrUnsupported Status = -12
 	ErrCRL         Status = -13
+	// ErrBudget: a token was not looked at, after too many bad ones of this caller.
+	ErrBudget Status = -14
 )
 
 // Error is the number; the message of an [Error] says more.

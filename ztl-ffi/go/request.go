@@ -86,13 +86,18 @@ func (a *asked) free() {
 	asking.Put(a)
 }
 
-// request lays out a request, with all of its header fields.
+// request lays out a request, with all of its header fields. Where it has a Host field beside the host that net/http read, it came
+// over HTTP/2 with an authority, and the two have to agree (RFC 9113 §8.3.1).
 func (a *asked) request(method, target, host string, header http.Header) {
 	a.score = -1
 	a.add(method)
 	a.add(target)
 	if host != "" {
-		a.add("host")
+		name := "host"
+		if len(header["Host"]) > 0 {
+			name = ":authority"
+		}
+		a.add(name)
 		a.add(host)
 	}
 	for name, values := range header {

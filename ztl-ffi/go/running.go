@@ -7,15 +7,23 @@ import (
 	"time"
 )
 
+// judgedWithin is how long a running request has, when it is judged again, before it is cut (law 8).
+const judgedWithin = time.Second
+
+var errJudgedLate = &Error{Status: ErrSystem, Message: "a running request could not be judged again in time"}
+
 // running is a request that is being served.
 type running struct {
 	again func() (time.Time, error)
 	// stop ends its context, its reads and its writes. Not called once it was served: the writer is then another's, or gone.
 	stop func(error)
 
+	// judging is held from a judgement until its end is known, so that an older one never takes the place of a newer one.
+	judging sync.Mutex
+
 	mu    sync.Mutex
 	over  bool
-	timer *time.Timer
+	alarm *alarm
 }
 
 // judge asks again whether it is permitted. A host's function that panics permits nothing.
@@ -26,6 +34,21 @@ func (r *running) judge() (expires time.Time, err error) {
 		}
 	}()
 	return r.again()
+}
+
+// renew judges it again, and cuts it where it is not permitted any more: the error says why, and is nil where there was nothing to cut.
+func (r *running) renew(g *Guard) error {
+	r.judging.Lock()
+	defer r.judging.Unlock()
+	expires, err := r.judge()
+	if err == nil {
+		r.until(g, expires)
+		return nil
+	}
+	if !r.cut(err) {
+		return nil
+	}
+	return err
 }
 
 // cut says whether there was something to cut.
@@ -48,30 +71,69 @@ func (r *running) end() {
 
 func (r *running) close() {
 	r.over = true
-	if r.timer != nil {
-		r.timer.Stop()
+	r.quiet()
+}
+
+func (r *running) quiet() {
+	if r.alarm != nil {
+		r.alarm.stop()
+		r.alarm = nil
 	}
 }
 
-// until has it judged when its permit ends, and again when the permit that it then got ends (T15).
+// until has it judged when its permit ends, and again when the permit that it then got ends (T15). The end that was known before is
+// forgotten.
 func (r *running) until(g *Guard, expires time.Time) {
-	if expires.IsZero() {
-		return
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.over {
 		return
 	}
+	r.quiet()
+	if expires.IsZero() {
+		return
+	}
 	// Whole seconds: a permit that is judged again in its last one is not judged many times over.
-	r.timer = time.AfterFunc(max(expires.Sub(g.config.Now()), 100*time.Millisecond), func() {
-		expires, err := r.judge()
-		if err == nil {
-			r.until(g, expires)
-		} else if r.cut(err) {
+	r.alarm = ringAt(expires, g.config.Now, 100*time.Millisecond, func() {
+		for _, err := range g.renew([]*running{r}) {
 			g.denied(err)
 		}
 	})
+}
+
+// renew judges requests again, all at once, and cuts those that are not permitted any more, or whose judgement takes too long: one
+// that waits for a host's function keeps no other alive. It says why each was cut.
+func (g *Guard) renew(requests []*running) []error {
+	type answer struct {
+		of  *running
+		err error
+	}
+	answers := make(chan answer, len(requests))
+	waiting := make(map[*running]struct{}, len(requests))
+	for _, request := range requests {
+		waiting[request] = struct{}{}
+		go func() { answers <- answer{request, request.renew(g)} }()
+	}
+	late := time.NewTimer(judgedWithin)
+	defer late.Stop()
+	var denials []error
+	for len(waiting) > 0 {
+		select {
+		case came := <-answers:
+			delete(waiting, came.of)
+			if came.err != nil {
+				denials = append(denials, came.err)
+			}
+		case <-late.C:
+			for request := range waiting {
+				if request.cut(errJudgedLate) {
+					denials = append(denials, errJudgedLate)
+				}
+			}
+			return denials
+		}
+	}
+	return denials
 }
 
 // asItCame is a request as it is judged while a handler has it, who may change its own.

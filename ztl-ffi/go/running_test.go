@@ -98,6 +98,154 @@ func TestT15ARenewedPermitIsJudgedWhenItEnds(t *testing.T) {
 	}
 }
 
+// What a change leaves permitted ends when the permit that it then got does, and not when the old one would have.
+func TestLaw8ARequestThatIsJudgedAgainHasItsNewEnd(t *testing.T) {
+	a := newAuthority(t)
+	guard := a.guard(a.config("model-server"))
+	for name, before := range map[string]time.Time{"an hour": time.Now().Add(time.Hour), "no end": {}} {
+		var asked atomic.Int32
+		cut := make(chan error, 1)
+		request := &running{stop: func(err error) { cut <- err }}
+		request.again = func() (time.Time, error) {
+			if asked.Add(1) == 1 {
+				return time.Now(), nil
+			}
+			return time.Time{}, NoActionPermitted
+		}
+		guard.start(request)
+		request.until(guard, before)
+		if err := guard.Swap([]byte(policy)); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-cut:
+			if !errors.Is(err, NoActionPermitted) {
+				t.Error(name, err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Error(name, "it runs on to its old end")
+		}
+		guard.end(request)
+	}
+}
+
+// A host's function that does not come back ends its own request, and keeps no other one alive.
+func TestLaw8OneThatCannotBeJudgedHoldsNothingUp(t *testing.T) {
+	a := newAuthority(t)
+	guard := a.guard(a.config("model-server"))
+	blocked := make(chan struct{})
+	defer close(blocked)
+	var asked atomic.Int32
+	cuts := make(chan error, 20)
+	for i := range 20 {
+		request := &running{stop: func(err error) { cuts <- err }}
+		request.again = func() (time.Time, error) {
+			asked.Add(1)
+			if i%2 == 0 {
+				<-blocked
+			}
+			return time.Time{}, NoActionPermitted
+		}
+		guard.start(request)
+	}
+	begun := time.Now()
+	if err := guard.Swap([]byte(policy)); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(begun); took > 3*judgedWithin {
+		t.Error("it took", took)
+	}
+	late := 0
+	for range 20 {
+		if err := <-cuts; errors.Is(err, ErrSystem) {
+			late++
+		} else if !errors.Is(err, NoActionPermitted) {
+			t.Error(err)
+		}
+	}
+	if late != 10 {
+		t.Error(late, "were cut as late")
+	}
+	// A guard that was closed asks nobody.
+	closed := a.guard(a.config("model-server"))
+	request := &running{stop: func(err error) { cuts <- err }}
+	request.again = func() (time.Time, error) { t.Error("asked"); return time.Time{}, nil }
+	closed.start(request)
+	if err := closed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-cuts; !errors.Is(err, ErrClosed) {
+		t.Error(err)
+	}
+}
+
+// A timer sleeps with the machine, and a clock may be set: what counts is the wall clock.
+func TestT23AnEndIsThatOfTheWallClock(t *testing.T) {
+	var ahead atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	rang := make(chan struct{})
+	ringAt(now().Add(time.Hour), now, 0, func() { close(rang) })
+	stopped := ringAt(now().Add(time.Hour), now, 0, func() { t.Error("it was stopped") })
+	ahead.Store(int64(2 * time.Hour))
+	stopped.stop()
+	select {
+	case <-rang:
+	case <-time.After(20 * time.Second):
+		t.Fatal("it waits for the monotonic clock")
+	}
+}
+
+// T34: nobody is asked for a score that no rule reads.
+func TestT34AScoreIsAskedForWhereARuleReadsIt(t *testing.T) {
+	a := newAuthority(t)
+	config := a.config("model-server")
+	var asked atomic.Int32
+	config.TrustScore = func(*http.Request, Peer) int { asked.Add(1); return 80 }
+	guard := a.guard(config)
+	router := a.issue(id("router"))
+	if status, _ := served(guard, a.request(router, "GET", "/v1/who")); status != 200 || asked.Load() != 0 {
+		t.Error(status, asked.Load())
+	}
+	if err := guard.Swap([]byte(policy + "[permit.require]\ntrust_score = 70\n")); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := served(guard, a.request(router, "GET", "/v1/who")); status != 200 || asked.Load() != 1 {
+		t.Error(status, asked.Load())
+	}
+}
+
+// T27: what cannot be a workload is not even looked up, and what nobody answered for is not remembered.
+func TestT27NothingIsDialledThatIsNoWorkload(t *testing.T) {
+	a := newAuthority(t)
+	config := a.config("router")
+	var resolved atomic.Int32
+	config.Resolve = func(context.Context, string, uint16) (string, error) {
+		resolved.Add(1)
+		return "", errors.New("nobody knows it")
+	}
+	transport := a.guard(config).Transport()
+	ask := func(at string) error {
+		_, err := transport.RoundTrip(must[*http.Request](t)(http.NewRequest("GET", at, nil)))
+		return err
+	}
+	for _, at := range []string{
+		"https://169.254.169.254:80/", "https://data.attacker.example/", "https://[::1]:8443/", "https://Model-Server/",
+		"https://a_b/", "https://" + strings.Repeat("a", 65) + "/",
+	} {
+		if err := ask(at); !errors.Is(err, ErrArgument) || resolved.Load() != 0 {
+			t.Error(at, err, resolved.Load())
+		}
+	}
+	for i := range 10 {
+		if err := ask(fmt.Sprintf("https://random-%d/", i)); err == nil {
+			t.Error("answered")
+		}
+	}
+	if len(transport.known) != 0 || resolved.Load() != 10 {
+		t.Error(len(transport.known), resolved.Load())
+	}
+}
+
 func TestAScoreThatDoesNotFitIsNone(t *testing.T) {
 	for given, want := range map[int]int32{
 		-1: -1, 0: 0, 100: 100, 101: 101, -2: 101, math.MinInt: 101, math.MaxInt: 101, 1<<32 + 100: 101, math.MinInt + 100: 101,

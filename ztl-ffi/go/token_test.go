@@ -64,6 +64,7 @@ func TestT16TokensAreVerifiedOrNothingIsServed(t *testing.T) {
 	}
 	w := newWorldOf(a, config)
 	router := w.client(w.issue(id("router")))
+	var challenge string
 	ask := func(tokens ...string) int {
 		request := must[*http.Request](t)(http.NewRequest("GET", "https://"+w.addr()+"/v1/secrets", nil))
 		for _, token := range tokens {
@@ -71,6 +72,7 @@ func TestT16TokensAreVerifiedOrNothingIsServed(t *testing.T) {
 		}
 		response := must[*http.Response](t)(router.Do(request))
 		defer response.Body.Close()
+		challenge = response.Header.Get("WWW-Authenticate")
 		return response.StatusCode
 	}
 	claims := func(scope, audience string, lasts time.Duration) map[string]any {
@@ -80,21 +82,30 @@ func TestT16TokensAreVerifiedOrNothingIsServed(t *testing.T) {
 	}
 	good := sign(claims("read", "model-server", time.Hour))
 	for name, one := range map[string]struct {
-		tokens []string
-		want   int
+		tokens    []string
+		want      int
+		challenge string
 	}{
-		"good":     {[]string{good}, 200},
-		"none":     {nil, 403},
-		"poor":     {[]string{sign(claims("write", "model-server", time.Hour))}, 403},
-		"old":      {[]string{sign(claims("read", "model-server", -time.Hour))}, 401},
-		"not ours": {[]string{sign(claims("read", "elsewhere", time.Hour))}, 401},
-		"forged":   {[]string{forge(claims("read", "model-server", time.Hour))}, 401},
-		"two":      {[]string{good, good}, 401},
-		"nonsense": {[]string{"a.b.c"}, 401},
+		"good": {[]string{good}, 200, ""},
+		// RFC 6750 §3: who showed nothing is told no error.
+		"none":     {nil, 401, "Bearer"},
+		"poor":     {[]string{sign(claims("write", "model-server", time.Hour))}, 403, `Bearer error="insufficient_scope"`},
+		"old":      {[]string{sign(claims("read", "model-server", -time.Hour))}, 401, `Bearer error="invalid_token"`},
+		"not ours": {[]string{sign(claims("read", "elsewhere", time.Hour))}, 401, `Bearer error="invalid_token"`},
+		"forged":   {[]string{forge(claims("read", "model-server", time.Hour))}, 401, `Bearer error="invalid_token"`},
+		"two":      {[]string{good, good}, 401, `Bearer error="invalid_token"`},
+		"nonsense": {[]string{"a.b.c"}, 401, `Bearer error="invalid_token"`},
 	} {
-		if got := ask(one.tokens...); got != one.want {
-			t.Error(name, "was answered", got)
+		if got := ask(one.tokens...); got != one.want || challenge != one.challenge {
+			t.Error(name, "was answered", got, challenge)
 		}
+	}
+	// Where no rule could read a token, none is looked at (T34).
+	config.Policy = []byte(policy)
+	request := w.request(w.issue(id("router")), "GET", "/v1/none")
+	request.Header.Set("Authorization", "Bearer a.b.c")
+	if _, _, err := w.authority.guard(config).Begin(request); !errors.Is(err, NoActionPermitted) || errors.Is(err, ErrToken) {
+		t.Error(err)
 	}
 	// The issuer takes its key away.
 	other, _ := issuerOf(t)
@@ -103,6 +114,46 @@ func TestT16TokensAreVerifiedOrNothingIsServed(t *testing.T) {
 	}
 	if got := ask(good); got != 401 {
 		t.Error("a token of a key that is gone was answered", got)
+	}
+	if err := w.guard.SetIssuer(issuer); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(good); got != 200 {
+		t.Error(got)
+	}
+	// T34: past its budget a caller's tokens are not checked, but for those that were good before.
+	leaf := w.issue(id("router"))
+	spend := func(token string) int {
+		request := w.request(leaf, "GET", "/v1/secrets")
+		request.Header.Set("Authorization", "Bearer "+token)
+		recorder := &recorder{header: http.Header{}}
+		w.server.Config.Handler.ServeHTTP(recorder, request)
+		return recorder.status
+	}
+	statuses := map[int]int{}
+	for range 400 {
+		statuses[spend("a.b.c")]++
+	}
+	if statuses[401] < 200 || statuses[429] < 50 || statuses[401]+statuses[429] != 400 {
+		t.Error(statuses)
+	}
+	// 64 a second are forgotten, so that one of several may be looked at after all.
+	var fresh []string
+	for i := range 5 {
+		fresh = append(fresh, sign(claims("read", "model-server", time.Hour+time.Duration(i)*time.Minute)))
+	}
+	unseen := map[int]int{}
+	for _, token := range fresh {
+		for range 10 {
+			spend("a.b.c")
+		}
+		unseen[spend(token)]++
+	}
+	if unseen[429] == 0 {
+		t.Error("tokens that nobody has seen before were answered", unseen)
+	}
+	if got := ask(good); got != 200 {
+		t.Error("a token that was good before was answered", got)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -151,6 +152,17 @@ func (t *Transport) of(to target) *outbound {
 	return held
 }
 
+// forget drops what nobody has answered for: who asks for many names fills no memory.
+func (t *Transport) forget(to target, held *outbound) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	held.mu.Lock()
+	defer held.mu.Unlock()
+	if held.flow == nil && len(held.ready) == 0 && t.known[to] == held {
+		delete(t.known, to)
+	}
+}
+
 // flow is that of the newest connection to the target.
 func (t *Transport) flow(ctx context.Context, to target) (*flow, error) {
 	held := t.of(to)
@@ -162,8 +174,10 @@ func (t *Transport) flow(ctx context.Context, to target) (*flow, error) {
 	}
 	conn, flow, err := t.dial(ctx, to)
 	if err != nil {
+		t.forget(to, held)
 		return nil, err
 	}
+	held = t.of(to)
 	held.mu.Lock()
 	defer held.mu.Unlock()
 	// At most one waits; it was proved by the flow that is kept.
@@ -189,8 +203,10 @@ func (t *Transport) dialTLS(ctx context.Context, _, address string) (net.Conn, e
 	held.mu.Unlock()
 	conn, flow, err := t.dial(ctx, to)
 	if err != nil {
+		t.forget(to, held)
 		return nil, err
 	}
+	held = t.of(to)
 	held.mu.Lock()
 	held.flow = flow
 	held.mu.Unlock()
@@ -218,22 +234,22 @@ func (t *Transport) dial(ctx context.Context, to target) (*tls.Conn, *flow, erro
 		_ = plain.Close()
 		return nil, nil, err
 	}
-	endAt(conn, proved.expires, t.guard.config.Now())
+	endAt(conn, proved.expires, t.guard.config.Now)
 	return conn, proved, nil
 }
 
 // endAt ends a connection when its proof does: requests are judged by the newest one's, whose proof may hold for longer.
-func endAt(conn *tls.Conn, expires, now time.Time) {
+func endAt(conn *tls.Conn, expires time.Time, now func() time.Time) {
 	if expires.IsZero() {
 		return
 	}
 	held := weak.Make(conn)
-	timer := time.AfterFunc(expires.Sub(now), func() {
+	ends := ringAt(expires, now, 0, func() {
 		if conn := held.Value(); conn != nil {
 			_ = conn.Close()
 		}
 	})
-	runtime.AddCleanup(conn, func(timer *time.Timer) { timer.Stop() }, timer)
+	runtime.AddCleanup(conn, (*alarm).stop, ends)
 }
 
 func read(at *url.URL) (target, error) {
@@ -251,13 +267,19 @@ func read(at *url.URL) (target, error) {
 	return parse(net.JoinHostPort(at.Hostname(), port))
 }
 
+// isWorkload says whether a host can be the name of a workload, which has no dot: nothing else is looked up or dialled (T27).
+func isWorkload(host string) bool {
+	fits := func(r rune) bool { return r == '-' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' }
+	return host != "" && len(host) <= 64 && strings.IndexFunc(host, func(r rune) bool { return !fits(r) }) < 0
+}
+
 func parse(address string) (target, error) {
 	host, text, err := net.SplitHostPort(address)
 	if err != nil {
 		return target{}, err
 	}
 	port, err := strconv.ParseUint(text, 10, 16)
-	if err != nil || host == "" {
+	if err != nil || !isWorkload(host) {
 		return target{}, &Error{Status: ErrArgument, Message: "the URL names no workload, or a port that is none"}
 	}
 	return target{workload: host, port: uint16(port)}, nil

@@ -150,6 +150,7 @@ func newWorldOf(a *authority, config Config) *world {
 	w.server = httptest.NewUnstartedServer(w.guard.Middleware(handler))
 	w.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	w.server.EnableHTTP2 = true
+	w.server.Config.DisableGeneralOptionsHandler = true
 	w.server.TLS = w.guard.TLSConfig()
 	w.server.StartTLS()
 	a.t.Cleanup(w.server.Close)

@@ -194,6 +194,71 @@
 #define ZTL_REASON_OTHER 255
 
 /**
+ * Nothing was lacking, or another thing than what a rule requires was why.
+ */
+#define ZTL_LACK_NONE 0
+
+/**
+ * No token, or one that is expired, or from another issuer or for another audience: ask for one (RFC 6750 §3).
+ */
+#define ZTL_LACK_TOKEN 1
+
+/**
+ * The token names no subject, or one that the rule does not speak of; or such an id was passed on.
+ */
+#define ZTL_LACK_SUBJECT 2
+
+/**
+ * The token names no actors, or one that the rule does not speak of.
+ */
+#define ZTL_LACK_ACTORS 3
+
+/**
+ * The token lacks a scope.
+ */
+#define ZTL_LACK_SCOPE 4
+
+/**
+ * The token lacks a claim.
+ */
+#define ZTL_LACK_CLAIM 5
+
+/**
+ * The user proved themselves with too little (RFC 9470 §3).
+ */
+#define ZTL_LACK_MFA 6
+
+/**
+ * The trust score is missing, stale or too low.
+ */
+#define ZTL_LACK_TRUST_SCORE 7
+
+/**
+ * The zone the caller came from is unknown or trusted too little.
+ */
+#define ZTL_LACK_ZONE_TRUST 8
+
+/**
+ * A header field is missing or has another value.
+ */
+#define ZTL_LACK_HEADER 9
+
+/**
+ * The condition of the rule did not hold.
+ */
+#define ZTL_LACK_CONDITION 10
+
+/**
+ * An authorizer of the rule objected.
+ */
+#define ZTL_LACK_AUTHORIZER 11
+
+/**
+ * Something that this version of the ABI has no number for.
+ */
+#define ZTL_LACK_OTHER 255
+
+/**
  * Room for the name of a rule and the NUL that ends it. A name has at most 64 bytes.
  */
 #define ZTL_RULE_SIZE 72
@@ -218,6 +283,26 @@
  * In `ztl_flow_request.flags`: this host, which is `me`, called the workload `to`, and the peer is the server that answered.
  */
 #define ZTL_FLOW_EGRESS 2
+
+/**
+ * A bit of `ztl_flow_reads`: a rule could ask for a token. Where it is not set, verify none (T34).
+ */
+#define ZTL_READS_TOKEN 1
+
+/**
+ * A bit of `ztl_flow_reads`: a rule could ask for a trust score.
+ */
+#define ZTL_READS_TRUST_SCORE 2
+
+/**
+ * A bit of `ztl_flow_reads`: the peer passes ids on in `X-Forwarded-Client-Cert`. Where it is not set, take that field away (T12).
+ */
+#define ZTL_READS_XFCC 4
+
+/**
+ * A bit of `ztl_flow_reads`: the peer passes ids on in `Forwarded` (RFC 7239). Where it is not set, take that field away (T12).
+ */
+#define ZTL_READS_FORWARDED 8
 
 /**
  * Access tokens (RFC 9068, or a plain JWT).
@@ -475,7 +560,10 @@ typedef struct ztl_action_request {
      */
     struct ztl_str upgrade;
     /**
-     * All header fields of the request, in order. A field sent twice stands here twice.
+     * All header fields of the request, in order. A field sent twice stands here twice. `host`, and `:authority` of HTTP/2 and
+     * HTTP/3, are among them: where the workload lists `hosts`, a request for another is denied (T21). `x-forwarded-client-cert` and
+     * `forwarded` are looked at only where the peer's workload says `forwards_in`, and hidden from rules otherwise (T12); take those
+     * away that `ztl_flow_reads` does not name before anything else sees the request.
      */
     const struct ztl_header *headers;
     /**
@@ -570,6 +658,11 @@ typedef struct ztl_action_request {
  */
 #define ZTL_ERR_CRL -13
 
+/**
+ * Too many bad tokens came from this caller: this one was not looked at. Nothing is decided by that, and nothing recorded.
+ */
+#define ZTL_ERR_BUDGET -14
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -602,6 +695,16 @@ ztl_status ztl_error_code(const struct ztl_error *error);
  * `error` is NULL or live.
  */
 ZTL_MUST_USE uint32_t ztl_error_reason(const struct ztl_error *error);
+
+/**
+ * Which requirement of the rule that came nearest did not hold: `ZTL_LACK_*`, so that the host can ask for what is missing, as
+ * with 401 for a token (RFC 9110 §15.5.2). `ZTL_LACK_NONE` where that was not why, and of NULL.
+ *
+ * # Safety
+ * `error` is NULL or live.
+ */
+ZTL_MUST_USE
+uint32_t ztl_error_lack(const struct ztl_error *error);
 
 /**
  * The text of an error: UTF-8, not NUL-terminated, borrowed from the error and good until that is freed. On any other
@@ -730,7 +833,8 @@ ztl_status ztl_engine_trust_der(const struct ztl_engine *engine,
 void ztl_engine_free(struct ztl_engine *engine);
 
 /**
- * Makes an engine from a file, which is read once: `ztl_engine_new` of what stands in it.
+ * Makes an engine from a file, which is read once: `ztl_engine_new` of what stands in it. A file that its group or others may
+ * write is refused with `ZTL_ERR_POLICY`: whoever writes the policy is the policy.
  *
  * @param path the policy document: a path in UTF-8
  * @param format `ZTL_FORMAT_TOML` or `ZTL_FORMAT_JSON`
@@ -749,7 +853,8 @@ ztl_status ztl_engine_new_from_file(struct ztl_str path,
                                     struct ztl_error **error);
 
 /**
- * Puts the policy of a file in force: `ztl_engine_swap` to what stands in it now.
+ * Puts the policy of a file in force: `ztl_engine_swap` to what stands in it now. A file that its group or others may write is
+ * refused, as by `ztl_engine_new_from_file`.
  *
  * @param engine the engine
  * @param path the policy document: a path in UTF-8
@@ -938,6 +1043,27 @@ ztl_status ztl_flow_permit(const struct ztl_engine *engine,
 void ztl_flow_free(struct ztl_flow *flow);
 
 /**
+ * What of a request on a flow is looked at under the policy in force, so that the host need not gather the rest, and takes away
+ * what the peer is not trusted to say. `ztl_action_authorize` hides such fields from rules itself; what serves the request sees
+ * what the host hands it.
+ *
+ * @param engine the engine that permitted the flow
+ * @param flow the permitted flow
+ * @param now_unix the time, in seconds since 1970
+ * @param reads receives `ZTL_READS_*`, added up; 0 unless `ZTL_OK` is returned
+ * @param error receives the reason; may be NULL. A flow that is no longer permitted is `ZTL_DENIED`, and recorded
+ *
+ * # Safety
+ * `engine` and `flow` are NULL or live; `reads` and `error` are NULL or may be written.
+ */
+ZTL_MUST_USE
+ztl_status ztl_flow_reads(const struct ztl_engine *engine,
+                          const struct ztl_flow *flow,
+                          uint64_t now_unix,
+                          uint32_t *reads,
+                          struct ztl_error **error);
+
+/**
  * Takes somebody's word for what a token says. **ztl verifies nothing here**: whoever calls this vouches for signature, issuer,
  * audience and time.
  *
@@ -987,7 +1113,10 @@ ztl_status ztl_engine_issuer(const struct ztl_engine *engine,
  * to a certificate (RFC 8705), that the caller proved itself by that one.
  *
  * A token that is refused is `ZTL_ERR_TOKEN`, which decides and records nothing: go on without claims, and rules that ask for
- * a token deny and record it, or answer 401 at once.
+ * a token deny and record it, or answer 401 at once. Where `ztl_flow_reads` does not say `ZTL_READS_TOKEN`, none need be verified.
+ *
+ * Each caller has a budget of 256 bad tokens, and of 64 more a second. Past it, only tokens that were good before are taken; of any
+ * other nothing is found out: `ZTL_ERR_BUDGET`, for which the answer is 429 (T34).
  *
  * @param engine the engine
  * @param flow the caller's permitted flow
@@ -1033,7 +1162,8 @@ ztl_status ztl_action_authorize(const struct ztl_engine *engine,
 /**
  * Explains what `ztl_flow_permit` and `ztl_action_authorize` would say, down to the clause of the rule that it hangs on, and
  * which requests nearby would be permitted. Decides and records nothing: `ZTL_OK` says that there is an explanation, **not**
- * that anything is permitted.
+ * that anything is permitted. What those deny before they look at a rule is `ZTL_ERR_ARG` here, with the reason in words: a peer
+ * that is not the workload that `to` names, a host that is not the workload's, an id that is passed on and cannot be read.
  *
  * @param engine the engine
  * @param connection the connection, with its peer

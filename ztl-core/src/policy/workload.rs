@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::forwarding::Forwarding;
+use crate::forwarding::{Forwarding, ForwardingError};
 use crate::id::SpiffeId;
 use crate::zone::ZoneIdx;
 
+use super::Policy;
 use super::rule::{TargetRule, Who};
 
 /// A workload's place in the document.
@@ -71,6 +72,51 @@ impl Workload {
     #[must_use]
     pub const fn forwards_in(&self) -> Option<Forwarding> {
         self.forwards_in
+    }
+
+    /// Whom it says that it speaks for, by the lines of the field that it does so in: as
+    /// [`FlowPermit::passed_on`](crate::FlowPermit::passed_on) reads them where it is the peer, and under no permit.
+    ///
+    /// # Errors
+    /// [`ForwardingError`].
+    ///
+    /// ```
+    /// use ztl_core::policy::Policy;
+    ///
+    /// let policy = Policy::from_toml(
+    ///     "schema = 1\ntrust_domain = 'prod.example'\n\
+    ///      [workloads.front]\nid = 'spiffe://prod.example/front'\nforwards = 'cart'\nforwards_in = 'xfcc'\n\
+    ///      [workloads.cart]\nid = 'spiffe://prod.example/cart'\n",
+    /// )?;
+    /// let front = policy.workload_by_name("front").expect("declared");
+    /// let field = b"By=spiffe://prod.example/front;URI=spiffe://prod.example/cart";
+    /// let passed = front.passed_on(&policy, [&field[..]])?.expect("somebody");
+    /// assert_eq!(passed.as_str(), "spiffe://prod.example/cart");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn passed_on<'a>(
+        &self,
+        policy: &Policy,
+        lines: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Option<SpiffeId>, ForwardingError> {
+        let Some(field) = self.forwards_in else {
+            return Ok(None);
+        };
+        let Some(passed) = field.read(lines)? else {
+            return Ok(None);
+        };
+        let is_peer = |by: &SpiffeId| {
+            let by = policy.workload_by_id(by);
+            by.is_some_and(|by| by.id() == self.id())
+        };
+        if field == Forwarding::Xfcc && !passed.by.as_ref().is_some_and(is_peer) {
+            return Err(ForwardingError::By);
+        }
+        let client = policy.workload_by_id(&passed.id);
+        if client.is_some_and(|client| client.forwards_in().is_some()) {
+            return Err(ForwardingError::Chain);
+        }
+        Ok(Some(passed.id))
     }
 
     /// The port that a rule or a request means which names none: the only one that takes mutual TLS.

@@ -23,7 +23,10 @@ import (
 )
 
 // ServerOptions make a server that takes only connections whose flow is permitted, and serves only calls that a rule names. The
-// context of a handler carries the [ztl.Peer] and ends when the permit does. Interceptors of your own come after these.
+// context of a handler carries the [ztl.Peer] and ends when the permit does. Give interceptors of your own by
+// [grpc.ChainUnaryInterceptor] and [grpc.ChainStreamInterceptor], after these: one of [grpc.UnaryInterceptor] or
+// [grpc.StreamInterceptor] runs before every chained one, wherever it stands, and sees calls that nobody judged. The message of
+// a unary call is decoded before it is judged, as grpc-go has no interceptor before that.
 func ServerOptions(guard *ztl.Guard) []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.Creds(&server{credentials.NewTLS(guard.TLSConfig())}),
@@ -42,7 +45,7 @@ func UnaryServerInterceptor(guard *ztl.Guard) grpc.UnaryServerInterceptor {
 		defer end()
 		response, err := handler(ctx, request)
 		// What was permitted when it began may not be any more: its answer is not given.
-		if cut := context.Cause(ctx); denied(cut) {
+		if cut := context.Cause(ctx); ended(cut) {
 			return nil, refusal(cut)
 		}
 		return response, err
@@ -73,7 +76,7 @@ func StreamServerInterceptor(guard *ztl.Guard) grpc.StreamServerInterceptor {
 			return answer()
 		case <-ctx.Done():
 		}
-		if cut := context.Cause(ctx); denied(cut) {
+		if cut := context.Cause(ctx); ended(cut) {
 			return refusal(cut)
 		}
 		return (<-served)()
@@ -88,7 +91,7 @@ type judged struct {
 func (j *judged) Context() context.Context { return j.ctx }
 
 func (j *judged) SendMsg(message any) error {
-	if cut := context.Cause(j.ctx); denied(cut) {
+	if cut := context.Cause(j.ctx); ended(cut) {
 		return refusal(cut)
 	}
 	return j.ServerStream.SendMsg(message)
@@ -146,10 +149,19 @@ func begin(ctx context.Context, guard *ztl.Guard, method string) (context.Contex
 	if err != nil {
 		return nil, nil, refusal(err)
 	}
-	return ctx, end, nil
+	// What Begin took away is away here as well.
+	for name := range fields {
+		if _, there := header[http.CanonicalHeaderKey(name)]; !there {
+			delete(fields, name)
+		}
+	}
+	return metadata.NewIncomingContext(ctx, fields), end, nil
 }
 
-func denied(err error) bool { return errors.Is(err, ztl.ErrDenied) || errors.Is(err, ztl.ErrClosed) }
+// ended says whether the guard cut a call: for whatever reason its permit was not renewed. Where the caller went away, it did not.
+func ended(cause error) bool {
+	return cause != nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded)
+}
 
 // refusal tells the caller no more than that it is denied, and the id to ask the operator about.
 func refusal(err error) error {
@@ -158,11 +170,16 @@ func refusal(err error) error {
 	if errors.As(err, &denial) && denial.ID != [16]byte{} {
 		text += ", decision " + denial.Decision()
 	}
+	if denial == nil {
+		return status.Error(code, text)
+	}
 	switch {
-	case errors.Is(err, ztl.ErrToken):
-		code = codes.Unauthenticated
-	case errors.Is(err, ztl.PathAmbiguous):
+	case denial.Reason == ztl.PathAmbiguous, denial.Reason == ztl.Misdirected:
 		code = codes.InvalidArgument
+	case denial.Lack == ztl.LackToken && errors.Is(err, ztl.ErrBudget):
+		code = codes.ResourceExhausted
+	case denial.Lack == ztl.LackToken, denial.Lack == ztl.LackMFA:
+		code = codes.Unauthenticated
 	}
 	return status.Error(code, text)
 }

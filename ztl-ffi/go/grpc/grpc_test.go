@@ -12,8 +12,10 @@ import (
 	"errors"
 	"math/big"
 	"net"
+	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +24,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 )
 
@@ -61,6 +64,8 @@ type health struct {
 	mu    sync.Mutex
 	peers []string
 	ended chan error
+	// checking is what a check does before it answers.
+	checking func(context.Context)
 }
 
 func (h *health) came(ctx context.Context) {
@@ -72,6 +77,9 @@ func (h *health) came(ctx context.Context) {
 
 func (h *health) Check(ctx context.Context, _ *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
 	h.came(ctx)
+	if h.checking != nil {
+		h.checking(ctx)
+	}
 	return &grpc_health_v1.HealthCheckResponse{}, nil
 }
 
@@ -90,7 +98,9 @@ func (h *health) Watch(_ *grpc_health_v1.HealthCheckRequest, out grpc.ServerStre
 	return nil
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world { return newWorldOf(t, func(*ztl.Config) {}) }
+
+func newWorldOf(t *testing.T, change func(*ztl.Config)) *world {
 	w := &world{t: t, health: &health{ended: make(chan error, 1)}}
 	var err error
 	if w.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
@@ -108,7 +118,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.pem = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	w.guard = w.newGuard("model-server")
+	w.guard = w.newGuardOf("model-server", change)
 	server := grpc.NewServer(ServerOptions(w.guard)...)
 	grpc_health_v1.RegisterHealthServer(server, w.health)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -140,11 +150,15 @@ func (w *world) issue(name string) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-func (w *world) newGuard(me string) *ztl.Guard {
+func (w *world) newGuard(me string) *ztl.Guard { return w.newGuardOf(me, func(*ztl.Config) {}) }
+
+func (w *world) newGuardOf(me string, change func(*ztl.Config)) *ztl.Guard {
 	w.t.Helper()
-	guard, err := ztl.NewGuard(ztl.Config{
+	config := ztl.Config{
 		Policy: []byte(policy), Me: me, Port: 8443, Bundles: map[string][]byte{"prod.example": w.pem}, Certificate: w.issue(me),
-	})
+	}
+	change(&config)
+	guard, err := ztl.NewGuard(config)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -248,5 +262,59 @@ func TestLaw8AStreamEndsWithItsPermit(t *testing.T) {
 	}
 	if took := time.Since(begun); took > time.Second {
 		t.Error("ended after", took)
+	}
+}
+
+// Whatever keeps a permit from being renewed ends the call: not a denial alone.
+func TestLaw8ACallThatCannotBeJudgedAgainIsCut(t *testing.T) {
+	var score atomic.Int32
+	score.Store(80)
+	w := newWorldOf(t, func(config *ztl.Config) {
+		config.Policy = []byte(policy + "[permit.require]\ntrust_score = 70\n")
+		config.TrustScore = func(*http.Request, ztl.Peer) int {
+			if score.Load() < 0 {
+				panic("a score that cannot be had")
+			}
+			return int(score.Load())
+		}
+	})
+	for name, bad := range map[string]int32{"no score": 101, "a panic": -1} {
+		score.Store(80)
+		stream, err := w.attacker("router").Watch(within(t), &grpc_health_v1.HealthCheckRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.Recv(); err != nil {
+			t.Fatal(name, err)
+		}
+		w.health.checking = func(ctx context.Context) {
+			score.Store(bad)
+			if err := w.guard.SetCRLs("prod.example", nil); err != nil {
+				t.Error(err)
+			}
+			<-ctx.Done()
+		}
+		if _, err := w.attacker("router").Check(within(t), &grpc_health_v1.HealthCheckRequest{}); status.Code(err) != codes.PermissionDenied {
+			t.Error(name, "a unary call:", err)
+		}
+		if _, err := stream.Recv(); status.Code(err) != codes.PermissionDenied {
+			t.Error(name, "a stream:", err)
+		}
+		<-w.health.ended
+	}
+}
+
+// T12: what a handler reads of who is behind a proxy, a proxy has said.
+func TestT12AHandlerSeesNoFieldThatAnybodyCanWrite(t *testing.T) {
+	w := newWorld(t)
+	w.health.checking = func(ctx context.Context) {
+		fields, _ := metadata.FromIncomingContext(ctx)
+		if len(fields.Get("x-forwarded-client-cert"))+len(fields.Get("forwarded")) != 0 || len(fields.Get("x-tenant")) != 1 {
+			t.Error(fields)
+		}
+	}
+	ctx := metadata.AppendToOutgoingContext(within(t), "x-forwarded-client-cert", "URI=spiffe://prod.example/admin", "forwarded", "a=b", "x-tenant", "blue")
+	if _, err := w.attacker("router").Check(ctx, &grpc_health_v1.HealthCheckRequest{}); err != nil {
+		t.Error(err)
 	}
 }

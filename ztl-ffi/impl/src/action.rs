@@ -5,7 +5,8 @@
 use core::time::Duration;
 
 use ztl_core::{
-    Action, ActionPermit, Evidence, MAX_TARGET_BYTES, PathError, Reason, Timestamp, TrustScore,
+    Action, ActionPermit, Direction, Evidence, MAX_TARGET_BYTES, PathError, Peer, Reason, SpiffeId,
+    Timestamp, TrustScore,
 };
 
 use crate::boundary::{Fault, Plain, Refusal, export, sized, ztl_str};
@@ -16,7 +17,7 @@ use crate::error::ztl_error;
 use crate::flow::{self, ztl_flow};
 use crate::handle;
 use crate::status::ztl_status;
-use crate::wire::{Fields, Sent, ztl_header};
+use crate::wire::{Fields, Seen, Sent, ztl_header};
 
 /// In `ztl_action_request.flags`: raw bytes over the flow, without method and target.
 pub const ZTL_ACTION_CONNECT: u32 = 1;
@@ -25,6 +26,8 @@ pub const ZTL_ACTION_CONNECT: u32 = 1;
 const MAX_TOKEN_BYTES: usize = 256;
 /// How long a trust score holds from the moment it was given.
 const SCORE_HOLDS: Duration = Duration::from_secs(60);
+/// How often a request is judged while the policy changes under the judgement, before it is refused.
+const TRIES: usize = 16;
 
 /// What is asked for.
 ///
@@ -45,7 +48,10 @@ pub struct ztl_action_request {
     /// The protocol that the connection is to become: `:protocol` of an extended CONNECT (RFC 8441). Absent or empty: what
     /// the `Upgrade` fields among `headers` say, else none.
     pub upgrade: ztl_str,
-    /// All header fields of the request, in order. A field sent twice stands here twice.
+    /// All header fields of the request, in order. A field sent twice stands here twice. `host`, and `:authority` of HTTP/2 and
+    /// HTTP/3, are among them: where the workload lists `hosts`, a request for another is denied (T21). `x-forwarded-client-cert` and
+    /// `forwarded` are looked at only where the peer's workload says `forwards_in`, and hidden from rules otherwise (T12); take those
+    /// away that `ztl_flow_reads` does not name before anything else sees the request.
     pub headers: *const ztl_header,
     /// How many there are.
     pub headers_len: usize,
@@ -106,46 +112,62 @@ unsafe fn authorize(
 ) -> Result<ActionPermit, Refusal> {
     // SAFETY: as promised to this function.
     let mut asking = unsafe { Asking::read(request) }?;
-    let (engine, now, permit) = (engine, asking.now, &flow.permit);
-    if let Some(claims) = asking.claims {
-        claims.on(engine, permit)?;
-        if !engine.tokens.believes(claims, now) {
-            asking.claims = None;
-        }
-    }
+    let (now, permit) = (asking.now, &flow.permit);
+    asking.take_claims(engine, permit.peer())?;
     let refuse = |action, reason, detail: String| {
-        Refusal::Denied(
-            engine.engine.refuse_on(permit, action, reason, now),
-            Some(detail),
-        )
+        let denial = engine.engine.refuse_on(permit, action, reason, now);
+        Refusal::Denied(denial, Some(detail))
     };
     let action = asking
         .action
+        .as_ref()
         .map_err(|error| refuse(None, Reason::PathAmbiguous, error.to_string()))?;
-    let evidence = asking.evidence();
-    let judged = flow.judge(&engine.engine, || {
-        engine.engine.authorize(permit, &action, &evidence, now)
-    });
-    match judged {
-        Some(judged) => Ok(judged?),
-        None => {
-            let detail = "the policy gives the name that was called to another workload";
-            Err(refuse(
-                Some(&action),
-                Reason::FlowWithdrawn,
-                detail.to_owned(),
-            ))
+    if permit.direction() == Direction::Ingress && asking.fields.asks_for_another() {
+        let detail = "a header field asks for another method or target than the request's";
+        let reason = Reason::PathAmbiguous;
+        return Err(refuse(Some(action), reason, detail.to_owned()));
+    }
+    // What the policy says of forwarded ids and of hosts has to be said by the policy that judges: `None` where it changed meanwhile.
+    let judge = || -> Result<Option<ActionPermit>, Refusal> {
+        let epoch = engine.engine.epoch();
+        let renewed = engine.engine.renew_flow(permit, now)?;
+        let host = asking.fields.host();
+        let host = host.and_then(|host| host.is_here(&renewed));
+        host.map_err(|elsewhere| refuse(Some(action), elsewhere.reason(), elsewhere.to_string()))?;
+        let passed = asking.fields.passed_on(&renewed);
+        let passed = passed
+            .map_err(|error| refuse(Some(action), Reason::ForwardedUntrusted, error.to_string()))?;
+        let fields = asking.fields.seen(renewed.forwards_in());
+        let evidence = asking.evidence(&fields, passed.as_ref());
+        let permitted = engine.engine.authorize(&renewed, action, &evidence, now)?;
+        Ok((engine.engine.epoch() == epoch).then_some(permitted))
+    };
+    for _ in 0..TRIES {
+        match flow.judge(&engine.engine, judge) {
+            Some(judged) => {
+                if let Some(permitted) = judged? {
+                    return Ok(permitted);
+                }
+            }
+            None => {
+                let detail = "the policy gives the name that was called to another workload";
+                let reason = Reason::FlowWithdrawn;
+                return Err(refuse(Some(action), reason, detail.to_owned()));
+            }
         }
     }
+    let detail = "the policy changed as often as the request was judged";
+    let reason = Reason::FlowWithdrawn;
+    Err(refuse(Some(action), reason, detail.to_owned()))
 }
 
 /// What is asked for, read.
 pub(crate) struct Asking<'a> {
     /// An `Err` where the target has more than one reading, or none.
     pub(crate) action: Result<Action<'a>, PathError>,
-    pub(crate) claims: Option<&'a claims::Body>,
+    claims: Option<&'a claims::Body>,
     score: Option<TrustScore>,
-    fields: Fields<'a>,
+    pub(crate) fields: Fields<'a>,
     now: Timestamp,
 }
 
@@ -185,13 +207,36 @@ impl<'a> Asking<'a> {
         })
     }
 
-    pub(crate) fn evidence(&self) -> Evidence<'_> {
-        let mut evidence = Evidence::none().with_headers(&self.fields);
+    /// Takes the claims where they are of this caller, and drops them where the key that signed them is gone.
+    pub(crate) fn take_claims(
+        &mut self,
+        engine: &engine::Body,
+        peer: Option<&Peer>,
+    ) -> Result<(), Fault> {
+        if let Some(claims) = self.claims {
+            claims.on(engine, peer)?;
+            if !engine.tokens.believes(claims, self.now) {
+                self.claims = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// All of it that a rule may read.
+    pub(crate) fn evidence<'b>(
+        &'b self,
+        fields: &'b Seen<'b>,
+        passed: Option<&'b SpiffeId>,
+    ) -> Evidence<'b> {
+        let mut evidence = Evidence::none().with_headers(fields);
         if let Some(score) = self.score {
             evidence = evidence.with_trust_score(score);
         }
         if let Some(claims) = self.claims {
             evidence = evidence.with_claims(&claims.claims);
+        }
+        if let Some(passed) = passed {
+            evidence = evidence.with_forwarded(passed);
         }
         evidence
     }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use ztl_core::{Claims, FlowPermit, LeafDigest, Peer, Proof, SpiffeId, Timestamp, json};
+use ztl_core::{Claims, LeafDigest, Peer, Proof, SpiffeId, Timestamp, json};
 
 use crate::boundary::{Fault, export, ztl_str};
 use crate::engine::{self, Bond, ztl_engine};
@@ -46,8 +46,8 @@ pub(crate) struct Body {
 pub(crate) struct Caller(Option<(SpiffeId, Option<LeafDigest>)>);
 
 impl Caller {
-    pub(crate) fn of(flow: &FlowPermit) -> Self {
-        Self(flow.peer().map(|peer| (peer.id().clone(), leaf(peer))))
+    pub(crate) fn of(peer: Option<&Peer>) -> Self {
+        Self(peer.map(|peer| (peer.id().clone(), leaf(peer))))
     }
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn leaf(peer: &Peer) -> Option<LeafDigest> {
 
 impl Body {
     /// The claims, if they were made at this engine.
-    pub(crate) fn at(&self, engine: &engine::Body) -> Result<(), Fault> {
+    fn at(&self, engine: &engine::Body) -> Result<(), Fault> {
         if Arc::ptr_eq(&self.bond, &engine.bond) {
             Ok(())
         } else {
@@ -69,11 +69,11 @@ impl Body {
         }
     }
 
-    /// The same, where they are of the caller of this flow.
-    pub(crate) fn on(&self, engine: &engine::Body, flow: &FlowPermit) -> Result<(), Fault> {
+    /// The same, where they are of this caller.
+    pub(crate) fn on(&self, engine: &engine::Body, peer: Option<&Peer>) -> Result<(), Fault> {
         self.at(engine)?;
         match &self.of {
-            Some(of) if *of != Caller::of(flow) => Err(Fault::arg(
+            Some(of) if *of != Caller::of(peer) => Err(Fault::arg(
                 "the `ztl_claims` were verified for another caller than that of the flow",
             )),
             _ => Ok(()),

@@ -4,7 +4,7 @@
 
 use crate::boundary::{Fault, export};
 use crate::handle::{self, Handle};
-use crate::status::{ZTL_ERR_ARG, ZTL_ERR_PANIC, ZTL_REASON_NOT_JUDGED, ztl_status};
+use crate::status::{ZTL_ERR_ARG, ZTL_ERR_PANIC, ZTL_LACK_NONE, ZTL_REASON_NOT_JUDGED, ztl_status};
 
 /// Why a call did not return `ZTL_OK`: a status and a text. Owned by who received it; end it with `ztl_error_free`.
 ///
@@ -44,6 +44,20 @@ pub unsafe extern "C" fn ztl_error_reason(error: *const ztl_error) -> u32 {
     export!(otherwise: ZTL_REASON_NOT_JUDGED, || {
         // SAFETY: as promised to this function.
         unsafe { handle::borrow(error) }.map_or(ZTL_REASON_NOT_JUDGED, |fault| fault.reason)
+    })
+}
+
+/// Which requirement of the rule that came nearest did not hold: `ZTL_LACK_*`, so that the host can ask for what is missing, as
+/// with 401 for a token (RFC 9110 §15.5.2). `ZTL_LACK_NONE` where that was not why, and of NULL.
+///
+/// # Safety
+/// `error` is NULL or live.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn ztl_error_lack(error: *const ztl_error) -> u32 {
+    export!(otherwise: ZTL_LACK_NONE, || {
+        // SAFETY: as promised to this function.
+        unsafe { handle::borrow(error) }.map_or(ZTL_LACK_NONE, |fault| fault.lack)
     })
 }
 

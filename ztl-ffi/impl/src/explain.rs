@@ -2,7 +2,10 @@
 
 #![expect(unsafe_code, reason = "exports")]
 
-use ztl_core::policy::{Input, MAX_DOCUMENT_BYTES};
+use core::fmt;
+
+use ztl_core::policy::{Input, MAX_DOCUMENT_BYTES, Workload};
+use ztl_core::{Direction, Forwarding, Reason};
 
 use crate::action::{Asking, ztl_action_request};
 use crate::boundary::{Fault, Refusal, export, sized, ztl_str};
@@ -15,7 +18,8 @@ use crate::text::ztl_text;
 
 /// Explains what `ztl_flow_permit` and `ztl_action_authorize` would say, down to the clause of the rule that it hangs on, and
 /// which requests nearby would be permitted. Decides and records nothing: `ZTL_OK` says that there is an explanation, **not**
-/// that anything is permitted.
+/// that anything is permitted. What those deny before they look at a rule is `ZTL_ERR_ARG` here, with the reason in words: a peer
+/// that is not the workload that `to` names, a host that is not the workload's, an id that is passed on and cannot be read.
 ///
 /// @param engine the engine
 /// @param connection the connection, with its peer
@@ -46,7 +50,7 @@ pub unsafe extern "C" fn ztl_explain(
         let connection = unsafe { sized(connection, "connection") }?;
         // SAFETY: as promised to this function.
         let document = unsafe { document.text("document", MAX_DOCUMENT_BYTES) }?;
-        let asking = if request.is_null() {
+        let mut asking = if request.is_null() {
             None
         } else {
             // SAFETY: as promised to this function.
@@ -56,7 +60,7 @@ pub unsafe extern "C" fn ztl_explain(
             Some(unsafe { Asking::read(&request) }?)
         };
         // SAFETY: as promised to this function.
-        let json = unsafe { explain(engine, &connection, asking.as_ref(), document.unwrap_or_default()) }?;
+        let json = unsafe { explain(engine, &connection, asking.as_mut(), document.unwrap_or_default()) }?;
         Ok(handle::give(json))
     })
 }
@@ -66,7 +70,7 @@ pub unsafe extern "C" fn ztl_explain(
 unsafe fn explain(
     engine: &engine::Body,
     request: &ztl_flow_request,
-    asking: Option<&Asking<'_>>,
+    asking: Option<&mut Asking<'_>>,
     document: &str,
 ) -> Result<String, Refusal> {
     // SAFETY: as promised to this function.
@@ -88,20 +92,57 @@ unsafe fn explain(
             )
             .into());
         }
+        if !connection.is_called(&engine.engine.policy(), peer) {
+            return Err(refused(
+                Reason::IdentityUnproven,
+                "the peer is not the workload that `to` names",
+            ));
+        }
         Some(peer)
     };
     let mut input = Input::new(connection.flow(peer));
+    let (passed, seen);
     if let Some(asking) = asking {
-        if let Some(claims) = asking.claims {
-            claims.at(engine)?;
+        asking.take_claims(engine, peer)?;
+        let policy = engine.engine.policy();
+        let ingress = connection.direction() == Direction::Ingress;
+        if ingress {
+            if asking.fields.asks_for_another() {
+                let why = "a header field asks for another method or target than the request's";
+                return Err(refused(Reason::PathAmbiguous, why));
+            }
+            let hosts = policy
+                .workload_by_name(connection.me)
+                .map_or(&[][..], Workload::hosts);
+            let host = asking.fields.host();
+            host.and_then(|host| host.is_one_of(hosts, connection.me))
+                .map_err(|elsewhere| refused(elsewhere.reason(), elsewhere))?;
         }
+        let proxy = peer.filter(|_| ingress);
+        let proxy = proxy.and_then(|peer| policy.workload_by_id(peer.id()));
+        passed = proxy
+            .map_or(Ok(None), |proxy| {
+                let field = proxy.forwards_in().map_or("", Forwarding::field);
+                proxy.passed_on(&policy, asking.fields.values(field))
+            })
+            .map_err(|error| refused(Reason::ForwardedUntrusted, error))?;
+        let asking: &Asking<'_> = asking;
+        seen = asking.fields.seen(proxy.and_then(Workload::forwards_in));
         input = input
             .with_action(asking.action)
-            .with_evidence(asking.evidence());
+            .with_evidence(asking.evidence(&seen, passed.as_ref()));
     }
     Ok(engine
         .engine
         .explain(&input, connection.now)
         .json(document)
         .to_string())
+}
+
+/// What is denied before a rule is looked at has no rule to explain it by.
+fn refused(reason: Reason, why: impl fmt::Display) -> Refusal {
+    Fault::arg(format!(
+        "no rule decides this: it is denied as `{reason}`, {why}"
+    ))
+    .into()
 }

@@ -2,8 +2,8 @@
 
 #![expect(unsafe_code, reason = "exports")]
 
-use std::fs::File;
 use std::io::Read as _;
+use std::path::Path;
 
 use ztl_core::policy::MAX_DOCUMENT_BYTES;
 
@@ -13,7 +13,8 @@ use crate::error::ztl_error;
 use crate::handle;
 use crate::status::{ZTL_ERR_POLICY, ztl_status};
 
-/// Makes an engine from a file, which is read once: `ztl_engine_new` of what stands in it.
+/// Makes an engine from a file, which is read once: `ztl_engine_new` of what stands in it. A file that its group or others may
+/// write is refused with `ZTL_ERR_POLICY`: whoever writes the policy is the policy.
 ///
 /// @param path the policy document: a path in UTF-8
 /// @param format `ZTL_FORMAT_TOML` or `ZTL_FORMAT_JSON`
@@ -42,7 +43,8 @@ pub unsafe extern "C" fn ztl_engine_new_from_file(
     })
 }
 
-/// Puts the policy of a file in force: `ztl_engine_swap` to what stands in it now.
+/// Puts the policy of a file in force: `ztl_engine_swap` to what stands in it now. A file that its group or others may write is
+/// refused, as by `ztl_engine_new_from_file`.
 ///
 /// @param engine the engine
 /// @param path the policy document: a path in UTF-8
@@ -80,7 +82,21 @@ fn read(path: &str) -> Result<String, Fault> {
     };
     let most = u64::try_from(MAX_DOCUMENT_BYTES).map_or(u64::MAX, |most| most.saturating_add(1));
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| unread(error.to_string()))?;
+    let file = ztl_mtls::open_regular(Path::new(path))
+        .map_err(|error| unread(error.to_string()))?
+        .ok_or_else(|| unread("it is no regular file".to_owned()))?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // Of the file that was opened, whatever its name leads to by now (T6).
+        let found = file.metadata().map_err(|error| unread(error.to_string()))?;
+        let mode = found.permissions().mode() & 0o7777;
+        if mode & 0o022 != 0 {
+            return Err(unread(format!(
+                "group or others may write it (mode {mode:04o}): `chmod go-w` it, and look at what stands in it"
+            )));
+        }
+    }
     let read = file.take(most).read_to_end(&mut bytes);
     read.map_err(|error| unread(error.to_string()))?;
     match utf8(&bytes) {

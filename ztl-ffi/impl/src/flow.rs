@@ -5,6 +5,7 @@
 use core::net::IpAddr;
 use std::sync::Arc;
 
+use ztl_core::policy::Policy;
 use ztl_core::{
     Arrival, Denial, Direction, Engine, Flow, FlowPermit, Peer, Reason, Stage, Timestamp,
 };
@@ -151,7 +152,7 @@ pub unsafe extern "C" fn ztl_flow_free(flow: *mut ztl_flow) {
 
 /// A connection, read.
 pub(crate) struct Connection<'a> {
-    me: &'a str,
+    pub(crate) me: &'a str,
     port: u16,
     arrival: Arrival,
     to: Option<&'a str>,
@@ -199,6 +200,16 @@ impl<'a> Connection<'a> {
             (Some(_), Some(peer)) => Flow::egress(self.me, self.port, peer),
             (Some(_), None) => Flow::egress_unproved(self.me, self.port),
         }
+    }
+
+    /// Whether a peer is the workload that was called, where one was.
+    pub(crate) fn is_called(&self, policy: &Policy, peer: &Peer) -> bool {
+        let is = |to| {
+            policy
+                .workload_by_id(peer.id())
+                .is_some_and(|found| found.name() == to)
+        };
+        self.to.is_none_or(is)
     }
 
     pub(crate) fn direction(&self) -> Direction {

@@ -9,6 +9,8 @@ mod action;
 mod analysis;
 mod audit;
 mod boundary;
+#[cfg(feature = "jwt")]
+mod budget;
 mod claims;
 mod crl;
 mod decision;
@@ -18,7 +20,9 @@ mod explain;
 mod file;
 mod flow;
 mod handle;
+mod host;
 mod peer;
+mod reads;
 mod status;
 mod svid;
 mod text;
@@ -37,13 +41,18 @@ pub use engine::{
     ZTL_FORMAT_JSON, ZTL_FORMAT_TOML, ztl_engine, ztl_engine_free, ztl_engine_new, ztl_engine_swap,
     ztl_engine_trust, ztl_engine_trust_der,
 };
-pub use error::{ztl_error, ztl_error_code, ztl_error_free, ztl_error_message, ztl_error_reason};
+pub use error::{
+    ztl_error, ztl_error_code, ztl_error_free, ztl_error_lack, ztl_error_message, ztl_error_reason,
+};
 pub use explain::ztl_explain;
 pub use file::{ztl_engine_new_from_file, ztl_engine_swap_from_file};
 pub use flow::{
     ZTL_FLOW_ANONYMOUS, ZTL_FLOW_EGRESS, ztl_flow, ztl_flow_free, ztl_flow_permit, ztl_flow_request,
 };
 pub use peer::{ztl_peer, ztl_peer_assert_dangerous, ztl_peer_free, ztl_peer_id, ztl_peer_prove};
+pub use reads::{
+    ZTL_READS_FORWARDED, ZTL_READS_TOKEN, ZTL_READS_TRUST_SCORE, ZTL_READS_XFCC, ztl_flow_reads,
+};
 pub use status::*;
 pub use svid::ztl_svid_check;
 pub use text::{ztl_text, ztl_text_bytes, ztl_text_free};

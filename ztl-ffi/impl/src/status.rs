@@ -1,6 +1,6 @@
 //! Numbers that C sees: statuses, stages, reasons. Each is written out and never used again for anything else.
 
-use ztl_core::{Reason, Stage};
+use ztl_core::{Lack, Reason, Stage};
 
 /// What a call came to: `ZTL_OK`, `ZTL_DENIED` or one of `ZTL_ERR_*`. Everything but `ZTL_OK` means no.
 pub type ztl_status = i32;
@@ -33,6 +33,8 @@ pub const ZTL_ERR_TOKEN: ztl_status = -11;
 pub const ZTL_ERR_UNSUPPORTED: ztl_status = -12;
 /// Revocation lists were refused; those in force stay.
 pub const ZTL_ERR_CRL: ztl_status = -13;
+/// Too many bad tokens came from this caller: this one was not looked at. Nothing is decided by that, and nothing recorded.
+pub const ZTL_ERR_BUDGET: ztl_status = -14;
 
 /// No stage was reached: nothing was decided.
 pub const ZTL_STAGE_NONE: u32 = 0;
@@ -95,6 +97,50 @@ pub const ZTL_REASON_BODY_UNFIT: u32 = 23;
 pub const ZTL_REASON_MISDIRECTED: u32 = 24;
 /// A reason that this version of the ABI has no number for.
 pub const ZTL_REASON_OTHER: u32 = 255;
+
+/// Nothing was lacking, or another thing than what a rule requires was why.
+pub const ZTL_LACK_NONE: u32 = 0;
+/// No token, or one that is expired, or from another issuer or for another audience: ask for one (RFC 6750 §3).
+pub const ZTL_LACK_TOKEN: u32 = 1;
+/// The token names no subject, or one that the rule does not speak of; or such an id was passed on.
+pub const ZTL_LACK_SUBJECT: u32 = 2;
+/// The token names no actors, or one that the rule does not speak of.
+pub const ZTL_LACK_ACTORS: u32 = 3;
+/// The token lacks a scope.
+pub const ZTL_LACK_SCOPE: u32 = 4;
+/// The token lacks a claim.
+pub const ZTL_LACK_CLAIM: u32 = 5;
+/// The user proved themselves with too little (RFC 9470 §3).
+pub const ZTL_LACK_MFA: u32 = 6;
+/// The trust score is missing, stale or too low.
+pub const ZTL_LACK_TRUST_SCORE: u32 = 7;
+/// The zone the caller came from is unknown or trusted too little.
+pub const ZTL_LACK_ZONE_TRUST: u32 = 8;
+/// A header field is missing or has another value.
+pub const ZTL_LACK_HEADER: u32 = 9;
+/// The condition of the rule did not hold.
+pub const ZTL_LACK_CONDITION: u32 = 10;
+/// An authorizer of the rule objected.
+pub const ZTL_LACK_AUTHORIZER: u32 = 11;
+/// Something that this version of the ABI has no number for.
+pub const ZTL_LACK_OTHER: u32 = 255;
+
+pub(crate) const fn lack_number(lack: Lack) -> u32 {
+    match lack {
+        Lack::Token => ZTL_LACK_TOKEN,
+        Lack::Subject => ZTL_LACK_SUBJECT,
+        Lack::Actors => ZTL_LACK_ACTORS,
+        Lack::Scope => ZTL_LACK_SCOPE,
+        Lack::Claim => ZTL_LACK_CLAIM,
+        Lack::Mfa => ZTL_LACK_MFA,
+        Lack::TrustScore => ZTL_LACK_TRUST_SCORE,
+        Lack::ZoneTrust => ZTL_LACK_ZONE_TRUST,
+        Lack::Header => ZTL_LACK_HEADER,
+        Lack::Condition => ZTL_LACK_CONDITION,
+        Lack::Authorizer => ZTL_LACK_AUTHORIZER,
+        _ => ZTL_LACK_OTHER,
+    }
+}
 
 pub(crate) const fn stage_number(stage: Stage) -> u32 {
     match stage {
@@ -189,6 +235,7 @@ mod tests {
             ZTL_ERR_TOKEN,
             ZTL_ERR_UNSUPPORTED,
             ZTL_ERR_CRL,
+            ZTL_ERR_BUDGET,
         ];
         assert!(all.iter().all(|status| *status < ZTL_OK));
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());

@@ -80,7 +80,10 @@ pub unsafe extern "C" fn ztl_engine_issuer(
 /// to a certificate (RFC 8705), that the caller proved itself by that one.
 ///
 /// A token that is refused is `ZTL_ERR_TOKEN`, which decides and records nothing: go on without claims, and rules that ask for
-/// a token deny and record it, or answer 401 at once.
+/// a token deny and record it, or answer 401 at once. Where `ztl_flow_reads` does not say `ZTL_READS_TOKEN`, none need be verified.
+///
+/// Each caller has a budget of 256 bad tokens, and of 64 more a second. Past it, only tokens that were good before are taken; of any
+/// other nothing is found out: `ZTL_ERR_BUDGET`, for which the answer is 429 (T34).
 ///
 /// @param engine the engine
 /// @param flow the caller's permitted flow
@@ -206,12 +209,13 @@ mod without {
 mod with {
     use std::sync::{Arc, PoisonError, RwLock};
 
-    use ztl_authz::jwt::{Issuer, Jwks, TokenVerifier};
+    use ztl_authz::jwt::{Issuer, Jwks, TokenError, TokenVerifier};
     use ztl_core::TrustDomain;
     use ztl_mtls::{JwtAuthority, SpiffeBundle};
 
     use super::*;
-    use crate::status::{ZTL_ERR_KEYS, ZTL_ERR_TOKEN};
+    use crate::budget::Budget;
+    use crate::status::{ZTL_ERR_BUDGET, ZTL_ERR_KEYS, ZTL_ERR_TOKEN};
 
     /// A trust domain, and the keys that its bundle has for JWT-SVIDs.
     fn svids(told: &Told<'_>) -> Result<Issuer, Fault> {
@@ -241,11 +245,14 @@ mod with {
 
     /// What verifies tokens; nothing at first.
     #[derive(Debug, Default)]
-    pub(crate) struct Tokens(RwLock<Option<TokenVerifier>>);
+    pub(crate) struct Tokens {
+        verifier: RwLock<Option<TokenVerifier>>,
+        budget: Budget,
+    }
 
     impl Tokens {
         fn verifier(&self) -> Option<TokenVerifier> {
-            self.0
+            self.verifier
                 .read()
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone()
@@ -265,7 +272,10 @@ mod with {
                     of(told.name, told.iss, told.audience, jwks)
                 }
             };
-            let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            let mut held = self
+                .verifier
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
             let others = held.as_ref().into_iter().flat_map(TokenVerifier::issuers);
             let others = others.filter(|one| one.name() != told.name).cloned();
             let all = others.fold(TokenVerifier::builder().issuer(issuer), |all, one| {
@@ -289,12 +299,28 @@ mod with {
                 )
             })?;
             let leaf = flow.peer().and_then(claims::leaf);
-            let verified = verifier
-                .verify_traced(token, now, leaf.as_ref())
-                .map_err(|unverified| Fault::new(ZTL_ERR_TOKEN, unverified.error.to_string()))?;
+            let verified = if self.budget.allows(flow, now) {
+                verifier.verify_traced(token, now, leaf.as_ref())
+            } else {
+                // What was proved before costs nothing, whoever else spent the budget.
+                let remembered = verifier.verify_remembered(token, now, leaf.as_ref());
+                remembered.ok_or_else(|| {
+                    Fault::new(
+                        ZTL_ERR_BUDGET,
+                        "too many bad tokens came from this peer or network: this one was not checked",
+                    )
+                })?
+            };
+            let verified = verified.map_err(|unverified| {
+                // That there are no keys is not the caller's fault.
+                if unverified.error != TokenError::NoKeys {
+                    self.budget.spend(flow, now);
+                }
+                Fault::new(ZTL_ERR_TOKEN, unverified.error.to_string())
+            })?;
             Ok(claims::Body {
                 claims: verified.claims,
-                of: Some(claims::Caller::of(flow)),
+                of: Some(claims::Caller::of(flow.peer())),
                 key: Some(verified.key),
                 bond: Arc::clone(&engine.bond),
             })

@@ -1,14 +1,23 @@
 //! What the peer sent, as the host passes it on: any bytes, of any length.
 
-use ztl_core::Headers;
+use ztl_core::{FlowPermit, Forwarding, ForwardingError, Headers, SpiffeId};
 
 use crate::action::ztl_action_request;
 use crate::boundary::{Fault, array, utf8, ztl_str};
+use crate::host::{Elsewhere, Host};
 
 /// Most header fields of a request that are taken.
 const MAX_HEADERS: usize = 65_536;
 /// An upgrade that no rule can name: a list is no token.
 const UNNAMEABLE: &str = ",";
+/// Fields by which a client asks for another method or target than the request's own.
+const OVERRIDES: [&str; 5] = [
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+];
 
 /// A header field.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +88,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The values of a field, whose name is compared without regard to case (rule 43).
-    fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         self.0
             .iter()
             .filter(move |field| Self::bytes(&field.name).eq_ignore_ascii_case(name.as_bytes()))
@@ -111,10 +120,57 @@ impl<'a> Fields<'a> {
             }
         })
     }
+
+    /// The host that is asked for: `Host`, and `:authority` of HTTP/2 and HTTP/3. An `Err` where they leave a choice (RFC 9112 §3.2,
+    /// RFC 9113 §8.3.1).
+    pub(crate) fn host(&self) -> Result<Host<'a>, Elsewhere> {
+        let one = |name| {
+            let mut values = self.values(name);
+            let first = values.next();
+            values
+                .next()
+                .map_or(Ok(first), |_| Err(Elsewhere::Ambiguous))
+        };
+        Host::new(one(":authority")?, one("host")?)
+    }
+
+    /// Whether a field asks a framework to act under another method, or to serve another target, than those that are judged.
+    pub(crate) fn asks_for_another(&self) -> bool {
+        OVERRIDES
+            .iter()
+            .any(|name| self.values(name).next().is_some())
+    }
+
+    /// Whom the peer of a flow passes on. Nobody, where its workload does not say in which field it does (T12).
+    pub(crate) fn passed_on(&self, flow: &FlowPermit) -> Result<Option<SpiffeId>, ForwardingError> {
+        match flow.forwards_in() {
+            Some(field) => flow.passed_on(self.values(field.field())),
+            None => Ok(None),
+        }
+    }
+
+    /// The fields as a rule sees them, of a caller that passes ids on in `forwards_in` or nowhere.
+    pub(crate) fn seen(&self, forwards_in: Option<Forwarding>) -> Seen<'_> {
+        Seen {
+            fields: self,
+            forwards_in,
+        }
+    }
 }
 
-impl Headers for Fields<'_> {
+/// The header fields that a rule may see: all but those in which this caller does not pass ids on (T12).
+pub(crate) struct Seen<'a> {
+    fields: &'a Fields<'a>,
+    forwards_in: Option<Forwarding>,
+}
+
+impl Headers for Seen<'_> {
     fn for_each(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
-        self.values(name).for_each(each);
+        let hidden = (Forwarding::ALL.iter()).any(|known| {
+            self.forwards_in != Some(*known) && known.field().eq_ignore_ascii_case(name)
+        });
+        if !hidden {
+            self.fields.values(name).for_each(each);
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The order of the header.
-const SOURCES: [&str; 19] = [
+const SOURCES: [&str; 20] = [
     "version.rs",
     "status.rs",
     "boundary/input.rs",
@@ -20,6 +20,7 @@ const SOURCES: [&str; 19] = [
     "peer.rs",
     "svid.rs",
     "flow.rs",
+    "reads.rs",
     "claims.rs",
     "token.rs",
     "wire.rs",

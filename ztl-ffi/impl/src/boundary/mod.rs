@@ -17,7 +17,8 @@ use crate::decision::ztl_decision;
 use crate::error::ztl_error;
 use crate::handle;
 use crate::status::{
-    ZTL_DENIED, ZTL_ERR_ARG, ZTL_ERR_PANIC, ZTL_ERR_UTF8, ZTL_OK, ZTL_REASON_NOT_JUDGED, ztl_status,
+    ZTL_DENIED, ZTL_ERR_ARG, ZTL_ERR_PANIC, ZTL_ERR_UTF8, ZTL_LACK_NONE, ZTL_OK,
+    ZTL_REASON_NOT_JUDGED, lack_number, ztl_status,
 };
 
 pub use input::ztl_str;
@@ -50,6 +51,8 @@ pub(crate) struct Fault {
     pub(crate) status: ztl_status,
     /// Why the engine denied, where it did.
     pub(crate) reason: u32,
+    /// Which requirement did not hold, where one did not.
+    pub(crate) lack: u32,
     pub(crate) message: String,
 }
 
@@ -58,6 +61,7 @@ impl Fault {
         Self {
             status,
             reason: ZTL_REASON_NOT_JUDGED,
+            lack: ZTL_LACK_NONE,
             message: message.into(),
         }
     }
@@ -96,6 +100,7 @@ impl Refusal {
                 };
                 Fault {
                     reason: decision.reason,
+                    lack: denial.lack().map_or(ZTL_LACK_NONE, lack_number),
                     ..Fault::new(ZTL_DENIED, message)
                 }
             }

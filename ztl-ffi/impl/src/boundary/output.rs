@@ -65,6 +65,12 @@ impl Output for usize {
     }
 }
 
+impl Output for u32 {
+    fn closed() -> Self {
+        0
+    }
+}
+
 impl Output for u64 {
     fn closed() -> Self {
         0

@@ -235,6 +235,42 @@ fn t16_a_verified_token_is_evidence_for_its_caller_while_its_key_is_in_use() {
         .is_denied(ZTL_REASON_EVIDENCE_MISSING);
 }
 
+#[cfg(feature = "jwt")]
+#[test]
+fn t34_who_sends_many_bad_tokens_has_no_further_one_checked() {
+    use ztl_authz::jwt::DevIssuer;
+
+    let engine = engine();
+    let flow = engine.flow();
+    let dev = DevIssuer::new("https://sso.example").expect("a key");
+    let token = |sub: &str| {
+        let claims = serde_json::json!({ "sub": sub, "aud": "model-server", "exp": NOW + 300, "scope": "read" });
+        dev.sign(claims).expect("a token")
+    };
+    assert_eq!(issuer(&engine, &dev.jwks_json()), None);
+    let (known, late) = (token("alice"), token("bob"));
+    assert!(verify(&engine, &flow, &known).is_ok());
+    let refused = |token: &str| verify(&engine, &flow, token).err().map(|(code, _)| code);
+    for _ in 0..256 {
+        assert_eq!(refused("a.b.c"), Some(ZTL_ERR_TOKEN));
+    }
+    assert_eq!(refused("a.b.c"), Some(ZTL_ERR_BUDGET));
+    assert_eq!(refused(&late), Some(ZTL_ERR_BUDGET));
+    assert_eq!(refused(&known), None, "what was good before costs nothing");
+    // Another caller has a budget of its own, and the first one's comes back.
+    let stranger = engine.peer_until("spiffe://prod.example/stranger", "host", NOW + 3600);
+    let both = format!("{POLICY}{ISSUERS}")
+        .replace("from = \"router\"", "from = [\"router\", \"stranger\"]");
+    assert_eq!(engine.swap(&both), (ZTL_OK, None));
+    let other = engine.permit(&from_router(&stranger)).1.expect("a flow");
+    assert!(verify(&engine, &other, &late).is_ok());
+    // SAFETY: all pointers are good.
+    let later = made(|out, error| unsafe {
+        ztl_token_verify(engine.0, flow.0, text(&token("carol")), NOW + 1, out, error)
+    });
+    assert!(later.is_ok());
+}
+
 /// JWT-SVID §3, §4: of the workloads of a trust domain, by the keys in its bundle.
 #[cfg(feature = "jwt")]
 #[test]

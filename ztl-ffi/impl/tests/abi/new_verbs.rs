@@ -158,7 +158,17 @@ fn an_engine_comes_from_a_file_and_follows_it() {
         assert_eq!(read_error(error).map_or(ZTL_OK, |(code, _)| code), status);
         (status, Engine(engine))
     };
+    let mode = |mode| {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("a mode");
+    };
     fs::write(&path, POLICY).expect("written");
+    // T6: who may write the policy is the policy.
+    for open_to_others in [0o666, 0o620, 0o602] {
+        mode(open_to_others);
+        assert_eq!(open(&name).0, ZTL_ERR_POLICY, "{open_to_others:o}");
+    }
+    mode(0o644);
     let (status, engine) = open(&name);
     assert_eq!(status, ZTL_OK);
     let flow = engine.flow();
@@ -172,6 +182,9 @@ fn an_engine_comes_from_a_file_and_follows_it() {
         assert_eq!(read_error(error).map_or(ZTL_OK, |(code, _)| code), status);
         status
     };
+    mode(0o646);
+    assert_eq!(swap(), ZTL_ERR_POLICY);
+    mode(0o644);
     for broken in [&b"schema = 1\nallow = 'all'"[..], b"\xff"] {
         fs::write(&path, broken).expect("written");
         assert_eq!(swap(), ZTL_ERR_POLICY);
@@ -186,6 +199,7 @@ fn an_engine_comes_from_a_file_and_follows_it() {
     assert_eq!(swap(), ZTL_ERR_POLICY);
     assert_eq!(open(&name).0, ZTL_ERR_POLICY);
     assert_eq!(open("").0, ZTL_ERR_ARG);
+    assert_eq!(open("/dev/null").0, ZTL_ERR_POLICY, "no regular file");
 }
 
 /// Keeps each record.
