@@ -250,6 +250,11 @@ class Gunicorn(Behaviour, WithWorld):
                 raise AssertionError("gunicorn does not serve")
             threading.Event().wait(0.1)
 
+    def test_t19_no_header_moves_the_path_that_was_judged(self) -> None:
+        for field in ("SCRIPT_NAME", "Script-Name", "script_name", "PATH_INFO"):
+            status, body = self.world.ask(self.port, "router", "GET", "/v1/who", **{field: "/v1"})
+            self.assertEqual((status, body[:1]), (403, b"{"), field)
+
     def test_forked_workers_take_a_changed_policy(self) -> None:
         self.world.write("policy.toml", NO_RULES.encode())
         try:

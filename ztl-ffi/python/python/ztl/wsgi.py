@@ -11,12 +11,15 @@ import time
 from http import HTTPStatus
 from typing import Any, Callable, Dict, Iterable, Iterator, Tuple
 
-from ztl.errors import Denied
+from ztl.errors import Denied, RawTargetUnavailable
 from ztl.judge import Asked, Permit, answer, check_target
 
 PERMIT = "ztl.permit"
 _SOCKETS = ("gunicorn.socket", "werkzeug.socket")
 _TARGETS = ("RAW_URI", "REQUEST_URI")
+#: gunicorn takes a header field `SCRIPT_NAME` for the folder that the application is in, from callers whom it believes: what is
+#: routed would be another path than the one that was judged.
+_MOVES = ("HTTP_SCRIPT_NAME", "HTTP_PATH_INFO")
 
 
 def peer_id(environ: Dict[str, Any]) -> str:
@@ -80,6 +83,8 @@ def read(environ: Dict[str, Any]) -> Asked:
         raise Denied(
             "the server does not hand over its connection, so that nobody is proved", reason="identity_unproven", stage="identity"
         )
+    if any(name in environ for name in _MOVES):
+        raise RawTargetUnavailable("a header field of the request says where its path begins")
     target = next((environ[name].encode("latin-1") for name in _TARGETS if environ.get(name)), None)
     # PEP 3333: bytes as latin-1, decoded.
     check_target(target, environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), "latin-1")
