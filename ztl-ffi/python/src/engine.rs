@@ -3,8 +3,6 @@
 #![expect(unsafe_code, reason = "calls the C ABI")]
 
 use core::ptr;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,9 +16,6 @@ use crate::handle::{Outcome, Owned, lent, maybe};
 use crate::held::{Claims, Flow, Peer};
 use crate::recipe::{self, Issuer, Recipe, forks};
 use crate::requests::{Connection, blank_request};
-
-/// Most bytes of a policy file that are read: one more than a document may have, so that it is refused.
-const MOST_POLICY: u64 = 64 * 1024 * 1024 + 1;
 
 /// Judges connections and requests under the policy in force, and records every decision before it returns. Any number of threads
 /// may use one; a forked process makes its own like it, at the first call.
@@ -119,7 +114,7 @@ impl Engine {
         }
     }
 
-    /// An engine from a file, which is read once.
+    /// An engine from a file, which is read once, and refused where others may write it.
     #[staticmethod]
     #[pyo3(signature = (path, *, format = "toml", audit_file = None))]
     fn from_file(
@@ -128,12 +123,8 @@ impl Engine {
         format: &str,
         audit_file: Option<PathBuf>,
     ) -> PyResult<Self> {
-        let mut document = Vec::new();
-        File::open(path)?
-            .take(MOST_POLICY)
-            .read_to_end(&mut document)?;
-        let document = pyo3::types::PyBytes::new(py, &document);
-        Self::new(py, document.as_any(), format, audit_file)
+        let document = py.import("ztl.files")?.getattr("policy")?.call1((path,))?;
+        Self::new(py, &document, format, audit_file)
     }
 
     /// Puts another policy in force, at once and for flows that were permitted before as well. Where it is refused, the one in
