@@ -154,6 +154,25 @@ class Uvicorn(Behaviour, WithWorld):
         with self.assertRaises(ssl.SSLError):
             wrong.request("GET", "/v1/who")
 
+    def test_law_8_a_kept_connection_of_ours_takes_a_changed_policy(self) -> None:
+        own = self.world.path / "callers.toml"
+        self.world.write(own.name, ztl_policy())
+        caller = self.world.guard("router", port=None, policy_file=own, check_every=0.05)
+        connection = caller.connection("model-server", 8443, address=("127.0.0.1", self.port))
+        self.addCleanup(connection.close)
+
+        def asked() -> bytes:
+            connection.request("GET", "/v1/who")
+            return connection.getresponse().read()
+
+        self.assertEqual(asked(), spiffe("router").encode())
+        self.world.write(own.name, NO_RULES.encode())
+        until = time.monotonic() + 20
+        with self.assertRaises((ztl.Denied, ssl.SSLError)):
+            while time.monotonic() < until:
+                self.assertEqual(asked(), spiffe("router").encode())
+                threading.Event().wait(0.06)
+
     def test_t22_what_is_refused_leaves_what_was_in_force(self) -> None:
         with self.assertRaises(ztl.SvidError):
             self.world.guard(certificate_file=self.world.path / "router.pem", key_file=self.world.path / "router.key")
@@ -322,9 +341,10 @@ class WithoutAServer(WithWorld):
     def test_t15_a_response_over_wsgi_ends_with_its_permit(self) -> None:
         guard = self.world.guard()
         asked = ztl.Asked(b"GET", b"/v1/who", [], chain=self.world.chain("router"), address="127.0.0.1")
-        from ztl.wsgi import _Judged
+        from ztl.wsgi import Judged
 
-        response = iter(_Judged([b"1", b"2", b"3"], guard, asked, guard.judge(asked), guard.generation))
+        judged = Judged(guard, asked, guard.judge(asked), guard.generation)
+        response = iter(judged.serve(lambda *_: [b"1", b"2", b"3"], {}, lambda *_: None))
         self.assertEqual(next(response), b"1")
         self.world.write("policy.toml", ztl_policy() + b"\n")
         guard.reload()

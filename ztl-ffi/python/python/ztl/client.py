@@ -41,6 +41,7 @@ class Connection(http.client.HTTPSConnection):
 
     def putrequest(self, method: str, url: str, *args: Any, **named: Any) -> None:
         """Begins a request, on a new connection where something changed since the old one was proved."""
+        self._guard.look()
         if self.sock is not None and self._generation != self._guard.generation:
             self.close()
         self._asked, self._fields = (method, url or "/"), []

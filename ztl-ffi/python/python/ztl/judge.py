@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import weakref
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -44,6 +45,12 @@ class Permit:
 
     peer_id: str
     decision: Decision
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has to be asked for again, by the clock on the wall (T15)."""
+        expires = self.decision.expires_at
+        return expires is not None and time.time() >= expires
 
 
 class Judge:
