@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::prelude::*;
+use pyo3::types::PyFrozenSet;
 use ztl_ffi_impl as c;
 use ztl_ffi_impl::{ztl_action_request, ztl_engine, ztl_str};
 
-use crate::answers::{Decision, text};
+use crate::answers::{Decision, read_names, text};
 use crate::asked::{Chain, Fields, format, maybe_octets, octets, time};
 use crate::handle::{Outcome, Owned, lent, maybe};
 use crate::held::{Claims, Flow, Peer};
@@ -352,6 +353,24 @@ impl Engine {
         });
         outcome.heard(py)?;
         Ok(Claims(claims))
+    }
+
+    /// What of a request on a flow is looked at under the policy in force: `token` and `trust_score`, where a rule could ask for one,
+    /// and the header fields in which the caller is trusted to say whom it speaks for.
+    #[pyo3(signature = (flow, *, now = None))]
+    fn reads<'py>(
+        &self,
+        py: Python<'py>,
+        flow: &Flow,
+        now: Option<u64>,
+    ) -> PyResult<Bound<'py, PyFrozenSet>> {
+        let (engine, now, mut found) = (self.live(py)?, time(now)?, 0);
+        // SAFETY: engine and flow are live, the outputs may be written.
+        Outcome::of(|error| unsafe {
+            c::ztl_flow_reads(engine.get(), flow.flow.get(), now, &raw mut found, error)
+        })
+        .heard(py)?;
+        PyFrozenSet::new(py, read_names(found))
     }
 
     /// Step three: authorizes a request on a permitted flow, by its raw target. Returns the permit, or raises `Denied`.

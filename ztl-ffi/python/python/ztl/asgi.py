@@ -13,6 +13,7 @@ from typing import Any, Awaitable, Callable, Dict, Tuple
 
 from ztl import tls
 from ztl.errors import Denied
+from ztl.forwarded import is_trusted
 from ztl.judge import Asked, Permit, answer, check_target
 
 PERMIT = "ztl.permit"
@@ -48,7 +49,8 @@ class Guarded:
             self._guard.denied(error)
             await refuse(error, scope, receive, send)
             return
-        await self._serve(asked, permit, generation, ({**scope, PERMIT: permit}, receive, send))
+        headers = [field for field in asked.headers if is_trusted(field[0], permit.passes)]
+        await self._serve(asked, permit, generation, ({**scope, "headers": headers, PERMIT: permit}, receive, send))
 
     async def _serve(self, asked: Asked, permit: Permit, generation: int, call: Tuple[Scope, Receive, Send]) -> None:
         """Serves a request until it ends, or its permit does."""

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Tuple
 
 from ztl.errors import Denied, RawTargetUnavailable
+from ztl.forwarded import VARIABLES
 from ztl.judge import Asked, Permit, answer, check_target
 
 PERMIT = "ztl.permit"
@@ -43,6 +44,9 @@ class Guarded:
             status, headers, body = answer(error, environ.get("REQUEST_METHOD") == "HEAD")
             start_response(f"{status} {HTTPStatus(status).phrase}", headers)
             return [body]
+        for variable, name in VARIABLES.items():
+            if name not in permit.passes:
+                environ.pop(variable, None)
         environ[PERMIT] = permit
         return Judged(self._guard, asked, permit, generation).serve(self._app, environ, start_response)
 
