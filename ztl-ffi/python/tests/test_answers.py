@@ -89,7 +89,9 @@ class Answers(unittest.TestCase):
         self.addCleanup(self.world.close)
         self.world.svid("front", self.world.authority.issue(spiffe("front")))
 
-    def ask(self, guard: ztl.Guard, path: str, *headers: Tuple[bytes, bytes], name: str = "router") -> Tuple[int, Dict[bytes, bytes], bytes]:
+    def ask(
+        self, guard: ztl.Guard, path: str, *headers: Tuple[bytes, bytes], name: str = "router"
+    ) -> Tuple[int, Dict[bytes, bytes], bytes]:
         """Status, fields and body, over ASGI."""
         sent: List[Any] = []
 
@@ -100,7 +102,8 @@ class Answers(unittest.TestCase):
             sent.append(message)
 
         pem = (self.world.path / f"{name}.pem").read_text()
-        scope = self.world.scope(unquote(path), raw_path=path.encode(), headers=list(headers), extensions={"tls": {"client_cert_chain": [pem]}})
+        shown = {"tls": {"client_cert_chain": [pem]}}
+        scope = self.world.scope(unquote(path), raw_path=path.encode(), headers=list(headers), extensions=shown)
         asyncio.run(guard.asgi(shows)(scope, receive, send))
         return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"]
 

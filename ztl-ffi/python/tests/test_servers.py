@@ -378,10 +378,22 @@ class WithoutAServer(WithWorld):
             next(response)
 
     def test_a_score_that_fails_is_a_denial(self) -> None:
-        guard = self.world.guard(trust_score=lambda request, peer: 1 / 0)
+        calls = []
+
+        def scores(request: Any, peer: str) -> int:
+            calls.append(peer)
+            return 1 // 0
+
+        guard = self.world.guard(trust_score=scores)
         asked = ztl.Asked(b"GET", b"/v1/who", [], chain=self.world.chain("router"), address="127.0.0.1")
+        # T34: no rule reads one.
+        self.assertEqual((guard.judge(asked).peer_id, calls), (spiffe("router"), []))
+        self.world.write("policy.toml", ztl_policy() + b"require = { trust_score = 50 }\n")
+        self.addCleanup(self.world.write, "policy.toml", ztl_policy())
+        guard.reload()
         with self.assertRaises(ZeroDivisionError):
             guard.judge(asked)
+        self.assertEqual(calls, [spiffe("router")])
 
 
 if __name__ == "__main__":

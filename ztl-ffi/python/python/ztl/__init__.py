@@ -20,7 +20,7 @@ from ztl.guard import Guard, Issuer
 from ztl.judge import Asked, Permit
 
 __all__ = [
-    "ArgumentError", "Asked", "AuditError", "BudgetError", "BundleError", "Claims", "CrlError", "Decision", "Denied", "Engine", "Flow", "Guard",
-    "InternalError", "Issuer", "KeysError", "Peer", "Permit", "PolicyError", "RawTargetUnavailable", "SvidError", "SystemFailure", "TokenError",
-    "Unsupported", "ZtlError", "__version__",
+    "ArgumentError", "Asked", "AuditError", "BudgetError", "BundleError", "Claims", "CrlError", "Decision", "Denied", "Engine", "Flow",
+    "Guard", "InternalError", "Issuer", "KeysError", "Peer", "Permit", "PolicyError", "RawTargetUnavailable", "SvidError", "SystemFailure",
+    "TokenError", "Unsupported", "ZtlError", "__version__",
 ]

@@ -35,7 +35,8 @@ def middleware(guard: Any) -> Any:
         try:
             permit = guard.judge(read(request))
             if not all(is_trusted(name, permit.passes) for name, _ in request.raw_headers):
-                kept = [(name, value) for name, value in request.headers.items() if is_trusted(name.encode("utf-8", "replace"), permit.passes)]
+                given = request.headers.items()
+                kept = [field for field in given if is_trusted(field[0].encode("utf-8", "replace"), permit.passes)]
                 request = request.clone(headers=CIMultiDict(kept))
         except Exception as error:
             guard.denied(error)

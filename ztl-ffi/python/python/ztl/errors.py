@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 __all__ = [
-    "ArgumentError", "AuditError", "BudgetError", "BundleError", "CrlError", "Denied", "InternalError", "KeysError", "PolicyError", "RawTargetUnavailable",
-    "SvidError", "SystemFailure", "TokenError", "Unsupported", "ZtlError",
+    "ArgumentError", "AuditError", "BudgetError", "BundleError", "CrlError", "Denied", "InternalError", "KeysError", "PolicyError",
+    "RawTargetUnavailable", "SvidError", "SystemFailure", "TokenError", "Unsupported", "ZtlError",
 ]
 
 

@@ -91,12 +91,13 @@ class Judge:
     def _authorize(self, asked: Asked, flow: Flow) -> Permit:
         if flow.peer_id is None:
             raise Denied("nobody is proved", reason="identity_unproven", stage="identity")
-        score = None if self.trust_score is None else self.trust_score(asked.request, flow.peer_id)
-        passes, token = forwarded.are_in(asked.headers), None
-        # The cheap question before the dear one (T34).
-        if passes or self.tokens:
+        passes, token, score = forwarded.are_in(asked.headers), None, None
+        # The cheap question before the dear ones (T34).
+        if passes or self.tokens or self.trust_score is not None:
             reads = self.engine.reads(flow)
             token = _Token(asked.headers, flow, self.engine) if self.tokens and "token" in reads else None
+            if self.trust_score is not None and "trust_score" in reads:
+                score = self.trust_score(asked.request, flow.peer_id)
         claims = None if token is None else token.claims
         try:
             decision = self.engine.authorize(
