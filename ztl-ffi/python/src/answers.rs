@@ -118,6 +118,39 @@ pub(crate) fn reason_name(number: u32) -> &'static str {
     }
 }
 
+/// What a flow reads, by name.
+pub(crate) fn read_names(bits: u32) -> impl Iterator<Item = &'static str> {
+    [
+        (c::ZTL_READS_TOKEN, "token"),
+        (c::ZTL_READS_TRUST_SCORE, "trust_score"),
+        (c::ZTL_READS_XFCC, "x-forwarded-client-cert"),
+        (c::ZTL_READS_FORWARDED, "forwarded"),
+    ]
+    .into_iter()
+    .filter(move |(bit, _)| bits & bit != 0)
+    .map(|(_, name)| name)
+}
+
+/// What a requirement that did not hold is called; empty where that was not why.
+#[pyfunction]
+pub(crate) fn lack_name(number: u32) -> &'static str {
+    match number {
+        c::ZTL_LACK_NONE => "",
+        c::ZTL_LACK_TOKEN => "token",
+        c::ZTL_LACK_SUBJECT => "subject",
+        c::ZTL_LACK_ACTORS => "actors",
+        c::ZTL_LACK_SCOPE => "scope",
+        c::ZTL_LACK_CLAIM => "claim",
+        c::ZTL_LACK_MFA => "mfa",
+        c::ZTL_LACK_TRUST_SCORE => "trust_score",
+        c::ZTL_LACK_ZONE_TRUST => "zone_trust",
+        c::ZTL_LACK_HEADER => "header",
+        c::ZTL_LACK_CONDITION => "condition",
+        c::ZTL_LACK_AUTHORIZER => "authorizer",
+        _ => "other",
+    }
+}
+
 /// The exception of a call that did not do what it says: `ztl.errors.raised` knows which class it is.
 pub(crate) fn raised(py: Python<'_>, outcome: &Outcome) -> PyErr {
     static RAISED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -128,6 +161,9 @@ pub(crate) fn raised(py: Python<'_>, outcome: &Outcome) -> PyErr {
             // SAFETY: live or NULL.
             let reason = unsafe { c::ztl_error_reason(outcome.error.get()) };
             told.set_item("reason", reason_name(reason))?;
+            // SAFETY: as above.
+            let lack = unsafe { c::ztl_error_lack(outcome.error.get()) };
+            told.set_item("lack", lack_name(lack))?;
             // Without a decision it was the peer that was not proved.
             told.set_item("stage", "identity")?;
             if let Some(decision) = &outcome.decision {

@@ -3,24 +3,20 @@
 #![expect(unsafe_code, reason = "calls the C ABI")]
 
 use core::ptr;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::prelude::*;
+use pyo3::types::PyFrozenSet;
 use ztl_ffi_impl as c;
 use ztl_ffi_impl::{ztl_action_request, ztl_engine, ztl_str};
 
-use crate::answers::{Decision, text};
+use crate::answers::{Decision, read_names, text};
 use crate::asked::{Chain, Fields, format, maybe_octets, octets, time};
 use crate::handle::{Outcome, Owned, lent, maybe};
 use crate::held::{Claims, Flow, Peer};
 use crate::recipe::{self, Issuer, Recipe, forks};
 use crate::requests::{Connection, blank_request};
-
-/// Most bytes of a policy file that are read: one more than a document may have, so that it is refused.
-const MOST_POLICY: u64 = 64 * 1024 * 1024 + 1;
 
 /// Judges connections and requests under the policy in force, and records every decision before it returns. Any number of threads
 /// may use one; a forked process makes its own like it, at the first call.
@@ -119,7 +115,7 @@ impl Engine {
         }
     }
 
-    /// An engine from a file, which is read once.
+    /// An engine from a file, which is read once, and refused where others may write it.
     #[staticmethod]
     #[pyo3(signature = (path, *, format = "toml", audit_file = None))]
     fn from_file(
@@ -128,12 +124,8 @@ impl Engine {
         format: &str,
         audit_file: Option<PathBuf>,
     ) -> PyResult<Self> {
-        let mut document = Vec::new();
-        File::open(path)?
-            .take(MOST_POLICY)
-            .read_to_end(&mut document)?;
-        let document = pyo3::types::PyBytes::new(py, &document);
-        Self::new(py, document.as_any(), format, audit_file)
+        let document = py.import("ztl.files")?.getattr("policy")?.call1((path,))?;
+        Self::new(py, &document, format, audit_file)
     }
 
     /// Puts another policy in force, at once and for flows that were permitted before as well. Where it is refused, the one in
@@ -361,6 +353,24 @@ impl Engine {
         });
         outcome.heard(py)?;
         Ok(Claims(claims))
+    }
+
+    /// What of a request on a flow is looked at under the policy in force: `token` and `trust_score`, where a rule could ask for one,
+    /// and the header fields in which the caller is trusted to say whom it speaks for.
+    #[pyo3(signature = (flow, *, now = None))]
+    fn reads<'py>(
+        &self,
+        py: Python<'py>,
+        flow: &Flow,
+        now: Option<u64>,
+    ) -> PyResult<Bound<'py, PyFrozenSet>> {
+        let (engine, now, mut found) = (self.live(py)?, time(now)?, 0);
+        // SAFETY: engine and flow are live, the outputs may be written.
+        Outcome::of(|error| unsafe {
+            c::ztl_flow_reads(engine.get(), flow.flow.get(), now, &raw mut found, error)
+        })
+        .heard(py)?;
+        PyFrozenSet::new(py, read_names(found))
     }
 
     /// Step three: authorizes a request on a permitted flow, by its raw target. Returns the permit, or raises `Denied`.

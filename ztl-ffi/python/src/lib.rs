@@ -21,6 +21,7 @@ fn _ztl(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<held::Claims>()?;
     module.add_class::<answers::Decision>()?;
     module.add_function(wrap_pyfunction!(answers::reason_name, module)?)?;
+    module.add_function(wrap_pyfunction!(answers::lack_name, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     recipe::watch_forks(module)
 }

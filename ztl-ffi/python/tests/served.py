@@ -16,7 +16,10 @@ guard = ztl.Guard(
 @guard.wsgi
 def application(environ, start_response):
     start_response("200 OK", [("content-type", "text/plain")])
-    return [environ["ztl.permit"].peer_id.encode()]
+    seen = "".join(name for name in environ if "FORWARDED" in name)
+    if environ["QUERY_STRING"] == "worker":
+        return [str(os.getpid()).encode()]
+    return [(environ["ztl.permit"].peer_id + seen).encode()]
 
 
 def ssl_context(config, default):

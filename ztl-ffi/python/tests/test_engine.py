@@ -9,7 +9,7 @@ import threading
 import unittest
 
 import ztl
-from ztl._ztl import reason_name
+from ztl._ztl import lack_name, reason_name
 
 from world import NO_RULES, POLICY, World, spiffe
 
@@ -124,6 +124,10 @@ class Verbs(unittest.TestCase):
         self.assertGreater(len(found), 20)
         for name, number in found:
             self.assertEqual(reason_name(int(number)), name.lower())
+        lacks = re.findall(r"#define ZTL_LACK_(\w+) (\d+)", header.read_text())
+        self.assertGreater(len(lacks), 10)
+        for name, number in lacks:
+            self.assertEqual(lack_name(int(number)), "" if name == "NONE" else name.lower())
         for name, number in re.findall(r"#define ZTL_ERR_(\w+) (-\d+)", header.read_text()):
             error = ztl.errors.raised(int(number), "")
             self.assertEqual(error.status, int(number), name)

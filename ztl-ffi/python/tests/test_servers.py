@@ -10,6 +10,7 @@ import ssl
 import threading
 import time
 import unittest
+import unittest.mock
 from typing import Any
 
 import ztl
@@ -44,9 +45,19 @@ class Behaviour:
         self.assertEqual(self.world.ask(self.port, "router", "GET", "/v1/who?x=%2e%2e/")[0], 200)
 
     def test_headers_give_nobody_another_name(self) -> None:
-        spoofs = {"X-Forwarded-For": "127.0.0.1", "X-Client-Cert": "x", "ztl.permit": "x", "X-Original-URL": "/v1/who"}
+        spoofs = {"X-Forwarded-For": "127.0.0.1", "X-Client-Cert": "x", "ztl.permit": "x"}
         self.assertEqual(self.world.ask(self.port, "router", "GET", "/v1/secret", **spoofs)[0], 403)
         self.assertIn(self.world.ask(self.port, "stranger", "GET", "/v1/who", **spoofs)[0], (0, 403))
+
+    def test_t12_no_application_sees_a_forwarded_id_of_who_is_not_trusted_with_it(self) -> None:
+        # What is served says so, if it sees one.
+        given = {"X-Forwarded-Client-Cert": "x", "Forwarded": "for=_x", "X_Forwarded_Client_Cert": "x"}
+        self.assertEqual(self.world.ask(self.port, "router", "GET", "/v1/who", **given), (200, spiffe("router").encode()))
+
+    def test_t19_no_header_gives_a_request_another_method_or_target(self) -> None:
+        for field, value in (("X-Original-URL", "/v1/who"), ("X-HTTP-Method-Override", "DELETE")):
+            self.assertEqual(self.world.ask(self.port, "router", "GET", "/v1/who", **{field: value})[0], 400, field)
+            self.assertIn(self.world.ask(self.port, "router", "GET", "/v1/secret", **{field: value})[0], (400, 403), field)
 
     def test_sessions_are_not_resumed(self) -> None:
         context = self.world.client("router")
@@ -75,8 +86,9 @@ async def who(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "websocket.send", "text": scope["ztl.permit"].peer_id})
         await send({"type": "websocket.close"})
         return
+    seen = b"".join(b" " + name for name, _ in scope["headers"] if b"forwarded" in name.lower())
     await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": scope["ztl.permit"].peer_id.encode(), "more_body": True})
+    await send({"type": "http.response.body", "body": scope["ztl.permit"].peer_id.encode() + seen, "more_body": True})
     if scope["path"] == "/v1/live":
         await asyncio.Event().wait()
     await send({"type": "http.response.body"})
@@ -148,11 +160,36 @@ class Uvicorn(Behaviour, WithWorld):
             connection.request("DELETE", "/v1/who")
         self.assertEqual(caught.exception.reason, "no_action_permitted")
         for _ in range(2):
-            connection.request("GET", "/v1/who")
+            connection.request("GET", "/v1/who", headers={"X-Forwarded-Client-Cert": "x", "forwarded": "for=_x", "A": "b"})
             self.assertEqual(connection.getresponse().read(), spiffe("router").encode())
+        # T12: ours does not speak for anybody, so it does not say so either.
+        with unittest.mock.patch.object(connection, "send", unittest.mock.Mock(wraps=connection.send)) as sent:
+            connection.request("GET", "/v1/who", headers={"X-Forwarded-Client-Cert": "x", "forwarded": "for=_x", "A": "b"})
+        self.assertEqual(connection.getresponse().read(), spiffe("router").encode())
+        out = b"".join(call.args[0] for call in sent.call_args_list).lower()
+        self.assertEqual((b"forwarded" in out, b"a: b" in out), (False, True))
         wrong = caller.connection("stranger", 8443, address=("127.0.0.1", self.port))
         with self.assertRaises(ssl.SSLError):
             wrong.request("GET", "/v1/who")
+
+    def test_law_8_a_kept_connection_of_ours_takes_a_changed_policy(self) -> None:
+        own = self.world.path / "callers.toml"
+        self.world.write(own.name, ztl_policy())
+        caller = self.world.guard("router", port=None, policy_file=own, check_every=0.05)
+        connection = caller.connection("model-server", 8443, address=("127.0.0.1", self.port))
+        self.addCleanup(connection.close)
+
+        def asked() -> bytes:
+            connection.request("GET", "/v1/who")
+            return connection.getresponse().read()
+
+        self.assertEqual(asked(), spiffe("router").encode())
+        self.world.write(own.name, NO_RULES.encode())
+        until = time.monotonic() + 20
+        with self.assertRaises((ztl.Denied, ssl.SSLError)):
+            while time.monotonic() < until:
+                self.assertEqual(asked(), spiffe("router").encode())
+                threading.Event().wait(0.06)
 
     def test_t22_what_is_refused_leaves_what_was_in_force(self) -> None:
         with self.assertRaises(ztl.SvidError):
@@ -210,7 +247,9 @@ class Aiohttp(Behaviour, WithWorld):
         guard = cls.world.guard()
 
         async def served(request: web.Request) -> web.Response:
-            return web.Response(text=ztl.aiohttp.peer_id(request))
+            seen = [name for fields in (request.raw_headers, request.headers.items()) for name, _ in fields]
+            seen = [name for name in seen if "forwarded" in str(name).lower()]
+            return web.Response(text=ztl.aiohttp.peer_id(request) + "".join(map(str, seen)))
 
         app = web.Application(middlewares=[ztl.aiohttp.middleware(guard)])
         app.router.add_route("*", "/{rest:.*}", served)
@@ -250,6 +289,11 @@ class Gunicorn(Behaviour, WithWorld):
                 raise AssertionError("gunicorn does not serve")
             threading.Event().wait(0.1)
 
+    def test_t19_no_header_moves_the_path_that_was_judged(self) -> None:
+        for field in ("SCRIPT_NAME", "Script-Name", "script_name", "PATH_INFO"):
+            status, body = self.world.ask(self.port, "router", "GET", "/v1/who", **{field: "/v1"})
+            self.assertEqual((status, body[:1]), (403, b"{"), field)
+
     def test_forked_workers_take_a_changed_policy(self) -> None:
         self.world.write("policy.toml", NO_RULES.encode())
         try:
@@ -260,11 +304,13 @@ class Gunicorn(Behaviour, WithWorld):
             self.assertEqual(denied, 10)
         finally:
             self.world.write("policy.toml", ztl_policy())
-            served, until = 0, time.monotonic() + 20
-            while served < 10 and time.monotonic() < until:
-                served = served + 1 if self.world.ask(self.port, "router", "GET", "/v1/who")[0] == 200 else 0
-                threading.Event().wait(0.06)
-            self.assertEqual(served, 10)
+            # Each of the two looks for itself.
+            workers, until = set(), time.monotonic() + 40
+            while len(workers) < 2 and time.monotonic() < until:
+                status, body = self.world.ask(self.port, "router", "GET", "/v1/who?worker")
+                workers |= {body} if status == 200 else set()
+                threading.Event().wait(0.03)
+            self.assertEqual(len(workers), 2)
 
 
 class WithoutAServer(WithWorld):
@@ -317,9 +363,10 @@ class WithoutAServer(WithWorld):
     def test_t15_a_response_over_wsgi_ends_with_its_permit(self) -> None:
         guard = self.world.guard()
         asked = ztl.Asked(b"GET", b"/v1/who", [], chain=self.world.chain("router"), address="127.0.0.1")
-        from ztl.wsgi import _Judged
+        from ztl.wsgi import Judged
 
-        response = iter(_Judged([b"1", b"2", b"3"], guard, asked, guard.judge(asked), guard.generation))
+        judged = Judged(guard, asked, guard.judge(asked), guard.generation)
+        response = iter(judged.serve(lambda *_: [b"1", b"2", b"3"], {}, lambda *_: None))
         self.assertEqual(next(response), b"1")
         self.world.write("policy.toml", ztl_policy() + b"\n")
         guard.reload()
@@ -331,10 +378,22 @@ class WithoutAServer(WithWorld):
             next(response)
 
     def test_a_score_that_fails_is_a_denial(self) -> None:
-        guard = self.world.guard(trust_score=lambda request, peer: 1 / 0)
+        calls = []
+
+        def scores(request: Any, peer: str) -> int:
+            calls.append(peer)
+            return 1 // 0
+
+        guard = self.world.guard(trust_score=scores)
         asked = ztl.Asked(b"GET", b"/v1/who", [], chain=self.world.chain("router"), address="127.0.0.1")
+        # T34: no rule reads one.
+        self.assertEqual((guard.judge(asked).peer_id, calls), (spiffe("router"), []))
+        self.world.write("policy.toml", ztl_policy() + b"require = { trust_score = 50 }\n")
+        self.addCleanup(self.world.write, "policy.toml", ztl_policy())
+        guard.reload()
         with self.assertRaises(ZeroDivisionError):
             guard.judge(asked)
+        self.assertEqual(calls, [spiffe("router")])
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from typing import Any, Iterator, List, Optional, Tuple
+import time
+from typing import Any, Callable, Iterator, List, Optional, Tuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -119,6 +120,8 @@ class World:
 
     def write(self, name: str, content: bytes) -> None:
         (self.path / name).write_bytes(content)
+        # Whatever mask this runs under: what others may write is refused.
+        (self.path / name).chmod(0o600)
 
     def svid(self, name: str, pair: Tuple[bytes, bytes]) -> None:
         self.write(f"{name}.pem", pair[0])
@@ -135,6 +138,18 @@ class World:
 
     def chain(self, name: str) -> List[bytes]:
         return [ssl.PEM_cert_to_DER_cert((self.path / f"{name}.pem").read_text())]
+
+    def scope(self, path: str = "/v1/live", **change: Any) -> Any:
+        """A request of the router, as a server with the `tls` extension of ASGI hands it over."""
+        pem = (self.path / "router.pem").read_text()
+        return {
+            "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": [(b"host", b"x")],
+            "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8443), "extensions": {"tls": {"client_cert_chain": [pem]}}, **change,
+        }
+
+    def asked(self, *headers: Tuple[bytes, bytes]) -> ztl.Asked:
+        """The same, from whatever server."""
+        return ztl.Asked(b"GET", b"/v1/live", headers, chain=self.chain("router"), address="127.0.0.1")
 
     def client(self, name: Optional[str]) -> ssl.SSLContext:
         """A client that checks nothing, as an attacker's."""
@@ -155,6 +170,16 @@ class World:
             return 0, b""
         finally:
             connection.close()
+
+
+def until(is_so: Callable[[], bool], within: float = 20.0) -> bool:
+    """Whether it comes to be so."""
+    end = time.monotonic() + within
+    while not is_so():
+        if time.monotonic() > end:
+            return False
+        threading.Event().wait(0.02)
+    return True
 
 
 def free_port() -> int:

@@ -13,14 +13,14 @@
 
 from ztl._ztl import Claims, Decision, Engine, Flow, Peer, __version__
 from ztl.errors import (
-    ArgumentError, AuditError, BundleError, CrlError, Denied, InternalError, KeysError, PolicyError, RawTargetUnavailable,
+    ArgumentError, AuditError, BudgetError, BundleError, CrlError, Denied, InternalError, KeysError, PolicyError, RawTargetUnavailable,
     SvidError, SystemFailure, TokenError, Unsupported, ZtlError,
 )
 from ztl.guard import Guard, Issuer
 from ztl.judge import Asked, Permit
 
 __all__ = [
-    "ArgumentError", "Asked", "AuditError", "BundleError", "Claims", "CrlError", "Decision", "Denied", "Engine", "Flow", "Guard",
-    "InternalError", "Issuer", "KeysError", "Peer", "Permit", "PolicyError", "RawTargetUnavailable", "SvidError", "SystemFailure", "TokenError",
-    "Unsupported", "ZtlError", "__version__",
+    "ArgumentError", "Asked", "AuditError", "BudgetError", "BundleError", "Claims", "CrlError", "Decision", "Denied", "Engine", "Flow",
+    "Guard", "InternalError", "Issuer", "KeysError", "Peer", "Permit", "PolicyError", "RawTargetUnavailable", "SvidError", "SystemFailure",
+    "TokenError", "Unsupported", "ZtlError", "__version__",
 ]

@@ -1,5 +1,5 @@
 from os import PathLike
-from typing import Iterable, Literal, Optional, Tuple, Union, final
+from typing import FrozenSet, Iterable, Literal, Optional, Tuple, Union, final
 
 _Text = Union[str, bytes]
 _Path = Union[str, "PathLike[str]"]
@@ -8,6 +8,7 @@ _Format = Literal["toml", "json"]
 __version__: str
 
 def reason_name(number: int) -> str: ...
+def lack_name(number: int) -> str: ...
 
 @final
 class Decision:
@@ -63,6 +64,7 @@ class Engine:
         anonymous: bool = False, now: Optional[int] = None,
     ) -> Flow: ...
     def verify_token(self, flow: Flow, token: _Text, *, now: Optional[int] = None) -> Claims: ...
+    def reads(self, flow: Flow, *, now: Optional[int] = None) -> FrozenSet[str]: ...
     def authorize(
         self, flow: Flow, method: _Text, target: _Text, headers: Optional[Iterable[Tuple[_Text, _Text]]] = None, *,
         upgrade: Optional[_Text] = None, trust_score: Optional[int] = None, claims: Optional[Claims] = None,

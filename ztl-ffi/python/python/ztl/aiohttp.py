@@ -11,8 +11,10 @@ from __future__ import annotations
 from typing import Any
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from ztl.errors import Denied
+from ztl.forwarded import is_trusted
 from ztl.judge import Asked, Permit, answer, check_target
 
 # Of aiohttp 3.14 and newer.
@@ -32,6 +34,10 @@ def middleware(guard: Any) -> Any:
     async def guarded(request: web.Request, handler: Any) -> web.StreamResponse:
         try:
             permit = guard.judge(read(request))
+            if not all(is_trusted(name, permit.passes) for name, _ in request.raw_headers):
+                given = request.headers.items()
+                kept = [field for field in given if is_trusted(field[0].encode("utf-8", "replace"), permit.passes)]
+                request = request.clone(headers=CIMultiDict(kept))
         except Exception as error:
             guard.denied(error)
             status, headers, body = answer(error, request.method == "HEAD")

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from typing import Any, Awaitable, Callable, Dict, Optional
+from typing import Any, Awaitable, Callable, Dict, Tuple
 
 from ztl import tls
 from ztl.errors import Denied
+from ztl.forwarded import is_trusted
 from ztl.judge import Asked, Permit, answer, check_target
 
 PERMIT = "ztl.permit"
@@ -49,49 +49,94 @@ class Guarded:
             self._guard.denied(error)
             await refuse(error, scope, receive, send)
             return
-        await self._serve(asked, permit, generation, ({**scope, PERMIT: permit}, receive, send))
+        headers = [field for field in asked.headers if is_trusted(field[0], permit.passes)]
+        await self._serve(asked, permit, generation, ({**scope, "headers": headers, PERMIT: permit}, receive, send))
 
-    async def _serve(self, asked: Asked, permit: Permit, generation: int, call: Any) -> None:
+    async def _serve(self, asked: Asked, permit: Permit, generation: int, call: Tuple[Scope, Receive, Send]) -> None:
         """Serves a request until it ends, or its permit does."""
-        loop, cut = asyncio.get_running_loop(), asyncio.Event()
-        serving = asyncio.ensure_future(self._app(*call))
+        guard, (scope, receive, send) = self._guard, call
+        line, changed, loop = _Line(receive, send), asyncio.Event(), asyncio.get_running_loop()
 
         def again() -> None:
             # A loop that was closed serves nobody.
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(cut.set)
+                loop.call_soon_threadsafe(changed.set)
 
-        stop = self._guard.watch(again)
+        stop = guard.watch(again)
+        serving = asyncio.ensure_future(self._app(scope, line.receive, line.send))
+        if generation != guard.generation:
+            changed.set()
         try:
-            if self._guard.generation != generation:
-                cut.set()
             while not serving.done():
-                waiting = asyncio.ensure_future(cut.wait())
-                try:
-                    await asyncio.wait({serving, waiting}, timeout=_left(permit), return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    waiting.cancel()
+                # By the clock on the wall, step by step: a timer sleeps with the machine, and nobody else may look at the files.
+                await _either(serving, changed, guard.step)
                 if serving.done():
                     break
-                cut.clear()
+                changed.clear()
+                guard.look()
+                if generation == guard.generation and not permit.is_over:
+                    continue
+                generation = guard.generation
                 try:
-                    permit = self._guard.judge(asked)
+                    permit = guard.judge(asked)
                 except Exception as error:
-                    self._guard.denied(error)
+                    # Whether or not the application lets itself be cancelled, nothing more of it goes out.
+                    line.cut()
+                    guard.denied(error)
                     serving.cancel()
-                    await asyncio.wait({serving})
+                    await asyncio.wait({serving}, timeout=_ENDS_WITHIN)
                     # The server ends the connection where a response was begun, and answers 500 where none was.
                     raise ConnectionAbortedError("what was permitted is no longer") from error
         finally:
             stop()
+            serving.add_done_callback(_forgotten)
             if not serving.done():
+                line.cut()
                 serving.cancel()
         await serving
 
 
-def _left(permit: Permit) -> Optional[float]:
-    expires = permit.decision.expires_at
-    return None if expires is None else max(0.1, min(expires - time.time(), 86400.0))
+#: How long an application that was cut may take to end, in seconds.
+_ENDS_WITHIN = 1.0
+
+
+class _Line:
+    """What an application hears and says of one request, until it is cut."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive, self._send, self._is_cut = receive, send, False
+
+    def cut(self) -> None:
+        self._is_cut = True
+
+    def _check(self) -> None:
+        if self._is_cut:
+            raise ConnectionAbortedError("what was permitted is no longer")
+
+    async def receive(self) -> Dict[str, Any]:
+        self._check()
+        message = await self._receive()
+        self._check()
+        return message
+
+    async def send(self, message: Dict[str, Any]) -> None:
+        self._check()
+        await self._send(message)
+
+
+async def _either(serving: "asyncio.Future[Any]", changed: asyncio.Event, within: float) -> None:
+    """Waits until an application ended, something changed or so many seconds went by."""
+    waiting = asyncio.ensure_future(changed.wait())
+    try:
+        await asyncio.wait({serving, waiting}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+
+
+def _forgotten(serving: "asyncio.Future[Any]") -> None:
+    # Who was cut ends as it likes, and nobody waits for what it says.
+    if not serving.cancelled():
+        serving.exception()
 
 
 async def refuse(error: BaseException, scope: Scope, receive: Receive, send: Send) -> None:
@@ -119,7 +164,8 @@ def read(scope: Scope) -> Asked:
     return Asked(
         method=b"GET" if websocket else scope["method"].encode("latin-1"),
         target=raw + b"?" + query if query else raw,
-        headers=scope["headers"],
+        # A copy: the application has the list, and may change it before the request is judged again.
+        headers=tuple((bytes(name), bytes(value)) for name, value in scope["headers"]),
         upgrade=b"websocket" if websocket else None,
         request=scope,
         **_connection(scope),

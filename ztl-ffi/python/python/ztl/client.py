@@ -11,6 +11,8 @@ import http.client
 import socket
 from typing import Any, List, Optional, Tuple
 
+from ztl.forwarded import is_trusted
+
 
 class Connection(http.client.HTTPSConnection):
     """A connection to the workload `to`, whoever `address` leads to: it has to prove that it is that one. No proxies."""
@@ -23,6 +25,7 @@ class Connection(http.client.HTTPSConnection):
         self._generation = -1
         self._asked: Tuple[str, str] = ("", "")
         self._fields: List[Tuple[bytes, bytes]] = []
+        self._held: List[Tuple[Any, Tuple[Any, ...]]] = []
 
     def connect(self) -> None:
         """Connects, and proves who answers."""
@@ -41,15 +44,23 @@ class Connection(http.client.HTTPSConnection):
 
     def putrequest(self, method: str, url: str, *args: Any, **named: Any) -> None:
         """Begins a request, on a new connection where something changed since the old one was proved."""
+        self._guard.look()
         if self.sock is not None and self._generation != self._guard.generation:
             self.close()
-        self._asked, self._fields = (method, url or "/"), []
+        self._asked, self._fields, self._held = (method, url or "/"), [], []
         super().putrequest(method, url, *args, **named)
 
     def putheader(self, header: Any, *values: Any) -> None:
         """Adds a header field."""
-        super().putheader(header, *values)
         name = header if isinstance(header, bytes) else str(header).encode("ascii")
+        if not is_trusted(name, frozenset()):
+            # Whether it may go out is known once it is known who answers.
+            self._held.append((header, values))
+            return
+        super().putheader(header, *values)
+        self._note(name, values)
+
+    def _note(self, name: bytes, values: Tuple[Any, ...]) -> None:
         for value in values:
             self._fields.append((name, value if isinstance(value, bytes) else str(value).encode("latin-1")))
 
@@ -58,6 +69,7 @@ class Connection(http.client.HTTPSConnection):
         try:
             if self.sock is None:
                 self.connect()
+            self._pass_on()
             method, url = self._asked
             self._guard.engine.authorize(self._flow, method, url, self._fields)
         except BaseException:
@@ -66,6 +78,15 @@ class Connection(http.client.HTTPSConnection):
             self.close()
             raise
         super().endheaders(*args, **named)
+
+    def _pass_on(self) -> None:
+        """Of the fields in which a proxy says whom it speaks for, keeps those that the policy trusts it with."""
+        passes = self._guard.engine.reads(self._flow) if self._held else frozenset()
+        for header, values in self._held:
+            name = header if isinstance(header, bytes) else str(header).encode("ascii")
+            if is_trusted(name, passes):
+                super().putheader(header, *values)
+                self._note(name, values)
 
     def send(self, data: Any) -> None:
         """Sends what belongs to a request that was permitted."""

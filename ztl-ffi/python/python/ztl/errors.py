@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 __all__ = [
-    "ArgumentError", "AuditError", "BundleError", "CrlError", "Denied", "InternalError", "KeysError", "PolicyError", "RawTargetUnavailable",
-    "SvidError", "SystemFailure", "TokenError", "Unsupported", "ZtlError",
+    "ArgumentError", "AuditError", "BudgetError", "BundleError", "CrlError", "Denied", "InternalError", "KeysError", "PolicyError",
+    "RawTargetUnavailable", "SvidError", "SystemFailure", "TokenError", "Unsupported", "ZtlError",
 ]
 
 
@@ -26,12 +26,15 @@ class Denied(ZtlError):
     rule: str
     #: The record in the audit, as 32 hexadecimal digits; empty where none is known.
     decision_id: str
+    #: Which requirement of the rule that came nearest did not hold, as `token` or `scope`; empty where that was not why.
+    lack: str
 
     def __init__(
-        self, message: str = "denied", *, reason: str = "not_judged", stage: str = "none", rule: str = "", decision_id: str = ""
+        self, message: str = "denied", *, reason: str = "not_judged", stage: str = "none", rule: str = "", decision_id: str = "",
+        lack: str = "",
     ) -> None:
         super().__init__(message)
-        self.reason, self.stage, self.rule, self.decision_id = reason, stage, rule, decision_id
+        self.reason, self.stage, self.rule, self.decision_id, self.lack = reason, stage, rule, decision_id, lack
 
 
 class RawTargetUnavailable(Denied):
@@ -94,6 +97,12 @@ class TokenError(ZtlError):
     status = -11
 
 
+class BudgetError(TokenError):
+    """Too many bad tokens came from this caller, so that this one was not looked at (T34). Nothing is decided by that."""
+
+    status = -14
+
+
 class Unsupported(ZtlError):
     """This build of ztl does not have it."""
 
@@ -108,7 +117,7 @@ class CrlError(ZtlError):
 
 _KINDS: tuple[type[ZtlError], ...] = (
     Denied, ArgumentError, PolicyError, AuditError, SystemFailure, InternalError, BundleError, SvidError, KeysError, TokenError,
-    Unsupported, CrlError,
+    Unsupported, CrlError, BudgetError,
 )
 _BY_STATUS: dict[int, type[ZtlError]] = {-3: ArgumentError, **{kind.status: kind for kind in _KINDS}}
 

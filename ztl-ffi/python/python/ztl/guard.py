@@ -9,22 +9,18 @@ import threading
 import time
 import weakref
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
-from ztl import tls
+from ztl import files, tls
 from ztl._ztl import Engine
 from ztl.errors import Denied, SvidError, ZtlError
 from ztl.judge import Asked, Judge, Permit
 
-_Path = Union[str, "os.PathLike[str]"]
 _log = logging.getLogger("ztl")
 
-#: Most bytes of a certificate, key or bundle file that are read.
-_MOST = 1024 * 1024
-#: Most bytes of revocation lists; the library says how many it takes.
-_MOST_CRLS = 16 * 1024 * 1024 + 1
-#: Most bytes of a policy; the library takes less by one.
-_MOST_POLICY = 64 * 1024 * 1024 + 1
+#: Longest that whoever holds a permit goes on before it looks again, in seconds: at the files, and at the clock on the wall, for
+#: timers sleep with the machine (T23).
+_STEP = 1.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,7 @@ class Issuer:
     name: str
     iss: str
     audience: str
-    jwks_file: _Path
+    jwks_file: files.Path
     id_tokens: bool = False
     #: Takes JWT-SVIDs: `iss` is their trust domain, as spiffe://prod.example, and `jwks_file` its SPIFFE bundle document.
     jwt_svids: bool = False
@@ -43,23 +39,24 @@ class Issuer:
 class Guard:
     """Judges the connections and requests of one workload. Any number of threads may use it at once, and forked workers too.
 
-    `trust_score(request, peer_id)` gives a caller's score, 0 to 100, or None; `on_denial(error)` is told of each denial that the
-    guard answers itself, by default the log `ztl`. `crl_files` are revocation lists by trust domain: where a domain has them, a
-    certificate of which no list in time says anything proves nothing. Files are looked at again every `check_every` seconds, when a request comes;
-    None: by `reload` alone. `port` is this workload's in the policy; None: that of the connection.
+    `trust_score(request, peer_id)` gives a caller's score, 0 to 100, or None, and is asked where a rule could read it;
+    `on_denial(error)` is told of each denial that the guard answers itself, by default the log `ztl`. `crl_files` are revocation lists by
+    trust domain: where a domain has them, a certificate of which no list in time says anything proves nothing. Files are looked at again
+    every `check_every` seconds, when a request comes and while one runs; None: by `reload` alone. `port` is this workload's in the policy;
+    None: that of the connection.
     """
 
     def __init__(
         self,
         me: str,
         *,
-        policy_file: _Path,
-        certificate_file: _Path,
-        key_file: _Path,
-        bundle_files: Mapping[str, _Path],
-        crl_files: Optional[Mapping[str, _Path]] = None,
+        policy_file: files.Path,
+        certificate_file: files.Path,
+        key_file: files.Path,
+        bundle_files: Mapping[str, files.Path],
+        crl_files: Optional[Mapping[str, files.Path]] = None,
         port: Optional[int] = None,
-        audit_file: Optional[_Path] = None,
+        audit_file: Optional[files.Path] = None,
         issuers: Iterable[Issuer] = (),
         trust_score: Optional[Callable[[Any, str], Optional[int]]] = None,
         on_denial: Optional[Callable[[BaseException], None]] = None,
@@ -69,14 +66,14 @@ class Guard:
         self._policy, self._svid, self._bundles = policy_file, (certificate_file, key_file), dict(bundle_files)
         self._crls, self._issuers = dict(crl_files or {}), tuple(issuers)
         self._format = "json" if os.fspath(policy_file).endswith(".json") else "toml"
-        self._lock = threading.Lock()
+        self._lock, self._looking = threading.Lock(), threading.Lock()
         self._contexts: "weakref.WeakSet[ssl.SSLContext]" = weakref.WeakSet()
         self._running: Dict[object, Callable[[], None]] = {}
         self._contents: Dict[object, Any] = {}
         self._own: Tuple[bytes, bytes] = (b"", b"")
         self._generation = 0
-        self._looked, self._seen, self._taken = time.monotonic(), (), ()
-        policy = _read(policy_file, _MOST_POLICY)
+        self._looked, self._seen, self._taken, self._refused = time.monotonic(), (), (), ""
+        policy = files.policy(policy_file)
         self.engine = Engine(policy, format=self._format, audit_file=audit_file)  # type: ignore[arg-type]
         self._contents["policy"] = policy
         self._judge = Judge(self.engine, me, port, trust_score, bool(self._issuers))
@@ -92,7 +89,7 @@ class Guard:
 
     def judge(self, asked: Asked) -> Permit:
         """The permit of a request, or an exception; whatever is raised, the answer is no."""
-        self._look()
+        self.look()
         return self._judge.judge(asked)
 
     def denied(self, error: BaseException) -> None:
@@ -122,6 +119,8 @@ class Guard:
             for again in list(self._running.values()):
                 again()
         if failed:
+            # What was refused for a passing reason, such as a certificate that is not yet valid, is tried again.
+            self._taken = ()
             raise failed[0]
 
     def _parts(self) -> List[Tuple[Any, Callable[[Any], bool]]]:
@@ -133,7 +132,7 @@ class Guard:
         return [*parts, ("svid", self._take_svid)]
 
     def _take_policy(self, what: str) -> bool:
-        policy = _read(self._policy, _MOST_POLICY)
+        policy = files.policy(self._policy)
         if self._contents.get(what) == policy:
             return False
         self.engine.swap(policy, format=self._format)  # type: ignore[arg-type]
@@ -141,7 +140,7 @@ class Guard:
         return True
 
     def _take_bundle(self, domain: str) -> bool:
-        pem = _read(self._bundles[domain])
+        pem = files.read(self._bundles[domain])
         if self._contents.get(("bundle", domain)) == pem:
             return False
         self.engine.trust(domain, pem)
@@ -151,7 +150,7 @@ class Guard:
         return True
 
     def _take_crls(self, domain: str) -> bool:
-        lists = _read(self._crls[domain], _MOST_CRLS)
+        lists = files.read(self._crls[domain], files.MOST_CRLS)
         if self._contents.get(("crls", domain)) == lists:
             return False
         self.engine.crls(domain, lists)
@@ -159,7 +158,7 @@ class Guard:
         return True
 
     def _take_issuer(self, issuer: Issuer) -> bool:
-        jwks = _read(issuer.jwks_file)
+        jwks = files.read(issuer.jwks_file)
         if self._contents.get(("issuer", issuer.name)) == jwks:
             return False
         self.engine.issuer(issuer.name, iss=issuer.iss, audience=issuer.audience, jwks=jwks, id_tokens=issuer.id_tokens,
@@ -168,7 +167,7 @@ class Guard:
         return True
 
     def _take_svid(self, _: str) -> bool:
-        certificate, key = (_read(path) for path in self._svid)
+        certificate, key = (files.read(path) for path in self._svid)
         if self._own == (certificate, key):
             return False
         self.engine.check_svid(self.me, tls.ders(certificate))
@@ -186,23 +185,39 @@ class Guard:
 
     def _signature(self) -> Tuple[Any, ...]:
         paths = [self._policy, *self._svid, *self._bundles.values(), *self._crls.values(), *(issuer.jwks_file for issuer in self._issuers)]
-        return tuple(_stat(path) for path in paths)
+        return tuple(files.signature(path) for path in paths)
 
-    def _look(self) -> None:
-        """Takes changed files, once two looks agree on them."""
-        now = time.monotonic()
-        if self._check_every is None or now - self._looked < self._check_every:
+    @property
+    def step(self) -> float:
+        """How long whoever holds a permit may go on before it calls `look`, in seconds."""
+        return _STEP if self._check_every is None else min(_STEP, max(self._check_every, 0.05))
+
+    def look(self) -> None:
+        """Takes changed files, once two looks agree on them. The middlewares call it at every request and while one runs."""
+        looking = self._looking
+        # Whoever finds another looking has that one look.
+        if self._check_every is None or not looking.acquire(blocking=False):
             return
-        self._looked = now
-        seen, before = self._signature(), self._seen
-        self._seen = seen
-        if seen == self._taken or seen != before:
-            return
-        self._taken = seen
         try:
-            self.reload()
-        except Exception as error:
-            _log.error("what changed was refused, and what was in force stays: %s", error)
+            now = time.monotonic()
+            if now - self._looked < self._check_every:
+                return
+            self._looked = now
+            seen, before = self._signature(), self._seen
+            self._seen = seen
+            if seen == self._taken or seen != before:
+                return
+            self._taken = seen
+            refused = ""
+            try:
+                self.reload()
+            except Exception as error:
+                refused = f"{type(error).__name__}: {error}"
+                if refused != self._refused:
+                    _log.error("what changed was refused, and what was in force stays: %s", error)
+            self._refused = refused
+        finally:
+            looking.release()
 
     def ssl_context(self, server_side: bool = True, *, to: Optional[str] = None, port: Optional[int] = None) -> ssl.SSLContext:
         """A context for this workload's own servers, or, with `server_side=False`, for calls to the workload `to` on `port`.
@@ -213,7 +228,7 @@ class Guard:
             raise ValueError("`to` and `port` are said for calls, and only there")
 
         def prove(connection: Any) -> None:
-            self._look()
+            self.look()
             chain = tls.chain_of(connection)
             if to is not None and port is not None:
                 call: Dict[str, Any] = {"me": self.me, "port": port, "to": to}
@@ -269,23 +284,7 @@ def _afresh(held: "weakref.ref[Guard]") -> Callable[[], None]:
         guard = held()
         if guard is not None:
             # Another thread of the parent may have held it, and no request of the parent runs here.
-            guard._lock = threading.Lock()
+            guard._lock, guard._looking = threading.Lock(), threading.Lock()
             guard._running = {}
 
     return child
-
-
-def _read(path: _Path, most: int = _MOST) -> bytes:
-    with open(path, "rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise ValueError(f"`{os.fspath(path)}` has more than {most} bytes")
-    return content
-
-
-def _stat(path: _Path) -> Any:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns

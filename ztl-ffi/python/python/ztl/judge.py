@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 import weakref
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, FrozenSet, List, Optional, Sequence, Tuple
 from urllib.parse import unquote_to_bytes
 
-from ztl import tls
+from ztl import forwarded, tls
 from ztl._ztl import Claims, Decision, Engine, Flow
-from ztl.errors import Denied, RawTargetUnavailable, TokenError
+from ztl.errors import BudgetError, Denied, RawTargetUnavailable, TokenError
 
 Fields = Sequence[Tuple[bytes, bytes]]
 
@@ -44,6 +45,15 @@ class Permit:
 
     peer_id: str
     decision: Decision
+    #: Of the fields in which a proxy says whom it speaks for, those that this caller is trusted with. The others are to be taken
+    #: away before anything else sees the request.
+    passes: FrozenSet[str] = frozenset()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has to be asked for again, by the clock on the wall (T15)."""
+        expires = self.decision.expires_at
+        return expires is not None and time.time() >= expires
 
 
 class Judge:
@@ -81,27 +91,46 @@ class Judge:
     def _authorize(self, asked: Asked, flow: Flow) -> Permit:
         if flow.peer_id is None:
             raise Denied("nobody is proved", reason="identity_unproven", stage="identity")
-        score = None if self.trust_score is None else self.trust_score(asked.request, flow.peer_id)
-        # A bad token is none: what asks for one denies, and that is recorded.
-        claims: Optional[Claims] = None
-        bad: Optional[TokenError] = None
-        if self.tokens:
-            try:
-                token = bearer(asked.headers)
-                claims = None if token is None else self.engine.verify_token(flow, token)
-            except TokenError as error:
-                bad = error
-            except ValueError as error:
-                bad = TokenError(str(error))
+        passes, token, score = forwarded.are_in(asked.headers), None, None
+        # The cheap question before the dear ones (T34).
+        if passes or self.tokens or self.trust_score is not None:
+            reads = self.engine.reads(flow)
+            token = _Token(asked.headers, flow, self.engine) if self.tokens and "token" in reads else None
+            if self.trust_score is not None and "trust_score" in reads:
+                score = self.trust_score(asked.request, flow.peer_id)
+        claims = None if token is None else token.claims
         try:
             decision = self.engine.authorize(
                 flow, asked.method, asked.target, asked.headers, upgrade=asked.upgrade, trust_score=score, claims=claims
             )
         except Denied as denied:
-            if bad is not None:
-                raise denied from bad
+            # A bad token is none: what asks for one denies, and that is recorded.
+            if token is not None and denied.lack == "token":
+                raise denied from token.refused()
             raise
-        return Permit(flow.peer_id, decision)
+        if not passes:
+            return Permit(flow.peer_id, decision)
+        # Before and after: the policy may have changed in between.
+        return Permit(flow.peer_id, decision, reads & self.engine.reads(flow) & forwarded.FIELDS)
+
+
+class _Token:
+    """What the token of a request came to."""
+
+    def __init__(self, headers: Fields, flow: Flow, engine: Engine) -> None:
+        self.claims: Optional[Claims] = None
+        self.bad: Optional[TokenError] = None
+        try:
+            token = bearer(headers)
+            self.claims = None if token is None else engine.verify_token(flow, token)
+        except TokenError as error:
+            self.bad = error
+        except ValueError as error:
+            self.bad = TokenError(str(error))
+
+    def refused(self) -> Optional[TokenError]:
+        """What was wrong with it, where a rule did not take it; `None` where there was none."""
+        return self.bad or (None if self.claims is None else TokenError("the rule asks for a token of somebody else, or for somebody else"))
 
 
 def bearer(headers: Fields) -> Optional[bytes]:
@@ -133,16 +162,37 @@ def check_target(target: Optional[bytes], path: Optional[str], encoding: str = "
 
 def answer(error: BaseException, head: bool = False) -> Tuple[int, List[Tuple[str, str]], bytes]:
     """What a caller is told: that it is denied, and the id to ask the operator about (RFC 9457)."""
-    status = HTTPStatus.FORBIDDEN
-    headers = [("content-type", "application/problem+json"), ("cache-control", "no-store")]
-    if isinstance(error, TokenError) or isinstance(error.__cause__, TokenError):
-        status = HTTPStatus.UNAUTHORIZED
-        headers.append(("www-authenticate", 'Bearer error="invalid_token"'))
-    elif isinstance(error, Denied) and error.reason == "path_ambiguous":
-        status = HTTPStatus.BAD_REQUEST
+    status, more = _status(error)
+    headers = [("content-type", "application/problem+json"), ("cache-control", "no-store"), *more]
     told: Dict[str, Any] = {"type": "about:blank", "title": status.phrase, "status": int(status)}
     if isinstance(error, Denied) and error.decision_id:
         told["decision"] = error.decision_id
     body = json.dumps(told, separators=(",", ":")).encode()
     headers.append(("content-length", str(len(body))))
     return int(status), headers, b"" if head else body
+
+
+def _status(error: BaseException) -> Tuple[HTTPStatus, List[Tuple[str, str]]]:
+    """The status, and what would have to be shown (RFC 6750 section 3)."""
+    reason, lack = (error.reason, error.lack) if isinstance(error, Denied) else ("", "")
+    bad = error if isinstance(error, TokenError) else error.__cause__
+    if reason == "path_ambiguous":
+        return HTTPStatus.BAD_REQUEST, []
+    if reason == "misdirected":
+        return HTTPStatus.MISDIRECTED_REQUEST, []
+    if lack == "token" and isinstance(bad, BudgetError):
+        # Nothing was found out about it (RFC 6585 section 4).
+        return HTTPStatus.TOO_MANY_REQUESTS, [("retry-after", "1")]
+    if lack == "token" or isinstance(error, TokenError):
+        # Without any token no error code.
+        return HTTPStatus.UNAUTHORIZED, [_challenge("invalid_token" if isinstance(bad, TokenError) else "")]
+    if lack == "scope":
+        return HTTPStatus.FORBIDDEN, [_challenge("insufficient_scope")]
+    if lack == "mfa":
+        # RFC 9470 section 3
+        return HTTPStatus.UNAUTHORIZED, [_challenge("insufficient_user_authentication", ', acr_values="phrh phr"')]
+    return HTTPStatus.FORBIDDEN, []
+
+
+def _challenge(error: str, more: str = "") -> Tuple[str, str]:
+    return "www-authenticate", f'Bearer error="{error}"{more}' if error else "Bearer"

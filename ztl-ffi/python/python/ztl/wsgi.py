@@ -7,16 +7,19 @@ A request whose connection or raw target the server does not say is denied. `pee
 
 from __future__ import annotations
 
-import time
 from http import HTTPStatus
-from typing import Any, Callable, Dict, Iterable, Iterator, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Tuple
 
-from ztl.errors import Denied
+from ztl.errors import Denied, RawTargetUnavailable
+from ztl.forwarded import VARIABLES
 from ztl.judge import Asked, Permit, answer, check_target
 
 PERMIT = "ztl.permit"
 _SOCKETS = ("gunicorn.socket", "werkzeug.socket")
 _TARGETS = ("RAW_URI", "REQUEST_URI")
+#: gunicorn takes a header field `SCRIPT_NAME` for the folder that the application is in, from callers whom it believes: what is
+#: routed would be another path than the one that was judged.
+_MOVES = ("HTTP_SCRIPT_NAME", "HTTP_PATH_INFO")
 
 
 def peer_id(environ: Dict[str, Any]) -> str:
@@ -41,30 +44,58 @@ class Guarded:
             status, headers, body = answer(error, environ.get("REQUEST_METHOD") == "HEAD")
             start_response(f"{status} {HTTPStatus(status).phrase}", headers)
             return [body]
+        for variable, name in VARIABLES.items():
+            if name not in permit.passes:
+                environ.pop(variable, None)
         environ[PERMIT] = permit
-        return _Judged(self._app(environ, start_response), self._guard, asked, permit, generation)
+        return Judged(self._guard, asked, permit, generation).serve(self._app, environ, start_response)
 
 
-class _Judged:
-    """A response that is judged again before each part of it, where something changed or its permit ended (T15)."""
+class Judged:
+    """A request that is judged again before each part of its response, where something changed or its permit ended (T15)."""
 
-    def __init__(self, response: Iterable[bytes], guard: Any, asked: Asked, permit: Permit, generation: int) -> None:
-        self._response, self._guard, self._asked = response, guard, asked
-        self._permit, self._generation = permit, generation
+    def __init__(self, guard: Any, asked: Asked, permit: Permit, generation: int) -> None:
+        self._guard, self._asked, self._permit, self._generation = guard, asked, permit, generation
+        self._denied: Optional[Exception] = None
 
-    def _is_old(self) -> bool:
-        expires = self._permit.decision.expires_at
-        return self._generation != self._guard.generation or (expires is not None and time.time() >= expires)
+    def serve(self, app: Any, environ: Dict[str, Any], start_response: Callable[..., Any]) -> "_Response":
+        """The application's response, each part of which goes out only while the request is permitted."""
+
+        def begin(*args: Any, **named: Any) -> Callable[[bytes], Any]:
+            write = start_response(*args, **named)
+
+            # PEP 3333 has a second way out.
+            def judged(part: bytes) -> Any:
+                self.check()
+                return write(part)
+
+            return judged
+
+        return _Response(app(environ, begin), self)
+
+    def check(self) -> None:
+        """Raises where the request is not permitted any more, and from then on."""
+        if self._denied is not None:
+            raise self._denied
+        self._guard.look()
+        if self._generation == self._guard.generation and not self._permit.is_over:
+            return
+        self._generation = self._guard.generation
+        try:
+            self._permit = self._guard.judge(self._asked)
+        except Exception as error:
+            self._denied = error
+            self._guard.denied(error)
+            raise
+
+
+class _Response:
+    def __init__(self, response: Iterable[bytes], judged: Judged) -> None:
+        self._response, self._judged = response, judged
 
     def __iter__(self) -> Iterator[bytes]:
         for part in self._response:
-            if self._is_old():
-                self._generation = self._guard.generation
-                try:
-                    self._permit = self._guard.judge(self._asked)
-                except Exception as error:
-                    self._guard.denied(error)
-                    raise
+            self._judged.check()
             yield part
 
     def close(self) -> None:
@@ -80,6 +111,8 @@ def read(environ: Dict[str, Any]) -> Asked:
         raise Denied(
             "the server does not hand over its connection, so that nobody is proved", reason="identity_unproven", stage="identity"
         )
+    if any(name in environ for name in _MOVES):
+        raise RawTargetUnavailable("a header field of the request says where its path begins")
     target = next((environ[name].encode("latin-1") for name in _TARGETS if environ.get(name)), None)
     # PEP 3333: bytes as latin-1, decoded.
     check_target(target, environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), "latin-1")

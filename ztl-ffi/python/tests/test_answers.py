@@ -1,0 +1,219 @@
+"""What a request brings beside its target: tokens, forwarded ids, a host. And what is answered where it is denied."""
+
+import asyncio
+import base64
+import json
+import time
+import unittest
+from typing import Any, Dict, List, Tuple
+from unittest import mock
+from urllib.parse import unquote
+
+import ztl
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from world import POLICY, Authority, World, spiffe
+
+TOKENS = """
+[issuers.sso]
+issuer = "https://sso.example"
+audience = "model-server"
+[[permit]]
+name = "readers-read"
+from = "router"
+to = "model-server"
+actions = ["GET /v1/secrets"]
+[permit.require]
+token = { issuer = "sso", scopes = ["read"] }
+"""
+#: The front passes anybody on, and a stranger is forbidden, whoever brings it.
+PROXIES = """
+[workloads.front]
+id = "spiffe://prod.example/front"
+forwards = "any"
+forwards_in = "xfcc"
+[[permit]]
+name = "front-passes-on"
+from = ["front", "router"]
+to = "model-server"
+actions = ["GET /v1/open"]
+[[permit]]
+name = "by-field"
+from = ["front", "router"]
+to = "model-server"
+actions = ["GET /v1/field"]
+require = { headers = { x-forwarded-client-cert = ["x"] } }
+[[forbid]]
+name = "no-stranger"
+from = "stranger"
+to = "model-server"
+"""
+
+
+def text(octets: bytes) -> str:
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
+
+
+class Issuer:
+    """Signs tokens with a key of its own."""
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        numbers = self._key.public_key().public_numbers()
+        x, y = (text(number.to_bytes(32, "big")) for number in (numbers.x, numbers.y))
+        key = {"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "one", "x": x, "y": y}
+        self.jwks = json.dumps({"keys": [key]}).encode()
+
+    def sign(self, **claims: Any) -> bytes:
+        told = {
+            "iss": "https://sso.example", "aud": "model-server", "sub": "ada", "client_id": "web", "iat": int(time.time()) - 5,
+            "exp": int(time.time()) + 300, "jti": "1", "scope": "read", **claims,
+        }
+        parts = ({"alg": "ES256", "kid": "one", "typ": "at+jwt"}, told)
+        signed = ".".join(text(json.dumps(part).encode()) for part in parts)
+        r, s = decode_dss_signature(self._key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
+        return f"{signed}.{text(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}".encode()
+
+
+async def shows(scope: Any, receive: Any, send: Any) -> None:
+    """An application that says what headers it sees."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b" ".join(name for name, _ in scope["headers"])})
+
+
+class Answers(unittest.TestCase):
+    def setUp(self) -> None:
+        self.world = World()
+        self.addCleanup(self.world.close)
+        self.world.svid("front", self.world.authority.issue(spiffe("front")))
+
+    def ask(
+        self, guard: ztl.Guard, path: str, *headers: Tuple[bytes, bytes], name: str = "router"
+    ) -> Tuple[int, Dict[bytes, bytes], bytes]:
+        """Status, fields and body, over ASGI."""
+        sent: List[Any] = []
+
+        async def receive() -> Any:
+            await asyncio.Event().wait()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        pem = (self.world.path / f"{name}.pem").read_text()
+        shown = {"tls": {"client_cert_chain": [pem]}}
+        scope = self.world.scope(unquote(path), raw_path=path.encode(), headers=list(headers), extensions=shown)
+        asyncio.run(guard.asgi(shows)(scope, receive, send))
+        return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"]
+
+    def tokens(self, **more: Any) -> Tuple[ztl.Guard, Issuer]:
+        issuer = Issuer()
+        self.world.write("policy.toml", (POLICY + TOKENS).encode())
+        self.world.write("sso.jwks", issuer.jwks)
+        told = ztl.Issuer("sso", iss="https://sso.example", audience="model-server", jwks_file=self.world.path / "sso.jwks")
+        return self.world.guard(issuers=[told], **more), issuer
+
+    def test_who_lacks_a_token_is_told_to_bring_one(self) -> None:
+        guard, issuer = self.tokens()
+        bearer = lambda token: (b"authorization", b"Bearer " + token)
+        good, bad = bearer(issuer.sign()), b'Bearer error="invalid_token"'
+        for path, headers, status, challenge in (
+            ("/v1/secrets", [good], 200, None),
+            ("/v1/secrets", [], 401, b"Bearer"),
+            ("/v1/secrets", [(b"authorization", b"Basic eDp5")], 401, b"Bearer"),
+            ("/v1/secrets", [bearer(Issuer().sign())], 401, bad),
+            ("/v1/secrets", [bearer(issuer.sign(exp=int(time.time()) - 3600))], 401, bad),
+            ("/v1/secrets", [bearer(b"x")], 401, bad),
+            ("/v1/secrets", [good, good], 401, bad),
+            ("/v1/secrets", [bearer(issuer.sign(scope="write"))], 403, b'Bearer error="insufficient_scope"'),
+            # No token would mend these, and none is asked for.
+            ("/v1/elsewhere", [bearer(Issuer().sign())], 403, None),
+            ("/v1/elsewhere", [], 403, None),
+            ("/v1/%2e%2e/x", [], 400, None),
+        ):
+            got, fields, _ = self.ask(guard, path, *headers)
+            self.assertEqual((got, fields.get(b"www-authenticate")), (status, challenge), (path, headers))
+
+    def test_t34_tokens_are_verified_where_a_rule_could_read_them_and_within_a_budget(self) -> None:
+        guard, issuer = self.tokens()
+        engine = mock.Mock(wraps=guard.engine)
+        with mock.patch.object(guard._judge, "engine", engine):
+            bad = (b"authorization", b"Bearer " + Issuer().sign())
+            statuses = {self.ask(guard, "/v1/secrets", bad)[0] for _ in range(8)}
+            self.assertEqual((statuses, engine.verify_token.call_count), ({401}, 8))
+            self.world.write("policy.toml", POLICY.encode())
+            guard.reload()
+            self.assertEqual(self.ask(guard, "/v1/who", bad)[0], 200)
+            self.assertEqual(engine.verify_token.call_count, 8)
+        self.world.write("policy.toml", (POLICY + TOKENS).encode())
+        guard.reload()
+        good = (b"authorization", b"Bearer " + issuer.sign())
+        self.assertEqual(self.ask(guard, "/v1/secrets", good)[0], 200)
+        at = {"me": "model-server", "port": 8443, "from_addr": "127.0.0.1"}
+        flow = guard.engine.permit_flow(guard.engine.prove(self.world.chain("router"), **at), **at)
+        token, end = bad[1].partition(b" ")[2], time.monotonic() + 30
+        with self.assertRaises(ztl.BudgetError):
+            while time.monotonic() < end:
+                try:
+                    guard.engine.verify_token(flow, token)
+                except ztl.BudgetError:
+                    raise
+                except ztl.TokenError:
+                    pass
+        status, fields, _ = self.ask(guard, "/v1/secrets", bad)
+        self.assertEqual((status, fields.get(b"retry-after")), (429, b"1"))
+        # Who spends it keeps no token out that was good before, and no other caller.
+        self.assertEqual(self.ask(guard, "/v1/secrets", good)[0], 200)
+
+    def test_law_8_a_kept_connection_is_proved_anew_by_the_bundles_in_force(self) -> None:
+        class Connection:
+            get_unverified_chain = staticmethod(lambda: self.world.chain("router"))
+
+        guard, issuer = self.tokens()
+        headers = [(b"authorization", b"Bearer " + issuer.sign()), (b"forwarded", b"for=_x")]
+        asked = ztl.Asked(b"GET", b"/v1/secrets", headers, connection=Connection(), address="127.0.0.1")
+        self.assertEqual(guard.judge(asked).peer_id, spiffe("router"))
+        self.world.write("bundle.pem", self.world.authority.pem + Authority().pem)
+        guard.reload()
+        self.assertEqual(guard.judge(asked).peer_id, spiffe("router"))
+        self.world.write("bundle.pem", Authority().pem)
+        with self.assertRaises(ztl.SvidError):
+            guard.reload()
+            # The own SVID did not change, and is looked at again when it does.
+            self.world.svid("model-server", self.world.authority.issue(spiffe("model-server")))
+            guard.reload()
+        with self.assertRaises(ztl.Denied):
+            guard.judge(asked)
+
+    def test_t12_a_forwarded_id_is_judged_and_only_trusted_callers_pass_one_on(self) -> None:
+        self.world.write("policy.toml", (POLICY + PROXIES).encode())
+        guard = self.world.guard()
+        xfcc = b"x-forwarded-client-cert"
+        passed = lambda who, by="front": (xfcc, f"By={spiffe(by)};URI={spiffe(who)}".encode())
+        router, stranger = passed("router"), passed("stranger")
+        for name, headers, status, seen in (
+            ("front", [router], 200, xfcc),
+            ("front", [stranger], 403, None),
+            ("front", [passed("router", by="router")], 403, None),
+            ("front", [(xfcc, b"\xff")], 403, None),
+            ("front", [(b"forwarded", b"for=_x"), (b"a", b"b")], 200, b"a"),
+            ("front", [router, (b"X_Forwarded_Client_Cert", b"x")], 200, xfcc),
+            ("router", [stranger, (b"a", b"b")], 200, b"a"),
+            ("router", [(b"X-Forwarded_Client-Cert", b"x"), (b"FORWARDED", b"x")], 200, b""),
+        ):
+            got, _, body = self.ask(guard, "/v1/open", *headers, name=name)
+            self.assertEqual((got, body if got == 200 else None), (status, seen), (name, headers))
+        # Nor does a rule see what is hidden.
+        self.assertEqual(self.ask(guard, "/v1/field", (xfcc, b"x"))[0], 403)
+
+    def test_t21_a_request_for_another_host_is_misdirected(self) -> None:
+        self.world.write("policy.toml", POLICY.replace("ports = [8443]", 'ports = [8443]\nhosts = ["models.example"]').encode())
+        guard = self.world.guard()
+        for host, status in ((b"models.example:8443", 200), (b"model-server", 200), (b"other.example", 421), (None, 421)):
+            got, _, _ = self.ask(guard, "/v1/who", *([] if host is None else [(b"host", host)]))
+            self.assertEqual(got, status, host)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,146 @@
+"""Requests that run, and what ends them."""
+
+import asyncio
+import contextlib
+import threading
+import time
+import unittest
+from typing import Any, List
+from unittest import mock
+
+import ztl
+import ztl.asgi
+from ztl.wsgi import Judged
+
+from world import NO_RULES, World, until
+
+
+class Stream(threading.Thread):
+    """A request that runs over ASGI, alone at its guard."""
+
+    def __init__(self, guard: ztl.Guard, app: Any, scope: Any) -> None:
+        super().__init__(daemon=True)
+        self._call, self.sent, self.ended = (guard.asgi(app), scope), [], None
+        self.start()
+
+    def run(self) -> None:
+        async def receive() -> Any:
+            await asyncio.Event().wait()
+
+        async def send(message: Any) -> None:
+            self.sent.append(message)
+
+        async def serve() -> None:
+            app, scope = self._call
+            try:
+                await app(scope, receive, send)
+            except Exception as error:
+                self.ended = error
+            # What the application does after that, if it lives.
+            await asyncio.sleep(0.2)
+
+        asyncio.run(serve())
+
+
+async def forever(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await asyncio.Event().wait()
+
+
+class Running(unittest.TestCase):
+    def setUp(self) -> None:
+        self.world = World()
+        self.addCleanup(self.world.close)
+
+    def begun(self, guard: ztl.Guard, app: Any) -> Stream:
+        running = Stream(guard, app, self.world.scope())
+        self.assertTrue(until(lambda: bool(running.sent)))
+        self.assertEqual(running.sent[0]["status"], 200)
+        return running
+
+    def test_law_8_a_stream_over_asgi_notices_a_changed_file_by_itself(self) -> None:
+        guard = self.world.guard(check_every=0.05)
+        running = self.begun(guard, forever)
+        self.world.write("policy.toml", NO_RULES.encode())
+        running.join(5)
+        self.assertIsInstance(running.ended, ConnectionAbortedError)
+
+    def test_law_8_a_response_over_wsgi_notices_a_changed_file_by_itself(self) -> None:
+        guard = self.world.guard(check_every=0.05)
+        asked = self.world.asked()
+        parts = Judged(guard, asked, guard.judge(asked), guard.generation).serve(lambda *_: iter(lambda: b"part", b""), {}, lambda *_: None)
+        response, judged = iter(parts), mock.Mock(wraps=guard.judge)
+        self.assertEqual(next(response), b"part")
+        self.world.write("policy.toml", NO_RULES.encode())
+        end = time.monotonic() + 10
+        with mock.patch.object(guard, "judge", judged), self.assertRaises(ztl.Denied):
+            while time.monotonic() < end:
+                next(response)
+                threading.Event().wait(0.02)
+        self.assertEqual(judged.call_count, 1)
+
+    def test_law_8_an_application_that_will_not_end_says_nothing_more(self) -> None:
+        refused: List[OSError] = []
+        end = time.monotonic() + 4
+
+        async def stubborn(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            while time.monotonic() < end:
+                with contextlib.suppress(asyncio.CancelledError):
+                    try:
+                        await send({"type": "http.response.body", "body": b"x", "more_body": True})
+                    except OSError as error:
+                        refused.append(error)
+                    await asyncio.sleep(0.01)
+
+        guard = self.world.guard()
+        running = self.begun(guard, stubborn)
+        self.world.write("policy.toml", NO_RULES.encode())
+        guard.reload()
+        self.assertTrue(until(lambda: running.ended is not None, 3))
+        self.assertIsInstance(running.ended, ConnectionAbortedError)
+        sent = len(running.sent)
+        running.join(20)
+        self.assertEqual(len(running.sent), sent)
+        self.assertGreater(len(refused), 1)
+
+    def test_t23_the_end_of_a_permit_is_seen_on_the_wall_and_not_by_a_timer(self) -> None:
+        guard = self.world.guard()
+        judged = mock.Mock(wraps=guard.judge)
+        with mock.patch.object(guard, "judge", judged):
+            self.begun(guard, forever)
+            self.assertEqual(judged.call_count, 1)
+            # The machine slept two hours: no timer went on meanwhile, and the SVID that the permit rests on is over.
+            with mock.patch("ztl.judge.time.time", return_value=time.time() + 7200):
+                self.assertTrue(until(lambda: judged.call_count > 1, 5))
+        self.world.write("policy.toml", NO_RULES.encode())
+        guard.reload()
+
+    def test_t19_what_the_application_does_to_its_headers_changes_nothing_that_is_judged(self) -> None:
+        scope = self.world.scope()
+        asked = ztl.asgi.read(scope)
+        scope["headers"].append((b"authorization", b"Bearer x"))
+        scope["headers"][0] = (b"host", b"y")
+        self.assertEqual(tuple(asked.headers), ((b"host", b"x"),))
+
+    def test_t15_the_second_way_out_of_wsgi_is_judged_as_well(self) -> None:
+        guard, asked, out = self.world.guard(), self.world.asked(), []
+
+        def writes(environ: Any, start_response: Any) -> Any:
+            write = start_response("200 OK", [])
+            write(b"1")
+            self.world.write("policy.toml", NO_RULES.encode())
+            guard.reload()
+            for part in (b"2", b"3"):
+                with self.assertRaises(ztl.Denied):
+                    write(part)
+            return [b"4"]
+
+        judged = Judged(guard, asked, guard.judge(asked), guard.generation)
+        with self.assertRaises(ztl.Denied):
+            out.extend(judged.serve(writes, {}, lambda status, headers: out.append))
+        self.assertEqual(out, [b"1"])
+
+
+if __name__ == "__main__":
+    unittest.main()
