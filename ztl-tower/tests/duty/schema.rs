@@ -153,7 +153,13 @@ async fn t24_a_body_that_fits_the_schema_of_before_does_not_pass_by_it() {
             changes.write("tune.json", r#"{ "type": "array" }"#);
             let taken = || guard.engine().policy().revision() != before;
             let waits = || std::thread::sleep(std::time::Duration::from_millis(5));
-            assert!((0..6000).any(|_| taken() || { waits(); false }), "the schema is taken");
+            assert!(
+                (0..6000).any(|_| {
+                    waits();
+                    taken()
+                }),
+                "the schema is taken"
+            );
         }
         ["{ \"model\": ", "\"tiny\" }"].get(sent - 1).copied()
     }));
