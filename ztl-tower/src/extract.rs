@@ -3,7 +3,7 @@
 use core::ops::Deref;
 use std::sync::Arc;
 
-use ztl_core::DecisionId;
+use ztl_core::{DecisionId, Forwarding};
 
 use crate::name::WireTarget;
 
@@ -50,6 +50,8 @@ pub struct ActionPermit {
 pub(crate) struct GivenFor {
     pub(crate) wire: WireTarget,
     pub(crate) flow: DecisionId,
+    /// Where the caller could pass ids on; such a field is not there any more where it could not.
+    pub(crate) forwards_in: Option<Forwarding>,
     /// Of what is known of callers and issuers.
     pub(crate) evidence_generation: u64,
 }

@@ -97,6 +97,10 @@ impl<W> fmt::Debug for JsonLinesSink<W> {
 fn ends_with_newline(path: &Path) -> bool {
     use std::io::{Read, Seek, SeekFrom};
     let last = || -> std::io::Result<u8> {
+        // To open a pipe for reading waits for who writes.
+        if !std::fs::metadata(path)?.is_file() {
+            return Ok(b'\n');
+        }
         let mut file = File::open(path)?;
         file.seek(SeekFrom::End(-1))?;
         let mut byte = [0];

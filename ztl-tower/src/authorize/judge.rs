@@ -66,11 +66,13 @@ pub(super) fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
     let routed = witness::routed(parts);
     let said = Said::of(&parts.headers);
     let mut wire = WireTarget::of(parts, said);
+    let mut forwarded_in = None;
     if let Some(ActionPermit { given_for, .. }) = parts.extensions.get() {
         if !given_for.stands_for(&wire, &routed) {
             return Err(plain(guard, parts, Reason::NotJudged, None));
         }
         wire = given_for.wire.clone();
+        forwarded_in = Some(given_for.forwards_in);
     }
     let asking = parts.extensions.get::<Asking>().cloned();
     let mut tries = 0;
@@ -85,6 +87,10 @@ pub(super) fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
             None => engine.renew_flow(&flow, now),
         };
         let flow = renewed.map_err(|denial| bare(denial, None))?;
+        if forwarded_in.is_some_and(|field| field != flow.forwards_in()) {
+            // T12: whom it speaks for was read elsewhere, or not at all.
+            return Err(plain(guard, parts, Reason::FlowWithdrawn, None));
+        }
         let refuse = |action, reason, detail: &dyn core::fmt::Display| {
             let denial = engine.refuse_on(&flow, action, reason, now);
             bare(denial, Some(detail.to_string()))
@@ -152,6 +158,7 @@ pub(super) fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
     let given_for = GivenFor {
         wire,
         flow: flow.id(),
+        forwards_in: flow.forwards_in(),
         evidence_generation,
     };
     if flow.id() != came_on {

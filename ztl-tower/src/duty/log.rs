@@ -45,16 +45,22 @@ pub(super) fn appended(path: PathBuf) -> Result<Takes, BuildError> {
 /// The file, and whether it ends within a line.
 fn open(path: &std::path::Path) -> io::Result<(File, bool)> {
     let mut options = OpenOptions::new();
-    options.create(true).append(true).read(true);
+    // For writing alone: whoever reads his own pipe never hears that nobody else does.
+    options.create(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    // What cannot be looked at, such as a pipe, is taken for whole.
+    let file = options.open(path)?;
+    let torn = file.metadata()?.is_file() && ends_torn(path).unwrap_or(false);
+    Ok((file, torn))
+}
+
+/// Whether a file has a last line that is not whole. One that cannot be read is taken for whole.
+fn ends_torn(path: &std::path::Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
     let mut last = [b'\n'];
-    let read = file
-        .seek(SeekFrom::End(-1))
-        .and_then(|_| file.read(&mut last));
-    Ok((file, read.is_ok() && last != [b'\n']))
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != [b'\n'])
 }
 
 impl GuardBuilder {

@@ -217,14 +217,14 @@ impl Live {
             .is_some_and(|own| own != guard.identity().generation())
         {
             let by = now.saturating_add(guard.limits().rotation);
-            self.drain(by.min(self.own_not_after));
+            self.drain(by.min(self.own_not_after(guard)));
         } else if guard.is_shutting_down() || self.is_aged(now) {
             self.drain(now.saturating_add(guard.limits().drain));
         }
         #[cfg(feature = "serve")]
         if let Some(activity) = self.hosted.get().filter(|_| !self.is_raw()) {
             let limits = guard.limits();
-            match activity.judge((limits.header, limits.idle)) {
+            match activity.judge((limits.header, limits.idle, limits.idle)) {
                 Verdict::Silent => return self.revoke(),
                 Verdict::Idle => self.drain(now.saturating_add(guard.limits().drain)),
                 Verdict::Keep(_) => {}
@@ -308,6 +308,14 @@ impl Live {
             0 => State::Open,
             1 => State::Draining,
             _ => State::Revoked,
+        }
+    }
+
+    /// When our own SVID ends: the one that the handshake showed, or outside the mesh, where none is shown, the one in force (rule 30).
+    pub(super) fn own_not_after(&self, guard: &Guard) -> Timestamp {
+        match self.host.get() {
+            Some(_) => guard.identity().load().not_after(),
+            None => self.own_not_after,
         }
     }
 

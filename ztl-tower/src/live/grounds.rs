@@ -119,7 +119,7 @@ impl Live {
         for _ in 0..TRIES {
             // Before anything is judged: a change after it shows in the comparison below, or makes the permit stale.
             let (epoch, trust, now) = (engine.epoch(), engine.trust_generation(), guard.now());
-            if now >= self.own_not_after {
+            if now >= self.own_not_after(guard) {
                 return Err(refuse(peer, Stage::Identity, Reason::IdentityExpired));
             }
             let purpose = match self.direction {
@@ -199,7 +199,7 @@ impl Live {
                     .generations
                     .is_some_and(|under| under != guard.prover().generations())
                 || now >= grounds.until
-                || now >= self.own_not_after
+                || now >= self.own_not_after(guard)
         })
     }
 

@@ -16,11 +16,28 @@ use crate::transport::Transport;
 pub(crate) struct Revocable<T: Transport> {
     stream: T,
     registered: Registered,
+    /// Told of what waits to be written.
+    #[cfg(feature = "serve")]
+    activity: Option<crate::serve::Activity>,
 }
 
 impl<T: Transport> Revocable<T> {
     pub(crate) const fn new(stream: T, registered: Registered) -> Self {
-        Self { stream, registered }
+        Self {
+            stream,
+            registered,
+            #[cfg(feature = "serve")]
+            activity: None,
+        }
+    }
+
+    /// The same, which tells of what waits to be written.
+    #[cfg(feature = "serve")]
+    pub(crate) fn telling(self, activity: &crate::serve::Activity) -> Self {
+        Self {
+            activity: Some(activity.clone()),
+            ..self
+        }
     }
 
     pub(crate) const fn get_ref(&self) -> &T {
@@ -43,6 +60,10 @@ impl<T: Transport> Revocable<T> {
             return Poll::Ready(Err(revoked()));
         }
         let polled = poll(Pin::new(&mut this.stream), cx);
+        #[cfg(feature = "serve")]
+        if let (Side::Write, Some(activity)) = (side, &this.activity) {
+            activity.wrote(polled.is_pending());
+        }
         if polled.is_pending() && this.live().parks(side, cx.waker()) {
             return Poll::Ready(Err(revoked()));
         }

@@ -13,7 +13,7 @@ pub(crate) struct SteadyFile {
     /// What is in force, or was refused.
     seen: Option<Vec<u8>>,
     /// A change that was read once.
-    #[cfg(feature = "trust")]
+    #[cfg(any(feature = "jwt", feature = "trust"))]
     pending: Option<Vec<u8>>,
 }
 
@@ -23,7 +23,7 @@ impl SteadyFile {
             path,
             limit,
             seen: None,
-            #[cfg(feature = "trust")]
+            #[cfg(any(feature = "jwt", feature = "trust"))]
             pending: None,
         }
     }
@@ -44,7 +44,7 @@ impl SteadyFile {
     }
 
     /// What it holds, where that has changed since it was answered last, and two reads agree.
-    #[cfg(feature = "trust")]
+    #[cfg(any(feature = "jwt", feature = "trust"))]
     pub(crate) fn poll(&mut self) -> Result<Option<&[u8]>, FileError> {
         let bytes = self.read()?;
         if self.seen.as_ref() == Some(&bytes) {

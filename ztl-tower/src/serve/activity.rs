@@ -14,8 +14,10 @@ struct State {
     since: Instant,
     asked: AtomicBool,
     running: AtomicUsize,
-    /// When the last request ended, in milliseconds after `since`.
+    /// When the last request ended, or the last of its answer was written, in milliseconds after `since`.
     last: AtomicU64,
+    /// Since when something waits to be written that the client does not take, counted so from one on. Zero: nothing does.
+    unwritten: AtomicU64,
 }
 
 /// What to do with a connection now.
@@ -36,6 +38,7 @@ impl Activity {
             asked: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             last: AtomicU64::new(0),
+            unwritten: AtomicU64::new(0),
         }))
     }
 
@@ -50,8 +53,27 @@ impl Activity {
         self.0.asked.load(Ordering::Acquire)
     }
 
-    /// What to do with one that has so long to ask for the first time, and so long between two requests.
-    pub(crate) fn judge(&self, (first, idle): (Duration, Duration)) -> Verdict {
+    /// A write was tried, and waits for the client or does not. An answer runs until it is written: whoever reads slowly, and reads,
+    /// is not idle.
+    pub(crate) fn wrote(&self, waits: bool) {
+        let waited = self.0.unwritten.load(Ordering::Acquire) != 0;
+        if waits && !waited {
+            let since = self.0.millis().saturating_add(1);
+            self.0.unwritten.store(since, Ordering::Release);
+        } else if waited && !waits {
+            self.0.last.fetch_max(self.0.millis(), Ordering::AcqRel);
+            self.0.unwritten.store(0, Ordering::Release);
+        }
+    }
+
+    /// Whether something waits to be written.
+    pub(super) fn is_writing(&self) -> bool {
+        self.0.unwritten.load(Ordering::Acquire) != 0
+    }
+
+    /// What to do with one that has so long to ask for the first time, so long between two requests, and so long to take a part of an
+    /// answer.
+    pub(crate) fn judge(&self, (first, idle, taken): (Duration, Duration, Duration)) -> Verdict {
         let now = Instant::now();
         let due = |from: Instant, limit: Duration| from.checked_add(limit).filter(|due| now < *due);
         if !self.0.asked.load(Ordering::Acquire) {
@@ -62,13 +84,24 @@ impl Activity {
         if self.0.running.load(Ordering::Acquire) > 0 {
             return Verdict::Keep(later(idle));
         }
-        let last = Duration::from_millis(self.0.last.load(Ordering::Acquire));
+        let unwritten = self.0.unwritten.load(Ordering::Acquire);
+        let (last, idle) = match unwritten {
+            0 => (self.0.last.load(Ordering::Acquire), idle),
+            since => (since, taken),
+        };
+        let last = Duration::from_millis(last);
         match self.0.since.checked_add(last) {
             Some(last) if last.checked_add(idle).is_some() => {
                 due(last, idle).map_or(Verdict::Idle, Verdict::Keep)
             }
             _ => Verdict::Keep(later(FAR_OFF)),
         }
+    }
+}
+
+impl State {
+    fn millis(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -80,8 +113,7 @@ pub(crate) struct Ticket(Activity);
 impl Drop for Ticket {
     fn drop(&mut self) {
         let state = &self.0.0;
-        let last = u64::try_from(state.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        state.last.fetch_max(last, Ordering::AcqRel);
+        state.last.fetch_max(state.millis(), Ordering::AcqRel);
         state.running.fetch_sub(1, Ordering::AcqRel);
     }
 }
@@ -90,8 +122,9 @@ impl Drop for Ticket {
 mod tests {
     use super::*;
 
-    const fn limits(first: u64, idle: u64) -> (Duration, Duration) {
-        (Duration::from_millis(first), Duration::from_millis(idle))
+    const fn limits(first: u64, idle: u64) -> (Duration, Duration, Duration) {
+        let taken = Duration::from_secs(60);
+        (Duration::from_millis(first), Duration::from_millis(idle), taken)
     }
 
     #[test]
@@ -114,7 +147,15 @@ mod tests {
             activity.judge(limits(0, 60_000)),
             Verdict::Keep(_)
         ));
-        let never = (Duration::ZERO, Duration::MAX);
+        let never = (Duration::ZERO, Duration::MAX, Duration::MAX);
         assert!(matches!(activity.judge(never), Verdict::Keep(_)));
+        activity.wrote(true);
+        assert!(activity.is_writing());
+        let kept = activity.judge(limits(0, 0));
+        assert!(matches!(kept, Verdict::Keep(_)), "an answer is on its way");
+        let zero = (Duration::ZERO, Duration::MAX, Duration::ZERO);
+        assert_eq!(activity.judge(zero), Verdict::Idle, "nobody takes it");
+        activity.wrote(false);
+        assert_eq!(activity.judge(limits(0, 0)), Verdict::Idle);
     }
 }

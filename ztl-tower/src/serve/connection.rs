@@ -10,6 +10,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 use tower_service::Service;
 use tracing::Span;
@@ -58,8 +59,8 @@ where
                 State::Revoked => return,
                 State::Draining => {
                     let mut left = live.deadline().since(guard.now());
-                    if two && !activity.has_asked() {
-                        left = left.min(PREFACE);
+                    if !activity.has_asked() {
+                        left = left.min(if two { PREFACE } else { guard.limits().header });
                     }
                     cut.set(tokio::time::sleep(left));
                     // For a rotation of our own, HTTP/1.1 says `Connection: close` with its next response instead, and HTTP/2 its
@@ -75,15 +76,18 @@ where
                 State::Open => {}
             },
             _ = connection.as_mut() => return,
-            () = quiet.as_mut(), if !draining => match activity.judge(limits(guard, two)) {
+            () = quiet.as_mut(), if !(draining && two) => match activity.judge(limits(guard, two)) {
                 Verdict::Silent => return live.parts(),
                 Verdict::Keep(until) => quiet.as_mut().reset(until),
+                // Of HTTP/1.1 there is at most half a header section, which is no reason to wait longer.
+                Verdict::Idle if draining => return,
                 Verdict::Idle => {
                     draining = true;
                     connection.as_mut().graceful_shutdown();
-                    // Of HTTP/1.1 there is at most half a header section, for which nobody waits longer.
-                    let left = if two { guard.limits().drain } else { PREFACE };
+                    let slow = two || activity.is_writing();
+                    let left = if slow { guard.limits().drain } else { PREFACE };
                     live.drain(guard.now().saturating_add(left));
+                    quiet.as_mut().reset(Instant::now() + left);
                 }
             },
             () = cut.as_mut(), if live.state() == State::Draining => {
@@ -98,15 +102,16 @@ where
 }
 
 /// How long a connection may take to ask for the first time, and afterwards between two requests. One of HTTP/1.1 has as long for the
-/// next header section, from the last answer on, as for the first: one that comes byte by byte keeps no slot.
-fn limits(guard: &Guard, two: bool) -> (Duration, Duration) {
+/// next header section, from the last answer on, as for the first: one that comes byte by byte keeps no slot. An answer that a client
+/// does not take waits as long as HTTP/2 may ask nothing.
+fn limits(guard: &Guard, two: bool) -> (Duration, Duration, Duration) {
     let limits = guard.limits();
     let idle = if two {
         limits.idle
     } else {
         limits.idle.min(limits.header)
     };
-    (limits.header, idle)
+    (limits.header, idle, limits.idle)
 }
 
 type Connection<T, S> = Served<TokioIo<Revocable<TlsStream<T>>>, TowerToHyperService<Ours<S>>>;
@@ -135,7 +140,7 @@ where
         carried: spoken.carries(),
         carry: Carry::new(&door.guard, live, activity, span, app),
     };
-    let stream = TokioIo::new(Revocable::new(stream, registered));
+    let stream = TokioIo::new(Revocable::new(stream, registered).telling(activity));
     let service = TowerToHyperService::new(service);
     let connection = door.protocols.serve(spoken, stream, service);
     (connection, spoken)
