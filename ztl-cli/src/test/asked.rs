@@ -85,8 +85,11 @@ impl<'a> Asked<'a> {
                 if addr("to_addr").is_some_and(|addr| !external.admits(addr)) {
                     return None;
                 }
-                let port = stated.or_else(|| external.ports().first().copied());
-                (Called::External(external), port, Place::Declared)
+                (
+                    Called::External(external),
+                    stated.or(Some(443)),
+                    Place::Declared,
+                )
             }
         };
         Some(Self {

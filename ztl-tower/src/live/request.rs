@@ -179,7 +179,8 @@ pub(crate) struct Request {
     asked: Mutex<Option<Arc<Asked>>>,
     /// Whether it waits to be judged again.
     again: AtomicBool,
-    _ticket: Ticket,
+    /// It counts as running while this is there.
+    ticket: Mutex<Option<Ticket>>,
 }
 
 impl Request {
@@ -198,7 +199,7 @@ impl Request {
             wakers: Mutex::default(),
             asked: Mutex::default(),
             again: AtomicBool::new(false),
-            _ticket: ticket,
+            ticket: Mutex::new(Some(ticket)),
         });
         place.insert(Arc::downgrade(&request));
         drop(running);
@@ -336,6 +337,14 @@ impl Request {
 
     pub(crate) fn is_cut(&self) -> bool {
         self.cut.load(Ordering::SeqCst)
+    }
+
+    /// Its answer is over. One that has its connection to itself runs no longer, whatever of it the service keeps: the next request
+    /// may come, and its clock runs (T35).
+    pub(crate) fn is_answered(&self) {
+        if self.is_alone() && !self.became_stream.load(Ordering::SeqCst) {
+            drop(lock(&self.ticket).take());
+        }
     }
 
     pub(crate) const fn is_alone(&self) -> bool {

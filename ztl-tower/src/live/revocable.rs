@@ -33,11 +33,9 @@ impl<T: Transport> Revocable<T> {
 
     /// The same, which tells of what waits to be written.
     #[cfg(feature = "serve")]
-    pub(crate) fn telling(self, activity: &crate::serve::Activity) -> Self {
-        Self {
-            activity: Some(activity.clone()),
-            ..self
-        }
+    pub(crate) fn telling(mut self, activity: &crate::serve::Activity) -> Self {
+        self.activity = Some(activity.clone());
+        self
     }
 
     pub(crate) const fn get_ref(&self) -> &T {

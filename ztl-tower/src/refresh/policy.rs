@@ -65,7 +65,7 @@ impl PolicyFile {
 
     /// A changed document, or one that names a changed file: what was loaded of all of them, once none has changed again by the next
     /// look, for half of what somebody writes just now is not what they mean (T6). Taken or refused, it is not looked at again until
-    /// something changes.
+    /// something changes; a file that cannot be read is told of at each look.
     fn poll(&mut self) -> Result<Option<Policy>, BuildError> {
         let changed = self.document.differs()?;
         #[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]

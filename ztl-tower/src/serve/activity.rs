@@ -124,7 +124,11 @@ mod tests {
 
     const fn limits(first: u64, idle: u64) -> (Duration, Duration, Duration) {
         let taken = Duration::from_secs(60);
-        (Duration::from_millis(first), Duration::from_millis(idle), taken)
+        (
+            Duration::from_millis(first),
+            Duration::from_millis(idle),
+            taken,
+        )
     }
 
     #[test]

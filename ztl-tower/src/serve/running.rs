@@ -23,6 +23,17 @@ pin_project! {
         watched: Watched,
         // An extended CONNECT: the stream lives on when the answer has no body (RFC 8441 §5).
         opens_stream: bool,
+        // The answer is over when this is dropped.
+        ends: bool,
+    }
+
+    impl<T> PinnedDrop for Running<T> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if *this.ends {
+                this.request.is_answered();
+            }
+        }
     }
 }
 
@@ -38,6 +49,7 @@ impl<T> Running<T> {
             request,
             watched,
             opens_stream,
+            ends: true,
         }
     }
 }
@@ -67,12 +79,14 @@ where
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }
+        *this.ends = false;
         let (request, watched) = (Arc::clone(this.request), this.watched.clone());
         Poll::Ready(Ok(response.map(|inner| Running {
             inner,
             request,
             watched,
             opens_stream: false,
+            ends: true,
         })))
     }
 }

@@ -5,6 +5,13 @@ use http_body_util::BodyExt;
 use super::*;
 
 async fn door(limits: impl FnOnce(GuardBuilder) -> GuardBuilder) -> (Mesh, Guard, SocketAddr) {
+    door_to(Marker::default().app(), limits).await
+}
+
+async fn door_to(
+    app: Router,
+    limits: impl FnOnce(GuardBuilder) -> GuardBuilder,
+) -> (Mesh, Guard, SocketAddr) {
     let (listener, address) = listener().await;
     let mesh = Mesh::new(&policy(address.port(), 1).replace(
         "name = \"users-ask\"",
@@ -15,7 +22,7 @@ async fn door(limits: impl FnOnce(GuardBuilder) -> GuardBuilder) -> (Mesh, Guard
         .build()
         .await
         .expect("guard");
-    serve(&guard, listener, Marker::default().app());
+    serve(&guard, listener, app);
     (mesh, guard, address)
 }
 
@@ -161,4 +168,60 @@ async fn law_8_what_changes_in_the_engine_itself_reaches_open_connections() {
         let ended = tokio::time::timeout(support::PATIENCE, open).await;
         assert!(ended.is_ok(), "the policy permits it no more");
     }
+}
+
+const ASK: &[u8] = b"GET /v1/x HTTP/1.1\r\nhost: a\r\n\r\n";
+
+#[tokio::test]
+async fn an_answer_that_is_read_late_is_whole() {
+    // More than the kernel keeps for both ends, in one piece.
+    const MANY: usize = 48 * 1024 * 1024;
+    let app = Router::new().route("/v1/x", axum::routing::get(async || vec![b'x'; MANY]));
+    let short = |builder: GuardBuilder| builder.header_timeout(Duration::from_millis(200));
+    let (mesh, _guard, address) = door_to(app, short).await;
+    let svid = mesh.svid("/caller");
+    let connected = support::raw_connect(address, None, Some(&svid), b"http/1.1").await;
+    let mut stream = connected.expect("connect");
+    stream.write_all(ASK).await.expect("write");
+    stream.flush().await.expect("flush");
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let (mut buffer, mut read) = (vec![0; 1 << 20], 0);
+    while read < MANY {
+        let some = tokio::time::timeout(support::PATIENCE, stream.read(&mut buffer)).await;
+        let some = some.expect("in time").expect("read");
+        assert_ne!(some, 0, "cut after {read} bytes");
+        read += some;
+    }
+}
+
+#[tokio::test]
+async fn t35_half_of_a_second_header_section_keeps_no_slot() {
+    let short = |builder: GuardBuilder| builder.header_timeout(Duration::from_millis(300));
+    let (mesh, _guard, address) = door(short).await;
+    let svid = mesh.svid("/caller");
+    let connected = support::raw_connect(address, None, Some(&svid), b"http/1.1").await;
+    let mut stream = connected.expect("connect");
+    stream.write_all(ASK).await.expect("write");
+    stream.flush().await.expect("flush");
+    let mut buffer = [0; 4096];
+    assert_ne!(stream.read(&mut buffer).await.expect("answer"), 0);
+    let half = ASK.get(..20).expect("half");
+    let begin = tokio::time::Instant::now();
+    let ends = async {
+        for byte in half.iter().chain(&[b'a'; 10_000]) {
+            if stream.write_all(&[*byte]).await.is_err() || stream.flush().await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("it may go on for ever");
+    };
+    tokio::time::timeout(support::PATIENCE, ends)
+        .await
+        .expect("it ends");
+    assert!(
+        begin.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begin.elapsed()
+    );
 }

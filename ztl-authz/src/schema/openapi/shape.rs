@@ -165,6 +165,11 @@ impl Shape {
                 let mut each = Vec::new();
                 for raw in sent {
                     for raw in written.parts(raw)? {
+                        // RFC 9110 §5.6.1.2: who reads lists as that has it, leaves an empty element out.
+                        if written.escapes == Escapes::Header && raw.trim_matches(BLANKS).is_empty()
+                        {
+                            return Err(Fault::Ambiguous);
+                        }
                         each.push(types.read(&written.part(raw, &[])?));
                     }
                 }

@@ -72,7 +72,9 @@ impl Types {
         let is = |bits| self.0 & bits != 0;
         let number = || {
             // A number of JSON (RFC 8259 §6), without the blanks that may stand around one.
-            let plain = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
+            // Where only whole ones fit, those that everybody reads alike: `1e2` is 1 for some.
+            let marks: &[u8] = if is(NUMBER) { b"+-.eE" } else { b"-" };
+            let plain = |byte: u8| byte.is_ascii_digit() || marks.contains(&byte);
             let read = text.bytes().all(plain).then_some(text.as_bytes())?;
             json::value_within(read, 0).ok()
         };
