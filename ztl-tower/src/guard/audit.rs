@@ -13,7 +13,7 @@ use super::{BuildError, GuardBuilder};
 pub(super) struct AuditFrom {
     to: To,
     /// For records that we write ourselves, as lines.
-    pub(super) masks: Masks,
+    pub(super) masks: Option<Masks>,
     #[cfg(feature = "trust")]
     watched: Option<ztl_authz::trust::Behaviour>,
 }
@@ -35,9 +35,12 @@ impl AuditFrom {
 
     /// Opens it. `now` is when a chain's segment begins.
     pub(super) fn open(self, now: Timestamp) -> Result<Box<dyn Sink>, BuildError> {
-        let masks = self.masks;
+        let masked = self.masks.is_some();
+        let masks = self.masks.unwrap_or_default();
         let refused = |path: PathBuf| |error: AuditError| BuildError::Audit { path, error };
         let sink: Box<dyn Sink> = match self.to {
+            // T30: what is to be masked would stand there in plain.
+            To::Sink(_) if masked => return Err(BuildError::MasksOfAnother),
             To::Sink(sink) => sink,
             To::File(path) => {
                 let opened = JsonLinesSink::append(&path).map_err(refused(path))?;

@@ -92,6 +92,11 @@ pub enum BuildError {
         /// Why.
         error: ztl_core::audit::AuditError,
     },
+    /// The file has masks, and the program a sink of its own, which they do not reach.
+    #[error(
+        "`[audit_masks]` hold for records that the guard writes itself, and the program gives a sink of its own: mask there, and take the section out"
+    )]
+    MasksOfAnother,
     /// The access log could not be opened.
     #[error("the access log `{path}` could not be opened: {error}")]
     AccessLog {

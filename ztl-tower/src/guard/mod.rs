@@ -77,7 +77,9 @@ pub(crate) struct Inner {
     bundles: Bundles,
     identity: Arc<IdentitySource>,
     provider: Arc<CryptoProvider>,
+    #[cfg_attr(not(feature = "client"), allow(dead_code, reason = "nobody is called"))]
     endpoints: HashMap<Box<str>, SocketAddr>,
+    #[cfg_attr(not(feature = "client"), allow(dead_code, reason = "nobody is called"))]
     source_addr: Option<IpAddr>,
     #[cfg(feature = "client")]
     web_roots: Option<ztl_mtls::WebRoots>,

@@ -87,7 +87,7 @@ impl Activity {
         let unwritten = self.0.unwritten.load(Ordering::Acquire);
         let (last, idle) = match unwritten {
             0 => (self.0.last.load(Ordering::Acquire), idle),
-            since => (since, taken),
+            since => (since.saturating_sub(1), taken),
         };
         let last = Duration::from_millis(last);
         match self.0.since.checked_add(last) {

@@ -48,6 +48,10 @@ async fn t30_decisions_are_in_a_signed_chain_masked_and_in_the_access_log() {
     let audit = std::fs::read_to_string(place.folder.0.join("audit.jsonl")).expect("audit");
     assert!(audit.contains("router-asks"), "{audit}");
     assert!(!audit.contains("spiffe://prod.example/router"), "{audit}");
+    // A sink of the program's is out of their reach.
+    let own = place.builder("", masked).expect("a file");
+    let own = own.audit(ztl_core::audit::MemorySink::new(1)).build().await;
+    assert!(own.expect_err("masks").to_string().contains("mask there"));
     let nowhere = place.refused("access_log = 'no/such/folder'", "").await;
     assert!(nowhere.contains("the access log `"), "{nowhere}");
 }

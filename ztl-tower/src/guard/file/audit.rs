@@ -48,7 +48,7 @@ impl Here<'_> {
         {
             builder.audit.write_chain(chain, path);
         }
-        builder.audit.masks = self.masks(table);
+        builder.audit.masks = Some(self.masks(table));
         if table.boolean("explain_denials") == Some(true) {
             builder = builder.explain_denials();
         }

@@ -45,7 +45,10 @@ fn the_operation_is_that_of_the_path_and_the_method() {
             "GET /v1/pets/1.5",
             "has the path parameter `pet.id`, which does not fit",
         ),
-        ("GET /v1/pets/1.0", "nothing false"),
+        (
+            "GET /v1/pets/1.0",
+            "has the path parameter `pet.id`, which does not fit",
+        ),
         (
             "GET /v1/pets/%20",
             "has the path parameter `pet.id`, which does not fit",
