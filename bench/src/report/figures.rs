@@ -124,7 +124,10 @@ fn walk(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
     folders.retain(|path| path.is_dir());
     folders.sort();
     for path in folders {
-        if path.file_name().is_some_and(|name| name == "new") {
+        // A benchmark may be called `new` as well.
+        if path.file_name().is_some_and(|name| name == "new")
+            && path.join("benchmark.json").is_file()
+        {
             found.push(path);
         } else if path
             .file_name()
