@@ -38,14 +38,16 @@ type Config struct {
 	// Issuers whose bearer tokens are taken, where a rule could read one; needs a library with tokens.
 	Issuers []Issuer
 	// TrustScore gives a caller's score, 0 to 100, or -1 for none. It is asked where a rule could read a score, of running requests as
-	// well when something changes: who does not answer within a second then is cut. It may be nil.
+	// well when something changes, of 64 at once: one for which it does not answer within a second then is cut, and the context of
+	// the request that it was given ends. It may be nil.
 	TrustScore func(*http.Request, Peer) int
 	// Resolve finds the address, with port, of a workload that is called. Nil: its name, as DNS knows it. Whoever answers has to
 	// prove that it is the workload.
 	Resolve func(ctx context.Context, workload string, port uint16) (string, error)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// OnDenial is told of each denial that the guard answers itself, such as for a log. It may be nil.
+	// OnDenial is told of each denial that the guard answers itself, such as for a log. That a running request was cut because it could
+	// not be judged again in time, or because the guard was closed, is told to nobody else: the audit has decisions alone. It may be nil.
 	OnDenial func(error)
 }
 
@@ -84,6 +86,9 @@ type Guard struct {
 	svid   atomic.Pointer[tls.Certificate]
 	flows  sync.Map // weak.Pointer[tls.ConnectionState] to *inbound
 
+	// tokens says that there is or was an issuer.
+	tokens atomic.Bool
+
 	// generation counts changes after which something may no longer be permitted.
 	generation atomic.Uint64
 
@@ -119,6 +124,7 @@ func NewGuard(config Config) (*Guard, error) {
 		if err := engine.issuer(issuer); err != nil {
 			return nil, fmt.Errorf("issuer %s: %w", issuer.Name, err)
 		}
+		g.tokens.Store(true)
 	}
 	if err := g.Rotate(config.Certificate); err != nil {
 		return nil, err
@@ -204,6 +210,7 @@ func (g *Guard) SetIssuer(issuer Issuer) error {
 	if err := g.engine.issuer(issuer); err != nil {
 		return err
 	}
+	g.tokens.Store(true)
 	g.judgeAgain()
 	return nil
 }

@@ -48,21 +48,23 @@ func (g *Guard) Begin(r *http.Request) (ctx context.Context, end func(), err err
 func (g *Guard) begin(r *http.Request, cut func()) (context.Context, func(), error) {
 	generation := g.generation.Load()
 	came := asItCame(r)
-	from, expires, err := g.authorize(came)
+	from, expires, err := g.authorize(came, nil)
 	if err != nil {
 		g.denied(err)
 		return nil, nil, err
 	}
 	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), peerKey{}, Peer{ID: from.peer}))
+	// Whom the host's function asks about it need not be asked any longer than it runs.
+	came = came.WithContext(ctx)
 	serving := &running{
-		again: func() (time.Time, error) {
-			_, expires, err := g.authorize(came)
-			return expires, err
-		},
 		stop: func(err error) {
 			cancel(err)
 			cut()
 		},
+	}
+	serving.again = func() (time.Time, error) {
+		_, expires, err := g.authorize(came, serving)
+		return expires, err
 	}
 	// Whoever judges it again does so after what is known here.
 	serving.judging.Lock()
@@ -85,8 +87,8 @@ func (g *Guard) begin(r *http.Request, cut func()) (context.Context, func(), err
 	return ctx, end, nil
 }
 
-// authorize judges a request on its connection, which is proved again where the proof is old.
-func (g *Guard) authorize(r *http.Request) (*flow, time.Time, error) {
+// authorize judges a request on its connection, which is proved again where the proof is old. It is nil before it is served.
+func (g *Guard) authorize(r *http.Request, serving *running) (*flow, time.Time, error) {
 	if r.TLS == nil {
 		return nil, time.Time{}, errNoPeer
 	}
@@ -102,7 +104,7 @@ func (g *Guard) authorize(r *http.Request) (*flow, time.Time, error) {
 		if err != nil {
 			return nil, time.Time{}, err
 		}
-		expires, err := g.on(from, r)
+		expires, err := g.on(from, r, serving)
 		if err == nil {
 			return from, expires, nil
 		}
@@ -111,46 +113,6 @@ func (g *Guard) authorize(r *http.Request) (*flow, time.Time, error) {
 		}
 		held.drop(from)
 	}
-}
-
-// on judges a request on a flow.
-func (g *Guard) on(from *flow, r *http.Request) (time.Time, error) {
-	now := g.config.Now()
-	// What no rule looks at costs nothing (T34).
-	var looked reads
-	if g.config.TrustScore != nil || len(g.config.Issuers) > 0 {
-		var err error
-		if looked, err = g.engine.reads(from, now); err != nil {
-			return time.Time{}, err
-		}
-	}
-	ask := asking.Get().(*asked)
-	defer ask.free()
-	ask.request(r.Method, r.RequestURI, r.Host, r.Header)
-	if g.config.TrustScore != nil && looked&readsTrustScore != 0 {
-		ask.score = score(g.config.TrustScore(r, Peer{ID: from.peer}))
-	}
-	// A bad token is none: what asks for one denies, and that is recorded.
-	var bad error
-	if looked&readsToken != 0 {
-		var token string
-		if token, bad = bearer(r.Header); token != "" {
-			ask.claims, bad = g.engine.verify(from, token, now)
-		}
-	}
-	expires, err := g.engine.authorize(from, ask, now)
-	if err != nil && bad != nil {
-		err = errors.Join(err, bad)
-	}
-	return expires, err
-}
-
-// score is one that the library takes, or one that it refuses: 2^32 + 100 is not 100.
-func score(given int) int32 {
-	if given < -1 || given > 100 {
-		return 101
-	}
-	return int32(given)
 }
 
 // answer tells the caller no more than that it is denied, what to ask with, and the id to ask the operator about (RFC 9457).

@@ -7,8 +7,11 @@ import (
 	"time"
 )
 
-// judgedWithin is how long a running request has, when it is judged again, before it is cut (law 8).
+// judgedWithin is how long a running request has, from when it begins to be judged again, before it is cut (law 8).
 const judgedWithin = time.Second
+
+// judgedAtOnce is how many running requests are judged again at once: each may hold a thread while the library judges it.
+const judgedAtOnce = 64
 
 var errJudgedLate = &Error{Status: ErrSystem, Message: "a running request could not be judged again in time"}
 
@@ -37,9 +40,15 @@ func (r *running) judge() (expires time.Time, err error) {
 }
 
 // renew judges it again, and cuts it where it is not permitted any more: the error says why, and is nil where there was nothing to cut.
-func (r *running) renew(g *Guard) error {
+// It says when it begins.
+func (r *running) renew(g *Guard, begun chan<- struct{}) error {
 	r.judging.Lock()
 	defer r.judging.Unlock()
+	// Who was cut or served while it was waited for is asked nothing, and has no further record.
+	if r.ended() {
+		return nil
+	}
+	close(begun)
 	expires, err := r.judge()
 	if err == nil {
 		r.until(g, expires)
@@ -49,6 +58,37 @@ func (r *running) renew(g *Guard) error {
 		return nil
 	}
 	return err
+}
+
+// renewInTime renews it, or cuts it where that takes too long. An earlier judgement that is waited for has a time of its own.
+func (r *running) renewInTime(g *Guard) error {
+	if r.ended() {
+		return nil
+	}
+	begun, answer := make(chan struct{}), make(chan error, 1)
+	go func() { answer <- r.renew(g, begun) }()
+	late := time.NewTimer(judgedWithin)
+	defer late.Stop()
+	for begins := (<-chan struct{})(begun); ; {
+		select {
+		case err := <-answer:
+			return err
+		case <-begins:
+			late.Reset(judgedWithin)
+			begins = nil
+		case <-late.C:
+			if r.cut(errJudgedLate) {
+				return errJudgedLate
+			}
+			return nil
+		}
+	}
+}
+
+func (r *running) ended() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.over
 }
 
 // cut says whether there was something to cut.
@@ -101,37 +141,32 @@ func (r *running) until(g *Guard, expires time.Time) {
 	})
 }
 
-// renew judges requests again, all at once, and cuts those that are not permitted any more, or whose judgement takes too long: one
-// that waits for a host's function keeps no other alive. It says why each was cut.
+// renew judges requests again, many at once, and cuts those that are not permitted any more, or whose own judgement takes too long:
+// one that waits for a host's function keeps no other alive for longer than that. It says why each was cut.
 func (g *Guard) renew(requests []*running) []error {
-	type answer struct {
-		of  *running
-		err error
-	}
-	answers := make(chan answer, len(requests))
-	waiting := make(map[*running]struct{}, len(requests))
+	waiting := make(chan *running, len(requests))
 	for _, request := range requests {
-		waiting[request] = struct{}{}
-		go func() { answers <- answer{request, request.renew(g)} }()
+		waiting <- request
 	}
-	late := time.NewTimer(judgedWithin)
-	defer late.Stop()
-	var denials []error
-	for len(waiting) > 0 {
-		select {
-		case came := <-answers:
-			delete(waiting, came.of)
-			if came.err != nil {
-				denials = append(denials, came.err)
-			}
-		case <-late.C:
+	close(waiting)
+	cuts := make(chan error, len(requests))
+	var judges sync.WaitGroup
+	for range min(judgedAtOnce, len(requests)) {
+		judges.Add(1)
+		go func() {
+			defer judges.Done()
 			for request := range waiting {
-				if request.cut(errJudgedLate) {
-					denials = append(denials, errJudgedLate)
+				if err := request.renewInTime(g); err != nil {
+					cuts <- err
 				}
 			}
-			return denials
-		}
+		}()
+	}
+	judges.Wait()
+	close(cuts)
+	var denials []error
+	for err := range cuts {
+		denials = append(denials, err)
 	}
 	return denials
 }

@@ -9,6 +9,8 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -176,6 +178,76 @@ func TestLaw8OneThatCannotBeJudgedHoldsNothingUp(t *testing.T) {
 	}
 	if err := <-cuts; !errors.Is(err, ErrClosed) {
 		t.Error(err)
+	}
+}
+
+// Who waits for its turn is not late.
+func TestLaw8ManyThatAreStillPermittedRunOn(t *testing.T) {
+	a := newAuthority(t)
+	guard := a.guard(a.config("model-server"))
+	var asked, at, most atomic.Int32
+	for range 3 * judgedAtOnce {
+		request := &running{stop: func(err error) { t.Error("cut:", err) }}
+		request.again = func() (time.Time, error) {
+			asked.Add(1)
+			if now := at.Add(1); now > most.Load() {
+				most.Store(now)
+			}
+			time.Sleep(judgedWithin * 2 / 5)
+			at.Add(-1)
+			return time.Time{}, nil
+		}
+		guard.start(request)
+		defer guard.end(request)
+	}
+	if err := guard.Swap([]byte(policy)); err != nil {
+		t.Fatal(err)
+	}
+	if asked.Load() != 3*judgedAtOnce || most.Load() > judgedAtOnce {
+		t.Error(asked.Load(), "were judged,", most.Load(), "at once")
+	}
+}
+
+// Of a request that was cut nothing further is asked, and whoever still answers for it is told so.
+func TestLaw8ACutRequestIsNotJudged(t *testing.T) {
+	a := newAuthority(t)
+	config := a.config("model-server")
+	config.Policy = []byte(policy + "[permit.require]\ntrust_score = 70\n")
+	config.AuditFile = filepath.Join(t.TempDir(), "audit.jsonl")
+	var asked atomic.Int32
+	told := make(chan error, 1)
+	config.TrustScore = func(r *http.Request, _ Peer) int {
+		if asked.Add(1) > 1 {
+			<-r.Context().Done()
+			told <- context.Cause(r.Context())
+		}
+		return 80
+	}
+	guard := a.guard(config)
+	ctx, end, err := guard.Begin(a.request(a.issue(id("router")), "GET", "/v1/who"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end()
+	for range 3 {
+		if err := guard.Swap(append(config.Policy, '\n')); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-told; !errors.Is(err, ErrSystem) || !errors.Is(context.Cause(ctx), ErrSystem) {
+		t.Error(err, context.Cause(ctx))
+	}
+	// The late judgement ends before whatever it would have recorded.
+	for request := range guard.running {
+		request.judging.Lock()
+		request.judging.Unlock() //nolint:staticcheck // waits for whoever holds it
+	}
+	if asked.Load() != 2 {
+		t.Error("asked", asked.Load(), "times")
+	}
+	permits := strings.Count(string(must[[]byte](t)(os.ReadFile(config.AuditFile))), `"stage":"action"`)
+	if permits != 1 {
+		t.Error(permits, "decisions on actions were recorded")
 	}
 }
 

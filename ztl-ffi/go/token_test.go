@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -154,6 +155,50 @@ func TestT16TokensAreVerifiedOrNothingIsServed(t *testing.T) {
 	}
 	if got := ask(good); got != 200 {
 		t.Error("a token that was good before was answered", got)
+	}
+}
+
+// A policy that comes in while a request is judged has its forbids by token as well (T12), and an issuer that comes later its tokens.
+func TestT12ATokenIsLookedAtUnderThePolicyThatJudges(t *testing.T) {
+	a := newAuthority(t)
+	issuer, sign := issuerOf(t)
+	config := a.config("model-server")
+	scored := policy + "[permit.require]\ntrust_score = 70\n"
+	forbids := scored + "[workloads.evil]\nid = \"spiffe://prod.example/evil\"\n[[forbid]]\nfrom = \"evil\"\nto = \"model-server\"\n"
+	config.Policy = []byte(scored)
+	var guard *Guard
+	var swaps atomic.Bool
+	config.TrustScore = func(*http.Request, Peer) int {
+		if swaps.CompareAndSwap(true, false) {
+			if err := guard.Swap([]byte(forbids)); err != nil {
+				t.Error(err)
+			}
+		}
+		return 80
+	}
+	guard = a.guard(config)
+	if err := guard.SetIssuer(issuer); errors.Is(err, ErrUnsupported) {
+		return
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	request := a.request(a.issue(id("router")), "GET", "/v1/who")
+	request.Header.Set("Authorization", "Bearer "+sign(map[string]any{
+		"iss": "https://sso.example", "sub": id("evil"), "aud": "model-server", "exp": time.Now().Add(time.Hour).Unix(),
+	}))
+	// Begin would judge again once it sees that something changed.
+	ask := func() error {
+		_, _, err := guard.authorize(request, nil)
+		return err
+	}
+	if err := ask(); err != nil {
+		t.Fatal("nothing forbids it yet:", err)
+	}
+	swaps.Store(true)
+	for range 2 {
+		if err := ask(); !errors.Is(err, Forbidden) {
+			t.Error(err)
+		}
 	}
 }
 

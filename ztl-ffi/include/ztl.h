@@ -350,7 +350,7 @@ typedef struct ztl_error ztl_error;
  * A flow that is permitted: the proof of step two, which step three takes. Good at the engine that permitted it, until what
  * it rests on changes or expires.
  *
- * It is immutable: any number of threads may use it at once.
+ * Any number of threads may use it at once.
  */
 typedef struct ztl_flow ztl_flow;
 
@@ -1047,11 +1047,16 @@ void ztl_flow_free(struct ztl_flow *flow);
  * what the peer is not trusted to say. `ztl_action_authorize` hides such fields from rules itself; what serves the request sees
  * what the host hands it.
  *
+ * The policy may change before `ztl_action_authorize` judges, and then nothing was gathered for its rules: a forbid of whom a token
+ * names would not fire on a token that nobody verified. So ask again after a permit, and where a bit of what can be gathered is set
+ * that was not, gather it and authorize anew before anything is served (T12).
+ *
  * @param engine the engine that permitted the flow
  * @param flow the permitted flow
  * @param now_unix the time, in seconds since 1970
  * @param reads receives `ZTL_READS_*`, added up; 0 unless `ZTL_OK` is returned
- * @param error receives the reason; may be NULL. A flow that is no longer permitted is `ZTL_DENIED`, and recorded
+ * @param error receives the reason; may be NULL. A flow that is no longer permitted is `ZTL_DENIED`, and recorded.
+ *   Authorize the request all the same: that denial has the decision's id, its stage, and says what was asked for
  *
  * # Safety
  * `engine` and `flow` are NULL or live; `reads` and `error` are NULL or may be written.
@@ -1093,7 +1098,8 @@ void ztl_claims_free(struct ztl_claims *claims);
 
 /**
  * Takes tokens of an issuer, in place of what was said of an issuer of that name before. Call it again when its keys have
- * changed: claims of tokens that were signed with a key that is gone count no more.
+ * changed: claims of tokens that were signed with a key that is gone count no more. Where nothing but keys changes, tokens that were
+ * good before are still known as such, those whose key is gone aside.
  *
  * @param engine the engine
  * @param issuer the issuer
@@ -1113,7 +1119,8 @@ ztl_status ztl_engine_issuer(const struct ztl_engine *engine,
  * to a certificate (RFC 8705), that the caller proved itself by that one.
  *
  * A token that is refused is `ZTL_ERR_TOKEN`, which decides and records nothing: go on without claims, and rules that ask for
- * a token deny and record it, or answer 401 at once. Where `ztl_flow_reads` does not say `ZTL_READS_TOKEN`, none need be verified.
+ * a token deny and record it, or answer 401 at once. Where `ztl_flow_reads` says `ZTL_READS_TOKEN` neither before the request is
+ * authorized nor after, none need be verified.
  *
  * Each caller has a budget of 256 bad tokens, and of 64 more a second. Past it, only tokens that were good before are taken; of any
  * other nothing is found out: `ZTL_ERR_BUDGET`, for which the answer is 429 (T34).

@@ -21,13 +21,15 @@ impl Engine {
     /// [`Denial`] at stage identity or flow.
     pub fn permit_flow(&self, flow: &Flow<'_>, now: Timestamp) -> Result<FlowPermit, Denial> {
         // Read before the policy, so that what changes in between is noticed at the first action.
-        self.permit_flow_proved_at(flow, self.trust_generation(), now)
+        self.permit_flow_proved_at(flow, self.trust_generation(), None, now)
     }
 
+    /// What is asked for on the flow, where anything is, stands in the record of a denial alone: a permit of it is another decision.
     fn permit_flow_proved_at(
         &self,
         flow: &Flow<'_>,
         trust_generation: u64,
+        action: Option<&Action<'_>>,
         now: Timestamp,
     ) -> Result<FlowPermit, Denial> {
         let in_force = self.current.load_full();
@@ -37,12 +39,13 @@ impl Engine {
         let any = AnyFlow::Asked(flow);
         let shadow = policy.shadows(&edge, any, None, &Evidence::none(), now);
         let mut judged = policy.judged(outcome, shadow);
-        self.explain_denial(policy, &edge, None, &mut judged);
+        let action = action.filter(|_| !outcome.is_permit());
+        self.explain_denial(policy, &edge, action, &mut judged);
         let about = About {
             flow: any,
             edge: Some(&edge),
             policy,
-            action: None,
+            action,
             evidence: None,
             now,
         };
@@ -71,12 +74,36 @@ impl Engine {
     /// # Errors
     /// [`Denial`] where the flow would no longer be permitted.
     pub fn renew_flow(&self, permit: &FlowPermit, now: Timestamp) -> Result<FlowPermit, Denial> {
+        self.renew_flow_proved(permit, None, now)
+    }
+
+    /// As [`renew_flow`](Self::renew_flow), for an action that is to be authorized on what it returns: where the flow is denied, the
+    /// record says what was asked for. Keep what it returns, or each action on the old permit is one more record of a flow.
+    ///
+    /// # Errors
+    /// [`Denial`] where the flow would no longer be permitted.
+    pub fn renew_flow_for(
+        &self,
+        permit: &FlowPermit,
+        action: &Action<'_>,
+        now: Timestamp,
+    ) -> Result<FlowPermit, Denial> {
+        self.renew_flow_proved(permit, Some(action), now)
+    }
+
+    fn renew_flow_proved(
+        &self,
+        permit: &FlowPermit,
+        action: Option<&Action<'_>>,
+        now: Timestamp,
+    ) -> Result<FlowPermit, Denial> {
         self.check_permit(permit, self.trust_generation(), now)?;
         if permit.0.in_force.epoch == self.epoch() {
             Ok(permit.clone())
         } else {
             // The proof is the old one, and so is what it rests on.
-            self.permit_flow_proved_at(&permit.0.flow(), permit.0.trust_generation, now)
+            let trust = permit.0.trust_generation;
+            self.permit_flow_proved_at(&permit.0.flow(), trust, action, now)
         }
     }
 

@@ -112,7 +112,7 @@ unsafe fn authorize(
 ) -> Result<ActionPermit, Refusal> {
     // SAFETY: as promised to this function.
     let mut asking = unsafe { Asking::read(request) }?;
-    let (now, permit) = (asking.now, &flow.permit);
+    let (now, permit) = (asking.now, &flow.permit());
     asking.take_claims(engine, permit.peer())?;
     let refuse = |action, reason, detail: String| {
         let denial = engine.engine.refuse_on(permit, action, reason, now);
@@ -130,15 +130,24 @@ unsafe fn authorize(
     // What the policy says of forwarded ids and of hosts has to be said by the policy that judges: `None` where it changed meanwhile.
     let judge = || -> Result<Option<ActionPermit>, Refusal> {
         let epoch = engine.engine.epoch();
-        let renewed = engine.engine.renew_flow(permit, now)?;
-        let host = asking.fields.host();
-        let host = host.and_then(|host| host.is_here(&renewed));
-        host.map_err(|elsewhere| refuse(Some(action), elsewhere.reason(), elsewhere.to_string()))?;
+        let renewed = flow.renew(&engine.engine, Some(action), now)?;
+        // Raw bytes name no host.
+        if !matches!(action, Action::Connect) {
+            let host = asking.fields.host();
+            let host = host.and_then(|host| host.is_here(&renewed));
+            host.map_err(|elsewhere| {
+                refuse(Some(action), elsewhere.reason(), elsewhere.to_string())
+            })?;
+        }
         let passed = asking.fields.passed_on(&renewed);
         let passed = passed
             .map_err(|error| refuse(Some(action), Reason::ForwardedUntrusted, error.to_string()))?;
         let fields = asking.fields.seen(renewed.forwards_in());
         let evidence = asking.evidence(&fields, passed.as_ref());
+        // A decision that would be dropped is not made, for each is recorded (law 6).
+        if engine.engine.epoch() != epoch {
+            return Ok(None);
+        }
         let permitted = engine.engine.authorize(&renewed, action, &evidence, now)?;
         Ok((engine.engine.epoch() == epoch).then_some(permitted))
     };

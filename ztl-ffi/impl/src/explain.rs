@@ -5,7 +5,7 @@
 use core::fmt;
 
 use ztl_core::policy::{Input, MAX_DOCUMENT_BYTES, Workload};
-use ztl_core::{Direction, Forwarding, Reason};
+use ztl_core::{Action, Direction, Forwarding, Reason};
 
 use crate::action::{Asking, ztl_action_request};
 use crate::boundary::{Fault, Refusal, export, sized, ztl_str};
@@ -111,12 +111,15 @@ unsafe fn explain(
                 let why = "a header field asks for another method or target than the request's";
                 return Err(refused(Reason::PathAmbiguous, why));
             }
-            let hosts = policy
-                .workload_by_name(connection.me)
-                .map_or(&[][..], Workload::hosts);
-            let host = asking.fields.host();
-            host.and_then(|host| host.is_one_of(hosts, connection.me))
-                .map_err(|elsewhere| refused(elsewhere.reason(), elsewhere))?;
+            // Raw bytes name no host.
+            if !matches!(asking.action, Ok(Action::Connect)) {
+                let hosts = policy
+                    .workload_by_name(connection.me)
+                    .map_or(&[][..], Workload::hosts);
+                let host = asking.fields.host();
+                host.and_then(|host| host.is_one_of(hosts, connection.me))
+                    .map_err(|elsewhere| refused(elsewhere.reason(), elsewhere))?;
+            }
         }
         let proxy = peer.filter(|_| ingress);
         let proxy = proxy.and_then(|peer| policy.workload_by_id(peer.id()));

@@ -3,11 +3,11 @@
 #![expect(unsafe_code, reason = "exports")]
 
 use core::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use ztl_core::policy::Policy;
 use ztl_core::{
-    Arrival, Denial, Direction, Engine, Flow, FlowPermit, Peer, Reason, Stage, Timestamp,
+    Action, Arrival, Denial, Direction, Engine, Flow, FlowPermit, Peer, Reason, Stage, Timestamp,
 };
 
 use crate::boundary::{Fault, Plain, Refusal, export, sized, ztl_str};
@@ -33,7 +33,7 @@ const MAX_ADDR_BYTES: usize = 64;
 /// A flow that is permitted: the proof of step two, which step three takes. Good at the engine that permitted it, until what
 /// it rests on changes or expires.
 ///
-/// It is immutable: any number of threads may use it at once.
+/// Any number of threads may use it at once.
 #[derive(Debug)]
 pub struct ztl_flow {
     _opaque: (),
@@ -48,15 +48,43 @@ impl Handle for ztl_flow {
 /// What is behind a [`ztl_flow`].
 #[derive(Debug)]
 pub(crate) struct Body {
-    pub(crate) permit: FlowPermit,
+    /// As it was last renewed: a change of policy is one more record of a flow, and not one for each request.
+    permit: RwLock<FlowPermit>,
     /// The name of the workload that was called, on egress.
     to: Option<Box<str>>,
 }
 
 impl Body {
+    /// Whose flow it is, and what it rests on. Under which policy it was permitted is another question: see `renew`.
+    pub(crate) fn permit(&self) -> FlowPermit {
+        self.permit
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Its permit under the policy in force, which is kept.
+    pub(crate) fn renew(
+        &self,
+        engine: &Engine,
+        action: Option<&Action<'_>>,
+        now: Timestamp,
+    ) -> Result<FlowPermit, Denial> {
+        let known = self.permit();
+        let renewed = match action {
+            Some(action) => engine.renew_flow_for(&known, action, now),
+            None => engine.renew_flow(&known, now),
+        }?;
+        if renewed.id() != known.id() {
+            let mut kept = self.permit.write().unwrap_or_else(PoisonError::into_inner);
+            *kept = renewed.clone();
+        }
+        Ok(renewed)
+    }
+
     /// Judges what is asked for on it. On egress, `None` where the policy in force gives the name that was called to another id.
     pub(crate) fn judge<T>(&self, engine: &Engine, judge: impl Fn() -> T) -> Option<T> {
-        match (&self.to, self.permit.peer()) {
+        match (&self.to, self.permit().peer()) {
             (Some(to), Some(peer)) => as_named(engine, peer, to, judge),
             (Some(_), None) => None,
             (None, _) => Some(judge()),
@@ -133,7 +161,7 @@ pub unsafe extern "C" fn ztl_flow_permit(
         let request = unsafe { sized(request, "request") }?;
         // SAFETY: as promised to this function.
         let permit = unsafe { permit(engine, &request) }?;
-        let decision = ztl_decision::flow(&permit.permit);
+        let decision = ztl_decision::flow(&permit.permit());
         Ok((handle::give(permit), decision))
     })
 }
@@ -249,7 +277,7 @@ unsafe fn permit(engine: &engine::Body, request: &ztl_flow_request) -> Result<Bo
     // SAFETY: as promised to this function.
     let connection = unsafe { Connection::of(request) }?;
     let whole = |permit| Body {
-        permit,
+        permit: RwLock::new(permit),
         to: connection.to.map(Into::into),
     };
     match (request.peer.is_null(), request.flags) {

@@ -24,11 +24,16 @@ pub const ZTL_READS_FORWARDED: u32 = 8;
 /// what the peer is not trusted to say. `ztl_action_authorize` hides such fields from rules itself; what serves the request sees
 /// what the host hands it.
 ///
+/// The policy may change before `ztl_action_authorize` judges, and then nothing was gathered for its rules: a forbid of whom a token
+/// names would not fire on a token that nobody verified. So ask again after a permit, and where a bit of what can be gathered is set
+/// that was not, gather it and authorize anew before anything is served (T12).
+///
 /// @param engine the engine that permitted the flow
 /// @param flow the permitted flow
 /// @param now_unix the time, in seconds since 1970
 /// @param reads receives `ZTL_READS_*`, added up; 0 unless `ZTL_OK` is returned
-/// @param error receives the reason; may be NULL. A flow that is no longer permitted is `ZTL_DENIED`, and recorded
+/// @param error receives the reason; may be NULL. A flow that is no longer permitted is `ZTL_DENIED`, and recorded.
+///   Authorize the request all the same: that denial has the decision's id, its stage, and says what was asked for
 ///
 /// # Safety
 /// `engine` and `flow` are NULL or live; `reads` and `error` are NULL or may be written.
@@ -47,7 +52,7 @@ pub unsafe extern "C" fn ztl_flow_reads(
         // SAFETY: as promised to this function.
         let flow = unsafe { handle::borrow(flow) }?;
         let now = Timestamp::from_unix_secs(now_unix);
-        Ok(reads_of(&engine.engine.renew_flow(&flow.permit, now)?))
+        Ok(reads_of(&flow.renew(&engine.engine, None, now)?))
     })
 }
 

@@ -49,7 +49,8 @@ pub struct ztl_issuer {
 unsafe impl Plain for ztl_issuer {}
 
 /// Takes tokens of an issuer, in place of what was said of an issuer of that name before. Call it again when its keys have
-/// changed: claims of tokens that were signed with a key that is gone count no more.
+/// changed: claims of tokens that were signed with a key that is gone count no more. Where nothing but keys changes, tokens that were
+/// good before are still known as such, those whose key is gone aside.
 ///
 /// @param engine the engine
 /// @param issuer the issuer
@@ -80,7 +81,8 @@ pub unsafe extern "C" fn ztl_engine_issuer(
 /// to a certificate (RFC 8705), that the caller proved itself by that one.
 ///
 /// A token that is refused is `ZTL_ERR_TOKEN`, which decides and records nothing: go on without claims, and rules that ask for
-/// a token deny and record it, or answer 401 at once. Where `ztl_flow_reads` does not say `ZTL_READS_TOKEN`, none need be verified.
+/// a token deny and record it, or answer 401 at once. Where `ztl_flow_reads` says `ZTL_READS_TOKEN` neither before the request is
+/// authorized nor after, none need be verified.
 ///
 /// Each caller has a budget of 256 bad tokens, and of 64 more a second. Past it, only tokens that were good before are taken; of any
 /// other nothing is found out: `ZTL_ERR_BUDGET`, for which the answer is 429 (T34).
@@ -113,7 +115,7 @@ pub unsafe extern "C" fn ztl_token_verify(
         // SAFETY: as promised to this function.
         let token = unsafe { token.required("token", MAX_TOKEN_BYTES) }?;
         let now = Timestamp::from_unix_secs(now_unix);
-        Ok(handle::give(engine.tokens.verify(engine, &flow.permit, token, now)?))
+        Ok(handle::give(engine.tokens.verify(engine, &flow.permit(), token, now)?))
     })
 }
 
@@ -207,6 +209,7 @@ mod without {
 
 #[cfg(feature = "jwt")]
 mod with {
+    use std::collections::HashMap;
     use std::sync::{Arc, PoisonError, RwLock};
 
     use ztl_authz::jwt::{Issuer, Jwks, TokenError, TokenVerifier};
@@ -246,15 +249,56 @@ mod with {
     /// What verifies tokens; nothing at first.
     #[derive(Debug, Default)]
     pub(crate) struct Tokens {
-        verifier: RwLock<Option<TokenVerifier>>,
+        held: RwLock<Held>,
         budget: Budget,
+    }
+
+    #[derive(Debug, Default)]
+    struct Held {
+        verifier: Option<TokenVerifier>,
+        /// What was said of each issuer, by name.
+        told: HashMap<Box<str>, Said>,
+    }
+
+    /// What was said of an issuer, but for its keys.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Said {
+        kind: u32,
+        iss: Box<str>,
+        audience: Box<str>,
+    }
+
+    impl Held {
+        /// What verifies tokens of this issuer as well. Other keys of one that is known leave what the verifier remembers, for a
+        /// caller whose budget is spent (T34).
+        fn with(
+            &self,
+            told: &Told<'_>,
+            said: &Said,
+            issuer: Issuer,
+        ) -> Result<TokenVerifier, Fault> {
+            if self.told.get(told.name) == Some(said)
+                && let Some(verifier) = &self.verifier
+                && let Some(verifier) = verifier.with_keys(told.name, issuer.keys().clone())
+            {
+                return Ok(verifier);
+            }
+            let others = self.verifier.iter().flat_map(TokenVerifier::issuers);
+            let others = others.filter(|one| one.name() != told.name).cloned();
+            let all = others.fold(TokenVerifier::builder().issuer(issuer), |all, one| {
+                all.issuer(one)
+            });
+            all.build()
+                .map_err(|error| Fault::new(ZTL_ERR_KEYS, error.to_string()))
+        }
     }
 
     impl Tokens {
         fn verifier(&self) -> Option<TokenVerifier> {
-            self.verifier
+            self.held
                 .read()
                 .unwrap_or_else(PoisonError::into_inner)
+                .verifier
                 .clone()
         }
 
@@ -272,16 +316,14 @@ mod with {
                     of(told.name, told.iss, told.audience, jwks)
                 }
             };
-            let mut held = self
-                .verifier
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
-            let others = held.as_ref().into_iter().flat_map(TokenVerifier::issuers);
-            let others = others.filter(|one| one.name() != told.name).cloned();
-            let all = others.fold(TokenVerifier::builder().issuer(issuer), |all, one| {
-                all.issuer(one)
-            });
-            *held = Some(all.build().map_err(|error| refused(error.to_string()))?);
+            let said = Said {
+                kind: told.kind,
+                iss: told.iss.into(),
+                audience: told.audience.into(),
+            };
+            let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+            held.verifier = Some(held.with(told, &said, issuer)?);
+            held.told.insert(told.name.into(), said);
             Ok(())
         }
 

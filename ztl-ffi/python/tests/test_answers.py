@@ -13,6 +13,7 @@ import ztl
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from ztl.judge import Judge
 
 from world import POLICY, Authority, World, spiffe
 
@@ -213,6 +214,32 @@ class Answers(unittest.TestCase):
         for host, status in ((b"models.example:8443", 200), (b"model-server", 200), (b"other.example", 421), (None, 421)):
             got, _, _ = self.ask(guard, "/v1/who", *([] if host is None else [(b"host", host)]))
             self.assertEqual(got, status, host)
+
+
+class WhatIsGathered(unittest.TestCase):
+    """A policy that comes in while a request is judged reads what the one before it did not (T12)."""
+
+    def judged(self, *reads: Any) -> Tuple[Any, List[Any]]:
+        engine, flow, scores = mock.Mock(), mock.Mock(peer_id=spiffe("router")), []
+        engine.reads.side_effect = reads
+        engine.authorize.side_effect = lambda *_, trust_score, **__: scores.append(trust_score) or mock.Mock(expires_at=None)
+        judge = Judge(engine, "model-server", 8443, lambda *_: 70, False)
+        with mock.patch.object(judge, "_prove", return_value=flow):
+            permit = judge.judge(ztl.Asked(b"GET", b"/", [(b"forwarded", b"for=a")]))
+        return permit, scores
+
+    def test_t12_what_a_new_policy_reads_is_gathered_and_judged(self) -> None:
+        self.assertEqual(self.judged((), ())[1], [None])
+        permit, scores = self.judged({"forwarded"}, {"trust_score", "forwarded"}, {"trust_score", "forwarded"})
+        self.assertEqual((scores, permit.passes), ([None, 70], {"forwarded"}))
+        # What was read before and no longer is costs nothing anew, and nobody is trusted with a field in between.
+        permit, scores = self.judged({"trust_score", "forwarded"}, ())
+        self.assertEqual((scores, permit.passes), ([70], set()))
+
+    def test_a_denial_of_the_flow_is_left_to_the_request(self) -> None:
+        denied = ztl.Denied("no", reason="no_flow_permitted", stage="flow")
+        self.assertEqual(self.judged(denied, denied)[1], [None])
+        self.assertEqual(self.judged(denied, {"trust_score"}, {"trust_score"})[1], [None, 70])
 
 
 if __name__ == "__main__":

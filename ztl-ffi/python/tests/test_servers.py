@@ -244,7 +244,8 @@ class Aiohttp(Behaviour, WithWorld):
 
         import ztl.aiohttp
 
-        guard = cls.world.guard()
+        cls.audit = cls.world.path / "aiohttp-audit.jsonl"
+        guard = cls.world.guard(audit_file=str(cls.audit))
 
         async def served(request: web.Request) -> web.Response:
             seen = [name for fields in (request.raw_headers, request.headers.items()) for name, _ in fields]
@@ -264,6 +265,17 @@ class Aiohttp(Behaviour, WithWorld):
         serving = Serving(start)
         cls.port = serving.port
         cls.addClassCleanup(serving.close)
+
+    def test_law_6_what_cannot_be_copied_is_refused_before_it_is_permitted(self) -> None:
+        latin = {"X-Name": "Zo\xeb"}
+        self.assertEqual(self.world.ask(self.port, "router", "GET", "/v1/who", **latin)[0], 200)
+        permits = self._permits()
+        for field in ("Forwarded", "X-Forwarded-Client-Cert"):
+            self.assertEqual(self.world.ask(self.port, "router", "GET", "/v1/who", **latin, **{field: "for=a"})[0], 403)
+        self.assertEqual(self._permits(), permits)
+
+    def _permits(self) -> int:
+        return self.audit.read_text().count('"verdict":"permit"')
 
 
 @there("gunicorn")

@@ -156,8 +156,8 @@ pub(crate) fn judge<O: Outputs>(
 
 /// Runs `body`; `None` where it panicked.
 ///
-/// Nothing that a panic may have left half done is seen again: handles are immutable but for the engine, whose policy changes
-/// in one atomic step and whose locks are taken over from a holder that panicked.
+/// Nothing that a panic may have left half done is seen again: handles are immutable but for a flow, whose permit changes as a whole,
+/// and the engine, whose policy changes in one atomic step and whose locks are taken over from a holder that panicked.
 pub(crate) fn caught<T>(body: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(value) => Some(value),

@@ -66,6 +66,36 @@ fn each_decision_is_one_record_under_its_id() {
 }
 
 #[test]
+fn t31_a_change_of_policy_is_one_more_record_of_a_kept_flow() {
+    let path = file("renewed");
+    let engine = Engine::with_audit(POLICY, text(path.to_str().expect("a path in UTF-8")));
+    let flow = engine.flow();
+    assert_eq!(engine.swap(&format!("{POLICY}\n")), (ZTL_OK, None));
+    let reads = || {
+        let mut reads = 0;
+        // SAFETY: all pointers are good.
+        unsafe { ztl_flow_reads(engine.0, flow.0, NOW, &raw mut reads, core::ptr::null_mut()) }
+    };
+    for _ in 0..3 {
+        assert_eq!(reads(), ZTL_OK);
+        engine.authorize(&flow, &infer()).is_permitted();
+    }
+    let permits = records(&path);
+    assert_eq!(permits.len(), 1 + 1 + 3, "{permits:#?}");
+    // The record of a flow that is denied to a request says what was asked for.
+    assert_eq!(engine.swap(&policy_without_permits()), (ZTL_OK, None));
+    engine
+        .authorize(&flow, &infer())
+        .is_denied(ZTL_REASON_NO_FLOW_PERMITTED);
+    let all = records(&path);
+    assert_eq!(all.len(), permits.len() + 1);
+    let denial = all.last().expect("a record");
+    assert_eq!(denial["reason"], "no_flow_permitted");
+    assert_eq!(denial["action"], "POST /v1/models/llama/infer");
+    fs::remove_file(&path).expect("cleaned up");
+}
+
+#[test]
 fn an_audit_that_cannot_be_opened_makes_no_engine() {
     for (path, wanted) in [
         (text(env!("CARGO_MANIFEST_DIR")), ZTL_ERR_AUDIT),

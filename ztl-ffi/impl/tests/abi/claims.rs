@@ -257,6 +257,20 @@ fn t34_who_sends_many_bad_tokens_has_no_further_one_checked() {
     assert_eq!(refused("a.b.c"), Some(ZTL_ERR_BUDGET));
     assert_eq!(refused(&late), Some(ZTL_ERR_BUDGET));
     assert_eq!(refused(&known), None, "what was good before costs nothing");
+    // Whatever keys come to its own.
+    let other = DevIssuer::new("https://sso.example").expect("a key");
+    let keys = |jwks: String| -> Vec<serde_json::Value> {
+        let jwks: serde_json::Value = serde_json::from_str(&jwks).expect("JSON");
+        jwks["keys"].as_array().expect("a list").clone()
+    };
+    let mut both = keys(dev.jwks_json());
+    both.extend(keys(other.jwks_json()));
+    let both = serde_json::json!({ "keys": both }).to_string();
+    assert_eq!(issuer(&engine, &both), None);
+    assert_eq!(refused(&known), None, "other keys forget no good token");
+    assert_eq!(issuer(&engine, &other.jwks_json()), None);
+    assert_eq!(refused(&known), Some(ZTL_ERR_BUDGET), "its key is gone");
+    assert_eq!(issuer(&engine, &dev.jwks_json()), None);
     // Another caller has a budget of its own, and the first one's comes back.
     let stranger = engine.peer_until("spiffe://prod.example/stranger", "host", NOW + 3600);
     let both = format!("{POLICY}{ISSUERS}")

@@ -236,6 +236,38 @@ fn t21_rule_42_a_request_for_another_host_is_misdirected() {
 }
 
 #[test]
+fn t21_raw_bytes_name_no_host() {
+    let policy = format!(
+        "{MESH}\n[[permit]]\nname = 'streams'\nfrom = 'cart'\nto = 'shop'\nactions = ['connect']\n"
+    );
+    let authority = Authority::new();
+    let engine = Engine::new(&policy);
+    let (peer, cart) = caller(&engine, &authority, "cart");
+    let permitted = engine.authorize(&cart, &connect());
+    assert_eq!(permitted.is_permitted().rule(), "streams");
+    asked(&engine, &cart, "/v1/items", &[]).is_denied(ZTL_REASON_MISDIRECTED);
+    let (connection, action) = (to_shop(peer.0), connect());
+    let (mut text, mut error) = (dangling(), dangling());
+    // SAFETY: all pointers are good.
+    unsafe {
+        let status = ztl_explain(
+            engine.0,
+            &raw const connection,
+            &raw const action,
+            ABSENT,
+            &raw mut text,
+            &raw mut error,
+        );
+        ztl_text_free(text);
+        assert_eq!((status, read_error(error)), (ZTL_OK, None));
+    }
+    let (_, front) = caller(&engine, &authority, "front");
+    engine
+        .authorize(&front, &connect())
+        .is_denied(ZTL_REASON_NO_ACTION_PERMITTED);
+}
+
+#[test]
 fn t19_no_field_asks_for_another_method_or_target() {
     let authority = Authority::new();
     let engine = Engine::new(MESH);

@@ -14,8 +14,8 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from ztl.errors import Denied
-from ztl.forwarded import is_trusted
-from ztl.judge import Asked, Permit, answer, check_target
+from ztl.forwarded import are_in, is_trusted
+from ztl.judge import Asked, Fields, Permit, answer, check_target
 
 # Of aiohttp 3.14 and newer.
 PERMIT: Any = web.RequestKey("ztl.permit", Permit) if hasattr(web, "RequestKey") else "ztl.permit"
@@ -50,6 +50,18 @@ def middleware(guard: Any) -> Any:
     return guarded
 
 
+def _check_headers(headers: Fields) -> None:
+    """Refuses, before it is judged, a request of which a field may have to be taken away and which aiohttp cannot copy."""
+    if not are_in(headers):
+        return
+    try:
+        for part in (part for field in headers for part in field):
+            part.decode("utf-8")
+    except UnicodeDecodeError:
+        why = "a header field is not UTF-8, in a request with one in which a proxy says whom it speaks for"
+        raise Denied(why, reason="forwarded_untrusted", stage="action") from None
+
+
 def read(request: web.Request) -> Asked:
     """A request as it stood on the wire, or `Denied`."""
     transport = request.transport
@@ -58,6 +70,7 @@ def read(request: web.Request) -> Asked:
         raise Denied("the connection has no TLS, so that nobody is proved", reason="identity_unproven", stage="identity")
     target = request.raw_path.encode("utf-8", "surrogateescape")
     check_target(target, request.path)
+    _check_headers(request.raw_headers)
     peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
     return Asked(
         method=request.method.encode("utf-8", "surrogateescape"),

@@ -16,6 +16,10 @@ from ztl.errors import BudgetError, Denied, RawTargetUnavailable, TokenError
 
 Fields = Sequence[Tuple[bytes, bytes]]
 
+_NOTHING: FrozenSet[str] = frozenset()
+#: Of what `Engine.reads` says, what is not in the request or has to be proved first.
+_GATHERED = frozenset({"token", "trust_score"})
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -91,16 +95,34 @@ class Judge:
     def _authorize(self, asked: Asked, flow: Flow) -> Permit:
         if flow.peer_id is None:
             raise Denied("nobody is proved", reason="identity_unproven", stage="identity")
-        passes, token, score = forwarded.are_in(asked.headers), None, None
+        passes = forwarded.are_in(asked.headers)
         # The cheap question before the dear ones (T34).
-        if passes or self.tokens or self.trust_score is not None:
-            reads = self.engine.reads(flow)
-            token = _Token(asked.headers, flow, self.engine) if self.tokens and "token" in reads else None
-            if self.trust_score is not None and "trust_score" in reads:
-                score = self.trust_score(asked.request, flow.peer_id)
+        looks = passes or self.tokens or self.trust_score is not None
+        reads = self._reads(flow) if looks else _NOTHING
+        while True:
+            decision = self._on(asked, flow, reads)
+            # Before and after: the policy may have changed in between, and may forbid by what was not gathered for it (T12).
+            after = self._reads(flow) if looks else _NOTHING
+            if not (after - reads) & _GATHERED:
+                return Permit(flow.peer_id, decision, reads & after & forwarded.FIELDS)
+            reads = after | (reads & _GATHERED)
+
+    def _reads(self, flow: Flow) -> FrozenSet[str]:
+        """What a rule could read. Nothing where the flow is denied: what is told is the denial of the request, which says what was asked."""
+        try:
+            return frozenset(self.engine.reads(flow))
+        except Denied:
+            return _NOTHING
+
+    def _on(self, asked: Asked, flow: Flow, reads: FrozenSet[str]) -> Decision:
+        token, score = None, None
+        if self.tokens and "token" in reads:
+            token = _Token(asked.headers, flow, self.engine)
+        if self.trust_score is not None and "trust_score" in reads:
+            score = self.trust_score(asked.request, flow.peer_id or "")
         claims = None if token is None else token.claims
         try:
-            decision = self.engine.authorize(
+            return self.engine.authorize(
                 flow, asked.method, asked.target, asked.headers, upgrade=asked.upgrade, trust_score=score, claims=claims
             )
         except Denied as denied:
@@ -108,10 +130,6 @@ class Judge:
             if token is not None and denied.lack == "token":
                 raise denied from token.refused()
             raise
-        if not passes:
-            return Permit(flow.peer_id, decision)
-        # Before and after: the policy may have changed in between.
-        return Permit(flow.peer_id, decision, reads & self.engine.reads(flow) & forwarded.FIELDS)
 
 
 class _Token:
