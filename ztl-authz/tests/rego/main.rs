@@ -74,7 +74,13 @@ fn document(more: Value) -> Value {
             "name": "asks",
             "from": ["router", "zone:office"],
             "to": "models",
-            "actions": ["POST /v1/models/{model}/infer", "GET,POST /v1/files/{*path}", "websocket /chat", "upgrade:x /chat", "connect"],
+            "actions": ["POST /v1/models/{model}/infer", "GET,POST /v1/files/{*path}", "websocket /chat", "upgrade:x /chat"],
+            "require": { "authorizer": "rego" },
+        }, {
+            "name": "streams",
+            "from": ["router", "zone:office"],
+            "to": "models",
+            "actions": ["connect"],
             "require": { "authorizer": "rego" },
         }],
     });

@@ -94,8 +94,10 @@ async fn t27_raw_bytes_leave_only_where_a_permit_names_the_host_and_connect() {
         ("feed.example.org:443", Some("no_flow_permitted")),
         ("evil.example.org", Some("no_flow_permitted")),
         ("sub.feed.example.org:8883", Some("no_flow_permitted")),
-        // It may be called on two ports, and is no workload; nor is that a host.
-        ("hub.example.org", None),
+        // Without a port it is 443.
+        ("hub.example.org", Some("no_action_permitted")),
+        ("feed.example.org", Some("no_flow_permitted")),
+        // A workload is no host.
         ("db", None),
         ("feed.example.org:0", None),
         ("127.0.0.1:8883", None),
@@ -108,7 +110,7 @@ async fn t27_raw_bytes_leave_only_where_a_permit_names_the_host_and_connect() {
     assert!(error.contains("`connect_host`"), "{error}");
     assert_eq!(seen.opened.load(Ordering::SeqCst), 0, "nothing was dialled");
     let denied = audit.lines();
-    assert_eq!(denied.len(), 5, "{denied:?}");
+    assert_eq!(denied.len(), 7, "{denied:?}");
     for part in [
         "\"host\":\"hub.example.org\"",
         "\"action\":\"connect\"",
@@ -118,7 +120,7 @@ async fn t27_raw_bytes_leave_only_where_a_permit_names_the_host_and_connect() {
     }
 
     let mut stream = guard
-        .connect_host("feed.example.org")
+        .connect_host("feed.example.org:8883")
         .await
         .expect("stream");
     assert_eq!(
@@ -164,13 +166,13 @@ async fn t27_whoever_is_not_proved_for_exactly_this_name_gets_no_raw_byte() {
         DevWebCa::new(now()).expect("ca"),
         DevWebCa::new(now()).expect("ca"),
     );
-    let name = "feed.example.org";
+    let (name, feed) = ("feed.example.org", "feed.example.org:8883");
     let other = echo(&web, &["other.example.org", "127.0.0.1"]).await;
     let wild = echo(&web, &["*.feed.example.org"]).await;
     let foreign = echo(&stranger, &[name]).await;
     for (address, seen, got) in [other, wild, foreign] {
         let (guard, _) = guard(&mesh, Some(&web), &[(name, address)]).await;
-        let error = guard.connect_host(name).await.expect_err("unproved");
+        let error = guard.connect_host(feed).await.expect_err("unproved");
         assert!(matches!(error, EgressError::Unproven { .. }), "{error}");
         assert_eq!(seen.opened.load(Ordering::SeqCst), 1);
         assert_eq!(got.load(Ordering::SeqCst), 0);
@@ -181,7 +183,7 @@ async fn t27_whoever_is_not_proved_for_exactly_this_name_gets_no_raw_byte() {
     let right = echo(&web, &[name]).await;
     for (roots, address) in [(Some(&web), workload.address), (None, right.0)] {
         let (guard, _) = guard(&mesh, roots, &[(name, address)]).await;
-        let error = guard.connect_host(name).await.expect_err("unproved");
+        let error = guard.connect_host(feed).await.expect_err("unproved");
         assert!(matches!(error, EgressError::Unproven { .. }), "{error}");
     }
     assert_eq!(right.2.load(Ordering::SeqCst), 0);
@@ -227,7 +229,7 @@ async fn law_8_a_raw_stream_outside_ends_with_what_it_rests_on() {
     ] {
         let (guard, audit) = guard(&mesh, Some(&web), &hosts).await;
         let mut stream = guard
-            .connect_host("feed.example.org")
+            .connect_host("feed.example.org:8883")
             .await
             .expect("stream");
         says(&mut stream, b"ping").await;
@@ -250,6 +252,6 @@ async fn law_8_a_raw_stream_outside_ends_with_what_it_rests_on() {
         drop(stream);
         until("it is gone", || guard.connections().is_empty()).await;
         assert_eq!(got.load(Ordering::SeqCst), before);
-        assert!(guard.connect_host("feed.example.org").await.is_err());
+        assert!(guard.connect_host("feed.example.org:8883").await.is_err());
     }
 }
