@@ -120,6 +120,27 @@ fn t10_a_call_outside_whose_host_or_address_was_masked_is_never_the_same() {
     };
     assert_eq!(without("host"), Err(ReplayError::Disagrees("permit")));
     assert_eq!(without("addr"), Err(ReplayError::Field("addr")));
+    // Nor where it was denied: it may be permitted now.
+    for stage in ["flow", "action"] {
+        let mut masked = record("deny", "GET /v1/a");
+        masked["stage"] = json!(stage);
+        masked.as_object_mut().expect("object").remove("host");
+        assert_eq!(
+            again(&policy, &policy, &masked),
+            Err(ReplayError::Field("peer"))
+        );
+    }
+    // What was no action, or failed at its proof, says who was called to no end.
+    let mut none = record("deny", "");
+    none["reason"] = json!("path_ambiguous");
+    for key in ["host", "action"] {
+        none.as_object_mut().expect("object").remove(key);
+    }
+    assert_eq!(again(&policy, &policy, &none), Ok(Replayed::Same));
+    let mut unproved = record("deny", "GET /v1/a");
+    unproved["stage"] = json!("identity");
+    unproved.as_object_mut().expect("object").remove("host");
+    assert_eq!(again(&policy, &policy, &unproved), Ok(Replayed::Same));
     // A host neither calls, nor has an id.
     for (key, value) in [
         ("direction", json!("ingress")),

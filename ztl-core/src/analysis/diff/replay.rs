@@ -185,6 +185,11 @@ impl Record {
             if unplaced && self.verdict == Some(Verdict::Permit) {
                 return Err(ReplayError::Field("addr"));
             }
+            // Nobody is named where the name called is declared nowhere, and where whoever was called was masked away.
+            let nobody = self.peer.is_none() && self.host.is_none();
+            if nobody && self.verdict == Some(Verdict::Deny) && self.was_judged() {
+                return Err(ReplayError::Field("peer"));
+            }
             return Ok(());
         }
         if self.peer.is_none() && self.stage.is_some() && !self.is_of_proof() && !public {
@@ -199,6 +204,15 @@ impl Record {
             return Err(ReplayError::Field("asserted_by"));
         }
         Ok(())
+    }
+
+    /// By rules: what failed at its proof or was no action fails under any document.
+    fn was_judged(&self) -> bool {
+        match self.stage.as_deref() {
+            None => false,
+            Some(stage) if stage == Stage::Action.as_str() => self.asked.action().is_some(),
+            Some(_) => !self.is_of_proof(),
+        }
     }
 
     fn is_of_proof(&self) -> bool {
