@@ -1167,6 +1167,44 @@ ztl_status ztl_action_authorize(const struct ztl_engine *engine,
                                 struct ztl_error **error);
 
 /**
+ * Records that the host itself refuses a request on a permitted flow, or ends one that runs: what a proved caller is denied for has
+ * a record, whoever denies it (law 6). Never returns `ZTL_OK`: that it was recorded is `ZTL_DENIED`, with the denial's id, at the
+ * stage of an action. Where `ztl_action_authorize` denies, it has recorded that itself; do not call both.
+ *
+ * `reason` is one of
+ *
+ * - `ZTL_REASON_PATH_AMBIGUOUS`: the host cannot read the request, or its framework reads another one than stood on the wire
+ * - `ZTL_REASON_MISDIRECTED`: it is for another host, such as than the server name of its connection
+ * - `ZTL_REASON_FORWARDED_UNTRUSTED`: an id that is passed on cannot be read, or be taken away
+ * - `ZTL_REASON_EVIDENCE_MISSING`: what a rule reads could not be gathered
+ * - `ZTL_REASON_OBJECTED`: something of the host's own says no
+ * - `ZTL_REASON_AUTHORIZER_FAILED`: something of the host's own failed, or was not done in time
+ * - `ZTL_REASON_FLOW_WITHDRAWN`: what the request was permitted by has changed since
+ *
+ * Any other is `ZTL_ERR_ARG`, and nothing is recorded.
+ *
+ * @param engine the engine that permitted the flow
+ * @param flow the permitted flow
+ * @param request what was asked for, as far as the host knows: `method` and `target` may be absent, and what cannot be named is left
+ *   out of the record. `trust_score` and `claims` are not read, and of the header fields none but `upgrade`; where there are more
+ *   of them than are taken, none at all
+ * @param reason why
+ * @param decision receives the denial; set its `size` first
+ * @param error receives the reason; may be NULL
+ *
+ * # Safety
+ * `engine` and `flow` are NULL or live; `request` is NULL or readable, with readable texts and headers; `decision` and `error` are NULL
+ * or may be written.
+ */
+ZTL_MUST_USE
+ztl_status ztl_action_refuse(const struct ztl_engine *engine,
+                             const struct ztl_flow *flow,
+                             const struct ztl_action_request *request,
+                             uint32_t reason,
+                             struct ztl_decision *decision,
+                             struct ztl_error **error);
+
+/**
  * Explains what `ztl_flow_permit` and `ztl_action_authorize` would say, down to the clause of the rule that it hangs on, and
  * which requests nearby would be permitted. Decides and records nothing: `ZTL_OK` says that there is an explanation, **not**
  * that anything is permitted. What those deny before they look at a rule is `ZTL_ERR_ARG` here, with the reason in words: a peer

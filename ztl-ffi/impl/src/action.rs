@@ -17,7 +17,7 @@ use crate::error::ztl_error;
 use crate::flow::{self, ztl_flow};
 use crate::handle;
 use crate::status::ztl_status;
-use crate::wire::{Fields, Seen, Sent, ztl_header};
+use crate::wire::{Fields, MAX_HEADERS, Seen, Sent, ztl_header};
 
 /// In `ztl_action_request.flags`: raw bytes over the flow, without method and target.
 pub const ZTL_ACTION_CONNECT: u32 = 1;
@@ -185,9 +185,7 @@ impl<'a> Asking<'a> {
     /// The texts and headers of the request are readable for `'a`, its claims are NULL or live for `'a`.
     pub(crate) unsafe fn read(request: &ztl_action_request) -> Result<Self, Fault> {
         let now = Timestamp::from_unix_secs(request.now_unix);
-        if request.reserved != 0 {
-            return Err(Fault::arg("`reserved` is not zero"));
-        }
+        check_reserved(request)?;
         let score = score(request.trust_score, now)?;
         // SAFETY: as promised to this function.
         let fields = unsafe { Fields::of(request) }?;
@@ -195,11 +193,7 @@ impl<'a> Asking<'a> {
             // SAFETY: as promised to this function.
             0 => unsafe { asked(request, &fields) }?,
             ZTL_ACTION_CONNECT => Ok(connect(request)?),
-            flags => {
-                return Err(Fault::arg(format!(
-                    "`flags` is {flags}, which this library does not know"
-                )));
-            }
+            flags => return Err(unknown_flags(flags)),
         };
         let claims = if request.claims.is_null() {
             None
@@ -264,6 +258,40 @@ fn score(given: i32, now: Timestamp) -> Result<Option<TrustScore>, Fault> {
                 "`trust_score` is {given}; a score is 0 to 100, and -1 is none"
             ))
         })
+}
+
+/// What was asked for, as far as it can be named: of a request that is refused, whatever it says.
+///
+/// # Safety
+/// The texts and headers of the request are readable for `'a`.
+pub(crate) unsafe fn named<'a>(request: &ztl_action_request) -> Result<Option<Action<'a>>, Fault> {
+    check_reserved(request)?;
+    // SAFETY: as promised to this function.
+    let fields = match unsafe { Fields::of(request) } {
+        Err(_) if request.headers_len > MAX_HEADERS => Fields::none(),
+        fields => fields?,
+    };
+    match request.flags {
+        0 if request.method.is_absent() || request.target.is_absent() => Ok(None),
+        // SAFETY: as promised to this function.
+        0 => unsafe { asked(request, &fields) }.map(Result::ok),
+        ZTL_ACTION_CONNECT => connect(request).map(Some),
+        flags => Err(unknown_flags(flags)),
+    }
+}
+
+fn check_reserved(request: &ztl_action_request) -> Result<(), Fault> {
+    if request.reserved == 0 {
+        Ok(())
+    } else {
+        Err(Fault::arg("`reserved` is not zero"))
+    }
+}
+
+fn unknown_flags(flags: u32) -> Fault {
+    Fault::arg(format!(
+        "`flags` is {flags}, which this library does not know"
+    ))
 }
 
 fn connect(request: &ztl_action_request) -> Result<Action<'static>, Fault> {

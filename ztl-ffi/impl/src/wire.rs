@@ -7,7 +7,7 @@ use crate::boundary::{Fault, array, utf8, ztl_str};
 use crate::host::{Elsewhere, Host};
 
 /// Most header fields of a request that are taken.
-const MAX_HEADERS: usize = 65_536;
+pub(crate) const MAX_HEADERS: usize = 65_536;
 /// An upgrade that no rule can name: a list is no token.
 const UNNAMEABLE: &str = ",";
 /// Fields by which a client asks for another method or target than the request's own.
@@ -85,6 +85,11 @@ impl<'a> Fields<'a> {
             field.value.check("value of a header")?;
         }
         Ok(Self(fields))
+    }
+
+    /// Of a request whose fields are not looked at.
+    pub(crate) const fn none() -> Self {
+        Self(&[])
     }
 
     /// The values of a field, whose name is compared without regard to case (rule 43).
