@@ -99,7 +99,7 @@ pub unsafe extern "C" fn ztl_action_authorize(
         let request = unsafe { sized(request, "request") }?;
         // SAFETY: as promised to this function.
         let permit = unsafe { authorize(engine, flow, &request) }?;
-        Ok(ztl_decision::action(&permit))
+        Ok(ztl_decision::action(&permit, flow.ends()))
     })
 }
 

@@ -50,6 +50,8 @@ impl Handle for ztl_flow {
 pub(crate) struct Body {
     /// As it was last renewed: a change of policy is one more record of a flow, and not one for each request.
     permit: RwLock<FlowPermit>,
+    /// From when on what proved the peer is no proof.
+    ends: Timestamp,
     /// The name of the workload that was called, on egress.
     to: Option<Box<str>>,
 }
@@ -63,7 +65,12 @@ impl Body {
             .clone()
     }
 
-    /// Its permit under the policy in force, which is kept.
+    pub(crate) const fn ends(&self) -> Timestamp {
+        self.ends
+    }
+
+    /// Its permit under the policy in force, which is kept. Denied as withdrawn where what proved the peer has ended: whoever has the
+    /// chain proves it anew.
     pub(crate) fn renew(
         &self,
         engine: &Engine,
@@ -71,6 +78,10 @@ impl Body {
         now: Timestamp,
     ) -> Result<FlowPermit, Denial> {
         let known = self.permit();
+        if now >= self.ends {
+            let (stage, reason) = (Stage::Flow, Reason::FlowWithdrawn);
+            return Err(engine.refuse(&flow_of(&known), action, stage, reason, now));
+        }
         let renewed = match action {
             Some(action) => engine.renew_flow_for(&known, action, now),
             None => engine.renew_flow(&known, now),
@@ -89,6 +100,17 @@ impl Body {
             (Some(_), None) => None,
             (None, _) => Some(judge()),
         }
+    }
+}
+
+/// What a permit is of.
+fn flow_of(permit: &FlowPermit) -> Flow<'_> {
+    match (permit.direction(), permit.peer()) {
+        (Direction::Ingress, peer) => {
+            Flow::ingress(permit.me(), permit.port(), permit.arrival(), peer)
+        }
+        (Direction::Egress, Some(peer)) => Flow::egress(permit.me(), permit.port(), peer),
+        (Direction::Egress, None) => Flow::egress_unproved(permit.me(), permit.port()),
     }
 }
 
@@ -161,7 +183,7 @@ pub unsafe extern "C" fn ztl_flow_permit(
         let request = unsafe { sized(request, "request") }?;
         // SAFETY: as promised to this function.
         let permit = unsafe { permit(engine, &request) }?;
-        let decision = ztl_decision::flow(&permit.permit());
+        let decision = ztl_decision::flow(&permit.permit(), permit.ends);
         Ok((handle::give(permit), decision))
     })
 }
@@ -276,8 +298,9 @@ impl<'a> Connection<'a> {
 unsafe fn permit(engine: &engine::Body, request: &ztl_flow_request) -> Result<Body, Refusal> {
     // SAFETY: as promised to this function.
     let connection = unsafe { Connection::of(request) }?;
-    let whole = |permit| Body {
+    let whole = |permit, ends| Body {
         permit: RwLock::new(permit),
+        ends,
         to: connection.to.map(Into::into),
     };
     match (request.peer.is_null(), request.flags) {
@@ -291,7 +314,7 @@ unsafe fn permit(engine: &engine::Body, request: &ztl_flow_request) -> Result<Bo
                 )
                 .into());
             }
-            if !held.is_current(engine) {
+            if !held.is_current(engine, connection.now) {
                 return Err(connection
                     .refuse(engine, Some(peer), Stage::Identity, Reason::IdentityExpired)
                     .into());
@@ -308,8 +331,8 @@ unsafe fn permit(engine: &engine::Body, request: &ztl_flow_request) -> Result<Bo
             };
             let permit = permit?;
             // What the peer was proved by may have gone while it was judged; the next change would not find this flow (T5).
-            if held.is_current(engine) {
-                Ok(whole(permit))
+            if held.is_current(engine, connection.now) {
+                Ok(whole(permit, held.ends()))
             } else {
                 Err(connection
                     .refuse(engine, Some(peer), Stage::Flow, Reason::FlowWithdrawn)
@@ -320,6 +343,7 @@ unsafe fn permit(engine: &engine::Body, request: &ztl_flow_request) -> Result<Bo
             engine
                 .engine
                 .permit_flow(&connection.flow(None), connection.now)?,
+            Timestamp::MAX,
         )),
         // T3: who was to be proved and was not never becomes the public.
         (true, 0 | ZTL_FLOW_EGRESS) => Err(connection
