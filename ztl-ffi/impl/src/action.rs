@@ -49,7 +49,8 @@ pub struct ztl_action_request {
     /// the `Upgrade` fields among `headers` say, else none.
     pub upgrade: ztl_str,
     /// All header fields of the request, in order. A field sent twice stands here twice. `host`, and `:authority` of HTTP/2 and
-    /// HTTP/3, are among them: where the workload lists `hosts`, a request for another is denied (T21). `x-forwarded-client-cert` and
+    /// HTTP/3, are among them: what is no host with an optional port is denied (rule 42), and where the workload lists `hosts`, a
+    /// request for another as well (T21). `x-forwarded-client-cert` and
     /// `forwarded` are looked at only where the peer's workload says `forwards_in`, and hidden from rules otherwise (T12); take those
     /// away that `ztl_flow_reads` does not name before anything else sees the request.
     pub headers: *const ztl_header,

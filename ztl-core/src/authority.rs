@@ -1,11 +1,19 @@
 //! What may stand in a `Host` field and in `:authority`: a host, and a port where there is one.
 
-/// Whether this is `uri-host [ ":" port ]` (RFC 9110 §7.2), of which RFC 9112 §3.2 has a server answer everything else with 400.
+/// Whether what stands in a `Host` field or in `:authority` is `uri-host [ ":" port ]` (RFC 9110 §7.2), of which RFC 9112 §3.2 has a server answer everything else with 400.
 ///
 /// A host here is a name of letters, digits, `-`, `.`, `_` and `~`, or an address, one of IPv6 in brackets. What RFC 3986 §3.2.2
 /// allows beyond that in a name (escapes, and delimiters such as `,`) is in no name that a service has, and is read in more ways
-/// than one.
-pub(crate) fn is_host(value: &[u8]) -> bool {
+/// than one. Whoever enforces denies anything else with [`Reason::PathAmbiguous`](crate::Reason::PathAmbiguous) (rule 42).
+///
+/// ```
+/// use ztl_core::is_host;
+///
+/// assert!(is_host(b"shop.example:8443") && is_host(b"[::1]:8443"));
+/// assert!(!is_host(b"user@shop.example") && !is_host(b"shop.example, other.example") && !is_host(b"shop.example/admin"));
+/// ```
+#[must_use]
+pub fn is_host(value: &[u8]) -> bool {
     let (host, port) = match value.strip_prefix(b"[") {
         Some(rest) => match rest.iter().position(|byte| *byte == b']') {
             Some(end) => (rest.get(..end), rest.get(end.saturating_add(1)..)),
