@@ -211,7 +211,7 @@ impl<'a> Asking<'a> {
         })
     }
 
-    /// Takes the claims where they are of this caller, and drops them where the key that signed them is gone.
+    /// Takes the claims where they are of this caller, and drops them where what the token was verified by is gone.
     pub(crate) fn take_claims(
         &mut self,
         engine: &engine::Body,
