@@ -128,10 +128,19 @@ unsafe fn authorize(
         let reason = Reason::PathAmbiguous;
         return Err(refuse(Some(action), reason, detail.to_owned()));
     }
-    // What the policy says of forwarded ids and of hosts has to be said by the policy that judges: `None` where it changed meanwhile.
+    // What the policy says of names, forwarded ids and hosts has to be said by the policy that judges: `None` where it changed meanwhile.
     let judge = || -> Result<Option<ActionPermit>, Refusal> {
         let epoch = engine.engine.epoch();
-        let renewed = flow.renew(&engine.engine, Some(action), now)?;
+        let renewed = flow
+            .is_named(&engine.engine)
+            .then(|| flow.renew(&engine.engine, Some(action), now))
+            .transpose()?;
+        // The name is asked of the policy that judges: another may have come in between.
+        let Some(renewed) = renewed.filter(|renewed| flow.is_named_in(renewed)) else {
+            let detail = "the policy gives the name that was called to another workload";
+            let reason = Reason::FlowWithdrawn;
+            return Err(refuse(Some(action), reason, detail.to_owned()));
+        };
         // Raw bytes name no host.
         if !matches!(action, Action::Connect) {
             let host = asking.fields.host();
@@ -153,17 +162,8 @@ unsafe fn authorize(
         Ok((engine.engine.epoch() == epoch).then_some(permitted))
     };
     for _ in 0..TRIES {
-        match flow.judge(&engine.engine, judge) {
-            Some(judged) => {
-                if let Some(permitted) = judged? {
-                    return Ok(permitted);
-                }
-            }
-            None => {
-                let detail = "the policy gives the name that was called to another workload";
-                let reason = Reason::FlowWithdrawn;
-                return Err(refuse(Some(action), reason, detail.to_owned()));
-            }
+        if let Some(permitted) = judge()? {
+            return Ok(permitted);
         }
     }
     let detail = "the policy changed as often as the request was judged";

@@ -21,6 +21,7 @@ mod hostile_verbs;
 mod new_verbs;
 mod prove;
 mod refusal;
+mod renewal;
 mod request_fields;
 mod suites;
 mod swap;
