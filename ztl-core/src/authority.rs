@@ -14,26 +14,51 @@
 /// ```
 #[must_use]
 pub fn is_host(value: &[u8]) -> bool {
-    let (host, port) = match value.strip_prefix(b"[") {
-        Some(rest) => match rest.iter().position(|byte| *byte == b']') {
-            Some(end) => (rest.get(..end), rest.get(end.saturating_add(1)..)),
-            None => return false,
-        },
+    let end_of = |host: &[u8], kinds: u8| {
+        let other = host.iter().position(|byte| kind(*byte) & kinds == 0);
+        other.unwrap_or(host.len())
+    };
+    let (end, rest) = match value.strip_prefix(b"[") {
+        Some(host) => {
+            let end = end_of(host, ADDRESS);
+            let rest = host.get(end..).and_then(|rest| rest.strip_prefix(b"]"));
+            (end, rest)
+        }
         None => {
-            let end = value.iter().position(|byte| *byte == b':');
-            let end = end.unwrap_or(value.len());
-            (value.get(..end), value.get(end..))
+            let end = end_of(value, NAME);
+            (end, value.get(end..))
         }
     };
-    let (Some(host), Some(port)) = (host, port) else {
-        return false;
+    end > 0 && rest.is_some_and(is_port)
+}
+
+/// What may stand in a name or an address of IPv4.
+const NAME: u8 = 1;
+/// What may stand in brackets.
+const ADDRESS: u8 = 2;
+
+/// Which of the two a byte may stand in.
+fn kind(byte: u8) -> u8 {
+    const KINDS: [u8; 256] = {
+        let mut kinds = [0; 256];
+        let mut byte = 0_u8;
+        while byte < 128 {
+            let name = byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'~');
+            let address = byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':');
+            #[expect(
+                clippy::indexing_slicing,
+                clippy::as_conversions,
+                reason = "a byte is below 256"
+            )]
+            {
+                kinds[byte as usize] =
+                    if name { NAME } else { 0 } | if address { ADDRESS } else { 0 };
+            }
+            byte += 1;
+        }
+        kinds
     };
-    let is_in_brackets = value.starts_with(b"[");
-    let fits = |byte: &u8| match is_in_brackets {
-        true => byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':'),
-        false => byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'~'),
-    };
-    !host.is_empty() && host.iter().all(fits) && is_port(port)
+    KINDS.get(usize::from(byte)).copied().unwrap_or(0)
 }
 
 /// Nothing, or `:` and a number that is a port; RFC 3986 §3.2.3 lets it be empty.

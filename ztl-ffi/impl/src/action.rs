@@ -113,7 +113,8 @@ unsafe fn authorize(
 ) -> Result<ActionPermit, Refusal> {
     // SAFETY: as promised to this function.
     let mut asking = unsafe { Asking::read(request) }?;
-    let (now, permit) = (asking.now, &flow.permit());
+    let (now, kept) = (asking.now, flow.kept());
+    let permit = &kept.permit;
     asking.take_claims(engine, permit.peer())?;
     let refuse = |action, reason, detail: String| {
         let denial = engine.engine.refuse_on(permit, action, reason, now);

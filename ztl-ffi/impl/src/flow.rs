@@ -3,7 +3,9 @@
 #![expect(unsafe_code, reason = "exports")]
 
 use core::net::IpAddr;
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, Guard};
 
 use ztl_core::policy::Policy;
 use ztl_core::{
@@ -48,7 +50,7 @@ impl Handle for ztl_flow {
 /// What is behind a [`ztl_flow`].
 #[derive(Debug)]
 pub(crate) struct Body {
-    kept: RwLock<Kept>,
+    kept: ArcSwap<Kept>,
     /// Held while it is renewed, so that a change of policy is one more record of a flow, however many requests come after it at once.
     renewing: Mutex<()>,
     /// From when on what proved the peer is no proof.
@@ -58,24 +60,17 @@ pub(crate) struct Body {
 }
 
 /// A permit, as it was last renewed.
-#[derive(Clone, Debug)]
-struct Kept {
-    permit: FlowPermit,
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// Whose flow it is, and what it rests on. Under which policy it was permitted is another question: see [`Body::renew`].
+    pub(crate) permit: FlowPermit,
     /// The policies that had been in force when it was asked for.
     epoch: u64,
 }
 
 impl Body {
-    /// Whose flow it is, and what it rests on. Under which policy it was permitted is another question: see `renew`.
-    pub(crate) fn permit(&self) -> FlowPermit {
-        self.kept().permit
-    }
-
-    fn kept(&self) -> Kept {
-        self.kept
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    pub(crate) fn kept(&self) -> Guard<Arc<Kept>> {
+        self.kept.load()
     }
 
     pub(crate) const fn ends(&self) -> Timestamp {
@@ -106,17 +101,16 @@ impl Body {
         // Whoever held it may have renewed it.
         let (kept, epoch) = (self.kept(), engine.epoch());
         let permit = renew(&kept.permit)?;
-        let renewed = Kept { permit, epoch };
-        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
-        *kept = renewed.clone();
-        Ok(renewed.permit)
+        let renewed = permit.clone();
+        self.kept.store(Arc::new(Kept { permit, epoch }));
+        Ok(renewed)
     }
 
     /// On egress, whether the policy in force gives the name that was called to the peer.
     pub(crate) fn is_named(&self, engine: &Engine) -> bool {
         let Some(to) = &self.to else { return true };
-        let permit = self.permit();
-        (permit.peer()).is_some_and(|peer| is_named(&engine.policy(), peer, to))
+        let kept = self.kept();
+        (kept.permit.peer()).is_some_and(|peer| is_named(&engine.policy(), peer, to))
     }
 
     /// The same of the policy under which a permit of this flow was made.
@@ -197,7 +191,7 @@ pub unsafe extern "C" fn ztl_flow_permit(
         let request = unsafe { sized(request, "request") }?;
         // SAFETY: as promised to this function.
         let permit = unsafe { permit(engine, &request) }?;
-        let decision = ztl_decision::flow(&permit.permit(), permit.ends);
+        let decision = ztl_decision::flow(&permit.kept().permit, permit.ends);
         Ok((handle::give(permit), decision))
     })
 }
@@ -313,7 +307,7 @@ unsafe fn permit(engine: &engine::Body, request: &ztl_flow_request) -> Result<Bo
     let connection = unsafe { Connection::of(request) }?;
     let epoch = engine.engine.epoch();
     let whole = |permit, ends| Body {
-        kept: RwLock::new(Kept { permit, epoch }),
+        kept: ArcSwap::from_pointee(Kept { permit, epoch }),
         renewing: Mutex::new(()),
         ends,
         to: connection.to.map(Into::into),

@@ -73,7 +73,7 @@ pub unsafe extern "C" fn ztl_action_refuse(
         // SAFETY: as promised to this function.
         let action = unsafe { named(&request) }?;
         let now = Timestamp::from_unix_secs(request.now_unix);
-        let denial = engine.engine.refuse_on(&flow.permit(), action.as_ref(), reason, now);
+        let denial = engine.engine.refuse_on(&flow.kept().permit, action.as_ref(), reason, now);
         Err(Refusal::Denied(denial, Some("the host refused it".to_owned())))
     })
 }

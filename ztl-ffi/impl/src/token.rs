@@ -115,7 +115,7 @@ pub unsafe extern "C" fn ztl_token_verify(
         // SAFETY: as promised to this function.
         let token = unsafe { token.required("token", MAX_TOKEN_BYTES) }?;
         let now = Timestamp::from_unix_secs(now_unix);
-        Ok(handle::give(engine.tokens.verify(engine, &flow.permit(), token, now)?))
+        Ok(handle::give(engine.tokens.verify(engine, &flow.kept().permit, token, now)?))
     })
 }
 
