@@ -1,9 +1,12 @@
 /* The model server of five-workloads, in C: OpenSSL speaks TLS, ztl proves, permits and authorizes. Who may infer and who may swap a
    model stands in the policy, and not here. */
 
+#include <fcntl.h>
 #include <netdb.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -11,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +28,14 @@ static atomic_int connections;
 static atomic_int release_of_tiny = 1;
 
 static uint64_t now(void) { return (uint64_t)time(NULL); }
+
+/* Milliseconds of a clock that nobody sets. */
+static int64_t ticks(void)
+{
+    struct timespec at = {0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &at);
+    return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
+}
 
 static void fail(const char *what, ztl_error *error)
 {
@@ -47,15 +57,34 @@ typedef struct chain {
     size_t len;
 } chain;
 
-static void chain_add(chain *chain, X509 *certificate)
+/* -1 where it cannot be given: a chain without it is another, which may begin with what the caller sent second. */
+static int chain_add(chain *chain, X509 *certificate)
 {
     unsigned char *der = NULL;
     int len;
-    if (certificate != NULL && chain->len <= MAX_CHAIN && (len = i2d_X509(certificate, &der)) > 0) {
-        chain->ders[chain->len].ptr = der;
-        chain->ders[chain->len].len = (size_t)len;
-        chain->len++;
+    if (certificate == NULL) {
+        return -1;
     }
+    if (chain->len > MAX_CHAIN) {
+        return 0; /* refused for its length */
+    }
+    if ((len = i2d_X509(certificate, &der)) <= 0) {
+        return -1;
+    }
+    chain->ders[chain->len].ptr = der;
+    chain->ders[chain->len].len = (size_t)len;
+    chain->len++;
+    return 0;
+}
+
+/* A leaf and what came with it; -1 where one of them is missing. */
+static int chain_of(chain *chain, X509 *leaf, const STACK_OF(X509) *others)
+{
+    int missing = chain_add(chain, leaf);
+    for (int i = 0; missing == 0 && i < sk_X509_num(others); i++) {
+        missing = chain_add(chain, sk_X509_value(others, i));
+    }
+    return missing;
 }
 
 static void chain_free(chain *chain)
@@ -77,30 +106,76 @@ static int accept_any(X509_STORE_CTX *store, void *unused)
 
 typedef struct connection {
     int socket;
+    int64_t until; /* when it ends, whatever it is at */
+    SSL *ssl;
     char from[64]; /* in digits, without a zone */
 } connection;
 
+/* Whether OpenSSL can go on with what came to `result`, once there is something to read, or room to write. */
+static int goes_on(const connection *c, int result)
+{
+    struct pollfd wait = {c->socket, 0, 0};
+    switch (SSL_get_error(c->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        wait.events = POLLIN;
+        break;
+    case SSL_ERROR_WANT_WRITE:
+        wait.events = POLLOUT;
+        break;
+    default:
+        return 0;
+    }
+    const int64_t left = c->until - ticks();
+    ERR_clear_error();
+    return left > 0 && poll(&wait, 1, (int)left) == 1;
+}
+
+static int shake_hands(const connection *c)
+{
+    int got;
+    do {
+        got = SSL_accept(c->ssl);
+    } while (got != 1 && goes_on(c, got));
+    return got == 1;
+}
+
+/* How much was read; 0 where no more comes, or too late. */
+static size_t take(const connection *c, char *to, size_t room)
+{
+    int got = -1;
+    while (ticks() < c->until && (got = SSL_read(c->ssl, to, (int)room)) <= 0 && goes_on(c, got)) {
+    }
+    return got > 0 ? (size_t)got : 0;
+}
+
+static void give(const connection *c, const char *text, int len)
+{
+    int gave;
+    do {
+        gave = SSL_write(c->ssl, text, len);
+    } while (gave <= 0 && goes_on(c, gave));
+}
+
 /* Proves the caller and permits its flow; NULL where there is none. `who` receives its id. */
-static ztl_flow *permitted(SSL *ssl, const char *from, char *who, size_t room)
+static ztl_flow *permitted(const connection *c, char *who, size_t room)
 {
     chain shown = {0};
-    X509 *leaf = SSL_get1_peer_certificate(ssl);
-    STACK_OF(X509) *others = SSL_get_peer_cert_chain(ssl); /* on a server without the leaf */
+    X509 *leaf = SSL_get1_peer_certificate(c->ssl);
+    const STACK_OF(X509) *others = SSL_get_peer_cert_chain(c->ssl); /* on a server without the leaf */
     ztl_peer *peer = NULL;
     ztl_flow *flow = NULL;
     ztl_decision decision = {0};
     ztl_flow_request request = {0};
     const uint8_t *id = NULL;
     size_t id_len = 0;
-    chain_add(&shown, leaf);
-    for (int i = 0; i < sk_X509_num(others); i++) {
-        chain_add(&shown, sk_X509_value(others, i));
+    if (chain_of(&shown, leaf, others) != 0) {
+        chain_free(&shown); /* an empty chain is denied, and recorded */
     }
     decision.size = sizeof decision;
     request.size = sizeof request;
     request.me = ztl_str_of("model-server");
     request.port = port;
-    request.from_addr = ztl_str_of(from);
+    request.from_addr = ztl_str_of(c->from);
     request.now_unix = now();
     if (ztl_peer_prove(engine, &request, shown.ders, shown.len, &peer, NULL) == ZTL_OK) {
         request.peer = peer;
@@ -114,19 +189,19 @@ static ztl_flow *permitted(SSL *ssl, const char *from, char *who, size_t room)
     return flow;
 }
 
-static void answer(SSL *ssl, const char *status, const char *type, const char *body)
+static void answer(const connection *c, const char *status, const char *type, const char *body)
 {
     char text[1024];
     const int len = snprintf(text, sizeof text,
                              "HTTP/1.1 %s\r\ncontent-type: %s\r\ncontent-length: %zu\r\nconnection: close\r\n\r\n%s", status, type,
                              strlen(body), body);
     if (len > 0 && (size_t)len < sizeof text) {
-        (void)SSL_write(ssl, text, len);
+        give(c, text, len);
     }
 }
 
 /* The caller learns that it is denied, and the id to ask the operator about: nothing else. */
-static void refuse(SSL *ssl, const ztl_decision *decision)
+static void refuse(const connection *c, const ztl_decision *decision)
 {
     char body[128], id[33];
     for (size_t i = 0; i < sizeof decision->id; i++) {
@@ -136,11 +211,11 @@ static void refuse(SSL *ssl, const ztl_decision *decision)
                          : decision->reason == ZTL_REASON_MISDIRECTED  ? "421 Misdirected Request"
                                                                        : "403 Forbidden";
     snprintf(body, sizeof body, "{\"type\":\"about:blank\",\"status\":%.3s,\"decision\":\"%s\"}", status, id);
-    answer(ssl, status, "application/problem+json", body);
+    answer(c, status, "application/problem+json", body);
 }
 
 /* What the policy permits comes here, and nothing else. */
-static void serve(SSL *ssl, const request *request, const char *who)
+static void serve(const connection *c, const request *request, const char *who)
 {
     char model[64], body[512];
     printf("served %s\n", who);
@@ -151,13 +226,14 @@ static void serve(SSL *ssl, const request *request, const char *who)
         atomic_fetch_add(&release_of_tiny, 1);
         snprintf(body, sizeof body, "{\"swapped\":\"%s\",\"by\":\"%s\"}", model, who);
     } else {
-        answer(ssl, "404 Not Found", "application/json", "{}");
+        answer(c, "404 Not Found", "application/json", "{}");
         return;
     }
-    answer(ssl, "200 OK", "application/json", body);
+    answer(c, "200 OK", "application/json", body);
 }
 
-static void judge(SSL *ssl, const ztl_flow *flow, const request *asked, const char *who)
+/* Judges a request, or, where it could not be read, has the refusal of a proved caller recorded. */
+static void judge(const connection *c, const ztl_flow *flow, const request *asked, int readable, const char *who)
 {
     ztl_decision decision = {0};
     ztl_action_request request = {0};
@@ -169,63 +245,59 @@ static void judge(SSL *ssl, const ztl_flow *flow, const request *asked, const ch
     request.headers_len = asked->fields_len;
     request.now_unix = now();
     request.trust_score = -1;
-    if (ztl_action_authorize(engine, flow, &request, &decision, NULL) == ZTL_OK) {
-        serve(ssl, asked, who);
+    const ztl_status status = readable ? ztl_action_authorize(engine, flow, &request, &decision, NULL)
+                                       : ztl_action_refuse(engine, flow, &request, ZTL_REASON_PATH_AMBIGUOUS, &decision, NULL);
+    if (status == ZTL_OK) {
+        serve(c, asked, who);
     } else {
-        refuse(ssl, &decision);
+        refuse(c, &decision);
     }
 }
 
 /* The one request of a connection, so that no permit is ever older than that. */
-static void talk(SSL *ssl, const ztl_flow *flow, const char *who)
+static void talk(const connection *c, const ztl_flow *flow, const char *who)
 {
-    static const char bad[] = "{\"type\":\"about:blank\",\"status\":400}";
-    const uint64_t last = now() + SECONDS;
     char head[MAX_HEAD + 1], body[1024];
     request request;
     size_t len = 0, begin = 0;
-    for (;;) {
-        const int got = len < MAX_HEAD && now() <= last ? SSL_read(ssl, head + len, (int)(MAX_HEAD - len)) : 0;
-        if (got <= 0) {
+    while (begin == 0) {
+        const size_t got = len < MAX_HEAD ? take(c, head + len, MAX_HEAD - len) : 0;
+        if (got == 0) {
             return;
         }
-        len += (size_t)got;
+        len += got;
         head[len] = '\0';
         const char *end = strstr(head, "\r\n\r\n");
         if (end != NULL) {
             begin = (size_t)(end - head) + 4;
-            break;
         }
     }
-    if (request_read(&request, head, begin) != 0) {
-        answer(ssl, "400 Bad Request", "application/problem+json", bad);
-        return;
-    }
+    const int readable = request_read(&request, head, begin) == 0;
     /* This model reads no body, and takes it off the wire all the same. */
-    for (size_t read = len - begin; read < request.body_len;) {
-        const int got = now() <= last ? SSL_read(ssl, body, sizeof body) : 0;
-        if (got <= 0) {
+    for (size_t read = len - begin; readable && read < request.body_len;) {
+        const size_t got = take(c, body, sizeof body);
+        if (got == 0) {
             return;
         }
-        read += (size_t)got;
+        read += got;
     }
-    judge(ssl, flow, &request, who);
+    judge(c, flow, &request, readable, who);
 }
 
 static void *connected(void *given)
 {
     connection *c = given;
-    SSL *ssl = SSL_new(tls);
     char who[2049] = "";
-    if (ssl != NULL && SSL_set_fd(ssl, c->socket) == 1 && SSL_accept(ssl) == 1) {
-        ztl_flow *flow = permitted(ssl, c->from, who, sizeof who);
+    c->ssl = SSL_new(tls);
+    if (c->ssl != NULL && SSL_set_fd(c->ssl, c->socket) == 1 && shake_hands(c)) {
+        ztl_flow *flow = permitted(c, who, sizeof who);
         if (flow != NULL) {
-            talk(ssl, flow, who);
+            talk(c, flow, who);
             ztl_flow_free(flow);
-            (void)SSL_shutdown(ssl);
+            (void)SSL_shutdown(c->ssl);
         }
     }
-    SSL_free(ssl);
+    SSL_free(c->ssl);
     close(c->socket);
     free(c);
     atomic_fetch_sub(&connections, 1);
@@ -280,10 +352,9 @@ static void load(const char *folder, const char *policy)
     SSL_CTX_set_options(tls, SSL_OP_NO_TICKET);
     SSL_CTX_set_num_tickets(tls, 0);
 
-    chain_add(&own, SSL_CTX_get0_certificate(tls));
     SSL_CTX_get0_chain_certs(tls, &others);
-    for (int i = 0; i < sk_X509_num(others); i++) {
-        chain_add(&own, sk_X509_value(others, i));
+    if (chain_of(&own, SSL_CTX_get0_certificate(tls), others) != 0) {
+        fail("the own SVID cannot be read", NULL);
     }
     if (ztl_svid_check(engine, ztl_str_of("model-server"), own.ders, own.len, now(), &expires, &error) != ZTL_OK) {
         fail("the own SVID", error);
@@ -321,7 +392,6 @@ static int listen_at(const char *host, const char *service)
 
 int main(int argc, char **argv)
 {
-    const struct timeval patience = {SECONDS, 0};
     if (argc != 5 || ztl_abi_version() != ZTL_ABI_VERSION) {
         fail("usage: service FOLDER POLICY HOST PORT, with the library that its header belongs to", NULL);
     }
@@ -344,11 +414,12 @@ int main(int argc, char **argv)
             (void)nanosleep(&pause, NULL);
             continue;
         }
-        /* Whoever gives nothing to read holds a thread for a few seconds, and there are not more of them than this. */
+        /* Whoever gives nothing to read, or one byte now and then, holds a thread for a few seconds (T35), and there are not more of
+           them than this. */
+        c->until = ticks() + SECONDS * 1000;
         if (atomic_fetch_add(&connections, 1) < MAX_CONNECTIONS
             && numeric(c->from, sizeof c->from, (struct sockaddr *)&from, len) == 0
-            && setsockopt(c->socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0
-            && setsockopt(c->socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0
+            && fcntl(c->socket, F_SETFL, O_NONBLOCK) == 0
             && pthread_create(&thread, NULL, connected, c) == 0) {
             pthread_detach(thread);
         } else {

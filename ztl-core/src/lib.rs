@@ -3,6 +3,7 @@
 mod action;
 pub mod analysis;
 pub mod audit;
+mod authority;
 pub mod authorizer;
 mod clause;
 mod decision;
@@ -32,6 +33,7 @@ mod web_host;
 mod zone;
 
 pub use action::{Action, Method, Methods, Resource, Upgrade};
+pub use authority::is_host;
 pub use clause::{Clause, Near};
 pub use decision::{Decision, DecisionId, Denial, Lack, ShadowOutcome};
 pub use engine::{CLOCK_LEAP, CLOCK_SKEW, Engine, EngineError};

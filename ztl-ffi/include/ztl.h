@@ -326,7 +326,7 @@
 
 /**
  * The claims of a token that was verified. Good at the engine that it was made at, and for the caller whose flow it was verified
- * for, until the token expires or its key is taken away.
+ * for, until the token expires, its key is taken away, or something else is said of its issuer.
  *
  * It is immutable: any number of threads may use it at once.
  */
@@ -561,7 +561,8 @@ typedef struct ztl_action_request {
     struct ztl_str upgrade;
     /**
      * All header fields of the request, in order. A field sent twice stands here twice. `host`, and `:authority` of HTTP/2 and
-     * HTTP/3, are among them: where the workload lists `hosts`, a request for another is denied (T21). `x-forwarded-client-cert` and
+     * HTTP/3, are among them: what is no host with an optional port is denied (rule 42), and where the workload lists `hosts`, a
+     * request for another as well (T21). `x-forwarded-client-cert` and
      * `forwarded` are looked at only where the peer's workload says `forwards_in`, and hidden from rules otherwise (T12); take those
      * away that `ztl_flow_reads` does not name before anything else sees the request.
      */
@@ -899,7 +900,8 @@ ztl_status ztl_engine_new_with_audit(struct ztl_str policy,
  * says anything proves nothing. An engine has none at first, and asks for no status.
  *
  * Every peer that was proved before, and every flow that was permitted before, has to be proved and permitted anew, as after
- * `ztl_engine_trust`. Push new lists well before `nextUpdate` of the old.
+ * `ztl_engine_trust`. Push new lists well before `nextUpdate` of the old: from then on what was proved by them is proved no more, and
+ * `expires_unix` of its decisions names that time (T25).
  *
  * @param engine the engine
  * @param trust_domain such as `prod.example`
@@ -923,6 +925,9 @@ ztl_status ztl_engine_crls(const struct ztl_engine *engine,
  * The chain leads to an authority of its own trust domain, which the engine trusts (`ztl_engine_trust`), and its leaf is an
  * X.509-SVID of a caller. **The host's TLS has checked that the caller holds the leaf's key**, as every TLS handshake does
  * that asks for a client certificate; the host need not have verified the chain.
+ *
+ * The peer, and every flow that is permitted to it, is good until a certificate of the path ends, or the last revocation list that
+ * covers one of them is overdue: `expires_unix` of a decision says when.
  *
  * @param engine the engine
  * @param request the connection, as it goes to `ztl_flow_permit` next; `peer` NULL, and `flags` 0, or
@@ -1098,8 +1103,8 @@ void ztl_claims_free(struct ztl_claims *claims);
 
 /**
  * Takes tokens of an issuer, in place of what was said of an issuer of that name before. Call it again when its keys have
- * changed: claims of tokens that were signed with a key that is gone count no more. Where nothing but keys changes, tokens that were
- * good before are still known as such, those whose key is gone aside.
+ * changed: claims of tokens that were signed with a key that is gone count no more, and none at all where it has another kind, `iss` or
+ * audience. Where nothing but keys changes, tokens that were good before are still known as such, those whose key is gone aside.
  *
  * @param engine the engine
  * @param issuer the issuer
@@ -1165,6 +1170,44 @@ ztl_status ztl_action_authorize(const struct ztl_engine *engine,
                                 const struct ztl_action_request *request,
                                 struct ztl_decision *decision,
                                 struct ztl_error **error);
+
+/**
+ * Records that the host itself refuses a request on a permitted flow, or ends one that runs: what a proved caller is denied for has
+ * a record, whoever denies it (law 6). Never returns `ZTL_OK`: that it was recorded is `ZTL_DENIED`, with the denial's id, at the
+ * stage of an action. Where `ztl_action_authorize` denies, it has recorded that itself; do not call both.
+ *
+ * `reason` is one of
+ *
+ * - `ZTL_REASON_PATH_AMBIGUOUS`: the host cannot read the request, or its framework reads another one than stood on the wire
+ * - `ZTL_REASON_MISDIRECTED`: it is for another host, such as than the server name of its connection
+ * - `ZTL_REASON_FORWARDED_UNTRUSTED`: an id that is passed on cannot be read, or be taken away
+ * - `ZTL_REASON_EVIDENCE_MISSING`: what a rule reads could not be gathered
+ * - `ZTL_REASON_OBJECTED`: something of the host's own says no
+ * - `ZTL_REASON_AUTHORIZER_FAILED`: something of the host's own failed, or was not done in time
+ * - `ZTL_REASON_FLOW_WITHDRAWN`: what the request was permitted by has changed since
+ *
+ * Any other is `ZTL_ERR_ARG`, and nothing is recorded.
+ *
+ * @param engine the engine that permitted the flow
+ * @param flow the permitted flow
+ * @param request what was asked for, as far as the host knows: `method` and `target` may be absent, and what cannot be named is left
+ *   out of the record. `trust_score` and `claims` are not read, and of the header fields none but `upgrade`; where there are more
+ *   of them than are taken, none at all
+ * @param reason why
+ * @param decision receives the denial; set its `size` first
+ * @param error receives the reason; may be NULL
+ *
+ * # Safety
+ * `engine` and `flow` are NULL or live; `request` is NULL or readable, with readable texts and headers; `decision` and `error` are NULL
+ * or may be written.
+ */
+ZTL_MUST_USE
+ztl_status ztl_action_refuse(const struct ztl_engine *engine,
+                             const struct ztl_flow *flow,
+                             const struct ztl_action_request *request,
+                             uint32_t reason,
+                             struct ztl_decision *decision,
+                             struct ztl_error **error);
 
 /**
  * Explains what `ztl_flow_permit` and `ztl_action_authorize` would say, down to the clause of the rule that it hangs on, and

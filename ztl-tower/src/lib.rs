@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod audit;
-mod authority;
 mod authorize;
 #[cfg(feature = "axum")]
 pub mod axum;

@@ -7,9 +7,8 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, UPGRADE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
-use ztl_core::{Action, Forwarding, Headers, PathError};
+use ztl_core::{Action, Forwarding, Headers, PathError, is_host};
 
-use crate::authority::is_host;
 use crate::forwarded;
 use crate::said::{Field, Said};
 

@@ -373,7 +373,33 @@ fn ask(world: &World, flow: *mut ztl_flow, connection: &ztl_flow_request, asked:
             "T12"
         );
     }
+    refuse(
+        world,
+        flow,
+        &request,
+        u32::from(asked.at.unsigned_abs() % 32),
+    );
     status == ZTL_OK
+}
+
+/// What the host refuses is denied, whatever it is.
+fn refuse(world: &World, flow: *mut ztl_flow, request: &ztl_action_request, reason: u32) {
+    let (mut decision, mut error) = (forged(), dangling());
+    // SAFETY: all pointers are good.
+    let status = unsafe {
+        ztl_action_refuse(
+            world.engine,
+            flow,
+            request,
+            reason,
+            &raw mut decision,
+            &raw mut error,
+        )
+    };
+    settled(status, error);
+    decided(status, &decision);
+    assert_ne!(status, ZTL_OK);
+    assert!(status != ZTL_DENIED || decision.reason == reason);
 }
 
 /// What is tried is what may be permitted: else nothing that is found out says anything.

@@ -17,7 +17,7 @@ use crate::error::ztl_error;
 use crate::flow::{self, ztl_flow};
 use crate::handle;
 use crate::status::ztl_status;
-use crate::wire::{Fields, Seen, Sent, ztl_header};
+use crate::wire::{Fields, MAX_HEADERS, Seen, Sent, ztl_header};
 
 /// In `ztl_action_request.flags`: raw bytes over the flow, without method and target.
 pub const ZTL_ACTION_CONNECT: u32 = 1;
@@ -49,7 +49,8 @@ pub struct ztl_action_request {
     /// the `Upgrade` fields among `headers` say, else none.
     pub upgrade: ztl_str,
     /// All header fields of the request, in order. A field sent twice stands here twice. `host`, and `:authority` of HTTP/2 and
-    /// HTTP/3, are among them: where the workload lists `hosts`, a request for another is denied (T21). `x-forwarded-client-cert` and
+    /// HTTP/3, are among them: what is no host with an optional port is denied (rule 42), and where the workload lists `hosts`, a
+    /// request for another as well (T21). `x-forwarded-client-cert` and
     /// `forwarded` are looked at only where the peer's workload says `forwards_in`, and hidden from rules otherwise (T12); take those
     /// away that `ztl_flow_reads` does not name before anything else sees the request.
     pub headers: *const ztl_header,
@@ -99,7 +100,7 @@ pub unsafe extern "C" fn ztl_action_authorize(
         let request = unsafe { sized(request, "request") }?;
         // SAFETY: as promised to this function.
         let permit = unsafe { authorize(engine, flow, &request) }?;
-        Ok(ztl_decision::action(&permit))
+        Ok(ztl_decision::action(&permit, flow.ends()))
     })
 }
 
@@ -112,7 +113,8 @@ unsafe fn authorize(
 ) -> Result<ActionPermit, Refusal> {
     // SAFETY: as promised to this function.
     let mut asking = unsafe { Asking::read(request) }?;
-    let (now, permit) = (asking.now, &flow.permit());
+    let (now, kept) = (asking.now, flow.kept());
+    let permit = &kept.permit;
     asking.take_claims(engine, permit.peer())?;
     let refuse = |action, reason, detail: String| {
         let denial = engine.engine.refuse_on(permit, action, reason, now);
@@ -127,10 +129,19 @@ unsafe fn authorize(
         let reason = Reason::PathAmbiguous;
         return Err(refuse(Some(action), reason, detail.to_owned()));
     }
-    // What the policy says of forwarded ids and of hosts has to be said by the policy that judges: `None` where it changed meanwhile.
+    // What the policy says of names, forwarded ids and hosts has to be said by the policy that judges: `None` where it changed meanwhile.
     let judge = || -> Result<Option<ActionPermit>, Refusal> {
         let epoch = engine.engine.epoch();
-        let renewed = flow.renew(&engine.engine, Some(action), now)?;
+        let renewed = flow
+            .is_named(&engine.engine)
+            .then(|| flow.renew(&engine.engine, Some(action), now))
+            .transpose()?;
+        // The name is asked of the policy that judges: another may have come in between.
+        let Some(renewed) = renewed.filter(|renewed| flow.is_named_in(renewed)) else {
+            let detail = "the policy gives the name that was called to another workload";
+            let reason = Reason::FlowWithdrawn;
+            return Err(refuse(Some(action), reason, detail.to_owned()));
+        };
         // Raw bytes name no host.
         if !matches!(action, Action::Connect) {
             let host = asking.fields.host();
@@ -152,17 +163,8 @@ unsafe fn authorize(
         Ok((engine.engine.epoch() == epoch).then_some(permitted))
     };
     for _ in 0..TRIES {
-        match flow.judge(&engine.engine, judge) {
-            Some(judged) => {
-                if let Some(permitted) = judged? {
-                    return Ok(permitted);
-                }
-            }
-            None => {
-                let detail = "the policy gives the name that was called to another workload";
-                let reason = Reason::FlowWithdrawn;
-                return Err(refuse(Some(action), reason, detail.to_owned()));
-            }
+        if let Some(permitted) = judge()? {
+            return Ok(permitted);
         }
     }
     let detail = "the policy changed as often as the request was judged";
@@ -185,9 +187,7 @@ impl<'a> Asking<'a> {
     /// The texts and headers of the request are readable for `'a`, its claims are NULL or live for `'a`.
     pub(crate) unsafe fn read(request: &ztl_action_request) -> Result<Self, Fault> {
         let now = Timestamp::from_unix_secs(request.now_unix);
-        if request.reserved != 0 {
-            return Err(Fault::arg("`reserved` is not zero"));
-        }
+        check_reserved(request)?;
         let score = score(request.trust_score, now)?;
         // SAFETY: as promised to this function.
         let fields = unsafe { Fields::of(request) }?;
@@ -195,11 +195,7 @@ impl<'a> Asking<'a> {
             // SAFETY: as promised to this function.
             0 => unsafe { asked(request, &fields) }?,
             ZTL_ACTION_CONNECT => Ok(connect(request)?),
-            flags => {
-                return Err(Fault::arg(format!(
-                    "`flags` is {flags}, which this library does not know"
-                )));
-            }
+            flags => return Err(unknown_flags(flags)),
         };
         let claims = if request.claims.is_null() {
             None
@@ -216,7 +212,7 @@ impl<'a> Asking<'a> {
         })
     }
 
-    /// Takes the claims where they are of this caller, and drops them where the key that signed them is gone.
+    /// Takes the claims where they are of this caller, and drops them where what the token was verified by is gone.
     pub(crate) fn take_claims(
         &mut self,
         engine: &engine::Body,
@@ -264,6 +260,40 @@ fn score(given: i32, now: Timestamp) -> Result<Option<TrustScore>, Fault> {
                 "`trust_score` is {given}; a score is 0 to 100, and -1 is none"
             ))
         })
+}
+
+/// What was asked for, as far as it can be named: of a request that is refused, whatever it says.
+///
+/// # Safety
+/// The texts and headers of the request are readable for `'a`.
+pub(crate) unsafe fn named<'a>(request: &ztl_action_request) -> Result<Option<Action<'a>>, Fault> {
+    check_reserved(request)?;
+    // SAFETY: as promised to this function.
+    let fields = match unsafe { Fields::of(request) } {
+        Err(_) if request.headers_len > MAX_HEADERS => Fields::none(),
+        fields => fields?,
+    };
+    match request.flags {
+        0 if request.method.is_absent() || request.target.is_absent() => Ok(None),
+        // SAFETY: as promised to this function.
+        0 => unsafe { asked(request, &fields) }.map(Result::ok),
+        ZTL_ACTION_CONNECT => connect(request).map(Some),
+        flags => Err(unknown_flags(flags)),
+    }
+}
+
+fn check_reserved(request: &ztl_action_request) -> Result<(), Fault> {
+    if request.reserved == 0 {
+        Ok(())
+    } else {
+        Err(Fault::arg("`reserved` is not zero"))
+    }
+}
+
+fn unknown_flags(flags: u32) -> Fault {
+    Fault::arg(format!(
+        "`flags` is {flags}, which this library does not know"
+    ))
 }
 
 fn connect(request: &ztl_action_request) -> Result<Action<'static>, Fault> {

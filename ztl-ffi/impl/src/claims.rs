@@ -16,7 +16,7 @@ use crate::status::ztl_status;
 const MAX_CLAIMS_BYTES: usize = 64 * 1024;
 
 /// The claims of a token that was verified. Good at the engine that it was made at, and for the caller whose flow it was verified
-/// for, until the token expires or its key is taken away.
+/// for, until the token expires, its key is taken away, or something else is said of its issuer.
 ///
 /// It is immutable: any number of threads may use it at once.
 #[derive(Debug)]
@@ -35,9 +35,9 @@ pub(crate) struct Body {
     pub(crate) claims: Claims,
     /// The caller that they were verified for; `None` where somebody vouches for them.
     pub(crate) of: Option<Caller>,
-    /// The key that signed the token.
+    /// What the token was verified by; `None` where somebody vouches for them.
     #[cfg(feature = "jwt")]
-    pub(crate) key: Option<ztl_authz::jwt::KeyFingerprint>,
+    pub(crate) grounds: Option<crate::token::Grounds>,
     pub(crate) bond: Arc<Bond>,
 }
 
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn ztl_claims_assert_dangerous(
             claims,
             of: None,
             #[cfg(feature = "jwt")]
-            key: None,
+            grounds: None,
             bond: Arc::clone(&engine.bond),
         }))
     })

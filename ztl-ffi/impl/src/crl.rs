@@ -16,7 +16,8 @@ use crate::status::{ZTL_ERR_CRL, ztl_status};
 /// says anything proves nothing. An engine has none at first, and asks for no status.
 ///
 /// Every peer that was proved before, and every flow that was permitted before, has to be proved and permitted anew, as after
-/// `ztl_engine_trust`. Push new lists well before `nextUpdate` of the old.
+/// `ztl_engine_trust`. Push new lists well before `nextUpdate` of the old: from then on what was proved by them is proved no more, and
+/// `expires_unix` of its decisions names that time (T25).
 ///
 /// @param engine the engine
 /// @param trust_domain such as `prod.example`

@@ -58,25 +58,25 @@ impl ztl_decision {
         }
     }
 
-    /// Of a flow: whoever calls this holds the permit, which is the proof.
-    pub(crate) fn flow(permit: &FlowPermit) -> Self {
+    /// Of a flow, and of when what proved its peer ends: whoever calls this holds the permit, which is the proof.
+    pub(crate) fn flow(permit: &FlowPermit, ends: Timestamp) -> Self {
         Self {
             permit: 1,
             stage: ZTL_STAGE_FLOW,
             reason: ZTL_REASON_PERMITTED,
-            expires_unix: unix(permit.expires_at()),
+            expires_unix: unix(permit.expires_at().min(ends)),
             ..Self::closed()
         }
     }
 
-    /// Of an action: whoever calls this holds the permit, which is the proof.
-    pub(crate) fn action(permit: &ActionPermit) -> Self {
+    /// Of an action, likewise.
+    pub(crate) fn action(permit: &ActionPermit, ends: Timestamp) -> Self {
         Self {
             permit: 1,
             stage: ZTL_STAGE_ACTION,
             reason: ZTL_REASON_PERMITTED,
             id: permit.id().as_u128().to_be_bytes(),
-            expires_unix: unix(permit.expires_at()),
+            expires_unix: unix(permit.expires_at().min(ends)),
             rule: rule_name(permit.rule()),
             ..Self::closed()
         }

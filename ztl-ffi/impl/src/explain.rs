@@ -86,9 +86,9 @@ unsafe fn explain(
         // SAFETY: as promised to this function.
         let held = unsafe { handle::borrow(request.peer) }?;
         let peer = held.at(engine)?;
-        if !held.is_current(engine) || !held.comes_as(connection.direction()) {
+        if !held.is_current(engine, connection.now) || !held.comes_as(connection.direction()) {
             return Err(Fault::arg(
-                "the `ztl_peer` was proved by a bundle that is no longer in force, or for the other direction: prove it anew",
+                "what proved the `ztl_peer` is no longer in force or has ended, or it was proved for the other direction: prove it anew",
             )
             .into());
         }

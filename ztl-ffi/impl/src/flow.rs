@@ -3,7 +3,9 @@
 #![expect(unsafe_code, reason = "exports")]
 
 use core::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, Guard};
 
 use ztl_core::policy::Policy;
 use ztl_core::{
@@ -48,62 +50,90 @@ impl Handle for ztl_flow {
 /// What is behind a [`ztl_flow`].
 #[derive(Debug)]
 pub(crate) struct Body {
-    /// As it was last renewed: a change of policy is one more record of a flow, and not one for each request.
-    permit: RwLock<FlowPermit>,
+    kept: ArcSwap<Kept>,
+    /// Held while it is renewed, so that a change of policy is one more record of a flow, however many requests come after it at once.
+    renewing: Mutex<()>,
+    /// From when on what proved the peer is no proof.
+    ends: Timestamp,
     /// The name of the workload that was called, on egress.
     to: Option<Box<str>>,
 }
 
+/// A permit, as it was last renewed.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// Whose flow it is, and what it rests on. Under which policy it was permitted is another question: see [`Body::renew`].
+    pub(crate) permit: FlowPermit,
+    /// The policies that had been in force when it was asked for.
+    epoch: u64,
+}
+
 impl Body {
-    /// Whose flow it is, and what it rests on. Under which policy it was permitted is another question: see `renew`.
-    pub(crate) fn permit(&self) -> FlowPermit {
-        self.permit
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    pub(crate) fn kept(&self) -> Guard<Arc<Kept>> {
+        self.kept.load()
     }
 
-    /// Its permit under the policy in force, which is kept.
+    pub(crate) const fn ends(&self) -> Timestamp {
+        self.ends
+    }
+
+    /// Its permit under the policy in force, which is kept. Denied as withdrawn where what proved the peer has ended: whoever has the
+    /// chain proves it anew.
     pub(crate) fn renew(
         &self,
         engine: &Engine,
         action: Option<&Action<'_>>,
         now: Timestamp,
     ) -> Result<FlowPermit, Denial> {
-        let known = self.permit();
-        let renewed = match action {
-            Some(action) => engine.renew_flow_for(&known, action, now),
-            None => engine.renew_flow(&known, now),
-        }?;
-        if renewed.id() != known.id() {
-            let mut kept = self.permit.write().unwrap_or_else(PoisonError::into_inner);
-            *kept = renewed.clone();
+        let kept = self.kept();
+        if now >= self.ends {
+            let (stage, reason) = (Stage::Flow, Reason::FlowWithdrawn);
+            return Err(engine.refuse(&flow_of(&kept.permit), action, stage, reason, now));
         }
+        let renew = |permit: &FlowPermit| match action {
+            Some(action) => engine.renew_flow_for(permit, action, now),
+            None => engine.renew_flow(permit, now),
+        };
+        if kept.epoch == engine.epoch() {
+            return renew(&kept.permit);
+        }
+        let _one_at_a_time = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever held it may have renewed it.
+        let (kept, epoch) = (self.kept(), engine.epoch());
+        let permit = renew(&kept.permit)?;
+        let renewed = permit.clone();
+        self.kept.store(Arc::new(Kept { permit, epoch }));
         Ok(renewed)
     }
 
-    /// Judges what is asked for on it. On egress, `None` where the policy in force gives the name that was called to another id.
-    pub(crate) fn judge<T>(&self, engine: &Engine, judge: impl Fn() -> T) -> Option<T> {
-        match (&self.to, self.permit().peer()) {
-            (Some(to), Some(peer)) => as_named(engine, peer, to, judge),
-            (Some(_), None) => None,
-            (None, _) => Some(judge()),
-        }
+    /// On egress, whether the policy in force gives the name that was called to the peer.
+    pub(crate) fn is_named(&self, engine: &Engine) -> bool {
+        let Some(to) = &self.to else { return true };
+        let kept = self.kept();
+        (kept.permit.peer()).is_some_and(|peer| is_named(&engine.policy(), peer, to))
+    }
+
+    /// The same of the policy under which a permit of this flow was made.
+    pub(crate) fn is_named_in(&self, permit: &FlowPermit) -> bool {
+        self.to
+            .as_deref()
+            .is_none_or(|to| permit.called() == Some(to))
     }
 }
 
-/// Judges a peer as the workload that was called: `None` where the policy in force gives that name to somebody else. Name and
-/// judgement come from one policy, for where it was swapped in between, both are asked anew.
-fn as_named<T>(engine: &Engine, peer: &Peer, to: &str, judge: impl Fn() -> T) -> Option<T> {
-    loop {
-        let policy = engine.policy();
-        if policy.workload_by_id(peer.id())?.name() != to {
-            return None;
+fn is_named(policy: &Policy, peer: &Peer, name: &str) -> bool {
+    let workload = policy.workload_by_id(peer.id());
+    workload.is_some_and(|workload| workload.name() == name)
+}
+
+/// What a permit is of.
+fn flow_of(permit: &FlowPermit) -> Flow<'_> {
+    match (permit.direction(), permit.peer()) {
+        (Direction::Ingress, peer) => {
+            Flow::ingress(permit.me(), permit.port(), permit.arrival(), peer)
         }
-        let judgement = judge();
-        if Arc::ptr_eq(&policy, &engine.policy()) {
-            return Some(judgement);
-        }
+        (Direction::Egress, Some(peer)) => Flow::egress(permit.me(), permit.port(), peer),
+        (Direction::Egress, None) => Flow::egress_unproved(permit.me(), permit.port()),
     }
 }
 
@@ -161,7 +191,7 @@ pub unsafe extern "C" fn ztl_flow_permit(
         let request = unsafe { sized(request, "request") }?;
         // SAFETY: as promised to this function.
         let permit = unsafe { permit(engine, &request) }?;
-        let decision = ztl_decision::flow(&permit.permit());
+        let decision = ztl_decision::flow(&permit.kept().permit, permit.ends);
         Ok((handle::give(permit), decision))
     })
 }
@@ -232,12 +262,7 @@ impl<'a> Connection<'a> {
 
     /// Whether a peer is the workload that was called, where one was.
     pub(crate) fn is_called(&self, policy: &Policy, peer: &Peer) -> bool {
-        let is = |to| {
-            policy
-                .workload_by_id(peer.id())
-                .is_some_and(|found| found.name() == to)
-        };
-        self.to.is_none_or(is)
+        self.to.is_none_or(|to| is_named(policy, peer, to))
     }
 
     pub(crate) fn direction(&self) -> Direction {
@@ -248,12 +273,16 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Permits the flow of a peer: on egress, only as the workload that was called.
+    /// Permits the flow of a peer: on egress, only as the workload that was called, `None` where it is another.
     fn permit(&self, engine: &Engine, peer: &Peer) -> Option<Result<FlowPermit, Denial>> {
-        let permit = || engine.permit_flow(&self.flow(Some(peer)), self.now);
-        match self.to {
-            None => Some(permit()),
-            Some(to) => as_named(engine, peer, to, permit),
+        if !self.is_called(&engine.policy(), peer) {
+            return None;
+        }
+        let permitted = engine.permit_flow(&self.flow(Some(peer)), self.now);
+        // Name and judgement are of one policy, or there is no permit: it may have been swapped in between.
+        match (&permitted, self.to) {
+            (Ok(permit), Some(to)) if permit.called() != Some(to) => None,
+            _ => Some(permitted),
         }
     }
 
@@ -276,8 +305,11 @@ impl<'a> Connection<'a> {
 unsafe fn permit(engine: &engine::Body, request: &ztl_flow_request) -> Result<Body, Refusal> {
     // SAFETY: as promised to this function.
     let connection = unsafe { Connection::of(request) }?;
-    let whole = |permit| Body {
-        permit: RwLock::new(permit),
+    let epoch = engine.engine.epoch();
+    let whole = |permit, ends| Body {
+        kept: ArcSwap::from_pointee(Kept { permit, epoch }),
+        renewing: Mutex::new(()),
+        ends,
         to: connection.to.map(Into::into),
     };
     match (request.peer.is_null(), request.flags) {
@@ -291,7 +323,7 @@ unsafe fn permit(engine: &engine::Body, request: &ztl_flow_request) -> Result<Bo
                 )
                 .into());
             }
-            if !held.is_current(engine) {
+            if !held.is_current(engine, connection.now) {
                 return Err(connection
                     .refuse(engine, Some(peer), Stage::Identity, Reason::IdentityExpired)
                     .into());
@@ -308,8 +340,8 @@ unsafe fn permit(engine: &engine::Body, request: &ztl_flow_request) -> Result<Bo
             };
             let permit = permit?;
             // What the peer was proved by may have gone while it was judged; the next change would not find this flow (T5).
-            if held.is_current(engine) {
-                Ok(whole(permit))
+            if held.is_current(engine, connection.now) {
+                Ok(whole(permit, held.ends()))
             } else {
                 Err(connection
                     .refuse(engine, Some(peer), Stage::Flow, Reason::FlowWithdrawn)
@@ -320,6 +352,7 @@ unsafe fn permit(engine: &engine::Body, request: &ztl_flow_request) -> Result<Bo
             engine
                 .engine
                 .permit_flow(&connection.flow(None), connection.now)?,
+            Timestamp::MAX,
         )),
         // T3: who was to be proved and was not never becomes the public.
         (true, 0 | ZTL_FLOW_EGRESS) => Err(connection

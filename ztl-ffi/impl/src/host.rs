@@ -1,8 +1,8 @@
-//! The host that a request asks for (T21).
+//! The host that a request asks for (T21, rule 42).
 
 use core::fmt;
 
-use ztl_core::{Direction, FlowPermit, Reason};
+use ztl_core::{Direction, FlowPermit, Reason, is_host};
 
 use crate::boundary::utf8;
 
@@ -15,6 +15,8 @@ pub(crate) struct Host<'a>(Option<&'a [u8]>);
 pub(crate) enum Elsewhere {
     /// Two fields name a host, or one does twice.
     Ambiguous,
+    /// What is named is no host with an optional port.
+    NoHost,
     /// It is not among `hosts`.
     Unlisted,
 }
@@ -22,7 +24,7 @@ pub(crate) enum Elsewhere {
 impl Elsewhere {
     pub(crate) const fn reason(self) -> Reason {
         match self {
-            Self::Ambiguous => Reason::PathAmbiguous,
+            Self::Ambiguous | Self::NoHost => Reason::PathAmbiguous,
             Self::Unlisted => Reason::Misdirected,
         }
     }
@@ -33,6 +35,10 @@ impl fmt::Display for Elsewhere {
         f.write_str(match self {
             Self::Ambiguous => {
                 "the request's authority and its Host field differ, or one of them comes twice"
+            }
+            Self::NoHost => {
+                "the request's authority or Host field is no host with an optional port: user information, a list or a path in it is \
+                 read in more ways than one"
             }
             Self::Unlisted => "the request's host is not among `hosts` of the workload",
         })
@@ -60,14 +66,22 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// Whether it is one of these, or the workload's own name, by which other workloads call it (rule 42). Without a list any is.
+    /// Whether it is one of these, or the workload's own name, by which other workloads call it (rule 42). Without a list any is; what
+    /// is no host never is.
     pub(crate) fn is_one_of(self, hosts: &[impl AsRef<str>], me: &str) -> Result<(), Elsewhere> {
+        // An empty one says that there is none (RFC 9112 §3.2).
+        if (self.0).is_some_and(|host| !host.is_empty() && !is_host(host)) {
+            return Err(Elsewhere::NoHost);
+        }
+        if hosts.is_empty() {
+            return Ok(());
+        }
         let listed = |host: &str| {
             is_same(me, host) || hosts.iter().any(|listed| is_same(listed.as_ref(), host))
         };
         // What is no text is nobody's name.
         let host = self.0.and_then(utf8).map(without_port);
-        if hosts.is_empty() || host.is_some_and(listed) {
+        if host.is_some_and(listed) {
             Ok(())
         } else {
             Err(Elsewhere::Unlisted)
@@ -108,17 +122,20 @@ mod tests {
         ] {
             assert_eq!(asked(good), Ok(()), "{good:?}");
         }
-        for bad in [
-            b"".as_slice(),
-            b"example",
-            b"api.example:x",
-            b"api.example..",
+        for bad in [b"".as_slice(), b"example", b"api.example..", b"[::1]"] {
+            assert_eq!(asked(bad), Err(Elsewhere::Unlisted), "{bad:?}");
+        }
+        for none in [
+            b"api.example:x".as_slice(),
             b"u@api.example",
-            b"[::1]",
             b"api.example\xff",
             b" api.example",
         ] {
-            assert_eq!(asked(bad), Err(Elsewhere::Unlisted), "{bad:?}");
+            assert_eq!(asked(none), Err(Elsewhere::NoHost), "{none:?}");
+            assert_eq!(
+                Host(Some(none)).is_one_of(&hosts[..0], "shop"),
+                Err(Elsewhere::NoHost)
+            );
         }
         assert_eq!(
             Host(None).is_one_of(&hosts, "shop"),

@@ -23,6 +23,7 @@ mod handle;
 mod host;
 mod peer;
 mod reads;
+mod refusal;
 mod status;
 mod svid;
 mod text;
@@ -53,6 +54,7 @@ pub use peer::{ztl_peer, ztl_peer_assert_dangerous, ztl_peer_free, ztl_peer_id, 
 pub use reads::{
     ZTL_READS_FORWARDED, ZTL_READS_TOKEN, ZTL_READS_TRUST_SCORE, ZTL_READS_XFCC, ztl_flow_reads,
 };
+pub use refusal::ztl_action_refuse;
 pub use status::*;
 pub use svid::ztl_svid_check;
 pub use text::{ztl_text, ztl_text_bytes, ztl_text_free};

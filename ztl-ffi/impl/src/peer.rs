@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "exports")]
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use rustls_pki_types::CertificateDer;
@@ -38,6 +39,9 @@ pub(crate) struct Body {
     peer: Peer,
     /// The generations of bundles and revocation that it was proved by; `None` where nothing was proved by them.
     proved_by: Option<Generations>,
+    /// From when on the proof is none though nothing changes: a certificate of its path has ended, or the last revocation list that
+    /// covers one of them is overdue (T25).
+    ends: Timestamp,
     /// As which end of TLS it was proved; `None` where nothing was proved.
     purpose: Option<Purpose>,
     bond: Arc<Bond>,
@@ -61,10 +65,15 @@ impl Body {
         }
     }
 
-    /// Whether what it was proved by is still in force.
-    pub(crate) fn is_current(&self, engine: &engine::Body) -> bool {
-        self.proved_by
-            .is_none_or(|generations| generations == engine.prover.generations())
+    /// Whether what it was proved by is still in force, and proves it at this time.
+    pub(crate) fn is_current(&self, engine: &engine::Body, now: Timestamp) -> bool {
+        let proved_by = |generations| generations == engine.prover.generations();
+        now < self.ends && self.proved_by.is_none_or(proved_by)
+    }
+
+    /// From when on its proof is none, whatever else is permitted.
+    pub(crate) const fn ends(&self) -> Timestamp {
+        self.ends
     }
 }
 
@@ -74,6 +83,9 @@ impl Body {
 /// The chain leads to an authority of its own trust domain, which the engine trusts (`ztl_engine_trust`), and its leaf is an
 /// X.509-SVID of a caller. **The host's TLS has checked that the caller holds the leaf's key**, as every TLS handshake does
 /// that asks for a client certificate; the host need not have verified the chain.
+///
+/// The peer, and every flow that is permitted to it, is good until a certificate of the path ends, or the last revocation list that
+/// covers one of them is overdue: `expires_unix` of a decision says when.
 ///
 /// @param engine the engine
 /// @param request the connection, as it goes to `ztl_flow_permit` next; `peer` NULL, and `flags` 0, or
@@ -152,7 +164,7 @@ pub unsafe extern "C" fn ztl_peer_assert_dangerous(
         };
         #[expect(clippy::disallowed_methods, reason = "the C door: the host vouches, and the policy has to agree that it may")]
         let peer = Peer::assertion(proof, "asserted over the C ABI");
-        Ok(handle::give(Body { peer, proved_by: None, purpose: None, bond: Arc::clone(&engine.bond) }))
+        Ok(handle::give(Body { peer, proved_by: None, ends: Timestamp::MAX, purpose: None, bond: Arc::clone(&engine.bond) }))
     })
 }
 
@@ -195,18 +207,16 @@ fn prove(
     connection: &Connection<'_>,
     chain: Chain<'_>,
 ) -> Result<Body, Refusal> {
-    let prover = &engine.prover;
-    // Read before the proof: a change in between makes it an old one.
-    let generations = prover.generations();
     let purpose = match connection.direction() {
         Direction::Ingress => Purpose::Client,
         Direction::Egress => Purpose::Server,
     };
-    let proved = chain.and_then(|chain| prover.prove(&chain, connection.now, purpose));
-    match proved {
-        Ok(peer) => Ok(Body {
-            peer,
-            proved_by: Some(generations),
+    let prove = |chain: Vec<_>| engine.prover.prove_chain(&chain, connection.now, purpose);
+    match chain.and_then(prove) {
+        Ok(proved) => Ok(Body {
+            proved_by: Some(proved.generations()),
+            ends: end_of(proved.holds_until()),
+            peer: proved.into_peer(),
             purpose: Some(purpose),
             bond: Arc::clone(&engine.bond),
         }),
@@ -215,6 +225,11 @@ fn prove(
             Err(Refusal::Denied(denial, Some(error.to_string())))
         }
     }
+}
+
+/// What holds until a second holds all through it (RFC 5280 §4.1.2.5).
+fn end_of(last: Timestamp) -> Timestamp {
+    Timestamp::from_unix_secs(last.as_unix_secs()).saturating_add(Duration::from_secs(1))
 }
 
 /// # Safety
@@ -302,6 +317,7 @@ mod tests {
         let peer = Body {
             peer,
             proved_by: Some(body.prover.generations()),
+            ends: Timestamp::MAX,
             purpose: Some(Purpose::Client),
             bond: Arc::clone(&body.bond),
         };

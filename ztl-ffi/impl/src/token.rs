@@ -49,8 +49,8 @@ pub struct ztl_issuer {
 unsafe impl Plain for ztl_issuer {}
 
 /// Takes tokens of an issuer, in place of what was said of an issuer of that name before. Call it again when its keys have
-/// changed: claims of tokens that were signed with a key that is gone count no more. Where nothing but keys changes, tokens that were
-/// good before are still known as such, those whose key is gone aside.
+/// changed: claims of tokens that were signed with a key that is gone count no more, and none at all where it has another kind, `iss` or
+/// audience. Where nothing but keys changes, tokens that were good before are still known as such, those whose key is gone aside.
 ///
 /// @param engine the engine
 /// @param issuer the issuer
@@ -115,7 +115,7 @@ pub unsafe extern "C" fn ztl_token_verify(
         // SAFETY: as promised to this function.
         let token = unsafe { token.required("token", MAX_TOKEN_BYTES) }?;
         let now = Timestamp::from_unix_secs(now_unix);
-        Ok(handle::give(engine.tokens.verify(engine, &flow.permit(), token, now)?))
+        Ok(handle::give(engine.tokens.verify(engine, &flow.kept().permit, token, now)?))
     })
 }
 
@@ -166,7 +166,7 @@ impl<'a> Told<'a> {
 }
 
 #[cfg(feature = "jwt")]
-pub(crate) use with::Tokens;
+pub(crate) use with::{Grounds, Tokens};
 #[cfg(not(feature = "jwt"))]
 pub(crate) use without::Tokens;
 
@@ -212,7 +212,7 @@ mod with {
     use std::collections::HashMap;
     use std::sync::{Arc, PoisonError, RwLock};
 
-    use ztl_authz::jwt::{Issuer, Jwks, TokenError, TokenVerifier};
+    use ztl_authz::jwt::{Issuer, Jwks, KeyFingerprint, TokenError, TokenVerifier, Verified};
     use ztl_core::TrustDomain;
     use ztl_mtls::{JwtAuthority, SpiffeBundle};
 
@@ -249,7 +249,7 @@ mod with {
     /// What verifies tokens; nothing at first.
     #[derive(Debug, Default)]
     pub(crate) struct Tokens {
-        held: RwLock<Held>,
+        held: RwLock<Arc<Held>>,
         budget: Budget,
     }
 
@@ -257,7 +257,7 @@ mod with {
     struct Held {
         verifier: Option<TokenVerifier>,
         /// What was said of each issuer, by name.
-        told: HashMap<Box<str>, Said>,
+        told: HashMap<Box<str>, Arc<Said>>,
     }
 
     /// What was said of an issuer, but for its keys.
@@ -266,6 +266,13 @@ mod with {
         kind: u32,
         iss: Box<str>,
         audience: Box<str>,
+    }
+
+    /// What claims rest on: the issuer, what was said of it when it was verified that they are its, and the key that signed them.
+    pub(crate) struct Grounds {
+        issuer: Box<str>,
+        said: Arc<Said>,
+        key: KeyFingerprint,
     }
 
     impl Held {
@@ -277,29 +284,53 @@ mod with {
             said: &Said,
             issuer: Issuer,
         ) -> Result<TokenVerifier, Fault> {
-            if self.told.get(told.name) == Some(said)
+            if self
+                .told
+                .get(told.name)
+                .is_some_and(|known| **known == *said)
                 && let Some(verifier) = &self.verifier
                 && let Some(verifier) = verifier.with_keys(told.name, issuer.keys().clone())
             {
                 return Ok(verifier);
             }
-            let others = self.verifier.iter().flat_map(TokenVerifier::issuers);
-            let others = others.filter(|one| one.name() != told.name).cloned();
+            let others = self
+                .issuers()
+                .filter(|one| one.name() != told.name)
+                .cloned();
             let all = others.fold(TokenVerifier::builder().issuer(issuer), |all, one| {
                 all.issuer(one)
             });
             all.build()
                 .map_err(|error| Fault::new(ZTL_ERR_KEYS, error.to_string()))
         }
+
+        fn issuers(&self) -> impl Iterator<Item = &Issuer> {
+            self.verifier.iter().flat_map(TokenVerifier::issuers)
+        }
+
+        fn grounds_of(&self, verified: &Verified) -> Option<Grounds> {
+            let iss = verified.claims.issuer()?;
+            let issuer = self.issuers().find(|issuer| issuer.iss() == iss)?.name();
+            Some(Grounds {
+                issuer: issuer.into(),
+                said: Arc::clone(self.told.get(issuer)?),
+                key: verified.key,
+            })
+        }
+
+        /// Whether the same is said of the issuer, and the key is one of its own.
+        fn believes(&self, grounds: &Grounds, now: Timestamp) -> bool {
+            let Grounds { issuer, said, key } = grounds;
+            self.told.get(issuer) == Some(said)
+                && self
+                    .issuers()
+                    .any(|one| one.name() == &**issuer && one.keys().holds(key, now))
+        }
     }
 
     impl Tokens {
-        fn verifier(&self) -> Option<TokenVerifier> {
-            self.held
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .verifier
-                .clone()
+        fn held(&self) -> Arc<Held> {
+            Arc::clone(&self.held.read().unwrap_or_else(PoisonError::into_inner))
         }
 
         pub(super) fn tell(&self, told: &Told<'_>) -> Result<(), Fault> {
@@ -322,8 +353,13 @@ mod with {
                 audience: told.audience.into(),
             };
             let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-            held.verifier = Some(held.with(told, &said, issuer)?);
-            held.told.insert(told.name.into(), said);
+            let verifier = Some(held.with(told, &said, issuer)?);
+            let mut all = held.told.clone();
+            all.insert(told.name.into(), Arc::new(said));
+            *held = Arc::new(Held {
+                verifier,
+                told: all,
+            });
             Ok(())
         }
 
@@ -334,7 +370,9 @@ mod with {
             token: &str,
             now: Timestamp,
         ) -> Result<claims::Body, Fault> {
-            let verifier = self.verifier().ok_or_else(|| {
+            // What is said of its issuer meanwhile is held against the claims whenever they are used.
+            let held = self.held();
+            let verifier = held.verifier.as_ref().ok_or_else(|| {
                 Fault::new(
                     ZTL_ERR_TOKEN,
                     "no issuer is known: call `ztl_engine_issuer` first",
@@ -360,20 +398,20 @@ mod with {
                 }
                 Fault::new(ZTL_ERR_TOKEN, unverified.error.to_string())
             })?;
+            let grounds = held
+                .grounds_of(&verified)
+                .ok_or_else(|| Fault::new(ZTL_ERR_TOKEN, TokenError::WrongIssuer.to_string()))?;
             Ok(claims::Body {
                 claims: verified.claims,
                 of: Some(claims::Caller::of(flow.peer())),
-                key: Some(verified.key),
+                grounds: Some(grounds),
                 bond: Arc::clone(&engine.bond),
             })
         }
 
-        /// Whether the key that signed them is still in use.
+        /// Whether what they rest on is still so. Who vouches for claims says until when.
         pub(crate) fn believes(&self, claims: &claims::Body, now: Timestamp) -> bool {
-            claims.key.as_ref().is_none_or(|key| {
-                self.verifier()
-                    .is_some_and(|verifier| verifier.holds(key, now))
-            })
+            (claims.grounds.as_ref()).is_none_or(|grounds| self.held().believes(grounds, now))
         }
     }
 }

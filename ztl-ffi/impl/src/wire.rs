@@ -7,9 +7,12 @@ use crate::boundary::{Fault, array, utf8, ztl_str};
 use crate::host::{Elsewhere, Host};
 
 /// Most header fields of a request that are taken.
-const MAX_HEADERS: usize = 65_536;
+pub(crate) const MAX_HEADERS: usize = 65_536;
 /// An upgrade that no rule can name: a list is no token.
 const UNNAMEABLE: &str = ",";
+const AUTHORITY: &str = ":authority";
+const HOST: &str = "host";
+const UPGRADE: &str = "upgrade";
 /// Fields by which a client asks for another method or target than the request's own.
 const OVERRIDES: [&str; 5] = [
     "x-http-method-override",
@@ -44,6 +47,7 @@ impl<'a> Sent<'a> {
     /// # Safety
     /// As [`ztl_str::bytes`].
     #[expect(unsafe_code, reason = "reads what C lends")]
+    #[inline]
     pub(crate) unsafe fn read(
         text: &ztl_str,
         name: &str,
@@ -53,8 +57,8 @@ impl<'a> Sent<'a> {
         if text.len > max {
             return Ok(Some(Self::TooLong));
         }
-        // SAFETY: as promised to this function.
-        let bytes = unsafe { text.bytes(name, max) }?;
+        // SAFETY: checked, and readable as promised to this function.
+        let bytes = unsafe { text.checked() };
         Ok(bytes.map(|bytes| utf8(bytes).map_or(Self::NotText, Self::Text)))
     }
 
@@ -70,7 +74,68 @@ impl<'a> Sent<'a> {
 /// The header fields of a request, lent by the host.
 ///
 /// Each was checked to be absent, or not NULL and of a length that an object can have.
-pub(crate) struct Fields<'a>(&'a [ztl_header]);
+pub(crate) struct Fields<'a> {
+    all: &'a [ztl_header],
+    /// Found in one walk over all.
+    said: Said<'a>,
+}
+
+/// What each request is asked, whatever its rules read.
+#[derive(Default)]
+struct Said<'a> {
+    authority: Times<'a>,
+    host: Times<'a>,
+    upgrade: Times<'a>,
+    asks_for_another: bool,
+}
+
+/// How often a field came.
+#[derive(Clone, Copy, Default)]
+enum Times<'a> {
+    #[default]
+    Never,
+    Once(&'a [u8]),
+    More,
+}
+
+impl<'a> Times<'a> {
+    fn come(&mut self, value: &'a [u8]) {
+        *self = match self {
+            Self::Never => Self::Once(value),
+            _ => Self::More,
+        };
+    }
+}
+
+/// The lengths of the names that are looked for, a bit each: most fields are not one of them.
+const LENGTHS: u32 = {
+    let mut lengths = 1 << AUTHORITY.len() | 1 << HOST.len() | 1 << UPGRADE.len();
+    let mut rest = OVERRIDES.as_slice();
+    while let [name, more @ ..] = rest {
+        lengths |= 1 << name.len();
+        rest = more;
+    }
+    lengths
+};
+
+impl<'a> Said<'a> {
+    fn take(&mut self, name: &'a [u8], value: &'a [u8]) {
+        let length = u32::try_from(name.len()).unwrap_or(u32::MAX);
+        if LENGTHS.checked_shr(length).is_none_or(|rest| rest & 1 == 0) {
+            return;
+        }
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        if is(HOST) {
+            self.host.come(value);
+        } else if is(AUTHORITY) {
+            self.authority.come(value);
+        } else if is(UPGRADE) {
+            self.upgrade.come(value);
+        } else {
+            self.asks_for_another |= OVERRIDES.into_iter().any(is);
+        }
+    }
+}
 
 #[expect(unsafe_code, reason = "reads what C lends")]
 impl<'a> Fields<'a> {
@@ -80,38 +145,45 @@ impl<'a> Fields<'a> {
         // SAFETY: as promised to this function.
         let fields =
             unsafe { array(request.headers, request.headers_len, MAX_HEADERS, "headers") }?;
+        let mut said = Said::default();
         for field in fields {
             field.name.check("name of a header")?;
             field.value.check("value of a header")?;
+            said.take(Self::bytes(&field.name), Self::bytes(&field.value));
         }
-        Ok(Self(fields))
+        Ok(Self { all: fields, said })
+    }
+
+    /// Of a request whose fields are not looked at.
+    pub(crate) fn none() -> Self {
+        Self {
+            all: &[],
+            said: Said::default(),
+        }
     }
 
     /// The values of a field, whose name is compared without regard to case (rule 43).
     pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.0
+        self.all
             .iter()
             .filter(move |field| Self::bytes(&field.name).eq_ignore_ascii_case(name.as_bytes()))
             .map(|field| Self::bytes(&field.value))
     }
 
     fn bytes(text: &ztl_str) -> &'a [u8] {
-        if text.ptr.is_null() {
-            return &[];
-        }
-        // SAFETY: not NULL; checked and promised when the fields were lent.
-        unsafe { core::slice::from_raw_parts(text.ptr, text.len) }
+        // SAFETY: checked and promised when the fields were lent.
+        unsafe { text.checked() }.unwrap_or_default()
     }
 
     /// What the connection is to become: what the host says, and the `Upgrade` field. Where they differ, or the field came twice,
     /// something that no rule can name.
     pub(crate) fn upgrade(&self, told: Option<Sent<'a>>) -> Option<&'a str> {
         let told = told.map(Sent::nameable);
-        let mut fields = self.values("upgrade");
-        let sent = fields.next().map(|value| match fields.next() {
-            None => utf8(value).unwrap_or(UNNAMEABLE),
-            Some(_) => UNNAMEABLE,
-        });
+        let sent = match self.said.upgrade {
+            Times::Never => None,
+            Times::Once(value) => Some(utf8(value).unwrap_or(UNNAMEABLE)),
+            Times::More => Some(UNNAMEABLE),
+        };
         told.into_iter().chain(sent).reduce(|one, other| {
             if one.eq_ignore_ascii_case(other) {
                 one
@@ -124,21 +196,17 @@ impl<'a> Fields<'a> {
     /// The host that is asked for: `Host`, and `:authority` of HTTP/2 and HTTP/3. An `Err` where they leave a choice (RFC 9112 §3.2,
     /// RFC 9113 §8.3.1).
     pub(crate) fn host(&self) -> Result<Host<'a>, Elsewhere> {
-        let one = |name| {
-            let mut values = self.values(name);
-            let first = values.next();
-            values
-                .next()
-                .map_or(Ok(first), |_| Err(Elsewhere::Ambiguous))
+        let one = |times| match times {
+            Times::Never => Ok(None),
+            Times::Once(value) => Ok(Some(value)),
+            Times::More => Err(Elsewhere::Ambiguous),
         };
-        Host::new(one(":authority")?, one("host")?)
+        Host::new(one(self.said.authority)?, one(self.said.host)?)
     }
 
     /// Whether a field asks a framework to act under another method, or to serve another target, than those that are judged.
-    pub(crate) fn asks_for_another(&self) -> bool {
-        OVERRIDES
-            .iter()
-            .any(|name| self.values(name).next().is_some())
+    pub(crate) const fn asks_for_another(&self) -> bool {
+        self.said.asks_for_another
     }
 
     /// Whom the peer of a flow passes on. Nobody, where its workload does not say in which field it does (T12).

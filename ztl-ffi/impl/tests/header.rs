@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The order of the header.
-const SOURCES: [&str; 20] = [
+const SOURCES: [&str; 21] = [
     "version.rs",
     "status.rs",
     "boundary/input.rs",
@@ -25,6 +25,7 @@ const SOURCES: [&str; 20] = [
     "token.rs",
     "wire.rs",
     "action.rs",
+    "refusal.rs",
     "explain.rs",
     "analysis.rs",
 ];
@@ -200,6 +201,7 @@ fn t8_every_status_must_be_looked_at() {
         "ztl_peer_assert_dangerous",
         "ztl_flow_permit",
         "ztl_action_authorize",
+        "ztl_action_refuse",
     ] {
         let (before, _) = header.split_once(&format!("{call}(")).expect("declared");
         let declaration = before.rsplit("*/").next().expect("after its comment");

@@ -45,7 +45,9 @@ fn declarations() -> Vec<String> {
         rest = after.split_once("*/").map_or("", |(_, after)| after);
     }
     code.push_str(rest);
-    let (defines, code): (Vec<_>, Vec<_>) = code.lines().partition(|line| line.starts_with('#'));
+    // What C++ has around them is a brace that C has not.
+    let lines = code.lines().filter(|line| !line.contains("extern \"C\""));
+    let (defines, code): (Vec<_>, Vec<_>) = lines.partition(|line| line.starts_with('#'));
     let mut found: Vec<_> = defines.into_iter().map(str::to_owned).collect();
     // A structure's fields have semicolons, so that a declaration ends where no brace is open.
     let (mut one, mut depth) = (String::new(), 0_i32);

@@ -5,7 +5,6 @@
 use core::ffi::CStr;
 use core::ptr;
 use core::slice;
-use std::fmt::Write as _;
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -15,28 +14,58 @@ use ztl_ffi_impl::{ZTL_DENIED, ztl_decision, ztl_text};
 
 use crate::handle::{Outcome, Owned};
 
-/// A permit, as it was recorded. What is denied has none: it raises `Denied`.
-#[pyclass(frozen, get_all, module = "ztl")]
-#[derive(Clone)]
-pub(crate) struct Decision {
-    /// The decision's id in the audit, as 32 hexadecimal digits; empty where nothing was decided, and on a permitted flow.
-    pub(crate) decision_id: String,
-    /// The rule that decided; empty where none came near.
-    pub(crate) rule: String,
-    /// The last stage that was reached: `none`, `identity`, `flow`, `action`.
-    pub(crate) stage: &'static str,
-    /// `permitted`, or why not.
-    pub(crate) reason: &'static str,
-    /// Seconds since 1970 from when on the permit no longer holds; `None` if it does not expire.
-    pub(crate) expires_at: Option<u64>,
-}
+/// A permit, as it was recorded. What is denied has none: it raises `Denied`. Its texts are made when they are asked for.
+#[pyclass(frozen, module = "ztl")]
+#[derive(Clone, Copy)]
+pub(crate) struct Decision(ztl_decision);
 
 #[pymethods]
 impl Decision {
+    /// The decision's id in the audit, as 32 hexadecimal digits; empty where nothing was decided, and on a permitted flow.
+    #[getter]
+    pub(crate) fn decision_id(&self) -> String {
+        if self.0.id == [0; 16] {
+            return String::new();
+        }
+        let digits = self.0.id.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        digits
+            .filter_map(|digit| char::from_digit(digit.into(), 16))
+            .collect()
+    }
+
+    /// The rule that decided; empty where none came near.
+    #[getter]
+    pub(crate) fn rule(&self) -> String {
+        // SAFETY: the C ABI ends it with NUL, within the array.
+        let rule = unsafe { CStr::from_ptr(self.0.rule.as_ptr()) };
+        rule.to_string_lossy().into_owned()
+    }
+
+    /// The last stage that was reached: `none`, `identity`, `flow`, `action`.
+    #[getter]
+    pub(crate) fn stage(&self) -> &'static str {
+        stage(self.0.stage)
+    }
+
+    /// `permitted`, or why not.
+    #[getter]
+    fn reason(&self) -> &'static str {
+        reason_name(self.0.reason)
+    }
+
+    /// Seconds since 1970 from when on the permit no longer holds; `None` if it does not expire.
+    #[getter]
+    pub(crate) fn expires_at(&self) -> Option<u64> {
+        Some(self.0.expires_unix).filter(|at| *at != u64::MAX)
+    }
+
     fn __repr__(&self) -> String {
         format!(
             "Decision(reason='{}', stage='{}', rule='{}', decision_id='{}')",
-            self.reason, self.stage, self.rule, self.decision_id
+            self.reason(),
+            self.stage(),
+            self.rule(),
+            self.decision_id()
         )
     }
 }
@@ -56,23 +85,8 @@ impl Decision {
         }
     }
 
-    pub(crate) fn read(decision: &ztl_decision) -> Self {
-        let mut decision_id = String::new();
-        if decision.id != [0; 16] {
-            for byte in decision.id {
-                // Writing to a string does not fail.
-                let _ = write!(decision_id, "{byte:02x}");
-            }
-        }
-        // SAFETY: the C ABI ends it with NUL, within the array.
-        let rule = unsafe { CStr::from_ptr(decision.rule.as_ptr()) };
-        Self {
-            decision_id,
-            rule: rule.to_string_lossy().into_owned(),
-            stage: stage(decision.stage),
-            reason: reason_name(decision.reason),
-            expires_at: (decision.expires_unix != u64::MAX).then_some(decision.expires_unix),
-        }
+    pub(crate) const fn read(decision: &ztl_decision) -> Self {
+        Self(*decision)
     }
 }
 
@@ -167,9 +181,9 @@ pub(crate) fn raised(py: Python<'_>, outcome: &Outcome) -> PyErr {
             // Without a decision it was the peer that was not proved.
             told.set_item("stage", "identity")?;
             if let Some(decision) = &outcome.decision {
-                told.set_item("stage", decision.stage)?;
-                told.set_item("rule", &decision.rule)?;
-                told.set_item("decision_id", &decision.decision_id)?;
+                told.set_item("stage", decision.stage())?;
+                told.set_item("rule", decision.rule())?;
+                told.set_item("decision_id", decision.decision_id())?;
             }
         }
         raised.call((outcome.status, message(outcome)), Some(&told))

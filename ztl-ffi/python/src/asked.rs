@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 use ztl_ffi_impl::{ZTL_FORMAT_JSON, ZTL_FORMAT_TOML, ztl_header};
 
 use crate::handle::lent;
@@ -16,10 +16,10 @@ const MOST_CERTIFICATES: usize = 17;
 
 /// The bytes of a `str`, as UTF-8, or of a `bytes`.
 pub(crate) fn octets<'a>(given: &'a Bound<'_, PyAny>, name: &str) -> PyResult<&'a [u8]> {
-    if let Ok(text) = given.cast::<PyString>() {
-        Ok(text.to_str()?.as_bytes())
-    } else if let Ok(bytes) = given.cast::<PyBytes>() {
+    if let Ok(bytes) = given.cast::<PyBytes>() {
         Ok(bytes.as_bytes())
+    } else if let Ok(text) = given.cast::<PyString>() {
+        Ok(text.to_str()?.as_bytes())
     } else {
         let kind = given.get_type().name()?.to_string();
         Err(PyTypeError::new_err(format!(
@@ -38,18 +38,18 @@ pub(crate) fn maybe_octets<'a>(
 
 /// The time that is said, or that of the host's clock.
 pub(crate) fn time(now: Option<u64>) -> PyResult<u64> {
+    if let Some(now) = now {
+        return Ok(now);
+    }
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the host: the decision takes the time as an argument"
     )]
     let clock = SystemTime::now();
-    match now {
-        Some(now) => Ok(now),
-        None => clock
-            .duration_since(UNIX_EPOCH)
-            .map(|since| since.as_secs())
-            .map_err(|_| PyValueError::new_err("the clock is before 1970")),
-    }
+    clock
+        .duration_since(UNIX_EPOCH)
+        .map(|since| since.as_secs())
+        .map_err(|_| PyValueError::new_err("the clock is before 1970"))
 }
 
 /// A format of policy documents.
@@ -99,7 +99,8 @@ impl<'py> Fields<'py> {
             return Ok(Self(Vec::new()));
         };
         // A mapping knows a field once, and would hide the second.
-        if given.hasattr("keys")? {
+        let is_plain = given.is_instance_of::<PyList>() || given.is_instance_of::<PyTuple>();
+        if !is_plain && given.hasattr("keys")? {
             return Err(PyTypeError::new_err(
                 "`headers` has to be pairs of name and value, not a mapping, which knows each name once",
             ));

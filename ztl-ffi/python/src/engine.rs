@@ -322,7 +322,7 @@ impl Engine {
             )
         });
         let decision = Decision::read(&decision);
-        let expires_at = decision.expires_at;
+        let expires_at = decision.expires_at();
         outcome.decision = Some(decision);
         outcome.heard(py)?;
         Ok(Flow {

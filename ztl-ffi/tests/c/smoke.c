@@ -144,6 +144,9 @@ static void look(const ztl_engine *engine, const ztl_flow_request *connection, c
     status = ztl_action_authorize(engine, flow, &request, &decision, &error);
     CHECK(status == ZTL_DENIED && decision.permit == 0 && ztl_error_reason(error) == decision.reason);
     CHECK(is_error(error, ZTL_DENIED));
+    status = ztl_action_refuse(engine, flow, &request, ZTL_REASON_OBJECTED, &decision, &error);
+    CHECK(status == ZTL_DENIED && decision.permit == 0 && decision.reason == ZTL_REASON_OBJECTED);
+    CHECK(is_error(error, ZTL_DENIED));
     ztl_claims_free(claims);
     status = ztl_token_verify(engine, flow, ztl_str_of("a.b.c"), NOW, &claims, &error);
     CHECK((status == ZTL_ERR_UNSUPPORTED || status == ZTL_ERR_TOKEN) && claims == NULL);

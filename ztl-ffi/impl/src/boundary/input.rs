@@ -24,20 +24,43 @@ impl ztl_str {
     }
 
     /// Checks what can be known about it without reading it.
+    #[inline]
     pub(crate) fn check(&self, name: &str) -> Result<(), Fault> {
-        if self.ptr.is_null() && self.len > 0 {
-            return Err(Fault::arg(format!(
-                "`{name}` is NULL with a length of {}",
-                self.len
-            )));
+        if self.is_sound() {
+            Ok(())
+        } else {
+            Err(self.unsound(name))
         }
-        if isize::try_from(self.len).is_err() {
-            return Err(Fault::arg(format!(
-                "`{name}` has a length of {}, which no object has",
-                self.len
-            )));
+    }
+
+    /// Whether it is absent, or not NULL and of a length that an object can have.
+    #[inline]
+    fn is_sound(&self) -> bool {
+        isize::try_from(self.len).is_ok() && (self.len == 0 || !self.ptr.is_null())
+    }
+
+    #[cold]
+    fn unsound(&self, name: &str) -> Fault {
+        if self.ptr.is_null() {
+            return Fault::arg(format!("`{name}` is NULL with a length of {}", self.len));
         }
-        Ok(())
+        Fault::arg(format!(
+            "`{name}` has a length of {}, which no object has",
+            self.len
+        ))
+    }
+
+    /// The bytes of one that was checked; `None` where absent.
+    ///
+    /// # Safety
+    /// It was [checked](Self::check). Where not NULL, `ptr` is good for reading `len` bytes, which nobody changes for `'a`.
+    #[inline]
+    pub(crate) unsafe fn checked<'a>(&self) -> Option<&'a [u8]> {
+        if self.ptr.is_null() {
+            return None;
+        }
+        // SAFETY: not NULL, of a length that an object can have, and readable as promised to this function.
+        Some(unsafe { slice::from_raw_parts(self.ptr, self.len) })
     }
 
     /// The bytes; `None` where absent. More than `max` are refused unread.
@@ -50,17 +73,14 @@ impl ztl_str {
         max: usize,
     ) -> Result<Option<&'a [u8]>, Fault> {
         self.check(name)?;
-        if self.is_absent() {
-            return Ok(None);
-        }
         if self.len > max {
             return Err(Fault::arg(format!(
                 "`{name}` has {} bytes; at most {max} are taken",
                 self.len
             )));
         }
-        // SAFETY: not NULL, of a length that an object can have, and readable as promised to this function.
-        Ok(Some(unsafe { slice::from_raw_parts(self.ptr, self.len) }))
+        // SAFETY: checked, and readable as promised to this function.
+        Ok(unsafe { self.checked() })
     }
 
     /// The text; `None` where absent.

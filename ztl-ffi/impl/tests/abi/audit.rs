@@ -10,14 +10,14 @@ use ztl_ffi_impl::*;
 
 use crate::harness::*;
 
-fn file(name: &str) -> PathBuf {
+pub(crate) fn file(name: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
         .join(format!("{name}-{}.jsonl", std::process::id()));
     let _ = fs::remove_file(&path);
     path
 }
 
-fn records(path: &PathBuf) -> Vec<Value> {
+pub(crate) fn records(path: &PathBuf) -> Vec<Value> {
     let text = fs::read_to_string(path).expect("the audit file");
     text.lines()
         .map(|line| serde_json::from_str(line).expect("a record is JSON"))

@@ -93,12 +93,22 @@ fn tell(
     (name, iss): (&str, &str),
     jwks: &str,
 ) -> Option<(ztl_status, String)> {
+    tell_for(engine, kind, (name, iss), "model-server", jwks)
+}
+
+fn tell_for(
+    engine: &Engine,
+    kind: u32,
+    (name, iss): (&str, &str),
+    audience: &str,
+    jwks: &str,
+) -> Option<(ztl_status, String)> {
     let issuer = ztl_issuer {
         size: u32::try_from(size_of::<ztl_issuer>()).expect("small"),
         kind,
         name: text(name),
         iss: text(iss),
-        audience: text("model-server"),
+        audience: text(audience),
         jwks: text(jwks),
     };
     let mut error = dangling();
@@ -233,6 +243,44 @@ fn t16_a_verified_token_is_evidence_for_its_caller_while_its_key_is_in_use() {
     engine
         .authorize(&flow, &secrets(Some(&claims)))
         .is_denied(ZTL_REASON_EVIDENCE_MISSING);
+}
+
+#[cfg(feature = "jwt")]
+#[test]
+fn t17_claims_end_with_what_was_said_of_their_issuer() {
+    use ztl_authz::jwt::DevIssuer;
+
+    let engine = engine();
+    let flow = engine.flow();
+    let dev = DevIssuer::new("https://sso.example").expect("a key");
+    let told = serde_json::json!({ "sub": "alice", "aud": ["model-server", "other"], "exp": NOW + 300, "scope": "read" });
+    let token = dev.sign(told).expect("a token");
+    let (sso, keys) = (("sso", "https://sso.example"), dev.jwks_json());
+    let good = |claims: &Claims| engine.authorize(&flow, &secrets(Some(claims)));
+    assert_eq!(issuer(&engine, &keys), None);
+    let claims = verify(&engine, &flow, &token).expect("verified");
+    good(&claims).is_permitted();
+    // The same said again ends nothing.
+    assert_eq!(issuer(&engine, &keys), None);
+    good(&claims).is_permitted();
+    // The key is the same in each, and held by an issuer: by this one, said otherwise, or by another.
+    let elsewhere = ("sso", "https://elsewhere.example");
+    for (kind, (name, iss), audience) in [
+        (ZTL_TOKEN_ACCESS, sso, "other"),
+        (ZTL_TOKEN_ID, sso, "model-server"),
+        (ZTL_TOKEN_ACCESS, elsewhere, "model-server"),
+    ] {
+        assert_eq!(tell_for(&engine, kind, (name, iss), audience, &keys), None);
+        good(&claims).is_denied(ZTL_REASON_EVIDENCE_MISSING);
+        // Said as it was, it is verified as it was.
+        assert_eq!(issuer(&engine, &keys), None);
+        good(&claims).is_permitted();
+    }
+    let tenant = ("tenant", "https://tenant.example");
+    assert_eq!(tell(&engine, ZTL_TOKEN_ACCESS, tenant, &keys), None);
+    let others = DevIssuer::new("https://sso.example").expect("a key");
+    assert_eq!(issuer(&engine, &others.jwks_json()), None);
+    good(&claims).is_denied(ZTL_REASON_EVIDENCE_MISSING);
 }
 
 #[cfg(feature = "jwt")]

@@ -122,6 +122,65 @@ fn t25_a_certificate_that_a_list_names_proves_nothing_and_ends_what_it_proved() 
 }
 
 #[test]
+fn t25_an_overdue_list_ends_what_was_proved_before() {
+    let authority = Authority::new();
+    let engine = Engine::new(&policy());
+    assert_eq!(trust(&engine, text(&authority.pem)).0, ZTL_OK);
+    let of = text("prod.example");
+    assert_eq!(crls(engine.0, of, text(&authority.list(&[]))), ZTL_OK);
+    // The list ends an hour from now, long before the certificate does.
+    let (due, leaf) = (NOW + 3600, authority.issue_until(ROUTER, NOW + 7200));
+    let peer = prove_at(&engine, &connection(), &[&leaf]).expect("proved");
+    let (answer, flow) = engine.permit(&from_router(&peer));
+    assert_eq!(answer.is_permitted().decision.expires_unix, due);
+    let flow = flow.expect("a flow");
+    let at = |now_unix| ztl_action_request {
+        now_unix,
+        ..infer()
+    };
+    let connect_at = |now_unix| ztl_flow_request {
+        now_unix,
+        ..from_router(&peer)
+    };
+    let reads = |now| {
+        let mut reads = 0;
+        // SAFETY: all pointers are good.
+        unsafe { ztl_flow_reads(engine.0, flow.0, now, &raw mut reads, ptr::null_mut()) }
+    };
+
+    let answer = engine.authorize(&flow, &at(due - 1));
+    assert_eq!(answer.is_permitted().decision.expires_unix, due);
+    engine.permit(&connect_at(due - 1)).0.is_permitted();
+    assert_eq!(reads(due - 1), ZTL_OK);
+
+    let answer = engine.authorize(&flow, &at(due));
+    answer.is_denied(ZTL_REASON_FLOW_WITHDRAWN);
+    assert_eq!(answer.decision.stage, ZTL_STAGE_FLOW);
+    assert_eq!(reads(due), ZTL_DENIED);
+    let answer = engine.permit(&connect_at(due)).0;
+    answer.is_denied(ZTL_REASON_IDENTITY_EXPIRED);
+    // Another policy changes nothing about it.
+    assert_eq!(engine.swap(&format!("{}\n", policy())), (ZTL_OK, None));
+    engine
+        .authorize(&flow, &at(due))
+        .is_denied(ZTL_REASON_FLOW_WITHDRAWN);
+
+    // Without lists no status is asked for, and the end is that of the certificate.
+    assert_eq!(crls(engine.0, of, ABSENT), ZTL_OK);
+    let anew = ztl_flow_request {
+        peer: ptr::null(),
+        ..connect_at(due)
+    };
+    let peer = prove_at(&engine, &anew, &[&leaf]).expect("proved");
+    let request = ztl_flow_request {
+        peer: peer.0,
+        ..anew
+    };
+    let answer = engine.permit(&request).0;
+    assert_eq!(answer.is_permitted().decision.expires_unix, NOW + 7200);
+}
+
+#[test]
 fn a_bundle_may_be_a_document_of_spiffe() {
     let authority = Authority::new();
     let engine = Engine::new(&policy());

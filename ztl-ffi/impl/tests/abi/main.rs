@@ -20,6 +20,8 @@ mod hostile_handle;
 mod hostile_verbs;
 mod new_verbs;
 mod prove;
+mod refusal;
+mod renewal;
 mod request_fields;
 mod suites;
 mod swap;

@@ -1,0 +1,105 @@
+//! What may stand in a `Host` field and in `:authority`: a host, and a port where there is one.
+
+/// Whether what stands in a `Host` field or in `:authority` is `uri-host [ ":" port ]` (RFC 9110 §7.2), of which RFC 9112 §3.2 has a server answer everything else with 400.
+///
+/// A host here is a name of letters, digits, `-`, `.`, `_` and `~`, or an address, one of IPv6 in brackets. What RFC 3986 §3.2.2
+/// allows beyond that in a name (escapes, and delimiters such as `,`) is in no name that a service has, and is read in more ways
+/// than one. Whoever enforces denies anything else with [`Reason::PathAmbiguous`](crate::Reason::PathAmbiguous) (rule 42).
+///
+/// ```
+/// use ztl_core::is_host;
+///
+/// assert!(is_host(b"shop.example:8443") && is_host(b"[::1]:8443"));
+/// assert!(!is_host(b"user@shop.example") && !is_host(b"shop.example, other.example") && !is_host(b"shop.example/admin"));
+/// ```
+#[must_use]
+pub fn is_host(value: &[u8]) -> bool {
+    let end_of = |host: &[u8], kinds: u8| {
+        let other = host.iter().position(|byte| kind(*byte) & kinds == 0);
+        other.unwrap_or(host.len())
+    };
+    let (end, rest) = match value.strip_prefix(b"[") {
+        Some(host) => {
+            let end = end_of(host, ADDRESS);
+            let rest = host.get(end..).and_then(|rest| rest.strip_prefix(b"]"));
+            (end, rest)
+        }
+        None => {
+            let end = end_of(value, NAME);
+            (end, value.get(end..))
+        }
+    };
+    end > 0 && rest.is_some_and(is_port)
+}
+
+/// What may stand in a name or an address of IPv4.
+const NAME: u8 = 1;
+/// What may stand in brackets.
+const ADDRESS: u8 = 2;
+
+/// Which of the two a byte may stand in.
+fn kind(byte: u8) -> u8 {
+    const KINDS: [u8; 256] = {
+        let mut kinds = [0; 256];
+        let mut byte = 0_u8;
+        while byte < 128 {
+            let name = byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'~');
+            let address = byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':');
+            #[expect(
+                clippy::indexing_slicing,
+                clippy::as_conversions,
+                reason = "a byte is below 256"
+            )]
+            {
+                kinds[byte as usize] =
+                    if name { NAME } else { 0 } | if address { ADDRESS } else { 0 };
+            }
+            byte += 1;
+        }
+        kinds
+    };
+    KINDS.get(usize::from(byte)).copied().unwrap_or(0)
+}
+
+/// Nothing, or `:` and a number that is a port; RFC 3986 §3.2.3 lets it be empty.
+fn is_port(port: &[u8]) -> bool {
+    match port.split_first() {
+        None => true,
+        Some((b':', digits)) => {
+            let number = digits.iter().try_fold(0_u16, |number, digit| match digit {
+                b'0'..=b'9' => number.checked_mul(10)?.checked_add(u16::from(digit - b'0')),
+                _ => None,
+            });
+            number.is_some() && digits.len() <= 5
+        }
+        Some(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc_9112_3_2_a_host_is_a_host_with_a_port_and_nothing_else() {
+        for good in [
+            "a",
+            "a:443",
+            "a:",
+            "db.prod.example.",
+            "my_service-1:65535",
+            "10.0.0.1:8443",
+            "[::1]",
+            "[::ffff:10.0.0.1]:8443",
+        ] {
+            assert!(is_host(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "", ":443", "a b", "a, b", "a,b", "a/admin", "a?b", "a#b", "a\\b", "u@a", "a:b",
+            "a:65536", "a:000443", "a:+1", "a:1:2", "::1", "[::1", "[::1]x", "[]", "[a]]", "[g]",
+            "a%2f", "a\t", "\u{e4}",
+        ] {
+            assert!(!is_host(bad.as_bytes()), "{bad}");
+        }
+    }
+}
