@@ -52,6 +52,31 @@ fn a_summary_is_printed() {
     }
 }
 
+/// A revision that is not the service's is not printed as though it were.
+#[cfg(not(feature = "schema"))]
+#[test]
+fn schemas_that_are_not_read_are_told() {
+    let permit = |name: &str, oblige: &str| {
+        format!(
+            "[[permit]]\nname = \"{name}\"\nfrom = \"router\"\nto = \"retriever\"\nactions = \"POST /{name}\"\n{oblige}"
+        )
+    };
+    let schema = "[permit.oblige]\nschema = \"body.json\"\n";
+    for (oblige, unread) in [("", 0), (schema, 1)] {
+        let rules = permit("one", oblige) + &permit("two", oblige);
+        let text = format!("{HEAD}{WORKLOADS}{rules}");
+        let run = ztl_with_input(&["check", "-"], text.as_bytes());
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let told = run
+            .stdout
+            .contains("schemas       1 not read: a service has another revision");
+        assert_eq!(told, unread == 1, "{}", run.stdout);
+        let json = ztl_with_input(&["check", "-", "--json"], text.as_bytes());
+        let json: Value = serde_json::from_str(&json.stdout).expect("JSON");
+        assert_eq!(json["schemas_unread"], unread);
+    }
+}
+
 #[test]
 fn toml_and_json_are_one_document() {
     let object = |name: &str| -> Value {

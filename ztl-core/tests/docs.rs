@@ -170,6 +170,37 @@ fn every_key_is_in_the_reference() {
     }
 }
 
+/// The keys of a decide request, by the reader's own list, are the rows of both tables of them.
+#[test]
+fn every_key_of_a_decide_request_is_in_both_tables() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).expect("a file");
+    let source = read("ztl-core/src/policy/query/read.rs");
+    let (_, keys) = source.split_once("const KEYS: ").expect("the keys");
+    let (keys, _) = keys.split_once("];\n").expect("their end");
+    let mut keys: Vec<_> = keys.split('"').skip(1).step_by(2).collect();
+    keys.sort_unstable();
+    assert!(keys.len() >= 16, "{keys:?}");
+    for (page, heading) in [
+        ("docs/policy.md", "\n## A decide request\n"),
+        ("ztl-cli/README.md", "\n## ztl decide "),
+    ] {
+        let text = read(page);
+        let (_, section) = text.split_once(heading).expect(heading);
+        let rows = section
+            .lines()
+            .skip_while(|line| !line.starts_with("|---"))
+            .skip(1)
+            .take_while(|line| line.starts_with("| `"));
+        let cells = rows.filter_map(|row| row.split(" | ").next());
+        let mut told: Vec<_> = cells
+            .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+            .collect();
+        told.sort_unstable();
+        assert_eq!(told, keys, "{page}");
+    }
+}
+
 /// The keys that the reader's sources take, by the calls that take them.
 fn keys() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/policy/read");

@@ -1,4 +1,5 @@
-#![doc = include_str!("../README.md")]
+// Its example asks for features, and is tested with them, below.
+#![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 
 mod audit;
 mod authorize;
@@ -109,9 +110,27 @@ pub use ztl_authz as authz;
 pub use ztl_core as core;
 pub use ztl_mtls as mtls;
 
-/// The examples of the how-to guides.
-#[cfg(all(doctest, feature = "axum", feature = "test-util"))]
+/// The examples of the front page and of the how-to guides. This crate's tests are built with all these features.
+#[cfg(all(
+    doctest,
+    feature = "axum",
+    feature = "axum-core",
+    feature = "bundle",
+    feature = "client",
+    feature = "dev-ca",
+    feature = "federation",
+    feature = "oidc",
+    feature = "rego",
+    feature = "serve",
+    feature = "test-util"
+))]
+#[doc = include_str!("../README.md")]
 #[doc = include_str!("../../docs/axum.md")]
+#[doc = include_str!("../../docs/bundles.md")]
 #[doc = include_str!("../../docs/egress.md")]
+#[doc = include_str!("../../docs/federation.md")]
+#[doc = include_str!("../../docs/getting-started.md")]
 #[doc = include_str!("../../docs/hyper.md")]
+#[doc = include_str!("../../docs/observability.md")]
+#[doc = include_str!("../../docs/tokens.md")]
 struct Guides;

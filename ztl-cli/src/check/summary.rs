@@ -1,6 +1,7 @@
 //! What a policy holds, in numbers.
 
 use core::fmt;
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 use ztl_core::policy::{Effect, Mode, Policy, Revision};
@@ -18,6 +19,8 @@ pub(super) struct Summary<'a> {
     off: usize,
     nevers: usize,
     tests: usize,
+    /// Schemas that the document names and this tool does not read.
+    unread: usize,
 }
 
 impl<'a> Summary<'a> {
@@ -37,6 +40,15 @@ impl<'a> Summary<'a> {
                 .filter(|rule| rule.mode == mode)
                 .count()
         };
+        let schemas: BTreeSet<&str> = document
+            .rules
+            .iter()
+            .filter_map(|rule| rule.oblige.schema.as_ref())
+            .map(|schema| &*schema.value)
+            .collect();
+        let unread = schemas
+            .into_iter()
+            .filter(|name| policy.schema(name).is_none());
         Self {
             trust_domain: policy.trust_domain().as_str(),
             revision: policy.revision(),
@@ -49,6 +61,7 @@ impl<'a> Summary<'a> {
             off: in_mode(Mode::Off),
             nevers: document.nevers.len(),
             tests: document.tests.len(),
+            unread: unread.count(),
         }
     }
 
@@ -66,6 +79,7 @@ impl<'a> Summary<'a> {
             ("off", self.off),
             ("nevers", self.nevers),
             ("tests", self.tests),
+            ("schemas_unread", self.unread),
         ] {
             object.insert(name.to_owned(), count.into());
         }
@@ -92,6 +106,14 @@ impl fmt::Display for Summary<'_> {
             write!(f, " (of these {} in shadow, {} off)", self.shadow, self.off)?;
         }
         writeln!(f, "\n  assertions    {} never, all proved", self.nevers)?;
-        writeln!(f, "  tests         {} (`ztl test` runs them)", self.tests)
+        writeln!(f, "  tests         {} (`ztl test` runs them)", self.tests)?;
+        if self.unread > 0 {
+            writeln!(
+                f,
+                "  schemas       {} not read: a service has another revision (build `ztl` with the feature `schema`)",
+                self.unread
+            )?;
+        }
+        Ok(())
     }
 }

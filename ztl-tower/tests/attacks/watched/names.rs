@@ -43,6 +43,39 @@ fn of_histogram(name: &str) -> &str {
         .unwrap_or(name)
 }
 
+/// Who greps for an event that a page names finds it.
+#[test]
+fn every_event_that_pages_name_begins_a_text_of_the_code() {
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths = Vec::new();
+    files(&crate_folder.join("src"), ".rs", &mut paths);
+    let sources: String = paths.iter().map(|path| read(path)).collect();
+    let docs = crate_folder.join("../docs");
+    for (page, header, least) in [
+        ("observability.md", "| event | level |", 35),
+        ("rotation.md", "| the event says | do |", 6),
+    ] {
+        let text = read(&docs.join(page));
+        let (_, table) = text.split_once(header).expect(header);
+        let rows = table.lines().skip(2).take_while(|row| row.starts_with('|'));
+        let mut found = 0;
+        for row in rows {
+            let cell = row.split(" | ").next().unwrap_or_default();
+            for event in cell.split('`').skip(1).step_by(2) {
+                if ["workload", "Guard::deny"].contains(&event) {
+                    continue;
+                }
+                assert!(
+                    sources.contains(&format!("\"{event}")),
+                    "{page}: no event begins `{event}`"
+                );
+                found += 1;
+            }
+        }
+        assert!(found >= least, "{page}: {found} events");
+    }
+}
+
 #[test]
 fn every_metric_is_on_the_page_and_what_a_dashboard_asks_for_exists() {
     let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
