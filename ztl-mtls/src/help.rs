@@ -3,7 +3,7 @@
 use crate::cert::CertError;
 use crate::key::KeyError;
 use crate::leaf::LeafError;
-use crate::verify::ProveError;
+use crate::verify::{ProveError, Unknown};
 
 const MALFORMED: &str =
     "look at it with `openssl x509 -text`; issue it anew with a tool that writes strict DER";
@@ -125,6 +125,12 @@ impl ProveError {
             }
             Self::Revoked { .. } => {
                 "issue it anew, for a new key: what an authority revoked it does not take back"
+            }
+            Self::RevocationUnknown {
+                why: Unknown::NotYetValid { .. },
+                ..
+            } => {
+                "compare the clocks of this host and of the authority that made the revocation list"
             }
             Self::RevocationUnknown { .. } => {
                 "put the current revocation list of its issuer in place, and see why it was not: is the authority still publishing?"

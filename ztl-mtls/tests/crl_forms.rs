@@ -144,6 +144,22 @@ fn what_cannot_be_judged_is_not_taken_and_the_clause_is_named() {
         None
     );
     assert_eq!(with!([0x2a, 3], [5, 0]), Some(E::UnknownCritical));
+    let entry = |serial: &[u8]| {
+        let mut fields = tlv(0x02, serial);
+        fields.extend(tlv(0x17, b"260101000000Z"));
+        tlv(0x30, &fields)
+    };
+    let listing = |serials: &[&[u8]]| {
+        let entries: Vec<_> = serials.iter().map(|serial| entry(serial)).collect();
+        let list = made(&ca, |parts| parts.entries = entries);
+        match CrlSet::from_der(domain("a.test"), [list]) {
+            Ok(_) => None,
+            Err(CrlError::List { error, .. }) => Some(error),
+            Err(other) => panic!("{other}"),
+        }
+    };
+    assert_eq!(listing(&[&[7], &[8], &[1, 7]]), None);
+    assert_eq!(listing(&[&[7], &[8], &[7]]), Some(E::SerialTwice));
     let malformed: [fn(&mut Parts); 4] = [
         |parts| parts.next.clear(),
         |parts| parts.extensions.clear(),

@@ -128,6 +128,42 @@ fn t25_an_unknown_status_is_refused_unless_the_opposite_is_written() {
 }
 
 #[test]
+fn t25_a_list_from_the_future_is_unknown_status_and_still_revokes() {
+    let mesh = Mesh::new();
+    let made = |at| mesh.middle.crl_of(&params(&[], (at, 3600)));
+    let root = || mesh.root.crl(&[]);
+    // Clocks differ by some seconds.
+    assert_eq!(mesh.lists([root(), made(60)]), Ok(()));
+    assert_eq!(
+        mesh.lists([root(), made(61)]),
+        Err(ProveError::RevocationUnknown {
+            certificate: Position::Leaf,
+            why: Unknown::NotYetValid {
+                this_update: at(61),
+                now: NOW,
+            },
+        })
+    );
+    assert_eq!(
+        mesh.prove_at(NOW).map_err(|error| error.code()),
+        Err("crl_not_yet_valid")
+    );
+    // Once it has begun, and beside one that has.
+    assert_eq!(mesh.prove_at(at(1)), Ok(()));
+    assert_eq!(mesh.lists([made(61), root(), made(-60)]), Ok(()));
+    assert_eq!(mesh.lists([made(-60), root(), made(61)]), Ok(()));
+    let allow = crls("a.test", [made(61)]).with_unknown_status(UnknownStatus::Allow);
+    assert_eq!(mesh.with(allow), Ok(()));
+    // What it names is revoked all the same.
+    let naming = mesh.middle.crl_of(&params(&[&mesh.chain[0]], (61, 3600)));
+    assert_eq!(
+        mesh.lists([made(-60), root(), naming])
+            .map_err(|error| error.code()),
+        Err("revoked")
+    );
+}
+
+#[test]
 fn t25_an_overdue_list_is_unknown_status_and_still_revokes() {
     let mesh = Mesh::new();
     let due = |next| mesh.middle.crl_of(&params(&[], (-100, next)));

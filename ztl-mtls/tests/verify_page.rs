@@ -51,6 +51,10 @@ fn all() -> Vec<ProveError> {
     let unknown = [
         Unknown::NoCrl,
         Unknown::Scope,
+        Unknown::NotYetValid {
+            this_update: now,
+            now,
+        },
         Unknown::Expired {
             next_update: now,
             now,

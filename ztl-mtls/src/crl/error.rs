@@ -72,6 +72,11 @@ pub enum CrlListError {
     /// Its number is marked critical.
     #[error("has a critical crlNumber (RFC 5280 §5.2.3)")]
     CriticalNumber,
+    /// It names a certificate twice.
+    #[error(
+        "names a serial number twice, so it was not made from one state of its issuer: have the authority make it anew"
+    )]
+    SerialTwice,
     /// It lists only what changed since another one.
     #[error("is a delta list (RFC 5280 §5.2.4): give whole lists")]
     Delta,

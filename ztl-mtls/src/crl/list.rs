@@ -38,6 +38,7 @@ pub(crate) enum Signature {
 /// (SPIRE's do) may each have a list, and a signature is checked once a key.
 pub(crate) struct Crl {
     pub(crate) issuer: Box<[u8]>,
+    pub(crate) this_update: Timestamp,
     pub(crate) next_update: Timestamp,
     scope: Option<Scope>,
     /// Sorted, without leading zeros.
@@ -62,11 +63,15 @@ struct Remembered {
 impl Crl {
     pub(crate) fn read(der: &[u8]) -> Result<Self, CrlListError> {
         let parsed = BorrowedCertRevocationList::from_der(der)?;
-        let mut revoked = Vec::new();
+        let mut revoked: Vec<Box<[u8]>> = Vec::new();
         for entry in &parsed {
             revoked.push(significant(entry?.serial_number).into());
         }
         revoked.sort_unstable();
+        let twice = |pair: &[Box<[u8]>]| matches!(pair, [one, two] if one == two);
+        if revoked.windows(2).any(twice) {
+            return Err(CrlListError::SerialTwice);
+        }
         let list: webpki::CertRevocationList<'_> = parsed.into();
         let scope = list
             .issuing_distribution_point()
@@ -76,6 +81,7 @@ impl Crl {
         fields.check()?;
         Ok(Self {
             issuer: fields.issuer.into(),
+            this_update: fields.this_update,
             next_update: fields.next_update,
             scope,
             revoked: revoked.into(),
@@ -157,6 +163,7 @@ impl fmt::Debug for Crl {
 /// What webpki reads and does not show.
 struct Fields<'a> {
     issuer: &'a [u8],
+    this_update: Timestamp,
     next_update: Timestamp,
     number: Option<Criticality>,
 }
@@ -202,9 +209,9 @@ fn read_tbs(tbs: &[u8]) -> Result<Fields<'_>, CertError> {
     tbs.expect(INTEGER)?; // version: webpki asks for 2
     tbs.expect(SEQUENCE)?; // signature: webpki compares it with the outer one
     let issuer = tbs.expect_whole(SEQUENCE)?;
-    tbs.time()?; // thisUpdate
     let mut fields = Fields {
         issuer,
+        this_update: tbs.time()?,
         next_update: tbs.time()?,
         number: None,
     };

@@ -47,6 +47,16 @@ pub enum Unknown {
         "no revocation list of its issuer covers it: their issuingDistributionPoint is none that it names (RFC 5280 §6.3.3)"
     )]
     Scope,
+    /// It has not begun.
+    #[error(
+        "the revocation list of its issuer begins at {this_update}, and it is {now}: compare the clocks"
+    )]
+    NotYetValid {
+        /// When it begins.
+        this_update: Timestamp,
+        /// When it was judged.
+        now: Timestamp,
+    },
     /// The next one is overdue (T25).
     #[error(
         "the revocation list of its issuer was to be replaced by {next_update}, and it is {now}"
@@ -254,6 +264,7 @@ impl ProveError {
             Self::Revoked { .. } => "revoked",
             Self::RevocationUnknown { why, .. } => match why {
                 Unknown::Expired { .. } => "crl_expired",
+                Unknown::NotYetValid { .. } => "crl_not_yet_valid",
                 Unknown::NoCrl | Unknown::Scope => "revocation_unknown",
             },
             Self::CrlSignature { .. } => "crl_bad_signature",

@@ -12,6 +12,9 @@ use crate::revocation::{DenyList, Hex, Named, State};
 /// nextUpdate is the first second in which a list is overdue.
 const SECOND: Duration = Duration::from_secs(1);
 
+/// How far a list's thisUpdate may lie ahead: an authority's clock is not ours, and a list is fetched the moment it is made.
+const AHEAD: Duration = Duration::from_secs(60);
+
 /// Refuses a leaf whose id is denied.
 pub(crate) fn check_id(revocation: &State, id: &SpiffeId) -> Result<(), ProveError> {
     match revocation.denies(id) {
@@ -101,6 +104,11 @@ impl Status<'_> {
                 if unknown == Unknown::NoCrl {
                     unknown = Unknown::Scope;
                 }
+            } else if self.now.saturating_add(AHEAD) < crl.this_update {
+                unknown = Unknown::NotYetValid {
+                    this_update: crl.this_update,
+                    now: self.now,
+                };
             } else if self.now >= crl.next_update {
                 unknown = Unknown::Expired {
                     next_update: crl.next_update,
