@@ -4,6 +4,8 @@
 mod circle;
 mod openapi;
 #[cfg(test)]
+mod suites;
+#[cfg(test)]
 mod tests;
 
 use core::fmt;
@@ -27,8 +29,8 @@ const DEPTH: usize = 64;
 /// Reads the schemas that a policy names ([`Loader::with_schemas`](ztl_core::policy::Loader::with_schemas)). A guard of
 /// `ztl-tower` that reads its policy from a file does so by itself, with the files beside it.
 ///
-/// A JSON Schema is of draft 2020-12 where it does not say `$schema`; drafts 4 to 2019-09 are read as well. `format` is asserted, and
-/// an unknown one refuses the document, as a `$ref` does that leads out of the file, or back to itself without looking further
+/// A JSON Schema is of draft 2020-12 where it does not say `$schema`; drafts 4 to 2019-09 are read as well. `format` is asserted, those
+/// of its draft and OpenAPI's `byte` and `password`; an unknown one refuses the document, as a `$ref` does that leads out of the file, or back to itself without looking further
 /// into a value. Keywords that JSON Schema does not have say nothing, as it has it (Core §6.5). Patterns are matched in linear
 /// time (T36): those with look-around or back references are refused.
 ///
@@ -88,7 +90,7 @@ fn compile(bytes: &[u8]) -> Result<Arc<dyn BodySchema>, String> {
         options = options.with_draft(Draft::Draft202012);
     }
     let validator = options.build(&document);
-    let validator = validator.map_err(|error| format!("is no schema that can be used: {error}"))?;
+    let validator = validator.map_err(|error| unusable(&error))?;
     circle::refuse(&document, Draft::Draft202012)?;
     Ok(Arc::new(Compiled { validator, digest }))
 }
@@ -106,7 +108,35 @@ fn options() -> ValidationOptions<'static> {
         .offline()
         .should_validate_formats(true)
         .should_ignore_unknown_formats(false)
+        .with_format("byte", is_base64)
+        // For who shows it (OpenAPI 3.1.1 §4.4): any text.
+        .with_format("password", |_: &str| true)
         .with_pattern_options(PatternOptions::regex())
+}
+
+/// Base64 with its padding (RFC 4648 §4), which is the format `byte` of OpenAPI.
+fn is_base64(text: &str) -> bool {
+    let digits = text
+        .strip_suffix("==")
+        .or(text.strip_suffix('='))
+        .unwrap_or(text);
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || b"+/".contains(&byte);
+    text.len().is_multiple_of(4) && digits.bytes().all(is_digit)
+}
+
+/// What a schema that does not compile is told.
+fn unusable(error: &jsonschema::ValidationError<'_>) -> String {
+    let said = error.to_string();
+    let format = said
+        .strip_prefix("Unknown format: '")
+        .and_then(|rest| rest.split_once('\''));
+    match format {
+        Some((format, _)) => format!(
+            "asks for the format `{}`, which is not known here: take it out, or say by `pattern` what it means",
+            format.escape_debug()
+        ),
+        None => format!("is no schema that can be used: {said}"),
+    }
 }
 
 /// One schema.

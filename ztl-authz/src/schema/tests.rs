@@ -100,3 +100,63 @@ fn a_long_way_through_a_schema_ends() {
         ""
     );
 }
+
+/// Which of these texts a format takes.
+fn taken<'a>(format: &str, texts: &[&'a str]) -> Vec<&'a str> {
+    let schema = json!({ "type": "string", "format": format });
+    let schema = compile(schema.to_string().as_bytes()).expect(format);
+    let fits = |text: &&&str| schema.fits(&json!(**text));
+    texts.iter().filter(fits).copied().collect()
+}
+
+#[test]
+fn formats_of_names_in_every_script_are_asserted() {
+    let names = [
+        "실례.테스트",
+        "a.example",
+        "xn--ihqwcrb4cv8a8dqg056pqjye",
+        "-a",
+        "a..b",
+        "〮a",
+        "",
+    ];
+    assert_eq!(taken("idn-hostname", &names), &names[..3]);
+    let mail = [
+        "실례@실례.테스트",
+        "joe@a.example",
+        "2962",
+        "a@",
+        "@a.example",
+    ];
+    assert_eq!(taken("idn-email", &mail), &mail[..2]);
+    // In no more time than reading them takes (T36).
+    let long = [
+        "ü".repeat(1 << 20),
+        "ü.".repeat(1 << 19),
+        format!("a@{}", "ü".repeat(1 << 20)),
+    ];
+    for format in ["idn-hostname", "idn-email"] {
+        let long: Vec<_> = long.iter().map(String::as_str).collect();
+        assert!(taken(format, &long).is_empty(), "{format}");
+    }
+}
+
+#[test]
+fn the_formats_of_texts_that_openapi_adds_are_read_in_every_schema() {
+    let texts = [
+        "", "YQ==", "YWI=", "YWJj", "+/+/", "YQ=", "Y===", "====", "=", "YQ", "Y-_w", "YWJj\n",
+    ];
+    assert_eq!(taken("byte", &texts), &texts[..5]);
+    assert_eq!(taken("password", &texts), texts);
+    // Of what is no text they say nothing.
+    let schema = compile(br#"{"format": "byte"}"#).expect("a schema");
+    assert!(schema.fits(&json!(7)));
+    for format in ["int32", "int64", "float", "double", "no-such", "a\u{1b}b"] {
+        let refusal = refusal(&json!({ "items": { "format": format } }));
+        let said = format!(
+            "asks for the format `{}`, which is not known here",
+            format.escape_debug()
+        );
+        assert!(refusal.contains(&said), "{refusal}");
+    }
+}

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::keyword;
 use super::node::Node;
 use crate::schema::circle::{BACK, Steps, is_of_same_value};
-use crate::schema::{Compiled, options};
+use crate::schema::{Compiled, options, unusable};
 
 /// Most schemas that requests have to fit.
 const MAX_SCHEMAS: usize = 4096;
@@ -215,10 +215,7 @@ impl Sites {
             let schema = json!({ "$ref": format!("{HERE}#{reference}") });
             match options.build(&schema) {
                 Ok(validator) => Ok(Compiled { validator, digest }),
-                Err(error) => Err(format!(
-                    "at `#{}`: is no schema that can be used: {error}",
-                    at.escape_debug()
-                )),
+                Err(error) => Err(format!("at `#{}`: {}", at.escape_debug(), unusable(&error))),
             }
         });
         each.collect()
@@ -266,10 +263,8 @@ fn of_format(format: &str) -> Option<Value> {
         "int32" => json!({ "minimum": i32::MIN, "maximum": i32::MAX, "multipleOf": 1 }),
         "int64" => json!({ "minimum": i64::MIN, "maximum": i64::MAX, "multipleOf": 1 }),
         "float" => json!({ "minimum": f32::MIN, "maximum": f32::MAX }),
-        "double" | "password" => json!(true),
-        "byte" => {
-            json!({ "pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$" })
-        }
+        "double" => json!(true),
+        // `byte` and `password` are read in every schema.
         _ => return None,
     })
 }
