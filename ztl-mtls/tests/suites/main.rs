@@ -7,6 +7,7 @@
 mod chains;
 #[path = "../common/mod.rs"]
 mod common;
+mod scenario;
 mod spiffe;
 // The tally of the suites of ztl-core: one way to say what is answered otherwise.
 #[path = "../../../ztl-core/tests/suites/tally.rs"]

@@ -4,20 +4,25 @@ use serde_json::Value;
 use ztl_core::CanonicalPath;
 use ztl_core::policy::Template;
 
+use super::REFUSALS;
 use crate::tally::{Counts, Stands, Tally, UNSAID};
 use crate::{rows, text};
 
 #[test]
 fn rule_41_templates() {
-    let mut tally = Tally::new(include_str!("templates.toml"));
+    let mut tally = Tally::new(include_str!("templates.toml")).with_rules_of(REFUSALS);
     for row in rows(include_str!("templates.json")) {
-        let (theirs, stands) = match row["match"] == true {
-            true => ("match", Stands::Stricter),
-            false => ("none", Stands::Looser),
-        };
+        let matches = row["match"] == true;
         let ours = match translate(text(&row, "pattern")) {
-            Some(templates) => ours(&templates, &row),
-            None => UNSAID.to_owned(),
+            Ok(templates) => ours(&templates, &row),
+            Err(why) => format!("{UNSAID}{why}"),
+        };
+        let (theirs, stands) = match (matches, ours.as_str()) {
+            (true, _) => ("match", Stands::Stricter),
+            (false, "match") => ("none", Stands::Looser),
+            // A path that is refused matches nothing, whatever the reason.
+            (false, refused) if refused.starts_with("refused: ") => (refused, Stands::Stricter),
+            (false, _) => ("none", Stands::Stricter),
         };
         tally.row(text(&row, "id"), theirs, &ours, stands);
     }
@@ -47,17 +52,16 @@ fn ours(templates: &[Template], row: &Value) -> String {
 }
 
 /// The templates that mean the same together: `{**}` at the end is zero or more segments there, one or more here.
-pub(crate) fn translate(pattern: &str) -> Option<Vec<Template>> {
+fn translate(pattern: &str) -> Result<Vec<Template>, String> {
     let texts = translate_text(pattern)?;
-    texts
-        .iter()
-        .map(|text| Template::parse(text).ok())
-        .collect()
+    let template = |text: &String| Template::parse(text).map_err(|error| error.to_string());
+    texts.iter().map(template).collect()
 }
 
-/// `None` where a segment is part text and part operator, or `{**}` is followed by anything.
-pub(crate) fn translate_text(pattern: &str) -> Option<Vec<String>> {
-    let segments: Vec<_> = pattern.strip_prefix('/')?.split('/').collect();
+/// `Err` where no template says it: a segment is part text and part operator, or `{**}` is followed by anything.
+pub(crate) fn translate_text(pattern: &str) -> Result<Vec<String>, &'static str> {
+    let path = pattern.strip_prefix('/').ok_or("no leading slash")?;
+    let segments: Vec<_> = path.split('/').collect();
     let mut written = String::new();
     for (at, segment) in segments.iter().enumerate() {
         let operator = segment
@@ -70,7 +74,7 @@ pub(crate) fn translate_text(pattern: &str) -> Option<Vec<String>> {
                 None => (Some(named), Some("*")),
             },
             None if matches!(*segment, "*" | "**") => (None, Some(*segment)),
-            None if segment.contains(['*', '{', '}']) => return None,
+            None if segment.contains(['*', '{', '}']) => return Err(PART),
             None => (None, None),
         };
         let unnamed = format!("p{at}");
@@ -79,13 +83,16 @@ pub(crate) fn translate_text(pattern: &str) -> Option<Vec<String>> {
             None => written += &format!("/{segment}"),
             Some("*") => written += &format!("/{{{name}}}"),
             Some("**") if at + 1 == segments.len() => {
-                return Some(vec![
+                return Ok(vec![
                     format!("{written}/"),
                     format!("{written}/{{*{name}}}"),
                 ]);
             }
-            Some(_) => return None,
+            Some("**") => return Err("`**` before the end"),
+            Some(_) => return Err(PART),
         }
     }
-    Some(vec![written])
+    Ok(vec![written])
 }
+
+const PART: &str = "an operator within a segment";

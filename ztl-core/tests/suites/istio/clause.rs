@@ -3,13 +3,21 @@
 //! A thing that no document can say is [`Unsaid`]. In what allows, an alternative with such a thing is left out, which can
 //! only permit less; in what denies, it makes the whole set unsayable.
 
+use std::collections::BTreeSet;
+
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 use ztl_core::{IdPattern, Method};
 
-/// No document can say it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Unsaid;
+/// No document can say it: what it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Unsaid(pub(crate) String);
+
+impl From<&str> for Unsaid {
+    fn from(what: &str) -> Self {
+        Self(what.to_owned())
+    }
+}
 
 pub(crate) type Part = Result<Clause, Unsaid>;
 
@@ -34,6 +42,8 @@ pub(crate) struct Clause {
     pub(crate) headers: Map<String, Value>,
     /// What cannot hold on this target.
     pub(crate) never: bool,
+    /// What was left out of it, since no document can say it.
+    pub(crate) without: BTreeSet<String>,
 }
 
 impl Clause {
@@ -88,7 +98,9 @@ impl Clause {
             ids: both(self.ids, other.ids, |one, two| Ok(common_ids(&one, &two)))?,
             not: both(self.not, other.not, |one, two| Ok([one, two].concat()))?,
             // An address is in one zone, so that two blocks at once would be a third.
-            networks: both(self.networks, other.networks, |_, _| Err(Unsaid))?,
+            networks: both(self.networks, other.networks, |_, _| {
+                Err("two address blocks at once".into())
+            })?,
             ports: both(self.ports, other.ports, |one, two| {
                 Ok(common_ports(&one, &two))
             })?,
@@ -96,10 +108,13 @@ impl Clause {
                 one.retain(|method| two.contains(method));
                 Ok(one)
             })?,
-            paths: both(self.paths, other.paths, |_, _| Err(Unsaid))?,
+            paths: both(self.paths, other.paths, |_, _| {
+                Err("two lists of paths at once".into())
+            })?,
             token: both(self.token, other.token, merged_tokens)?,
             headers: merged(self.headers, other.headers)?,
             never: self.never || other.never,
+            without: self.without.union(&other.without).cloned().collect(),
         })
     }
 }
@@ -183,7 +198,7 @@ fn merged(
 ) -> Result<Map<String, Value>, Unsaid> {
     for (key, value) in two {
         if one.get(&key).is_some_and(|have| *have != value) {
-            return Err(Unsaid);
+            return Err("two values of one name at once".into());
         }
         one.insert(key, value);
     }

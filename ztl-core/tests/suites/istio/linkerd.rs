@@ -37,8 +37,9 @@ fn on_route(route: &Value, authorized: Vec<Part>) -> Vec<Part> {
     let known = route
         .as_object()
         .is_some_and(|route| route.keys().all(known));
-    let methods = match (known, route["method"].as_str().map(Method::parse)) {
-        (false, _) | (_, Some(Method::Other)) => Err(Unsaid),
+    let methods: Result<_, Unsaid> = match (known, route["method"].as_str().map(Method::parse)) {
+        (false, _) => Err("a match of a route".into()),
+        (_, Some(Method::Other)) => Err("a method that rules do not name".into()),
         (true, None) => Ok(Method::NAMED.into()),
         (true, Some(method)) => Ok(vec![method]),
     };
@@ -63,11 +64,11 @@ fn authorization(authorization: &Value) -> Part {
             });
             let ids = named
                 .chain(suffixed)
-                .map(|id| IdPattern::parse(&id).map_err(|_| Unsaid));
+                .map(|id| IdPattern::parse(&id).map_err(|_| "an id that is no pattern here"));
             Clause::ids(ids.collect::<Result<_, _>>()?)
         }
         // TLS without a proof of the caller is no proof here.
-        _ => return Err(Unsaid),
+        other => return Err(other.into()),
     };
     caller.and(networks(&texts(&authorization["networks"]))?)
 }

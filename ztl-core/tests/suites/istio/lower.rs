@@ -20,10 +20,17 @@ pub(crate) struct Policies {
     pub(crate) alternatives: Vec<Part>,
 }
 
+/// A document, and what was left out of what it permits since no document can say it.
+pub(crate) struct Lowered {
+    pub(crate) policy: Policy,
+    pub(crate) without: BTreeSet<String>,
+}
+
 /// A set of policies about one target, as a document.
 ///
 /// Where no policy allows anything, these systems let everything pass; a document has to say so.
-pub(crate) fn load(policies: &[Policies]) -> Result<Policy, Unsaid> {
+pub(crate) fn load(policies: &[Policies]) -> Result<Lowered, Unsaid> {
+    let mut without = BTreeSet::new();
     let mut rules = Vec::new();
     for policy in policies {
         for alternative in &policy.alternatives {
@@ -31,8 +38,11 @@ pub(crate) fn load(policies: &[Policies]) -> Result<Policy, Unsaid> {
                 Ok(clause) if clause.never => {}
                 Ok(clause) => rules.push((policy, clause.clone())),
                 // A permit less permits less; a forbid less would permit more.
-                Err(Unsaid) if policy.denies => return Err(Unsaid),
-                Err(Unsaid) => {}
+                Err(unsaid) if policy.denies => return Err(unsaid.clone()),
+                Err(Unsaid(_)) if policy.dry_run => {}
+                Err(Unsaid(what)) => {
+                    without.insert(what.clone());
+                }
             }
         }
     }
@@ -47,7 +57,7 @@ pub(crate) fn load(policies: &[Policies]) -> Result<Policy, Unsaid> {
     {
         rules.push((&open, Clause::default()));
     }
-    let rules = without_negations(rules)?;
+    let rules = without_negations(rules, &mut without)?;
     let networks = rules
         .iter()
         .flat_map(|(_, clause)| clause.networks.iter().flatten());
@@ -75,11 +85,18 @@ pub(crate) fn load(policies: &[Policies]) -> Result<Policy, Unsaid> {
                 rules.push(rule);
             }
             Ok(None) => {}
-            Err(Unsaid) if policy.denies => return Err(Unsaid),
-            Err(Unsaid) => {}
+            Err(unsaid) if policy.denies => return Err(unsaid),
+            Err(Unsaid(_)) if policy.dry_run => {}
+            Err(Unsaid(what)) => {
+                without.insert(what);
+            }
+        }
+        if !policy.dry_run {
+            without.extend(clause.without.iter().cloned());
         }
     }
-    Ok(document.load())
+    let policy = document.load();
+    Ok(Lowered { policy, without })
 }
 
 struct Document {
@@ -124,7 +141,7 @@ impl Document {
         match (require.is_empty(), denies) {
             (true, _) => {}
             // A forbid asks for no evidence.
-            (false, true) => return Err(Unsaid),
+            (false, true) => return Err("evidence in what denies".into()),
             (false, false) => rule["require"] = require.into(),
         }
         Ok(Some(rule))
@@ -138,7 +155,7 @@ impl Document {
             (None, Some(blocks)) => Ok(self.zones(blocks)),
             // A rule names one kind of principal. An id that arrives from one zone only is a workload that is bound to it.
             (Some(ids), Some(blocks)) if !denies => self.bind(ids, &self.zones(blocks)),
-            (Some(_), Some(_)) => Err(Unsaid),
+            (Some(_), Some(_)) => Err("an id from an address in what denies".into()),
         }
     }
 
@@ -151,20 +168,21 @@ impl Document {
     }
 
     fn bind(&mut self, ids: &[IdPattern], zones: &[String]) -> Result<Vec<String>, Unsaid> {
+        let unsaid = "ids from several addresses";
         let [zone] = zones else {
-            return Err(Unsaid);
+            return Err(unsaid.into());
         };
-        let zone = zone.strip_prefix("zone:").ok_or(Unsaid)?;
+        let zone = zone.strip_prefix("zone:").ok_or(unsaid)?;
         let mut from = Vec::new();
         for id in ids {
             let IdPattern::Exact(id) = id else {
-                return Err(Unsaid);
+                return Err("a pattern of ids from an address".into());
             };
             let caller = json!({ "id": id.as_str(), "zone": zone });
             let mut bound = self.callers.iter();
             let bound = bound.find(|(_, other)| other["id"] == caller["id"]);
             let name = match bound {
-                Some((_, other)) if *other != caller => return Err(Unsaid),
+                Some((_, other)) if *other != caller => return Err(unsaid.into()),
                 Some((name, _)) => name.clone(),
                 None => format!("caller-{}", self.callers.len()),
             };

@@ -10,10 +10,12 @@ mod request;
 mod strings;
 mod ztunnel;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde_json::Value;
 
+use self::clause::Unsaid;
 use self::lower::Policies;
 use self::policy::Mesh;
 use self::request::Request;
@@ -40,13 +42,29 @@ fn mesh<'a>(trust_domains: &'a [&'a str], target: Option<IpAddr>) -> Mesh<'a> {
 }
 
 fn compare(tally: &mut Tally, row: &Value, policies: &[Policies], request: &Request<'_>) {
-    let permitted = lower::load(policies).map(|policy| request.is_permitted(&policy));
-    let (ours, stands) = match permitted {
-        Ok(true) => ("allow", Stands::Looser),
-        Ok(false) => ("deny", Stands::Stricter),
-        Err(_) => (UNSAID, Stands::Stricter),
+    let theirs = text(row, "expect");
+    let (ours, stands) = match lower::load(policies) {
+        Ok(lowered) if request.is_permitted(&lowered.policy) => {
+            ("allow".to_owned(), Stands::Looser)
+        }
+        // Whatever the reason.
+        Ok(_) if theirs == "deny" => (theirs.to_owned(), Stands::Stricter),
+        Ok(lowered) => (denied(request, lowered.without), Stands::Stricter),
+        Err(Unsaid(why)) => (format!("{UNSAID}{why}"), Stands::Stricter),
     };
-    tally.row(text(row, "id"), text(row, "expect"), ours, stands);
+    tally.row(text(row, "id"), theirs, &ours, stands);
+}
+
+/// Why it is denied here where it is allowed there.
+fn denied(request: &Request<'_>, without: BTreeSet<String>) -> String {
+    if request.identity.is_none() {
+        return "deny: no proof".to_owned();
+    }
+    let without: Vec<_> = without.into_iter().collect();
+    match without.as_slice() {
+        [] => "deny".to_owned(),
+        without => format!("deny: without {}", without.join(", ")),
+    }
 }
 
 #[test]

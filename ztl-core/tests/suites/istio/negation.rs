@@ -1,5 +1,7 @@
 //! Negations, said otherwise.
 
+use std::collections::BTreeSet;
+
 use super::clause::{Clause, Unsaid};
 use super::lower::Policies;
 
@@ -9,7 +11,12 @@ pub(crate) type Rules<'a> = Vec<(&'a Policies, Clause)>;
 ///
 /// To deny whoever is not of some ids is to allow those ids alone. To allow whoever is not of some ids, where nothing else is
 /// allowed, is to allow anyone and deny those. What is left is not sayable.
-pub(crate) fn without_negations(rules: Rules<'_>) -> Result<Rules<'_>, Unsaid> {
+///
+/// What allows and is not sayable is left out: `without` learns of it.
+pub(crate) fn without_negations<'a>(
+    rules: Rules<'a>,
+    without: &mut BTreeSet<String>,
+) -> Result<Rules<'a>, Unsaid> {
     let allowing = |(policy, _): &&(&Policies, Clause)| !policy.denies && !policy.dry_run;
     let only = rules.iter().filter(allowing).count() == 1;
     let mut said = Vec::new();
@@ -18,7 +25,10 @@ pub(crate) fn without_negations(rules: Rules<'_>) -> Result<Rules<'_>, Unsaid> {
     for (policy, clause) in rules {
         match (policy.denies, policy.dry_run, &clause.not) {
             (_, _, None) => said.push((policy, clause)),
-            (true, false, Some(_)) => kept.push(clause.only_not().ok_or(Unsaid)?.to_vec()),
+            (true, false, Some(_)) => {
+                let not = clause.only_not();
+                kept.push(not.ok_or("a negation beside what else is denied")?.to_vec());
+            }
             (true, true, Some(_)) => {}
             (false, false, Some(not)) if only => {
                 denied.push(Clause::ids(not.clone()));
@@ -30,7 +40,10 @@ pub(crate) fn without_negations(rules: Rules<'_>) -> Result<Rules<'_>, Unsaid> {
                     },
                 ));
             }
-            (false, _, Some(_)) => {}
+            (false, true, Some(_)) => {}
+            (false, false, Some(_)) => {
+                without.insert("a negation beside what else is allowed".to_owned());
+            }
         }
     }
     for (policy, clause) in &mut said {

@@ -1,5 +1,6 @@
 //! What an operation of Istio names: ports, methods, paths.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -16,7 +17,7 @@ pub(crate) fn operation((field, values): (&String, &Value), denies: bool) -> Par
     let values = texts(values);
     let methods = || {
         let known = |value: &&str| match Method::parse(value) {
-            Method::Other => Err(Unsaid),
+            Method::Other => Err(Unsaid::from("a method that rules do not name")),
             method => Ok(method),
         };
         values.iter().map(known).collect::<Result<Vec<_>, _>>()
@@ -46,20 +47,24 @@ pub(crate) fn operation((field, values): (&String, &Value), denies: bool) -> Par
         }
         "paths" => {
             let mut all = Vec::new();
+            let mut without = BTreeSet::new();
             for value in values {
                 match paths(value, denies) {
                     Ok(templates) => all.extend(templates),
-                    Err(Unsaid) if denies => return Err(Unsaid),
+                    Err(unsaid) if denies => return Err(unsaid),
                     // One path less permits less.
-                    Err(Unsaid) => {}
+                    Err(Unsaid(what)) => {
+                        without.insert(what);
+                    }
                 }
             }
             Ok(Clause {
                 paths: Some(all),
+                without,
                 ..Clause::default()
             })
         }
-        _ => Err(Unsaid),
+        other => Err(other.into()),
     }
 }
 
@@ -68,12 +73,12 @@ fn paths(path: &str, denies: bool) -> Result<Vec<String>, Unsaid> {
     let below = |path: &str| vec![format!("{path}/"), format!("{path}/{{*rest}}")];
     let written = match path.strip_suffix('*') {
         Some("") => below(""),
-        _ if path.contains('{') => translate_text(path).ok_or(Unsaid)?,
-        _ if path.starts_with('*') => return Err(Unsaid),
+        _ if path.contains('{') => translate_text(path)?,
+        _ if path.starts_with('*') => return Err("a suffix".into()),
         None => vec![path.to_owned()],
         Some(start) => match start.strip_suffix('/') {
             Some(above) => below(above),
-            None if denies => return Err(Unsaid),
+            None if denies => return Err("a prefix that ends within a segment".into()),
             None => [vec![start.to_owned()], below(start)].concat(),
         },
     };
@@ -82,7 +87,7 @@ fn paths(path: &str, denies: bool) -> Result<Vec<String>, Unsaid> {
         .iter()
         .all(template)
         .then_some(written)
-        .ok_or(Unsaid)
+        .ok_or_else(|| "a path that is refused".into())
 }
 
 /// Address blocks, and addresses alone.
@@ -96,12 +101,15 @@ pub(crate) fn networks(values: &[&str]) -> Part {
 
 pub(crate) fn network(text: &str) -> Result<IpNet, Unsaid> {
     let network = text.parse::<IpNet>().map(|network| network.trunc());
-    network.or_else(|_| text.parse::<IpAddr>().map(IpNet::from).map_err(|_| Unsaid))
+    network.or_else(|_| {
+        let address = text.parse::<IpAddr>();
+        address.map(IpNet::from).map_err(|_| "an address".into())
+    })
 }
 
 pub(crate) fn ports(values: &[&str]) -> Result<Vec<u16>, Unsaid> {
     values
         .iter()
-        .map(|value| value.parse().map_err(|_| Unsaid))
+        .map(|value| value.parse().map_err(|_| "a port".into()))
         .collect()
 }

@@ -51,7 +51,7 @@ impl Mesh<'_> {
         let alternatives = match action {
             "ALLOW" | "DENY" => rules.flat_map(|rule| self.rule(rule, denies)).collect(),
             // Somebody else is asked: whatever it says, nothing here says it.
-            _ => vec![Err(Unsaid)],
+            _ => vec![Err(Unsaid(format!("the action {action}")))],
         };
         Policies {
             denies,
@@ -121,14 +121,15 @@ impl Mesh<'_> {
                 },
                 "namespaces" => in_every(format!("{value}/**")).collect(),
                 "serviceAccounts" => {
-                    let (namespace, account) = value.split_once('/').ok_or(Unsaid)?;
+                    let account = value.split_once('/');
+                    let (namespace, account) = account.ok_or("an account without namespace")?;
                     in_every(format!("{namespace}/sa/{account}")).collect()
                 }
                 "trustDomains" => vec![format!("trust-domain:{value}")],
-                _ => return Err(Unsaid),
+                other => return Err(other.into()),
             };
             for id in written {
-                ids.push(IdPattern::parse(&id).map_err(|_| Unsaid)?);
+                ids.push(IdPattern::parse(&id).map_err(|_| "an id that is no pattern here")?);
             }
         }
         Ok(Clause::ids(ids))
@@ -149,7 +150,7 @@ impl Mesh<'_> {
                         json!({ "issuer": issuer, "claims": { "sub": subject } }),
                     ));
                 }
-                _ => any.push(Err(Unsaid)),
+                _ => any.push(Err("a token's subject by a glob".into())),
             }
         }
         any.into_iter()
@@ -159,14 +160,14 @@ impl Mesh<'_> {
 
     fn condition(&self, condition: &Value) -> Vec<Part> {
         if items(&condition["notValues"]).next().is_some() {
-            return vec![Err(Unsaid)];
+            return vec![Err("notValues".into())];
         }
         let values = texts(&condition["values"]);
         let key = text(condition, "key");
         let (name, inside) = key.split_once('[').unwrap_or((key, ""));
         let tokens = |of: &dyn Fn(&str) -> Value| -> Vec<Part> {
             let exact = |value: &&str| match value.contains('*') {
-                true => Err(Unsaid),
+                true => Err("a value by a glob".into()),
                 false => Ok(Clause::token(of(value))),
             };
             values.iter().map(exact).collect()
@@ -187,14 +188,21 @@ impl Mesh<'_> {
             ("request.auth.audiences", _) => tokens(&|value| json!({ "audience": value })),
             ("request.auth.presenter", _) => tokens(&|value| json!({ "claims": { "azp": value } })),
             ("request.auth.claims", Some("scope")) => tokens(&|value| json!({ "scopes": [value] })),
+            ("request.auth.claims", Some(claim)) if claim.contains('[') => {
+                vec![Err("a claim within a claim".into())]
+            }
             ("request.auth.claims", Some(claim))
-                if !claim.contains('[') && !self.delimited.iter().any(|one| one == claim) =>
+                if self.delimited.iter().any(|one| one == claim) =>
             {
+                vec![Err("a claim that is a list in one text".into())]
+            }
+            ("request.auth.claims", Some(claim)) => {
                 tokens(&|value| json!({ "claims": { claim: value } }))
             }
-            ("request.headers", Some(header))
-                if !values.iter().any(|value| value.contains('*')) =>
-            {
+            ("request.headers", Some(_)) if values.iter().any(|value| value.contains('*')) => {
+                vec![Err("a value by a glob".into())]
+            }
+            ("request.headers", Some(header)) => {
                 let headers = [(header.to_ascii_lowercase(), json!(values))];
                 vec![Ok(Clause {
                     headers: headers.into_iter().collect(),
@@ -203,13 +211,13 @@ impl Mesh<'_> {
                     ..Clause::default()
                 })]
             }
-            _ => vec![Err(Unsaid)],
+            (other, _) => vec![Err(other.into())],
         }
     }
 
     /// Whether the target's own address is one of these: known when the document is written.
     pub(crate) fn is_target(&self, values: &[&str]) -> Part {
-        let target = self.target.ok_or(Unsaid)?;
+        let target = self.target.ok_or("the target's address")?;
         let blocks = values
             .iter()
             .map(|value| network(value))

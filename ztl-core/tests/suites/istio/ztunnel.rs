@@ -42,7 +42,7 @@ impl Mesh<'_> {
         let ports = || -> Result<Vec<u16>, Unsaid> {
             let port = |port: &Value| port.as_u64().and_then(|port| port.try_into().ok());
             items(values)
-                .map(|value| port(value).ok_or(Unsaid))
+                .map(|value| port(value).ok_or_else(|| "a port".into()))
                 .collect()
         };
         match field.as_str() {
@@ -70,7 +70,17 @@ impl Mesh<'_> {
     }
 }
 
-/// Some service accounts of the table have a `=`, which no SPIFFE ID has.
+/// Some service accounts of the table have a `=`, which no SPIFFE ID has: it is written otherwise, so that no two ids are one.
 pub(crate) fn spiffe(id: &str) -> String {
-    id.replace('=', "-")
+    id.replace('_', "_5f").replace('=', "_3d")
+}
+
+#[test]
+fn two_ids_stay_two() {
+    let ids = ["sa=alt", "sa-alt", "sa_alt", "sa_3dalt", "sa_5f3dalt"].map(spiffe);
+    for (at, id) in ids.iter().enumerate() {
+        assert!(!ids[..at].contains(id), "{id}");
+        let parsed = ztl_core::SpiffeId::parse(&format!("spiffe://td/ns/n/sa/{id}"));
+        assert!(parsed.is_ok(), "{id}");
+    }
 }

@@ -64,12 +64,12 @@ fn ports_without(ports: &Ports, taken: &Ports) -> Ports {
     left
 }
 
-/// The document of one direction; `None` where a rule is not sayable.
+/// The document of one direction; `Err` where a rule is not sayable, and why.
 pub(crate) fn document<'a>(
     cluster: &'a Cluster,
     policies: &'a [Value],
     direction: Direction,
-) -> Option<Document<'a>> {
+) -> Result<Document<'a>, &'static str> {
     let mut document = Document::new(cluster, direction, BTreeSet::new());
     let of_kind = |kind: &'static str| policies.iter().filter(move |policy| policy["kind"] == kind);
     let network: Vec<_> = of_kind("NetworkPolicy")
@@ -85,12 +85,12 @@ pub(crate) fn document<'a>(
             let selected = network_policy::subjects(cluster, policy).pods();
             selected.iter().any(|pod| pod.id == subject.id)
         });
-        let rules = |tier: &'static str| -> Option<Vec<(&Value, Region)>> {
+        let rules = |tier: &'static str| -> Result<Vec<(&Value, Region)>, &'static str> {
             let speaking = tiers.iter().filter(|policy| policy["spec"]["tier"] == tier);
             let speaking = speaking.filter(|policy| is_subject(cluster, policy, subject));
             let rules = speaking.flat_map(|policy| items(&policy["spec"][direction.as_str()]));
             rules
-                .map(|rule| Some((&rule["action"], region(cluster, rule, direction)?)))
+                .map(|rule| Ok((&rule["action"], region(cluster, rule, direction)?)))
                 .collect()
         };
         let mut written = Subject {
@@ -99,16 +99,16 @@ pub(crate) fn document<'a>(
             id: [subject.spiffe_id()],
             accepted: Vec::new(),
         };
-        written.tier(&rules("Admin")?);
+        written.tier(&rules("Admin")?)?;
         // NetworkPolicy is final for whom it selects; the last step of Kubernetes is to let pass.
         if !isolated {
-            written.tier(&rules("Baseline")?);
+            written.tier(&rules("Baseline")?)?;
             let anyone = ["any".to_owned()];
             let id = written.id;
             document.permit(&id, &anyone, &vec![EVERY_PORT]);
         }
     }
-    Some(document)
+    Ok(document)
 }
 
 struct Subject<'a, 'b> {
@@ -120,7 +120,7 @@ struct Subject<'a, 'b> {
 }
 
 impl Subject<'_, '_> {
-    fn tier(&mut self, rules: &[(&Value, Region)]) {
+    fn tier(&mut self, rules: &[(&Value, Region)]) -> Result<(), &'static str> {
         let mut taken = self.accepted.clone();
         for (action, region) in rules {
             let left = region.clone().without_all(&taken);
@@ -140,10 +140,11 @@ impl Subject<'_, '_> {
                     }
                 }
                 Some("Pass") => {}
-                action => panic!("the action {action:?} is new"),
+                _ => return Err("an action"),
             }
             taken.push(region.clone());
         }
+        Ok(())
     }
 
     fn peers(&self, region: &Region) -> Vec<String> {
@@ -158,24 +159,20 @@ fn is_subject(cluster: &Cluster, policy: &Value, pod: &Pod) -> bool {
 }
 
 /// The pods of a subject or a peer: those of namespaces, or pods of namespaces.
-fn selected(cluster: &Cluster, entry: &Value) -> Option<BTreeSet<usize>> {
+fn selected(cluster: &Cluster, entry: &Value) -> Result<BTreeSet<usize>, &'static str> {
     let (namespaces, pods) = match (entry.get("namespaces"), entry.get("pods")) {
         (Some(namespaces), None) => (namespaces, &Value::Null),
         (None, Some(pods)) => (&pods["namespaceSelector"], &pods["podSelector"]),
-        _ => return None,
+        _ => return Err("a peer that is no pod"),
     };
     let selected = Selection::new(cluster, "", Some(namespaces), pods).pods();
     let is_selected = |pod: &Pod| selected.iter().any(|one| one.id == pod.id);
     let places = cluster.pods.iter().enumerate();
-    Some(
-        places
-            .filter(|(_, pod)| is_selected(pod))
-            .map(|(at, _)| at)
-            .collect(),
-    )
+    let selected = places.filter(|(_, pod)| is_selected(pod));
+    Ok(selected.map(|(at, _)| at).collect())
 }
 
-fn region(cluster: &Cluster, rule: &Value, direction: Direction) -> Option<Region> {
+fn region(cluster: &Cluster, rule: &Value, direction: Direction) -> Result<Region, &'static str> {
     let key = match direction {
         Direction::Ingress => "from",
         Direction::Egress => "to",
@@ -187,7 +184,7 @@ fn region(cluster: &Cluster, rule: &Value, direction: Direction) -> Option<Regio
     let listed: Vec<_> = items(&rule["protocols"]).collect();
     if listed.is_empty() {
         let ports = vec![EVERY_PORT];
-        return Some(Region { pods, ports });
+        return Ok(Region { pods, ports });
     }
     let mut ports = Ports::new();
     for protocol in listed {
@@ -196,17 +193,20 @@ fn region(cluster: &Cluster, rule: &Value, direction: Direction) -> Option<Regio
             if protocol.get("udp").or(protocol.get("sctp")).is_some() {
                 continue;
             }
-            return None;
+            return Err("a named port");
         };
-        let number = |value: &Value| value.as_u64().and_then(|port| u16::try_from(port).ok());
+        let number = |value: &Value| {
+            let port = value.as_u64().and_then(|port| u16::try_from(port).ok());
+            port.ok_or("a port that is none")
+        };
         let port = &tcp["destinationPort"];
         ports.push(match (number(&port["number"]), &port["range"]) {
-            (Some(port), _) => (port, port),
-            (None, Value::Null) if port.is_null() => EVERY_PORT,
-            (None, range) => (number(&range["start"])?, number(&range["end"])?),
+            (Ok(port), _) => (port, port),
+            (Err(_), Value::Null) if port.is_null() => EVERY_PORT,
+            (Err(_), range) => (number(&range["start"])?, number(&range["end"])?),
         });
     }
-    Some(Region { pods, ports })
+    Ok(Region { pods, ports })
 }
 
 /// A probe of the table: both of its ends, where they are pods of the cluster.

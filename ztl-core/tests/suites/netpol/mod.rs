@@ -62,8 +62,10 @@ fn rule_12_cluster_network_policies() {
     for probe in rows(include_str!("cnp_cases.json")) {
         let id = text(&probe, "id");
         let theirs = text(&probe, "expect");
-        if text(&probe, "protocol") != "tcp" {
-            tally.row(id, theirs, UNSAID, Stands::Stricter);
+        let protocol = text(&probe, "protocol");
+        if protocol != "tcp" {
+            let ours = format!("{UNSAID}{protocol}");
+            tally.row(id, theirs, &ours, Stands::Stricter);
             continue;
         }
         let set: Vec<_> = items(&table["policy_sets"][text(&probe, "policy_set")])
@@ -71,15 +73,18 @@ fn rule_12_cluster_network_policies() {
             .collect();
         let (from, to) = cluster_policy::ends(&cluster, &probe);
         let port = probe["port"].as_u64().and_then(|port| port.try_into().ok());
-        let ask = |direction| {
+        let ask = |direction| -> Result<bool, &str> {
             let policy = cluster_policy::document(&cluster, &set, direction)?.load();
-            Some(permits(&policy, direction, from, to, port.expect("a port")))
+            Ok(permits(&policy, direction, from, to, port.expect("a port")))
         };
         match (ask(Direction::Egress), ask(Direction::Ingress)) {
-            (Some(egress), Some(ingress)) => {
+            (Ok(egress), Ok(ingress)) => {
                 compare(&mut tally, id, theirs == "allow", egress && ingress);
             }
-            _ => tally.row(id, theirs, UNSAID, Stands::Stricter),
+            (Err(why), _) | (_, Err(why)) => {
+                let ours = format!("{UNSAID}{why}");
+                tally.row(id, theirs, &ours, Stands::Stricter);
+            }
         }
     }
     let expected = Counts {
