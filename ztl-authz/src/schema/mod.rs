@@ -29,10 +29,10 @@ const DEPTH: usize = 64;
 /// Reads the schemas that a policy names ([`Loader::with_schemas`](ztl_core::policy::Loader::with_schemas)). A guard of
 /// `ztl-tower` that reads its policy from a file does so by itself, with the files beside it.
 ///
-/// A JSON Schema is of draft 2020-12 where it does not say `$schema`; drafts 4 to 2019-09 are read as well. `format` is asserted, those
-/// of its draft and OpenAPI's `byte` and `password`; an unknown one refuses the document, as a `$ref` does that leads out of the file, or back to itself without looking further
-/// into a value. Keywords that JSON Schema does not have say nothing, as it has it (Core §6.5). Patterns are matched in linear
-/// time (T36): those with look-around or back references are refused.
+/// A JSON Schema is of draft 2020-12 where it does not say `$schema`; drafts 4 to 2019-09 are read as well. `format` is asserted: those
+/// of its draft, and OpenAPI's `byte` and `password`. An unknown one refuses the document, as a `$ref` does that leads out of the file,
+/// or back to itself without looking further into a value. Keywords that JSON Schema does not have say nothing, as it has it (Core
+/// §6.5). Patterns are matched in linear time (T36): those with look-around or back references are refused.
 ///
 /// A file with a member `openapi` is an OpenAPI 3.1 document in JSON, which whole requests have to fit: an operation of it by path
 /// and method, with its parameters, its media types and its bodies. What of it that asks something of requests cannot be kept to

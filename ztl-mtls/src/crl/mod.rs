@@ -22,7 +22,8 @@ pub const MAX_CRLS: usize = 256;
 /// Most bytes of a file of revocation lists, and of all lists of one trust domain.
 pub const MAX_CRL_BYTES: usize = 16 * 1024 * 1024;
 
-/// What a certificate is whose issuer's lists say nothing about it: there is none, none covers it, it has not begun, or the next one is overdue.
+/// What a certificate is whose issuer's lists say nothing about it: there is none, none covers it, it has not begun, or the next
+/// one is overdue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UnknownStatus {
@@ -49,10 +50,10 @@ pub enum RevocationDepth {
 /// 1. A list counts for a certificate if it bears the name of the certificate's issuer **and the issuer's key signed it**. A list
 ///    of that name that the key did not sign revokes nothing; where only such lists are there, the certificate is refused.
 /// 2. The issuer may sign lists: a keyUsage that is there has cRLSign (RFC 5280 §6.3.3).
-/// 3. A certificate that any such list names is revoked, whether or not the list is overdue.
-/// 4. Else one of them must cover it: its thisUpdate is not more than a minute ahead, its nextUpdate is ahead, and where it has an issuingDistributionPoint, the certificate names
-///    that point too. If none does, its status is unknown, and [`UnknownStatus`] says what follows: refused, where nothing else is
-///    written.
+/// 3. A certificate that any such list names is revoked, whether or not the list has begun or is overdue.
+/// 4. Else one of them must cover it: its thisUpdate is not more than a minute ahead, its nextUpdate is ahead, and where it has an
+///    issuingDistributionPoint, the certificate names that point too. If none does, its status is unknown, and [`UnknownStatus`]
+///    says what follows: refused, where nothing else is written.
 ///
 /// A set without lists is allowed, and says that of nobody the status is known.
 ///
