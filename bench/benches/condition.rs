@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use ztl_bench::condition::{Asker, CONDITIONS, plain_cel, policy};
+use ztl_bench::condition::{Asker, CONDITIONS, plain_cel, policy, repeated};
 use ztl_bench::cpu::ThreadCpu;
 
 fn condition(criterion: &mut Criterion<ThreadCpu>) {
@@ -16,6 +16,11 @@ fn condition(criterion: &mut Criterion<ThreadCpu>) {
             ztl.bench_function(name, |bencher| bencher.iter(ask));
         });
     }
+    let native = CONDITIONS.iter().find(|(name, _)| *name == "native");
+    let (_, when) = native.expect("a native one");
+    asker.ask(black_box(&repeated(when)), |ask| {
+        ztl.bench_function("native-repeated", |bencher| bencher.iter(ask));
+    });
     ztl.finish();
     let mut cel = criterion.benchmark_group("condition-cel");
     for (name, when) in CONDITIONS {

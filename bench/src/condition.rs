@@ -1,10 +1,14 @@
 //! Rules with a condition, and what they are asked; the same expressions in the `cel` crate by itself.
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use cel::{Context, Program};
 use serde_json::{Value, json};
 use ztl_authz::cel::Cel;
+use ztl_core::authorizer::{
+    AuthorizerError, Condition, ConditionCompiler, ConditionError, Facts, Reads, Setting,
+};
 use ztl_core::policy::{Format, Input, Loader, Policy, decide};
 use ztl_core::{Action, Arrival, Claims, Evidence, Flow, Peer, Proof, Reason, SpiffeId, Timestamp};
 
@@ -28,6 +32,48 @@ pub const CONDITIONS: [(&str, &str); 5] = [
     ),
 ];
 
+/// The one that looks at each element of a list.
+pub const LOOP: &str = "loop";
+
+/// How often a condition is asked where one time is too short to be told from all around it.
+pub const REPEATED: u32 = 101;
+
+/// Compiles conditions that ask themselves so many times.
+#[derive(Debug)]
+struct Repeating(u32);
+
+impl ConditionCompiler for Repeating {
+    fn compile(
+        &self,
+        source: &str,
+        setting: &Setting<'_>,
+    ) -> Result<Arc<dyn Condition>, ConditionError> {
+        let Self(times) = *self;
+        let condition = Cel::new().compile(source, setting)?;
+        Ok(Arc::new(Repeated { times, condition }))
+    }
+}
+
+#[derive(Debug)]
+struct Repeated {
+    times: u32,
+    condition: Arc<dyn Condition>,
+}
+
+impl Condition for Repeated {
+    fn reads(&self) -> Reads {
+        self.condition.reads()
+    }
+
+    fn holds(&self, facts: &Facts<'_>) -> Result<bool, AuthorizerError> {
+        let mut holds = Ok(false);
+        for _ in 0..self.times {
+            holds = black_box(self.condition.holds(black_box(facts)));
+        }
+        holds
+    }
+}
+
 fn claims() -> Value {
     let groups: Vec<Value> = (0..20)
         .map(|at| json!({ "name": if at == 19 { "ml" } else { "other" }, "role": "owner" }))
@@ -41,6 +87,19 @@ fn claims() -> Value {
 /// Where the condition does not compile.
 #[must_use]
 pub fn policy(when: Option<&str>) -> Policy {
+    loaded(when, Arc::new(Cel::new()))
+}
+
+/// One rule whose condition is asked [`REPEATED`] times a decision.
+///
+/// # Panics
+/// Where the condition does not compile.
+#[must_use]
+pub fn repeated(when: &str) -> Policy {
+    loaded(Some(when), Arc::new(Repeating(REPEATED)))
+}
+
+fn loaded(when: Option<&str>, compiler: Arc<dyn ConditionCompiler>) -> Policy {
     let mut rule = json!({ "name": "infers", "from": "router", "to": "models", "actions": ["POST /v1/{model}"] });
     if let Some(when) = when {
         rule["require"] = json!({ "when": when });
@@ -53,7 +112,7 @@ pub fn policy(when: Option<&str>) -> Policy {
         },
         "permit": [rule],
     });
-    let loader = Loader::new().with_conditions(Arc::new(Cel::new()));
+    let loader = Loader::new().with_conditions(compiler);
     loader
         .load(&document.to_string(), Format::Json)
         .expect("loads")
