@@ -88,7 +88,8 @@ func (judge) GetRequestMetadata(ctx context.Context, _ ...string) (map[string]st
 	switch {
 	case err == nil && len(header) != len(sent):
 		// T12: for whom we speak is said by a proxy alone.
-		return nil, status.Error(codes.PermissionDenied, "the metadata of the call says for whom it is, with which the policy does not trust this workload: take it away")
+		const why = "the metadata of the call says for whom it is, with which the policy does not trust this workload: take it away"
+		return nil, status.Error(codes.PermissionDenied, why)
 	case err == nil:
 		return nil, nil
 	case errors.Is(err, ztl.FlowWithdrawn), errors.Is(err, ztl.IdentityExpired):
