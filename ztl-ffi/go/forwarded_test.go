@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -215,6 +216,7 @@ func TestT12CallsPassOnWhatThePolicyTrustsUsWith(t *testing.T) {
 		}
 	}))
 	server.TLS = a.guard(a.config("model-server")).TLSConfig()
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	address := server.Listener.Addr().String()
