@@ -79,8 +79,7 @@ impl Engine {
         if outcome.status == c::ZTL_OK && !permitted {
             outcome.status = c::ZTL_ERR_PANIC;
         }
-        outcome.decision = Some(decision.clone());
-        outcome.heard(py)?;
+        outcome.decided(decision).heard(py)?;
         Ok(decision)
     }
 }
@@ -314,7 +313,7 @@ impl Engine {
         let (mut flow, mut decision) = (Owned::none(), Decision::blank());
         let out = flow.out();
         // SAFETY: engine and peer are live, the texts are lent for the call, the outputs may be written.
-        let mut outcome = Outcome::of(|error| unsafe {
+        let outcome = Outcome::of(|error| unsafe {
             c::ztl_flow_permit(
                 engine.get(),
                 &raw const request,
@@ -325,8 +324,7 @@ impl Engine {
         });
         let decision = Decision::read(&decision);
         let expires_at = decision.expires_at();
-        outcome.decision = Some(decision);
-        outcome.heard(py)?;
+        outcome.decided(decision).heard(py)?;
         Ok(Flow {
             flow,
             peer_id: peer.map(Peer::id),

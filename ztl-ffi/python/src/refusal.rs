@@ -40,6 +40,5 @@ pub(crate) fn refuse(
     if outcome.status == c::ZTL_OK {
         outcome.status = c::ZTL_ERR_PANIC;
     }
-    outcome.decision = Some(Decision::read(&decision));
-    outcome.heard(py)
+    outcome.decided(Decision::read(&decision)).heard(py)
 }
