@@ -104,7 +104,7 @@ func (r *running) cut(err error) bool {
 	return true
 }
 
-// told is why it was cut, for one who asks; nil where it was not, or somebody else tells.
+// told is why it was cut, once: for whoever asks first, and then tells the host. nil where it was not.
 func (r *running) told() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
