@@ -1,3 +1,5 @@
+//go:build cgo
+
 package ztl
 
 import (
@@ -31,15 +33,39 @@ func (g *Guard) Call(ctx context.Context, plain net.Conn, workload string, port 
 	return call, nil
 }
 
-// Authorize judges a request before anything of it is sent on the connection. Where the connection is no longer permitted itself,
-// it is closed: make another.
+// Authorize judges a request before anything of it is sent on the connection. Fields in which this workload is not trusted to pass an id
+// on (X-Forwarded-Client-Cert, Forwarded) are taken out of header: do not send them (T12). Where the connection is no longer permitted
+// itself, it is closed: make another.
 func (c *Call) Authorize(method, target string, header http.Header) error {
-	ask := asking.Get().(*asked)
-	defer ask.free()
-	ask.request(method, target, "", header)
-	_, err := c.guard.engine.authorize(c.flow, ask, c.guard.config.Now())
+	passes, err := c.guard.sends(c.flow, method, target, header)
 	if errors.Is(err, FlowWithdrawn) || errors.Is(err, IdentityExpired) || errors.Is(err, ErrClosed) {
 		_ = c.Conn.Close()
 	}
+	if err == nil {
+		strip(header, passes)
+	}
 	return err
+}
+
+// sends judges a request of our own, and says in which of its fields it may pass an id on: in those that the policy trusted it with both
+// before it was judged and after.
+func (g *Guard) sends(on *flow, method, target string, header http.Header) (reads, error) {
+	passes, now := passedOn(header), g.config.Now()
+	look := func() (err error) {
+		if passes != 0 {
+			looked, _, failed := g.looksAt(on, now)
+			passes, err = passes&looked, failed
+		}
+		return err
+	}
+	if err := look(); err != nil {
+		return 0, err
+	}
+	ask := asking.Get().(*asked)
+	defer ask.free()
+	ask.request(method, target, "", header)
+	if _, err := g.engine.authorize(on, ask, now); err != nil {
+		return 0, err
+	}
+	return passes, look()
 }

@@ -2,7 +2,7 @@ package ztl
 
 import (
 	"net/http"
-	"time"
+	"strings"
 )
 
 // reads is what of a request on a flow is looked at, as ztl.h numbers it; a test compares the numbers.
@@ -13,19 +13,44 @@ const (
 	readsTrustScore reads = 2
 	readsXFCC       reads = 4
 	readsForwarded  reads = 8
+	// readsGathered is what is not in the request, or has to be proved first.
+	readsGathered = readsToken | readsTrustScore
 )
 
-// passesOn are the fields in which a proxy says whom it speaks for.
-var passesOn = map[string]reads{"X-Forwarded-Client-Cert": readsXFCC, "Forwarded": readsForwarded}
+const (
+	xfcc      = "x-forwarded-client-cert"
+	forwarded = "forwarded"
+)
 
-// strip takes away what claims to be passed on by somebody who does not do so in that field (T12).
-func (g *Guard) strip(from *flow, header http.Header, now time.Time) {
-	for name, bit := range passesOn {
-		if _, there := header[name]; !there {
-			continue
-		}
-		// Where nothing is known of the flow any more, nobody passes anything on.
-		if trusted, err := g.engine.reads(from, now); err != nil || trusted&bit == 0 {
+// passesOn says whether a field, by its name, is one in which a proxy says whom it speaks for, and what its caller has to be trusted
+// with: with nothing there is where only who reads fields as CGI named them takes it for one.
+func passesOn(name string) (trusted reads, is bool) {
+	if len(name) != len(xfcc) && len(name) != len(forwarded) {
+		return 0, false
+	}
+	switch plain := strings.ToLower(name); {
+	case plain == xfcc:
+		return readsXFCC, true
+	case plain == forwarded:
+		return readsForwarded, true
+	default:
+		return 0, strings.ReplaceAll(plain, "_", "-") == xfcc
+	}
+}
+
+// passedOn are those of these fields that a request has.
+func passedOn(header http.Header) (said reads) {
+	for name := range header {
+		field, _ := passesOn(name)
+		said |= field
+	}
+	return said
+}
+
+// strip takes away those in which nobody is trusted to pass an id on (T12).
+func strip(header http.Header, trusted reads) {
+	for name := range header {
+		if field, is := passesOn(name); is && trusted&field == 0 {
 			delete(header, name)
 		}
 	}

@@ -1,12 +1,20 @@
 package ztl
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 const behindFront = `
@@ -84,6 +92,163 @@ func TestT12AForbiddenCallerDoesNotComeInBehindAProxy(t *testing.T) {
 		}
 		if seen.Header.Get("Forwarded") != "" {
 			t.Error(name, "the handler saw", seen.Header)
+		}
+	}
+}
+
+// A request that runs for somebody else is cut where that is not read any more in the field in which it was, or is now.
+func TestT12WhoIsSpokenForIsWhoIsJudgedAgain(t *testing.T) {
+	a := newAuthority(t)
+	const said = "forwards_in = \"xfcc\"\n"
+	silent := strings.Replace(strings.Replace(behindFront, said, "", 1), "forwards = [\"router\", \"stranger\"]\n", "", 1)
+	forbids := strings.Replace(silent, "from = \"stranger\"", "from = [\"stranger\", \"router\"]", 1)
+	for name, one := range map[string]struct {
+		first, then string
+		xfcc        bool
+		want        error
+	}{
+		"no longer read":         {behindFront, silent, true, ForwardedUntrusted},
+		"not read and forbidden": {behindFront, forbids, true, ForwardedUntrusted},
+		"read by now":            {silent, behindFront, true, ForwardedUntrusted},
+		"read as before":         {behindFront, behindFront + "\n", true, nil},
+		"for itself":             {behindFront, silent, false, nil},
+	} {
+		config := a.config("model-server")
+		config.Policy, config.AuditFile = []byte(one.first), filepath.Join(t.TempDir(), "audit.jsonl")
+		guard := a.guard(config)
+		request := a.request(a.issue(id("front")), "GET", "/v1/who")
+		request.Host = "models.example"
+		if one.xfcc {
+			request.Header.Set("X-Forwarded-Client-Cert", "By="+id("front")+";URI="+id("router"))
+		}
+		ctx, end, err := guard.Begin(request)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if err := guard.Swap([]byte(one.then)); err != nil {
+			t.Fatal(name, err)
+		}
+		if cause := context.Cause(ctx); !errors.Is(cause, one.want) {
+			t.Error(name, "ended with", cause)
+		}
+		of := records(t, config.AuditFile, "action")
+		if reason := of[len(of)-1].Reason; len(of) != 2 || (reason == "forwarded_untrusted") != (one.want != nil) {
+			t.Error(name, of)
+		}
+		end()
+	}
+}
+
+// Whatever comes in while a request is judged: what a handler sees of whom it is for is what was judged.
+func TestT12WhatAHandlerSeesWasJudged(t *testing.T) {
+	a := newAuthority(t)
+	const said = "forwards_in = \"xfcc\"\n"
+	silent := strings.Replace(strings.Replace(behindFront, said, "", 1), "forwards = [\"router\", \"stranger\"]\n", "", 1)
+	front, statuses := a.issue(id("front")), map[int]int{}
+	for swaps := range 8 {
+		config := a.config("model-server")
+		config.Policy = []byte(silent)
+		var guard *Guard
+		var asked atomic.Int32
+		config.Now = func() time.Time {
+			// Past the guard, so that nothing but the judgement itself can find it out.
+			if guard != nil && int(asked.Add(1)) == swaps {
+				if err := guard.engine.swap([]byte(behindFront), TOML); err != nil {
+					t.Error(err)
+				}
+			}
+			return time.Now()
+		}
+		guard = a.guard(config)
+		request := a.request(front, "GET", "/v1/who")
+		request.Host = "models.example"
+		request.Header.Set("X-Forwarded-Client-Cert", "By="+id("front")+";URI="+id("stranger"))
+		status, seen := served(guard, request)
+		statuses[status]++
+		if seen != nil && seen.Header.Get("X-Forwarded-Client-Cert") != "" {
+			t.Error("a handler saw whom nobody judged, with a change at", swaps)
+		}
+	}
+	if statuses[200] == 0 || statuses[403] == 0 {
+		t.Error(statuses)
+	}
+	// The other way round, between what the guard asks about the policy and what the policy says of the request.
+	scored := func(policy string) []byte {
+		const actions = "actions = [\"GET /v1/who\"]\n"
+		return []byte(strings.Replace(policy, actions, actions+"require = { trust_score = 70 }\n", 1))
+	}
+	config := a.config("model-server")
+	config.Policy = scored(behindFront)
+	var guard *Guard
+	var asked atomic.Int32
+	config.TrustScore = func(*http.Request, Peer) int {
+		if asked.Add(1) == 1 {
+			if err := guard.engine.swap(scored(silent), TOML); err != nil {
+				t.Error(err)
+			}
+		}
+		return 80
+	}
+	guard = a.guard(config)
+	request := a.request(front, "GET", "/v1/who")
+	request.Host = "models.example"
+	request.Header.Set("X-Forwarded-Client-Cert", "By="+id("front")+";URI="+id("router"))
+	if status, seen := served(guard, request); status != 200 || asked.Load() != 2 || seen.Header.Get("X-Forwarded-Client-Cert") != "" {
+		t.Error(status, asked.Load(), seen)
+	}
+}
+
+// passedOver are fields in which nobody was trusted to pass an id on.
+func passedOver(header http.Header) []string {
+	return append(header["X-Forwarded-Client-Cert"], header["X_forwarded_client_cert"]...)
+}
+
+// T12: who is no proxy says of nobody on whose behalf it calls.
+func TestT12CallsPassOnWhatThePolicyTrustsUsWith(t *testing.T) {
+	a := newAuthority(t)
+	trusted := strings.Replace(policy, "id = \"spiffe://prod.example/router\"\n",
+		"id = \"spiffe://prod.example/router\"\nforwards = \"stranger\"\nforwards_in = \"forwarded\"\n", 1)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, name := range []string{"Forwarded", "X-Forwarded-Client-Cert", "X_forwarded_client_cert", "X-Tenant"} {
+			if r.Header.Get(name) != "" {
+				fmt.Fprint(w, name, " ")
+			}
+		}
+	}))
+	server.TLS = a.guard(a.config("model-server")).TLSConfig()
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	address := server.Listener.Addr().String()
+	for name, one := range map[string]struct{ policy, want string }{
+		"nobody's proxy": {policy, "X-Tenant "}, "a proxy": {trusted, "Forwarded X-Tenant "},
+	} {
+		config := a.config("router")
+		config.Policy = []byte(one.policy)
+		config.Resolve = func(context.Context, string, uint16) (string, error) { return address, nil }
+		guard := a.guard(config)
+		request := must[*http.Request](t)(http.NewRequest("GET", "https://model-server:8443/v1/who", nil))
+		header := http.Header{
+			"Forwarded": {"for=_x"}, "X-Forwarded-Client-Cert": {"URI=" + id("admin")}, "X_forwarded_client_cert": {"x"}, "X-Tenant": {"blue"},
+		}
+		request.Header = header.Clone()
+		response := must[*http.Response](t)(guard.Client().Do(request))
+		seen := string(must[[]byte](t)(io.ReadAll(response.Body)))
+		_ = response.Body.Close()
+		if seen != one.want {
+			t.Error(name, "sent", seen)
+		}
+		if len(request.Header) != len(header) {
+			t.Error("a RoundTripper changed its request")
+		}
+		plain := must[net.Conn](t)(net.Dial("tcp", address))
+		call := must[*Call](t)(guard.Call(t.Context(), plain, "model-server", 8443))
+		defer call.Conn.Close()
+		if err := call.Authorize("GET", "/v1/who", header); err != nil {
+			t.Error(name, err)
+		}
+		if len(passedOver(header)) != 0 || (header.Get("Forwarded") != "") != (one.policy == trusted) {
+			t.Error(name, "would send", header)
 		}
 	}
 }

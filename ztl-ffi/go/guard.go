@@ -37,17 +37,18 @@ type Config struct {
 	Certificate tls.Certificate
 	// Issuers whose bearer tokens are taken, where a rule could read one; needs a library with tokens.
 	Issuers []Issuer
-	// TrustScore gives a caller's score, 0 to 100, or -1 for none. It is asked where a rule could read a score, of running requests as
-	// well when something changes, of 64 at once: one for which it does not answer within a second then is cut, and the context of
-	// the request that it was given ends. It may be nil.
+	// TrustScore gives a caller's score, 0 to 100, or -1 for none; another number, or a panic, is a denial. It is asked where a rule could
+	// read a score, and of running requests as well when something changes or a score ends: of 64 at once in all of the guard, after
+	// all that need no score. What is not judged 900 ms after the change is cut, waiting included, and the context of the request that it
+	// was given ends. So let it look up what is known by then; a call that does not come back keeps its place among the 64. It may be nil.
 	TrustScore func(*http.Request, Peer) int
 	// Resolve finds the address, with port, of a workload that is called. Nil: its name, as DNS knows it. Whoever answers has to
 	// prove that it is the workload.
 	Resolve func(ctx context.Context, workload string, port uint16) (string, error)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// OnDenial is told of each denial that the guard answers itself, such as for a log. That a running request was cut because it could
-	// not be judged again in time, or because the guard was closed, is told to nobody else: the audit has decisions alone. It may be nil.
+	// OnDenial is told once of each denial that the guard answers itself, such as for a log. That a running request was cut because the
+	// guard was closed is told to nobody else: the audit has decisions alone. It may be nil.
 	OnDenial func(error)
 }
 
@@ -92,6 +93,9 @@ type Guard struct {
 	// generation counts changes after which something may no longer be permitted.
 	generation atomic.Uint64
 
+	// judges are the places of those about whom the host is asked while they run.
+	judges chan struct{}
+
 	mu         sync.Mutex
 	running    map[*running]struct{}
 	transports []weak.Pointer[Transport]
@@ -109,7 +113,7 @@ func NewGuard(config Config) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Guard{engine: engine, config: config, running: map[*running]struct{}{}}
+	g := &Guard{engine: engine, config: config, running: map[*running]struct{}{}, judges: make(chan struct{}, judgedAtOnce)}
 	for domain, pem := range config.Bundles {
 		if err := engine.trust(domain, pem); err != nil {
 			return nil, fmt.Errorf("bundle of %s: %w", domain, err)
@@ -136,15 +140,15 @@ func NewGuard(config Config) (*Guard, error) {
 // its next one is denied, or the server ends it.
 func (g *Guard) Close() error {
 	g.engine.close()
-	var cut []error
-	for _, request := range g.changed() {
+	requests := g.changed()
+	for _, request := range requests {
 		// Nothing is to be asked about it, and nobody to be waited for.
-		if request.cut(ErrClosed) {
-			cut = append(cut, ErrClosed)
-		}
+		request.cut(ErrClosed)
 	}
-	for _, err := range cut {
-		g.denied(err)
+	for _, request := range requests {
+		if err := request.told(); err != nil {
+			g.denied(err)
+		}
 	}
 	return nil
 }
@@ -248,11 +252,13 @@ func (g *Guard) start(request *running) {
 	g.mu.Unlock()
 }
 
-func (g *Guard) end(request *running) {
-	request.end()
+// end says whether it ran until then.
+func (g *Guard) end(request *running) bool {
+	ran := request.end()
 	g.mu.Lock()
 	delete(g.running, request)
 	g.mu.Unlock()
+	return ran
 }
 
 // keep has a transport told of changes, for as long as anybody uses it.

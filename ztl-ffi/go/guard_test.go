@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -112,28 +113,83 @@ func TestT1OptionsOfTheWholeServerAreJudged(t *testing.T) {
 
 func TestT19ARequestThatWasChangedBeforeIsDenied(t *testing.T) {
 	a := newAuthority(t)
-	guard := a.guard(a.config("model-server"))
-	reached := false
-	guarded := guard.Middleware(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
-	state := &tls.ConnectionState{}
-	for _, change := range []func(*http.Request){
-		func(r *http.Request) { r.URL.Path = "/v1/models/llama/tune" },
-		func(r *http.Request) { r.URL.RawQuery = "a=1" },
-		func(r *http.Request) { r.RequestURI = "" },
-		func(r *http.Request) { r.TLS = nil },
-		func(*http.Request) {},
+	config := a.config("model-server")
+	config.AuditFile = filepath.Join(t.TempDir(), "audit.jsonl")
+	var denied error
+	config.OnDenial = func(err error) { denied = err }
+	guard := a.guard(config)
+	router := a.issue(id("router"))
+	if status, _ := served(guard, a.request(router, "POST", "/v1/models/llama/infer")); status != 200 {
+		t.Fatal(status)
+	}
+	for name, change := range map[string]func(*http.Request){
+		"another path":  func(r *http.Request) { r.URL.Path = "/v1/models/llama/tune" },
+		"another query": func(r *http.Request) { r.URL.RawQuery = "a=1" },
+		"no target":     func(r *http.Request) { r.RequestURI = "" },
 	} {
-		request := must[*http.Request](t)(http.NewRequest("POST", "https://model-server/v1/models/llama/infer", nil))
-		request.RequestURI, request.TLS, request.RemoteAddr = "/v1/models/llama/infer", state, "10.0.0.1:1"
+		request := a.request(router, "POST", "/v1/models/llama/infer")
 		change(request)
-		recorder := &recorder{header: http.Header{}}
-		guarded.ServeHTTP(recorder, request)
-		if recorder.status != 403 {
-			t.Error("answered", recorder.status)
+		status, seen := served(guard, request)
+		// Law 6: whose it was is known, so that it is recorded.
+		denial := &Denial{}
+		if status != 403 || seen != nil || !errors.Is(denied, RawTargetUnavailable) || !errors.As(denied, &denial) {
+			t.Error(name, "was answered", status, denied)
+			continue
+		}
+		of := records(t, config.AuditFile, "action")
+		if last := of[len(of)-1]; last.ID != denial.Decision() || last.Reason != "path_ambiguous" || last.Peer != id("router") {
+			t.Error(name, last, denial)
 		}
 	}
-	if reached {
-		t.Error("the handler was reached")
+	for name, change := range map[string]func(*http.Request){
+		"no TLS":         func(r *http.Request) { r.TLS = nil },
+		"no certificate": func(r *http.Request) { r.TLS = &tls.ConnectionState{} },
+	} {
+		request := a.request(router, "POST", "/v1/models/llama/infer")
+		change(request)
+		if status, seen := served(guard, request); status != 403 || seen != nil {
+			t.Error(name, "was answered", status)
+		}
+	}
+}
+
+// Law 6: what a proved caller is denied for has a record, whoever denies it.
+func TestLaw6WhatTheGuardDeniesItselfIsRecorded(t *testing.T) {
+	a := newAuthority(t)
+	config := a.config("model-server")
+	config.Policy = []byte(policy + "[permit.require]\ntrust_score = 70\n")
+	config.AuditFile = filepath.Join(t.TempDir(), "audit.jsonl")
+	var score func() int
+	config.TrustScore = func(*http.Request, Peer) int { return score() }
+	guard := a.guard(config)
+	router := a.issue(id("router"))
+	fields := http.Header{"X": make([]string, mostFields)}
+	for name, one := range map[string]struct {
+		score  func() int
+		header http.Header
+		status int
+		reason string
+	}{
+		"a panic":         {func() int { panic("a score that cannot be had") }, nil, 403, "authorizer_failed"},
+		"no score":        {func() int { return 101 }, nil, 403, "authorizer_failed"},
+		"too many fields": {func() int { return 80 }, fields, 400, "path_ambiguous"},
+		"none of them":    {func() int { return 80 }, nil, 200, "permitted"},
+	} {
+		score = one.score
+		request := a.request(router, "GET", "/v1/who")
+		if one.header != nil {
+			request.Header = one.header
+		}
+		if status, _ := served(guard, request); status != one.status {
+			t.Error(name, "was answered", status)
+		}
+		of := records(t, config.AuditFile, "action")
+		if last := of[len(of)-1]; last.Reason != one.reason || last.Peer != id("router") || last.Action != "GET /v1/who" {
+			t.Error(name, last)
+		}
+	}
+	if of := records(t, config.AuditFile, "action"); len(of) != 4 {
+		t.Error(of)
 	}
 }
 

@@ -1,3 +1,5 @@
+//go:build cgo
+
 package ztl
 
 import (
@@ -48,52 +50,63 @@ func (g *Guard) Begin(r *http.Request) (ctx context.Context, end func(), err err
 func (g *Guard) begin(r *http.Request, cut func()) (context.Context, func(), error) {
 	generation := g.generation.Load()
 	came := asItCame(r)
-	from, expires, err := g.authorize(came, nil)
+	first, err := g.authorize(came, judging{})
 	if err != nil {
 		g.denied(err)
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), peerKey{}, Peer{ID: from.peer}))
+	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), peerKey{}, Peer{ID: first.from.peer}))
 	// Whom the host's function asks about it need not be asked any longer than it runs.
 	came = came.WithContext(ctx)
-	serving := &running{
-		stop: func(err error) {
-			cancel(err)
-			cut()
-		},
+	serving := newRunning(nil, func(err error) {
+		cancel(err)
+		cut()
+	})
+	serving.passes = first.passes
+	serving.again = func(alone bool) (time.Time, error) {
+		now, err := g.authorize(came, judging{again: serving, alone: alone})
+		if err == nil && !serving.served {
+			serving.passes = now.passes
+		}
+		return now.expires, err
 	}
-	serving.again = func() (time.Time, error) {
-		_, expires, err := g.authorize(came, serving)
-		return expires, err
-	}
+	serving.late = func() error { return g.refuse(first.from, came, AuthorizerFailed, errJudgedLate) }
 	// Whoever judges it again does so after what is known here.
-	serving.judging.Lock()
-	defer serving.judging.Unlock()
+	serving.turn <- struct{}{}
+	defer func() { <-serving.turn }()
 	g.start(serving)
 	end := func() {
 		g.end(serving)
 		cancel(context.Canceled)
 	}
+	asked, expires := uint64(0), first.expires
 	// What changed between the permit and the registration is not missed.
 	if g.generation.Load() != generation {
-		if expires, err = serving.judge(); err != nil {
-			end()
-			g.denied(err)
+		asked, _ = serving.asks()
+		if expires, err = serving.judge(false); err != nil {
+			// Who cut it meanwhile tells of it.
+			if g.end(serving) {
+				g.denied(err)
+			}
+			cancel(context.Canceled)
 			return nil, nil, err
 		}
 	}
-	serving.until(g, expires)
-	g.strip(from, r.Header, g.config.Now())
+	if !serving.until(g, expires, asked) {
+		err := context.Cause(ctx)
+		end()
+		return nil, nil, err
+	}
+	serving.served = true
+	// By what it was judged with, and not by what is in force by now (T12).
+	strip(r.Header, serving.passes)
 	return ctx, end, nil
 }
 
-// authorize judges a request on its connection, which is proved again where the proof is old. It is nil before it is served.
-func (g *Guard) authorize(r *http.Request, serving *running) (*flow, time.Time, error) {
+// authorize judges a request on its connection, which is proved again where the proof is old.
+func (g *Guard) authorize(r *http.Request, how judging) (judged, error) {
 	if r.TLS == nil {
-		return nil, time.Time{}, errNoPeer
-	}
-	if err := asOnTheWire(r); err != nil {
-		return nil, time.Time{}, err
+		return judged{}, errNoPeer
 	}
 	held := g.inbound(r)
 	for tries := 0; ; tries++ {
@@ -102,14 +115,18 @@ func (g *Guard) authorize(r *http.Request, serving *running) (*flow, time.Time, 
 			return g.admit(r.TLS.PeerCertificates, textAddr(r.RemoteAddr), local)
 		})
 		if err != nil {
-			return nil, time.Time{}, err
+			return judged{}, err
 		}
-		expires, err := g.on(from, r, serving)
+		// Once it is known whose it is, so that it is recorded (law 6).
+		if err := asOnTheWire(r); err != nil {
+			return judged{}, g.refuse(from, r, PathAmbiguous, err)
+		}
+		permitted, err := g.on(from, r, how)
 		if err == nil {
-			return from, expires, nil
+			return permitted, nil
 		}
 		if tries > 0 || !errors.Is(err, FlowWithdrawn) {
-			return nil, time.Time{}, err
+			return judged{}, err
 		}
 		held.drop(from)
 	}
@@ -125,6 +142,8 @@ func answer(w http.ResponseWriter, err error) {
 	// RFC 6750 §3, RFC 9470 §3
 	challenge := ""
 	switch {
+	case errors.Is(err, RawTargetUnavailable):
+		// What changed it is the service's own.
 	case denial.Reason == PathAmbiguous:
 		status = http.StatusBadRequest
 	case denial.Reason == Misdirected:

@@ -96,7 +96,12 @@ type Denial struct {
 	Rule string
 	// Message says it in words, where there are any.
 	Message string
+	// cause is why the guard denied it, where that was not the policy.
+	cause error
 }
+
+// Unwrap is why the guard denied it itself, such as [RawTargetUnavailable]; nil where the policy did.
+func (d *Denial) Unwrap() error { return d.cause }
 
 // Error says what was denied, in words.
 func (d *Denial) Error() string {

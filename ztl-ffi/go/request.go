@@ -86,6 +86,9 @@ func (a *asked) free() {
 	asking.Put(a)
 }
 
+// fields is how many were laid out, after method and target.
+func (a *asked) fields() int { return len(a.lens)/2 - 1 }
+
 // request lays out a request, with all of its header fields. Where it has a Host field beside the host that net/http read, it came
 // over HTTP/2 with an authority, and the two have to agree (RFC 9113 §8.3.1).
 func (a *asked) request(method, target, host string, header http.Header) {

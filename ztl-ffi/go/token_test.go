@@ -188,7 +188,7 @@ func TestT12ATokenIsLookedAtUnderThePolicyThatJudges(t *testing.T) {
 	}))
 	// Begin would judge again once it sees that something changed.
 	ask := func() error {
-		_, _, err := guard.authorize(request, nil)
+		_, err := guard.authorize(request, judging{})
 		return err
 	}
 	if err := ask(); err != nil {

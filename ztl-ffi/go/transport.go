@@ -92,7 +92,8 @@ func (g *Guard) Client() *http.Client {
 	}
 }
 
-// RoundTrip sends a request, if it is permitted.
+// RoundTrip sends a request, if it is permitted, without the fields in which this workload is not trusted to pass an id on
+// (X-Forwarded-Client-Cert, Forwarded).
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	refuse := func(err error) (*http.Response, error) {
 		if r.Body != nil {
@@ -104,37 +105,37 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return refuse(err)
 	}
-	if err := t.permit(r, to); err != nil {
+	passes, err := t.permit(r, to)
+	if err != nil {
 		return refuse(err)
 	}
 	// The name that was judged is the one that is sent.
 	sent := r.Clone(r.Context())
 	sent.Host = ""
+	// T12: for whom we speak is said by a proxy alone.
+	strip(sent.Header, passes)
 	// Looked up after it was judged: where something changed, the old connections are out of reach.
 	return t.inner.Load().RoundTrip(sent)
 }
 
-// permit judges a request on a connection to its target, which is made where there is none.
-func (t *Transport) permit(r *http.Request, to target) error {
+// permit judges a request on a connection to its target, which is made where there is none, and says in which fields it may pass an id on.
+func (t *Transport) permit(r *http.Request, to target) (reads, error) {
 	for tries := 0; ; tries++ {
 		flow, err := t.flow(r.Context(), to)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		method := r.Method
 		if method == "" {
 			method = http.MethodGet
 		}
-		ask := asking.Get().(*asked)
-		ask.request(method, r.URL.RequestURI(), "", r.Header)
-		_, err = t.guard.engine.authorize(flow, ask, t.guard.config.Now())
-		ask.free()
+		passes, err := t.guard.sends(flow, method, r.URL.RequestURI(), r.Header)
 		if err == nil {
-			return nil
+			return passes, nil
 		}
 		stale := errors.Is(err, FlowWithdrawn) || errors.Is(err, IdentityExpired)
 		if tries > 0 || !stale {
-			return err
+			return 0, err
 		}
 		// Connections that rest on it go with it.
 		t.renew()

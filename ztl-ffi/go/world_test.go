@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -72,11 +74,14 @@ func newAuthority(t testing.TB) *authority {
 }
 
 // revocations is a list of all that it issued.
-func (a *authority) revocations() []byte {
+func (a *authority) revocations() []byte { return a.revokes(time.Hour, a.issued...) }
+
+// revokes is a list that is overdue after a while.
+func (a *authority) revokes(lasts time.Duration, serials ...*big.Int) []byte {
 	template := &x509.RevocationList{
-		Number: big.NewInt(1), ThisUpdate: time.Now().Add(-time.Minute), NextUpdate: time.Now().Add(time.Hour),
+		Number: big.NewInt(1), ThisUpdate: time.Now().Add(-time.Minute), NextUpdate: time.Now().Add(lasts),
 	}
-	for _, serial := range a.issued {
+	for _, serial := range serials {
 		entry := x509.RevocationListEntry{SerialNumber: serial, RevocationTime: time.Now().Add(-time.Minute)}
 		template.RevokedCertificateEntries = append(template.RevokedCertificateEntries, entry)
 	}
@@ -186,6 +191,30 @@ func (w *world) raw(certificate tls.Certificate, request string) string {
 	answer, _ := io.ReadAll(conn)
 	line, _, _ := strings.Cut(string(answer), "\r\n")
 	return line
+}
+
+// record is one of the audit.
+type record struct {
+	ID      string `json:"id"`
+	Verdict string `json:"verdict"`
+	Stage   string `json:"stage"`
+	Reason  string `json:"reason"`
+	Peer    string `json:"peer"`
+	Action  string `json:"action"`
+}
+
+// records are those of an audit file that came to a stage.
+func records(t testing.TB, file, stage string) (found []record) {
+	for line := range strings.Lines(string(must[[]byte](t)(os.ReadFile(file)))) {
+		var one record
+		if err := json.Unmarshal([]byte(line), &one); err != nil {
+			t.Fatal(err)
+		}
+		if one.Stage == stage {
+			found = append(found, one)
+		}
+	}
+	return found
 }
 
 // caller is a guard of the router whose calls go to the world's server.

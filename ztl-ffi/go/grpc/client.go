@@ -10,12 +10,14 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 )
 
 // DialOptions make a client of one workload: whoever answers has to prove that it is that one, and each call is judged on the
 // connection that it goes over, before anything of it is sent. A call that is not permitted fails with PermissionDenied; why is in
-// the error, and in the audit.
+// the error, and in the audit. So does one with metadata in which this workload is not trusted to pass an id on (forwarded,
+// x-forwarded-client-cert): nobody could take it out of the call any more.
 func DialOptions(guard *ztl.Guard, workload string, port uint16) []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithTransportCredentials(&client{guard, workload, port}),
@@ -80,8 +82,14 @@ func (judge) GetRequestMetadata(ctx context.Context, _ ...string) (map[string]st
 	if !ok {
 		return nil, status.Error(codes.PermissionDenied, "the connection was not made by ztl")
 	}
-	err := over.call.Authorize(http.MethodPost, request.Method, http.Header{})
+	sent, _ := metadata.FromOutgoingContext(ctx)
+	header := canonical(sent)
+	err := over.call.Authorize(http.MethodPost, request.Method, header)
 	switch {
+	case err == nil && len(header) != len(sent):
+		// T12: for whom we speak is said by a proxy alone.
+		const why = "the metadata of the call says for whom it is, with which the policy does not trust this workload: take it away"
+		return nil, status.Error(codes.PermissionDenied, why)
 	case err == nil:
 		return nil, nil
 	case errors.Is(err, ztl.FlowWithdrawn), errors.Is(err, ztl.IdentityExpired):

@@ -27,12 +27,21 @@ import (
 // [grpc.ChainUnaryInterceptor] and [grpc.ChainStreamInterceptor], after these: one of [grpc.UnaryInterceptor] or
 // [grpc.StreamInterceptor] runs before every chained one, wherever it stands, and sees calls that nobody judged. The message of
 // a unary call is decoded before it is judged, as grpc-go has no interceptor before that.
+//
+// A call of a method that the server does not have is judged like any other, and Unimplemented where it is permitted; a
+// [grpc.UnknownServiceHandler] of your own after these is asked then. A path that is no method at all grpc-go answers itself.
 func ServerOptions(guard *ztl.Guard) []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.Creds(&server{credentials.NewTLS(guard.TLSConfig())}),
 		grpc.ChainUnaryInterceptor(UnaryServerInterceptor(guard)),
 		grpc.ChainStreamInterceptor(StreamServerInterceptor(guard)),
+		grpc.UnknownServiceHandler(unknown),
 	}
+}
+
+// unknown answers what nobody serves: without it grpc-go would, before any interceptor, so that nobody judges it (laws 6 and 7).
+func unknown(any, grpc.ServerStream) error {
+	return status.Error(codes.Unimplemented, "not implemented")
 }
 
 // UnaryServerInterceptor serves only what a rule names. Without the credentials of [ServerOptions] it denies everything.
@@ -62,14 +71,17 @@ func StreamServerInterceptor(guard *ztl.Guard) grpc.StreamServerInterceptor {
 		served := make(chan func() error, 1)
 		go func() {
 			defer end()
-			// A panic is the caller's, who may have something that recovers.
+			// Whoever ends by runtime.Goexit has no answer, and is waited for by nobody.
+			answer := func() error { return status.Error(codes.Internal, "the handler did not answer") }
 			defer func() {
+				// A panic is the caller's, who may have something that recovers.
 				if panicked := recover(); panicked != nil {
-					served <- func() error { panic(panicked) }
+					answer = func() error { panic(panicked) }
 				}
+				served <- answer
 			}()
 			err := handler(srv, &judged{stream, ctx})
-			served <- func() error { return err }
+			answer = func() error { return err }
 		}()
 		select {
 		case answer := <-served:
@@ -137,10 +149,7 @@ func begin(ctx context.Context, guard *ztl.Guard, method string) (context.Contex
 		return nil, nil, status.Error(codes.PermissionDenied, "denied")
 	}
 	fields, _ := metadata.FromIncomingContext(ctx)
-	header := http.Header{}
-	for name, values := range fields {
-		header[http.CanonicalHeaderKey(name)] = values
-	}
+	header := canonical(fields)
 	request := &http.Request{
 		Method: http.MethodPost, URL: &url.URL{Path: method}, RequestURI: method, Header: header, TLS: info.state,
 		RemoteAddr: from.Addr.String(),
@@ -156,6 +165,15 @@ func begin(ctx context.Context, guard *ztl.Guard, method string) (context.Contex
 		}
 	}
 	return metadata.NewIncomingContext(ctx, fields), end, nil
+}
+
+// canonical are the same fields under the names that net/http has for them.
+func canonical(fields metadata.MD) http.Header {
+	header := http.Header{}
+	for name, values := range fields {
+		header[http.CanonicalHeaderKey(name)] = values
+	}
+	return header
 }
 
 // ended says whether the guard cut a call: for whatever reason its permit was not renewed. Where the caller went away, it did not.

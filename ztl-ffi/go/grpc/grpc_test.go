@@ -14,6 +14,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -66,6 +70,8 @@ type health struct {
 	ended chan error
 	// checking is what a check does before it answers.
 	checking func(context.Context)
+	// watching is what a watch does before anything else.
+	watching func()
 }
 
 func (h *health) came(ctx context.Context) {
@@ -90,6 +96,9 @@ func (h *health) List(ctx context.Context, _ *grpc_health_v1.HealthListRequest) 
 
 func (h *health) Watch(_ *grpc_health_v1.HealthCheckRequest, out grpc.ServerStreamingServer[grpc_health_v1.HealthCheckResponse]) error {
 	h.came(out.Context())
+	if h.watching != nil {
+		h.watching()
+	}
 	if err := out.Send(&grpc_health_v1.HealthCheckResponse{}); err != nil {
 		return err
 	}
@@ -168,19 +177,26 @@ func (w *world) newGuardOf(me string, change func(*ztl.Config)) *ztl.Guard {
 
 func (w *world) client(options ...grpc.DialOption) grpc_health_v1.HealthClient {
 	w.t.Helper()
+	return grpc_health_v1.NewHealthClient(w.dial(options...))
+}
+
+func (w *world) dial(options ...grpc.DialOption) *grpc.ClientConn {
+	w.t.Helper()
 	conn, err := grpc.NewClient("passthrough:///"+w.address, options...)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { _ = conn.Close() })
-	return grpc_health_v1.NewHealthClient(conn)
+	return conn
 }
 
 // attacker checks nothing, and shows an SVID.
-func (w *world) attacker(name string) grpc_health_v1.HealthClient {
-	return w.client(grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{
+func (w *world) attacker(name string) grpc_health_v1.HealthClient { return w.client(w.unchecked(name)) }
+
+func (w *world) unchecked(name string) grpc.DialOption {
+	return grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{
 		InsecureSkipVerify: true, Certificates: []tls.Certificate{w.issue(name)},
-	})))
+	}))
 }
 
 func (w *world) served() int {
@@ -315,6 +331,74 @@ func TestT12AHandlerSeesNoFieldThatAnybodyCanWrite(t *testing.T) {
 	}
 	ctx := metadata.AppendToOutgoingContext(within(t), "x-forwarded-client-cert", "URI=spiffe://prod.example/admin", "forwarded", "a=b", "x-tenant", "blue")
 	if _, err := w.attacker("router").Check(ctx, &grpc_health_v1.HealthCheckRequest{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// T12: for whom a call of ours is made is said by a proxy alone.
+func TestT12ACallOfOursSaysForNobodyThatItIs(t *testing.T) {
+	w := newWorld(t)
+	client := w.client(DialOptions(w.newGuard("router"), "model-server", 8443)...)
+	for _, name := range []string{"forwarded", "x-forwarded-client-cert", "x_forwarded_client_cert"} {
+		ctx := metadata.AppendToOutgoingContext(within(t), "x-tenant", "blue", name, "for=_x")
+		_, err := client.Check(ctx, &grpc_health_v1.HealthCheckRequest{})
+		if status.Code(err) != codes.PermissionDenied || w.served() != 0 {
+			t.Error(name, err)
+		}
+	}
+	if _, err := client.Check(metadata.AppendToOutgoingContext(within(t), "x-tenant", "blue"), &grpc_health_v1.HealthCheckRequest{}); err != nil {
+		t.Error(err)
+	}
+	proxy := w.newGuardOf("router", func(config *ztl.Config) {
+		router := "id = \"spiffe://prod.example/router\"\n"
+		config.Policy = []byte(strings.Replace(policy, router, router+"forwards = \"stranger\"\nforwards_in = \"forwarded\"\n", 1))
+	})
+	client = w.client(DialOptions(proxy, "model-server", 8443)...)
+	for name, want := range map[string]codes.Code{"forwarded": codes.OK, "x-forwarded-client-cert": codes.PermissionDenied} {
+		ctx := metadata.AppendToOutgoingContext(within(t), name, "for=_x")
+		if _, err := client.Check(ctx, &grpc_health_v1.HealthCheckRequest{}); status.Code(err) != want {
+			t.Error(name, err)
+		}
+	}
+}
+
+// Laws 6 and 7: whoever is proved and permitted nothing does not learn which methods there are.
+func TestLaw7AMethodThatNobodyServesIsJudged(t *testing.T) {
+	audit := filepath.Join(t.TempDir(), "audit.jsonl")
+	w := newWorldOf(t, func(config *ztl.Config) {
+		config.Policy, config.AuditFile = []byte(strings.Replace(policy, "\"grpc grpc.health", "\"grpc not.There/Named\", \"grpc grpc.health", 1)), audit
+	})
+	conn := w.dial(w.unchecked("router"))
+	for method, want := range map[string]codes.Code{
+		"/not.There/Named": codes.Unimplemented, "/not.There/Other": codes.PermissionDenied, "/grpc.health.v1.Health/Other": codes.PermissionDenied,
+	} {
+		err := conn.Invoke(within(t), method, &grpc_health_v1.HealthCheckRequest{}, &grpc_health_v1.HealthCheckResponse{})
+		if status.Code(err) != want {
+			t.Error(method, err)
+		}
+		stream, err := conn.NewStream(within(t), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, method)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := stream.RecvMsg(&grpc_health_v1.HealthCheckResponse{}); status.Code(err) != want {
+			t.Error(method, err)
+		}
+		recorded, err := os.ReadFile(audit)
+		if err != nil || strings.Count(string(recorded), "\"action\":\"POST "+method+"\"") != 2 {
+			t.Error(method, "is not in the audit:", err, string(recorded))
+		}
+	}
+}
+
+// A handler that ends without an answer, as a failed test does, keeps nobody waiting.
+func TestAHandlerThatGoesAwayIsAnswered(t *testing.T) {
+	w := newWorld(t)
+	w.health.watching = runtime.Goexit
+	stream, err := w.attacker("router").Watch(within(t), &grpc_health_v1.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); status.Code(err) != codes.Internal {
 		t.Error(err)
 	}
 }

@@ -11,11 +11,13 @@ use pyo3::types::PyFrozenSet;
 use ztl_ffi_impl as c;
 use ztl_ffi_impl::{ztl_action_request, ztl_engine, ztl_str};
 
-use crate::answers::{Decision, read_names, text};
+use crate::analysis;
+use crate::answers::{Decision, read_names};
 use crate::asked::{Chain, Fields, format, maybe_octets, octets, time};
 use crate::handle::{Outcome, Owned, lent, maybe};
 use crate::held::{Claims, Flow, Peer};
 use crate::recipe::{self, Issuer, Recipe, forks};
+use crate::refusal;
 use crate::requests::{Connection, blank_request};
 
 /// Judges connections and requests under the policy in force, and records every decision before it returns. Any number of threads
@@ -77,8 +79,7 @@ impl Engine {
         if outcome.status == c::ZTL_OK && !permitted {
             outcome.status = c::ZTL_ERR_PANIC;
         }
-        outcome.decision = Some(decision.clone());
-        outcome.heard(py)?;
+        outcome.decided(decision).heard(py)?;
         Ok(decision)
     }
 }
@@ -312,7 +313,7 @@ impl Engine {
         let (mut flow, mut decision) = (Owned::none(), Decision::blank());
         let out = flow.out();
         // SAFETY: engine and peer are live, the texts are lent for the call, the outputs may be written.
-        let mut outcome = Outcome::of(|error| unsafe {
+        let outcome = Outcome::of(|error| unsafe {
             c::ztl_flow_permit(
                 engine.get(),
                 &raw const request,
@@ -323,8 +324,7 @@ impl Engine {
         });
         let decision = Decision::read(&decision);
         let expires_at = decision.expires_at();
-        outcome.decision = Some(decision);
-        outcome.heard(py)?;
+        outcome.decided(decision).heard(py)?;
         Ok(Flow {
             flow,
             peer_id: peer.map(Peer::id),
@@ -403,6 +403,34 @@ impl Engine {
         self.judge(py, flow, &request)
     }
 
+    /// Records that the host itself denies a request on a flow, or ends one that runs, for one of the reasons that `ztl_action_refuse`
+    /// takes. Always raises: `Denied`, with the id of the record.
+    #[pyo3(signature = (flow, reason, method = None, target = None, headers = None, *, upgrade = None, now = None))]
+    #[expect(clippy::too_many_arguments, reason = "they are named in Python")]
+    fn refuse(
+        &self,
+        py: Python<'_>,
+        flow: &Flow,
+        reason: &str,
+        method: Option<&Bound<'_, PyAny>>,
+        target: Option<&Bound<'_, PyAny>>,
+        headers: Option<&Bound<'_, PyAny>>,
+        upgrade: Option<&Bound<'_, PyAny>>,
+        now: Option<u64>,
+    ) -> PyResult<()> {
+        let fields = Fields::read(headers)?;
+        let headers = fields.lend()?;
+        let request = ztl_action_request {
+            method: maybe(maybe_octets(method, "method")?),
+            target: maybe(maybe_octets(target, "target")?),
+            upgrade: maybe(maybe_octets(upgrade, "upgrade")?),
+            headers: headers.as_ptr(),
+            headers_len: headers.len(),
+            ..blank_request(time(now)?)
+        };
+        refusal::refuse(py, &*self.live(py)?, flow, &request, reason)
+    }
+
     /// Step three for raw bytes, without method and target.
     #[pyo3(signature = (flow, *, trust_score = None, now = None))]
     fn authorize_connect(
@@ -450,31 +478,13 @@ impl Engine {
 
     /// What a workload can reach under the policy in force, as JSON; who reaches it, where it is `external:NAME`.
     fn reach(&self, py: Python<'_>, workload: &str) -> PyResult<String> {
-        let engine = self.live(py)?;
-        let mut found = Owned::none();
-        let out = found.out();
-        // SAFETY: the engine is live, the text is lent for the call, the outputs may be written.
-        Outcome::of(|error| unsafe {
-            c::ztl_reach(engine.get(), lent(workload.as_bytes()), out, error)
-        })
-        .heard(py)?;
-        Ok(text(&found))
+        analysis::reach(py, &*self.live(py)?, workload)
     }
 
     /// What another policy would change, as JSON.
     #[pyo3(signature = (policy, *, format = "toml"))]
     fn diff(&self, py: Python<'_>, policy: &Bound<'_, PyAny>, format: &str) -> PyResult<String> {
         let (policy, format) = (octets(policy, "policy")?, self::format(format)?);
-        let engine = self.live(py)?;
-        let mut found = Owned::none();
-        let outcome = py.detach(|| {
-            let out = found.out();
-            // SAFETY: as above.
-            Outcome::of(|error| unsafe {
-                c::ztl_diff(engine.get(), lent(policy), format, out, error)
-            })
-        });
-        outcome.heard(py)?;
-        Ok(text(&found))
+        analysis::diff(py, &*self.live(py)?, policy, format)
     }
 }

@@ -92,7 +92,7 @@ pub(crate) fn maybe(bytes: Option<&[u8]>) -> ztl_str {
 pub(crate) struct Outcome {
     pub(crate) status: ztl_status,
     pub(crate) error: Owned<ztl_error>,
-    pub(crate) decision: Option<Decision>,
+    pub(crate) decision: Option<Box<Decision>>,
 }
 
 impl Outcome {
@@ -105,6 +105,12 @@ impl Outcome {
             error,
             decision: None,
         }
+    }
+
+    /// With what was decided, where that is to be told: of a permit nobody asks here.
+    pub(crate) fn decided(mut self, decision: Decision) -> Self {
+        self.decision = (self.status != ztl_ffi_impl::ZTL_OK).then(|| Box::new(decision));
+        self
     }
 
     /// `Ok` where the call did what it says, and an exception everywhere else.

@@ -2,12 +2,14 @@
 //!
 //! Nothing is decided here. Every decision, bound and refusal is that of `ztl-ffi-impl`, so that Python has the same as C and Go.
 
+mod analysis;
 mod answers;
 mod asked;
 mod engine;
 mod handle;
 mod held;
 mod recipe;
+mod refusal;
 mod requests;
 
 use pyo3::prelude::*;

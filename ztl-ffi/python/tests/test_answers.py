@@ -208,6 +208,36 @@ class Answers(unittest.TestCase):
         # Nor does a rule see what is hidden.
         self.assertEqual(self.ask(guard, "/v1/field", (xfcc, b"x"))[0], 403)
 
+    def test_law_6_what_the_guard_denies_itself_is_recorded(self) -> None:
+        scores: List[Any] = [lambda: 1 // 0, lambda: 101, lambda: 70.5, lambda: "70", lambda: 70]
+        self.world.write("policy.toml", POLICY.encode() + b"require = { trust_score = 70 }\n")
+        guard = self.world.guard(audit_file=str(self.world.path / "audit.jsonl"), trust_score=lambda *_: scores[0]())
+        chain = {"chain": self.world.chain("router"), "address": "127.0.0.1"}
+        good = ztl.Asked(b"GET", b"/v1/who", [], **chain)
+        wrong = ztl.RawTargetUnavailable("changed")
+        asked = [(good, "authorizer_failed")] * 4 + [
+            (good, "permitted"),
+            (ztl.Asked(b"GET", b"/v1/who", [(b"x", b"")] * 65_537, **chain), "path_ambiguous"),
+            (ztl.Asked(b"GET", b"/v1/who", [], wrong=wrong, **chain), "path_ambiguous"),
+            (ztl.Asked(b"GET", b"*", [], **chain), "path_ambiguous"),
+            (ztl.Asked(b"GET", b"http://h/v1/who", [], **chain), "path_ambiguous"),
+            (ztl.Asked(b"GET", b"/v1/who", [(b"forwarded", b"x")], fixed="it cannot be copied", **chain), "forwarded_untrusted"),
+        ]
+        for at, (one, reason) in enumerate(asked):
+            scores = scores[at > 0 and len(scores) > 1:]
+            try:
+                got = guard.judge(one).decision.decision_id
+            except ztl.Denied as denied:
+                got = denied.decision_id
+            recorded = self.world.records("audit.jsonl")
+            self.assertEqual(len(recorded), at + 1)
+            self.assertEqual((recorded[-1]["reason"], recorded[-1]["id"], recorded[-1]["peer"]), (reason, got, spiffe("router")), at)
+        self.assertEqual((wrong.reason, wrong.stage), ("raw_target_unavailable", "action"))
+        # Who is proved by nothing is no caller that a record could name.
+        with self.assertRaises(ztl.Denied):
+            guard.judge(ztl.Asked(b"GET", b"/v1/who", [], wrong=wrong))
+        self.assertEqual(len(self.world.records("audit.jsonl")), len(asked))
+
     def test_t21_a_request_for_another_host_is_misdirected(self) -> None:
         self.world.write("policy.toml", POLICY.replace("ports = [8443]", 'ports = [8443]\nhosts = ["models.example"]').encode())
         guard = self.world.guard()
@@ -232,14 +262,21 @@ class WhatIsGathered(unittest.TestCase):
         self.assertEqual(self.judged((), ())[1], [None])
         permit, scores = self.judged({"forwarded"}, {"trust_score", "forwarded"}, {"trust_score", "forwarded"})
         self.assertEqual((scores, permit.passes), ([None, 70], {"forwarded"}))
-        # What was read before and no longer is costs nothing anew, and nobody is trusted with a field in between.
-        permit, scores = self.judged({"trust_score", "forwarded"}, ())
-        self.assertEqual((scores, permit.passes), ([70], set()))
+        # What was read before and no longer is makes no new judgement; a field that was and no longer is does.
+        self.assertEqual(self.judged({"trust_score"}, ())[1], [70])
+        permit, scores = self.judged({"trust_score", "forwarded"}, (), ())
+        self.assertEqual((scores, permit.passes), ([70, 70], set()))
+        permit, scores = self.judged((), {"forwarded"}, {"forwarded"})
+        self.assertEqual((scores, permit.passes), ([None, None], {"forwarded"}))
 
     def test_a_denial_of_the_flow_is_left_to_the_request(self) -> None:
         denied = ztl.Denied("no", reason="no_flow_permitted", stage="flow")
-        self.assertEqual(self.judged(denied, denied)[1], [None])
         self.assertEqual(self.judged(denied, {"trust_score"}, {"trust_score"})[1], [None, 70])
+        # A policy that never stays as it is permits nothing.
+        with self.assertRaisesRegex(ztl.Denied, "as often as"):
+            self.judged(*[{"forwarded"}, ()] * 20)
+        with self.assertRaisesRegex(ztl.Denied, "as often as"):
+            self.judged(*[denied] * 20)
 
 
 if __name__ == "__main__":

@@ -108,6 +108,20 @@ class Verbs(unittest.TestCase):
                 call()
         self.assertEqual(engine.authorize(flow, "GET", target, now=NOW).reason, "permitted")
 
+    def test_law_6_a_refusal_of_the_hosts_own_is_recorded_and_never_a_permit(self) -> None:
+        refuse = self.engine.refuse
+        for reason in ("path_ambiguous", "forwarded_untrusted", "authorizer_failed", "flow_withdrawn"):
+            for request in ((), ("GET", "/v1/who"), (b"GET", b"*"), ("GET", "/v1/live", [("upgrade", "websocket")])):
+                with self.assertRaises(ztl.Denied) as caught:
+                    refuse(self.flow, reason, *request, now=NOW)
+                self.assertEqual((caught.exception.reason, caught.exception.stage), (reason, "action"))
+                self.assertRegex(caught.exception.decision_id, "^[0-9a-f]{32}$")
+        for bad in ("permitted", "no_action_permitted", "other", "", "x"):
+            with self.assertRaises(ValueError, msg=bad):
+                refuse(self.flow, bad, "GET", "/v1/who", now=NOW)
+        with self.assertRaises(ztl.ZtlError):
+            ztl.Engine(POLICY).refuse(self.flow, "objected", now=NOW)
+
     def test_law_8_another_policy_is_in_force_at_once(self) -> None:
         self.engine.swap(NO_RULES)
         with self.assertRaises(ztl.Denied):

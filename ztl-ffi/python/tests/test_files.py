@@ -2,15 +2,16 @@
 
 import os
 import pathlib
+import ssl
 import threading
 import unittest
 from typing import Any
 from unittest import mock
 
 import ztl
-from ztl import files
+from ztl import files, tls
 
-from world import NO_RULES, POLICY, World, spiffe, until
+from world import NO_RULES, POLICY, Authority, World, spiffe, until
 
 
 class Files(unittest.TestCase):
@@ -66,6 +67,102 @@ class Files(unittest.TestCase):
         self.assertEqual(len(logs.records), 1)
         with self.assertRaises(ztl.Denied):
             guard.judge(self.world.asked())
+
+    def test_law_8_what_half_fails_is_judged_again_all_the_same(self) -> None:
+        guard, told = self.world.guard(), []
+        held = guard.ssl_context()
+        guard.watch(lambda: told.append(guard.generation))
+        before, trusts = guard.generation, tls.trusts
+
+        def fails(context: Any, authorities: Any) -> None:
+            trusts(context, authorities)
+            if context is held:
+                raise ssl.SSLError("not taken")
+
+        self.world.write("bundle.pem", Authority().pem + self.world.authority.pem)
+        with mock.patch("ztl.tls.trusts", fails), self.assertRaisesRegex(ssl.SSLError, "not taken"):
+            guard.reload()
+        # The authorities of before are in force no more.
+        self.assertEqual((told, guard.generation), ([before + 1], before + 1))
+        guard.reload()
+        self.assertEqual(guard.generation, before + 1)
+
+    def test_law_8_a_bundle_document_in_place_of_pem_ends_whom_it_does_not_prove(self) -> None:
+        other = Authority()
+        self.world.write("bundle.pem", self.world.authority.document())
+        guard, told = self.world.guard(), []
+        guard.watch(lambda: told.append(guard.generation))
+        self.assertEqual(guard.judge(self.world.asked()).peer_id, spiffe("router"))
+        held = guard.ssl_context()
+        self.assertEqual(held.get_ca_certs(binary_form=True), tls.ders(self.world.authority.pem))
+        # From PEM to a document, and to one that proves nobody.
+        for content, proves in (
+            (self.world.authority.pem, True), (self.world.authority.document(), True), (other.document(), False),
+            (b'{"keys": []}', False), (self.world.authority.pem, True),
+        ):
+            self.world.write("bundle.pem", content)
+            before = len(told)
+            guard.reload()
+            self.assertEqual(len(told), before + 1)
+            if proves:
+                self.assertEqual(guard.judge(self.world.asked()).peer_id, spiffe("router"))
+            else:
+                with self.assertRaises(ztl.Denied):
+                    guard.judge(self.world.asked())
+        no_key = b'{"keys": [{"use": "x509-svid", "kty": "EC", "crv": "P-256", "x": "", "y": "", "x5c": ["?"]}]}'
+        self.assertIn(tls.ders(other.pem)[0], held.get_ca_certs(binary_form=True))
+        for bad in (b"", b"{", b"[]", b'{"keys": [1]}', b'{"keys": {"x": 1}}', no_key, b"{" * 100_000):
+            self.world.write("bundle.pem", bad)
+            with self.assertRaises(ztl.BundleError, msg=bad[:40]):
+                guard.reload()
+            self.assertEqual(guard.judge(self.world.asked()).peer_id, spiffe("router"))
+        self.assertEqual(len(told), before + 1)
+
+    def test_a_signal_that_reloads_waits_for_nobody(self) -> None:
+        guard, policy, nested = self.world.guard(), files.policy, []
+
+        def interrupted(path: Any) -> bytes:
+            found = policy(path)
+            if not nested:
+                # As a handler does, between two lines of what it interrupts: what changed after it was read is taken as well.
+                nested.append(True)
+                self.world.write("policy.toml", NO_RULES.encode())
+                guard.reload()
+            return found
+
+        def reload() -> None:
+            with mock.patch("ztl.files.policy", interrupted):
+                guard.reload()
+
+        thread = threading.Thread(target=reload, daemon=True)
+        thread.start()
+        thread.join(10)
+        self.assertFalse(thread.is_alive(), "it waits for itself")
+        with self.assertRaises(ztl.Denied):
+            guard.judge(self.world.asked())
+
+    def test_a_signal_that_reloads_while_a_context_is_made_leaves_it_whole(self) -> None:
+        guard, as_files, loaded, nested = self.world.guard(), tls.as_files, [], []
+
+        def interrupted(*contents: bytes) -> Any:
+            if not nested:
+                nested.append(True)
+                self.world.svid("model-server", self.world.authority.issue(spiffe("model-server")))
+                guard.reload()
+            loaded.append(contents)
+            return as_files(*contents)
+
+        def make() -> None:
+            with mock.patch("ztl.tls.as_files", interrupted):
+                guard.ssl_context()
+
+        thread = threading.Thread(target=make, daemon=True)
+        thread.start()
+        thread.join(10)
+        self.assertFalse(thread.is_alive(), "it waits for itself")
+        # It was about to load what was there before.
+        self.assertEqual(loaded[-1], tuple(files.read(self.world.path / f"model-server.{end}") for end in ("pem", "key")))
+        self.assertNotEqual(loaded[-2], loaded[-1])
 
     def test_a_right_that_was_mended_is_a_change(self) -> None:
         path = self.world.path / "policy.toml"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import datetime
 import threading
 import time
 import unittest
@@ -12,7 +13,7 @@ import ztl
 import ztl.asgi
 from ztl.wsgi import Judged
 
-from world import NO_RULES, World, until
+from world import FOR_STRANGER, NO_RULES, POLICY, PROXY, World, until
 
 
 class Stream(threading.Thread):
@@ -78,6 +79,44 @@ class Running(unittest.TestCase):
                 next(response)
                 threading.Event().wait(0.02)
         self.assertEqual(judged.call_count, 1)
+
+    def test_t12_who_is_spoken_for_is_who_is_judged_again(self) -> None:
+        # A policy that reads the field, and one that hides it: a forbid of whoever is in it does not fire there.
+        for first, then, headers, ends in (
+            (PROXY, POLICY, [FOR_STRANGER], True), (POLICY, PROXY, [FOR_STRANGER], True), (PROXY, PROXY + "\n", [FOR_STRANGER], False),
+            (PROXY, POLICY, [], False),
+        ):
+            with self.subTest(first=first == PROXY, then=then == PROXY, said=bool(headers)):
+                self.world.write("policy.toml", first.encode())
+                audit = f"audit-{len(first)}-{len(then)}-{len(headers)}.jsonl"
+                guard = self.world.guard(audit_file=str(self.world.path / audit))
+                judged, asked = mock.Mock(wraps=guard.judge), self.world.asked(*headers)
+                streaming = Stream(guard, forever, self.world.scope(headers=headers))
+                self.assertTrue(until(lambda: bool(streaming.sent)))
+                parts = Judged(guard, asked, guard.judge(asked), guard.generation).serve(lambda *_: [b"1", b"2"], {}, lambda *_: None)
+                self.world.write("policy.toml", then.encode())
+                with mock.patch.object(guard, "judge", judged):
+                    guard.reload()
+                    self.assertTrue(until(lambda: judged.call_count == 1, 5))
+                    if ends:
+                        streaming.join(5)
+                        with self.assertRaises(ztl.Denied) as caught:
+                            next(iter(parts))
+                        self.assertEqual(caught.exception.reason, "forwarded_untrusted")
+                        self.assertEqual([one["reason"] for one in self.world.records(audit)[2:]], ["forwarded_untrusted"] * 2)
+                    else:
+                        self.assertEqual(list(parts), [b"1", b"2"])
+                self.assertEqual(isinstance(streaming.ended, ConnectionAbortedError), ends)
+                self.world.write("policy.toml", NO_RULES.encode())
+                guard.reload()
+                streaming.join(5)
+
+    def test_t25_an_overdue_revocation_list_ends_what_runs(self) -> None:
+        self.world.write("crl.pem", self.world.authority.revokes(lasts=datetime.timedelta(seconds=4)))
+        guard = self.world.guard(crl_files={"prod.example": self.world.path / "crl.pem"})
+        running = self.begun(guard, forever)
+        running.join(10)
+        self.assertIsInstance(running.ended, ConnectionAbortedError)
 
     def test_law_8_an_application_that_will_not_end_says_nothing_more(self) -> None:
         refused: List[OSError] = []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import datetime
 import http.client
+import json
 import os
 import pathlib
 import socket
@@ -45,6 +47,10 @@ to = "model-server"
 actions = ["POST /v1/models/{model}/infer", "GET /v1/who", "GET /v1/live", "websocket /v1/socket"]
 """
 NO_RULES = POLICY.partition("[[permit]]")[0]
+#: The same, where the router speaks for others.
+PROXY = POLICY.replace('zone = "here"\n', 'zone = "here"\nforwards = "stranger"\nforwards_in = "xfcc"\n', 1)
+#: What it says of the stranger.
+FOR_STRANGER = (b"X-Forwarded-Client-Cert", b"By=spiffe://prod.example/router;URI=spiffe://prod.example/stranger")
 
 
 def spiffe(name: str) -> str:
@@ -81,11 +87,21 @@ class Authority:
         )
 
 
-    def revokes(self, *pems: bytes) -> bytes:
+    def document(self) -> bytes:
+        """Its certificate in a SPIFFE bundle document."""
+        def number(of: int) -> str:
+            return base64.urlsafe_b64encode(of.to_bytes(32, "big")).rstrip(b"=").decode()
+
+        at = self.key.public_key().public_numbers()
+        shown = base64.b64encode(self.root.public_bytes(serialization.Encoding.DER)).decode()
+        key = {"use": "x509-svid", "kty": "EC", "crv": "P-256", "x": number(at.x), "y": number(at.y), "x5c": [shown]}
+        return json.dumps({"spiffe_sequence": 1, "keys": [key]}).encode()
+
+    def revokes(self, *pems: bytes, lasts: datetime.timedelta = datetime.timedelta(hours=1)) -> bytes:
         """A revocation list that names these certificates, in PEM."""
         now = datetime.datetime.now(datetime.timezone.utc)
         built = x509.CertificateRevocationListBuilder().issuer_name(self.root.subject).last_update(now - datetime.timedelta(minutes=1))
-        built = built.next_update(now + datetime.timedelta(hours=1)).add_extension(x509.CRLNumber(1), False)
+        built = built.next_update(now + lasts).add_extension(x509.CRLNumber(1), False)
         for pem in pems:
             serial = x509.load_pem_x509_certificate(pem).serial_number
             revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now - datetime.timedelta(minutes=1))
@@ -146,6 +162,11 @@ class World:
             "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": [(b"host", b"x")],
             "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8443), "extensions": {"tls": {"client_cert_chain": [pem]}}, **change,
         }
+
+    def records(self, name: str, stage: str = "action") -> List[Any]:
+        """What an audit file of this folder says of what came to a stage."""
+        lines = (json.loads(line) for line in (self.path / name).read_text().splitlines())
+        return [line for line in lines if line["stage"] == stage]
 
     def asked(self, *headers: Tuple[bytes, bytes]) -> ztl.Asked:
         """The same, from whatever server."""

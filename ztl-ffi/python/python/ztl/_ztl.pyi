@@ -1,5 +1,5 @@
 from os import PathLike
-from typing import FrozenSet, Iterable, Literal, Optional, Tuple, Union, final
+from typing import FrozenSet, Iterable, Literal, NoReturn, Optional, Tuple, Union, final
 
 _Text = Union[str, bytes]
 _Path = Union[str, "PathLike[str]"]
@@ -70,6 +70,10 @@ class Engine:
         upgrade: Optional[_Text] = None, trust_score: Optional[int] = None, claims: Optional[Claims] = None,
         now: Optional[int] = None,
     ) -> Decision: ...
+    def refuse(
+        self, flow: Flow, reason: str, method: Optional[_Text] = None, target: Optional[_Text] = None,
+        headers: Optional[Iterable[Tuple[_Text, _Text]]] = None, *, upgrade: Optional[_Text] = None, now: Optional[int] = None,
+    ) -> NoReturn: ...
     def authorize_connect(self, flow: Flow, *, trust_score: Optional[int] = None, now: Optional[int] = None) -> Decision: ...
     def check_svid(self, me: str, chain: Iterable[bytes], *, now: Optional[int] = None) -> int: ...
     def reach(self, workload: str) -> str: ...

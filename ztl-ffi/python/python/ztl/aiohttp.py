@@ -8,14 +8,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 from aiohttp import web
 from multidict import CIMultiDict
 
 from ztl.errors import Denied
-from ztl.forwarded import are_in, is_trusted
-from ztl.judge import Asked, Fields, Permit, answer, check_target
+from ztl.forwarded import is_trusted
+from ztl.judge import Asked, Fields, Permit, answer, wrong_target
 
 # Of aiohttp 3.14 and newer.
 PERMIT: Any = web.RequestKey("ztl.permit", Permit) if hasattr(web, "RequestKey") else "ztl.permit"
@@ -50,16 +50,14 @@ def middleware(guard: Any) -> Any:
     return guarded
 
 
-def _check_headers(headers: Fields) -> None:
-    """Refuses, before it is judged, a request of which a field may have to be taken away and which aiohttp cannot copy."""
-    if not are_in(headers):
-        return
+def _fixed(headers: Fields) -> Optional[str]:
+    """Why aiohttp cannot copy a request without one of its fields, where it cannot."""
     try:
         for part in (part for field in headers for part in field):
             part.decode("utf-8")
     except UnicodeDecodeError:
-        why = "a header field is not UTF-8, in a request with one in which a proxy says whom it speaks for"
-        raise Denied(why, reason="forwarded_untrusted", stage="action") from None
+        return "a header field is not UTF-8, in a request with one in which its caller is not trusted to say whom it speaks for"
+    return None
 
 
 def read(request: web.Request) -> Asked:
@@ -69,8 +67,6 @@ def read(request: web.Request) -> Asked:
     if transport is None or connection is None:
         raise Denied("the connection has no TLS, so that nobody is proved", reason="identity_unproven", stage="identity")
     target = request.raw_path.encode("utf-8", "surrogateescape")
-    check_target(target, request.path)
-    _check_headers(request.raw_headers)
     peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
     return Asked(
         method=request.method.encode("utf-8", "surrogateescape"),
@@ -80,4 +76,6 @@ def read(request: web.Request) -> Asked:
         address=peer[0] if isinstance(peer, tuple) else None,
         port=own[1] if isinstance(own, tuple) else None,
         request=request,
+        wrong=wrong_target(target, request.path),
+        fixed=_fixed(request.raw_headers),
     )

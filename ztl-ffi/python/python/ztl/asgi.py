@@ -14,7 +14,7 @@ from typing import Any, Awaitable, Callable, Dict, Tuple
 from ztl import tls
 from ztl.errors import Denied
 from ztl.forwarded import is_trusted
-from ztl.judge import Asked, Permit, answer, check_target
+from ztl.judge import Asked, Permit, answer, wrong_target
 
 PERMIT = "ztl.permit"
 #: What `ztl.uvicorn` puts into `scope["extensions"]`.
@@ -78,7 +78,7 @@ class Guarded:
                     continue
                 generation = guard.generation
                 try:
-                    permit = guard.judge(asked)
+                    permit = guard.judge(asked, permit)
                 except Exception as error:
                     # Whether or not the application lets itself be cancelled, nothing more of it goes out.
                     line.cut()
@@ -160,7 +160,6 @@ def read(scope: Scope) -> Asked:
         raise Denied(f"nothing is known of the protocol {scope['type']!r}")
     websocket = scope["type"] == "websocket"
     raw, query = scope.get("raw_path") or b"", scope.get("query_string") or b""
-    check_target(raw, scope.get("path"))
     return Asked(
         method=b"GET" if websocket else scope["method"].encode("latin-1"),
         target=raw + b"?" + query if query else raw,
@@ -168,6 +167,7 @@ def read(scope: Scope) -> Asked:
         headers=tuple((bytes(name), bytes(value)) for name, value in scope["headers"]),
         upgrade=b"websocket" if websocket else None,
         request=scope,
+        wrong=wrong_target(raw, scope.get("path")),
         **_connection(scope),
     )
 

@@ -11,9 +11,9 @@ _NAMES = frozenset(name.encode() for name in FIELDS)
 VARIABLES = {"HTTP_" + name.upper().replace("-", "_"): name for name in FIELDS}
 
 
-def are_in(headers: Iterable[Tuple[bytes, bytes]]) -> bool:
-    """Whether one of them is among these fields."""
-    return any(_plain(name) in _NAMES for name, _ in headers)
+def said_in(headers: Iterable[Tuple[bytes, bytes]]) -> FrozenSet[str]:
+    """Those of these fields that a request has, by whatever name somebody could take them for that."""
+    return frozenset(plain.decode() for plain in (_plain(name) for name, _ in headers) if plain in _NAMES)
 
 
 def is_trusted(name: bytes, passes: FrozenSet[str]) -> bool:

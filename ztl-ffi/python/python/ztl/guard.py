@@ -68,10 +68,13 @@ class Guard:
         self._policy, self._svid, self._bundles = policy_file, (certificate_file, key_file), dict(bundle_files)
         self._crls, self._issuers = dict(crl_files or {}), tuple(issuers)
         self._format = "json" if os.fspath(policy_file).endswith(".json") else "toml"
-        self._lock, self._looking = threading.Lock(), threading.Lock()
+        # Taken twice by one thread: a signal handler may ask for what it does already.
+        self._lock, self._looking = threading.RLock(), threading.Lock()
+        self._reading = self._once_more = False
         self._contexts: "weakref.WeakSet[ssl.SSLContext]" = weakref.WeakSet()
         self._running: Dict[object, Callable[[], None]] = {}
-        self._contents: Dict[object, Any] = {}
+        self._contents: Dict[object, bytes] = {}
+        self._judged: Dict[object, bytes] = {}
         self._own: Tuple[bytes, bytes] = (b"", b"")
         self._generation = 0
         self._looked, self._seen, self._taken, self._refused = time.monotonic(), (), (), ""
@@ -89,16 +92,17 @@ class Guard:
         """How often something changed after which a request may no longer be permitted."""
         return self._generation
 
-    def judge(self, asked: Asked) -> Permit:
-        """The permit of a request, or an exception; whatever is raised, the answer is no."""
+    def judge(self, asked: Asked, served: Optional[Permit] = None) -> Permit:
+        """The permit of a request, or an exception; whatever is raised, the answer is no. `served` is the permit under which a request that
+        is judged again was begun: one that would be read otherwise by now is not served to its end (T12)."""
         self.look()
-        return self._judge.judge(asked)
+        return self._judge.judge(asked, served)
 
     def denied(self, error: BaseException) -> None:
         """Tells the host of a denial that the guard answers itself."""
         if self._on_denial is not None:
             self._on_denial(error)
-        elif isinstance(error, Denied):
+        elif isinstance(error, Denied) and (error.__cause__ is None or isinstance(error.__cause__, ZtlError)):
             _log.warning("denied: %s", error)
         else:
             _log.error("denied, as it could not be judged", exc_info=error)
@@ -106,72 +110,104 @@ class Guard:
     def reload(self) -> None:
         """Reads all files, and puts in force what changed; running requests that are no longer permitted are ended.
 
-        What is refused leaves what was in force, and is raised once everything else was taken."""
-        failed: List[BaseException] = []
-        with self._lock:
-            changed = False
-            for what, take in self._parts():
+        What is refused leaves what was in force, and is raised once everything else was taken.
+
+        A signal handler may call it. Where its own thread reads the files just then, that one reads them once more, and raises what is
+        refused; the handler goes on."""
+        failed: List[Exception] = []
+        changed = False
+        try:
+            with self._lock:
+                # The same thread, further out: it cannot be waited for.
+                if self._reading:
+                    self._once_more = True
+                    return
                 try:
-                    changed |= take(what)
-                except (ZtlError, OSError, ValueError) as error:
-                    failed.append(error)
+                    while True:
+                        self._reading, self._once_more = True, False
+                        try:
+                            failed = self._take()
+                        finally:
+                            self._reading = False
+                        if not self._once_more:
+                            break
+                finally:
+                    # Whatever else went wrong: what is in force is what counts.
+                    changed = self._is_changed()
+        finally:
             if changed:
-                self._generation += 1
-        if changed:
-            for again in list(self._running.values()):
-                again()
+                for again in list(self._running.values()):
+                    again()
         if failed:
             # What was refused for a passing reason, such as a certificate that is not yet valid, is tried again.
             self._taken = ()
             raise failed[0]
 
-    def _parts(self) -> List[Tuple[Any, Callable[[Any], bool]]]:
+    def _take(self) -> List[Exception]:
+        """Takes what changed, and says what of it is refused."""
+        failed: List[Exception] = []
+        for what, take in self._parts():
+            try:
+                take(what)
+            except Exception as error:
+                failed.append(error)
+        return failed
+
+    def _is_changed(self) -> bool:
+        """Whether something else is in force than when that was asked last. Whatever runs is to be judged again then."""
+        in_force = dict(self._contents)
+        if in_force == self._judged:
+            return False
+        self._judged = in_force
+        self._generation += 1
+        return True
+
+    def _parts(self) -> List[Tuple[Any, Callable[[Any], None]]]:
         # The bundles first: the own SVID is checked by them.
-        parts: List[Tuple[Any, Callable[[Any], bool]]] = [("policy", self._take_policy)]
+        parts: List[Tuple[Any, Callable[[Any], None]]] = [("policy", self._take_policy)]
         parts += [(domain, self._take_bundle) for domain in self._bundles]
         parts += [(domain, self._take_crls) for domain in self._crls]
         parts += [(issuer, self._take_issuer) for issuer in self._issuers]
         return [*parts, ("svid", self._take_svid)]
 
-    def _take_policy(self, what: str) -> bool:
+    def _take_policy(self, what: str) -> None:
         policy = files.policy(self._policy)
         if self._contents.get(what) == policy:
-            return False
+            return
         self.engine.swap(policy, format=self._format)  # type: ignore[arg-type]
         self._contents[what] = policy
-        return True
 
-    def _take_bundle(self, domain: str) -> bool:
-        pem = files.read(self._bundles[domain])
-        if self._contents.get(("bundle", domain)) == pem:
-            return False
-        self.engine.trust(domain, pem)
-        self._contents["bundle", domain] = pem
+    def _take_bundle(self, domain: str) -> None:
+        bundle = files.read(self._bundles[domain])
+        if self._contents.get(("bundle", domain)) == bundle:
+            return
+        authorities = tls.authorities(bundle)
+        # What OpenSSL does not take is refused before any of it is in force.
+        tls.trusts(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), authorities)
+        self.engine.trust(domain, bundle)
+        self._contents["bundle", domain] = bundle
         for context in list(self._contexts):
-            context.load_verify_locations(cadata=b"".join(tls.ders(pem)))
-        return True
+            tls.trusts(context, authorities)
 
-    def _take_crls(self, domain: str) -> bool:
+    def _take_crls(self, domain: str) -> None:
         lists = files.read(self._crls[domain], files.MOST_CRLS)
         if self._contents.get(("crls", domain)) == lists:
-            return False
+            return
         self.engine.crls(domain, lists)
         self._contents["crls", domain] = lists
-        return True
 
-    def _take_issuer(self, issuer: Issuer) -> bool:
+    def _take_issuer(self, issuer: Issuer) -> None:
         jwks = files.read(issuer.jwks_file)
         if self._contents.get(("issuer", issuer.name)) == jwks:
-            return False
+            return
         self.engine.issuer(issuer.name, iss=issuer.iss, audience=issuer.audience, jwks=jwks, id_tokens=issuer.id_tokens,
                            jwt_svids=issuer.jwt_svids)
         self._contents["issuer", issuer.name] = jwks
-        return True
 
-    def _take_svid(self, _: str) -> bool:
+    def _take_svid(self, _: str) -> None:
         certificate, key = (files.read(path) for path in self._svid)
         if self._own == (certificate, key):
-            return False
+            return
         self.engine.check_svid(self.me, tls.ders(certificate))
         with tls.as_files(certificate, key) as (one, other):
             # A key that does not fit would leave a context with half of each.
@@ -181,9 +217,8 @@ class Guard:
                 raise SvidError(f"the own SVID and its key do not fit, or cannot be read: {error}") from error
             for context in list(self._contexts):
                 context.load_cert_chain(one, other, password="")
+        # Not among the contents: nothing that was permitted rests on the own certificate, and running requests go on.
         self._own = (certificate, key)
-        # Nothing that was permitted rests on the own certificate: running requests go on.
-        return False
 
     def _signature(self) -> Tuple[Any, ...]:
         paths = [self._policy, *self._svid, *self._bundles.values(), *self._crls.values(), *(issuer.jwks_file for issuer in self._issuers)]
@@ -244,12 +279,16 @@ class Guard:
                 self.engine.prove(chain, me=self.me, port=self._judge.port or 0)
 
         context = tls.context(server_side, prove)
+        loaded: object = None
         with self._lock:
-            with tls.as_files(*self._own) as (one, other):
-                context.load_cert_chain(one, other, password="")
-            for domain in self._bundles:
-                context.load_verify_locations(cadata=b"".join(tls.ders(self._contents["bundle", domain])))
+            # From here on it is told of changes; one that a signal handler takes meanwhile is loaded once more, and whole.
             self._contexts.add(context)
+            while loaded != (self._own, self._generation):
+                loaded = (self._own, self._generation)
+                with tls.as_files(*self._own) as (one, other):
+                    context.load_cert_chain(one, other, password="")
+                for domain in self._bundles:
+                    tls.trusts(context, tls.authorities(self._contents["bundle", domain]))
         return context
 
     def asgi(self, app: Any) -> Any:
@@ -286,7 +325,7 @@ def _afresh(held: "weakref.ref[Guard]") -> Callable[[], None]:
         guard = held()
         if guard is not None:
             # Another thread of the parent may have held it, and no request of the parent runs here.
-            guard._lock, guard._looking = threading.Lock(), threading.Lock()
-            guard._running = {}
+            guard._lock, guard._looking = threading.RLock(), threading.Lock()
+            guard._running, guard._reading = {}, False
 
     return child

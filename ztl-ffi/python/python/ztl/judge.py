@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import time
 import weakref
 from dataclasses import dataclass, field
@@ -19,6 +20,10 @@ Fields = Sequence[Tuple[bytes, bytes]]
 _NOTHING: FrozenSet[str] = frozenset()
 #: Of what `Engine.reads` says, what is not in the request or has to be proved first.
 _GATHERED = frozenset({"token", "trust_score"})
+#: How often a request is judged while the policy changes under the judgement, before it is refused.
+_TRIES = 16
+#: Most header fields that the engine takes.
+_MOST_FIELDS = 65_536
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,11 @@ class Asked:
     upgrade: Optional[bytes] = None
     #: What the server hands over, for `trust_score`.
     request: Any = field(default=None, repr=False)
+    #: Why it is denied whoever asks, such as that the server reads another path than stood on the wire: once it is known who does, so
+    #: that it is recorded.
+    wrong: Optional[Denied] = None
+    #: Why no field can be taken away from it, where none can.
+    fixed: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -49,8 +59,8 @@ class Permit:
 
     peer_id: str
     decision: Decision
-    #: Of the fields in which a proxy says whom it speaks for, those that this caller is trusted with. The others are to be taken
-    #: away before anything else sees the request.
+    #: Of the fields in which a proxy says whom it speaks for, those that the request has and this caller is trusted with. All others
+    #: are to be taken away before anything else sees the request.
     passes: FrozenSet[str] = frozenset()
 
     @property
@@ -69,17 +79,17 @@ class Judge:
         self.engine, self.me, self.port, self.trust_score, self.tokens = engine, me, port, trust_score, tokens
         self._flows: "weakref.WeakKeyDictionary[Any, Flow]" = weakref.WeakKeyDictionary()
 
-    def judge(self, asked: Asked) -> Permit:
-        """The permit, or an exception: `Denied`, or what went wrong."""
+    def judge(self, asked: Asked, served: Optional[Permit] = None) -> Permit:
+        """The permit, or an exception: `Denied`, or what went wrong. `served` is that of a request that runs already."""
         known = None if asked.connection is None else self._flows.get(asked.connection)
         flow = known or self._prove(asked)
         try:
-            return self._authorize(asked, flow)
+            return self._authorize(asked, flow, served)
         except Denied as denied:
             # Proved by what is no longer in force: once more, by what is.
             if known is None or denied.reason != "flow_withdrawn":
                 raise
-        return self._authorize(asked, self._prove(asked))
+        return self._authorize(asked, self._prove(asked), served)
 
     def _prove(self, asked: Asked) -> Flow:
         chain = asked.chain if asked.connection is None else tls.chain_of(asked.connection)
@@ -92,34 +102,63 @@ class Judge:
             self._flows[asked.connection] = flow
         return flow
 
-    def _authorize(self, asked: Asked, flow: Flow) -> Permit:
+    def _authorize(self, asked: Asked, flow: Flow, served: Optional[Permit]) -> Permit:
         if flow.peer_id is None:
             raise Denied("nobody is proved", reason="identity_unproven", stage="identity")
-        passes = forwarded.are_in(asked.headers)
+        if asked.wrong is not None:
+            raise self._refused(asked, flow, "path_ambiguous", asked.wrong)
+        if len(asked.headers) > _MOST_FIELDS:
+            raise self._refused(asked, flow, "path_ambiguous", Denied("the request has more header fields than are read"))
+        said = forwarded.said_in(asked.headers)
         # The cheap question before the dear ones (T34).
-        looks = passes or self.tokens or self.trust_score is not None
+        looks = bool(said) or self.tokens or self.trust_score is not None
         reads = self._reads(flow) if looks else _NOTHING
-        while True:
-            decision = self._on(asked, flow, reads)
-            # Before and after: the policy may have changed in between, and may forbid by what was not gathered for it (T12).
+        for _ in range(_TRIES):
+            if said and reads is not None:
+                self._check_passed(asked, flow, reads & said, served)
+            decision = self._on(asked, flow, reads or _NOTHING)
+            # Before and after: a policy that came in between may forbid by what was not gathered for it, or believe the caller in another
+            # field (T12).
             after = self._reads(flow) if looks else _NOTHING
-            if not (after - reads) & _GATHERED:
-                return Permit(flow.peer_id, decision, reads & after & forwarded.FIELDS)
-            reads = after | (reads & _GATHERED)
+            if reads is not None and after is not None and not (after - reads) & _GATHERED and after & said == reads & said:
+                return Permit(flow.peer_id, decision, reads & said)
+            reads = after if after is None or reads is None else after | (reads & _GATHERED)
+        raise self._refused(asked, flow, "flow_withdrawn", Denied("the policy changed as often as the request was judged"))
 
-    def _reads(self, flow: Flow) -> FrozenSet[str]:
-        """What a rule could read. Nothing where the flow is denied: what is told is the denial of the request, which says what was asked."""
+    def _check_passed(self, asked: Asked, flow: Flow, passes: FrozenSet[str], served: Optional[Permit]) -> None:
+        """Refuses whoever would be judged by another field than what serves the request sees (T12)."""
+        if served is not None and served.passes != passes:
+            # A forbid of whom it speaks for does not fire where that is read in no field any more, or was read in none.
+            why = "whom the request speaks for is read elsewhere by now than when it was served"
+        elif asked.fixed is not None and not all(forwarded.is_trusted(name, passes) for name, _ in asked.headers):
+            why = asked.fixed
+        else:
+            return
+        raise self._refused(asked, flow, "forwarded_untrusted", Denied(why))
+
+    def _refused(self, asked: Asked, flow: Flow, reason: str, why: Denied) -> Denied:
+        """Records that the request is denied here, and not by the engine (law 6); and what is raised for it."""
+        try:
+            self.engine.refuse(flow, reason, asked.method, asked.target, asked.headers, upgrade=asked.upgrade)
+        except Denied as recorded:
+            why.decision_id, why.stage = recorded.decision_id, recorded.stage
+            if not isinstance(why, RawTargetUnavailable):
+                why.reason = recorded.reason
+        return why
+
+    def _reads(self, flow: Flow) -> Optional[FrozenSet[str]]:
+        """What a rule could read. `None` where the flow is denied: what is told is the denial of the request, which says what was asked."""
         try:
             return frozenset(self.engine.reads(flow))
         except Denied:
-            return _NOTHING
+            return None
 
     def _on(self, asked: Asked, flow: Flow, reads: FrozenSet[str]) -> Decision:
         token, score = None, None
         if self.tokens and "token" in reads:
             token = _Token(asked.headers, flow, self.engine)
         if self.trust_score is not None and "trust_score" in reads:
-            score = self.trust_score(asked.request, flow.peer_id or "")
+            score = self._score(self.trust_score, asked, flow)
         claims = None if token is None else token.claims
         try:
             return self.engine.authorize(
@@ -130,6 +169,15 @@ class Judge:
             if token is not None and denied.lack == "token":
                 raise denied from token.refused()
             raise
+
+    def _score(self, trust_score: Callable[[Any, str], Optional[int]], asked: Asked, flow: Flow) -> Optional[int]:
+        try:
+            score = trust_score(asked.request, flow.peer_id or "")
+            if score is None or 0 <= operator.index(score) <= 100:
+                return score
+            raise ValueError(f"a score is 0 to 100, or None; `trust_score` gave {score}")
+        except Exception as error:
+            raise self._refused(asked, flow, "authorizer_failed", Denied("`trust_score` gave no score")) from error
 
 
 class _Token:
@@ -167,15 +215,15 @@ def bearer(headers: Fields) -> Optional[bytes]:
     return token
 
 
-def check_target(target: Optional[bytes], path: Optional[str], encoding: str = "utf-8") -> None:
-    """Refuses a request whose path, as the framework sees it, is not the one that stood on the wire (T9, T19)."""
+def wrong_target(target: Optional[bytes], path: Optional[str], encoding: str = "utf-8") -> Optional[Denied]:
+    """What is wrong with a request whose path, as the framework sees it, is not the one that stood on the wire (T9, T19)."""
     if not target or path is None:
-        raise RawTargetUnavailable("the server does not say what the raw target of the request was")
+        return RawTargetUnavailable("the server does not say what the raw target of the request was")
     raw = target.partition(b"?")[0]
-    if not raw.startswith(b"/"):
-        raise Denied("the target is no path", reason="path_ambiguous", stage="action")
-    if unquote_to_bytes(raw).decode(encoding, "replace") != path:
-        raise RawTargetUnavailable("the path of the request was changed before it was judged")
+    # One that is no path the engine refuses.
+    if raw.startswith(b"/") and unquote_to_bytes(raw).decode(encoding, "replace") != path:
+        return RawTargetUnavailable("the path of the request was changed before it was judged")
+    return None
 
 
 def answer(error: BaseException, head: bool = False) -> Tuple[int, List[Tuple[str, str]], bytes]:

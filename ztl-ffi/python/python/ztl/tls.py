@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import json
 import os
 import ssl
 import tempfile
 from ipaddress import ip_address
-from typing import Any, Callable, Iterator, List, Optional
+from typing import Any, Callable, Iterable, Iterator, List, Optional
 
 from ztl.errors import Denied, ZtlError
 
@@ -28,6 +30,27 @@ def ders(pem: bytes) -> List[bytes]:
     """The certificates of a file in PEM."""
     blocks = [block for block in pem.decode("ascii", "replace").split(_END) if "-----BEGIN CERTIFICATE-----" in block]
     return [ssl.PEM_cert_to_DER_cert(block[block.index("-----BEGIN CERTIFICATE-----") :] + _END) for block in blocks]
+
+
+def authorities(bundle: bytes) -> List[bytes]:
+    """The certificates of a bundle, in DER: of one in PEM, or of a SPIFFE bundle document, which begins with `{`. What is wrong with it
+    otherwise is for the engine to say, which has the last word on whom they prove."""
+    if not bundle.lstrip().startswith(b"{"):
+        return ders(bundle)
+    try:
+        keys = json.loads(bundle)["keys"]
+        # SPIFFE Trust Domain and Bundle 4.2.
+        shown = [key["x5c"][0] for key in keys if key.get("use") == "x509-svid" and key.get("x5c")]
+        return [base64.b64decode(one, validate=True) for one in shown]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return []
+
+
+def trusts(context: ssl.SSLContext, authorities: Iterable[bytes]) -> None:
+    """Has a context look at certificates of these authorities; without any it does so of nobody's."""
+    found = b"".join(authorities)
+    if found:
+        context.load_verify_locations(cadata=found)
 
 
 def address(given: Optional[str]) -> Optional[str]:

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Tuple
 
 from ztl.errors import Denied, RawTargetUnavailable
 from ztl.forwarded import VARIABLES
-from ztl.judge import Asked, Permit, answer, check_target
+from ztl.judge import Asked, Permit, answer, wrong_target
 
 PERMIT = "ztl.permit"
 _SOCKETS = ("gunicorn.socket", "werkzeug.socket")
@@ -82,7 +82,7 @@ class Judged:
             return
         self._generation = self._guard.generation
         try:
-            self._permit = self._guard.judge(self._asked)
+            self._permit = self._guard.judge(self._asked, self._permit)
         except Exception as error:
             self._denied = error
             self._guard.denied(error)
@@ -111,18 +111,18 @@ def read(environ: Dict[str, Any]) -> Asked:
         raise Denied(
             "the server does not hand over its connection, so that nobody is proved", reason="identity_unproven", stage="identity"
         )
-    if any(name in environ for name in _MOVES):
-        raise RawTargetUnavailable("a header field of the request says where its path begins")
     target = next((environ[name].encode("latin-1") for name in _TARGETS if environ.get(name)), None)
     # PEP 3333: bytes as latin-1, decoded.
-    check_target(target, environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), "latin-1")
+    wrong = wrong_target(target, environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), "latin-1")
+    if any(name in environ for name in _MOVES):
+        wrong = RawTargetUnavailable("a header field of the request says where its path begins")
     try:
         (address, *_), (_, port, *_) = connection.getpeername(), connection.getsockname()
     except (OSError, ValueError):
         address, port = None, None
     return Asked(
         method=environ["REQUEST_METHOD"].encode("latin-1"), target=target or b"", headers=list(_fields(environ)), connection=connection,
-        address=address, port=port, request=environ,
+        address=address, port=port, request=environ, wrong=wrong,
     )
 
 
