@@ -254,22 +254,32 @@ static void judge(const connection *c, const ztl_flow *flow, const request *aske
     }
 }
 
+/* How long the head of a request is; 0 where its end has not come. */
+static size_t head_len(const char *head, size_t len)
+{
+    for (size_t at = 4; at <= len; at++) {
+        if (memcmp(head + at - 4, "\r\n\r\n", 4) == 0) {
+            return at;
+        }
+    }
+    return 0;
+}
+
 /* The one request of a connection, so that no permit is ever older than that. */
 static void talk(const connection *c, const ztl_flow *flow, const char *who)
 {
-    char head[MAX_HEAD + 1], body[1024];
+    char head[MAX_HEAD], body[1024];
     request request;
     size_t len = 0, begin = 0;
     while (begin == 0) {
-        const size_t got = len < MAX_HEAD ? take(c, head + len, MAX_HEAD - len) : 0;
+        const size_t got = take(c, head + len, MAX_HEAD - len);
         if (got == 0) {
             return;
         }
         len += got;
-        head[len] = '\0';
-        const char *end = strstr(head, "\r\n\r\n");
-        if (end != NULL) {
-            begin = (size_t)(end - head) + 4;
+        begin = head_len(head, len);
+        if (begin == 0 && len == MAX_HEAD) {
+            begin = len; /* a head that is longer is none that can be read */
         }
     }
     const int readable = request_read(&request, head, begin) == 0;

@@ -1,6 +1,7 @@
 //! What may stand in a `Host` field and in `:authority`: a host, and a port where there is one.
 
-/// Whether what stands in a `Host` field or in `:authority` is `uri-host [ ":" port ]` (RFC 9110 §7.2), of which RFC 9112 §3.2 has a server answer everything else with 400.
+/// Whether what stands in a `Host` field or in `:authority` is `uri-host [ ":" port ]` (RFC 9110 §7.2): a server has to answer
+/// everything else with 400 (RFC 9112 §3.2).
 ///
 /// A host here is a name of letters, digits, `-`, `.`, `_` and `~`, or an address, one of IPv6 in brackets. What RFC 3986 §3.2.2
 /// allows beyond that in a name (escapes, and delimiters such as `,`) is in no name that a service has, and is read in more ways

@@ -67,5 +67,6 @@ func (g *Guard) sends(on *flow, method, target string, header http.Header) (read
 	if _, err := g.engine.authorize(on, ask, now); err != nil {
 		return 0, err
 	}
-	return passes, look()
+	err := look()
+	return passes, err
 }

@@ -86,11 +86,12 @@ fn main() {
         Way::new("Go", "go", 100.0),
         Way::new("Python", "python", 150.0),
     ];
-    let mut core = Vec::new();
+    let (mut core, mut owed) = (Vec::new(), Vec::new());
     asked.ns();
     for _ in 0..rounds {
         let own = asked.ns();
         core.push(own);
+        owed.push(asked.ns_with_duties());
         for way in &mut ways {
             if folder.join(way.command).exists() {
                 way.ask(folder, own);
@@ -99,7 +100,11 @@ fn main() {
     }
     println!("Median ns a decision, and ns beyond the core in the same round\n");
     println!("| | ns | beyond |\n|---|--:|--:|");
-    println!("| core | {:.1} | |", median(&core).expect("a round"));
+    let (core, owed) = (median(&core), median(&owed));
+    let (core, owed) = core.zip(owed).expect("a round");
+    println!("| core | {core:.1} | |");
+    let duties = owed - core;
+    println!("| core, with what a host owes a request | {owed:.1} | {duties:.1} |");
     let mut goals = Vec::new();
     for way in &ways {
         let beyond = median(&way.beyond);
@@ -108,6 +113,10 @@ fn main() {
         }
         let what = format!("a decision from {} / the core", way.name);
         goals.push(goal(&what, beyond, "ns more", way.target));
+        let what = format!("{what} with what a host owes a request");
+        let mut line = goal(&what, beyond.map(|ns| ns - duties), "ns more", way.target);
+        line["ok"] = Value::Null;
+        goals.push(line);
         if way.name == "Go" {
             goals.push(goal(
                 "a decision from Go",

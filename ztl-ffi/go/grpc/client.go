@@ -17,7 +17,8 @@ import (
 // DialOptions make a client of one workload: whoever answers has to prove that it is that one, and each call is judged on the
 // connection that it goes over, before anything of it is sent. A call that is not permitted fails with PermissionDenied; why is in
 // the error, and in the audit. So does one with metadata in which this workload is not trusted to pass an id on (forwarded,
-// x-forwarded-client-cert): nobody could take it out of the call any more.
+// x-forwarded-client-cert): nobody could take it out of the call any more, and the audit has a permit of a call that was not sent.
+// Metadata that other credentials of a call add is not looked at.
 func DialOptions(guard *ztl.Guard, workload string, port uint16) []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithTransportCredentials(&client{guard, workload, port}),

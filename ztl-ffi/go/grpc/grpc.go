@@ -83,15 +83,19 @@ func StreamServerInterceptor(guard *ztl.Guard) grpc.StreamServerInterceptor {
 			err := handler(srv, &judged{stream, ctx})
 			answer = func() error { return err }
 		}()
+		var answer func() error
 		select {
-		case answer := <-served:
-			return answer()
+		case answer = <-served:
 		case <-ctx.Done():
 		}
+		// Cut is cut, whatever the handler said meanwhile: its answer is not given.
 		if cut := context.Cause(ctx); ended(cut) {
 			return refusal(cut)
 		}
-		return (<-served)()
+		if answer == nil {
+			answer = <-served
+		}
+		return answer()
 	}
 }
 
