@@ -140,6 +140,15 @@ impl Peer {
         &self.0.proof
     }
 
+    /// The certificate that it proved itself by, to which a token may be bound (RFC 8705). None where somebody else asserts who it is.
+    #[must_use]
+    pub fn leaf(&self) -> Option<&LeafDigest> {
+        match self.proof() {
+            Proof::X509 { leaf_sha256, .. } => Some(leaf_sha256),
+            Proof::Asserted { .. } => None,
+        }
+    }
+
     /// From when on the proof no longer holds.
     #[must_use]
     pub fn expires_at(&self) -> Timestamp {

@@ -37,7 +37,6 @@ mod opa_bundle;
 mod peer;
 #[cfg(all(feature = "client", feature = "trust"))]
 mod polled;
-mod prefix;
 #[cfg(any(feature = "client", feature = "serve"))]
 mod raw;
 mod refresh;

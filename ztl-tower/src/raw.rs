@@ -14,6 +14,35 @@ use crate::transport::{Transport, delegates};
 
 type Stream<T> = Revocable<tokio_rustls::TlsStream<T>>;
 
+/// What both kinds of stream show, and do.
+macro_rules! authorized {
+    ($name:ident) => {
+        impl<T: Transport> $name<T> {
+            /// The permit of the flow, as it was when the stream was authorized.
+            pub const fn flow(&self) -> &FlowPermit {
+                &self.flow
+            }
+
+            /// The permit of the action, as it was when the stream was authorized.
+            pub const fn action(&self) -> &ActionPermit {
+                &self.action
+            }
+
+            /// How it stands, as [`Guard::connections`] shows it.
+            #[must_use]
+            pub fn connection(&self) -> Connection {
+                self.stream.live().shown()
+            }
+
+            const fn stream(&mut self) -> std::io::Result<&mut Stream<T>> {
+                Ok(&mut self.stream)
+            }
+        }
+
+        delegates!($name);
+    };
+}
+
 /// A stream of raw bytes whose both ends are proved, whose flow is permitted and which is authorized for the action `connect`.
 /// Reads and writes as any stream does. Given by [`Listener::accept`](crate::Listener::accept),
 /// [`Accepted::into_raw`](crate::Accepted::into_raw) and [`Guard::connect`](Guard::connect).
@@ -48,29 +77,9 @@ impl<T: Transport> RawStream<T> {
     pub const fn peer(&self) -> &Peer {
         &self.peer
     }
-
-    /// The permit of the flow, as it was when the stream was authorized.
-    pub const fn flow(&self) -> &FlowPermit {
-        &self.flow
-    }
-
-    /// The permit of the action, as it was when the stream was authorized.
-    pub const fn action(&self) -> &ActionPermit {
-        &self.action
-    }
-
-    const fn stream(&mut self) -> std::io::Result<&mut Stream<T>> {
-        Ok(&mut self.stream)
-    }
-
-    /// How it stands, as [`Guard::connections`] shows it.
-    #[must_use]
-    pub fn connection(&self) -> Connection {
-        self.stream.live().shown()
-    }
 }
 
-delegates!(RawStream);
+authorized!(RawStream);
 
 impl<T: Transport> fmt::Debug for RawStream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -114,30 +123,10 @@ impl<T: Transport> HostStream<T> {
     pub const fn host(&self) -> &WebHost {
         &self.host
     }
-
-    /// The permit of the flow, as it was when the stream was authorized.
-    pub const fn flow(&self) -> &FlowPermit {
-        &self.flow
-    }
-
-    /// The permit of the action, as it was when the stream was authorized.
-    pub const fn action(&self) -> &ActionPermit {
-        &self.action
-    }
-
-    const fn stream(&mut self) -> std::io::Result<&mut Stream<T>> {
-        Ok(&mut self.stream)
-    }
-
-    /// How it stands, as [`Guard::connections`] shows it.
-    #[must_use]
-    pub fn connection(&self) -> Connection {
-        self.stream.live().shown()
-    }
 }
 
 #[cfg(feature = "client")]
-delegates!(HostStream);
+authorized!(HostStream);
 
 #[cfg(feature = "client")]
 impl<T: Transport> fmt::Debug for HostStream<T> {

@@ -42,8 +42,7 @@ impl Token {
         headers: &http::HeaderMap,
     ) -> Self {
         use http::header::AUTHORIZATION;
-        use ztl_authz::jwt::{TokenError, bearer_token};
-        use ztl_core::Proof;
+        use ztl_authz::jwt::{Refused, bearer_token};
 
         let bad = |detail: String| Self::none(Credential::Bad, Some(detail));
         let fields = headers.get_all(AUTHORIZATION);
@@ -52,24 +51,8 @@ impl Token {
             Ok(None) => return Self::absent(),
             Err(error) => return bad(error.to_string()),
         };
-        // RFC 8705: a token bound to a certificate is good only with it.
-        let leaf = flow.peer().and_then(|peer| match peer.proof() {
-            Proof::X509 { leaf_sha256, .. } => Some(leaf_sha256),
-            _ => None,
-        });
-        let now = guard.now();
-        let account = guard.account(flow, now);
-        let verified = match account.check() {
-            Ok(()) => verifier.verify_traced(token, now, leaf),
-            // T34: what was proved before costs nothing, whoever else spent the budget.
-            Err(wait) => match verifier.verify_remembered(token, now, leaf) {
-                Some(remembered) => remembered,
-                None => {
-                    let detail = "too many bad tokens came from this peer or network: this one was not checked";
-                    return Self::none(Credential::Unchecked(wait), Some(detail.to_owned()));
-                }
-            },
-        };
+        let (policy, now) = (guard.engine().policy(), guard.now());
+        let verified = verifier.verify_on(token, flow, &policy, guard.bad_tokens(), now);
         match verified {
             Ok(verified) => Self {
                 claims: Some(verified.claims),
@@ -78,16 +61,17 @@ impl Token {
                 credential: Credential::Good,
                 detail: None,
             },
-            Err(unverified) => {
-                // That there are no keys is not the caller's fault.
-                if unverified.error != TokenError::NoKeys {
-                    account.failed();
-                }
+            Err(refused @ Refused::Unchecked(wait)) => {
+                Self::none(Credential::Unchecked(wait), Some(refused.to_string()))
+            }
+            Err(refused) => {
                 #[cfg(feature = "oidc")]
-                if let (Some(issuer), Some(key_id)) = (unverified.issuer, &unverified.key_id) {
+                if let Refused::Unverified(unverified) = &refused
+                    && let (Some(issuer), Some(key_id)) = (unverified.issuer, &unverified.key_id)
+                {
                     guard.keys().unknown(issuer, key_id);
                 }
-                bad(unverified.error.to_string())
+                bad(refused.to_string())
             }
         }
     }

@@ -19,11 +19,14 @@
 //! 10. A token whose signature was checked before is known by a keyed hash of its whole text, as long as its key is in use. That
 //!     proof is all that is remembered: type, time, audience and certificate are judged each time (T17).
 //!
+//! 11. A caller that sent too many bad tokens has no further one checked ([`BadTokens`], T34).
+//!
 //! Nothing here reads a clock, a file or a socket: bytes and `now` come in. Key sets are fixed; other keys are another
 //! [`TokenVerifier`], which is cheap to put in place of the old.
 //!
 //! What a rule of the policy asks of the claims (`token = { issuer = "corp", scopes = ["infer"] }`) is judged by `ztl-core`.
 
+mod bad_tokens;
 mod bearer;
 mod claims;
 pub(crate) mod compact;
@@ -41,6 +44,7 @@ mod seen;
 mod suites;
 mod verifier;
 
+pub use bad_tokens::{BadTokens, Refused};
 pub use bearer::{BearerError, bearer_token};
 pub use compact::MAX_TOKEN_BYTES;
 #[cfg(feature = "dev-issuer")]

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use ztl_core::{Claims, LeafDigest, Peer, Proof, SpiffeId, Timestamp, json};
+use ztl_core::{Claims, LeafDigest, Peer, SpiffeId, Timestamp, json};
 
 use crate::boundary::{Fault, export, ztl_str};
 use crate::engine::{self, Bond, ztl_engine};
@@ -47,15 +47,7 @@ pub(crate) struct Caller(Option<(SpiffeId, Option<LeafDigest>)>);
 
 impl Caller {
     pub(crate) fn of(peer: Option<&Peer>) -> Self {
-        Self(peer.map(|peer| (peer.id().clone(), leaf(peer))))
-    }
-}
-
-/// The certificate that a peer proved itself by, to which a token may be bound (RFC 8705).
-pub(crate) fn leaf(peer: &Peer) -> Option<LeafDigest> {
-    match peer.proof() {
-        Proof::X509 { leaf_sha256, .. } => Some(leaf_sha256.clone()),
-        _ => None,
+        Self(peer.map(|peer| (peer.id().clone(), peer.leaf().cloned())))
     }
 }
 

@@ -9,8 +9,6 @@ mod action;
 mod analysis;
 mod audit;
 mod boundary;
-#[cfg(feature = "jwt")]
-mod budget;
 mod claims;
 mod crl;
 mod decision;

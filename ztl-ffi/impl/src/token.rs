@@ -212,12 +212,13 @@ mod with {
     use std::collections::HashMap;
     use std::sync::{Arc, PoisonError, RwLock};
 
-    use ztl_authz::jwt::{Issuer, Jwks, KeyFingerprint, TokenError, TokenVerifier, Verified};
+    use ztl_authz::jwt::{
+        BadTokens, Issuer, Jwks, KeyFingerprint, Refused, TokenError, TokenVerifier, Verified,
+    };
     use ztl_core::TrustDomain;
     use ztl_mtls::{JwtAuthority, SpiffeBundle};
 
     use super::*;
-    use crate::budget::Budget;
     use crate::status::{ZTL_ERR_BUDGET, ZTL_ERR_KEYS, ZTL_ERR_TOKEN};
 
     /// A trust domain, and the keys that its bundle has for JWT-SVIDs.
@@ -250,7 +251,7 @@ mod with {
     #[derive(Debug, Default)]
     pub(crate) struct Tokens {
         held: RwLock<Arc<Held>>,
-        budget: Budget,
+        bad: BadTokens,
     }
 
     #[derive(Debug, Default)]
@@ -378,25 +379,14 @@ mod with {
                     "no issuer is known: call `ztl_engine_issuer` first",
                 )
             })?;
-            let leaf = flow.peer().and_then(claims::leaf);
-            let verified = if self.budget.allows(flow, now) {
-                verifier.verify_traced(token, now, leaf.as_ref())
-            } else {
-                // What was proved before costs nothing, whoever else spent the budget.
-                let remembered = verifier.verify_remembered(token, now, leaf.as_ref());
-                remembered.ok_or_else(|| {
-                    Fault::new(
-                        ZTL_ERR_BUDGET,
-                        "too many bad tokens came from this peer or network: this one was not checked",
-                    )
-                })?
-            };
-            let verified = verified.map_err(|unverified| {
-                // That there are no keys is not the caller's fault.
-                if unverified.error != TokenError::NoKeys {
-                    self.budget.spend(flow, now);
-                }
-                Fault::new(ZTL_ERR_TOKEN, unverified.error.to_string())
+            let policy = engine.engine.policy();
+            let verified = verifier.verify_on(token, flow, &policy, &self.bad, now);
+            let verified = verified.map_err(|refused| {
+                let status = match refused {
+                    Refused::Unchecked(_) => ZTL_ERR_BUDGET,
+                    _ => ZTL_ERR_TOKEN,
+                };
+                Fault::new(status, refused.to_string())
             })?;
             let grounds = held
                 .grounds_of(&verified)

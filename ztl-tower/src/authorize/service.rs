@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use tokio::sync::oneshot;
 use tower_service::Service;
 use ztl_core::policy::Workload;
-use ztl_core::{FlowPermit, Reason};
+use ztl_core::{FlowPermit, Prefix, Reason};
 
 use super::judge::{Refusal, flow_of, is_judged, judge, plain};
 use super::response::{Credential, Dress, Hidden, Refused, ResponseBody, refusal};
@@ -19,7 +19,6 @@ use crate::duty::{self, After, AnyBody, Discharging};
 use crate::guard::Guard;
 use crate::live::Asking;
 use crate::name;
-use crate::prefix::Prefix;
 use crate::watch;
 
 /// Judges every request before the inner service sees it. Made by [`AuthorizeLayer`](super::AuthorizeLayer).

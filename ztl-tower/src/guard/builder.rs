@@ -53,7 +53,7 @@ pub struct GuardBuilder {
     #[cfg(feature = "jwt")]
     pub(super) tokens: super::tokens::TokensFrom,
     #[cfg(feature = "jwt")]
-    pub(super) bad_tokens: super::failures::Budget,
+    pub(super) bad_tokens: ztl_authz::jwt::BadTokens,
     #[cfg(feature = "trust")]
     pub(super) signals: super::signals::SignalsFrom,
     #[cfg(feature = "trust")]
@@ -108,7 +108,7 @@ impl GuardBuilder {
             #[cfg(feature = "jwt")]
             tokens: super::tokens::TokensFrom::default(),
             #[cfg(feature = "jwt")]
-            bad_tokens: super::failures::Budget::default(),
+            bad_tokens: ztl_authz::jwt::BadTokens::default(),
             #[cfg(feature = "trust")]
             signals: super::signals::SignalsFrom::default(),
             #[cfg(feature = "trust")]
@@ -333,7 +333,7 @@ impl GuardBuilder {
             #[cfg(feature = "jwt")]
             tokens: tokens.tokens,
             #[cfg(feature = "jwt")]
-            failures: super::failures::Failures::new(self.bad_tokens),
+            bad_tokens: self.bad_tokens,
             #[cfg(feature = "trust")]
             signals: known.signals,
             #[cfg(feature = "trust")]

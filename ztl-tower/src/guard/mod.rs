@@ -8,8 +8,6 @@ mod browser;
 mod builder;
 mod context;
 mod error;
-#[cfg(feature = "jwt")]
-mod failures;
 mod file;
 mod limits;
 #[cfg(feature = "client")]
@@ -86,7 +84,7 @@ pub(crate) struct Inner {
     #[cfg(feature = "jwt")]
     tokens: tokens::Tokens,
     #[cfg(feature = "jwt")]
-    failures: failures::Failures,
+    bad_tokens: ztl_authz::jwt::BadTokens,
     #[cfg(feature = "trust")]
     signals: ztl_authz::trust::Signals,
     #[cfg(feature = "trust")]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use ztl_authz::jwt::{Issuer, Jwks, TokenVerifier};
+use ztl_authz::jwt::{BadTokens, Issuer, Jwks, TokenVerifier};
 
 use super::{BuildError, Guard, GuardBuilder};
 use crate::refresh::{KeyFile, KeyFiles, off_thread};
@@ -123,6 +123,13 @@ impl TokensFrom {
 }
 
 impl GuardBuilder {
+    /// How many bad tokens a caller may send at once, and how many more each second, before tokens of it that are not known to be
+    /// good already are answered with 429 without being checked ([`BadTokens`]). 256 and 64 where not set; at least one each.
+    pub fn max_bad_tokens(mut self, at_once: u32, a_second: u32) -> Self {
+        self.bad_tokens = BadTokens::new(at_once, a_second);
+        self
+    }
+
     /// Verifies callers' bearer tokens.
     pub fn token_verifier(mut self, verifier: TokenVerifier) -> Self {
         self.tokens.verifier = Some(verifier);
@@ -163,6 +170,11 @@ impl GuardBuilder {
 }
 
 impl Guard {
+    /// How many bad tokens each caller has left.
+    pub(crate) fn bad_tokens(&self) -> &BadTokens {
+        &self.0.bad_tokens
+    }
+
     /// Takes other keys of an issuer, by its name, for every token from now on. Running requests whose token was verified with a
     /// key that is gone are judged again without it, at once (law 8). For a host that fetches keys itself; where the guard
     /// fetches them, its next fetch puts its own in their place.

@@ -3,9 +3,7 @@
 use core::fmt;
 use core::net::SocketAddr;
 
-use ztl_core::Arrival;
-
-use crate::prefix::Prefix;
+use ztl_core::{Arrival, Prefix};
 
 /// Whom a connection counts against while it has proved nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

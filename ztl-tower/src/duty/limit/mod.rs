@@ -13,7 +13,7 @@ use http::StatusCode;
 use http::header::RETRY_AFTER;
 use http::request::Parts;
 use ztl_core::policy::Policy;
-use ztl_core::{FlowPermit, Limit, LimitBy, Peer, Rate, Reason};
+use ztl_core::{FlowPermit, Limit, LimitBy, Peer, Prefix, Rate, Reason};
 
 pub(super) use local::Limits;
 #[cfg(feature = "redis")]
@@ -22,7 +22,6 @@ pub use shared::{Away, RedisLimits};
 use super::{Asked, Field, Unmet};
 use crate::authorize::Answer;
 use crate::extract::Claims;
-use crate::prefix::Prefix;
 use core::time::Duration;
 
 /// Whose count is spent.

@@ -78,7 +78,7 @@ fn tokens(limits: &mut Table<'_, '_>, builder: &mut GuardBuilder) {
         count("at_once").zip(count("a_second"))
     });
     if let Some((at_once, a_second)) = budget.flatten() {
-        builder.bad_tokens = crate::guard::failures::Budget::new(at_once, a_second);
+        builder.bad_tokens = ztl_authz::jwt::BadTokens::new(at_once, a_second);
     }
 }
 

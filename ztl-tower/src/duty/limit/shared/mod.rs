@@ -13,14 +13,13 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, RedisError, Script};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
-use ztl_core::{Limit, Rate};
+use ztl_core::{Limit, Prefix, Rate};
 
 pub use settings::{Away, RedisLimits};
 
 use super::fields::period;
 use super::local::at_once;
 use super::{Left, Over, Principal, Whose};
-use crate::prefix::Prefix;
 
 /// How long it is not asked again after it did not answer.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -3,10 +3,24 @@
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What one client can have by itself: an IPv4 address, the /64 of an IPv6 address (RFC 4291 §2.5.4, RFC 6177 §2).
+/// What one client can have by itself: an IPv4 address, the /64 of an IPv6 address (RFC 4291 §2.5.4, RFC 6177 §2). Whoever counts
+/// what clients do counts by it (T35).
+///
+/// ```
+/// use core::net::IpAddr;
+/// use ztl_core::Prefix;
+///
+/// let of = |addr: &str| addr.parse::<IpAddr>().map(Prefix::from);
+/// assert_eq!(of("2001:db8::1")?, of("2001:db8::2")?);
+/// assert_ne!(of("192.0.2.1")?, of("192.0.2.2")?);
+/// # Ok::<(), core::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Prefix {
+#[expect(clippy::exhaustive_enums, reason = "an address is of one of two kinds")]
+pub enum Prefix {
+    /// An IPv4 address.
     V4(Ipv4Addr),
+    /// The first 64 bits of an IPv6 address.
     V6(u64),
 }
 
