@@ -19,6 +19,7 @@ mod leaf_digest;
 mod limit;
 mod obligation;
 mod opinion;
+mod overrides;
 mod path;
 mod peer;
 pub mod policy;
@@ -45,6 +46,7 @@ pub use id::{IdError, IdPattern, MAX_ID_BYTES, MAX_TRUST_DOMAIN_BYTES, SpiffeId,
 pub use leaf_digest::LeafDigest;
 pub use limit::{Limit, LimitBy, Rate};
 pub use obligation::{ObligationKinds, Obligations};
+pub use overrides::{METHOD_OVERRIDES, TARGET_OVERRIDES};
 pub use path::{CanonicalPath, MAX_TARGET_BYTES, PathError, Segment};
 pub use peer::{Peer, Proof};
 pub use policy::settings;

@@ -5,19 +5,11 @@ package ztl
 #cgo noescape goz_authorize
 #cgo nocallback goz_authorize
 #include <stdlib.h>
-#include <ztl.h>
+#include "request.h"
 
 #if ZTL_ABI_VERSION != 1
 #error "this package is of version 1 of ztl's ABI; install the library that goes with it"
 #endif
-
-static ztl_str goz_str(const void *ptr, size_t len)
-{
-    ztl_str str;
-    str.ptr = len ? (const uint8_t *)ptr : NULL;
-    str.len = len;
-    return str;
-}
 
 static ztl_status goz_new(const void *policy, size_t policy_len, uint32_t format, const void *audit, size_t audit_len,
                           ztl_engine **engine, ztl_error **error)
@@ -145,24 +137,8 @@ static ztl_status goz_authorize(const ztl_engine *engine, const ztl_flow *flow, 
             return ZTL_ERR_SYSTEM;
         }
     }
-    request.size = (uint32_t)sizeof request;
-    request.flags = 0;
-    request.method = goz_str(arena, lens[0]);
-    arena += lens[0];
-    request.target = goz_str(arena, lens[1]);
-    arena += lens[1];
-    request.upgrade = goz_str(NULL, 0);
-    for (i = 0; i < fields; i++) {
-        headers[i].name = goz_str(arena, lens[2 + 2 * i]);
-        arena += lens[2 + 2 * i];
-        headers[i].value = goz_str(arena, lens[3 + 2 * i]);
-        arena += lens[3 + 2 * i];
-    }
-    request.headers = fields ? headers : NULL;
-    request.headers_len = fields;
-    request.now_unix = now;
+    goz_request(&request, headers, arena, lens, fields, now);
     request.trust_score = score;
-    request.reserved = 0;
     request.claims = claims;
     status = ztl_action_authorize(engine, flow, &request, decision, error);
     if (headers != on_stack) {

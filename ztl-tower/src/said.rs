@@ -18,7 +18,7 @@ pub(crate) enum Field {
 }
 
 impl Field {
-    /// Names are in lower case already.
+    /// Names are in lower case already. The overrides are `ztl_core`'s; a test compares them.
     #[inline]
     fn of(name: &HeaderName) -> Option<Self> {
         Some(match name.as_str() {
@@ -80,6 +80,7 @@ impl Said {
 mod tests {
     use super::*;
     use http::HeaderValue;
+    use ztl_core::{METHOD_OVERRIDES, TARGET_OVERRIDES};
 
     #[test]
     fn a_walk_finds_what_a_look_for_each_would() {
@@ -87,15 +88,13 @@ mod tests {
             (Field::Host, "Host"),
             (Field::Upgrade, "upgrade"),
             (Field::Authorization, "Authorization"),
-            (Field::OtherMethod, "X-HTTP-Method-Override"),
-            (Field::OtherMethod, "X-HTTP-Method"),
-            (Field::OtherMethod, "X-Method-Override"),
-            (Field::OtherTarget, "X-Original-URL"),
-            (Field::OtherTarget, "X-Rewrite-URL"),
             (Field::Xfcc, "X-Forwarded-Client-Cert"),
             (Field::Forwarded, "Forwarded"),
         ];
-        for (field, name) in names {
+        let methods = METHOD_OVERRIDES.map(|name| (Field::OtherMethod, name));
+        let targets = TARGET_OVERRIDES.map(|name| (Field::OtherTarget, name));
+        let names = [names.as_slice(), &methods, &targets].concat();
+        for &(field, name) in &names {
             let name = HeaderName::try_from(name).expect("name");
             for lines in 0..3 {
                 let mut headers = HeaderMap::new();

@@ -1,6 +1,8 @@
 //! What the peer sent, as the host passes it on: any bytes, of any length.
 
-use ztl_core::{FlowPermit, Forwarding, ForwardingError, Headers, SpiffeId};
+use ztl_core::{
+    FlowPermit, Forwarding, ForwardingError, Headers, METHOD_OVERRIDES, SpiffeId, TARGET_OVERRIDES,
+};
 
 use crate::action::ztl_action_request;
 use crate::boundary::{Fault, array, utf8, ztl_str};
@@ -13,14 +15,6 @@ const UNNAMEABLE: &str = ",";
 const AUTHORITY: &str = ":authority";
 const HOST: &str = "host";
 const UPGRADE: &str = "upgrade";
-/// Fields by which a client asks for another method or target than the request's own.
-const OVERRIDES: [&str; 5] = [
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
-    "x-original-url",
-    "x-rewrite-url",
-];
 
 /// A header field.
 #[derive(Clone, Copy, Debug)]
@@ -109,14 +103,18 @@ impl<'a> Times<'a> {
 
 /// The lengths of the names that are looked for, a bit each: most fields are not one of them.
 const LENGTHS: u32 = {
-    let mut lengths = 1 << AUTHORITY.len() | 1 << HOST.len() | 1 << UPGRADE.len();
-    let mut rest = OVERRIDES.as_slice();
-    while let [name, more @ ..] = rest {
+    let ours = 1 << AUTHORITY.len() | 1 << HOST.len() | 1 << UPGRADE.len();
+    ours | lengths(&METHOD_OVERRIDES) | lengths(&TARGET_OVERRIDES)
+};
+
+const fn lengths(mut names: &[&str]) -> u32 {
+    let mut lengths = 0;
+    while let [name, rest @ ..] = names {
         lengths |= 1 << name.len();
-        rest = more;
+        names = rest;
     }
     lengths
-};
+}
 
 impl<'a> Said<'a> {
     fn take(&mut self, name: &'a [u8], value: &'a [u8]) {
@@ -132,7 +130,8 @@ impl<'a> Said<'a> {
         } else if is(UPGRADE) {
             self.upgrade.come(value);
         } else {
-            self.asks_for_another |= OVERRIDES.into_iter().any(is);
+            let mut overrides = METHOD_OVERRIDES.into_iter().chain(TARGET_OVERRIDES);
+            self.asks_for_another |= overrides.any(is);
         }
     }
 }
