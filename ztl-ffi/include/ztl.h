@@ -534,7 +534,7 @@ typedef struct ztl_header {
  * What is asked for.
  *
  * Texts that come from the peer (`method`, `target`, `upgrade`, header fields) may hold any bytes: what cannot be read is a
- * denial and recorded, not an error.
+ * denial and recorded, not an error, and so are more than 65,536 header fields, none of which is looked at then.
  */
 typedef struct ztl_action_request {
     /**
@@ -1053,8 +1053,9 @@ void ztl_flow_free(struct ztl_flow *flow);
  * what the host hands it.
  *
  * The policy may change before `ztl_action_authorize` judges, and then nothing was gathered for its rules: a forbid of whom a token
- * names would not fire on a token that nobody verified. So ask again after a permit, and where a bit of what can be gathered is set
- * that was not, gather it and authorize anew before anything is served (T12).
+ * names would not fire on a token that nobody verified, and what the peer says in a field would be served under a policy that hides
+ * it. So ask again after a permit: where a bit of what can be gathered is set that was not, or the bit of a field that the request
+ * has differs from before, gather it or take it away, and authorize anew before anything is served (T12).
  *
  * @param engine the engine that permitted the flow
  * @param flow the permitted flow

@@ -16,6 +16,7 @@ use crate::engine::{self, ztl_engine};
 use crate::error::ztl_error;
 use crate::flow::{self, ztl_flow};
 use crate::handle;
+use crate::host::Elsewhere;
 use crate::status::ztl_status;
 use crate::wire::{Fields, MAX_HEADERS, Seen, Sent, ztl_header};
 
@@ -32,7 +33,7 @@ const TRIES: usize = 16;
 /// What is asked for.
 ///
 /// Texts that come from the peer (`method`, `target`, `upgrade`, header fields) may hold any bytes: what cannot be read is a
-/// denial and recorded, not an error.
+/// denial and recorded, not an error, and so are more than 65,536 header fields, none of which is looked at then.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct ztl_action_request {
@@ -111,24 +112,25 @@ unsafe fn authorize(
     flow: &flow::Body,
     request: &ztl_action_request,
 ) -> Result<ActionPermit, Refusal> {
-    // SAFETY: as promised to this function.
-    let mut asking = unsafe { Asking::read(request) }?;
-    let (now, kept) = (asking.now, flow.kept());
+    let (now, kept) = (Timestamp::from_unix_secs(request.now_unix), flow.kept());
     let permit = &kept.permit;
-    asking.take_claims(engine, permit.peer())?;
     let refuse = |action, reason, detail: String| {
         let denial = engine.engine.refuse_on(permit, action, reason, now);
         Refusal::Denied(denial, Some(detail))
     };
+    if Fields::are_too_many(request) {
+        // SAFETY: as promised to this function.
+        let action = unsafe { named(request) }?;
+        let detail = format!("the request has more than {MAX_HEADERS} header fields");
+        return Err(refuse(action.as_ref(), Reason::PathAmbiguous, detail));
+    }
+    // SAFETY: as promised to this function.
+    let mut asking = unsafe { Asking::read(request) }?;
+    asking.take_claims(engine, permit.peer())?;
     let action = asking
         .action
         .as_ref()
         .map_err(|error| refuse(None, Reason::PathAmbiguous, error.to_string()))?;
-    if permit.direction() == Direction::Ingress && asking.fields.asks_for_another() {
-        let detail = "a header field asks for another method or target than the request's";
-        let reason = Reason::PathAmbiguous;
-        return Err(refuse(Some(action), reason, detail.to_owned()));
-    }
     // What the policy says of names, forwarded ids and hosts has to be said by the policy that judges: `None` where it changed meanwhile.
     let judge = || -> Result<Option<ActionPermit>, Refusal> {
         let epoch = engine.engine.epoch();
@@ -142,14 +144,8 @@ unsafe fn authorize(
             let reason = Reason::FlowWithdrawn;
             return Err(refuse(Some(action), reason, detail.to_owned()));
         };
-        // Raw bytes name no host.
-        if !matches!(action, Action::Connect) {
-            let host = asking.fields.host();
-            let host = host.and_then(|host| host.is_here(&renewed));
-            host.map_err(|elsewhere| {
-                refuse(Some(action), elsewhere.reason(), elsewhere.to_string())
-            })?;
-        }
+        let here = asking.is_here(renewed.direction(), renewed.hosts(), renewed.me());
+        here.map_err(|elsewhere| refuse(Some(action), elsewhere.reason(), elsewhere.to_string()))?;
         let passed = asking.fields.passed_on(&renewed);
         let passed = passed
             .map_err(|error| refuse(Some(action), Reason::ForwardedUntrusted, error.to_string()))?;
@@ -210,6 +206,28 @@ impl<'a> Asking<'a> {
             fields,
             now,
         })
+    }
+
+    /// Whether it is what it seems, and for the workload of these hosts: before a rule is looked at.
+    pub(crate) fn is_here(
+        &self,
+        direction: Direction,
+        hosts: &[impl AsRef<str>],
+        me: &str,
+    ) -> Result<(), Elsewhere> {
+        // Raw bytes have no fields.
+        if matches!(self.action, Ok(Action::Connect)) {
+            return Ok(());
+        }
+        let host = self.fields.host();
+        // What this host calls is another's to judge.
+        if direction == Direction::Egress {
+            return host.map(|_| ());
+        }
+        if self.fields.asks_for_another() {
+            return Err(Elsewhere::Overridden);
+        }
+        host?.is_one_of(hosts, me)
     }
 
     /// Takes the claims where they are of this caller, and drops them where what the token was verified by is gone.

@@ -5,7 +5,7 @@
 use core::fmt;
 
 use ztl_core::policy::{Input, MAX_DOCUMENT_BYTES, Workload};
-use ztl_core::{Action, Direction, Forwarding, Reason};
+use ztl_core::{Direction, Forwarding, Proof, Reason};
 
 use crate::action::{Asking, ztl_action_request};
 use crate::boundary::{Fault, Refusal, export, sized, ztl_str};
@@ -105,23 +105,15 @@ unsafe fn explain(
     if let Some(asking) = asking {
         asking.take_claims(engine, peer)?;
         let policy = engine.engine.policy();
-        let ingress = connection.direction() == Direction::Ingress;
-        if ingress {
-            if asking.fields.asks_for_another() {
-                let why = "a header field asks for another method or target than the request's";
-                return Err(refused(Reason::PathAmbiguous, why));
-            }
-            // Raw bytes name no host.
-            if !matches!(asking.action, Ok(Action::Connect)) {
-                let hosts = policy
-                    .workload_by_name(connection.me)
-                    .map_or(&[][..], Workload::hosts);
-                let host = asking.fields.host();
-                host.and_then(|host| host.is_one_of(hosts, connection.me))
-                    .map_err(|elsewhere| refused(elsewhere.reason(), elsewhere))?;
-            }
-        }
-        let proxy = peer.filter(|_| ingress);
+        let me = policy.workload_by_name(connection.me);
+        let hosts = me.map_or(&[][..], Workload::hosts);
+        let here = asking.is_here(connection.direction(), hosts, connection.me);
+        here.map_err(|elsewhere| refused(elsewhere.reason(), elsewhere))?;
+        // On egress nobody passes anything on, and another's word for who it is does not vouch for a third.
+        let proxy = peer.filter(|peer| {
+            let proved = matches!(peer.proof(), Proof::X509 { .. });
+            proved && connection.direction() == Direction::Ingress
+        });
         let proxy = proxy.and_then(|peer| policy.workload_by_id(peer.id()));
         passed = proxy
             .map_or(Ok(None), |proxy| {

@@ -221,6 +221,19 @@ impl<'a> Connection<'a> {
     /// # Safety
     /// The texts of the request are readable for `'a`.
     pub(crate) unsafe fn of(request: &ztl_flow_request) -> Result<Self, Fault> {
+        match request.flags {
+            ZTL_FLOW_ANONYMOUS if !request.peer.is_null() => {
+                return Err(Fault::arg(
+                    "`flags` says that the caller comes as the public, and `peer` who it is",
+                ));
+            }
+            0 | ZTL_FLOW_ANONYMOUS | ZTL_FLOW_EGRESS => {}
+            flags => {
+                return Err(Fault::arg(format!(
+                    "`flags` is {flags}, which this library does not know"
+                )));
+            }
+        }
         // SAFETY: as promised to this function.
         let me = unsafe { request.me.required("me", MAX_NAME_BYTES) }?;
         // SAFETY: as promised to this function.
@@ -313,7 +326,7 @@ unsafe fn permit(engine: &engine::Body, request: &ztl_flow_request) -> Result<Bo
         to: connection.to.map(Into::into),
     };
     match (request.peer.is_null(), request.flags) {
-        (false, 0 | ZTL_FLOW_EGRESS) => {
+        (false, _) => {
             // SAFETY: as promised to this function.
             let held = unsafe { handle::borrow(request.peer) }?;
             let peer = held.at(engine)?;
@@ -355,17 +368,9 @@ unsafe fn permit(engine: &engine::Body, request: &ztl_flow_request) -> Result<Bo
             Timestamp::MAX,
         )),
         // T3: who was to be proved and was not never becomes the public.
-        (true, 0 | ZTL_FLOW_EGRESS) => Err(connection
+        (true, _) => Err(connection
             .refuse(engine, None, Stage::Identity, Reason::IdentityUnproven)
             .into()),
-        (false, ZTL_FLOW_ANONYMOUS) => Err(Fault::arg(
-            "`flags` says that the caller comes as the public, and `peer` who it is",
-        )
-        .into()),
-        (_, flags) => Err(Fault::arg(format!(
-            "`flags` is {flags}, which this library does not know"
-        ))
-        .into()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use ztl_core::{Direction, FlowPermit, Reason, is_host};
+use ztl_core::{Reason, is_host};
 
 use crate::boundary::utf8;
 
@@ -19,12 +19,14 @@ pub(crate) enum Elsewhere {
     NoHost,
     /// It is not among `hosts`.
     Unlisted,
+    /// A field asks for another method or target.
+    Overridden,
 }
 
 impl Elsewhere {
     pub(crate) const fn reason(self) -> Reason {
         match self {
-            Self::Ambiguous | Self::NoHost => Reason::PathAmbiguous,
+            Self::Ambiguous | Self::NoHost | Self::Overridden => Reason::PathAmbiguous,
             Self::Unlisted => Reason::Misdirected,
         }
     }
@@ -41,6 +43,9 @@ impl fmt::Display for Elsewhere {
                  read in more ways than one"
             }
             Self::Unlisted => "the request's host is not among `hosts` of the workload",
+            Self::Overridden => {
+                "a header field asks for another method or target than the request's"
+            }
         })
     }
 }
@@ -55,14 +60,6 @@ impl<'a> Host<'a> {
                 Err(Elsewhere::Ambiguous)
             }
             (authority, field) => Ok(Self(authority.or(field))),
-        }
-    }
-
-    /// Whether the workload that was called answers to it. What this host calls is another's to judge.
-    pub(crate) fn is_here(self, flow: &FlowPermit) -> Result<(), Elsewhere> {
-        match flow.direction() {
-            Direction::Egress => Ok(()),
-            _ => self.is_one_of(flow.hosts(), flow.me()),
         }
     }
 

@@ -25,8 +25,9 @@ pub const ZTL_READS_FORWARDED: u32 = 8;
 /// what the host hands it.
 ///
 /// The policy may change before `ztl_action_authorize` judges, and then nothing was gathered for its rules: a forbid of whom a token
-/// names would not fire on a token that nobody verified. So ask again after a permit, and where a bit of what can be gathered is set
-/// that was not, gather it and authorize anew before anything is served (T12).
+/// names would not fire on a token that nobody verified, and what the peer says in a field would be served under a policy that hides
+/// it. So ask again after a permit: where a bit of what can be gathered is set that was not, or the bit of a field that the request
+/// has differs from before, gather it or take it away, and authorize anew before anything is served (T12).
 ///
 /// @param engine the engine that permitted the flow
 /// @param flow the permitted flow

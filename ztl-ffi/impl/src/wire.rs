@@ -153,6 +153,14 @@ impl<'a> Fields<'a> {
         Ok(Self { all: fields, said })
     }
 
+    /// Whether a peer sent more than are looked at. More than an object can hold, or none where some are said to be, is no peer's doing.
+    pub(crate) const fn are_too_many(request: &ztl_action_request) -> bool {
+        let possible = isize::MAX.unsigned_abs() / size_of::<ztl_header>();
+        request.headers_len > MAX_HEADERS
+            && request.headers_len <= possible
+            && !request.headers.is_null()
+    }
+
     /// Of a request whose fields are not looked at.
     pub(crate) fn none() -> Self {
         Self {

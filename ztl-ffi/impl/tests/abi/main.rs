@@ -13,6 +13,7 @@ mod claims;
 mod crl;
 mod decisions;
 mod egress;
+mod explanation;
 mod harness;
 mod hostile;
 mod hostile_action;

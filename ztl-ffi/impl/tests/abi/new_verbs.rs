@@ -16,7 +16,7 @@ use crate::authority::Authority;
 use crate::harness::*;
 
 /// Makes a call that gives a text.
-fn told(
+pub(crate) fn told(
     call: impl FnOnce(*mut *mut ztl_text, *mut *mut ztl_error) -> ztl_status,
 ) -> Result<Value, (ztl_status, String)> {
     let (mut text, mut error) = (dangling(), dangling());

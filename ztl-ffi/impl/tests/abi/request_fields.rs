@@ -10,7 +10,7 @@ use ztl_ffi_impl::*;
 use crate::authority::Authority;
 use crate::harness::*;
 
-const MESH: &str = r#"
+pub(crate) const MESH: &str = r#"
 schema = 1
 trust_domain = "prod.example"
 
@@ -50,12 +50,12 @@ from = "evil"
 to = "shop"
 "#;
 
-const XFCC: &str = "X-Forwarded-Client-Cert";
-const CART: &[u8] = b"By=spiffe://prod.example/front;URI=spiffe://prod.example/cart";
-const HOST: (&str, &[u8]) = ("host", b"shop.example:8443");
+pub(crate) const XFCC: &str = "X-Forwarded-Client-Cert";
+pub(crate) const CART: &[u8] = b"By=spiffe://prod.example/front;URI=spiffe://prod.example/cart";
+pub(crate) const HOST: (&str, &[u8]) = ("host", b"shop.example:8443");
 
 /// A caller that proved itself, and its permitted flow.
-fn caller(engine: &Engine, authority: &Authority, name: &str) -> (Peer, Flow) {
+pub(crate) fn caller(engine: &Engine, authority: &Authority, name: &str) -> (Peer, Flow) {
     let mut error = dangling();
     let pem = text(&authority.pem);
     // SAFETY: all pointers are good.
@@ -82,7 +82,7 @@ fn caller(engine: &Engine, authority: &Authority, name: &str) -> (Peer, Flow) {
     (peer, flow.expect("a flow"))
 }
 
-fn to_shop(peer: *const ztl_peer) -> ztl_flow_request {
+pub(crate) fn to_shop(peer: *const ztl_peer) -> ztl_flow_request {
     ztl_flow_request {
         size: u32::try_from(size_of::<ztl_flow_request>()).expect("small"),
         port: 8443,
@@ -95,7 +95,7 @@ fn to_shop(peer: *const ztl_peer) -> ztl_flow_request {
     }
 }
 
-fn asked(
+pub(crate) fn asked(
     engine: &Engine,
     flow: &Flow,
     target: &'static str,
@@ -329,75 +329,6 @@ fn t19_no_field_asks_for_another_method_or_target() {
         asked(&engine, &cart, "/v1/items", &[HOST, (field, b"")])
             .is_denied(ZTL_REASON_PATH_AMBIGUOUS);
     }
-}
-
-#[test]
-fn an_explanation_permits_nothing_that_a_call_denies_before_the_rules() {
-    let authority = Authority::new();
-    let engine = Engine::new(MESH);
-    let (peer, _) = caller(&engine, &authority, "front");
-    let explained = |connection: &ztl_flow_request, fields: &[ztl_header]| {
-        let action = with_headers(request("GET", "/v1/items"), fields);
-        let (mut text, mut error) = (dangling(), dangling());
-        // SAFETY: all pointers are good.
-        unsafe {
-            let status = ztl_explain(
-                engine.0,
-                connection,
-                &raw const action,
-                ABSENT,
-                &raw mut text,
-                &raw mut error,
-            );
-            ztl_text_free(text);
-            let said = read_error(error);
-            assert_eq!(said.as_ref().map_or(ZTL_OK, |(code, _)| *code), status);
-            said.map_or_else(String::new, |(_, said)| said)
-        }
-    };
-    let from_front = to_shop(peer.0);
-    let host = header(HOST.0, HOST.1);
-    assert_eq!(explained(&from_front, &[host, header(XFCC, CART)]), "");
-    let said = explained(&from_front, &[header("host", b"evil.example")]);
-    assert!(said.contains("misdirected"), "{said}");
-    let said = explained(
-        &from_front,
-        &[host, header(XFCC, b"URI=spiffe://prod.example/cart")],
-    );
-    assert!(said.contains("forwarded_untrusted"), "{said}");
-    // Whoever answers is not the one that was called.
-    let call = ztl_flow_request {
-        flags: ZTL_FLOW_EGRESS,
-        me: text("cart"),
-        to: text("shop"),
-        peer: ptr::null(),
-        ..from_front
-    };
-    let leaf = authority.issue("spiffe://prod.example/front");
-    let (chain, mut server) = (bytes(&leaf), dangling());
-    // SAFETY: all pointers are good.
-    let status = unsafe {
-        ztl_peer_prove(
-            engine.0,
-            &raw const call,
-            &raw const chain,
-            1,
-            &raw mut server,
-            ptr::null_mut(),
-        )
-    };
-    assert_eq!(status, ZTL_OK);
-    let server = Peer(server);
-    let call = ztl_flow_request {
-        peer: server.0,
-        ..call
-    };
-    let said = explained(&call, &[]);
-    assert!(said.contains("identity_unproven"), "{said}");
-    engine
-        .permit(&call)
-        .0
-        .is_denied(ZTL_REASON_IDENTITY_UNPROVEN);
 }
 
 #[test]
