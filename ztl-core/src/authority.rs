@@ -2,6 +2,9 @@
 
 use core::net::Ipv6Addr;
 
+/// The port of an `https` URL without one (RFC 9110 §4.2.2), and of a host outside the mesh where none is written.
+pub const HTTPS_PORT: u16 = 443;
+
 /// Whether what stands in a `Host` field or in `:authority` is `uri-host [ ":" port ]` (RFC 9110 §7.2): a server has to answer
 /// everything else with 400 (RFC 9112 §3.2).
 ///
