@@ -181,7 +181,7 @@ reached by
 `external:model-hub` (hub.example.org, mirror.example.org) is reached by nobody, without `trainer-fetches`
 
 no longer reached by: trainer, web
-reached only now by: nothing
+reached only now by: nobody
 ";
     let without = ["--without", "trainer-fetches"];
     assert_eq!(

@@ -275,13 +275,8 @@ impl FlowPermit {
     /// The workload that is called, by its name in the policy that permitted the flow; `None` where it is a host outside the mesh.
     #[must_use]
     pub fn called(&self) -> Option<&str> {
-        match self.direction() {
-            Direction::Ingress => Some(self.me()),
-            Direction::Egress => {
-                let workload = self.0.policy().workload_by_id(self.peer()?.id());
-                workload.map(Workload::name)
-            }
-        }
+        let target = self.0.edge.target()?;
+        self.0.policy().workload(target).map(Workload::name)
     }
 
     /// The target's port.

@@ -35,7 +35,7 @@ mod web_host;
 mod zone;
 
 pub use action::{Action, Method, Methods, Resource, Upgrade};
-pub use authority::is_host;
+pub use authority::{HTTPS_PORT, is_host};
 pub use clause::{Clause, Near};
 pub use decision::{Decision, DecisionId, Denial, Lack, ShadowOutcome};
 pub use engine::{CLOCK_LEAP, CLOCK_SKEW, Engine, EngineError};

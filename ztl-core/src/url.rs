@@ -6,6 +6,8 @@ use core::net::IpAddr;
 use http::Uri;
 use thiserror::Error;
 
+use crate::authority::HTTPS_PORT;
+
 /// Most bytes of a URL.
 pub const MAX_URL_BYTES: usize = 2048;
 
@@ -99,7 +101,7 @@ impl HttpUrl {
             .and_then(|host| host.strip_suffix(']'))
             .unwrap_or(bracketed);
         let (encrypted, usual) = match uri.scheme_str() {
-            Some("https") => (true, 443),
+            Some("https") => (true, HTTPS_PORT),
             Some("http") if plain.takes(host) => (false, 80),
             Some(_) => return Err(UrlError::NotHttps),
             None => return Err(UrlError::Malformed),
@@ -167,7 +169,7 @@ impl HttpUrl {
             self.host.to_string()
         };
         match (self.encrypted, self.port) {
-            (true, 443) | (false, 80) => host,
+            (true, HTTPS_PORT) | (false, 80) => host,
             (_, port) => format!("{host}:{port}"),
         }
     }

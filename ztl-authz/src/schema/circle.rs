@@ -32,22 +32,25 @@ pub(super) fn is_of_same_value(keyword: &str) -> bool {
     SAME.contains(&keyword)
 }
 
-/// Which schemas ask which others of the same value.
-pub(super) struct Steps<K>(BTreeMap<K, Vec<K>>);
+/// Which schemas ask which others of the same value, and how the reference is written where one leads there.
+pub(super) struct Steps<K, R>(BTreeMap<K, Vec<(K, Option<R>)>>);
 
-impl<K> Default for Steps<K> {
+impl<K, R> Default for Steps<K, R> {
     fn default() -> Self {
         Self(BTreeMap::new())
     }
 }
 
-impl<K: Ord + Clone> Steps<K> {
-    pub(super) fn add(&mut self, from: &K, to: K) {
-        self.0.entry(from.clone()).or_default().push(to);
+impl<K: Ord + Clone, R: Clone> Steps<K, R> {
+    pub(super) fn add(&mut self, from: &K, to: K, reference: Option<R>) {
+        self.0
+            .entry(from.clone())
+            .or_default()
+            .push((to, reference));
     }
 
-    /// The schemas of a circle; none where there is none.
-    pub(super) fn circle(&self) -> Vec<K> {
+    /// A schema of a circle and the reference that leads on from it there, the first that is one; none where there is no circle.
+    pub(super) fn circle(&self) -> Option<(K, Option<R>)> {
         let mut done = BTreeSet::new();
         for start in self.0.keys() {
             let mut way = Vec::new();
@@ -56,16 +59,23 @@ impl<K: Ord + Clone> Steps<K> {
             loop {
                 if let Some(here) = next.filter(|it| !done.contains(it)) {
                     if !on_way.insert(here) {
-                        let way = way.iter().map(|(it, _)| *it);
-                        return way.skip_while(|it| *it != here).cloned().collect();
+                        let way = way.iter().map(|(it, on, _)| (*it, *on));
+                        let circle: Vec<_> = way.skip_while(|(it, _)| *it != here).collect();
+                        let told = circle
+                            .iter()
+                            .find(|(_, on): &&(_, Option<&R>)| on.is_some());
+                        let (at, on) = told.copied().unwrap_or((here, None));
+                        return Some((at.clone(), on.cloned()));
                     }
                     let to = self.0.get(here).map_or(&[][..], Vec::as_slice);
-                    way.push((here, to.iter()));
+                    way.push((here, None, to.iter()));
                 }
-                let Some((here, rest)) = way.last_mut() else {
+                let Some((here, on, rest)) = way.last_mut() else {
                     break;
                 };
-                next = rest.next();
+                let step = rest.next();
+                *on = step.and_then(|(_, reference)| reference.as_ref());
+                next = step.map(|(to, _)| to);
                 if next.is_none() {
                     done.insert(*here);
                     on_way.remove(*here);
@@ -73,20 +83,32 @@ impl<K: Ord + Clone> Steps<K> {
                 }
             }
         }
-        Vec::new()
+        None
     }
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
-    Schema(*const Value),
+    /// A schema, by its number.
+    Schema(usize),
     /// All that a dynamic reference of this name may lead to.
     Dynamic(String),
 }
 
-/// Refuses a JSON Schema with a circle, however its references are written: `options` compile it.
-pub(super) fn refuse(document: &Value, draft: Draft) -> Result<(), String> {
-    let draft = draft.detect(document);
+/// Schemas in the order in which they were come across: where they lie in memory would name another circle each time.
+#[derive(Default)]
+struct Numbers(BTreeMap<*const Value, usize>);
+
+impl Numbers {
+    fn step(&mut self, schema: &Value) -> Step {
+        let next = self.0.len();
+        Step::Schema(*self.0.entry(ptr::from_ref(schema)).or_insert(next))
+    }
+}
+
+/// Refuses a JSON Schema with a circle, however its references are written. Without `$schema` it is of draft 2020-12.
+pub(super) fn refuse(document: &Value) -> Result<(), String> {
+    let draft = Draft::Draft202012.detect(document);
     let failed = |error| format!("is no schema that can be used: {error}");
     let here = uri::from_str(HERE).map_err(failed)?;
     let registry = Registry::new()
@@ -96,12 +118,11 @@ pub(super) fn refuse(document: &Value, draft: Draft) -> Result<(), String> {
         .map_err(failed)?;
     let root = registry.resolver(here).lookup("#").map_err(failed)?;
     let mut steps = Steps::default();
-    // How the references are written.
-    let mut said = BTreeMap::new();
+    let mut numbers = Numbers::default();
     let mut seen = BTreeSet::new();
     let mut rest = vec![root.into_inner()];
     while let Some((schema, resolver, draft)) = rest.pop() {
-        let from = Step::Schema(ptr::from_ref(schema));
+        let from = numbers.step(schema);
         let Some(map) = schema.as_object().filter(|_| seen.insert(from.clone())) else {
             continue;
         };
@@ -111,32 +132,37 @@ pub(super) fn refuse(document: &Value, draft: Draft) -> Result<(), String> {
             rest.push((inner, resolver.map_err(failed)?, draft));
         }
         for inner in of_same_value(map) {
-            steps.add(&from, Step::Schema(ptr::from_ref(inner)));
+            steps.add(&from, numbers.step(inner), None);
         }
         for keyword in ["$ref", "$dynamicRef", "$recursiveRef"] {
             let Some(to) = map.get(keyword).and_then(Value::as_str) else {
                 continue;
             };
-            said.insert(from.clone(), (keyword, to));
-            // Whether it leads anywhere was seen when the schema was compiled.
-            if let Ok(target) = resolver.lookup(to) {
-                steps.add(&from, Step::Schema(ptr::from_ref(target.contents())));
-                rest.push(target.into_inner());
-            }
+            // What leads nowhere here could lead back where the validator follows it.
+            let target = resolver.lookup(to).map_err(|_| {
+                let to = to.escape_debug();
+                format!("is no schema that can be used: `{keyword}` to `{to}` leads to nothing")
+            })?;
+            let reference = Some((keyword, to));
+            steps.add(&from, numbers.step(target.contents()), reference);
+            rest.push(target.into_inner());
             if keyword != "$ref" {
                 let name = to.rsplit_once('#').map_or("", |(_, name)| name);
-                steps.add(&from, Step::Dynamic(name.to_owned()));
+                steps.add(&from, Step::Dynamic(name.to_owned()), reference);
             }
         }
         let anchor = map.get("$dynamicAnchor").and_then(Value::as_str);
         let root = map.get("$recursiveAnchor") == Some(&Value::Bool(true));
         for name in anchor.into_iter().chain(root.then_some("")) {
-            steps.add(&Step::Dynamic(name.to_owned()), from.clone());
+            steps.add(&Step::Dynamic(name.to_owned()), from.clone(), None);
         }
     }
-    match steps.circle().iter().find_map(|it| said.get(it)) {
-        Some((keyword, to)) => Err(format!("`{keyword}` to `{}` {BACK}", to.escape_debug())),
+    match steps.circle() {
         None => Ok(()),
+        Some((_, Some((keyword, to)))) => {
+            Err(format!("`{keyword}` to `{}` {BACK}", to.escape_debug()))
+        }
+        Some((_, None)) => Err(format!("a schema {BACK}")),
     }
 }
 

@@ -91,7 +91,7 @@ fn compile(bytes: &[u8]) -> Result<Arc<dyn BodySchema>, String> {
     }
     let validator = options.build(&document);
     let validator = validator.map_err(|error| unusable(&error))?;
-    circle::refuse(&document, Draft::Draft202012)?;
+    circle::refuse(&document)?;
     Ok(Arc::new(Compiled { validator, digest }))
 }
 

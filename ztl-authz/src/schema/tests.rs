@@ -50,6 +50,60 @@ fn law_1_a_schema_that_asks_itself_the_same_again_does_not_load() {
 }
 
 #[test]
+fn a_circle_is_told_by_a_reference_that_leads_on_in_it() {
+    let named = |to: &str| format!("`$ref` to `{to}` leads back to itself");
+    for (schema, to) in [
+        // Beside one that leads out of it.
+        (
+            json!({ "$ref": "#/$defs/a", "$defs": {
+                "a": { "$ref": "#/$defs/b", "anyOf": [{ "$ref": "#/$defs/a" }] }, "b": { "type": "integer" }
+            } }),
+            "#/$defs/a",
+        ),
+        (
+            json!({ "$defs": {
+                "a": { "$ref": "#/$defs/b", "$dynamicRef": "#x" }, "b": { "$ref": "#/$defs/a" },
+                "x": { "$dynamicAnchor": "x", "type": "integer" }
+            } }),
+            "#/$defs/a",
+        ),
+    ] {
+        let said = refusal(&schema);
+        assert!(said.contains(&named(to)), "{schema}: {said}");
+    }
+    // One of several, the same wherever they come to lie in memory.
+    let circle = |at: u32| {
+        let name = format!("c{at:02}");
+        let to = json!({ "$ref": format!("#/$defs/{name}") });
+        (name, json!({ "anyOf": [to] }))
+    };
+    let all: Value = (0..50).map(circle).collect();
+    let schema = json!({ "$defs": all });
+    let first = refusal(&schema);
+    let mut beside = Vec::new();
+    for at in 0..20 {
+        beside.push(json!({ "beside": at }));
+        assert_eq!(refusal(&schema), first, "{beside:?}");
+    }
+}
+
+#[test]
+fn law_1_a_reference_that_leads_nowhere_refuses_the_schema_wherever_it_stands() {
+    for schema in [
+        json!({ "$ref": "#/$defs/gone" }),
+        json!({ "type": "integer", "$defs": { "a": { "$ref": "#/$defs/gone" } } }),
+        json!({ "type": "integer", "$defs": { "a": { "$ref": "#gone" } } }),
+        json!({ "type": "integer", "$defs": { "a": { "$dynamicRef": "#gone" } } }),
+        json!({ "type": "integer", "$defs": { "a": { "$ref": "https://gone.example/" } } }),
+    ] {
+        let refusal = refusal(&schema);
+        let start = "is no schema that can be used: ";
+        assert!(refusal.starts_with(start), "{schema}: {refusal}");
+        assert!(refusal.contains("gone"), "{schema}: {refusal}");
+    }
+}
+
+#[test]
 fn a_schema_that_asks_itself_of_what_is_within_a_value_loads() {
     let same = json!({ "$ref": "#/$defs/a" });
     for schema in [

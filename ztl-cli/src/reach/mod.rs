@@ -1,13 +1,14 @@
 //! `ztl reach`: the blast radius of a workload, and who reaches a destination outside the mesh.
 
 mod outside;
+mod radius;
 mod text;
 
 use std::io::Write as _;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use ztl_core::analysis::{Reach, ReachError, ReachOptions, reach};
+use ztl_core::analysis::{ReachError, ReachOptions, reach, reached_by};
 
 use crate::exit::{Exit, Failure};
 use crate::json;
@@ -38,12 +39,38 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let file = PolicyFile::load(&args.policy)?;
-    if let Some(external) = args.workload.strip_prefix("external:") {
-        return outside::run(args, &file, external, out);
+    match args.workload.strip_prefix("external:") {
+        Some(external) => tell(args, &file, out, |options| {
+            reached_by(&file.policy, external, options)
+        }),
+        None => tell(args, &file, out, |options| {
+            reach(&file.policy, &args.workload, options)
+        }),
     }
-    let ask = |options| {
-        reach(&file.policy, &args.workload, &options).map_err(|error| usage(&error, &file))
-    };
+}
+
+/// An answer: a blast radius, or who reaches a destination outside the mesh.
+trait Found {
+    /// What is said of what one answer has and another has not, and of what it has gained, and what none of it is called.
+    const CHANGE: [&str; 3];
+
+    /// For a program.
+    fn told(&self) -> Value;
+
+    /// What can differ without some rules.
+    fn names(&self) -> Vec<String>;
+
+    /// For a person. `given` says without which rules it is.
+    fn write(&self, out: &mut Output, given: &str) -> Result<(), Failure>;
+}
+
+fn tell<F: Found>(
+    args: &Args,
+    file: &PolicyFile,
+    out: &mut Output,
+    ask: impl Fn(&ReachOptions) -> Result<F, ReachError>,
+) -> Result<Exit, Failure> {
+    let ask = |options| ask(&options).map_err(|error| usage(&error, file));
     let found = ask(args.options())?;
     let before = match args.without.is_empty() {
         true => None,
@@ -99,38 +126,23 @@ fn usage(error: &ReachError, file: &PolicyFile) -> Failure {
     Failure::Usage(json::escaped(&format!("{}: {error}{help}", file.name)))
 }
 
-fn object(name: &str, without: &[String], found: &Reach, before: Option<&Reach>) -> Value {
+fn object<F: Found>(name: &str, without: &[String], found: &F, before: Option<&F>) -> Value {
     let mut object = json!({ "policy": name, "without": without });
-    let gone = before.map_or_else(Vec::new, |before| names_beyond(before, found));
-    let gained = before.map_or_else(Vec::new, |before| names_beyond(found, before));
-    if let (Some(object), Value::Object(found)) = (object.as_object_mut(), found.to_json()) {
-        object.extend(found);
+    if let (Some(object), Value::Object(told)) = (object.as_object_mut(), found.told()) {
+        object.extend(told);
         if let Some(before) = before {
-            object.insert("gone".to_owned(), gone.into());
-            object.insert("gained".to_owned(), gained.into());
-            object.insert("before".to_owned(), before.to_json());
+            object.insert("gone".to_owned(), names_beyond(before, found).into());
+            object.insert("gained".to_owned(), names_beyond(found, before).into());
+            object.insert("before".to_owned(), before.told());
         }
     }
     object
 }
 
-/// What one reaches and the other does not.
-fn names_beyond(one: &Reach, other: &Reach) -> Vec<String> {
-    let there = names(other);
-    let mut here = names(one);
+/// What one has and the other has not.
+fn names_beyond<F: Found>(one: &F, other: &F) -> Vec<String> {
+    let there = other.names();
+    let mut here = one.names();
     here.retain(|name| !there.contains(name));
     here
-}
-
-/// What is reached, inside the mesh and outside.
-fn names(reach: &Reach) -> Vec<String> {
-    let reached = reach.reached.iter().map(|one| one.workload.to_string());
-    let mut all: Vec<_> = reached.collect();
-    for exit in &reach.exits {
-        let name = format!("external:{}", exit.to);
-        if !all.contains(&name) {
-            all.push(name);
-        }
-    }
-    all
 }

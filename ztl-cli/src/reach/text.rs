@@ -1,81 +1,37 @@
-//! A blast radius, for a person.
+//! An answer, for a person.
 
 use std::io::Write as _;
 
-use ztl_core::analysis::{Reach, ReachEdge, ReachExit, Use};
+use ztl_core::analysis::{ReachExit, Use};
 
-use super::names_beyond;
+use super::{Found, names_beyond};
 use crate::exit::Failure;
 use crate::json;
 use crate::output::{Colour, Output};
 
-pub(super) fn write(
+pub(super) fn write<F: Found>(
     out: &mut Output,
     without: &[String],
-    found: &Reach,
-    before: Option<&Reach>,
+    found: &F,
+    before: Option<&F>,
 ) -> Result<(), Failure> {
-    let freely = found.reached.iter().filter(|one| one.freely).count();
-    let count = match found.reached.len() {
-        0 if !found.exits.is_empty() => "no workload".to_owned(),
-        0 => "nothing".to_owned(),
-        1 => "1 workload".to_owned(),
-        many => format!("{many} workloads"),
-    };
     let given = match without {
         [] => String::new(),
         rules => format!(", without `{}`", rules.join("`, `")),
     };
-    let freely = match found.reached.is_empty() {
-        true => String::new(),
-        false => format!(", {freely} of them freely"),
+    found.write(out, &given)?;
+    let Some(before) = before else {
+        return Ok(());
     };
-    writeln!(
-        out,
-        "`{}` taken over reaches {count}{freely}{}{given}",
-        found.start,
-        outside(found)
-    )?;
-    let mut hop = 0;
-    for edge in &found.edges {
-        if edge.hop != hop {
-            hop = edge.hop;
-            writeln!(out, "\nhop {hop}")?;
-        }
-        write_edge(out, edge)?;
-    }
-    write_exits(out, &found.exits)?;
-    if !found.reached.is_empty() {
-        writeln!(out, "\nreached")?;
-    }
-    for one in &found.reached {
-        let how = match one.freely {
-            true => out.mark("freely", Colour::Red),
-            false => out.mark("only where what is required holds", Colour::Yellow),
-        };
-        writeln!(out, "  {:<24} {} away, {how}", one.workload, hops(one.hops))?;
-    }
-    if let Some(before) = before {
-        let (gone, gained) = (names_beyond(before, found), names_beyond(found, before));
-        write_change(
-            out,
-            [("no longer reached", gone), ("reached only now", gained)],
-        )?;
-    }
-    Ok(())
-}
-
-/// What is another without some rules.
-pub(super) fn write_change(
-    out: &mut Output,
-    change: [(&str, Vec<String>); 2],
-) -> Result<(), Failure> {
     writeln!(out)?;
-    for (what, names) in change {
-        let names = if names.is_empty() {
-            "nothing".to_owned()
-        } else {
-            names.join(", ")
+    let [gone, gained, none] = F::CHANGE;
+    for (what, names) in [
+        (gone, names_beyond(before, found)),
+        (gained, names_beyond(found, before)),
+    ] {
+        let names = match names.is_empty() {
+            true => none.to_owned(),
+            false => names.join(", "),
         };
         writeln!(out, "{what}: {names}")?;
     }
@@ -89,15 +45,10 @@ pub(super) fn hops(many: usize) -> String {
     }
 }
 
-/// How many destinations outside the mesh guards let out to.
-fn outside(found: &Reach) -> String {
-    let mut names: Vec<_> = found.exits.iter().map(|exit| &exit.to).collect();
-    names.sort();
-    names.dedup();
-    match names.len() {
-        0 => String::new(),
-        1 => ", and 1 destination outside the mesh".to_owned(),
-        many => format!(", and {many} destinations outside the mesh"),
+pub(super) fn how(out: &Output, freely: bool) -> String {
+    match freely {
+        true => out.mark("freely", Colour::Red),
+        false => out.mark("only where what is required holds", Colour::Yellow),
     }
 }
 
@@ -121,21 +72,7 @@ pub(super) fn write_exits(out: &mut Output, exits: &[ReachExit]) -> Result<(), F
     Ok(())
 }
 
-fn write_edge(out: &mut Output, edge: &ReachEdge) -> Result<(), Failure> {
-    let shown_as = match edge.shown_as {
-        "public" => "  without its SVID",
-        "asserted" => "  saying that it is somebody else",
-        _ => "",
-    };
-    writeln!(
-        out,
-        "  {} -> {}:{}{shown_as}",
-        edge.from, edge.to, edge.port
-    )?;
-    write_uses(out, &edge.uses)
-}
-
-fn write_uses(out: &mut Output, uses: &[Use]) -> Result<(), Failure> {
+pub(super) fn write_uses(out: &mut Output, uses: &[Use]) -> Result<(), Failure> {
     for one in uses {
         let line = format!("    {}  (permit {})", one.actions.join(", "), one.rule);
         writeln!(out, "{}", json::escaped(&line))?;

@@ -3,8 +3,10 @@
 use core::net::IpAddr;
 
 use serde_json::{Map, Value};
-use ztl_core::policy::{Effect, External, Policy, Principal, RuleDecl, Workload, WorkloadDecl};
-use ztl_core::{Action, Arrival, IdPattern, SpiffeId};
+use ztl_core::policy::{
+    Effect, External, Policy, PortRange, Principal, RuleDecl, Workload, WorkloadDecl,
+};
+use ztl_core::{Action, Arrival, HTTPS_PORT, IdPattern, SpiffeId};
 
 /// Who is called.
 #[derive(Clone, Copy)]
@@ -87,7 +89,7 @@ impl<'a> Asked<'a> {
                 }
                 (
                     Called::External(external),
-                    stated.or(Some(443)),
+                    stated.or(Some(HTTPS_PORT)),
                     Place::Declared,
                 )
             }
@@ -170,32 +172,23 @@ impl<'a> Asked<'a> {
         Some(holding.map(|zone| &*zone.name.value).collect())
     }
 
-    /// Whether a rule could speak of the port: outside the mesh a permit speaks of the section's alone.
-    pub(super) fn could_be_spoken_of(&self, rule: &RuleDecl) -> bool {
-        match self.called {
-            Called::External(external) if rule.effect == Effect::Permit => {
-                external.ports().contains(&self.port)
-            }
-            _ => true,
-        }
-    }
-
-    /// Whether the port is one that a rule without `ports` speaks of.
-    pub(super) fn is_default_port(&self, rule: &RuleDecl) -> bool {
-        let names = |public: bool| {
-            rule.from
-                .iter()
-                .any(|from| (from.value == Principal::Public) == public)
+    /// Whether a rule speaks of the port by one of its `ports`, or where it has none.
+    pub(super) fn speaks_of_port(&self, rule: &RuleDecl, range: Option<PortRange>) -> bool {
+        let named = range.is_none_or(|range| range.contains(self.port));
+        let of_public = |public: bool| {
+            let mut from = rule.from.iter();
+            from.any(|from| (from.value == Principal::Public) == public)
         };
         let default = |port: Option<u16>| port == Some(self.port);
         match self.called {
-            _ if rule.effect == Effect::Forbid => true,
-            // All of the section's.
-            Called::External(_) => true,
-            Called::Workload(_, target) => {
-                names(false) && default(target.default_port())
-                    || names(true) && default(target.default_public_port())
+            _ if rule.effect == Effect::Forbid => named,
+            // Of the section's ports alone.
+            Called::External(external) => named && external.ports().contains(&self.port),
+            Called::Workload(_, target) if range.is_none() => {
+                of_public(false) && default(target.default_port())
+                    || of_public(true) && default(target.default_public_port())
             }
+            Called::Workload(..) => named,
         }
     }
 }

@@ -205,10 +205,7 @@ impl Covered<'_> {
                 (Called::External(external), Target::External(name)) => *external.name() == **name,
                 // In a forbid `any` is more than every workload, where it hangs on nothing that only a target knows.
                 (Called::External(_), Target::Any) => {
-                    rule.effect == Effect::Forbid
-                        && rule.when.is_none()
-                        && rule.subject.is_empty()
-                        && rule.actors.is_empty()
+                    rule.effect == Effect::Forbid && !rule.is_conditional()
                 }
                 (Called::External(_), _) => false,
             }
@@ -229,15 +226,13 @@ impl Covered<'_> {
         if !self.note(Kind::From, from) {
             return;
         }
-        let could = asked.could_be_spoken_of(rule);
         let speaks = if rule.ports.is_empty() {
-            could && asked.is_default_port(rule)
+            asked.speaks_of_port(rule, None)
         } else {
-            let port = |at: usize| {
+            self.note(Kind::Port, |at| {
                 let range = rule.ports.get(at);
-                could && range.is_some_and(|range| range.value.contains(asked.port))
-            };
-            self.note(Kind::Port, port)
+                range.is_some_and(|range| asked.speaks_of_port(rule, Some(range.value)))
+            })
         };
         if !speaks || decision.stage != Stage::Action {
             return;

@@ -6,8 +6,8 @@ use crate::action::Action;
 use crate::authorizer::Reads;
 use crate::id::SpiffeId;
 use crate::policy::{
-    ActionPattern, Caller, Effect, Mode, Named, Place, Policy, Require, Requirement, Rule,
-    RuleDecl, RuleIdx, Workload, WorkloadIdx,
+    ActionPattern, Aim, Caller, Effect, Named, Place, Policy, Require, Requirement, Rule, RuleDecl,
+    RuleIdx, Workload, WorkloadIdx,
 };
 use crate::zone::Arrival;
 
@@ -184,14 +184,9 @@ impl<'a> Question<'_, 'a> {
         caller: &'s Caller<'s>,
         effect: Effect,
     ) -> impl Iterator<Item = (RuleIdx, &'a Rule, &'a RuleDecl)> + 's {
-        let speaks = move |rule: &Rule| {
-            rule.from.iter().any(|who| {
-                who.speaks_of(caller, effect, self.policy.zones())
-                    .counts_for(effect)
-            })
-        };
+        let zones = self.policy.zones();
         self.rules()
-            .filter(move |(_, rule, _)| rule.effect == effect && speaks(rule))
+            .filter(move |(_, rule, _)| rule.effect == effect && rule.speaks_of(caller, zones))
     }
 
     /// The forbids that speak of the peer, and those that could fire on somebody who comes along with it (T12).
@@ -199,31 +194,19 @@ impl<'a> Question<'_, 'a> {
         &'s self,
         caller: &'s Caller<'s>,
     ) -> impl Iterator<Item = (RuleIdx, &'a Rule, &'a RuleDecl, bool)> + 's {
-        let speaks = move |rule: &Rule| {
-            rule.from.iter().any(|who| {
-                who.speaks_of(caller, Effect::Forbid, self.policy.zones())
-                    .counts_for(Effect::Forbid)
-            })
-        };
+        let zones = self.policy.zones();
         self.rules()
             .filter(|(_, rule, _)| rule.effect == Effect::Forbid)
-            .map(move |(index, rule, decl)| (index, rule, decl, speaks(rule)))
+            .map(move |(index, rule, decl)| (index, rule, decl, rule.speaks_of(caller, zones)))
             .filter(|(_, rule, _, of_peer)| *of_peer || rule.forbids_parties())
     }
 
     /// The enforced rules about the target on this port.
     fn rules(&self) -> impl Iterator<Item = (RuleIdx, &'a Rule, &'a RuleDecl)> {
-        let (policy, port, without) = (self.policy, self.port, self.without);
-        let target: &'a Workload = self.target;
-        target
-            .rules()
-            .filter(move |entry| entry.covers_port(port) && !without.contains(&entry.rule))
-            .filter_map(move |entry| {
-                let at = usize::try_from(entry.rule.0).ok()?;
-                let decl = policy.document().rules.get(at)?;
-                Some((entry.rule, policy.rule(entry.rule)?, decl))
-            })
-            .filter(|(_, rule, _)| rule.mode == Mode::Enforce)
+        let without = self.without;
+        Aim::Workload(self.target)
+            .enforced(self.policy, self.port)
+            .filter(move |(index, _, _)| !without.contains(index))
     }
 }
 

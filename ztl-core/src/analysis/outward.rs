@@ -3,10 +3,7 @@
 use std::collections::HashSet;
 
 use super::edge::{Edge, Grant, Need, Veto};
-use crate::policy::{
-    Aim, Caller, Effect, External, Mode, Place, Policy, Rule, RuleDecl, RuleIdx, Workload,
-    WorkloadIdx,
-};
+use crate::policy::{Aim, Effect, External, Policy, RuleIdx, Workload, WorkloadIdx, calling};
 
 /// What may be asked at one port of one destination outside the mesh.
 pub(crate) struct Exit<'a> {
@@ -40,19 +37,12 @@ impl<'a> Outward<'_, 'a> {
 
     /// None where the flow is denied.
     fn edge(&self, port: u16) -> Option<Edge<'a>> {
-        let caller = Caller {
-            id: Some(&self.me.1.id),
-            workload: Some(self.me),
-            place: Place::Declared(self.me.1.zone),
-        };
+        let caller = calling(self.me);
+        let rules = Aim::External(self.external).enforced(self.policy, port);
         let mut edge = Edge::default();
-        for (index, rule, decl) in self.rules(port) {
-            let zones = self.policy.zones();
-            let speaks = rule.from.iter().any(|who| {
-                let found = who.speaks_of(&caller, rule.effect, zones);
-                found.counts_for(rule.effect)
-            });
-            if !speaks {
+        for (index, rule, decl) in rules {
+            let absent = self.without.contains(&index);
+            if absent || !rule.speaks_of(&caller, self.policy.zones()) {
                 continue;
             }
             match rule.effect {
@@ -81,19 +71,5 @@ impl<'a> Outward<'_, 'a> {
             }
         }
         (!edge.permits.is_empty()).then_some(edge)
-    }
-
-    /// The enforced rules about it on this port.
-    fn rules(&self, port: u16) -> impl Iterator<Item = (RuleIdx, &'a Rule, &'a RuleDecl)> {
-        let (policy, without) = (self.policy, self.without);
-        let entries = Aim::External(self.external).rules();
-        entries
-            .filter(move |entry| entry.covers_port(port) && !without.contains(&entry.rule))
-            .filter_map(move |entry| {
-                let at = usize::try_from(entry.rule.0).ok()?;
-                let decl = policy.document().rules.get(at)?;
-                Some((entry.rule, policy.rule(entry.rule)?, decl))
-            })
-            .filter(|(_, rule, _)| rule.mode == Mode::Enforce)
     }
 }

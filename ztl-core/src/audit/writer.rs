@@ -24,7 +24,8 @@ struct State<W> {
 }
 
 impl JsonLinesSink<File> {
-    /// Appends to a file, which is made with mode 0600 where it does not exist.
+    /// Appends to a file, which is made with mode 0600 where it does not exist. To a pipe it writes once somebody reads there: until
+    /// then this waits, and from when on nobody does what could not be recorded is denied.
     ///
     /// # Errors
     /// [`AuditError`] where the file cannot be opened.
@@ -97,7 +98,7 @@ impl<W> fmt::Debug for JsonLinesSink<W> {
 fn ends_with_newline(path: &Path) -> bool {
     use std::io::{Read, Seek, SeekFrom};
     let last = || -> std::io::Result<u8> {
-        // To open a pipe for reading waits for who writes.
+        // A pipe has no end to look at.
         if !std::fs::metadata(path)?.is_file() {
             return Ok(b'\n');
         }

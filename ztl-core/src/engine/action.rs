@@ -34,7 +34,7 @@ impl Engine {
         evidence: &Evidence<'_>,
         now: Timestamp,
     ) -> Result<ActionPermit, Denial> {
-        self.check_permit(permit, self.trust_generation(), now)?;
+        self.check_permit(permit, self.trust_generation(), Some(action), now)?;
         self.authorize_checked(permit, action, evidence, now)
     }
 
@@ -59,12 +59,12 @@ impl Engine {
                 let renewed = renew()?;
                 // Compared with what was read before: what changes from here on is a change after the decision.
                 if renewed.0.trust_generation == trust {
-                    self.check_permit(&renewed, trust, now)?;
+                    self.check_permit(&renewed, trust, Some(action), now)?;
                     return self.authorize_checked(&renewed, action, evidence, now);
                 }
             }
         }
-        self.check_permit(permit, trust, now)?;
+        self.check_permit(permit, trust, Some(action), now)?;
         self.authorize_checked(permit, action, evidence, now)
     }
 
@@ -199,12 +199,13 @@ impl Engine {
             && now < permit.expires_at
     }
 
-    /// Whether a permit is this engine's, and still good (T5).
+    /// Whether a permit is this engine's, and still good (T5). What is asked for on it, where anything is, stands in the record.
     #[inline(always)]
     pub(super) fn check_permit(
         &self,
         permit: &FlowPermit,
         trust_generation: u64,
+        action: Option<&Action<'_>>,
         now: Timestamp,
     ) -> Result<(), Denial> {
         let reason = if permit.0.engine != self.id || permit.0.trust_generation != trust_generation
@@ -217,17 +218,23 @@ impl Engine {
         } else {
             return Ok(());
         };
-        Err(self.refuse_permit(permit, reason, now))
+        Err(self.refuse_permit(permit, action, reason, now))
     }
 
     #[cold]
-    fn refuse_permit(&self, permit: &FlowPermit, reason: Reason, now: Timestamp) -> Denial {
+    fn refuse_permit(
+        &self,
+        permit: &FlowPermit,
+        action: Option<&Action<'_>>,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Denial {
         let stage = if reason == Reason::FlowWithdrawn {
             Stage::Flow
         } else {
             Stage::Identity
         };
-        self.refuse_any(AnyFlow::Kept(&permit.0), None, stage, reason, now)
+        self.refuse_any(AnyFlow::Kept(&permit.0), action, stage, reason, now)
     }
 
     /// Whether all of that is discharged by the enforcement point.

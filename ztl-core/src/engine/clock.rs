@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::time::Timestamp;
 
-/// How far `now` may lie behind the latest `now` that was seen, before the clock is no longer trusted (T23).
+/// How far one clock may lie behind another: `now` behind the latest `now` that was seen, before it is no longer trusted (T23).
 pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// How far ahead of the latest `now` another may lie without a second one that agrees: longer than a machine sleeps (T23).

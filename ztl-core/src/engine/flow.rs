@@ -97,7 +97,7 @@ impl Engine {
         action: Option<&Action<'_>>,
         now: Timestamp,
     ) -> Result<FlowPermit, Denial> {
-        self.check_permit(permit, self.trust_generation(), now)?;
+        self.check_permit(permit, self.trust_generation(), action, now)?;
         if permit.0.in_force.epoch == self.epoch() {
             Ok(permit.clone())
         } else {

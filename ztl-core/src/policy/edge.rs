@@ -48,6 +48,11 @@ impl Edge {
         self.me
     }
 
+    /// Who is called: a workload, or beyond the last of them a destination outside the mesh.
+    pub(crate) const fn target(&self) -> Option<WorkloadIdx> {
+        self.target
+    }
+
     /// The port that is called.
     pub(crate) const fn port(&self) -> u16 {
         self.port
@@ -283,7 +288,7 @@ impl Policy {
 }
 
 /// A workload that calls, as it sees itself.
-pub(super) fn calling<'a>(me: (WorkloadIdx, &'a Workload)) -> Caller<'a> {
+pub(crate) fn calling<'a>(me: (WorkloadIdx, &'a Workload)) -> Caller<'a> {
     Caller {
         id: Some(&me.1.id),
         workload: Some(me),

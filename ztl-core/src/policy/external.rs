@@ -7,8 +7,9 @@ use ipnet::IpNet;
 
 use crate::zone::Arrival;
 
-use super::document::{ExternalDecl, PortRange};
-use super::rule::TargetRule;
+use super::Policy;
+use super::document::{ExternalDecl, Mode, PortRange, RuleDecl};
+use super::rule::{Rule, RuleIdx, TargetRule};
 use super::workload::Workload;
 
 /// `[external.NAME]`: hosts outside the mesh, which the Web PKI proves.
@@ -176,6 +177,22 @@ impl<'a> Aim<'a> {
     pub(crate) fn rules(self) -> impl Iterator<Item = &'a TargetRule> {
         let permits = self.permits().iter();
         self.forbids().iter().chain(permits).chain(self.shadow())
+    }
+
+    /// The enforced rules that speak of it on a port, with how each is written.
+    pub(crate) fn enforced(
+        self,
+        policy: &'a Policy,
+        port: u16,
+    ) -> impl Iterator<Item = (RuleIdx, &'a Rule, &'a RuleDecl)> {
+        self.rules()
+            .filter(move |entry| entry.covers_port(port))
+            .filter_map(|entry| {
+                let at = usize::try_from(entry.rule.0).ok()?;
+                let decl = policy.document().rules.get(at)?;
+                Some((entry.rule, policy.rule(entry.rule)?, decl))
+            })
+            .filter(|(_, rule, _)| rule.mode == Mode::Enforce)
     }
 
     /// The ports that it declares.

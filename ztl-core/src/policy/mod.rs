@@ -56,7 +56,7 @@ pub use workload::Workload;
 
 pub(crate) use along::{Along, Said};
 pub(crate) use decide::{Judgement, Outcome, judge};
-pub(crate) use edge::Edge;
+pub(crate) use edge::{Edge, calling};
 pub(crate) use explain::explain_as;
 pub(crate) use external::Aim;
 use index::Index;

@@ -37,7 +37,7 @@ pub(super) fn prove(policy: &Policy, report: &mut Report) {
     let at_home = at_home(policy);
     let mut chains = None;
     for never in &policy.document.nevers {
-        if !names::are_known(policy, never, report) {
+        if !names::are_known(policy, never, &at_home, report) {
             continue;
         }
         let inside = call::inside(policy, never, &everyone);

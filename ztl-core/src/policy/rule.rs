@@ -9,7 +9,7 @@ use crate::zone::{Arrival, ZoneIdx, ZoneMap};
 
 use super::Policy;
 use super::along::{Issuer, Party};
-use super::document::{Effect, Mfa, Mode, PortRange};
+use super::document::{Effect, Mfa, Mode, PortRange, RuleDecl};
 use super::pattern::ActionPattern;
 use super::workload::{Workload, WorkloadIdx};
 
@@ -44,6 +44,12 @@ impl Rule {
         self.when.is_some() || !self.subject.is_empty() || !self.actors.is_empty()
     }
 
+    /// Whether it speaks of the caller, as far as that counts for its effect.
+    pub(crate) fn speaks_of(&self, caller: &Caller<'_>, zones: &ZoneMap) -> bool {
+        let speaks = |who: &Who| who.speaks_of(caller, self.effect, zones);
+        (self.from.iter()).any(|who| speaks(who).counts_for(self.effect))
+    }
+
     /// A forbid that could fire on somebody else than the peer (T12).
     pub(crate) fn forbids_parties(&self) -> bool {
         self.effect == Effect::Forbid && self.from.iter().any(Who::is_identity)
@@ -69,6 +75,14 @@ impl Rule {
                 || !self.actors.is_empty()
                 || self.require.iter().any(Requirement::reads_token)
                 || self.when.as_ref().is_some_and(|when| when.reads().token))
+    }
+}
+
+impl RuleDecl {
+    /// Whether it hangs on what only a target knows, and only of a request: `when` of a forbid, `subject` or `actors`.
+    #[must_use]
+    pub const fn is_conditional(&self) -> bool {
+        self.when.is_some() || !self.subject.is_empty() || !self.actors.is_empty()
     }
 }
 

@@ -258,6 +258,54 @@ fn t10_an_assertion_that_nobody_can_break_is_refused() {
         with("from = ['public', 'other']\nto = 'external:hub'"),
         Ok(())
     );
+    // No more can whoever no declared workload is.
+    for nobody in [
+        "'trust-domain:elsewhere.example'",
+        "'spiffe://elsewhere.example/**'",
+        "'spiffe://prod.example/nobody'",
+        "['spiffe://prod.example/nobody', 'public']",
+    ] {
+        let never = format!("from = {nobody}\nto = 'external:hub'");
+        let error = with(&never).expect_err(nobody);
+        assert!(
+            error.contains("`in` can never be broken: who calls outside the mesh is a declared workload, and `from` means none")
+                && error.contains("transitive = true"),
+            "{nobody}: {error}"
+        );
+        // Over several hops it could be, and of a workload it could be over one.
+        assert!(
+            with(&format!("{never}\ntransitive = true"))
+                .is_err_and(|error| error.contains("does not hold over several hops")),
+            "{nobody}"
+        );
+    }
+    for known in [
+        "'spiffe://prod.example/**'",
+        "'any'",
+        "['other', 'trust-domain:elsewhere.example']",
+    ] {
+        let never =
+            format!("from = {known}\nto = 'external:hub'\nactions = 'PUT /models/{{*path}}'");
+        assert_eq!(with(&never), Ok(()), "{known}");
+    }
+}
+
+#[test]
+fn t10_a_zone_that_no_workload_can_be_in_breaks_no_assertion_about_what_is_outside() {
+    let with = |zone: &str| {
+        let text = format!(
+            "schema = 1\ntrust_domain = 'prod.example'\n[zones.dmz]\nnetworks = ['10.0.0.0/8']\n\
+             [zones.farm]\nnetworks = ['192.168.0.0/16']\n[workloads.web]\nid = 'spiffe://prod.example/web'\nports = [8443]\nzone = 'dmz'\n\
+             [external.hub]\nhosts = ['hub.example.org']\n\
+             [[never]]\nname = 'in'\nfrom = 'zone:{zone}'\nto = 'external:hub'\n"
+        );
+        Policy::from_toml(&text)
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(with("dmz"), Ok(()));
+    let error = with("farm").expect_err("nobody stands there");
+    assert!(error.contains("`in` can never be broken"), "{error}");
 }
 
 #[test]

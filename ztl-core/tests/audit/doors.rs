@@ -50,6 +50,49 @@ fn t32_links_and_files_that_others_may_write_are_refused() {
     assert!(error.contains("chmod"), "{error}");
 }
 
+#[cfg(unix)]
+fn pipe(test: &str) -> PathBuf {
+    let path = scratch(test).join("audit.jsonl");
+    let made = std::process::Command::new("mkfifo")
+        .args(["-m", "600"])
+        .arg(&path)
+        .status();
+    assert!(made.expect("mkfifo").success());
+    path
+}
+
+#[cfg(unix)]
+#[test]
+fn t32_a_pipe_is_no_chain() {
+    let path = pipe("pipe-chain");
+    let error = quiet().open(&path, NOW).expect_err("refused").to_string();
+    assert!(
+        error.contains("audit.jsonl") && error.contains("no regular file"),
+        "{error}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn law_6_lines_go_into_a_pipe_whole_and_without_a_reader_nothing_is_permitted() {
+    use std::io::{BufRead as _, BufReader};
+    let path = pipe("pipe-lines");
+    let at = path.clone();
+    let reader = std::thread::spawn(move || {
+        let mut lines = BufReader::new(std::fs::File::open(at).expect("open")).lines();
+        [(); 2].map(|()| lines.next().expect("a line").expect("a line"))
+    });
+    let engine = engine(JsonLinesSink::append(&path).expect("open"));
+    assert_eq!(permit(&engine), Ok(()));
+    deny(&engine);
+    let lines = reader.join().expect("reader");
+    for (line, verdict) in lines.iter().zip(["permit", "deny"]) {
+        let record: Value = serde_json::from_str(line).expect("one record");
+        assert_eq!(record["verdict"], verdict, "{line}");
+    }
+    assert_eq!(permit(&engine), Err(Reason::AuditUnavailable));
+}
+
 #[test]
 fn law_6_a_closed_audit_permits_nothing() {
     let sink = Arc::new(quiet().to_writer(Disk::default(), NOW).expect("sink"));

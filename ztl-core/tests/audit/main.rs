@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use support::{NOW, ROUTER, SENSOR, document, load, peer};
 use ztl_core::audit::chain::{Broken, ChainBuilder, Report, SigningKey, Verifier, VerifyError};
-use ztl_core::audit::{ChainSink, Sink};
+use ztl_core::audit::{ChainSink, JsonLinesSink, Sink};
 use ztl_core::{Arrival, Engine, Flow, Reason};
 
 /// What is written, where the test sees it; and how many more bytes fit.

@@ -114,3 +114,47 @@ fn json_lines_are_whole_even_after_a_broken_one() {
         .collect();
     assert_eq!((text.lines().count(), whole.len()), (4, 3), "{text}");
 }
+
+#[test]
+fn law_6_what_was_asked_for_on_a_permit_that_is_good_no_more_stands_in_the_record() {
+    let until = NOW.saturating_add(Duration::from_secs(30));
+    let back = NOW.saturating_sub(Duration::from_secs(3600));
+    let action = get("/v1/a");
+    for (now, withdrawn, reason) in [
+        (NOW, true, Reason::FlowWithdrawn),
+        (until, false, Reason::IdentityExpired),
+        (back, false, Reason::ClockUntrusted),
+    ] {
+        let (engine, audit) = engine(&document(&[reads()], &[]));
+        let permit = permitted(&engine, &peer_until(ROUTER, until));
+        if withdrawn {
+            engine.withdraw_flows();
+        }
+        let none = Evidence::none();
+        let again = || Ok(permit.clone());
+        let denials = [
+            engine
+                .authorize(&permit, &action, &none, now)
+                .expect_err("authorize"),
+            engine
+                .authorize_or_renew(&permit, again, &action, &none, now)
+                .expect_err("renewed"),
+            engine
+                .renew_flow_for(&permit, &action, now)
+                .expect_err("for an action"),
+            engine.renew_flow(&permit, now).expect_err("for none"),
+        ];
+        let asked = json!("GET /v1/a");
+        let said = [&asked, &asked, &asked, &Value::Null];
+        let lines = audit.lines();
+        let lines = lines.iter().skip(1);
+        assert_eq!(lines.len(), denials.len());
+        for ((line, denial), said) in lines.zip(denials).zip(said) {
+            let record: Value = serde_json::from_str(line).expect("json");
+            assert_eq!(denial.reason(), reason);
+            assert_eq!(record["reason"], reason.code());
+            assert_eq!(record["id"], denial.id().to_string());
+            assert_eq!(&record["action"], said, "{line}");
+        }
+    }
+}

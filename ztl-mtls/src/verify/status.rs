@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use ztl_core::{SpiffeId, Timestamp};
+use ztl_core::{CLOCK_SKEW, SpiffeId, Timestamp};
 
 use super::error::{Position, ProveError, Unknown};
 use crate::cert::Cert;
@@ -11,9 +11,6 @@ use crate::revocation::{DenyList, Hex, Named, State};
 
 /// nextUpdate is the first second in which a list is overdue.
 const SECOND: Duration = Duration::from_secs(1);
-
-/// How far a list's thisUpdate may lie ahead: an authority's clock is not ours, and a list is fetched the moment it is made.
-const AHEAD: Duration = Duration::from_secs(60);
 
 /// Refuses a leaf whose id is denied.
 pub(crate) fn check_id(revocation: &State, id: &SpiffeId) -> Result<(), ProveError> {
@@ -104,7 +101,8 @@ impl Status<'_> {
                 if unknown == Unknown::NoCrl {
                     unknown = Unknown::Scope;
                 }
-            } else if self.now.saturating_add(AHEAD) < crl.this_update {
+            } else if self.now.saturating_add(CLOCK_SKEW) < crl.this_update {
+                // An authority's clock is not ours, and a list is fetched the moment it is made.
                 unknown = Unknown::NotYetValid {
                     this_update: crl.this_update,
                     now: self.now,

@@ -11,7 +11,7 @@ use http::{Request, Response, request};
 use http_body::Body;
 use hyper::body::Incoming;
 use tower_service::Service;
-use ztl_core::{Arrival, Evidence, Flow, Reason, Stage};
+use ztl_core::{Arrival, Evidence, Flow, HTTPS_PORT, Reason, Stage};
 
 use super::body::{Boxed, Held, boxed};
 use super::dial::{broken, dial};
@@ -99,7 +99,7 @@ impl Client {
             Named::Host(host) => {
                 // T27: whom we trace is nobody's business outside, also where the fields came with what is handed on.
                 TraceContext::strip(&mut parts.headers);
-                (Ok(To::Host(host)), port.unwrap_or(443))
+                (Ok(To::Host(host)), port.unwrap_or(HTTPS_PORT))
             }
         };
         {

@@ -1,6 +1,6 @@
 //! Raw bytes to another workload, or to a host outside the mesh.
 
-use ztl_core::Action;
+use ztl_core::{Action, HTTPS_PORT};
 
 use super::dial::dial_raw;
 use super::error::EgressError;
@@ -94,7 +94,7 @@ impl Guard {
             return Err(no_target(host, why));
         };
         // As a URL has it, and `ztl decide`.
-        let port = port.unwrap_or(443);
+        let port = port.unwrap_or(HTTPS_PORT);
         let (action, now) = (Action::Connect, self.now());
         self.engine()
             .foresee_external(self.name(), &name, port, &action, now)?;

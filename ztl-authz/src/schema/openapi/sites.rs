@@ -111,7 +111,8 @@ impl Sites {
             self.part(&node)?;
             if node.value.get("$ref").is_some() {
                 let target = node.target(root)?;
-                steps.add(&node.at, target.at.clone());
+                let reference = Some(node.text_of("$ref")?);
+                steps.add(&node.at, target.at.clone(), reference);
                 if seen.insert(target.at.clone()) {
                     self.check(&target)?;
                     rest.push(target);
@@ -119,18 +120,21 @@ impl Sites {
             }
             for (keyword, inner) in inner(&node)? {
                 if is_of_same_value(keyword) {
-                    steps.add(&node.at, inner.at.clone());
+                    steps.add(&node.at, inner.at.clone(), None);
                 }
                 if seen.insert(inner.at.clone()) {
                     rest.push(inner);
                 }
             }
         }
-        let circle = steps.circle();
-        let refers = |at: &&String| root.pointer(at).is_some_and(|it| it.get("$ref").is_some());
-        match circle.iter().find(refers) {
-            Some(at) => Err(format!("at `#{}`: `$ref` {BACK}", at.escape_debug())),
+        match steps.circle() {
             None => Ok(()),
+            Some((at, Some(to))) => Err(format!(
+                "at `#{}`: `$ref` to `{}` {BACK}",
+                at.escape_debug(),
+                to.escape_debug()
+            )),
+            Some((at, None)) => Err(format!("at `#{}`: the schema {BACK}", at.escape_debug())),
         }
     }
 

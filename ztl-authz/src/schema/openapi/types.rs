@@ -157,11 +157,25 @@ fn find<'a>(root: &'a Value, schema: &Node<'a>, left: &mut usize) -> Result<Foun
         }
         if any.is_empty() {
             let all = schema.each("allOf")?;
-            let told = all.iter().find_map(|part| find(root, part, left).ok());
+            let each = all.iter().map(|part| (find(root, part, left), part));
+            let each: Vec<_> = each.collect();
+            // A number that has to be a whole one as well is one.
+            let is_whole = each.iter().any(|(found, part)| {
+                let is_integer = |it: &Found<'_>| it.bits & (INTEGER | NUMBER) == INTEGER;
+                says_whole(part) || found.as_ref().is_ok_and(is_integer)
+            });
+            let told = each.into_iter().find_map(|(found, _)| found.ok());
             let told = told.ok_or_else(untold)?;
-            found.bits = told.bits;
+            found.bits = if is_whole {
+                whole(told.bits)
+            } else {
+                told.bits
+            };
             found.items.extend(told.items);
         }
+    }
+    if says_whole(schema) {
+        found.bits = whole(found.bits);
     }
     if found.bits == 0 {
         return Err(untold());
@@ -182,10 +196,25 @@ fn named(name: &Value) -> u8 {
     }
 }
 
-const fn of_value(value: &Value) -> u8 {
+/// Whether its `format` is one of those that say whole numbers, of whatever type they are said to be (OpenAPI 3.1.1 §4.4).
+fn says_whole(schema: &Node<'_>) -> bool {
+    let format = schema.value.get("format").and_then(Value::as_str);
+    matches!(format, Some("int32" | "int64"))
+}
+
+/// The same types where only whole numbers fit.
+const fn whole(bits: u8) -> u8 {
+    match bits & NUMBER {
+        0 => bits,
+        _ => bits & !NUMBER | INTEGER,
+    }
+}
+
+fn of_value(value: &Value) -> u8 {
     match value {
         Value::Null => NULL,
         Value::Bool(_) => BOOLEAN,
+        Value::Number(number) if number.is_i64() || number.is_u64() => INTEGER,
         Value::Number(_) => NUMBER,
         Value::String(_) => STRING,
         Value::Array(_) => ARRAY,

@@ -97,10 +97,7 @@ impl<'a, 'e> Scene<'a, 'e> {
     pub(super) fn walk(&self, index: RuleIdx, port: Option<bool>) -> Option<Fared> {
         let rule = self.policy.rule(index)?;
         let zones = self.policy.zones();
-        let mut from = (rule.from.iter()).any(|who| {
-            who.speaks_of(self.caller, rule.effect, zones)
-                .counts_for(rule.effect)
-        });
+        let mut from = rule.speaks_of(self.caller, zones);
         let asked = self.asked();
         let ingress = self.input.flow.direction == Direction::Ingress;
         if rule.effect == Effect::Forbid && asked.is_some() && ingress && self.at_action {

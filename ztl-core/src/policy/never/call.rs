@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::policy::Policy;
-use crate::policy::document::{Effect, Mode, NeverDecl, PortRange};
+use crate::policy::document::{Effect, NeverDecl, PortRange};
 use crate::policy::external::Aim;
 use crate::policy::pattern::ActionPattern;
 use crate::policy::rule::Rule;
@@ -74,7 +74,8 @@ fn let_through<'a>(
     meant: &mut Meant<'_, '_>,
 ) -> Option<Counter<'a>> {
     for port in ports(target, never) {
-        let speaking: Vec<_> = speaking(policy, target, port).collect();
+        let speaking = target.enforced(policy, port).map(|(_, rule, _)| rule);
+        let speaking: Vec<_> = speaking.collect();
         let permits: Vec<_> = speaking
             .iter()
             .filter(|rule| rule.effect == Effect::Permit && overlaps(&rule.actions, never))
@@ -130,15 +131,6 @@ fn believed(
     let named = named.filter_map(|party| policy.workload_named(party));
     let places = named.filter_map(|(index, _)| parties.get(&index));
     places.flatten().copied().collect()
-}
-
-/// The enforced rules that speak of a port of the target.
-fn speaking<'a>(policy: &'a Policy, target: Aim<'a>, port: u16) -> impl Iterator<Item = &'a Rule> {
-    target
-        .rules()
-        .filter(move |entry| entry.covers_port(port))
-        .filter_map(|entry| policy.rule(entry.rule))
-        .filter(|rule| rule.mode == Mode::Enforce)
 }
 
 /// Whether one of these could be what the assertion rules out.

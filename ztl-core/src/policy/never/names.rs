@@ -4,10 +4,16 @@ use crate::policy::Policy;
 use crate::policy::diagnostic::Report;
 use crate::policy::document::{NeverDecl, Principal, Target};
 
+use super::caller::{Candidate, is_meant};
 use super::targets;
 
 /// An assertion about nothing proves nothing.
-pub(super) fn are_known(policy: &Policy, never: &NeverDecl, report: &mut Report) -> bool {
+pub(super) fn are_known(
+    policy: &Policy,
+    never: &NeverDecl,
+    at_home: &[Candidate],
+    report: &mut Report,
+) -> bool {
     let zone_known = |name: &str| policy.zones().iter().any(|zone| zone.name() == name);
     let label_known = |key: &str, value: &str| {
         policy.workloads().iter().any(|workload| {
@@ -57,23 +63,40 @@ pub(super) fn are_known(policy: &Policy, never: &NeverDecl, report: &mut Report)
             _ => {}
         }
     }
-    known && can_be_broken(never, report)
+    known && can_be_broken(policy, never, at_home, report)
 }
 
-/// Over one hop nobody but a workload calls outside the mesh.
-fn can_be_broken(never: &NeverDecl, report: &mut Report) -> bool {
-    let mut from = never.from.iter();
-    let public = from.all(|from| from.value == Principal::Public);
+/// Over one hop nobody but a declared workload calls outside the mesh.
+fn can_be_broken(
+    policy: &Policy,
+    never: &NeverDecl,
+    at_home: &[Candidate],
+    report: &mut Report,
+) -> bool {
     let mut to = never.to.iter();
     let outside = to.all(|to| matches!(to.value, Target::External(_)));
-    if !public || !outside || never.transitive {
+    let mut callers = at_home.iter();
+    if !outside || never.transitive || callers.any(|caller| is_meant(policy, never, caller)) {
         return true;
     }
-    let name = &never.name.value;
+    let mut from = never.from.iter();
+    let (whom, others) = if from.all(|from| from.value == Principal::Public) {
+        ("a workload, and not `public`", "`public` reaches")
+    } else {
+        (
+            "a declared workload, and `from` means none",
+            "those reach whom `from` means",
+        )
+    };
     report.error_with_help(
         never.from.first().map(|from| from.span).unwrap_or_default(),
-        format!("`{name}` can never be broken: who calls outside the mesh is a workload, and not `public`"),
-        "write `transitive = true` to rule out every way there over workloads that `public` reaches",
+        format!(
+            "`{}` can never be broken: who calls outside the mesh is {whom}",
+            never.name.value
+        ),
+        format!(
+            "write `transitive = true` to rule out every way there over workloads that {others}"
+        ),
     );
     false
 }

@@ -22,6 +22,7 @@ use super::diagnostic::{quoted, suggest};
 use super::tree::parse_json;
 use super::{Explanation, Input, Policy, Workload, decide, explain};
 use crate::action::Action;
+use crate::authority::HTTPS_PORT;
 use crate::decision::Decision;
 use crate::evidence::{Attributes, Claims, Evidence, TrustScore};
 use crate::flow::Flow;
@@ -34,8 +35,6 @@ use crate::zone::Arrival;
 
 /// Longest text of a query in bytes: 1 MiB.
 pub const MAX_QUERY_BYTES: usize = 1 << 20;
-/// The port of an `https` URL without one (RFC 9110 §4.2.2).
-const HTTPS: u16 = 443;
 
 /// A question to a policy, about one call of a workload.
 ///
@@ -249,7 +248,7 @@ impl Query {
         let caller = self.caller(policy)?;
         let me = caller.and_then(|id| policy.workload_by_id(&id));
         // That of `https://HOST/`, which the client calls, whatever the section says.
-        let port = self.port.unwrap_or(HTTPS);
+        let port = self.port.unwrap_or(HTTPS_PORT);
         let proved = WebHost::foreseen(host, self.to_addr.addr());
         let flow = Flow::external(me.map_or("", Workload::name), port, &proved);
         Ok(ask(&self.asking(Input::new(flow))))

@@ -2,6 +2,7 @@
 
 use super::table::{Place, Reader};
 use super::{host, name, network, port, value};
+use crate::authority::HTTPS_PORT;
 use crate::policy::diagnostic::Report;
 use crate::policy::document::{AuthorizerDecl, ExternalDecl, IssuerDecl, Span, Spanned, ZoneDecl};
 use crate::policy::limits::{
@@ -33,7 +34,7 @@ pub(super) fn externals(root: &mut Reader<'_, '_>) -> Vec<ExternalDecl> {
         let mut ports = table.each("ports", MAX_ENTRIES, port::port);
         port::refuse_doubles("ports", &ports, table.report);
         if ports.is_empty() {
-            ports.push(Spanned::new(443, header));
+            ports.push(Spanned::new(HTTPS_PORT, header));
         }
         let networks = table.each("networks", MAX_NETWORKS, network::network);
         Some(ExternalDecl {

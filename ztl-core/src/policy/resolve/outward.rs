@@ -70,7 +70,7 @@ impl Names<'_> {
                 }
                 // In a forbid `any` is more than every workload: who is cut off is cut off from outside as well. One that hangs
                 // on what only a target knows says nothing of what has no target's end.
-                Target::Any if decl.effect == Effect::Forbid && !is_conditional(decl) => {
+                Target::Any if decl.effect == Effect::Forbid && !decl.is_conditional() => {
                     let all = (0..externals.len()).filter_map(number);
                     found.extend(all.map(|number| (number, values(&decl.ports))));
                 }
@@ -79,11 +79,6 @@ impl Names<'_> {
         }
         found
     }
-}
-
-/// Whether only a target, and only of a request, knows whether it fires.
-pub(super) fn is_conditional(decl: &RuleDecl) -> bool {
-    decl.when.is_some() || !decl.subject.is_empty() || !decl.actors.is_empty()
 }
 
 /// The ports that the rule speaks of there; none where that is none.
@@ -117,7 +112,7 @@ fn ports(
 fn check(decl: &RuleDecl, to: &Spanned<Target>, report: &mut Report) {
     let (effect, name) = (decl.effect.as_str(), &decl.name.value);
     if decl.effect == Effect::Forbid {
-        if is_conditional(decl) {
+        if decl.is_conditional() {
             report.error_with_help(
                 to.span,
                 format!("the {effect} `{name}` hangs on what only a target knows, and outside the mesh nobody judges it"),
@@ -126,7 +121,7 @@ fn check(decl: &RuleDecl, to: &Spanned<Target>, report: &mut Report) {
         }
         return;
     }
-    let requires = !decl.require.is_empty() || is_conditional(decl);
+    let requires = !decl.require.is_empty() || decl.is_conditional();
     if requires || !decl.oblige.is_empty() {
         let what = if requires { "requires" } else { "obliges to" };
         report.error_with_help(

@@ -10,8 +10,6 @@ use crate::policy::rule::{Caller, Rule, Who};
 use crate::policy::workload::{Workload, WorkloadIdx};
 use crate::zone::ZoneMap;
 
-use super::outward::is_conditional;
-
 /// Refuses a forbid of `any` that hangs on what only a target knows where one of its callers may call outside: there it would
 /// be passed over, and a forbid that cannot be judged has to fire (law 4).
 pub(super) fn check(
@@ -63,7 +61,7 @@ pub(super) fn check(
 
 fn hangs(decl: &RuleDecl) -> bool {
     let any = decl.to.iter().any(|to| to.value == Target::Any);
-    (decl.effect, decl.mode) == (Effect::Forbid, Mode::Enforce) && any && is_conditional(decl)
+    (decl.effect, decl.mode) == (Effect::Forbid, Mode::Enforce) && any && decl.is_conditional()
 }
 
 /// Who may call outside, and on which ports.

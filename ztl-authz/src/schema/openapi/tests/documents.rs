@@ -379,6 +379,11 @@ fn law_1_a_schema_that_asks_itself_the_same_again_refuses_the_document() {
         );
         assert!(refusal.contains("leads back to itself"), "{refusal}");
     }
+    // Told by the reference that leads on, and not by one beside it.
+    let beside = of(json!({ "$ref": b["$ref"], "anyOf": [a] }), json!({}));
+    let says = "at `#/components/schemas/A/anyOf/0`: `$ref` to `#/components/schemas/A` leads back";
+    let said = refusal(&beside);
+    assert!(said.starts_with(says), "{said}");
     // It may ask itself of what is within.
     let list = json!({ "anyOf": [integer, b] });
     let api = load(&of(list, json!({ "type": "array", "items": a }))).expect("a document");

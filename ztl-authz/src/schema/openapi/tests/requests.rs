@@ -80,6 +80,12 @@ fn a_query_has_one_reading() {
         { "name": "f", "in": "query", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Pet" } } } },
         { "name": "flag", "in": "query", "allowEmptyValue": true, "schema": { "type": "integer" } },
         { "name": "kind", "in": "query", "schema": { "enum": ["a b", 7] } },
+        { "name": "one", "in": "query", "schema": { "const": 100 } },
+        { "name": "half", "in": "query", "schema": { "enum": [1, 2.5] } },
+        { "name": "page", "in": "query", "schema": { "type": "number", "format": "int32" } },
+        { "name": "row", "in": "query", "schema": { "allOf": [{ "type": "number" }, { "format": "int64" }] } },
+        { "name": "all", "in": "query", "schema": { "allOf": [{ "type": "number" }, { "$ref": "#/components/schemas/Id" }] } },
+        { "name": "rate", "in": "query", "schema": { "type": "number", "format": "double" } },
         { "name": "file", "in": "query", "schema": { "type": "string", "format": "byte" } }
     ])))
     .expect("a document");
@@ -147,6 +153,19 @@ fn a_query_has_one_reading() {
         ("tag=a&kind=a+b", fits.to_owned()),
         ("tag=a&kind=7", fits.to_owned()),
         ("tag=a&kind=8", unfit("kind")),
+        // A value that is a whole number says so as much as `type` does.
+        ("tag=a&kind=7.0", unfit("kind")),
+        ("tag=a&kind=7e0", unfit("kind")),
+        ("tag=a&one=100", fits.to_owned()),
+        ("tag=a&one=1e2", unfit("one")),
+        ("tag=a&half=2.5", fits.to_owned()),
+        ("tag=a&half=25e-1", fits.to_owned()),
+        ("tag=a&page=-7&row=7&all=7", fits.to_owned()),
+        ("tag=a&page=7.0", unfit("page")),
+        ("tag=a&page=1e2", unfit("page")),
+        ("tag=a&row=1e2", unfit("row")),
+        ("tag=a&all=1e2", unfit("all")),
+        ("tag=a&rate=1e2", fits.to_owned()),
         ("tag=a&file=YWI%3D", fits.to_owned()),
         ("tag=a&file=YW", unfit("file")),
     ] {
