@@ -136,7 +136,7 @@ unsafe fn authorize(
         let epoch = engine.engine.epoch();
         let renewed = flow
             .is_named(&engine.engine)
-            .then(|| flow.renew(&engine.engine, Some(action), now))
+            .then(|| flow.renew_for(&kept, &engine.engine, Some(action), now))
             .transpose()?;
         // The name is asked of the policy that judges: another may have come in between.
         let Some(renewed) = renewed.filter(|renewed| flow.is_named_in(renewed)) else {
@@ -181,6 +181,7 @@ pub(crate) struct Asking<'a> {
 impl<'a> Asking<'a> {
     /// # Safety
     /// The texts and headers of the request are readable for `'a`, its claims are NULL or live for `'a`.
+    #[inline(always)]
     pub(crate) unsafe fn read(request: &ztl_action_request) -> Result<Self, Fault> {
         let now = Timestamp::from_unix_secs(request.now_unix);
         check_reserved(request)?;
@@ -329,6 +330,7 @@ fn connect(request: &ztl_action_request) -> Result<Action<'static>, Fault> {
 ///
 /// # Safety
 /// The texts of the request are readable for `'a`.
+#[inline(always)]
 unsafe fn asked<'a>(
     request: &ztl_action_request,
     fields: &Fields<'a>,

@@ -136,8 +136,9 @@ fn unix(time: Timestamp) -> u64 {
 /// The name and a NUL. A name that did not fit would be cut; none is that long.
 fn rule_name(name: &str) -> [c_char; ZTL_RULE_SIZE] {
     let mut rule = [0; ZTL_RULE_SIZE];
-    for (to, from) in rule.iter_mut().take(ZTL_RULE_SIZE - 1).zip(name.bytes()) {
-        *to = c_char::from_ne_bytes([from]);
+    let (room, _nul) = rule.split_at_mut(ZTL_RULE_SIZE - 1);
+    for (to, from) in room.iter_mut().zip(name.as_bytes()) {
+        *to = c_char::from_ne_bytes([*from]);
     }
     rule
 }

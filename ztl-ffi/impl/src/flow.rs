@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "exports")]
 
 use core::net::IpAddr;
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
@@ -79,28 +80,49 @@ impl Body {
 
     /// Its permit under the policy in force, which is kept. Denied as withdrawn where what proved the peer has ended: whoever has the
     /// chain proves it anew.
-    pub(crate) fn renew(
+    pub(crate) fn renew(&self, engine: &Engine, now: Timestamp) -> Result<FlowPermit, Denial> {
+        let kept = self.kept();
+        let renewed = self.renew_for(&kept, engine, None, now)?;
+        // One that was made under this policy is still to be asked whether it holds.
+        match renewed {
+            Cow::Borrowed(permit) => engine.renew_flow(permit, now),
+            Cow::Owned(permit) => Ok(permit),
+        }
+    }
+
+    /// The same for an action that is authorized on it, which finds out itself whether what was permitted under the policy in force
+    /// still holds.
+    pub(crate) fn renew_for<'k>(
+        &self,
+        kept: &'k Kept,
+        engine: &Engine,
+        action: Option<&Action<'_>>,
+        now: Timestamp,
+    ) -> Result<Cow<'k, FlowPermit>, Denial> {
+        if now >= self.ends {
+            let (stage, reason) = (Stage::Flow, Reason::FlowWithdrawn);
+            return Err(engine.refuse(&flow_of(&kept.permit), action, stage, reason, now));
+        }
+        if kept.epoch == engine.epoch() {
+            return Ok(Cow::Borrowed(&kept.permit));
+        }
+        self.renew_kept(engine, action, now).map(Cow::Owned)
+    }
+
+    #[cold]
+    fn renew_kept(
         &self,
         engine: &Engine,
         action: Option<&Action<'_>>,
         now: Timestamp,
     ) -> Result<FlowPermit, Denial> {
-        let kept = self.kept();
-        if now >= self.ends {
-            let (stage, reason) = (Stage::Flow, Reason::FlowWithdrawn);
-            return Err(engine.refuse(&flow_of(&kept.permit), action, stage, reason, now));
-        }
-        let renew = |permit: &FlowPermit| match action {
-            Some(action) => engine.renew_flow_for(permit, action, now),
-            None => engine.renew_flow(permit, now),
-        };
-        if kept.epoch == engine.epoch() {
-            return renew(&kept.permit);
-        }
         let _one_at_a_time = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever held it may have renewed it.
         let (kept, epoch) = (self.kept(), engine.epoch());
-        let permit = renew(&kept.permit)?;
+        let permit = match action {
+            Some(action) => engine.renew_flow_for(&kept.permit, action, now),
+            None => engine.renew_flow(&kept.permit, now),
+        }?;
         let renewed = permit.clone();
         self.kept.store(Arc::new(Kept { permit, epoch }));
         Ok(renewed)
