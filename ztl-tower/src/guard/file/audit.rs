@@ -48,7 +48,7 @@ impl Here<'_> {
         {
             builder.audit.write_chain(chain, path);
         }
-        builder.audit.masks = Some(self.masks(table));
+        builder.audit.masks = self.masks(table);
         if table.boolean("explain_denials") == Some(true) {
             builder = builder.explain_denials();
         }
@@ -99,8 +99,8 @@ impl Here<'_> {
         }
     }
 
-    /// How fields are shown in lines and chains that we write.
-    fn masks(self, table: &mut Table<'_, '_>) -> Masks {
+    /// How fields are shown in lines and chains that we write; `None` where the file does not say.
+    fn masks(self, table: &mut Table<'_, '_>) -> Option<Masks> {
         let read = |inner: &mut Table<'_, '_>| {
             let mut masks = Masks::none();
             for field in Field::ALL {
@@ -120,8 +120,7 @@ impl Here<'_> {
                 None => masks,
             }
         };
-        let masks = table.table("audit_masks", "[audit_masks]", read);
-        masks.unwrap_or_default()
+        table.table("audit_masks", "[audit_masks]", read)
     }
 }
 
