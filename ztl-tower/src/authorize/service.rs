@@ -73,6 +73,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        #[cfg(feature = "browser")]
+        self.guard.tell_of_its_boundary();
         let (mut parts, body) = request.into_parts();
         let state = if is_heavy(&self.guard, &parts) && !is_judged(&self.guard, &mut parts) {
             let inner = ready_one(&mut self.inner);

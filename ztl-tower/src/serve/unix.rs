@@ -31,7 +31,7 @@ impl Guard {
     /// connections are taken, unless it is another by then.
     ///
     /// # Errors
-    /// [`ServeError`]: the socket cannot be bound, or the policy does not list the port.
+    /// [`ServeError`]: the socket cannot be bound, the policy does not list the port, or the file's `[browser]` is nowhere in force.
     pub async fn serve_unix<S, B>(
         &self,
         path: impl AsRef<Path>,

@@ -335,7 +335,14 @@ async fn law_1_what_cannot_be_in_force_refuses_the_file_at_its_key() {
         (
             "[browser]\n",
             "allow_origins = 'https://a.example/path'",
-            "is no source",
+            "is no origin of a page: write `https://` and a host",
+        ),
+        // Where pages may take something from, but nothing that asks.
+        ("[browser]\n", "allow_origins = 'self'", "is no origin of"),
+        (
+            "[browser]\n",
+            "allow_origins = 'wss://a.example'",
+            "is no origin of",
         ),
         ("[browser]\n", "scripts = 'self'", "did you mean `script`?"),
         ("[limits]\n", "remembered_tokens = -1", "an integer from 0"),
