@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use ztl_authz::jwt::DevIssuer;
+use ztl_authz::jwt::{DevIssuer, Issuer, Jwks};
 use ztl_tower::core::audit::MemorySink;
 use ztl_tower::core::{SpiffeId, Timestamp, TrustDomain};
 use ztl_tower::mtls::{self, DevCa};
@@ -118,9 +118,9 @@ pub(crate) fn guard(folder: &Path, name: &str, policy: &str) -> GuardBuilder {
         .audit(MemorySink::new(100))
 }
 
-/// What the service takes of the issuer's tokens.
-pub(crate) fn issuer(jwks: ztl_authz::jwt::Jwks) -> ztl_authz::jwt::Issuer {
-    ztl_authz::jwt::Issuer::access_tokens("corp", ISSUER, "store", jwks)
+/// What the service takes of the issuer's tokens. Its keys are those of the file.
+pub(crate) fn issuer() -> Issuer {
+    Issuer::access_tokens("corp", ISSUER, "store", Jwks::none())
 }
 
 /// The only key of an issuer.

@@ -130,6 +130,23 @@ impl GuardBuilder {
         self
     }
 
+    /// How many tokens are remembered whose signature was checked, those of every issuer together: about as many, and at most 4 MiB
+    /// of their text; the longest unused go first. 0 for none. Where it is not set it is what
+    /// [`token_verifier`](Self::token_verifier) was built with, or 4096.
+    ///
+    /// ```
+    /// use ztl_tower::Guard;
+    /// use ztl_tower::authz::jwt::{Issuer, Jwks};
+    ///
+    /// let users = Issuer::access_tokens("corp", "https://idp.example", "ledger", Jwks::none());
+    /// let builder = Guard::builder("ledger").issuer_file(users, "corp.jwks.json").remembered_tokens(100_000);
+    /// # let _ = builder;
+    /// ```
+    pub const fn remembered_tokens(mut self, tokens: usize) -> Self {
+        self.tokens.remembers = Some(tokens);
+        self
+    }
+
     /// Verifies callers' bearer tokens.
     pub fn token_verifier(mut self, verifier: TokenVerifier) -> Self {
         self.tokens.verifier = Some(verifier);
