@@ -77,7 +77,7 @@ impl TokensFrom {
         let mut issuers: Vec<Issuer> = Vec::new();
         let mut files = Vec::new();
         for (issuer, path) in self.files {
-            files.push(KeyFile::new(&issuer, path).map_err(refused)?);
+            files.push(KeyFile::of(&issuer, path).map_err(refused)?);
             issuers.push(issuer);
         }
         let (files, loaded) = off_thread(KeyFiles::new(files), KeyFiles::load)
