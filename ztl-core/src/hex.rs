@@ -42,7 +42,6 @@ pub(crate) const fn eight_digits(bytes: [u8; 4]) -> [u8; 8] {
 }
 
 /// The bytes of this many lower-case digits; `None` for anything else.
-#[cfg(feature = "audit-file")]
 pub(crate) fn parse(digits: &[u8]) -> Option<Vec<u8>> {
     let half = |digit: u8| match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -71,10 +70,8 @@ mod tests {
             super::write(&every[..end], &mut one).expect("text");
             super::push(&every[..end], &mut other);
             assert_eq!(one, other);
-            #[cfg(feature = "audit-file")]
             assert_eq!(super::parse(one.as_bytes()).as_deref(), Some(&every[..end]));
         }
-        #[cfg(feature = "audit-file")]
         assert!(
             super::parse(b"0")
                 .or(super::parse(b"0G"))

@@ -59,8 +59,7 @@ impl fmt::Display for Ambiguity {
 }
 
 /// Names the action of a request as it came off the wire.
-pub(crate) fn action(parts: &Parts) -> Result<Action<'_>, Ambiguity> {
-    let said = Said::of(&parts.headers);
+pub(crate) fn action(parts: &Parts, said: Said) -> Result<Action<'_>, Ambiguity> {
     check(parts, said)?;
     named(
         parts.method.as_str(),
@@ -272,7 +271,7 @@ mod tests {
 
     fn named(request: http::request::Builder) -> Result<String, Ambiguity> {
         let (parts, ()) = request.body(()).expect("request").into_parts();
-        action(&parts).map(|action| action.to_string())
+        action(&parts, Said::of(&parts.headers)).map(|action| action.to_string())
     }
 
     #[test]

@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use dev_mesh::now;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, SanType,
@@ -102,13 +103,4 @@ fn common(name: &str) -> CertificateParams {
     params.not_before = at(now().saturating_sub(MINUTE));
     params.not_after = at(now().saturating_add(HOUR));
     params
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "whoever issues certificates reads the clock"
-)]
-pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    Timestamp::from_unix_secs(since.unwrap_or_default().as_secs())
 }

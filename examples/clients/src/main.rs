@@ -46,8 +46,8 @@ async fn main() -> Result<(), Failed> {
         .audit_file(folder.join("audit.jsonl"))
         .build()
         .await?;
-    let web = DevWebCa::new(authority::now())?;
-    let web = web.issue(&["localhost"], authority::now(), Duration::from_secs(3600))?;
+    let web = DevWebCa::new(dev_mesh::now())?;
+    let web = web.issue(&["localhost"], dev_mesh::now(), Duration::from_secs(3600))?;
     let tls = PublicTls::from_pem(web.cert_pem.as_bytes(), web.key_pem.as_bytes());
     let elsewhere = TcpListener::bind(ELSEWHERE).await?;
     let site = pages::elsewhere("https://localhost:28449");

@@ -51,11 +51,13 @@ impl Authority {
     }
 }
 
+/// The wall clock.
 #[expect(
     clippy::disallowed_methods,
     reason = "whoever issues certificates reads the clock"
 )]
-fn now() -> Timestamp {
+#[must_use]
+pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     Timestamp::from_unix_secs(since.unwrap_or_default().as_secs())
 }

@@ -5,12 +5,13 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use dev_mesh::now;
 use serde_json::{Value, json};
-use ztl_authz::jwt::DevIssuer;
+use ztl_authz::jwt::{DevIssuer, Issuer, Jwks};
 use ztl_tower::core::audit::MemorySink;
-use ztl_tower::core::{SpiffeId, Timestamp, TrustDomain};
+use ztl_tower::core::{SpiffeId, TrustDomain};
 use ztl_tower::mtls::{self, DevCa};
 use ztl_tower::{Guard, GuardBuilder};
 
@@ -118,9 +119,9 @@ pub(crate) fn guard(folder: &Path, name: &str, policy: &str) -> GuardBuilder {
         .audit(MemorySink::new(100))
 }
 
-/// What the service takes of the issuer's tokens.
-pub(crate) fn issuer(jwks: ztl_authz::jwt::Jwks) -> ztl_authz::jwt::Issuer {
-    ztl_authz::jwt::Issuer::access_tokens("corp", ISSUER, "store", jwks)
+/// What the service takes of the issuer's tokens. Its keys are those of the file.
+pub(crate) fn issuer() -> Issuer {
+    Issuer::access_tokens("corp", ISSUER, "store", Jwks::none())
 }
 
 /// The only key of an issuer.
@@ -179,13 +180,4 @@ fn write(path: &Path, text: &str) -> Result<(), Failed> {
     options.write(true).create(true).truncate(true).mode(0o600);
     options.open(&beside)?.write_all(text.as_bytes())?;
     Ok(fs::rename(&beside, path)?)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "whoever issues certificates reads the clock"
-)]
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    Timestamp::from_unix_secs(since.unwrap_or_default().as_secs())
 }

@@ -16,8 +16,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use http_body_util::BodyExt;
 use tokio::time::Interval;
-use ztl_authz::jwt::{Jwks, TokenVerifier};
-use ztl_tower::{Decision, Guard};
+use ztl_tower::Decision;
 
 use crate::Failed;
 use crate::files::{self, ADDRESS, REMEMBERED};
@@ -25,8 +24,6 @@ use crate::files::{self, ADDRESS, REMEMBERED};
 /// Parts of a long answer, and how long each takes.
 pub(crate) const PARTS: usize = 8;
 const PART: Duration = Duration::from_millis(50);
-/// How often the file of the issuer's keys is looked at.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// Serves until it is killed, or until whoever started it is gone and its end of our standard input with it.
 pub(crate) async fn serve(folder: &Path) -> Result<(), Failed> {
@@ -34,41 +31,15 @@ pub(crate) async fn serve(folder: &Path) -> Result<(), Failed> {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         std::process::exit(1);
     });
-    let keys = folder.join("keys.json");
-    let read = std::fs::read(&keys)?;
-    let issuer = files::issuer(Jwks::from_json(&read)?);
-    let tokens = TokenVerifier::builder().issuer(issuer).remember(REMEMBERED);
-    let tokens = tokens.build()?;
     let guard = files::guard(folder, "store", "store.toml")
         .audit_file(folder.join("audit.jsonl"))
-        .token_verifier(tokens)
+        .issuer_file(files::issuer(), folder.join("keys.json"))
+        .remembered_tokens(REMEMBERED)
         .build()
         .await?;
-    tokio::spawn(follow_keys(guard.clone(), keys, read));
     Ok(guard
         .serve(ADDRESS, Router::new().fallback(any(answer)))
         .await?)
-}
-
-/// Takes the issuer's keys whenever their file changes.
-async fn follow_keys(guard: Guard, path: std::path::PathBuf, mut taken: Vec<u8>) {
-    let mut ticks = tokio::time::interval(LOOK);
-    loop {
-        ticks.tick().await;
-        let Ok(read) = tokio::fs::read(&path).await else {
-            continue;
-        };
-        if read == taken {
-            continue;
-        }
-        let swapped = Jwks::from_json(&read)
-            .map_err(Failed::from)
-            .and_then(|keys| Ok(guard.swap_token_keys("corp", keys)?));
-        if let Err(error) = swapped {
-            eprintln!("keys not taken: {error}");
-        }
-        taken = read;
-    }
 }
 
 /// `RULE ID LENGTH`: what permitted the request, the record in the audit log, and how much of a body was read. A long one goes on.

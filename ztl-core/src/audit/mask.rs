@@ -102,6 +102,11 @@ pub enum MaskError {
     /// The key has another length.
     #[error("a hash key has 32 bytes, this one has {0}")]
     KeyLength(usize),
+    /// The key is not written as one is.
+    #[error(
+        "a hash key is 32 bytes, as 64 hexadecimal digits in lower case; `openssl rand -hex 32` makes one"
+    )]
+    KeyDigits,
 }
 
 /// The key of masked values: drawn once a process, or given so that several processes, or runs, hash alike. Not shown.
@@ -118,6 +123,24 @@ impl HashKey {
             .try_into()
             .map(Self)
             .map_err(|_| MaskError::KeyLength(bytes.len()))
+    }
+
+    /// From 64 hexadecimal digits in lower case, as they stand in a key file. White space around them does not count. The error says
+    /// nothing of what stood there.
+    ///
+    /// ```
+    /// use ztl_core::audit::HashKey;
+    ///
+    /// assert!(HashKey::from_hex(&"0f".repeat(32)).is_ok());
+    /// assert!(HashKey::from_hex("0f").is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// [`MaskError::KeyDigits`].
+    pub fn from_hex(text: &str) -> Result<Self, MaskError> {
+        let bytes = crate::hex::parse(text.trim_ascii().as_bytes());
+        let bytes = bytes.ok_or(MaskError::KeyDigits)?;
+        Self::from_bytes(&bytes).map_err(|_| MaskError::KeyDigits)
     }
 
     /// The key of this process. `None` where the operating system gives no random numbers.
@@ -251,6 +274,39 @@ mod tests {
         assert!(error(&[("addr", "hide")]).contains("`hide`"));
         assert!(error(&[("addr", "hash"), ("addr", "keep")]).contains("twice"));
         assert!(HashKey::from_bytes(b"short").is_err());
+    }
+
+    #[test]
+    fn t30_a_key_in_digits_is_the_key_in_bytes_and_no_other_text_is_one() {
+        let digits = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+        let bytes: Vec<u8> = (0..32).collect();
+        let hash = |key: HashKey| {
+            let mut out = String::new();
+            Masks::none()
+                .with_key(key)
+                .hashed(&mut out, Field::Addr, b"x");
+            out
+        };
+        let of_bytes = HashKey::from_bytes(&bytes).expect("key");
+        for text in [digits.to_owned(), format!(" {digits}\n")] {
+            let of_hex = HashKey::from_hex(&text).expect("key");
+            assert_eq!(hash(of_hex), hash(of_bytes), "{text}");
+        }
+        for text in [
+            String::new(),
+            digits.replace("1f", ""),
+            digits.replace("1f", "1"),
+            format!("{digits}00"),
+            digits.to_uppercase(),
+            digits.replace("0f1", "0 1"),
+            digits.replace("1f", "1g"),
+            digits.replacen("00", "+1", 1),
+            digits.replace("00", "é"),
+        ] {
+            let error = HashKey::from_hex(&text).expect_err(&text);
+            assert_eq!(error, MaskError::KeyDigits, "{text}");
+            assert!(text.is_empty() || !error.to_string().contains(&text));
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 #[cfg(feature = "audit-file")]
 pub mod chain;
 mod inputs;
+#[cfg(feature = "audit-file")]
+mod lines;
 mod mask;
 mod memory;
 mod record;
@@ -17,6 +19,8 @@ use thiserror::Error;
 #[cfg(feature = "audit-file")]
 pub use chain::ChainSink;
 pub use inputs::Inputs;
+#[cfg(feature = "audit-file")]
+pub use lines::AppendedLines;
 pub use mask::{Field, HashKey, Mask, MaskError, Masks};
 pub use memory::MemorySink;
 pub(crate) use record::About;

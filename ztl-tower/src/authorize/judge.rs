@@ -23,11 +23,10 @@ const TRIES: usize = 16;
 
 /// Whether this very request was judged, by a layer further out or before its obligations were discharged, and nothing has changed
 /// since.
-pub(super) fn is_judged(guard: &Guard, parts: &mut Parts) -> bool {
+pub(super) fn is_judged(guard: &Guard, parts: &mut Parts, said: Said) -> bool {
     if parts.extensions.get::<ActionPermit>().is_none() {
         return false;
     }
-    let said = Said::of(&parts.headers);
     let (wire, routed) = (WireTarget::of(parts, said), witness::routed(parts));
     let engine = guard.engine();
     let Some(ActionPermit { permit, given_for }) = parts.extensions.get() else {
@@ -60,11 +59,11 @@ pub(super) fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
     let Some(flow) = flow_of(guard, parts).cloned() else {
         return Err(plain(guard, parts, Reason::NotJudged, None));
     };
-    if is_judged(guard, parts) {
+    let said = Said::of(&parts.headers);
+    if is_judged(guard, parts, said) {
         return Ok(());
     }
     let routed = witness::routed(parts);
-    let said = Said::of(&parts.headers);
     let mut wire = WireTarget::of(parts, said);
     let mut forwarded_in = None;
     if let Some(ActionPermit { given_for, .. }) = parts.extensions.get() {
@@ -185,17 +184,12 @@ pub(crate) fn plain(
 ) -> Refusal {
     let now = guard.now();
     let engine = guard.engine();
+    let action = name::action(parts, Said::of(&parts.headers)).ok();
     let denial = match flow_of(guard, parts) {
-        Some(flow) => engine.refuse_on(flow, name::action(parts).ok().as_ref(), reason, now),
+        Some(flow) => engine.refuse_on(flow, action.as_ref(), reason, now),
         None => {
             let flow = Flow::ingress(guard.name(), 0, ztl_core::Arrival::unknown(), None);
-            engine.refuse(
-                &flow,
-                name::action(parts).ok().as_ref(),
-                Stage::Action,
-                reason,
-                now,
-            )
+            engine.refuse(&flow, action.as_ref(), Stage::Action, reason, now)
         }
     };
     bare(denial, detail)

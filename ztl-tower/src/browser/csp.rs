@@ -22,14 +22,13 @@ pub struct Csp {
 #[error("`{}` is no source: write `self`, or an origin such as `https://cdn.example`, without path, wildcard or quotes", .0.escape_debug())]
 pub struct SourceError(String);
 
-impl SourceError {
-    pub(super) fn of(text: &str) -> Self {
-        Self(text.chars().take(MAX_SOURCE).collect())
-    }
-}
-
-/// Most bytes of a source.
+/// Most bytes of a source, and of an origin.
 const MAX_SOURCE: usize = 300;
+
+/// As much of a text as an error shows.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().take(MAX_SOURCE).collect()
+}
 
 impl Csp {
     /// Nothing: no script, no style, no image, no request, no form, no frame.
@@ -176,7 +175,7 @@ impl Csp {
         let source = match source {
             "self" => "'self'",
             origin if is_origin(origin) => origin,
-            other => return Err(SourceError::of(other)),
+            other => return Err(SourceError(shown(other))),
         };
         Ok(self.put(directive, source.to_owned()))
     }

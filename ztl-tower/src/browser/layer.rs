@@ -15,9 +15,9 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::csp::{self, Csp, SourceError};
+use super::csp::{self, Csp};
 use super::integrity::Nonce;
-use super::origin::{self, Allowed};
+use super::origin::{self, Allowed, OriginError};
 use crate::authorize::ResponseBody;
 
 /// What else a response says, whatever its page needs.
@@ -89,11 +89,11 @@ impl Browser {
     /// Lets an origin, such as `https://admin.example`, ask for changes.
     ///
     /// # Errors
-    /// [`SourceError`] where it is no origin.
-    pub fn allow_origin(mut self, origin: &str) -> Result<Self, SourceError> {
+    /// [`OriginError`] where it is none.
+    pub fn allow_origin(mut self, origin: &str) -> Result<Self, OriginError> {
         // A browser names no other scheme as the origin of a request (RFC 6454 §7).
         if !csp::is_origin(origin) || !origin.starts_with("https://") {
-            return Err(SourceError::of(origin));
+            return Err(OriginError::of(origin));
         }
         Arc::make_mut(&mut self.0).origins.push(origin.to_owned());
         Ok(self)

@@ -41,3 +41,4 @@ mod origin;
 pub use csp::{Csp, SourceError};
 pub use integrity::{Integrity, Nonce};
 pub use layer::{Boundary, BoundaryFuture, Browser, CrossSite};
+pub use origin::OriginError;

@@ -4,12 +4,24 @@ use http::header::{HOST, HeaderName, ORIGIN, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
+use super::csp;
 use super::layer::CrossSite;
 
 /// What the rules of the module are asked with.
 pub(super) struct Allowed<'a> {
     pub(super) origins: &'a [String],
     pub(super) other_clients: bool,
+}
+
+/// An origin that cannot be let in by name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is no origin of a page: write `https://` and a host, such as `https://admin.example`, without path, wildcard or quotes", .0.escape_debug())]
+pub struct OriginError(String);
+
+impl OriginError {
+    pub(super) fn of(text: &str) -> Self {
+        Self(csp::shown(text))
+    }
 }
 
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");

@@ -1,12 +1,11 @@
 //! The access log: what `log` obliges to.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::request::Parts;
-use ztl_core::audit::quoted;
+use ztl_core::audit::{AppendedLines, quoted};
 use ztl_core::{ActionPermit, Reason};
 
 use super::{Asked, Unmet, action_text};
@@ -27,40 +26,15 @@ pub(super) fn standard_error() -> Takes {
     })
 }
 
-/// Appends lines to a file. Where one could not be written whole, the next starts afresh, so that a reader loses no other.
+/// Appends lines to a file.
 pub(super) fn appended(path: PathBuf) -> Result<Takes, BuildError> {
-    let opened = open(&path);
-    let state = opened.map_err(|error| BuildError::AccessLog { path, error })?;
-    let state = Mutex::new(state);
+    let opened = AppendedLines::open(&path);
+    let lines = opened.map_err(|error| BuildError::AccessLog { path, error })?;
+    let lines = Mutex::new(lines);
     Ok(Arc::new(move |line| {
-        let (file, torn) = &mut *state.lock().unwrap_or_else(PoisonError::into_inner);
-        let begin = if *torn { "\n" } else { "" };
-        // At once, so that other processes which append to it tear nothing.
-        let written = file.write_all(format!("{begin}{line}\n").as_bytes());
-        *torn = written.is_err();
-        written
+        let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.append(|text| text.push_str(line))
     }))
-}
-
-/// The file, and whether it ends within a line.
-fn open(path: &std::path::Path) -> io::Result<(File, bool)> {
-    let mut options = OpenOptions::new();
-    // For writing alone: whoever reads his own pipe never hears that nobody else does.
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
-    let torn = file.metadata()?.is_file() && ends_torn(path).unwrap_or(false);
-    Ok((file, torn))
-}
-
-/// Whether a file has a last line that is not whole. One that cannot be read is taken for whole.
-fn ends_torn(path: &std::path::Path) -> io::Result<bool> {
-    let mut file = File::open(path)?;
-    let mut last = [b'\n'];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    Ok(last != [b'\n'])
 }
 
 impl GuardBuilder {

@@ -286,5 +286,6 @@ impl After {
 
 /// The request as `name` reads it, for the log.
 fn action_text(parts: &Parts) -> String {
-    name::action(parts).map_or_else(|_| String::new(), |action| action.to_string())
+    let named = name::action(parts, Said::of(&parts.headers));
+    named.map_or_else(|_| String::new(), |action| action.to_string())
 }

@@ -17,6 +17,8 @@ pub(super) type Boxed = UnsyncBoxBody<Bytes, Error>;
 
 /// How much of a body is kept that a connection has read, until the target answers. What is longer cannot be had back.
 const MAX_KEPT: usize = 64 * 1024;
+/// In how many parts: each takes more than its bytes, and keeps all of the buffer that it was cut from.
+const MAX_PARTS: usize = 256;
 
 /// A body that waits to be read, and what was read of it.
 #[derive(Clone)]
@@ -82,9 +84,12 @@ impl State {
         };
         // Trailers are not kept: a body that has come to them is hardly one that nobody took.
         let data = frame.data_ref();
+        if data.is_some_and(Bytes::is_empty) {
+            return;
+        }
         let more = data.and_then(|data| count.checked_add(data.len()));
         match (data, more.filter(|more| *more <= MAX_KEPT)) {
-            (Some(data), Some(more)) => {
+            (Some(data), Some(more)) if read.len() < MAX_PARTS => {
                 *count = more;
                 read.push_back(data.clone());
             }
@@ -251,6 +256,38 @@ mod tests {
         let held = Held::new(parts(&[b"one"]));
         held.is_taken();
         assert!(held.take().is_none(), "the target has it");
+    }
+
+    #[tokio::test]
+    async fn t27_what_comes_in_too_many_parts_does_not_come_back() {
+        let kept = |state: &Held| match &state.lock().kept {
+            Kept::All(read, _) => Some(read.len()),
+            Kept::Not => None,
+        };
+        // Parts without a byte are endless within any count of bytes.
+        let mut many = vec![&b""[..]; 3 * MAX_PARTS];
+        many.extend([&b"x"[..]; MAX_PARTS]);
+        let held = Held::new(parts(&many));
+        let mut reader = held.body();
+        for at in 0..many.len() {
+            reader.frame().await.expect("a frame").expect("data");
+            assert_eq!(kept(&held), Some(at.saturating_sub(3 * MAX_PARTS - 1)));
+        }
+        assert_eq!(
+            text(held.take().expect("a body")).await,
+            "x".repeat(MAX_PARTS)
+        );
+
+        let held = Held::new(parts(&[&b"x"[..]; MAX_PARTS + 1]));
+        let mut reader = held.body();
+        for _ in 0..MAX_PARTS {
+            reader.frame().await.expect("a frame").expect("data");
+        }
+        assert_eq!(kept(&held), Some(MAX_PARTS));
+        reader.frame().await.expect("a frame").expect("data");
+        assert_eq!(kept(&held), None, "what was kept is given back");
+        assert!(held.take().is_none(), "more parts than are kept");
+        assert!(reader.frame().await.is_none(), "the reader goes on");
     }
 
     #[tokio::test]

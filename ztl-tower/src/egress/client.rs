@@ -103,7 +103,8 @@ impl Client {
             }
         };
         {
-            let action = name::action(&parts).map_err(|ambiguity| {
+            let said = Said::of(&parts.headers);
+            let action = name::action(&parts, said).map_err(|ambiguity| {
                 let flow = match &to {
                     Ok(To::Host(host)) => {
                         Flow::external_unproved(guard.name(), port, host, Arrival::unknown())
@@ -179,8 +180,9 @@ impl Client {
         let workload = key.name().to_owned();
         let live = Arc::clone(&sender.live);
         let permit = live.current(guard)?;
+        let said = Said::of(&parts.headers);
         {
-            let action = name::action(&parts).map_err(|ambiguity| {
+            let action = name::action(&parts, said).map_err(|ambiguity| {
                 let denial =
                     guard
                         .engine()
@@ -211,7 +213,6 @@ impl Client {
         // What was judged here must not be taken as judged there.
         parts.extensions.clear();
         // T12: whom we speak for is said by a proxy alone.
-        let said = Said::of(&parts.headers);
         forwarded::strip(&mut parts.headers, said, permit.forwards_in());
         let held = Held::new(body);
         let request = Request::from_parts(parts, held.body());

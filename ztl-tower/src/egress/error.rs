@@ -37,7 +37,7 @@ pub enum EgressError {
         /// What asks for it.
         what: &'static str,
     },
-    /// The workload listens on several ports, or the host may be called on several, and none is named.
+    /// The workload does not listen on exactly one port, and none is named. A host without a port is called on 443.
     #[error(
         "`{workload}` declares not exactly one port; write `https://{workload}:PORT/path`, or for a raw stream `{workload}:PORT`"
     )]

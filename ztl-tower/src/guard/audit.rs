@@ -12,7 +12,7 @@ use super::{BuildError, GuardBuilder};
 #[derive(Default)]
 pub(super) struct AuditFrom {
     to: To,
-    /// For records that we write ourselves, as lines.
+    /// For records that we write ourselves, where the guard's file says any.
     pub(super) masks: Option<Masks>,
     #[cfg(feature = "trust")]
     watched: Option<ztl_authz::trust::Behaviour>,

@@ -40,7 +40,7 @@ impl GuardBuilder {
     pub fn posture_file(mut self, path: impl Into<PathBuf>) -> Self {
         let known = SharedPostures::new();
         let shared = known.clone();
-        let file = TableFile::new(path.into(), MAX_TABLE_BYTES, "postures", move |bytes| {
+        let file = TableFile::of(path.into(), MAX_TABLE_BYTES, "postures", move |bytes| {
             let table = PostureTable::from_json(bytes)?;
             let count = table.len();
             shared.swap(table);

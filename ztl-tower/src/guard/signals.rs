@@ -89,7 +89,7 @@ impl GuardBuilder {
             table.swap(read);
             Ok(count)
         };
-        let file = TableFile::new(path.into(), MAX_TABLE_BYTES, "signals", take);
+        let file = TableFile::of(path.into(), MAX_TABLE_BYTES, "signals", take);
         self.signals.files.push(file);
         self
     }

@@ -77,7 +77,7 @@ impl TokensFrom {
         let mut issuers: Vec<Issuer> = Vec::new();
         let mut files = Vec::new();
         for (issuer, path) in self.files {
-            files.push(KeyFile::new(&issuer, path).map_err(refused)?);
+            files.push(KeyFile::of(&issuer, path).map_err(refused)?);
             issuers.push(issuer);
         }
         let (files, loaded) = off_thread(KeyFiles::new(files), KeyFiles::load)
@@ -127,6 +127,23 @@ impl GuardBuilder {
     /// good already are answered with 429 without being checked ([`BadTokens`]). 256 and 64 where not set; at least one each.
     pub fn max_bad_tokens(mut self, at_once: u32, a_second: u32) -> Self {
         self.bad_tokens = BadTokens::new(at_once, a_second);
+        self
+    }
+
+    /// How many tokens are remembered whose signature was checked, those of every issuer together: about as many, and at most 4 MiB
+    /// of their text; the longest unused go first. 0 for none. Where it is not set it is what
+    /// [`token_verifier`](Self::token_verifier) was built with, or 4096.
+    ///
+    /// ```
+    /// use ztl_tower::Guard;
+    /// use ztl_tower::authz::jwt::{Issuer, Jwks};
+    ///
+    /// let users = Issuer::access_tokens("corp", "https://idp.example", "ledger", Jwks::none());
+    /// let builder = Guard::builder("ledger").issuer_file(users, "corp.jwks.json").remembered_tokens(100_000);
+    /// # let _ = builder;
+    /// ```
+    pub const fn remembered_tokens(mut self, tokens: usize) -> Self {
+        self.tokens.remembers = Some(tokens);
         self
     }
 

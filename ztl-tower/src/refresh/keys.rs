@@ -4,47 +4,25 @@ use std::path::PathBuf;
 
 use ztl_authz::jwt::{Issuer, Jwks, MAX_JWKS_BYTES};
 
-use super::file::SteadyFile;
-use super::{off_thread, unwatched};
+use super::parsed::{Error, ParsedFile, ParsedFiles, Read};
 use crate::guard::Guard;
 use crate::watch::reloaded;
 
-type Error = Box<dyn core::error::Error + Send + Sync>;
-type Read = dyn Fn(&[u8]) -> Result<Jwks, Error> + Send;
+/// The keys of one issuer in a file, under its name.
+pub(crate) type KeyFile = ParsedFile<Box<str>, Jwks>;
 
-/// The keys of one issuer in a file.
-pub(crate) struct KeyFile {
-    issuer: Box<str>,
-    file: SteadyFile,
-    read: Box<Read>,
-}
+/// All of a guard.
+pub(crate) type KeyFiles = ParsedFiles<Box<str>, Jwks>;
 
 impl KeyFile {
     /// # Errors
     /// Where what its keys stand in cannot be read by this build.
-    pub(crate) fn new(issuer: &Issuer, path: PathBuf) -> Result<Self, Error> {
-        let (limit, read): (usize, Box<Read>) = match issuer.trust_domain() {
+    pub(crate) fn of(issuer: &Issuer, path: PathBuf) -> Result<Self, Error> {
+        let (limit, read): (usize, Box<Read<Jwks>>) = match issuer.trust_domain() {
             None => (MAX_JWKS_BYTES, Box::new(key_set)),
             Some(domain) => svid_keys(domain)?,
         };
-        Ok(Self {
-            issuer: issuer.name().into(),
-            file: SteadyFile::new(path, limit),
-            read,
-        })
-    }
-
-    fn load(&mut self) -> Result<(Box<str>, Jwks), Error> {
-        let path = self.file.path().display().to_string();
-        let bytes = self.file.load()?;
-        let keys = (self.read)(bytes).map_err(|error| format!("`{path}`: {error}"))?;
-        Ok((self.issuer.clone(), keys))
-    }
-
-    fn poll(&mut self) -> Result<Option<Jwks>, Error> {
-        let path = self.file.path().display().to_string();
-        let changed = self.file.poll()?.map(&self.read).transpose();
-        changed.map_err(|error| format!("`{path}`: {error}").into())
+        Ok(Self::new(issuer.name().into(), path, limit, read))
     }
 }
 
@@ -54,7 +32,7 @@ fn key_set(bytes: &[u8]) -> Result<Jwks, Error> {
 
 /// What reads the keys for JWT-SVIDs in a trust domain's bundle, and how long that may be.
 #[cfg(feature = "federation")]
-fn svid_keys(domain: &ztl_core::TrustDomain) -> Result<(usize, Box<Read>), Error> {
+fn svid_keys(domain: &ztl_core::TrustDomain) -> Result<(usize, Box<Read<Jwks>>), Error> {
     let domain = domain.clone();
     let read = move |bytes: &[u8]| {
         let bundle = ztl_mtls::SpiffeBundle::from_json(domain.clone(), bytes)?;
@@ -64,47 +42,17 @@ fn svid_keys(domain: &ztl_core::TrustDomain) -> Result<(usize, Box<Read>), Error
 }
 
 #[cfg(not(feature = "federation"))]
-fn svid_keys(domain: &ztl_core::TrustDomain) -> Result<(usize, Box<Read>), Error> {
+fn svid_keys(domain: &ztl_core::TrustDomain) -> Result<(usize, Box<Read<Jwks>>), Error> {
     let why = format!(
         "the keys for JWT-SVIDs of `{domain}` stand in its bundle, which is read with the feature `federation` of `ztl-tower`"
     );
     Err(why.into())
 }
 
-/// All of a guard.
-#[derive(Default)]
-pub(crate) struct KeyFiles(Vec<KeyFile>);
-
 impl KeyFiles {
-    pub(crate) const fn new(files: Vec<KeyFile>) -> Self {
-        Self(files)
-    }
-
-    /// The keys by the names of their issuers.
-    pub(crate) fn load(&mut self) -> Result<Vec<(Box<str>, Jwks)>, Error> {
-        self.0.iter_mut().map(KeyFile::load).collect()
-    }
-
-    /// What became of those that changed.
-    fn poll(&mut self) -> Vec<(Box<str>, Result<Jwks, Error>)> {
-        let polled = self.0.iter_mut().map(|file| {
-            let polled = file.poll().transpose()?;
-            Some((file.issuer.clone(), polled))
-        });
-        polled.flatten().collect()
-    }
-
     /// Takes what changed: running requests that a key vouched for which is gone are judged again without their token (law 8).
     pub(super) async fn look(&mut self, guard: &Guard) {
-        if self.0.is_empty() {
-            return;
-        }
-        let (files, polled) = match off_thread(core::mem::take(self), Self::poll).await {
-            Ok(polled) => polled,
-            Err(error) => return unwatched(guard, "the keys of issuers", &error),
-        };
-        *self = files;
-        for (issuer, polled) in polled {
+        for (issuer, polled) in self.changed(guard, "the keys of issuers").await {
             let workload = guard.name();
             match polled {
                 Ok(keys) => {

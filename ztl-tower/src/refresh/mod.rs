@@ -13,6 +13,8 @@ mod file;
 #[cfg(feature = "jwt")]
 mod keys;
 mod nudge;
+#[cfg(any(feature = "jwt", feature = "trust"))]
+mod parsed;
 #[cfg(any(
     feature = "bundle",
     feature = "federation",

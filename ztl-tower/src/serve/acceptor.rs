@@ -57,7 +57,8 @@ impl Guard {
     /// The same for callers without an SVID, as [`serve_public`](Guard::serve_public) serves them.
     ///
     /// # Errors
-    /// [`ServeError`]: the certificate cannot be used, or the policy does not list the port under `public_ports`.
+    /// [`ServeError`]: the certificate cannot be used, the policy does not list the port under `public_ports`, or the file's `[browser]`
+    /// is nowhere in force.
     pub fn public_acceptor(&self, port: u16, tls: &PublicTls) -> Result<Acceptor, ServeError> {
         self.check_port("an acceptor", port, "public_ports")?;
         Ok(Acceptor(Arc::new(Door::public(self, port, tls)?)))

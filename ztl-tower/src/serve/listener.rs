@@ -23,7 +23,8 @@ impl Guard {
     /// is judged before it gets there.
     ///
     /// # Errors
-    /// [`ServeError`]: the address cannot be bound, or the policy does not list its port under `ports` of this workload.
+    /// [`ServeError`]: the address cannot be bound, the policy does not list its port under `ports` of this workload, or the file's
+    /// `[browser]` is nowhere in force.
     pub async fn serve<S, B>(
         &self,
         address: impl ToSocketAddrs + core::fmt::Debug,
@@ -64,7 +65,7 @@ impl Guard {
     /// decide, and one that does not say `anonymous = true` asks for a user's token.
     ///
     /// # Errors
-    /// [`ServeError`]; the policy must list the port under `public_ports` of this workload.
+    /// [`ServeError`]; the policy must list the port under `public_ports` of this workload, and the file's `[browser]` be in force.
     pub async fn serve_public<S, B>(
         &self,
         address: impl ToSocketAddrs + core::fmt::Debug,
@@ -159,6 +160,10 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
 {
+    #[cfg(feature = "browser")]
+    if door.guard.lacks_its_boundary() {
+        return Err(ServeError::NoBoundary);
+    }
     accept(
         listener,
         &shown,

@@ -1,6 +1,7 @@
 //! Listeners at Unix sockets: the same mutual TLS, for callers on this machine or behind a proxy on it.
 
 use core::time::Duration;
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -31,7 +32,7 @@ impl Guard {
     /// connections are taken, unless it is another by then.
     ///
     /// # Errors
-    /// [`ServeError`]: the socket cannot be bound, or the policy does not list the port.
+    /// [`ServeError`]: the socket cannot be bound, the policy does not list the port, or the file's `[browser]` is nowhere in force.
     pub async fn serve_unix<S, B>(
         &self,
         path: impl AsRef<Path>,
@@ -111,8 +112,11 @@ impl Drop for SocketFile {
 
 /// Device and number of a file.
 fn which(path: &Path) -> io::Result<(u64, u64)> {
-    let file = std::fs::symlink_metadata(path)?;
-    Ok((file.dev(), file.ino()))
+    std::fs::symlink_metadata(path).map(|file| number(&file))
+}
+
+fn number(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
 }
 
 pub(super) async fn bind(path: &Path) -> Result<Bound, ServeError> {
@@ -146,5 +150,5 @@ async fn left_behind(path: &Path) -> Option<(u64, u64)> {
     let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
     let answer = tokio::time::timeout(ANSWERS, UnixStream::connect(path)).await;
     let is_left = file.file_type().is_socket() && answer.is_ok_and(|it| it.is_err_and(refused));
-    is_left.then(|| (file.dev(), file.ino()))
+    is_left.then(|| number(&file))
 }

@@ -52,6 +52,12 @@ async fn t30_decisions_are_in_a_signed_chain_masked_and_in_the_access_log() {
     let own = place.builder("", masked).expect("a file");
     let own = own.audit(ztl_core::audit::MemorySink::new(1)).build().await;
     assert!(own.expect_err("masks").to_string().contains("mask there"));
+    // Where the file masks nothing, nothing is in its way.
+    let records = std::sync::Arc::new(ztl_core::audit::MemorySink::new(1));
+    let own = place.builder("", "").expect("a file");
+    let own = own.audit(std::sync::Arc::clone(&records)).build().await;
+    drop(own.unwrap_or_else(|error| panic!("{error}")));
+    assert_eq!(records.taken(), 0, "nothing was asked");
     let nowhere = place.refused("access_log = 'no/such/folder'", "").await;
     assert!(nowhere.contains("the access log `"), "{nowhere}");
 }

@@ -15,6 +15,7 @@ const BEHAVIOUR: &str = "[behaviour]\nwindow = '10m'\nusual = 9\nsignals = { a =
 async fn law_1_what_cannot_be_in_force_refuses_the_file_at_its_key() {
     let place = Place::new("refused", "", "").await;
     place.folder.write("short.key", "0f");
+    place.folder.write("loud.key", &"AB".repeat(32));
     place.folder.write("odd.token", "zq zq");
     place.folder.write("secret", &"7".repeat(32));
     place.folder.write("empty.pem", "");
@@ -327,7 +328,12 @@ async fn law_1_what_cannot_be_in_force_refuses_the_file_at_its_key() {
         (
             "[audit_masks]\n",
             "key_file = 'short.key'",
-            "64 hexadecimal digits",
+            "64 hexadecimal digits in lower case",
+        ),
+        (
+            "[audit_masks]\n",
+            "key_file = 'loud.key'",
+            "64 hexadecimal digits in lower case",
         ),
         // [browser]
         ("[browser]\n", "script = 'unsafe-inline'", "is no source"),
@@ -335,7 +341,14 @@ async fn law_1_what_cannot_be_in_force_refuses_the_file_at_its_key() {
         (
             "[browser]\n",
             "allow_origins = 'https://a.example/path'",
-            "is no source",
+            "is no origin of a page: write `https://` and a host",
+        ),
+        // Where pages may take something from, but nothing that asks.
+        ("[browser]\n", "allow_origins = 'self'", "is no origin of"),
+        (
+            "[browser]\n",
+            "allow_origins = 'wss://a.example'",
+            "is no origin of",
         ),
         ("[browser]\n", "scripts = 'self'", "did you mean `script`?"),
         ("[limits]\n", "remembered_tokens = -1", "an integer from 0"),

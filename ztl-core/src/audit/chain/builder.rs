@@ -17,9 +17,14 @@ use super::thread::{Checkpoints, Writer};
 use super::trouble::{Tell, Trouble};
 use crate::time::Timestamp;
 
-/// Smallest queue, and smallest file.
-const MIN_QUEUE_BYTES: usize = 64 * 1024;
-const MIN_FILE_BYTES: u64 = 4 * 1024;
+/// Smallest queue.
+pub const MIN_QUEUE_BYTES: usize = 64 * 1024;
+/// Smallest file at which another is begun.
+pub const MIN_FILE_BYTES: u64 = 4 * 1024;
+/// Records between two checkpoints where it is not said.
+pub const DEFAULT_CHECKPOINT_RECORDS: u64 = 1024;
+/// Time between two checkpoints where it is not said.
+pub const DEFAULT_CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 
 /// Gathers what a chain needs; every setting has a default.
 #[derive(Clone, Debug)]
@@ -42,8 +47,8 @@ impl Default for ChainBuilder {
             masks: Masks::none(),
             key: None,
             checkpoints: Checkpoints {
-                lines: 1024,
-                every: Duration::from_secs(10),
+                lines: DEFAULT_CHECKPOINT_RECORDS,
+                every: DEFAULT_CHECKPOINT_EVERY,
                 sync_records: false,
             },
             rotation: Rotation {

@@ -14,7 +14,7 @@ pub struct SigningKey(Hmac<Sha256>);
 /// A key that signs nothing well.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "an audit key is at least 32 bytes, as 64 or more hexadecimal digits; `openssl rand -hex 32` makes one"
+    "an audit key is at least 32 bytes, as 64 or more hexadecimal digits in lower case; `openssl rand -hex 32` makes one"
 )]
 pub struct KeyError;
 

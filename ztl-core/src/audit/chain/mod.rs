@@ -53,7 +53,10 @@ use std::thread::JoinHandle;
 
 use super::{AuditError, Record, Sink};
 
-pub use builder::ChainBuilder;
+pub use builder::{
+    ChainBuilder, DEFAULT_CHECKPOINT_EVERY, DEFAULT_CHECKPOINT_RECORDS, MIN_FILE_BYTES,
+    MIN_QUEUE_BYTES,
+};
 pub use key::{KeyError, SigningKey};
 pub use link::{ChainHash, HashError, Head, MAX_LINE_BYTES, seq_of};
 pub use queue::Health;

@@ -1,8 +1,11 @@
 //! `audit`, `[audit_chain]`, `[audit_masks]`, `explain_denials` and `access_log`: what is written down of decisions.
 
-use core::time::Duration;
+use core::ops::RangeInclusive;
 
-use ztl_core::audit::chain::{ChainBuilder, ChainSink, SigningKey};
+use ztl_core::audit::chain::{
+    ChainBuilder, ChainSink, DEFAULT_CHECKPOINT_EVERY, DEFAULT_CHECKPOINT_RECORDS, MIN_FILE_BYTES,
+    MIN_QUEUE_BYTES, SigningKey,
+};
 use ztl_core::audit::{Field, HashKey, Mask, Masks};
 use ztl_core::settings::Table;
 
@@ -10,16 +13,11 @@ use super::Here;
 use super::fetched::MAX_SECRET_BYTES;
 use crate::guard::GuardBuilder;
 
-/// Bytes of a queue; of a file.
-const LEAST_QUEUED: i64 = 64 * 1024;
+/// Most bytes of a queue; of a file.
 const MOST_QUEUED: i64 = 1 << 30;
-const LEAST_IN_FILE: i64 = 4 * 1024;
 const MOST_IN_FILE: i64 = 1 << 40;
 /// Most files, and most records between two checkpoints.
 const MOST: i64 = 1_000_000;
-/// The other bound of a checkpoint where one is said: what [`ChainBuilder`] takes by itself.
-const RECORDS: u64 = 1024;
-const EVERY: Duration = Duration::from_secs(10);
 
 /// What is done when a record cannot be kept.
 type Choose = fn(ChainBuilder) -> ChainBuilder;
@@ -48,7 +46,7 @@ impl Here<'_> {
         {
             builder.audit.write_chain(chain, path);
         }
-        builder.audit.masks = Some(self.masks(table));
+        builder.audit.masks = self.masks(table);
         if table.boolean("explain_denials") == Some(true) {
             builder = builder.explain_denials();
         }
@@ -74,7 +72,7 @@ impl Here<'_> {
                 chain = say(chain);
             }
         }
-        let queue = table.integer("queue_bytes", LEAST_QUEUED..=MOST_QUEUED);
+        let queue = table.integer("queue_bytes", from(MIN_QUEUE_BYTES, MOST_QUEUED));
         if let Some(bytes) = queue.and_then(|bytes| usize::try_from(bytes).ok()) {
             chain = chain.queue_bytes(bytes);
         }
@@ -82,10 +80,11 @@ impl Here<'_> {
         let every = table.duration("checkpoint_every");
         if records.is_some() || every.is_some() {
             let records = records.and_then(|records| u64::try_from(records).ok());
-            let (records, every) = (records.unwrap_or(RECORDS), every.unwrap_or(EVERY));
-            chain = chain.checkpoint_every(records, every);
+            // The other bound is what it is where neither is said.
+            let records = records.unwrap_or(DEFAULT_CHECKPOINT_RECORDS);
+            chain = chain.checkpoint_every(records, every.unwrap_or(DEFAULT_CHECKPOINT_EVERY));
         }
-        let bytes = table.integer("rotate_at_bytes", LEAST_IN_FILE..=MOST_IN_FILE);
+        let bytes = table.integer("rotate_at_bytes", from(MIN_FILE_BYTES, MOST_IN_FILE));
         if let Some(bytes) = bytes.and_then(|bytes| u64::try_from(bytes).ok()) {
             chain = chain.rotate_at_bytes(bytes);
         }
@@ -99,8 +98,8 @@ impl Here<'_> {
         }
     }
 
-    /// How fields are shown in lines and chains that we write.
-    fn masks(self, table: &mut Table<'_, '_>) -> Masks {
+    /// How fields are shown in lines and chains that we write; `None` where the file does not say.
+    fn masks(self, table: &mut Table<'_, '_>) -> Option<Masks> {
         let read = |inner: &mut Table<'_, '_>| {
             let mut masks = Masks::none();
             for field in Field::ALL {
@@ -113,29 +112,20 @@ impl Here<'_> {
                 masks = masks.with(*field, mask.unwrap_or_default());
             }
             let key = inner.parsed("key_file", |path| {
-                hash_key(&self.line(path, MAX_SECRET_BYTES)?)
+                let text = self.line(path, MAX_SECRET_BYTES)?;
+                // The error says nothing of the key (law 7).
+                HashKey::from_hex(&text).map_err(|error| error.to_string())
             });
             match key {
                 Some(key) => masks.with_key(key),
                 None => masks,
             }
         };
-        let masks = table.table("audit_masks", "[audit_masks]", read);
-        masks.unwrap_or_default()
+        table.table("audit_masks", "[audit_masks]", read)
     }
 }
 
-/// Of 32 bytes, as hexadecimal digits.
-fn hash_key(text: &str) -> Result<HashKey, String> {
-    let help =
-        "a key for hashes is 32 bytes, as 64 hexadecimal digits; `openssl rand -hex 32` makes one";
-    if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return Err(help.to_owned());
-    }
-    let octet = |at: usize| {
-        let digits = text.get(at.saturating_mul(2)..at.saturating_mul(2).saturating_add(2))?;
-        u8::from_str_radix(digits, 16).ok()
-    };
-    let bytes: Option<Vec<u8>> = (0..32).map(octet).collect();
-    HashKey::from_bytes(&bytes.ok_or(help)?).map_err(|error| error.to_string())
+/// From what a chain takes at least.
+fn from(least: impl TryInto<i64>, most: i64) -> RangeInclusive<i64> {
+    least.try_into().unwrap_or(most)..=most
 }

@@ -9,7 +9,7 @@ use crate::guard::GuardBuilder;
 mod boundary {
     use super::super::fetched::owned;
     use super::*;
-    use crate::browser::{Browser, Csp, Integrity, SourceError};
+    use crate::browser::{Browser, Csp, Integrity, OriginError, SourceError};
 
     /// Largest file whose content a page may run.
     const MAX_ASSET_BYTES: usize = 16 * 1024 * 1024;
@@ -74,6 +74,7 @@ mod boundary {
             }
             let mut browser = Browser::new(csp);
             let none = Browser::new(Csp::none());
+            let said = |error: OriginError| error.to_string();
             let fits = |origin: &str| none.clone().allow_origin(origin).map_err(said);
             for origin in table.each("allow_origins", |text| fits(text).and_then(|_| owned(text))) {
                 browser = browser.clone().allow_origin(&origin).unwrap_or(browser);

@@ -7,13 +7,13 @@ use crate::guard::GuardBuilder;
 
 #[cfg(feature = "federation")]
 mod federation {
-    use core::time::Duration;
-
     use ztl_core::SpiffeId;
     use ztl_mtls::WebRoots;
     use ztl_mtls::source::{BundleEndpoint, LONGEST_REFRESH, SHORTEST_REFRESH};
 
-    use super::super::fetched::{Names, has, reached, refuse_all, within};
+    use super::super::fetched::Names;
+    use super::super::fetched::host::{between, reached};
+    use super::super::fetched::keys::has;
     use super::super::{MAX_TABLES, trust_domain};
     use super::*;
     use crate::federation::FederatedBundle;
@@ -52,7 +52,8 @@ mod federation {
             names: &Names,
         ) -> Option<FederatedBundle> {
             let endpoint = self.bundle_endpoint(table, names);
-            let (shortest, longest) = bounds(table);
+            let keys = ["refresh_shortest", "refresh_longest"];
+            let (shortest, longest) = between(table, keys, [SHORTEST_REFRESH, LONGEST_REFRESH]);
             let max_age = table.duration("max_age");
             let redirects = table.boolean("redirects");
             let bootstrap = self.path(table, "bootstrap");
@@ -141,26 +142,6 @@ mod federation {
                 }
             }
         }
-    }
-
-    /// Between which times it is fetched again.
-    fn bounds(table: &mut Table<'_, '_>) -> (Duration, Duration) {
-        let span = Duration::from_secs(1)..=Duration::from_secs(7 * 24 * 3600);
-        let [shortest, longest] =
-            ["refresh_shortest", "refresh_longest"].map(|key| within(table, key, &span));
-        let shortest = shortest.unwrap_or(SHORTEST_REFRESH);
-        let longest = longest.unwrap_or(LONGEST_REFRESH);
-        if shortest > longest {
-            let message = format!("{shortest:?} is longer than {longest:?}, the longest");
-            let keys = ["refresh_shortest", "refresh_longest"];
-            refuse_all(
-                table,
-                &keys,
-                &message,
-                "write two between which there is something",
-            );
-        }
-        (shortest, longest)
     }
 
     /// `jwt_svids = { name = .., audience = .. }`

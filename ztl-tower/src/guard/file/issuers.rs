@@ -14,7 +14,8 @@ mod jwt {
     use ztl_core::TrustDomain;
 
     use super::super::MAX_TABLES;
-    use super::super::fetched::{Names, has, owned, refuse_all, within};
+    use super::super::fetched::keys::{has, refuse_all, within};
+    use super::super::fetched::{Names, owned};
     use super::*;
 
     /// What the tokens of an issuer are.
@@ -126,7 +127,8 @@ mod jwt {
 
         #[cfg(feature = "oidc")]
         fn fetched_keys(self, table: &mut Table<'_, '_>) -> Option<Keys> {
-            use super::super::fetched::{Proof, SPANS, reached};
+            use super::super::fetched::host::{SPANS, reached};
+            use super::super::fetched::proof::Proof;
             use crate::keys::FetchedKeys;
 
             let endpoint = endpoint(table);

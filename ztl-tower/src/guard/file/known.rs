@@ -13,7 +13,8 @@ mod trust {
     use ztl_authz::trust::{Behaviour, Measure};
 
     use super::super::MAX_TABLES;
-    use super::super::fetched::{Names, has, refuse_all, within};
+    use super::super::fetched::Names;
+    use super::super::fetched::keys::{has, refuse_all, within};
     use super::*;
 
     /// Where signals come from.
@@ -79,7 +80,8 @@ mod trust {
         fn fetched_signals(self, table: &mut Table<'_, '_>) -> Option<Source> {
             use ztl_authz::trust::SignalEndpoint;
 
-            use super::super::fetched::{Proof, SPANS, reached};
+            use super::super::fetched::host::{SPANS, reached};
+            use super::super::fetched::proof::Proof;
             use crate::polled::FetchedSignals;
 
             if !has(table, "url") {

@@ -10,17 +10,6 @@ mod audit;
 mod browser;
 mod duties;
 mod federated;
-#[cfg_attr(
-    not(all(
-        feature = "browser",
-        feature = "bundle",
-        feature = "federation",
-        feature = "oidc",
-        feature = "rego",
-        feature = "trust"
-    )),
-    allow(dead_code, unused_imports, reason = "each feature uses another part")
-)]
 mod fetched;
 mod issuers;
 mod known;
@@ -305,11 +294,16 @@ fn egress(table: &mut Table<'_, '_>, builder: GuardBuilder) -> GuardBuilder {
 
 /// Refuses a key whose feature is not compiled in: ignored, it would be taken for in force.
 fn not_built(table: &mut Table<'_, '_>, key: &'static str, feature: &str) {
-    let message = format!(
-        "`{key}` is not known to this service: it was built without the feature `{feature}`"
-    );
-    let help = format!("build it with `ztl-tower` of the feature `{feature}`, or remove the key");
+    let message = format!("`{key}` is not known here");
+    let help = format!("{}, or remove the key", lacks(feature));
     table.refuse(key, &message, &help);
+}
+
+/// What is wrong, and how to mend it.
+fn lacks(feature: &str) -> String {
+    format!(
+        "this service was built without the feature `{feature}`: build it with `ztl-tower` of that feature"
+    )
 }
 
 #[cfg(feature = "client")]

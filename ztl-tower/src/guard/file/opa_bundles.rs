@@ -18,9 +18,10 @@ mod pulled {
     use ztl_core::authorizer::Reads;
 
     use super::super::MAX_TABLES;
-    use super::super::fetched::{
-        MAX_SECRET_BYTES, Names, Proof, SPANS, has, owned, reached, refuse_all, within,
-    };
+    use super::super::fetched::host::{SPANS, between, reached};
+    use super::super::fetched::keys::{has, refuse_all, within};
+    use super::super::fetched::proof::Proof;
+    use super::super::fetched::{MAX_SECRET_BYTES, Names, owned};
     use super::*;
     use crate::opa_bundle::OpaBundle;
 
@@ -100,22 +101,9 @@ mod pulled {
             let token = table.parsed("bearer_token_file", |path| {
                 self.line(path, MAX_SECRET_BYTES)
             });
-            let least = within(table, "min_delay", &SPANS);
-            let most = within(table, "max_delay", &SPANS);
-            let delays = (
-                least.unwrap_or(DEFAULT_MIN_DELAY),
-                most.unwrap_or(DEFAULT_MAX_DELAY),
-            );
-            if delays.0 > delays.1 {
-                let message = format!("{:?} is longer than {:?}, the longest", delays.0, delays.1);
-                let keys = ["min_delay", "max_delay"];
-                refuse_all(
-                    table,
-                    &keys,
-                    &message,
-                    "write two between which there is something",
-                );
-            }
+            let keys = ["min_delay", "max_delay"];
+            let absent = [DEFAULT_MIN_DELAY, DEFAULT_MAX_DELAY];
+            let (least, most) = between(table, keys, absent);
             let poll = Duration::from_secs(1)..=LONGEST_POLL;
             let poll = within(table, "long_polling", &poll);
             let age = within(table, "max_age", &SPANS);
@@ -132,7 +120,7 @@ mod pulled {
             let pull = table.parsed("url", |url| {
                 BundlePull::new(url, reader).map_err(|error| error.to_string())
             });
-            let pull = pull?.delays(delays.0, delays.1);
+            let pull = pull?.delays(least, most);
             let mut pull = pull.revision_order(order.unwrap_or_default());
             if let Some(wait) = poll {
                 pull = pull.long_polling(wait);
@@ -267,18 +255,11 @@ mod pulled {
             #[cfg(feature = "opa")]
             "opa" => Ok(Engine::Wasm),
             #[cfg(not(feature = "rego"))]
-            "rego" => Err(lacks("rego")),
+            "rego" => Err(super::super::lacks("rego")),
             #[cfg(not(feature = "opa"))]
-            "opa" => Err(lacks("opa")),
+            "opa" => Err(super::super::lacks("opa")),
             _ => Err("write `rego` or `opa`".to_owned()),
         }
-    }
-
-    #[cfg(not(all(feature = "opa", feature = "rego")))]
-    fn lacks(feature: &str) -> String {
-        format!(
-            "this service was built without the feature `{feature}`: build it with `ztl-tower` of that feature"
-        )
     }
 
     fn reads(name: &str) -> Result<fn(Reads) -> Reads, String> {
