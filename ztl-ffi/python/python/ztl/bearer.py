@@ -28,17 +28,20 @@ class Token:
     def claims(self, flow: Flow, engine: Engine) -> Optional[Claims]:
         """What it says; `None` where there is none, or a bad one."""
         if not self._is_known:
-            self._is_known, self._bad = True, None
             try:
                 token = bearer(self._headers)
                 self._claims = None if token is None else engine.verify_token(flow, token)
+                self._bad = None
             except BudgetError as error:
-                # Nothing was found out about it.
-                self._is_known, self._bad = False, error
+                # Nothing was found out about it, so that it is not known.
+                self._bad = error
+                return None
             except TokenError as error:
                 self._bad = error
             except ValueError as error:
                 self._bad = TokenError(str(error))
+            # Last: who has another thread judge the same request meanwhile finds no claims missing that are there.
+            self._is_known = True
         return self._claims
 
     def refused(self) -> Optional[TokenError]:
