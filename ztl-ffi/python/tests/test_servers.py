@@ -230,7 +230,7 @@ class Uvicorn(Behaviour, WithWorld):
     def test_law_8_a_kept_connection_of_ours_outlives_the_proof_of_its_server(self) -> None:
         caller = self.world.guard("router", port=None, audit_file=str(self.world.path / "caller.jsonl"))
         renew = lambda **lasts: self.world.svid("model-server", self.world.authority.issue(spiffe("model-server"), **lasts))
-        renew(lasts=datetime.timedelta(seconds=3))
+        renew(lasts=datetime.timedelta(seconds=5))
         self.guard.reload()
         connection = caller.connection("model-server", 8443, address=("127.0.0.1", self.port))
         self.addCleanup(connection.close)
@@ -245,7 +245,7 @@ class Uvicorn(Behaviour, WithWorld):
         self.assertIs(connection.sock, first)
         renew()
         self.guard.reload()
-        self.assertTrue(until(lambda: time.time() >= connection._flow.expires_at, 10))
+        self.assertTrue(until(lambda: time.time() >= connection._flow.expires_at, 15))
         self.assertEqual(asked(), spiffe("router").encode())
         self.assertIsNot(connection.sock, first)
         recorded = [one for stage in ("identity", "flow", "action") for one in self.world.records("caller.jsonl", stage)]
