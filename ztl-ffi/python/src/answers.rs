@@ -99,37 +99,46 @@ fn stage(number: u32) -> &'static str {
     }
 }
 
+/// What the audit calls each reason. A test holds it against the header.
+const REASONS: [(u32, &str); 25] = [
+    (c::ZTL_REASON_NOT_JUDGED, "not_judged"),
+    (c::ZTL_REASON_PERMITTED, "permitted"),
+    (c::ZTL_REASON_IDENTITY_UNPROVEN, "identity_unproven"),
+    (c::ZTL_REASON_IDENTITY_EXPIRED, "identity_expired"),
+    (c::ZTL_REASON_IDENTITY_REVOKED, "identity_revoked"),
+    (c::ZTL_REASON_ZONE_UNKNOWN, "zone_unknown"),
+    (c::ZTL_REASON_ZONE_MISMATCH, "zone_mismatch"),
+    (c::ZTL_REASON_NO_FLOW_PERMITTED, "no_flow_permitted"),
+    (c::ZTL_REASON_FLOW_WITHDRAWN, "flow_withdrawn"),
+    (c::ZTL_REASON_PATH_AMBIGUOUS, "path_ambiguous"),
+    (c::ZTL_REASON_NO_ACTION_PERMITTED, "no_action_permitted"),
+    (c::ZTL_REASON_FORBIDDEN, "forbidden"),
+    (c::ZTL_REASON_REQUIREMENT_UNMET, "requirement_unmet"),
+    (c::ZTL_REASON_EVIDENCE_MISSING, "evidence_missing"),
+    (c::ZTL_REASON_EVIDENCE_STALE, "evidence_stale"),
+    (c::ZTL_REASON_OBJECTED, "objected"),
+    (c::ZTL_REASON_AUTHORIZER_FAILED, "authorizer_failed"),
+    (c::ZTL_REASON_CLOCK_UNTRUSTED, "clock_untrusted"),
+    (c::ZTL_REASON_AUDIT_UNAVAILABLE, "audit_unavailable"),
+    (c::ZTL_REASON_FORWARDED_UNTRUSTED, "forwarded_untrusted"),
+    (c::ZTL_REASON_OBLIGATION_UNKNOWN, "obligation_unknown"),
+    (c::ZTL_REASON_LIMIT_EXCEEDED, "limit_exceeded"),
+    (c::ZTL_REASON_BODY_TOO_LARGE, "body_too_large"),
+    (c::ZTL_REASON_BODY_UNFIT, "body_unfit"),
+    (c::ZTL_REASON_MISDIRECTED, "misdirected"),
+];
+
 /// What the audit calls a reason.
 #[pyfunction]
 pub(crate) fn reason_name(number: u32) -> &'static str {
-    match number {
-        c::ZTL_REASON_NOT_JUDGED => "not_judged",
-        c::ZTL_REASON_PERMITTED => "permitted",
-        c::ZTL_REASON_IDENTITY_UNPROVEN => "identity_unproven",
-        c::ZTL_REASON_IDENTITY_EXPIRED => "identity_expired",
-        c::ZTL_REASON_IDENTITY_REVOKED => "identity_revoked",
-        c::ZTL_REASON_ZONE_UNKNOWN => "zone_unknown",
-        c::ZTL_REASON_ZONE_MISMATCH => "zone_mismatch",
-        c::ZTL_REASON_NO_FLOW_PERMITTED => "no_flow_permitted",
-        c::ZTL_REASON_FLOW_WITHDRAWN => "flow_withdrawn",
-        c::ZTL_REASON_PATH_AMBIGUOUS => "path_ambiguous",
-        c::ZTL_REASON_NO_ACTION_PERMITTED => "no_action_permitted",
-        c::ZTL_REASON_FORBIDDEN => "forbidden",
-        c::ZTL_REASON_REQUIREMENT_UNMET => "requirement_unmet",
-        c::ZTL_REASON_EVIDENCE_MISSING => "evidence_missing",
-        c::ZTL_REASON_EVIDENCE_STALE => "evidence_stale",
-        c::ZTL_REASON_OBJECTED => "objected",
-        c::ZTL_REASON_AUTHORIZER_FAILED => "authorizer_failed",
-        c::ZTL_REASON_CLOCK_UNTRUSTED => "clock_untrusted",
-        c::ZTL_REASON_AUDIT_UNAVAILABLE => "audit_unavailable",
-        c::ZTL_REASON_FORWARDED_UNTRUSTED => "forwarded_untrusted",
-        c::ZTL_REASON_OBLIGATION_UNKNOWN => "obligation_unknown",
-        c::ZTL_REASON_LIMIT_EXCEEDED => "limit_exceeded",
-        c::ZTL_REASON_BODY_TOO_LARGE => "body_too_large",
-        c::ZTL_REASON_BODY_UNFIT => "body_unfit",
-        c::ZTL_REASON_MISDIRECTED => "misdirected",
-        _ => "other",
-    }
+    let known = REASONS.into_iter().find(|(reason, _)| *reason == number);
+    known.map_or("other", |(_, name)| name)
+}
+
+/// The reason that the audit calls so.
+pub(crate) fn reason_number(name: &str) -> Option<u32> {
+    let known = REASONS.into_iter().find(|(_, reason)| *reason == name);
+    known.map(|(number, _)| number)
 }
 
 /// What a flow reads, by name.

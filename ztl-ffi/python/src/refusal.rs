@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use ztl_ffi_impl as c;
 use ztl_ffi_impl::{ztl_action_request, ztl_engine};
 
-use crate::answers::{Decision, reason_name};
+use crate::answers::{Decision, reason_number};
 use crate::handle::{Outcome, Owned};
 use crate::held::Flow;
 
@@ -21,8 +21,7 @@ pub(crate) fn refuse(
     request: &ztl_action_request,
     reason: &str,
 ) -> PyResult<()> {
-    let known = (0..=c::ZTL_REASON_MISDIRECTED).find(|number| reason_name(*number) == reason);
-    let number = known.ok_or_else(|| {
+    let number = reason_number(reason).ok_or_else(|| {
         PyValueError::new_err(format!("`reason` is '{reason}', which is no reason"))
     })?;
     let mut decision = Decision::blank();

@@ -167,6 +167,79 @@ class Answers(unittest.TestCase):
         # Who spends it keeps no token out that was good before, and no other caller.
         self.assertEqual(self.ask(guard, "/v1/secrets", good)[0], 200)
 
+    def test_t34_a_running_request_that_is_judged_again_spends_nothing_of_the_budget(self) -> None:
+        guard, issuer = self.tokens()
+        chain = {"chain": self.world.chain("router"), "address": "127.0.0.1"}
+        bearer = lambda token: [(b"authorization", b"Bearer " + token)]
+        good = ztl.Asked(b"GET", b"/v1/secrets", bearer(issuer.sign()), **chain)
+        bad = ztl.Asked(b"GET", b"/v1/who", bearer(Issuer().sign()), **chain)
+        engine = mock.Mock(wraps=guard.engine)
+        with mock.patch.object(guard._judge, "engine", engine):
+            permits = guard.judge(good), guard.judge(bad)
+            self.assertEqual(engine.verify_token.call_count, 2)
+            self.world.write("policy.toml", (POLICY + TOKENS + "\n").encode())
+            guard.reload()
+            permits = guard.judge(good, permits[0]), guard.judge(bad, permits[1])
+            self.assertNotIn("laims", repr(permits[0]))
+            # The issuer takes its key back: claims that are kept count no more, and nobody pays for that.
+            other = Issuer()
+            self.world.write("sso.jwks", other.jwks)
+            guard.reload()
+            for _ in range(300):
+                with self.assertRaises(ztl.Denied) as caught:
+                    guard.judge(good, permits[0])
+                self.assertEqual((caught.exception.lack, type(caught.exception.__cause__)), ("token", ztl.TokenError))
+                guard.judge(bad, permits[1])
+            self.assertEqual(engine.verify_token.call_count, 2)
+            # One that comes with another token than the permit was given for is looked at, and so is a token that nobody looked at yet.
+            new = ztl.Asked(b"GET", b"/v1/secrets", bearer(other.sign()), **chain)
+            self.assertEqual(guard.judge(new, permits[0]).peer_id, spiffe("router"))
+            self.assertEqual(engine.verify_token.call_count, 3)
+        self.assertEqual(self.ask(guard, "/v1/secrets", *bearer(other.sign(jti="2")))[0], 200)
+        self.world.write("policy.toml", POLICY.encode())
+        guard.reload()
+        running = ztl.Asked(b"GET", b"/v1/who", bearer(other.sign(scope="read")), **chain)
+        permit = guard.judge(running)
+        asks = POLICY + 'require = { token = { issuer = "sso" } }\n' + TOKENS
+        self.world.write("policy.toml", asks.encode())
+        guard.reload()
+        self.assertEqual(guard.judge(running, permit).decision.rule, "router-infers")
+
+    def test_t31_what_proves_is_changed_and_no_permitted_caller_is_recorded_as_denied(self) -> None:
+        class Connection:
+            get_unverified_chain = staticmethod(lambda: self.world.chain("router"))
+
+        path = self.world.path
+        self.world.write("crl.pem", self.world.authority.revokes())
+        guard, issuer = self.tokens(audit_file=str(path / "audit.jsonl"), crl_files={"prod.example": path / "crl.pem"})
+        headers = [(b"authorization", b"Bearer " + issuer.sign())]
+        asked = ztl.Asked(b"GET", b"/v1/secrets", headers, connection=Connection(), address="127.0.0.1")
+
+        def denied() -> List[str]:
+            self.assertEqual(guard.judge(asked).peer_id, spiffe("router"))
+            lines = map(json.loads, (path / "audit.jsonl").read_text().splitlines())
+            return [line["reason"] for line in lines if line["reason"] != "permitted"]
+
+        self.assertEqual(denied(), [])
+        self.world.write("crl.pem", self.world.authority.revokes() * 2)
+        guard.reload()
+        self.assertEqual(denied(), [])
+        bundle = self.world.authority.pem
+        self.world.write("bundle.pem", bundle + Authority().pem)
+        guard.reload()
+        self.assertEqual(denied(), [])
+        # What proved the connection is over by the clock: it is not asked whether that still counts.
+        engine = mock.Mock(wraps=guard.engine)
+        with mock.patch.object(guard._judge, "engine", engine), mock.patch("ztl.judge.time.time", return_value=time.time() + 7200):
+            self.assertEqual(denied(), [])
+        self.assertEqual(engine.prove.call_count, 1)
+        # A request that was on its way while they changed: one record, not two, and it is proved anew.
+        self.world.write("bundle.pem", bundle + Authority().pem)
+        with mock.patch.object(guard._judge, "forget"):
+            guard.reload()
+        self.assertEqual(denied(), ["flow_withdrawn"])
+        self.assertEqual(denied(), ["flow_withdrawn"])
+
     def test_law_8_a_kept_connection_is_proved_anew_by_the_bundles_in_force(self) -> None:
         class Connection:
             get_unverified_chain = staticmethod(lambda: self.world.chain("router"))

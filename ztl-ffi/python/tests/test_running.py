@@ -111,6 +111,40 @@ class Running(unittest.TestCase):
                 guard.reload()
                 streaming.join(5)
 
+    def test_t14_no_server_is_handed_a_large_body_at_once(self) -> None:
+        for size in (0, 1, 65_535, 65_536, 65_537, 131_072, 200_000):
+            body = bytes(at % 251 for at in range(size))
+
+            async def large(scope: Any, receive: Any, send: Any) -> None:
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+                await send({"type": "http.response.body", "body": body})
+
+            running = self.begun(self.world.guard(), large)
+            running.join(10)
+            parts = running.sent[1:]
+            self.assertEqual(b"".join(part["body"] for part in parts), body * 2)
+            self.assertLessEqual(max(len(part["body"]) for part in parts), 65_536)
+            ends = [part.get("more_body", False) for part in parts]
+            self.assertEqual(ends, [True] * (len(parts) - 1) + [False], size)
+
+    def test_t14_a_response_that_is_cut_takes_what_the_server_holds_of_it_along(self) -> None:
+        async def silent(scope: Any, receive: Any, send: Any) -> None:
+            await asyncio.Event().wait()
+
+        for app, aborts in ((forever, 1), (silent, 0)):
+            guard, abort = self.world.guard(), mock.Mock()
+            scope = self.world.scope()
+            scope["extensions"] = {**scope["extensions"], ztl.asgi.ABORT: abort}
+            running = Stream(guard, app, scope)
+            self.assertTrue(until(lambda: bool(running.sent) or app is silent and bool(guard._running)))
+            self.world.write("policy.toml", NO_RULES.encode())
+            guard.reload()
+            running.join(5)
+            # Where nothing was begun the server has an answer of its own to give.
+            self.assertEqual((type(running.ended), abort.call_count), (ConnectionAbortedError, aborts))
+            self.world.write("policy.toml", POLICY.encode())
+
     def test_t25_an_overdue_revocation_list_ends_what_runs(self) -> None:
         self.world.write("crl.pem", self.world.authority.revokes(lasts=datetime.timedelta(seconds=4)))
         guard = self.world.guard(crl_files={"prod.example": self.world.path / "crl.pem"})

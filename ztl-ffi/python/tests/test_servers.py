@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import datetime
 import http.client
 import importlib.util
 import json
@@ -15,7 +16,7 @@ from typing import Any
 
 import ztl
 
-from world import FOR_STRANGER, NO_RULES, PROXY, Serving, World, free_port, program, spiffe
+from world import FOR_STRANGER, NO_RULES, PROXY, Serving, World, free_port, program, spiffe, until
 
 #: Targets that are permitted to the router as they are written, and some that only look so.
 HOSTILE = ("/v1/%77ho/..", "/v1/./who", "//v1/who", "/v1%2fwho", "/v1/who/", "/v1/who%00", "/v1/who;x", "/v1/x/../who", "http://e/v1/who")
@@ -78,13 +79,22 @@ class WithWorld(unittest.TestCase):
         cls.addClassCleanup(cls.world.close)
 
 
+#: More than the system has buffers for.
+LARGE = b"x" * 48 * 1024 * 1024
+
+
 async def who(scope: Any, receive: Any, send: Any) -> None:
-    """An ASGI application; /v1/live never ends."""
+    """An ASGI application; /v1/live never ends, and `?large` is one large part."""
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.accept"})
         await send({"type": "websocket.send", "text": scope["ztl.permit"].peer_id})
         await send({"type": "websocket.close"})
+        return
+    if scope["query_string"] == b"large":
+        fields = [(b"content-length", str(len(LARGE)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        await send({"type": "http.response.body", "body": LARGE})
         return
     seen = b"".join(b" " + name for name, _ in scope["headers"] if b"forwarded" in name.lower())
     await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -141,6 +151,32 @@ class Uvicorn(Behaviour, WithWorld):
         self.assertLess(time.monotonic() - begun, 1.0)
         self.assertIn(self.world.ask(self.port, "router", "GET", "/v1/who")[0], (0, 403))
 
+    def test_t14_a_caller_who_reads_slowly_does_not_outlive_its_permit(self) -> None:
+        def read(is_slow: bool) -> int:
+            with contextlib.ExitStack() as stack:
+                plain = stack.enter_context(socket.socket())
+                plain.settimeout(10)
+                plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+                plain.connect(("127.0.0.1", self.port))
+                connection = stack.enter_context(self.world.client("router").wrap_socket(plain))
+                connection.sendall(b"GET /v1/who?large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                found = connection.recv(100)
+                self.assertTrue(found.startswith(b"HTTP/1.1 200"))
+                if is_slow:
+                    denied = threading.Event()
+                    with unittest.mock.patch.object(self.guard, "_on_denial", lambda _: denied.set()):
+                        self.world.write("policy.toml", NO_RULES.encode())
+                        self.guard.reload()
+                        denied.wait(3)
+                count = len(found)
+                with contextlib.suppress(OSError):
+                    while found := connection.recv(1024 * 1024):
+                        count += len(found)
+                return count
+
+        self.assertGreater(read(False), len(LARGE))
+        self.assertLess(read(True), len(LARGE) // 2)
+
     @there("websockets")
     def test_t20_websockets_are_judged_as_such(self) -> None:
         for name, path, want in (("router", "/v1/socket", b"101"), ("router", "/v1/who", b"403"), ("stranger", "/v1/socket", b"403")):
@@ -190,6 +226,56 @@ class Uvicorn(Behaviour, WithWorld):
             while time.monotonic() < until:
                 self.assertEqual(asked(), spiffe("router").encode())
                 threading.Event().wait(0.06)
+
+    def test_law_8_a_kept_connection_of_ours_outlives_the_proof_of_its_server(self) -> None:
+        caller = self.world.guard("router", port=None, audit_file=str(self.world.path / "caller.jsonl"))
+        renew = lambda **lasts: self.world.svid("model-server", self.world.authority.issue(spiffe("model-server"), **lasts))
+        renew(lasts=datetime.timedelta(seconds=5))
+        self.guard.reload()
+        connection = caller.connection("model-server", 8443, address=("127.0.0.1", self.port))
+        self.addCleanup(connection.close)
+
+        def asked() -> bytes:
+            connection.request("GET", "/v1/who")
+            return connection.getresponse().read()
+
+        self.assertEqual(asked(), spiffe("router").encode())
+        first = connection.sock
+        self.assertEqual(asked(), spiffe("router").encode())
+        self.assertIs(connection.sock, first)
+        renew()
+        self.guard.reload()
+        self.assertTrue(until(lambda: time.time() >= connection._flow.expires_at, 15))
+        self.assertEqual(asked(), spiffe("router").encode())
+        self.assertIsNot(connection.sock, first)
+        recorded = [one for stage in ("identity", "flow", "action") for one in self.world.records("caller.jsonl", stage)]
+        self.assertEqual({one["reason"] for one in recorded}, {"permitted"})
+
+    def test_t12_no_field_goes_out_that_the_policy_of_the_permit_does_not_trust_us_with(self) -> None:
+        own = self.world.path / "callers.toml"
+        self.world.write(own.name, PROXY.encode())
+        caller = self.world.guard("router", port=None, policy_file=own, audit_file=str(self.world.path / "passed.jsonl"))
+        connection = caller.connection("model-server", 8443, address=("127.0.0.1", self.port))
+        self.addCleanup(connection.close)
+        engine = caller.engine
+        caller.engine = unittest.mock.Mock(wraps=engine)
+
+        def late(*asked: Any) -> Any:
+            engine.swap(ztl_policy())
+            return engine.authorize(*asked)
+
+        caller.engine.authorize.side_effect = late
+        name, value = FOR_STRANGER
+        with unittest.mock.patch.object(connection, "send") as sent, self.assertRaises(ztl.Denied) as caught:
+            connection.request("GET", "/v1/who", headers={name.decode(): value.decode()})
+        sent.assert_not_called()
+        self.assertIsNone(connection.sock)
+        recorded = self.world.records("passed.jsonl")
+        self.assertEqual([one["reason"] for one in recorded], ["permitted", "forwarded_untrusted"])
+        self.assertEqual((caught.exception.reason, caught.exception.decision_id), ("forwarded_untrusted", recorded[-1]["id"]))
+        # Without such a field the same change hinders nobody.
+        connection.request("GET", "/v1/who")
+        self.assertEqual(connection.getresponse().read(), spiffe("router").encode())
 
     def test_t22_what_is_refused_leaves_what_was_in_force(self) -> None:
         with self.assertRaises(ztl.SvidError):

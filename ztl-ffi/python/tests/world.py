@@ -69,12 +69,12 @@ class Authority:
         self.root = built.sign(self.key, hashes.SHA256())
         self.pem = self.root.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, uri: Optional[str]) -> Tuple[bytes, bytes]:
+    def issue(self, uri: Optional[str], lasts: datetime.timedelta = datetime.timedelta(hours=1)) -> Tuple[bytes, bytes]:
         """A certificate and its key, in PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
         usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
         both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
-        built = _builder(x509.Name([]), self.root.subject, key.public_key())
+        built = _builder(x509.Name([]), self.root.subject, key.public_key(), lasts)
         built = built.add_extension(x509.BasicConstraints(False, None), True).add_extension(usage, True)
         built = built.add_extension(both, False)
         if uri is not None:
@@ -109,11 +109,13 @@ class Authority:
         return built.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: Any) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: Any, lasts: datetime.timedelta = datetime.timedelta(hours=1)
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.timezone.utc)
     return (
         x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key).serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(hours=1))
+        .not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + lasts)
     )
 
 

@@ -13,9 +13,10 @@ from typing import Any, Optional
 from aiohttp import web
 from multidict import CIMultiDict
 
+from ztl.bearer import Fields
 from ztl.errors import Denied
-from ztl.forwarded import is_trusted
-from ztl.judge import Asked, Fields, Permit, answer, wrong_target
+from ztl.forwarded import is_trusted, said_in
+from ztl.judge import Asked, Permit, answer, wrong_target
 
 # Of aiohttp 3.14 and newer.
 PERMIT: Any = web.RequestKey("ztl.permit", Permit) if hasattr(web, "RequestKey") else "ztl.permit"
@@ -51,7 +52,9 @@ def middleware(guard: Any) -> Any:
 
 
 def _fixed(headers: Fields) -> Optional[str]:
-    """Why aiohttp cannot copy a request without one of its fields, where it cannot."""
+    """Why aiohttp cannot copy a request without one of its fields, where it cannot and may have to."""
+    if not said_in(headers):
+        return None
     try:
         for part in (part for field in headers for part in field):
             part.decode("utf-8")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any, Awaitable, Callable, Dict, Tuple
+from typing import Any, Awaitable, Callable, Dict, Iterator, Optional, Tuple
 
 from ztl import tls
 from ztl.errors import Denied
@@ -19,6 +19,8 @@ from ztl.judge import Asked, Permit, answer, wrong_target
 PERMIT = "ztl.permit"
 #: What `ztl.uvicorn` puts into `scope["extensions"]`.
 CONNECTION = "ztl.connection"
+#: And what ends the connection at once, with all that was not sent yet.
+ABORT = "ztl.abort"
 
 Scope = Dict[str, Any]
 Receive = Callable[[], Awaitable[Dict[str, Any]]]
@@ -55,24 +57,18 @@ class Guarded:
     async def _serve(self, asked: Asked, permit: Permit, generation: int, call: Tuple[Scope, Receive, Send]) -> None:
         """Serves a request until it ends, or its permit does."""
         guard, (scope, receive, send) = self._guard, call
-        line, changed, loop = _Line(receive, send), asyncio.Event(), asyncio.get_running_loop()
-
-        def again() -> None:
-            # A loop that was closed serves nobody.
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(changed.set)
-
-        stop = guard.watch(again)
+        line, bell = _Line(receive, send, (scope.get("extensions") or {}).get(ABORT)), _Bell()
+        stop = guard.watch(bell.ring)
         serving = asyncio.ensure_future(self._app(scope, line.receive, line.send))
         if generation != guard.generation:
-            changed.set()
+            bell.ring()
         try:
             while not serving.done():
                 # By the clock on the wall, step by step: a timer sleeps with the machine, and nobody else may look at the files.
-                await _either(serving, changed, guard.step)
+                await asyncio.wait({serving, bell.rung}, timeout=guard.step, return_when=asyncio.FIRST_COMPLETED)
                 if serving.done():
                     break
-                changed.clear()
+                bell.still()
                 guard.look()
                 if generation == guard.generation and not permit.is_over:
                     continue
@@ -82,6 +78,7 @@ class Guarded:
                 except Exception as error:
                     # Whether or not the application lets itself be cancelled, nothing more of it goes out.
                     line.cut()
+                    line.abort()
                     guard.denied(error)
                     serving.cancel()
                     await asyncio.wait({serving}, timeout=_ENDS_WITHIN)
@@ -100,14 +97,24 @@ class Guarded:
 _ENDS_WITHIN = 1.0
 
 
+#: Most bytes of a response that a server is handed at once: what it has, nobody cuts.
+_PART = 65_536
+
+
 class _Line:
     """What an application hears and says of one request, until it is cut."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive, self._send, self._is_cut = receive, send, False
+    def __init__(self, receive: Receive, send: Send, abort: Optional[Callable[[], None]]) -> None:
+        self._receive, self._send, self._abort = receive, send, abort
+        self._is_cut = self._is_begun = False
 
     def cut(self) -> None:
         self._is_cut = True
+
+    def abort(self) -> None:
+        """Ends the connection and what the server holds of the response, where one was begun and the server lets us."""
+        if self._is_begun and self._abort is not None:
+            self._abort()
 
     def _check(self) -> None:
         if self._is_cut:
@@ -121,16 +128,47 @@ class _Line:
 
     async def send(self, message: Dict[str, Any]) -> None:
         self._check()
-        await self._send(message)
+        self._is_begun = True
+        for part in _parts(message):
+            await self._send(part)
+            if part is not message:
+                # Whoever judges it again runs on this loop as well.
+                await asyncio.sleep(0)
+                self._check()
 
 
-async def _either(serving: "asyncio.Future[Any]", changed: asyncio.Event, within: float) -> None:
-    """Waits until an application ended, something changed or so many seconds went by."""
-    waiting = asyncio.ensure_future(changed.wait())
-    try:
-        await asyncio.wait({serving, waiting}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        waiting.cancel()
+def _parts(message: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
+    """A message, in parts that a server has wait for a caller who reads slowly. Handed over at once, a large body would be read to its end
+    by whoever was permitted when it began, long after its application was done with it (T14)."""
+    body = (message.get("body") or b"") if message.get("type") == "http.response.body" else b""
+    if len(body) <= _PART:
+        yield message
+        return
+    last = (len(body) - 1) // _PART * _PART
+    for at in range(0, last, _PART):
+        yield {**message, "body": body[at : at + _PART], "more_body": True}
+    yield {**message, "body": body[last:]}
+
+
+class _Bell:
+    """Rung by any thread, and heard in the loop that it was made in."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.rung: "asyncio.Future[None]" = self._loop.create_future()
+
+    def ring(self) -> None:
+        # A loop that was closed serves nobody.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._ring)
+
+    def _ring(self) -> None:
+        if not self.rung.done():
+            self.rung.set_result(None)
+
+    def still(self) -> None:
+        if self.rung.done():
+            self.rung = self._loop.create_future()
 
 
 def _forgotten(serving: "asyncio.Future[Any]") -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import http.client
 import socket
-from typing import Any, List, Optional, Tuple
+import time
+from typing import Any, FrozenSet, List, Optional, Tuple
 
+from ztl.errors import Denied
 from ztl.forwarded import is_trusted
 
 
@@ -43,12 +45,17 @@ class Connection(http.client.HTTPSConnection):
         raise ValueError("a guarded connection goes through no proxy")
 
     def putrequest(self, method: str, url: str, *args: Any, **named: Any) -> None:
-        """Begins a request, on a new connection where something changed since the old one was proved."""
+        """Begins a request, on a new connection where something changed since the old one was proved, or what proved it has ended."""
         self._guard.look()
-        if self.sock is not None and self._generation != self._guard.generation:
+        if self.sock is not None and (self._generation != self._guard.generation or self._is_over()):
             self.close()
         self._asked, self._fields, self._held = (method, url or "/"), [], []
         super().putrequest(method, url, *args, **named)
+
+    def _is_over(self) -> bool:
+        # The server has another SVID by now, and shows it in another handshake.
+        expires = self._flow.expires_at
+        return expires is not None and time.time() >= expires
 
     def putheader(self, header: Any, *values: Any) -> None:
         """Adds a header field."""
@@ -69,9 +76,10 @@ class Connection(http.client.HTTPSConnection):
         try:
             if self.sock is None:
                 self.connect()
-            self._pass_on()
+            passed = self._pass_on()
             method, url = self._asked
             self._guard.engine.authorize(self._flow, method, url, self._fields)
+            self._check_passed(passed)
         except BaseException:
             # What was not permitted must not go out with the next request.
             del self._buffer[:]  # type: ignore[attr-defined]
@@ -79,14 +87,30 @@ class Connection(http.client.HTTPSConnection):
             raise
         super().endheaders(*args, **named)
 
-    def _pass_on(self) -> None:
-        """Of the fields in which a proxy says whom it speaks for, keeps those that the policy trusts it with."""
+    def _pass_on(self) -> FrozenSet[str]:
+        """Of the fields in which a proxy says whom it speaks for, keeps those that the policy trusts it with, and says in which it does."""
         passes = self._guard.engine.reads(self._flow) if self._held else frozenset()
+        kept = []
         for header, values in self._held:
             name = header if isinstance(header, bytes) else str(header).encode("ascii")
             if is_trusted(name, passes):
                 super().putheader(header, *values)
                 self._note(name, values)
+                kept.append(name.decode().lower())
+        return frozenset(kept)
+
+    def _check_passed(self, passed: FrozenSet[str]) -> None:
+        """Refuses a request with a field that the policy does not trust us with any more: it came in between, permitted the request
+        without it, and nothing of it is sent yet (T12)."""
+        engine, (method, url) = self._guard.engine, self._asked
+        if not passed or passed <= engine.reads(self._flow):
+            return
+        try:
+            engine.refuse(self._flow, "forwarded_untrusted", method, url, self._fields)
+        except Denied as recorded:
+            why = "whom the request speaks for is no longer ours to say: the policy changed while it was judged"
+            told = {name: getattr(recorded, name) for name in ("reason", "stage", "decision_id")}
+            raise Denied(why, **told) from recorded
 
     def send(self, data: Any) -> None:
         """Sends what belongs to a request that was permitted."""

@@ -186,6 +186,7 @@ class Guard:
         tls.trusts(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), authorities)
         self.engine.trust(domain, bundle)
         self._contents["bundle", domain] = bundle
+        self._judge.forget()
         for context in list(self._contexts):
             tls.trusts(context, authorities)
 
@@ -195,6 +196,7 @@ class Guard:
             return
         self.engine.crls(domain, lists)
         self._contents["crls", domain] = lists
+        self._judge.forget()
 
     def _take_issuer(self, issuer: Issuer) -> None:
         jwks = files.read(issuer.jwks_file)

@@ -12,18 +12,15 @@ from typing import Any, Callable, Dict, FrozenSet, List, Optional, Sequence, Tup
 from urllib.parse import unquote_to_bytes
 
 from ztl import forwarded, tls
-from ztl._ztl import Claims, Decision, Engine, Flow
+from ztl._ztl import Decision, Engine, Flow
+from ztl.bearer import Fields, Token
 from ztl.errors import BudgetError, Denied, RawTargetUnavailable, TokenError
-
-Fields = Sequence[Tuple[bytes, bytes]]
 
 _NOTHING: FrozenSet[str] = frozenset()
 #: Of what `Engine.reads` says, what is not in the request or has to be proved first.
 _GATHERED = frozenset({"token", "trust_score"})
 #: How often a request is judged while the policy changes under the judgement, before it is refused.
 _TRIES = 16
-#: Most header fields that the engine takes.
-_MOST_FIELDS = 65_536
 
 
 @dataclass(frozen=True)
@@ -62,12 +59,17 @@ class Permit:
     #: Of the fields in which a proxy says whom it speaks for, those that the request has and this caller is trusted with. All others
     #: are to be taken away before anything else sees the request.
     passes: FrozenSet[str] = frozenset()
+    #: What its token came to, for when it is judged again.
+    token: Optional[Token] = field(default=None, repr=False, compare=False)
 
     @property
     def is_over(self) -> bool:
         """Whether it has to be asked for again, by the clock on the wall (T15)."""
-        expires = self.decision.expires_at
-        return expires is not None and time.time() >= expires
+        return _is_over(self.decision.expires_at)
+
+
+def _is_over(expires_at: Optional[int]) -> bool:
+    return expires_at is not None and time.time() >= expires_at
 
 
 class Judge:
@@ -81,15 +83,28 @@ class Judge:
 
     def judge(self, asked: Asked, served: Optional[Permit] = None) -> Permit:
         """The permit, or an exception: `Denied`, or what went wrong. `served` is that of a request that runs already."""
-        known = None if asked.connection is None else self._flows.get(asked.connection)
+        known = self._known(asked)
         flow = known or self._prove(asked)
+        kept = None if served is None else served.token
+        token = kept if kept is not None and kept.is_of(asked.headers) else Token(asked.headers)
         try:
-            return self._authorize(asked, flow, served)
+            return self._authorize(asked, flow, served, token)
         except Denied as denied:
             # Proved by what is no longer in force: once more, by what is.
             if known is None or denied.reason != "flow_withdrawn":
                 raise
-        return self._authorize(asked, self._prove(asked), served)
+        return self._authorize(asked, self._prove(asked), served, token)
+
+    def forget(self) -> None:
+        """Has every connection proved anew. After a change of what proves somebody the engine would deny, and record, each of the flows
+        that are kept, of callers whose next request is permitted (T31)."""
+        # Another, and not this one cleared: other threads look into it.
+        self._flows = weakref.WeakKeyDictionary()
+
+    def _known(self, asked: Asked) -> Optional[Flow]:
+        """The flow of a connection that was proved, where what proved it has not ended by now."""
+        flow = None if asked.connection is None else self._flows.get(asked.connection)
+        return None if flow is None or _is_over(flow.expires_at) else flow
 
     def _prove(self, asked: Asked) -> Flow:
         chain = asked.chain if asked.connection is None else tls.chain_of(asked.connection)
@@ -102,13 +117,11 @@ class Judge:
             self._flows[asked.connection] = flow
         return flow
 
-    def _authorize(self, asked: Asked, flow: Flow, served: Optional[Permit]) -> Permit:
+    def _authorize(self, asked: Asked, flow: Flow, served: Optional[Permit], token: Token) -> Permit:
         if flow.peer_id is None:
             raise Denied("nobody is proved", reason="identity_unproven", stage="identity")
         if asked.wrong is not None:
             raise self._refused(asked, flow, "path_ambiguous", asked.wrong)
-        if len(asked.headers) > _MOST_FIELDS:
-            raise self._refused(asked, flow, "path_ambiguous", Denied("the request has more header fields than are read"))
         said = forwarded.said_in(asked.headers)
         # The cheap question before the dear ones (T34).
         looks = bool(said) or self.tokens or self.trust_score is not None
@@ -116,12 +129,12 @@ class Judge:
         for _ in range(_TRIES):
             if said and reads is not None:
                 self._check_passed(asked, flow, reads & said, served)
-            decision = self._on(asked, flow, reads or _NOTHING)
+            decision = self._on(asked, flow, reads or _NOTHING, token)
             # Before and after: a policy that came in between may forbid by what was not gathered for it, or believe the caller in another
             # field (T12).
             after = self._reads(flow) if looks else _NOTHING
             if reads is not None and after is not None and not (after - reads) & _GATHERED and after & said == reads & said:
-                return Permit(flow.peer_id, decision, reads & said)
+                return Permit(flow.peer_id, decision, reads & said, token)
             reads = after if after is None or reads is None else after | (reads & _GATHERED)
         raise self._refused(asked, flow, "flow_withdrawn", Denied("the policy changed as often as the request was judged"))
 
@@ -147,26 +160,27 @@ class Judge:
         return why
 
     def _reads(self, flow: Flow) -> Optional[FrozenSet[str]]:
-        """What a rule could read. `None` where the flow is denied: what is told is the denial of the request, which says what was asked."""
+        """What a rule could read. `None` where the flow is denied: what is told is the denial of the request, which says what was asked.
+        Where it was withdrawn that is raised, and it is proved anew: to authorize on it would only record the same twice (T31)."""
         try:
             return frozenset(self.engine.reads(flow))
-        except Denied:
+        except Denied as denied:
+            if denied.reason == "flow_withdrawn":
+                raise
             return None
 
-    def _on(self, asked: Asked, flow: Flow, reads: FrozenSet[str]) -> Decision:
-        token, score = None, None
-        if self.tokens and "token" in reads:
-            token = _Token(asked.headers, flow, self.engine)
+    def _on(self, asked: Asked, flow: Flow, reads: FrozenSet[str], token: Token) -> Decision:
+        takes, score = self.tokens and "token" in reads, None
+        claims = token.claims(flow, self.engine) if takes else None
         if self.trust_score is not None and "trust_score" in reads:
             score = self._score(self.trust_score, asked, flow)
-        claims = None if token is None else token.claims
         try:
             return self.engine.authorize(
                 flow, asked.method, asked.target, asked.headers, upgrade=asked.upgrade, trust_score=score, claims=claims
             )
         except Denied as denied:
             # A bad token is none: what asks for one denies, and that is recorded.
-            if token is not None and denied.lack == "token":
+            if takes and denied.lack == "token":
                 raise denied from token.refused()
             raise
 
@@ -178,41 +192,6 @@ class Judge:
             raise ValueError(f"a score is 0 to 100, or None; `trust_score` gave {score}")
         except Exception as error:
             raise self._refused(asked, flow, "authorizer_failed", Denied("`trust_score` gave no score")) from error
-
-
-class _Token:
-    """What the token of a request came to."""
-
-    def __init__(self, headers: Fields, flow: Flow, engine: Engine) -> None:
-        self.claims: Optional[Claims] = None
-        self.bad: Optional[TokenError] = None
-        try:
-            token = bearer(headers)
-            self.claims = None if token is None else engine.verify_token(flow, token)
-        except TokenError as error:
-            self.bad = error
-        except ValueError as error:
-            self.bad = TokenError(str(error))
-
-    def refused(self) -> Optional[TokenError]:
-        """What was wrong with it, where a rule did not take it; `None` where there was none."""
-        return self.bad or (None if self.claims is None else TokenError("the rule asks for a token of somebody else, or for somebody else"))
-
-
-def bearer(headers: Fields) -> Optional[bytes]:
-    """The request's token (RFC 6750 section 2.1). Two credentials are refused (T16)."""
-    given = [value for name, value in headers if name.lower() == b"authorization"]
-    if not given:
-        return None
-    if len(given) > 1:
-        raise TokenError("the request has more than one Authorization field")
-    scheme, _, token = given[0].partition(b" ")
-    if scheme.lower() != b"bearer":
-        return None
-    token = token.lstrip(b" ")
-    if not token or any(byte in token for byte in b" ,\t"):
-        raise TokenError("the Authorization field does not bear one token")
-    return token
 
 
 def wrong_target(target: Optional[bytes], path: Optional[str], encoding: str = "utf-8") -> Optional[Denied]:

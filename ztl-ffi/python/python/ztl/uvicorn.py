@@ -13,7 +13,7 @@ from typing import Any, Dict
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ztl.asgi import CONNECTION
+from ztl.asgi import ABORT, CONNECTION
 
 
 class _Shown:
@@ -31,10 +31,12 @@ class _Shown:
         }
         if connection["connection"] is None:
             return
+        # Nothing more is taken of a response while some of it waits here, so that what is cut has not gone out (T14).
+        transport.set_write_buffer_limits(high=1, low=0)
         app = self.app
 
         async def shown(scope: Any, receive: Any, send: Any) -> Any:
-            extensions = {**(scope.get("extensions") or {}), CONNECTION: connection}
+            extensions = {**(scope.get("extensions") or {}), CONNECTION: connection, ABORT: transport.abort}
             return await app({**scope, "extensions": extensions}, receive, send)
 
         self.app = shown
