@@ -177,7 +177,7 @@ mod without {
 
     /// Nothing verifies tokens.
     #[derive(Debug, Default)]
-    pub(crate) struct Tokens;
+    pub(crate) struct Tokens {}
 
     impl Tokens {
         fn unsupported() -> Fault {
