@@ -200,17 +200,21 @@ static void answer(const connection *c, const char *status, const char *type, co
     }
 }
 
-/* The caller learns that it is denied, and the id to ask the operator about: nothing else. */
+/* The caller learns that it is denied, and the id to ask the operator about: nothing else. Where a call failed there is no decision,
+   and no id that a record has. */
 static void refuse(const connection *c, const ztl_decision *decision)
 {
-    char body[128], id[33];
+    char body[128], id[33], member[64] = "";
     for (size_t i = 0; i < sizeof decision->id; i++) {
         snprintf(id + 2 * i, 3, "%02x", decision->id[i]);
+    }
+    if (strspn(id, "0") < strlen(id)) {
+        snprintf(member, sizeof member, ",\"decision\":\"%s\"", id);
     }
     const char *status = decision->reason == ZTL_REASON_PATH_AMBIGUOUS ? "400 Bad Request"
                          : decision->reason == ZTL_REASON_MISDIRECTED  ? "421 Misdirected Request"
                                                                        : "403 Forbidden";
-    snprintf(body, sizeof body, "{\"type\":\"about:blank\",\"status\":%.3s,\"decision\":\"%s\"}", status, id);
+    snprintf(body, sizeof body, "{\"type\":\"about:blank\",\"status\":%.3s%s}", status, member);
     answer(c, status, "application/problem+json", body);
 }
 
