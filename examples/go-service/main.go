@@ -46,6 +46,7 @@ func main() {
 		Handler:           guard.Middleware(routes()),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
 		// net/http answers `OPTIONS *` itself otherwise, and nobody judges it.
 		DisableGeneralOptionsHandler: true,
 	}

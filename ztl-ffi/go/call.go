@@ -37,7 +37,7 @@ func (g *Guard) Call(ctx context.Context, plain net.Conn, workload string, port 
 // on (X-Forwarded-Client-Cert, Forwarded) are taken out of header: do not send them (T12). Where the connection is no longer permitted
 // itself, it is closed: make another.
 func (c *Call) Authorize(method, target string, header http.Header) error {
-	passes, err := c.guard.sends(c.flow, method, target, header)
+	passes, err := c.guard.sends(c.flow, method, target, header, false)
 	if errors.Is(err, FlowWithdrawn) || errors.Is(err, IdentityExpired) || errors.Is(err, ErrClosed) {
 		_ = c.Conn.Close()
 	}
@@ -48,12 +48,12 @@ func (c *Call) Authorize(method, target string, header http.Header) error {
 }
 
 // sends judges a request of our own, and says in which of its fields it may pass an id on: in those that the policy trusted it with both
-// before it was judged and after.
-func (g *Guard) sends(on *flow, method, target string, header http.Header) (reads, error) {
-	passes, now := passedOn(header), g.config.Now()
+// before it was judged and after. `anew` says that a flow that was withdrawn is proved anew.
+func (g *Guard) sends(on *flow, method, target string, header http.Header, anew bool) (reads, error) {
+	passes := passedOn(header)
 	look := func() (err error) {
 		if passes != 0 {
-			looked, _, failed := g.looksAt(on, now)
+			looked, _, failed := g.looksAt(on, anew)
 			passes, err = passes&looked, failed
 		}
 		return err
@@ -64,7 +64,7 @@ func (g *Guard) sends(on *flow, method, target string, header http.Header) (read
 	ask := asking.Get().(*asked)
 	defer ask.free()
 	ask.request(method, target, "", header)
-	if _, err := g.engine.authorize(on, ask, now); err != nil {
+	if _, err := g.engine.authorize(on, ask, g.config.Now()); err != nil {
 		return 0, err
 	}
 	err := look()

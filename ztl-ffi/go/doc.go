@@ -18,6 +18,7 @@
 //	server := &http.Server{
 //		Addr: ":8443", TLSConfig: guard.TLSConfig(), Handler: guard.Middleware(handler),
 //		ReadHeaderTimeout:            10 * time.Second, // for the handshake as well: without it a silent caller stays for ever
+//		IdleTimeout:                  2 * time.Minute,  // a connection without a request keeps what its last one was judged by
 //		DisableGeneralOptionsHandler: true,             // net/http answers `OPTIONS *` itself otherwise, and nobody judges it
 //	}
 //	return server.ListenAndServeTLS("", "")

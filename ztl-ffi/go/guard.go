@@ -48,7 +48,8 @@ type Config struct {
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// OnDenial is told once of each denial that the guard answers itself, such as for a log. That a running request was cut because the
-	// guard was closed is told to nobody else: the audit has decisions alone. It may be nil.
+	// guard was closed is told to nobody else: the audit has decisions alone. What it panics with is caught, and told to nobody. It may
+	// be nil.
 	OnDenial func(error)
 }
 
@@ -87,8 +88,8 @@ type Guard struct {
 	svid   atomic.Pointer[tls.Certificate]
 	flows  sync.Map // weak.Pointer[tls.ConnectionState] to *inbound
 
-	// tokens says that there is or was an issuer.
-	tokens atomic.Bool
+	// issuers counts how often one was told.
+	issuers atomic.Uint64
 
 	// generation counts changes after which something may no longer be permitted.
 	generation atomic.Uint64
@@ -128,7 +129,7 @@ func NewGuard(config Config) (*Guard, error) {
 		if err := engine.issuer(issuer); err != nil {
 			return nil, fmt.Errorf("issuer %s: %w", issuer.Name, err)
 		}
-		g.tokens.Store(true)
+		g.issuers.Add(1)
 	}
 	if err := g.Rotate(config.Certificate); err != nil {
 		return nil, err
@@ -195,6 +196,7 @@ func (g *Guard) Trust(domain string, bundle []byte) error {
 	if err := g.engine.trust(domain, bundle); err != nil {
 		return err
 	}
+	g.forget()
 	g.judgeAgain()
 	return nil
 }
@@ -205,6 +207,7 @@ func (g *Guard) SetCRLs(domain string, lists []byte) error {
 	if err := g.engine.crls(domain, lists); err != nil {
 		return err
 	}
+	g.forget()
 	g.judgeAgain()
 	return nil
 }
@@ -214,14 +217,23 @@ func (g *Guard) SetIssuer(issuer Issuer) error {
 	if err := g.engine.issuer(issuer); err != nil {
 		return err
 	}
-	g.tokens.Store(true)
+	g.issuers.Add(1)
 	g.judgeAgain()
 	return nil
 }
 
+// forget drops the flows of callers, none of which is good any more: their next requests, and those that run, are proved anew without
+// being denied first.
+func (g *Guard) forget() {
+	g.flows.Range(func(_, held any) bool {
+		held.(*inbound).forget()
+		return true
+	})
+}
+
 // judgeAgain cuts what is no longer permitted.
 func (g *Guard) judgeAgain() {
-	// All are cut before anybody is told: who is told may take its time, or panic.
+	// All are cut before anybody is told: who is told may take its time.
 	for _, err := range g.renew(g.changed()) {
 		g.denied(err)
 	}
@@ -275,10 +287,14 @@ func (g *Guard) keep(transport *Transport) {
 	g.transports = append(used, weak.Make(transport))
 }
 
+// denied tells the host. Often that is a goroutine of our own, where a panic would end the process: by an end of a permit, which callers
+// bring about.
 func (g *Guard) denied(err error) {
-	if g.config.OnDenial != nil {
-		g.config.OnDenial(err)
+	if g.config.OnDenial == nil {
+		return
 	}
+	defer func() { _ = recover() }()
+	g.config.OnDenial(err)
 }
 
 // port of this workload, as the policy calls it.

@@ -147,8 +147,14 @@ func TestT19ARequestThatWasChangedBeforeIsDenied(t *testing.T) {
 	} {
 		request := a.request(router, "POST", "/v1/models/llama/infer")
 		change(request)
-		if status, seen := served(guard, request); status != 403 || seen != nil {
-			t.Error(name, "was answered", status)
+		before := records(t, config.AuditFile, "identity")
+		if status, seen := served(guard, request); status != 403 || seen != nil || !errors.Is(denied, IdentityUnproven) {
+			t.Error(name, "was answered", status, denied)
+		}
+		// Law 6: of whom nothing is known but where it called from.
+		of := records(t, config.AuditFile, "identity")
+		if len(of) != len(before)+1 || of[len(before)].Reason != "identity_unproven" || of[len(before)].Peer != "" {
+			t.Error(name, of)
 		}
 	}
 }
@@ -163,7 +169,8 @@ func TestLaw6WhatTheGuardDeniesItselfIsRecorded(t *testing.T) {
 	config.TrustScore = func(*http.Request, Peer) int { return score() }
 	guard := a.guard(config)
 	router := a.issue(id("router"))
-	fields := http.Header{"X": make([]string, mostFields)}
+	// One more than the library looks at, with the host.
+	fields := http.Header{"X": make([]string, 65_536)}
 	for name, one := range map[string]struct {
 		score  func() int
 		header http.Header

@@ -12,13 +12,9 @@ import (
 // tries is how often a request is judged while the policy changes under the judgement, before it is refused.
 const tries = 16
 
-// mostFields is how many header fields the library takes, the host among them.
-const mostFields = 65_536
-
 var (
 	errOtherFields = errors.New("whom the request speaks for is read elsewhere by now than when it was served")
 	errChanged     = errors.New("the policy changed as often as the request was judged")
-	errFields      = errors.New("the request has more header fields than are read")
 	errScore       = errors.New("TrustScore gave a number that is no score: 0 to 100, or -1 for none")
 )
 
@@ -34,6 +30,10 @@ type judged struct {
 type judging struct {
 	// again is the request while it is served; nil before.
 	again *running
+	// token is that of the request, which is looked at once.
+	token *token
+	// anew says that a flow that was withdrawn is proved anew, so that its denial is that of nothing but the flow.
+	anew bool
 	// alone says that nobody is waited for: where the host would have to be asked for a score, the judgement is errWaits, and nothing
 	// is recorded.
 	alone bool
@@ -41,14 +41,13 @@ type judging struct {
 
 // on judges a request on a flow.
 func (g *Guard) on(from *flow, r *http.Request, how judging) (judged, error) {
-	now := g.config.Now()
 	said := passedOn(r.Header)
 	// What no rule looks at costs nothing (T34).
-	if said == 0 && g.config.TrustScore == nil && !g.tokens.Load() {
-		expires, err := g.looking(0, from, r, how, now)
+	if said == 0 && g.config.TrustScore == nil && g.issuers.Load() == 0 {
+		expires, err := g.looking(0, from, r, how)
 		return judged{from, expires, 0}, err
 	}
-	looked, known, err := g.looksAt(from, now)
+	looked, known, err := g.looksAt(from, how.anew)
 	if err != nil {
 		return judged{}, err
 	}
@@ -57,12 +56,12 @@ func (g *Guard) on(from *flow, r *http.Request, how judging) (judged, error) {
 		if known && how.again != nil && how.again.served && how.again.passes != looked&said {
 			return judged{}, g.refuse(from, r, ForwardedUntrusted, errOtherFields)
 		}
-		expires, err := g.looking(looked, from, r, how, now)
+		expires, err := g.looking(looked, from, r, how)
 		if err != nil {
 			return judged{}, err
 		}
 		// A policy that came in between may forbid by what was not gathered for it, or believe the caller in another field (T12).
-		after, still, err := g.looksAt(from, now)
+		after, still, err := g.looksAt(from, how.anew)
 		if err != nil {
 			return judged{}, err
 		}
@@ -75,18 +74,19 @@ func (g *Guard) on(from *flow, r *http.Request, how judging) (judged, error) {
 }
 
 // looksAt is what of a request on a flow a rule could read. Where the flow is denied that is not known: the denial that is told is
-// that of the request, which is looked up by its id and says what was asked for.
-func (g *Guard) looksAt(from *flow, now time.Time) (looked reads, known bool, err error) {
-	looked, err = g.engine.reads(from, now)
+// that of the request, which is looked up by its id and says what was asked for. One that is withdrawn and then proved anew is denied
+// to nobody, so that the audit has no second denial of it.
+func (g *Guard) looksAt(from *flow, anew bool) (looked reads, known bool, err error) {
+	looked, err = g.engine.reads(from, g.config.Now())
 	denial := &Denial{}
-	if errors.As(err, &denial) {
+	if errors.As(err, &denial) && !(anew && denial.Reason == FlowWithdrawn) {
 		return 0, false, nil
 	}
 	return looked, err == nil, err
 }
 
 // looking judges a request by it and by what was asked to be gathered.
-func (g *Guard) looking(looked reads, from *flow, r *http.Request, how judging, now time.Time) (time.Time, error) {
+func (g *Guard) looking(looked reads, from *flow, r *http.Request, how judging) (time.Time, error) {
 	scored := g.config.TrustScore != nil && looked&readsTrustScore != 0
 	if scored && how.alone {
 		return time.Time{}, errWaits
@@ -94,9 +94,6 @@ func (g *Guard) looking(looked reads, from *flow, r *http.Request, how judging, 
 	ask := asking.Get().(*asked)
 	defer ask.free()
 	ask.request(r.Method, r.RequestURI, r.Host, r.Header)
-	if ask.fields() > mostFields {
-		return time.Time{}, g.refuse(from, r, PathAmbiguous, errFields)
-	}
 	if scored {
 		given, err := g.askScore(r, from)
 		// Nothing is decided, and recorded as such, about what was cut while the score was waited for.
@@ -108,13 +105,11 @@ func (g *Guard) looking(looked reads, from *flow, r *http.Request, how judging, 
 		}
 		ask.score = given
 	}
-	// A bad token is none: what asks for one denies, and that is recorded.
+	// The host may have taken its time.
+	now := g.config.Now()
 	var bad error
-	if looked&readsToken != 0 && g.tokens.Load() {
-		var token string
-		if token, bad = bearer(r.Header); token != "" {
-			ask.claims, bad = g.engine.verify(from, token, now)
-		}
+	if looked&readsToken != 0 {
+		ask.claims, bad = how.token.of(g, from, r.Header, now)
 	}
 	expires, err := g.engine.authorize(from, ask, now)
 	if err != nil && bad != nil {

@@ -150,6 +150,7 @@ static ztl_status goz_authorize(const ztl_engine *engine, const ztl_flow *flow, 
 import "C"
 
 import (
+	"errors"
 	"runtime"
 	"strings"
 	"sync"
@@ -402,8 +403,20 @@ func (e *engine) connect(c *connection, now time.Time) (*flow, error) {
 }
 
 // claims are those of a verified token.
-type claims struct{ ptr *C.ztl_claims }
+type claims struct {
+	ptr *C.ztl_claims
+	// unused frees them where nobody did.
+	unused runtime.Cleanup
+}
 
+// free ends them, which nobody uses meanwhile or after it.
+func (c *claims) free() {
+	c.unused.Stop()
+	C.ztl_claims_free(c.ptr)
+	c.ptr = nil
+}
+
+// verify looks at a token. What the library does not even read of it, for its length or for what its bytes are, is a bad one like any other.
 func (e *engine) verify(f *flow, token string, now time.Time) (*claims, error) {
 	made := &claims{}
 	err := e.with(func(ptr *C.ztl_engine) (status C.ztl_status, cerr *C.ztl_error) {
@@ -412,10 +425,13 @@ func (e *engine) verify(f *flow, token string, now time.Time) (*claims, error) {
 		return
 	})
 	runtime.KeepAlive(f)
+	if errors.Is(err, ErrArgument) || errors.Is(err, ErrUTF8) {
+		return nil, &Error{Status: ErrToken, Message: err.Error()}
+	}
 	if err != nil {
 		return nil, err
 	}
-	runtime.AddCleanup(made, func(ptr *C.ztl_claims) { C.ztl_claims_free(ptr) }, made.ptr)
+	made.unused = runtime.AddCleanup(made, func(ptr *C.ztl_claims) { C.ztl_claims_free(ptr) }, made.ptr)
 	return made, nil
 }
 

@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// Middleware lets a request through only if a rule of the policy permits it. It has to be the outermost handler: a request that was
-// changed before it is denied. Set DisableGeneralOptionsHandler on the [http.Server], which answers `OPTIONS *` itself otherwise.
+// Middleware lets a request through only if a rule of the policy permits it. It has to be the outermost handler: a request whose
+// path or query was changed before it is denied, and a method, host or header field that was is judged as it then is. Set
+// DisableGeneralOptionsHandler on the [http.Server], which answers `OPTIONS *` itself otherwise.
 //
 // Fields in which nobody is trusted to pass an id on (X-Forwarded-Client-Cert, Forwarded) are taken out of the request.
 //
@@ -49,9 +50,10 @@ func (g *Guard) Begin(r *http.Request) (ctx context.Context, end func(), err err
 // begin has `cut` called where the permit ends before the request does.
 func (g *Guard) begin(r *http.Request, cut func()) (context.Context, func(), error) {
 	generation := g.generation.Load()
-	came := asItCame(r)
-	first, err := g.authorize(came, judging{})
+	came, shown := asItCame(r), &token{}
+	first, err := g.authorize(came, judging{token: shown})
 	if err != nil {
+		shown.free()
 		g.denied(err)
 		return nil, nil, err
 	}
@@ -62,9 +64,9 @@ func (g *Guard) begin(r *http.Request, cut func()) (context.Context, func(), err
 		cancel(err)
 		cut()
 	})
-	serving.passes = first.passes
+	serving.passes, serving.token = first.passes, shown
 	serving.again = func(alone bool) (time.Time, error) {
-		now, err := g.authorize(came, judging{again: serving, alone: alone})
+		now, err := g.authorize(came, judging{again: serving, token: shown, alone: alone})
 		if err == nil && !serving.served {
 			serving.passes = now.passes
 		}
@@ -78,6 +80,7 @@ func (g *Guard) begin(r *http.Request, cut func()) (context.Context, func(), err
 	end := func() {
 		g.end(serving)
 		cancel(context.Canceled)
+		serving.letGo()
 	}
 	asked, expires := uint64(0), first.expires
 	// What changed between the permit and the registration is not missed.
@@ -89,12 +92,14 @@ func (g *Guard) begin(r *http.Request, cut func()) (context.Context, func(), err
 				g.denied(err)
 			}
 			cancel(context.Canceled)
+			shown.free()
 			return nil, nil, err
 		}
 	}
 	if !serving.until(g, expires, asked) {
 		err := context.Cause(ctx)
 		end()
+		shown.free()
 		return nil, nil, err
 	}
 	serving.served = true
@@ -105,13 +110,16 @@ func (g *Guard) begin(r *http.Request, cut func()) (context.Context, func(), err
 
 // authorize judges a request on its connection, which is proved again where the proof is old.
 func (g *Guard) authorize(r *http.Request, how judging) (judged, error) {
+	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if r.TLS == nil {
-		return judged{}, errNoPeer
+		// Who proves nothing is recorded as that (law 6).
+		_, err := g.admit(nil, textAddr(r.RemoteAddr), local)
+		return judged{}, errors.Join(errNoPeer, err)
 	}
 	held := g.inbound(r)
 	for tries := 0; ; tries++ {
+		how.anew = tries == 0
 		from, err := held.get(func() (*flow, error) {
-			local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 			return g.admit(r.TLS.PeerCertificates, textAddr(r.RemoteAddr), local)
 		})
 		if err != nil {

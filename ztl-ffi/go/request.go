@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
-	"strings"
 	"sync"
 	"weak"
 )
@@ -51,6 +50,12 @@ func (c *inbound) drop(old *flow) {
 	if c.flow == old {
 		c.flow = nil
 	}
+	c.mu.Unlock()
+}
+
+func (c *inbound) forget() {
+	c.mu.Lock()
+	c.flow = nil
 	c.mu.Unlock()
 }
 
@@ -109,25 +114,4 @@ func (a *asked) request(method, target, host string, header http.Header) {
 			a.add(value)
 		}
 	}
-}
-
-// bearer is the request's token (RFC 6750 §2.1), empty where it bears none. Two credentials are refused (T16).
-func bearer(header http.Header) (string, error) {
-	bad := func(why string) (string, error) { return "", &Error{Status: ErrToken, Message: why} }
-	fields := header.Values("Authorization")
-	switch len(fields) {
-	case 0:
-		return "", nil
-	case 1:
-	default:
-		return bad("the request has more than one Authorization field")
-	}
-	scheme, token, _ := strings.Cut(fields[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", nil
-	}
-	if token = strings.TrimLeft(token, " "); token == "" || strings.ContainsAny(token, " ,\t") {
-		return bad("the Authorization field does not bear one token")
-	}
-	return token, nil
 }

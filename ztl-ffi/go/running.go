@@ -36,6 +36,8 @@ type running struct {
 	// served says that the handler may have it, and passes which fields it then sees that pass an id on; both under its turn.
 	served bool
 	passes reads
+	// token is that of the request, until that was served; under its turn as well.
+	token *token
 
 	mu    sync.Mutex
 	over  bool
@@ -120,6 +122,16 @@ func (r *running) end() bool {
 	ran := !r.over
 	r.close()
 	return ran
+}
+
+// letGo frees what the library holds of it, once it is over. Where somebody still judges it, that goes with the rest of it.
+func (r *running) letGo() {
+	select {
+	case r.turn <- struct{}{}:
+		r.token.free()
+		<-r.turn
+	default:
+	}
 }
 
 func (r *running) close() {

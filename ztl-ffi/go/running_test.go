@@ -97,6 +97,42 @@ func TestT15ARenewedPermitIsJudgedWhenItEnds(t *testing.T) {
 	}
 }
 
+// Who is told may panic, and that ends neither the process nor the telling: a permit that ends is told of where nobody would catch it.
+func TestT15WhoIsToldOfAnEndMayPanic(t *testing.T) {
+	a := newAuthority(t)
+	config := a.config("model-server")
+	told := make(chan error, 10)
+	config.OnDenial = func(err error) {
+		told <- err
+		panic("a log that cannot be written")
+	}
+	guard := a.guard(config)
+	ending := func() *running {
+		return newRunning(func(bool) (time.Time, error) { return time.Time{}, NoActionPermitted }, func(error) {})
+	}
+	ending().until(guard, time.Now(), 0)
+	for range 3 {
+		guard.start(ending())
+	}
+	if err := guard.Swap([]byte(policy)); err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		select {
+		case err := <-told:
+			if !errors.Is(err, NoActionPermitted) {
+				t.Error(err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("nobody was told")
+		}
+	}
+	// The caller is answered all the same.
+	if status, _ := served(guard, a.request(a.issue(id("router")), "DELETE", "/v1/who")); status != 403 {
+		t.Error(status)
+	}
+}
+
 // What a change leaves permitted ends when the permit that it then got does, and not when the old one would have.
 func TestLaw8ARequestThatIsJudgedAgainHasItsNewEnd(t *testing.T) {
 	a := newAuthority(t)

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -96,6 +97,9 @@ func TestT16TokensAreVerifiedOrNothingIsServed(t *testing.T) {
 		"forged":   {[]string{forge(claims("read", "model-server", time.Hour))}, 401, `Bearer error="invalid_token"`},
 		"two":      {[]string{good, good}, 401, `Bearer error="invalid_token"`},
 		"nonsense": {[]string{"a.b.c"}, 401, `Bearer error="invalid_token"`},
+		// The library reads neither of them.
+		"too long":  {[]string{strings.Repeat("a", 64<<10+1)}, 401, `Bearer error="invalid_token"`},
+		"not UTF-8": {[]string{"a.\xff.c"}, 401, `Bearer error="invalid_token"`},
 	} {
 		if got := ask(one.tokens...); got != one.want || challenge != one.challenge {
 			t.Error(name, "was answered", got, challenge)
@@ -138,14 +142,14 @@ func TestT16TokensAreVerifiedOrNothingIsServed(t *testing.T) {
 	if statuses[401] < 200 || statuses[429] < 50 || statuses[401]+statuses[429] != 400 {
 		t.Error(statuses)
 	}
-	// 64 a second are forgotten, so that one of several may be looked at after all.
+	// 64 are forgotten as a second begins, so that one of several may be looked at after all.
 	var fresh []string
 	for i := range 5 {
 		fresh = append(fresh, sign(claims("read", "model-server", time.Hour+time.Duration(i)*time.Minute)))
 	}
 	unseen := map[int]int{}
 	for _, token := range fresh {
-		for range 10 {
+		for range 80 {
 			spend("a.b.c")
 		}
 		unseen[spend(token)]++
@@ -188,7 +192,7 @@ func TestT12ATokenIsLookedAtUnderThePolicyThatJudges(t *testing.T) {
 	}))
 	// Begin would judge again once it sees that something changed.
 	ask := func() error {
-		_, err := guard.authorize(request, judging{})
+		_, err := guard.authorize(request, judging{token: &token{}})
 		return err
 	}
 	if err := ask(); err != nil {

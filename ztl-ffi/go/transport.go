@@ -129,7 +129,7 @@ func (t *Transport) permit(r *http.Request, to target) (reads, error) {
 		if method == "" {
 			method = http.MethodGet
 		}
-		passes, err := t.guard.sends(flow, method, r.URL.RequestURI(), r.Header)
+		passes, err := t.guard.sends(flow, method, r.URL.RequestURI(), r.Header, tries == 0)
 		if err == nil {
 			return passes, nil
 		}

@@ -30,6 +30,9 @@ import (
 //
 // A call of a method that the server does not have is judged like any other, and Unimplemented where it is permitted; a
 // [grpc.UnknownServiceHandler] of your own after these is asked then. A path that is no method at all grpc-go answers itself.
+//
+// An idle connection keeps the policy of its last call in memory, and grpc-go ends none by itself: set MaxConnectionIdle with
+// [grpc.KeepaliveParams].
 func ServerOptions(guard *ztl.Guard) []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.Creds(&server{credentials.NewTLS(guard.TLSConfig())}),
@@ -144,20 +147,18 @@ func (s *server) Clone() credentials.TransportCredentials {
 
 // begin judges a call. Its path is the method's full name, and a gRPC call is a POST (gRPC over HTTP/2, Requests).
 func begin(ctx context.Context, guard *ztl.Guard, method string) (context.Context, func(), error) {
-	from, _ := peer.FromContext(ctx)
-	if from == nil || from.Addr == nil {
-		return nil, nil, status.Error(codes.PermissionDenied, "denied")
-	}
-	info, ok := from.AuthInfo.(connected)
-	if !ok {
-		return nil, nil, status.Error(codes.PermissionDenied, "denied")
-	}
 	fields, _ := metadata.FromIncomingContext(ctx)
 	header := canonical(fields)
-	request := &http.Request{
-		Method: http.MethodPost, URL: &url.URL{Path: method}, RequestURI: method, Header: header, TLS: info.state,
-		RemoteAddr: from.Addr.String(),
+	request := &http.Request{Method: http.MethodPost, URL: &url.URL{Path: method}, RequestURI: method, Header: header}
+	// Who came past our credentials has no TLS here, and proves nothing: that is denied as such, and recorded.
+	var info connected
+	if from, ok := peer.FromContext(ctx); ok {
+		info, _ = from.AuthInfo.(connected)
+		if from.Addr != nil {
+			request.RemoteAddr = from.Addr.String()
+		}
 	}
+	request.TLS = info.state
 	ctx, end, err := guard.Begin(request.WithContext(context.WithValue(ctx, http.LocalAddrContextKey, info.local)))
 	if err != nil {
 		return nil, nil, refusal(err)

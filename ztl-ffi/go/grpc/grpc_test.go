@@ -248,12 +248,18 @@ func TestOnlyWhatARuleNamesIsServed(t *testing.T) {
 }
 
 func TestWithoutItsCredentialsEverythingIsDenied(t *testing.T) {
-	w := newWorld(t)
+	audit := filepath.Join(t.TempDir(), "audit.jsonl")
+	w := newWorldOf(t, func(config *ztl.Config) { config.AuditFile = audit })
 	_, err := UnaryServerInterceptor(w.guard)(context.Background(), nil,
 		&grpc.UnaryServerInfo{FullMethod: "/grpc.health.v1.Health/Check"},
 		func(context.Context, any) (any, error) { t.Error("reached"); return nil, nil })
 	if status.Code(err) != codes.PermissionDenied {
 		t.Error(err)
+	}
+	// Law 6.
+	recorded, err := os.ReadFile(audit)
+	if err != nil || strings.Count(string(recorded), "\"reason\":\"identity_unproven\"") != 1 {
+		t.Error(err, string(recorded))
 	}
 }
 
