@@ -190,11 +190,12 @@ class Answers(unittest.TestCase):
                     guard.judge(good, permits[0])
                 self.assertEqual((caught.exception.lack, type(caught.exception.__cause__)), ("token", ztl.TokenError))
                 guard.judge(bad, permits[1])
-            self.assertEqual(engine.verify_token.call_count, 2)
+            # Once more for each that is bad, since an issuer was told: it could be good by now.
+            self.assertEqual(engine.verify_token.call_count, 3)
             # One that comes with another token than the permit was given for is looked at, and so is a token that nobody looked at yet.
             new = ztl.Asked(b"GET", b"/v1/secrets", bearer(other.sign()), **chain)
             self.assertEqual(guard.judge(new, permits[0]).peer_id, spiffe("router"))
-            self.assertEqual(engine.verify_token.call_count, 3)
+            self.assertEqual(engine.verify_token.call_count, 4)
         self.assertEqual(self.ask(guard, "/v1/secrets", *bearer(other.sign(jti="2")))[0], 200)
         self.world.write("policy.toml", POLICY.encode())
         guard.reload()
@@ -204,6 +205,21 @@ class Answers(unittest.TestCase):
         self.world.write("policy.toml", asks.encode())
         guard.reload()
         self.assertEqual(guard.judge(running, permit).decision.rule, "router-infers")
+
+    def test_t12_a_token_is_looked_at_anew_once_its_issuer_is_told(self) -> None:
+        guard, _ = self.tokens()
+        evil = '[workloads.evil]\nid = "spiffe://prod.example/evil"\n[[forbid]]\nfrom = "evil"\nto = "model-server"\n'
+        self.world.write("policy.toml", (POLICY + TOKENS + evil).encode())
+        guard.reload()
+        other = Issuer()
+        bearer = [(b"authorization", b"Bearer " + other.sign(sub=spiffe("evil")))]
+        running = ztl.Asked(b"GET", b"/v1/who", bearer, chain=self.world.chain("router"), address="127.0.0.1")
+        permit = guard.judge(running)
+        self.world.write("sso.jwks", other.jwks)
+        guard.reload()
+        with self.assertRaises(ztl.Denied) as caught:
+            guard.judge(running, permit)
+        self.assertEqual(caught.exception.reason, "forbidden")
 
     def test_t31_what_proves_is_changed_and_no_permitted_caller_is_recorded_as_denied(self) -> None:
         class Connection:

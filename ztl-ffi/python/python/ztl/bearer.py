@@ -13,11 +13,13 @@ Fields = Sequence[Tuple[bytes, bytes]]
 class Token:
     """The token of one request, which is found bad at most once, however often the request is judged: one that ended, or whose key
     was taken back, would else spend the budget of all who come through the same caller, at each change (T34). Claims that are kept
-    count for nothing more once they have ended or their key is gone: the engine sees to that."""
+    count for nothing more once they have ended or their key is gone: the engine sees to that. A bad one is looked at anew only where
+    an issuer was told since, for a rule may forbid whom it names by now (T12)."""
 
     def __init__(self, headers: Fields) -> None:
         self._headers = headers
-        self._is_known = False
+        #: How many issuers had been told when it was looked at; none before.
+        self._issuers: Optional[int] = None
         self._claims: Optional[Claims] = None
         self._bad: Optional[TokenError] = None
 
@@ -25,9 +27,9 @@ class Token:
         """Whether a request with these header fields bears this one."""
         return headers is self._headers or _credentials(headers) == _credentials(self._headers)
 
-    def claims(self, flow: Flow, engine: Engine) -> Optional[Claims]:
-        """What it says; `None` where there is none, or a bad one."""
-        if not self._is_known:
+    def claims(self, flow: Flow, engine: Engine, issuers: int) -> Optional[Claims]:
+        """What it says; `None` where there is none, or a bad one. `issuers` is how many were told by now."""
+        if self._claims is None and self._issuers != issuers:
             try:
                 token = bearer(self._headers)
                 self._claims = None if token is None else engine.verify_token(flow, token)
@@ -41,7 +43,7 @@ class Token:
             except ValueError as error:
                 self._bad = TokenError(str(error))
             # Last: who has another thread judge the same request meanwhile finds no claims missing that are there.
-            self._is_known = True
+            self._issuers = issuers
         return self._claims
 
     def refused(self) -> Optional[TokenError]:

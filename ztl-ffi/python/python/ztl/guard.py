@@ -205,6 +205,7 @@ class Guard:
         self.engine.issuer(issuer.name, iss=issuer.iss, audience=issuer.audience, jwks=jwks, id_tokens=issuer.id_tokens,
                            jwt_svids=issuer.jwt_svids)
         self._contents["issuer", issuer.name] = jwks
+        self._judge.issuers += 1
 
     def _take_svid(self, _: str) -> None:
         certificate, key = (files.read(path) for path in self._svid)

@@ -79,6 +79,8 @@ class Judge:
         self, engine: Engine, me: str, port: Optional[int], trust_score: Optional[Callable[[Any, str], Optional[int]]], tokens: bool
     ) -> None:
         self.engine, self.me, self.port, self.trust_score, self.tokens = engine, me, port, trust_score, tokens
+        #: How many issuers were told, each time counted.
+        self.issuers = 0
         self._flows: "weakref.WeakKeyDictionary[Any, Flow]" = weakref.WeakKeyDictionary()
 
     def judge(self, asked: Asked, served: Optional[Permit] = None) -> Permit:
@@ -171,7 +173,7 @@ class Judge:
 
     def _on(self, asked: Asked, flow: Flow, reads: FrozenSet[str], token: Token) -> Decision:
         takes, score = self.tokens and "token" in reads, None
-        claims = token.claims(flow, self.engine) if takes else None
+        claims = token.claims(flow, self.engine, self.issuers) if takes else None
         if self.trust_score is not None and "trust_score" in reads:
             score = self._score(self.trust_score, asked, flow)
         try:
