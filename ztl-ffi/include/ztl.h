@@ -1214,7 +1214,8 @@ ztl_status ztl_action_refuse(const struct ztl_engine *engine,
  * Explains what `ztl_flow_permit` and `ztl_action_authorize` would say, down to the clause of the rule that it hangs on, and
  * which requests nearby would be permitted. Decides and records nothing: `ZTL_OK` says that there is an explanation, **not**
  * that anything is permitted. What those deny before they look at a rule is `ZTL_ERR_ARG` here, with the reason in words: a peer
- * that is not the workload that `to` names, a host that is not the workload's, an id that is passed on and cannot be read.
+ * that is not the workload that `to` names, a host that is not the workload's or that has more than one reading, a field that asks for
+ * another method or target, more header fields than are looked at, an id that is passed on and cannot be read.
  *
  * @param engine the engine
  * @param connection the connection, with its peer

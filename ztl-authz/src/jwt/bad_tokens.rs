@@ -162,7 +162,7 @@ impl BadTokens {
     }
 
     fn shard(&self, key: u64) -> MutexGuard<'_, HashMap<u64, Bucket>> {
-        let at = usize::try_from(key % 16).unwrap_or_default();
+        let at = usize::try_from(key).unwrap_or_default() % SHARDS;
         let [first, ..] = &self.shards;
         let shard = self.shards.get(at).unwrap_or(first);
         shard.lock().unwrap_or_else(PoisonError::into_inner)

@@ -106,6 +106,15 @@ impl Numbers {
     }
 }
 
+/// Whether a draft has this keyword; where it has not, it says nothing there.
+fn is_known(keyword: &str, draft: Draft) -> bool {
+    match keyword {
+        "$dynamicRef" => draft == Draft::Draft202012,
+        "$recursiveRef" => draft == Draft::Draft201909,
+        _ => true,
+    }
+}
+
 /// Refuses a JSON Schema with a circle, however its references are written. Without `$schema` it is of draft 2020-12.
 pub(super) fn refuse(document: &Value) -> Result<(), String> {
     let draft = Draft::Draft202012.detect(document);
@@ -139,10 +148,16 @@ pub(super) fn refuse(document: &Value) -> Result<(), String> {
                 continue;
             };
             // What leads nowhere here could lead back where the validator follows it.
-            let target = resolver.lookup(to).map_err(|_| {
-                let to = to.escape_debug();
-                format!("is no schema that can be used: `{keyword}` to `{to}` leads to nothing")
-            })?;
+            let target = match resolver.lookup(to) {
+                Ok(target) => target,
+                Err(_) if !is_known(keyword, draft) => continue,
+                Err(_) => {
+                    let to = to.escape_debug();
+                    return Err(format!(
+                        "is no schema that can be used: `{keyword}` to `{to}` leads to nothing"
+                    ));
+                }
+            };
             let reference = Some((keyword, to));
             steps.add(&from, numbers.step(target.contents()), reference);
             rest.push(target.into_inner());

@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::Path;
 
 /// Appends lines, each in one write and flushed. Where one could not be written whole the next starts afresh, so that a reader loses
-/// no other.
+/// no other. What another process could not write whole is seen when it is opened and not after: give each a file of its own.
 ///
 /// ```
 /// use ztl_core::audit::AppendedLines;

@@ -114,9 +114,14 @@ unsafe fn authorize(
 ) -> Result<ActionPermit, Refusal> {
     let (now, kept) = (Timestamp::from_unix_secs(request.now_unix), flow.kept());
     let permit = &kept.permit;
-    let refuse = |action, reason, detail: String| {
+    let recorded = |action, reason, detail: String| {
         let denial = engine.engine.refuse_on(permit, action, reason, now);
         Refusal::Denied(denial, Some(detail))
+    };
+    // On a flow that holds no more that is why, whatever was asked for.
+    let refuse = |action, reason, detail| match flow.renew(&engine.engine, action, now) {
+        Err(denial) => Refusal::Denied(denial, None),
+        Ok(_) => recorded(action, reason, detail),
     };
     if Fields::are_too_many(request) {
         // SAFETY: as promised to this function.
@@ -142,7 +147,7 @@ unsafe fn authorize(
         let Some(renewed) = renewed.filter(|renewed| flow.is_named_in(renewed)) else {
             let detail = "the policy gives the name that was called to another workload";
             let reason = Reason::FlowWithdrawn;
-            return Err(refuse(Some(action), reason, detail.to_owned()));
+            return Err(recorded(Some(action), reason, detail.to_owned()));
         };
         let here = asking.is_here(renewed.direction(), renewed.hosts(), renewed.me());
         here.map_err(|elsewhere| refuse(Some(action), elsewhere.reason(), elsewhere.to_string()))?;
@@ -165,7 +170,7 @@ unsafe fn authorize(
     }
     let detail = "the policy changed as often as the request was judged";
     let reason = Reason::FlowWithdrawn;
-    Err(refuse(Some(action), reason, detail.to_owned()))
+    Err(recorded(Some(action), reason, detail.to_owned()))
 }
 
 /// What is asked for, read.
@@ -287,10 +292,11 @@ fn score(given: i32, now: Timestamp) -> Result<Option<TrustScore>, Fault> {
 /// The texts and headers of the request are readable for `'a`.
 pub(crate) unsafe fn named<'a>(request: &ztl_action_request) -> Result<Option<Action<'a>>, Fault> {
     check_reserved(request)?;
-    // SAFETY: as promised to this function.
-    let fields = match unsafe { Fields::of(request) } {
-        Err(_) if request.headers_len > MAX_HEADERS => Fields::none(),
-        fields => fields?,
+    let fields = if Fields::are_too_many(request) {
+        Fields::none()
+    } else {
+        // SAFETY: as promised to this function.
+        unsafe { Fields::of(request) }?
     };
     match request.flags {
         0 if request.method.is_absent() || request.target.is_absent() => Ok(None),

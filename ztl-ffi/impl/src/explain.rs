@@ -5,7 +5,7 @@
 use core::fmt;
 
 use ztl_core::policy::{Input, MAX_DOCUMENT_BYTES, Workload};
-use ztl_core::{Direction, Forwarding, Proof, Reason};
+use ztl_core::{Direction, Forwarding, Proof, Reason, Verdict};
 
 use crate::action::{Asking, ztl_action_request};
 use crate::boundary::{Fault, Refusal, export, sized, ztl_str};
@@ -15,11 +15,13 @@ use crate::flow::{Connection, ZTL_FLOW_ANONYMOUS, ztl_flow_request};
 use crate::handle;
 use crate::status::ztl_status;
 use crate::text::ztl_text;
+use crate::wire::Fields;
 
 /// Explains what `ztl_flow_permit` and `ztl_action_authorize` would say, down to the clause of the rule that it hangs on, and
 /// which requests nearby would be permitted. Decides and records nothing: `ZTL_OK` says that there is an explanation, **not**
 /// that anything is permitted. What those deny before they look at a rule is `ZTL_ERR_ARG` here, with the reason in words: a peer
-/// that is not the workload that `to` names, a host that is not the workload's, an id that is passed on and cannot be read.
+/// that is not the workload that `to` names, a host that is not the workload's or that has more than one reading, a field that asks for
+/// another method or target, more header fields than are looked at, an id that is passed on and cannot be read.
 ///
 /// @param engine the engine
 /// @param connection the connection, with its peer
@@ -56,6 +58,9 @@ pub unsafe extern "C" fn ztl_explain(
             // SAFETY: as promised to this function.
             let mut request: ztl_action_request = unsafe { sized(request, "request") }?;
             request.now_unix = connection.now_unix;
+            if Fields::are_too_many(&request) {
+                return Err(refused(Reason::PathAmbiguous, "there are more header fields than are looked at"));
+            }
             // SAFETY: as promised to this function.
             Some(unsafe { Asking::read(&request) }?)
         };
@@ -106,13 +111,18 @@ unsafe fn explain(
         asking.take_claims(engine, peer)?;
         let policy = engine.engine.policy();
         let me = policy.workload_by_name(connection.me);
+        // What comes to nothing before is told as that: a connection that is denied, a target that cannot be read.
+        let flow = engine.engine.explain(&input, connection.now).decision;
+        let comes = asking.action.is_ok() && flow.verdict == Verdict::Permit;
         let hosts = me.map_or(&[][..], Workload::hosts);
         let here = asking.is_here(connection.direction(), hosts, connection.me);
-        here.map_err(|elsewhere| refused(elsewhere.reason(), elsewhere))?;
+        if let Some(elsewhere) = here.err().filter(|_| comes) {
+            return Err(refused(elsewhere.reason(), elsewhere));
+        }
         // On egress nobody passes anything on, and another's word for who it is does not vouch for a third.
         let proxy = peer.filter(|peer| {
             let proved = matches!(peer.proof(), Proof::X509 { .. });
-            proved && connection.direction() == Direction::Ingress
+            comes && proved && connection.direction() == Direction::Ingress
         });
         let proxy = proxy.and_then(|peer| policy.workload_by_id(peer.id()));
         passed = proxy

@@ -80,12 +80,16 @@ impl Body {
 
     /// Its permit under the policy in force, which is kept. Denied as withdrawn where what proved the peer has ended: whoever has the
     /// chain proves it anew.
-    pub(crate) fn renew(&self, engine: &Engine, now: Timestamp) -> Result<FlowPermit, Denial> {
+    pub(crate) fn renew(
+        &self,
+        engine: &Engine,
+        action: Option<&Action<'_>>,
+        now: Timestamp,
+    ) -> Result<FlowPermit, Denial> {
         let kept = self.kept();
-        let renewed = self.renew_for(&kept, engine, None, now)?;
         // One that was made under this policy is still to be asked whether it holds.
-        match renewed {
-            Cow::Borrowed(permit) => engine.renew_flow(permit, now),
+        match self.renew_for(&kept, engine, action, now)? {
+            Cow::Borrowed(permit) => renew(engine, permit, action, now),
             Cow::Owned(permit) => Ok(permit),
         }
     }
@@ -119,10 +123,7 @@ impl Body {
         let _one_at_a_time = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever held it may have renewed it.
         let (kept, epoch) = (self.kept(), engine.epoch());
-        let permit = match action {
-            Some(action) => engine.renew_flow_for(&kept.permit, action, now),
-            None => engine.renew_flow(&kept.permit, now),
-        }?;
+        let permit = renew(engine, &kept.permit, action, now)?;
         let renewed = permit.clone();
         self.kept.store(Arc::new(Kept { permit, epoch }));
         Ok(renewed)
@@ -140,6 +141,18 @@ impl Body {
         self.to
             .as_deref()
             .is_none_or(|to| permit.called() == Some(to))
+    }
+}
+
+fn renew(
+    engine: &Engine,
+    permit: &FlowPermit,
+    action: Option<&Action<'_>>,
+    now: Timestamp,
+) -> Result<FlowPermit, Denial> {
+    match action {
+        Some(action) => engine.renew_flow_for(permit, action, now),
+        None => engine.renew_flow(permit, now),
     }
 }
 

@@ -39,8 +39,8 @@ impl fmt::Display for Elsewhere {
                 "the request's authority and its Host field differ, or one of them comes twice"
             }
             Self::NoHost => {
-                "the request's authority or Host field is no host with an optional port: user information, a list or a path in it is \
-                 read in more ways than one"
+                "the request's authority or Host field is no host with an optional port: user information, a list, a path, or brackets \
+                 around what is no IPv6 address are read in more ways than one"
             }
             Self::Unlisted => "the request's host is not among `hosts` of the workload",
             Self::Overridden => {

@@ -53,7 +53,7 @@ pub unsafe extern "C" fn ztl_flow_reads(
         // SAFETY: as promised to this function.
         let flow = unsafe { handle::borrow(flow) }?;
         let now = Timestamp::from_unix_secs(now_unix);
-        Ok(reads_of(&flow.renew(&engine.engine, now)?))
+        Ok(reads_of(&flow.renew(&engine.engine, None, now)?))
     })
 }
 

@@ -22,7 +22,7 @@ pub struct Csp {
 #[error("`{}` is no source: write `self`, or an origin such as `https://cdn.example`, without path, wildcard or quotes", .0.escape_debug())]
 pub struct SourceError(String);
 
-/// Most bytes of a source, and of an origin.
+/// Most bytes of a source, and of an origin; an error shows that many characters.
 const MAX_SOURCE: usize = 300;
 
 /// As much of a text as an error shows.

@@ -117,7 +117,12 @@ fn find_any<'a>(
     for schema in schemas {
         match (find(root, schema, left), &mut all) {
             (Ok(found), Some(all)) => {
+                let is_whole = names_whole(all.bits) || names_whole(found.bits);
                 all.bits |= found.bits;
+                // Whether it has to be both is not known, so that it is read as what fits both.
+                if is_whole {
+                    all.bits = whole(all.bits);
+                }
                 all.items.extend(found.items);
             }
             (Ok(found), none) => *none = Some(found),
@@ -155,26 +160,22 @@ fn find<'a>(root: &'a Value, schema: &Node<'a>, left: &mut usize) -> Result<Foun
             found.bits |= branch.bits;
             found.items.extend(branch.items);
         }
-        if any.is_empty() {
-            let all = schema.each("allOf")?;
-            let each = all.iter().map(|part| (find(root, part, left), part));
-            let each: Vec<_> = each.collect();
-            // A number that has to be a whole one as well is one.
-            let is_whole = each.iter().any(|(found, part)| {
-                let is_integer = |it: &Found<'_>| it.bits & (INTEGER | NUMBER) == INTEGER;
-                says_whole(part) || found.as_ref().is_ok_and(is_integer)
-            });
-            let told = each.into_iter().find_map(|(found, _)| found.ok());
-            let told = told.ok_or_else(untold)?;
-            found.bits = if is_whole {
-                whole(told.bits)
-            } else {
-                told.bits
-            };
-            found.items.extend(told.items);
-        }
     }
-    if says_whole(schema) {
+    let parts = schema.each("allOf")?;
+    let told: Vec<_> = parts.iter().map(|part| find(root, part, left)).collect();
+    if *left == 0 {
+        return Err(schema.fault("asks too many schemas of which `type` it is"));
+    }
+    // A number that has to be a whole one as well is one.
+    let is_whole = parts.iter().chain([schema]).any(says_whole)
+        || told.iter().flatten().any(|part| names_whole(part.bits));
+    if found.bits == 0
+        && let Some(part) = told.into_iter().flatten().next()
+    {
+        found.bits = part.bits;
+        found.items.extend(part.items);
+    }
+    if is_whole {
         found.bits = whole(found.bits);
     }
     if found.bits == 0 {
@@ -200,6 +201,11 @@ fn named(name: &Value) -> u8 {
 fn says_whole(schema: &Node<'_>) -> bool {
     let format = schema.value.get("format").and_then(Value::as_str);
     matches!(format, Some("int32" | "int64"))
+}
+
+/// Whether of numbers only whole ones fit.
+const fn names_whole(bits: u8) -> bool {
+    bits & (INTEGER | NUMBER) == INTEGER
 }
 
 /// The same types where only whole numbers fit.

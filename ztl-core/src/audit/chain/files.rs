@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use super::super::AuditError;
 use super::link::{Head, Line, MAX_LINE_BYTES, seq_of};
@@ -61,15 +62,7 @@ impl Files {
             .and_then(|name| name.to_str())
             .ok_or_else(|| at(io::Error::other("an audit file needs a name in UTF-8")))?;
         let lock = open_or_create(&folder.join(format!(".{name}.lock"))).map_err(at)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(at(io::Error::other(
-                    "another process writes this chain; give each process a file of its own",
-                )));
-            }
-            Err(TryLockError::Error(error)) => return Err(at(error)),
-        }
+        hold(&lock).map_err(at)?;
         let mut older = older_files(&folder, name).map_err(at)?;
         take_up(path, &mut older).map_err(at)?;
         let mut file = open_or_create(path).map_err(at)?;
@@ -308,6 +301,30 @@ fn first_seq(file: &mut File) -> io::Result<Option<u64>> {
     file.seek(SeekFrom::Start(0))?;
     Read::take(&mut *file, 64).read_to_end(&mut start)?;
     Ok(seq_of(&start))
+}
+
+/// How long a lock is waited for. Whoever ended just now may have left it to a child that has not begun its own program yet.
+const LOCK_WAIT: Duration = Duration::from_millis(200);
+const LOCK_STEP: Duration = Duration::from_millis(10);
+
+/// Takes the lock of a chain.
+fn hold(lock: &File) -> io::Result<()> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if waited < LOCK_WAIT => {
+                thread::sleep(LOCK_STEP);
+                waited += LOCK_STEP;
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::other(
+                    "another process writes this chain; give each process a file of its own",
+                ));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
 }
 
 fn open_or_create(path: &Path) -> io::Result<File> {

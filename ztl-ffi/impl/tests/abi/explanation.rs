@@ -88,6 +88,19 @@ fn it_permits_nothing_that_a_call_denies_before_the_rules() {
         let said = explain(&fields);
         assert!(said.contains(reason), "{said}");
     }
+    let many = vec![("x", b"y".as_slice()); 65_537];
+    let said = explain(&many);
+    assert!(said.contains("path_ambiguous"), "{said}");
+    // What comes to nothing before that is told as what it is.
+    let elsewhere = [("host", b"evil.example".as_slice())];
+    let said = explained(&engine, &from_front, "/v1/../items", &elsewhere);
+    assert_eq!(said, "path_ambiguous");
+    let other_port = ztl_flow_request {
+        port: 1,
+        ..from_front
+    };
+    let said = explained(&engine, &other_port, "/v1/items", &elsewhere);
+    assert_eq!(said, "no_flow_permitted");
     // Whoever answers is not the one that was called.
     let call = call_of_front();
     let other = server(&engine, &authority, &call, "evil");

@@ -283,6 +283,29 @@ fn rule_42_what_is_no_host_has_no_one_reading() {
 }
 
 #[test]
+fn t05_a_flow_that_holds_no_more_is_denied_as_that_whatever_is_asked_for() {
+    let authority = Authority::new();
+    let engine = Engine::new(MESH);
+    let (_, cart) = caller(&engine, &authority, "cart");
+    let (elsewhere, again) = (
+        ("host", b"evil.example".as_slice()),
+        ("X-Original-URL", b"/".as_slice()),
+    );
+    asked(&engine, &cart, "/v1/items", &[elsewhere]).is_denied(ZTL_REASON_MISDIRECTED);
+    asked(&engine, &cart, "/v1/../items", &[HOST]).is_denied(ZTL_REASON_PATH_AMBIGUOUS);
+    // Another authority takes the place of the one that proved it.
+    drop(caller(&engine, &Authority::new(), "cart"));
+    for (target, fields) in [
+        ("/v1/items", [HOST, ("a", b"")]),
+        ("/v1/items", [elsewhere, ("a", b"")]),
+        ("/v1/items", [HOST, again]),
+        ("/v1/../items", [HOST, ("a", b"")]),
+    ] {
+        asked(&engine, &cart, target, &fields).is_denied(ZTL_REASON_FLOW_WITHDRAWN);
+    }
+}
+
+#[test]
 fn t21_raw_bytes_name_no_host() {
     let policy = format!(
         "{MESH}\n[[permit]]\nname = 'streams'\nfrom = 'cart'\nto = 'shop'\nactions = ['connect']\n"

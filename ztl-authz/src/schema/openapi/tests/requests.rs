@@ -85,6 +85,9 @@ fn a_query_has_one_reading() {
         { "name": "page", "in": "query", "schema": { "type": "number", "format": "int32" } },
         { "name": "row", "in": "query", "schema": { "allOf": [{ "type": "number" }, { "format": "int64" }] } },
         { "name": "all", "in": "query", "schema": { "allOf": [{ "type": "number" }, { "$ref": "#/components/schemas/Id" }] } },
+        { "name": "both", "in": "query", "schema": { "type": "number", "allOf": [{ "$ref": "#/components/schemas/Id" }] } },
+        { "name": "said", "in": "query", "style": "deepObject", "schema": { "type": "object", "allOf": [
+            { "properties": { "n": { "type": "number" } } }, { "properties": { "n": { "type": "integer" } } } ] } },
         { "name": "rate", "in": "query", "schema": { "type": "number", "format": "double" } },
         { "name": "file", "in": "query", "schema": { "type": "string", "format": "byte" } }
     ])))
@@ -165,6 +168,9 @@ fn a_query_has_one_reading() {
         ("tag=a&page=1e2", unfit("page")),
         ("tag=a&row=1e2", unfit("row")),
         ("tag=a&all=1e2", unfit("all")),
+        ("tag=a&both=7&said[n]=7", fits.to_owned()),
+        ("tag=a&both=1e2", unfit("both")),
+        ("tag=a&said[n]=1e2", unfit("said")),
         ("tag=a&rate=1e2", fits.to_owned()),
         ("tag=a&file=YWI%3D", fits.to_owned()),
         ("tag=a&file=YW", unfit("file")),
