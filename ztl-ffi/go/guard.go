@@ -67,6 +67,12 @@ type Issuer struct {
 	JWTSVIDs bool
 }
 
+// said is what was said of an issuer, but for its keys.
+type said struct {
+	iss, audience      string
+	idTokens, jwtSVIDs bool
+}
+
 // Peer is the other end of a connection, proved.
 type Peer struct {
 	// ID is its SPIFFE ID.
@@ -88,8 +94,12 @@ type Guard struct {
 	svid   atomic.Pointer[tls.Certificate]
 	flows  sync.Map // weak.Pointer[tls.ConnectionState] to *inbound
 
-	// issuers counts how often one was told.
-	issuers atomic.Uint64
+	// issuers counts how often one was told, and changedIssuers how often otherwise than before, but for its keys: claims of before rest on
+	// nothing then.
+	issuers, changedIssuers atomic.Uint64
+	// told is what was said of each, by name. It changes while telling is held, and the library's issuers with it.
+	telling sync.RWMutex
+	told    map[string]said
 
 	// generation counts changes after which something may no longer be permitted.
 	generation atomic.Uint64
@@ -114,7 +124,9 @@ func NewGuard(config Config) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Guard{engine: engine, config: config, running: map[*running]struct{}{}, judges: make(chan struct{}, judgedAtOnce)}
+	g := &Guard{
+		engine: engine, config: config, told: map[string]said{}, running: map[*running]struct{}{}, judges: make(chan struct{}, judgedAtOnce),
+	}
 	for domain, pem := range config.Bundles {
 		if err := engine.trust(domain, pem); err != nil {
 			return nil, fmt.Errorf("bundle of %s: %w", domain, err)
@@ -126,10 +138,9 @@ func NewGuard(config Config) (*Guard, error) {
 		}
 	}
 	for _, issuer := range config.Issuers {
-		if err := engine.issuer(issuer); err != nil {
+		if err := g.tell(issuer); err != nil {
 			return nil, fmt.Errorf("issuer %s: %w", issuer.Name, err)
 		}
-		g.issuers.Add(1)
 	}
 	if err := g.Rotate(config.Certificate); err != nil {
 		return nil, err
@@ -214,11 +225,26 @@ func (g *Guard) SetCRLs(domain string, lists []byte) error {
 
 // SetIssuer takes tokens of an issuer, in place of what was said of an issuer of that name before: also for new keys.
 func (g *Guard) SetIssuer(issuer Issuer) error {
+	if err := g.tell(issuer); err != nil {
+		return err
+	}
+	g.judgeAgain()
+	return nil
+}
+
+// tell tells the library of an issuer, and counts it once that is in force: who looked at a token before looks again.
+func (g *Guard) tell(issuer Issuer) error {
+	g.telling.Lock()
+	defer g.telling.Unlock()
 	if err := g.engine.issuer(issuer); err != nil {
 		return err
 	}
+	now := said{issuer.Iss, issuer.Audience, issuer.IDTokens, issuer.JWTSVIDs}
+	if before, known := g.told[issuer.Name]; known && before != now {
+		g.changedIssuers.Add(1)
+	}
+	g.told[issuer.Name] = now
 	g.issuers.Add(1)
-	g.judgeAgain()
 	return nil
 }
 

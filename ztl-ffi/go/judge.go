@@ -30,7 +30,7 @@ type judged struct {
 type judging struct {
 	// again is the request while it is served; nil before.
 	again *running
-	// token is that of the request, which is looked at once.
+	// token is that of the request, as far as anybody has looked at it.
 	token *token
 	// anew says that a flow that was withdrawn is proved anew, so that its denial is that of nothing but the flow.
 	anew bool
@@ -108,14 +108,29 @@ func (g *Guard) looking(looked reads, from *flow, r *http.Request, how judging) 
 	// The host may have taken its time.
 	now := g.config.Now()
 	var bad error
+	var anew time.Time
 	if looked&readsToken != 0 {
-		ask.claims, bad = how.token.of(g, from, r.Header, now)
+		// No issuer changes between the look and the judgement, which would find claims that rest on nothing.
+		g.telling.RLock()
+		defer g.telling.RUnlock()
+		ask.claims, anew, bad = how.token.of(g, from, r.Header, now)
+		// A token that nobody could look at is not one that is bad: whom it names may be forbidden.
+		if bad != nil && !errors.Is(bad, ErrToken) && !errors.Is(bad, ErrBudget) {
+			return time.Time{}, g.refuse(from, r, AuthorizerFailed, bad)
+		}
 	}
 	expires, err := g.engine.authorize(from, ask, now)
-	if err != nil && bad != nil {
-		err = errors.Join(err, bad)
+	if err != nil {
+		if bad != nil {
+			err = errors.Join(err, bad)
+		}
+		return time.Time{}, err
 	}
-	return expires, err
+	// What is taken for bad may name by now whom a rule that is new forbids.
+	if !anew.IsZero() && (expires.IsZero() || anew.Before(expires)) {
+		expires = anew
+	}
+	return expires, nil
 }
 
 // askScore asks the host for one. What it does not answer well denies.

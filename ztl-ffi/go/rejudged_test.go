@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -137,7 +138,7 @@ func TestT12ATokenIsLookedAtAnewOnceItsIssuerIsTold(t *testing.T) {
 	other, signOther := issuerOf(t)
 	config := a.config("model-server")
 	config.Issuers = []Issuer{issuer}
-	config.Policy = []byte(policy + "[workloads.evil]\nid = \"spiffe://prod.example/evil\"\n[[forbid]]\nfrom = \"evil\"\nto = \"model-server\"\n")
+	config.Policy = []byte(policy + forbidsEvil)
 	guard, err := NewGuard(config)
 	if errors.Is(err, ErrUnsupported) {
 		return
@@ -159,6 +160,108 @@ func TestT12ATokenIsLookedAtAnewOnceItsIssuerIsTold(t *testing.T) {
 	}
 	if cause := context.Cause(ctx); !errors.Is(cause, Forbidden) {
 		t.Error(cause)
+	}
+}
+
+const forbidsEvil = "[workloads.evil]\nid = \"spiffe://prod.example/evil\"\n[[forbid]]\nfrom = \"evil\"\nto = \"model-server\"\n"
+
+// Where something else is said of an issuer, claims that it gave before rest on nothing: the token is what it is under what is said by now.
+func TestT12ATokenIsThatOfWhatIsSaidOfItsIssuer(t *testing.T) {
+	a := newAuthority(t)
+	issuer, sign := issuerOf(t)
+	elsewhere := issuer
+	elsewhere.Audience = "elsewhere"
+	config := a.config("model-server")
+	config.Issuers = []Issuer{issuer}
+	config.Policy = []byte(policy + tokenRule)
+	guard, err := NewGuard(config)
+	if errors.Is(err, ErrUnsupported) {
+		return
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = guard.Close() })
+	begin := func(target, subject string, audience ...string) context.Context {
+		t.Helper()
+		request := a.request(a.issue(id("router")), "GET", target)
+		request.Header.Set("Authorization", "Bearer "+sign(map[string]any{
+			"iss": "https://sso.example", "sub": subject, "aud": audience, "scope": "read", "exp": time.Now().Add(time.Hour).Unix(),
+		}))
+		ctx, end, err := guard.Begin(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(end)
+		return ctx
+	}
+	both := begin("/v1/secrets", "alice", "model-server", "elsewhere")
+	first := begin("/v1/secrets", "alice", "model-server")
+	evil := begin("/v1/who", id("evil"), "model-server", "elsewhere")
+	if err := guard.SetIssuer(elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	if cause := context.Cause(both); cause != nil {
+		t.Error("its token is good for both audiences:", cause)
+	}
+	if cause := context.Cause(first); !errors.Is(cause, ErrToken) {
+		t.Error("its token is for another audience:", cause)
+	}
+	if err := guard.Swap(append(config.Policy, forbidsEvil...)); err != nil {
+		t.Fatal(err)
+	}
+	if cause := context.Cause(evil); !errors.Is(cause, Forbidden) {
+		t.Error("a forbid by whom its token names did not fire:", cause)
+	}
+	if cause := context.Cause(both); cause != nil {
+		t.Error(cause)
+	}
+}
+
+// A token that had not begun when it came begins: a forbid by whom it names then fires on what runs, at the latest a minute after the look
+// before it, and nobody looks more often.
+func TestT12ATokenThatBeginsIsLookedAtAnew(t *testing.T) {
+	a := newAuthority(t)
+	issuer, sign := issuerOf(t)
+	for name, swapped := range map[string]time.Duration{"after a minute": 2 * time.Minute, "before": 50 * time.Second} {
+		config := a.config("model-server")
+		config.Issuers = []Issuer{issuer}
+		config.Policy = []byte(policy + tokenRule)
+		var ahead atomic.Int64
+		config.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		guard, err := NewGuard(config)
+		if errors.Is(err, ErrUnsupported) {
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = guard.Close() })
+		request := a.request(a.issue(id("router")), "GET", "/v1/who")
+		begins := time.Now().Add(time.Minute)
+		request.Header.Set("Authorization", "Bearer "+sign(map[string]any{
+			"iss": "https://sso.example", "sub": id("evil"), "aud": "model-server", "nbf": begins.Unix(), "exp": begins.Add(time.Hour).Unix(),
+		}))
+		ctx, end, err := guard.Begin(request)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		defer end()
+		ahead.Store(int64(swapped))
+		if err := guard.Swap(append(config.Policy, forbidsEvil...)); err != nil {
+			t.Fatal(name, err)
+		}
+		if swapped < time.Minute {
+			if cause := context.Cause(ctx); cause != nil {
+				t.Error(name, "it was looked at again:", cause)
+			}
+			ahead.Store(int64(time.Minute))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(10 * time.Second):
+		}
+		if cause := context.Cause(ctx); !errors.Is(cause, Forbidden) {
+			t.Error(name, "a forbid by whom its token names did not fire:", cause)
+		}
 	}
 }
 

@@ -36,7 +36,7 @@ type running struct {
 	// served says that the handler may have it, and passes which fields it then sees that pass an id on; both under its turn.
 	served bool
 	passes reads
-	// token is that of the request, until that was served; under its turn as well.
+	// token is that of the request, until that was served; under its turn as well, once it is registered.
 	token *token
 
 	mu    sync.Mutex

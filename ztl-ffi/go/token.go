@@ -9,29 +9,44 @@ import (
 	"time"
 )
 
-// token is what a request bears, as far as anybody has looked: once, for as long as the request runs. Judged again, it has the same
-// claims, which the library holds against the keys in force and the clock; what no longer counts has cost its caller nothing (T34).
+// badFor is how many seconds a bad token is taken for one without another look: it may not have begun yet.
+const badFor = 60
+
+// token is what a request bears, as far as anybody has looked. Judged again, it has the same claims, which the library holds against the
+// keys in force and the clock; what no longer counts has cost its caller nothing (T34). It is looked at anew where the claims rest on
+// something else than what is said of the issuers by now, and a bad one once an issuer was told since, or [badFor] went by.
 type token struct {
 	claims *claims
-	// bad says why it is none, as long as no issuer was told anew since; issuers is how many had been.
-	bad     error
-	issuers uint64
+	// bad says why it is none.
+	bad error
+	// issuers, changed and at are how often issuers had been told, how often otherwise than before, and the time, in seconds since 1970,
+	// when it was looked at.
+	issuers, changed uint64
+	at               int64
 }
 
-// of is the claims of a request's token, or why it has none. A bad token is none: what asks for one denies, and that is recorded.
-func (t *token) of(g *Guard, from *flow, header http.Header, now time.Time) (*claims, error) {
-	issuers := g.issuers.Load()
-	if issuers == 0 || t.claims != nil || t.bad != nil && t.issuers == issuers {
-		return t.claims, t.bad
+// of is the claims of a request's token, or why it has none. A bad token is none: what asks for one denies, and that is recorded. `anew` is
+// when to judge the request again where a bad one was not looked at; zero otherwise.
+func (t *token) of(g *Guard, from *flow, header http.Header, now time.Time) (held *claims, anew time.Time, bad error) {
+	issuers, changed := g.issuers.Load(), g.changedIssuers.Load()
+	switch age := now.Unix() - t.at; {
+	case issuers == 0:
+		return nil, time.Time{}, nil
+	case t.claims != nil && t.changed == changed:
+		return t.claims, time.Time{}, nil
+	case t.bad != nil && t.issuers == issuers && age >= 0 && age < badFor:
+		return nil, time.Unix(t.at+badFor, 0), t.bad
 	}
+	t.free()
 	shown, bad := bearer(header)
 	if shown != "" {
 		t.claims, bad = g.engine.verify(from, shown, now)
 	}
+	t.issuers, t.changed, t.at = issuers, changed, now.Unix()
 	if t.bad = nil; errors.Is(bad, ErrToken) {
-		t.bad, t.issuers = bad, issuers
+		t.bad = bad
 	}
-	return t.claims, bad
+	return t.claims, time.Time{}, bad
 }
 
 // free gives back what the library holds of it; nobody uses it meanwhile.
