@@ -265,6 +265,36 @@ func TestT12ATokenThatBeginsIsLookedAtAnew(t *testing.T) {
 	}
 }
 
+// Two changes at once deny nobody who is proved under both, though one takes back what the other one's proofs rest on.
+func TestLaw8ChangesThatMeetDenyNobodyWhoIsProved(t *testing.T) {
+	a := newAuthority(t)
+	other := newAuthority(t)
+	guard := a.guard(a.config("model-server"))
+	for range 4 {
+		ctx, end, err := guard.Begin(a.request(a.issue(id("router")), "GET", "/v1/who"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer end()
+		defer func() {
+			if cause := context.Cause(ctx); cause != nil {
+				t.Error(cause)
+			}
+		}()
+	}
+	bundles := [][]byte{a.pem, append(append([]byte{}, other.pem...), a.pem...)}
+	for i := range 200 {
+		met := make(chan error)
+		go func() {
+			time.Sleep(time.Duration(i) * 5 * time.Microsecond)
+			met <- guard.SetCRLs("prod.example", nil)
+		}()
+		if err := errors.Join(guard.Trust("prod.example", bundles[i%2]), <-met); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A change of authorities denies nobody who is still proved, and the audit says so; where a flow is found withdrawn all the same, that is
 // one record.
 func TestLaw6WhoIsProvedAnewIsNotDeniedFirst(t *testing.T) {

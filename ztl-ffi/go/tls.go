@@ -3,6 +3,7 @@ package ztl
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
 )
 
@@ -69,7 +70,12 @@ func (g *Guard) admit(certificates []*x509.Certificate, remote, local net.Addr) 
 	}
 	call := connection{me: g.config.Me, port: g.port(local), addr: from}
 	shown(&call.chain, certificates)
-	return g.engine.connect(&call, g.config.Now())
+	made, err := g.engine.connect(&call, g.config.Now())
+	// What it was proved by changed before its flow was permitted, or while it was.
+	if errors.Is(err, IdentityExpired) || errors.Is(err, FlowWithdrawn) {
+		made, err = g.engine.connect(&call, g.config.Now())
+	}
+	return made, err
 }
 
 func shown(to *chain, certificates []*x509.Certificate) {
