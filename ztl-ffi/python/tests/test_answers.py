@@ -221,6 +221,39 @@ class Answers(unittest.TestCase):
             guard.judge(running, permit)
         self.assertEqual(caught.exception.reason, "forbidden")
 
+    def test_t12_a_token_whose_time_has_come_is_looked_at_anew_within_a_minute(self) -> None:
+        guard, issuer = self.tokens()
+        # Accepted half a minute ahead, so in a moment.
+        soon = int(time.time()) + 33
+        bearer = [(b"authorization", b"Bearer " + issuer.sign(sub=spiffe("evil"), nbf=soon))]
+        running = ztl.Asked(b"GET", b"/v1/who", bearer, chain=self.world.chain("router"), address="127.0.0.1")
+        engine = mock.Mock(wraps=guard.engine)
+        with mock.patch.object(guard._judge, "engine", engine):
+            permit = guard.judge(running)
+            evil = '[workloads.evil]\nid = "spiffe://prod.example/evil"\n[[forbid]]\nfrom = "evil"\nto = "model-server"\n'
+            self.world.write("policy.toml", (POLICY + TOKENS + evil).encode())
+            guard.reload()
+            for _ in range(8):
+                permit = guard.judge(running, permit)
+            self.assertEqual(engine.verify_token.call_count, 1)
+            time.sleep(max(0.0, soon - 30 - time.time()) + 0.1)
+            with mock.patch("time.time", return_value=time.time() + 61), self.assertRaises(ztl.Denied) as caught:
+                guard.judge(running, permit)
+            self.assertEqual((caught.exception.reason, engine.verify_token.call_count), ("forbidden", 2))
+
+    def test_t34_a_running_request_with_a_bad_token_is_counted_once_a_minute(self) -> None:
+        guard, _ = self.tokens()
+        bearer = [(b"authorization", b"Bearer " + Issuer().sign())]
+        running = ztl.Asked(b"GET", b"/v1/who", bearer, chain=self.world.chain("router"), address="127.0.0.1")
+        engine, now = mock.Mock(wraps=guard.engine), time.time()
+        with mock.patch.object(guard._judge, "engine", engine):
+            permit = guard.judge(running)
+            # The last as if the clock on the wall was set back.
+            for later, looks in ((59, 1), (61, 2), (62, 2), (120, 2), (122, 3), (100, 4), (101, 4)):
+                with mock.patch("time.time", return_value=now + later):
+                    permit = guard.judge(running, permit)
+                self.assertEqual(engine.verify_token.call_count, looks, later)
+
     def test_t31_what_proves_is_changed_and_no_permitted_caller_is_recorded_as_denied(self) -> None:
         class Connection:
             get_unverified_chain = staticmethod(lambda: self.world.chain("router"))
@@ -365,7 +398,29 @@ class WhatIsGathered(unittest.TestCase):
         with self.assertRaisesRegex(ztl.Denied, "as often as"):
             self.judged(*[{"forwarded"}, ()] * 20)
         with self.assertRaisesRegex(ztl.Denied, "as often as"):
-            self.judged(*[denied] * 20)
+            self.judged(*[denied] * 40)
+
+    def test_law_8_a_caller_whose_proof_is_withdrawn_under_the_judgement_is_proved_once_more(self) -> None:
+        gone = ztl.Denied("gone", reason="flow_withdrawn", stage="flow")
+        told = ztl.Denied("told", reason="flow_withdrawn", stage="flow", decision_id="1" * 32)
+        flow, permit = mock.Mock(peer_id=spiffe("router")), mock.Mock(expires_at=None)
+        for proved, reads, decided, raised in (
+            ([flow, flow], [gone, (), ()], [permit], None),
+            ([gone, flow], [(), ()], [permit], None),
+            ([gone, gone], [], [], gone),
+            # Where nothing proves it anew the denial is that of the request, whose record says what was asked.
+            ([flow, flow], [gone, gone], [told], told),
+        ):
+            engine = mock.Mock()
+            engine.reads.side_effect, engine.authorize.side_effect = reads, decided
+            judge = Judge(engine, "model-server", 8443, lambda *_: 70, False)
+            with mock.patch.object(judge, "_prove", side_effect=proved) as proves:
+                try:
+                    got: Any = judge.judge(ztl.Asked(b"GET", b"/", [])).decision
+                except ztl.Denied as denied:
+                    got = denied
+            self.assertIs(got, raised or permit)
+            self.assertEqual((proves.call_count, engine.authorize.call_count), (2, len(decided)))
 
 
 if __name__ == "__main__":

@@ -145,6 +145,62 @@ class Running(unittest.TestCase):
             self.assertEqual((type(running.ended), abort.call_count), (ConnectionAbortedError, aborts))
             self.world.write("policy.toml", POLICY.encode())
 
+    def test_law_6_a_denial_is_told_where_the_connection_cannot_be_ended_any_more(self) -> None:
+        cancelled, told = threading.Event(), mock.Mock()
+
+        async def ends(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await forever(scope, receive, send)
+            except asyncio.CancelledError:
+                cancelled.set()
+                raise
+
+        guard, scope = self.world.guard(on_denial=told), self.world.scope()
+        scope["extensions"] = {**scope["extensions"], ztl.asgi.ABORT: mock.Mock(side_effect=AttributeError("no _abort"))}
+        running = Stream(guard, ends, scope)
+        self.assertTrue(until(lambda: bool(running.sent)))
+        self.world.write("policy.toml", NO_RULES.encode())
+        guard.reload()
+        running.join(5)
+        self.assertEqual((type(running.ended), told.call_count), (ConnectionAbortedError, 1))
+        self.assertIsInstance(told.call_args.args[0], ztl.Denied)
+        self.assertTrue(cancelled.is_set())
+
+    def test_two_who_send_at_once_do_not_mix_their_messages(self) -> None:
+        large, refused = b"a" * 200_000, []
+
+        async def two(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            first = asyncio.create_task(send({"type": "http.response.body", "body": large, "more_body": True}))
+            await asyncio.sleep(0)
+            await send({"type": "http.response.body", "body": b"end"})
+            await first
+
+        running = self.begun(self.world.guard(), two)
+        running.join(10)
+        self.assertIsNone(running.ended)
+        self.assertEqual(b"".join(part["body"] for part in running.sent[1:]), large + b"end")
+        self.assertEqual([part.get("more_body", False) for part in running.sent[1:]], [True] * 4 + [False])
+
+        # Nor does anything go out of who still waits when it is cut.
+        async def waits() -> List[Any]:
+            sent, goes_on = [], asyncio.Event()
+
+            async def slow(message: Any) -> None:
+                sent.append(message)
+                await goes_on.wait()
+
+            line = ztl.asgi._Line(slow, slow, None)
+            both = [asyncio.create_task(line.send({"type": "http.response.body", "body": body})) for body in (b"1", b"2")]
+            await asyncio.sleep(0)
+            line.cut()
+            goes_on.set()
+            refused.extend(await asyncio.gather(*both, return_exceptions=True))
+            return sent
+
+        self.assertEqual([message["body"] for message in asyncio.run(waits())], [b"1"])
+        self.assertEqual(list(map(type, refused)), [type(None), ConnectionAbortedError])
+
     def test_t25_an_overdue_revocation_list_ends_what_runs(self) -> None:
         self.world.write("crl.pem", self.world.authority.revokes(lasts=datetime.timedelta(seconds=4)))
         guard = self.world.guard(crl_files={"prod.example": self.world.path / "crl.pem"})

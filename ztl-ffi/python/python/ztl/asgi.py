@@ -107,6 +107,8 @@ class _Line:
     def __init__(self, receive: Receive, send: Send, abort: Optional[Callable[[], None]]) -> None:
         self._receive, self._send, self._abort = receive, send, abort
         self._is_cut = self._is_begun = False
+        #: Whoever sends a message waits for the one before it, all of whose parts go out together.
+        self._sends = asyncio.Lock()
 
     def cut(self) -> None:
         self._is_cut = True
@@ -114,7 +116,9 @@ class _Line:
     def abort(self) -> None:
         """Ends the connection and what the server holds of the response, where one was begun and the server lets us."""
         if self._is_begun and self._abort is not None:
-            self._abort()
+            # One that the caller has ended already may say so, and the denial has to be told all the same.
+            with contextlib.suppress(Exception):
+                self._abort()
 
     def _check(self) -> None:
         if self._is_cut:
@@ -127,14 +131,15 @@ class _Line:
         return message
 
     async def send(self, message: Dict[str, Any]) -> None:
-        self._check()
-        self._is_begun = True
-        for part in _parts(message):
-            await self._send(part)
-            if part is not message:
-                # Whoever judges it again runs on this loop as well.
-                await asyncio.sleep(0)
-                self._check()
+        async with self._sends:
+            self._check()
+            self._is_begun = True
+            for part in _parts(message):
+                await self._send(part)
+                if part is not message:
+                    # Whoever judges it again runs on this loop as well.
+                    await asyncio.sleep(0)
+                    self._check()
 
 
 def _parts(message: Dict[str, Any]) -> Iterator[Dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import List, Optional, Sequence, Tuple
 
 from ztl._ztl import Claims, Engine, Flow
@@ -9,17 +10,21 @@ from ztl.errors import BudgetError, TokenError
 
 Fields = Sequence[Tuple[bytes, bytes]]
 
+#: How long a bad token is taken for bad, in seconds, while no issuer is told: one whose time has not come is good a little later.
+_BAD_FOR = 60.0
+
 
 class Token:
-    """The token of one request, which is found bad at most once, however often the request is judged: one that ended, or whose key
-    was taken back, would else spend the budget of all who come through the same caller, at each change (T34). Claims that are kept
-    count for nothing more once they have ended or their key is gone: the engine sees to that. A bad one is looked at anew only where
-    an issuer was told since, for a rule may forbid whom it names by now (T12)."""
+    """The token of one request, however often that is judged. A good one is verified once: one that ended, or whose key was taken back,
+    would else spend the budget of all who come through the same caller, at each change (T34). The engine holds its claims against what is
+    in force: they are none once their key is gone, and stale once they have ended, which only denies more, for whom they name stays
+    forbidden. A bad one is looked at anew once an issuer was told, and else at most once a minute: a rule may forbid whom it names by now
+    (T12)."""
 
     def __init__(self, headers: Fields) -> None:
         self._headers = headers
-        #: How many issuers had been told when it was looked at; none before.
-        self._issuers: Optional[int] = None
+        #: How many issuers had been told when it was looked at, and when that was; none before.
+        self._looked: Optional[Tuple[int, float]] = None
         self._claims: Optional[Claims] = None
         self._bad: Optional[TokenError] = None
 
@@ -29,7 +34,8 @@ class Token:
 
     def claims(self, flow: Flow, engine: Engine, issuers: int) -> Optional[Claims]:
         """What it says; `None` where there is none, or a bad one. `issuers` is how many were told by now."""
-        if self._claims is None and self._issuers != issuers:
+        if self._claims is None and self._is_unknown(issuers):
+            looked = issuers, time.time()
             try:
                 token = bearer(self._headers)
                 self._claims = None if token is None else engine.verify_token(flow, token)
@@ -43,8 +49,15 @@ class Token:
             except ValueError as error:
                 self._bad = TokenError(str(error))
             # Last: who has another thread judge the same request meanwhile finds no claims missing that are there.
-            self._issuers = issuers
+            self._looked = looked
         return self._claims
+
+    def _is_unknown(self, issuers: int) -> bool:
+        """Whether nobody looked at it since an issuer was told, nor within a minute by the clock on the wall, which may be set back."""
+        if self._looked is None:
+            return True
+        told, then = self._looked
+        return told != issuers or not 0 <= time.time() - then < _BAD_FOR
 
     def refused(self) -> Optional[TokenError]:
         """What was wrong with it, where a rule did not take it; `None` where there was none."""

@@ -85,17 +85,15 @@ class Judge:
 
     def judge(self, asked: Asked, served: Optional[Permit] = None) -> Permit:
         """The permit, or an exception: `Denied`, or what went wrong. `served` is that of a request that runs already."""
-        known = self._known(asked)
-        flow = known or self._prove(asked)
         kept = None if served is None else served.token
         token = kept if kept is not None and kept.is_of(asked.headers) else Token(asked.headers)
         try:
-            return self._authorize(asked, flow, served, token)
+            return self._authorize(asked, self._known(asked) or self._prove(asked), served, token, anew=True)
         except Denied as denied:
-            # Proved by what is no longer in force: once more, by what is.
-            if known is None or denied.reason != "flow_withdrawn":
+            # Proved by what is no longer in force, maybe since a moment ago: once more, by what is.
+            if denied.reason != "flow_withdrawn":
                 raise
-        return self._authorize(asked, self._prove(asked), served, token)
+        return self._authorize(asked, self._prove(asked), served, token, anew=False)
 
     def forget(self) -> None:
         """Has every connection proved anew. After a change of what proves somebody the engine would deny, and record, each of the flows
@@ -119,7 +117,8 @@ class Judge:
             self._flows[asked.connection] = flow
         return flow
 
-    def _authorize(self, asked: Asked, flow: Flow, served: Optional[Permit], token: Token) -> Permit:
+    def _authorize(self, asked: Asked, flow: Flow, served: Optional[Permit], token: Token, anew: bool) -> Permit:
+        """The permit on a flow. `anew` says that one that was withdrawn is proved anew."""
         if flow.peer_id is None:
             raise Denied("nobody is proved", reason="identity_unproven", stage="identity")
         if asked.wrong is not None:
@@ -127,14 +126,14 @@ class Judge:
         said = forwarded.said_in(asked.headers)
         # The cheap question before the dear ones (T34).
         looks = bool(said) or self.tokens or self.trust_score is not None
-        reads = self._reads(flow) if looks else _NOTHING
+        reads = self._reads(flow, anew) if looks else _NOTHING
         for _ in range(_TRIES):
             if said and reads is not None:
                 self._check_passed(asked, flow, reads & said, served)
             decision = self._on(asked, flow, reads or _NOTHING, token)
             # Before and after: a policy that came in between may forbid by what was not gathered for it, or believe the caller in another
             # field (T12).
-            after = self._reads(flow) if looks else _NOTHING
+            after = self._reads(flow, anew) if looks else _NOTHING
             if reads is not None and after is not None and not (after - reads) & _GATHERED and after & said == reads & said:
                 return Permit(flow.peer_id, decision, reads & said, token)
             reads = after if after is None or reads is None else after | (reads & _GATHERED)
@@ -161,13 +160,13 @@ class Judge:
                 why.reason = recorded.reason
         return why
 
-    def _reads(self, flow: Flow) -> Optional[FrozenSet[str]]:
+    def _reads(self, flow: Flow, anew: bool) -> Optional[FrozenSet[str]]:
         """What a rule could read. `None` where the flow is denied: what is told is the denial of the request, which says what was asked.
-        Where it was withdrawn that is raised, and it is proved anew: to authorize on it would only record the same twice (T31)."""
+        Where it was withdrawn, and is proved anew, that is raised: to authorize on it would only record the same twice (T31)."""
         try:
             return frozenset(self.engine.reads(flow))
         except Denied as denied:
-            if denied.reason == "flow_withdrawn":
+            if anew and denied.reason == "flow_withdrawn":
                 raise
             return None
 
