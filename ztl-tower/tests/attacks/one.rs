@@ -231,7 +231,8 @@ fn statuses(answer: &[u8]) -> Vec<u16> {
 
 async fn ask(door: Arc<Door>, (name, send, answers, marks): Case) -> Option<String> {
     let answer = door.speak(name, b"http/1.1", send.as_bytes()).await;
-    let (statuses, seen) = (statuses(&answer), door.marks_of(name));
+    let statuses = statuses(&answer);
+    let seen = door.marks_until(name, marks).await;
     (statuses != answers || !matches(&seen, marks))
         .then(|| format!("{name}: {statuses:?} for {answers:?}, {seen:?} for {marks:?}"))
 }

@@ -235,7 +235,7 @@ fn order() -> Vec<Case> {
 async fn one(door: Arc<Door>, (name, send, answers, marks): Case) -> Option<String> {
     let sent = [preface(), send].concat();
     let mut answer = said(&door.speak(name, b"h2", &sent).await);
-    let seen = door.marks_of(name);
+    let seen = door.marks_until(name, marks).await;
     // Where a request was permitted before the error, its answer may come before or not at all; a connection that ends in peace
     // says so.
     answer.retain(|said| {
