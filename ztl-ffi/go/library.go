@@ -88,28 +88,37 @@ static ztl_status goz_connect(const ztl_engine *engine, const void *me, size_t m
     ztl_str chain[17];
     ztl_flow_request request;
     ztl_status status;
+    int tries;
     *flow = NULL;
     request.size = (uint32_t)sizeof request;
     request.port = port;
     request.flags = flags;
     request.me = goz_str(me, me_len);
-    request.peer = NULL;
     request.from_addr = goz_str(addr, addr_len);
     request.now_unix = now;
     request.to = goz_str(to, to_len);
     count = goz_chain(chain, ders, lens, count);
-    status = ztl_peer_prove(engine, &request, chain, count, peer, error);
-    if (status != ZTL_OK) {
-        return status;
-    }
-    request.peer = *peer;
-    decision->size = (uint32_t)sizeof *decision;
-    status = ztl_flow_permit(engine, &request, flow, decision, error);
-    if (status != ZTL_OK) {
+    for (tries = 0;; tries++) {
+        request.peer = NULL;
+        status = ztl_peer_prove(engine, &request, chain, count, peer, error);
+        if (status != ZTL_OK) {
+            return status;
+        }
+        request.peer = *peer;
+        decision->size = (uint32_t)sizeof *decision;
+        status = ztl_flow_permit(engine, &request, flow, decision, error);
+        if (status == ZTL_OK) {
+            return status;
+        }
         ztl_peer_free(*peer);
         *peer = NULL;
+        // What it was proved by changed since: it may be proved by what is in force now.
+        if (tries > 0 || status != ZTL_DENIED ||
+            (decision->reason != ZTL_REASON_IDENTITY_EXPIRED && decision->reason != ZTL_REASON_FLOW_WITHDRAWN)) {
+            return status;
+        }
+        ztl_error_free(*error);
     }
-    return status;
 }
 
 static ztl_status goz_token(const ztl_engine *engine, const ztl_flow *flow, const void *token, size_t len, uint64_t now,

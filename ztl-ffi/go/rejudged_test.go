@@ -295,6 +295,21 @@ func TestLaw8ChangesThatMeetDenyNobodyWhoIsProved(t *testing.T) {
 	}
 }
 
+// Who proves nothing is recorded once: nothing changed that could prove it.
+func TestT31AnExpiredCallerIsOneRecord(t *testing.T) {
+	a := newAuthority(t)
+	config := a.config("model-server")
+	config.AuditFile = filepath.Join(t.TempDir(), "audit.jsonl")
+	guard := a.guard(config)
+	_, _, err := guard.Begin(a.request(a.issueFor(id("router"), -time.Minute), "GET", "/v1/who"))
+	if !errors.Is(err, IdentityExpired) {
+		t.Error(err)
+	}
+	if found := records(t, config.AuditFile, "identity"); len(found) != 1 {
+		t.Error(found)
+	}
+}
+
 // A change of authorities denies nobody who is still proved, and the audit says so; where a flow is found withdrawn all the same, that is
 // one record.
 func TestLaw6WhoIsProvedAnewIsNotDeniedFirst(t *testing.T) {

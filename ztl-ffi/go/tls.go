@@ -3,7 +3,6 @@ package ztl
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"net"
 )
 
@@ -70,12 +69,7 @@ func (g *Guard) admit(certificates []*x509.Certificate, remote, local net.Addr) 
 	}
 	call := connection{me: g.config.Me, port: g.port(local), addr: from}
 	shown(&call.chain, certificates)
-	made, err := g.engine.connect(&call, g.config.Now())
-	// What it was proved by changed before its flow was permitted, or while it was.
-	if errors.Is(err, IdentityExpired) || errors.Is(err, FlowWithdrawn) {
-		made, err = g.engine.connect(&call, g.config.Now())
-	}
-	return made, err
+	return g.engine.connect(&call, g.config.Now())
 }
 
 func shown(to *chain, certificates []*x509.Certificate) {

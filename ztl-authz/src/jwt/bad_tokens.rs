@@ -162,9 +162,8 @@ impl BadTokens {
     }
 
     fn shard(&self, key: u64) -> MutexGuard<'_, HashMap<u64, Bucket>> {
-        let at = usize::try_from(key).unwrap_or_default() % SHARDS;
-        let [first, ..] = &self.shards;
-        let shard = self.shards.get(at).unwrap_or(first);
+        let ([byte, ..], [first, ..]) = (key.to_le_bytes(), &self.shards);
+        let shard = self.shards.get(usize::from(byte) % SHARDS).unwrap_or(first);
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
