@@ -236,6 +236,10 @@ class Answers(unittest.TestCase):
             for _ in range(8):
                 permit = guard.judge(running, permit)
             self.assertEqual(engine.verify_token.call_count, 1)
+            # Nothing else may have it judged again.
+            self.assertFalse(permit.is_over)
+            with mock.patch("time.time", return_value=time.time() + 61):
+                self.assertTrue(permit.is_over)
             time.sleep(max(0.0, soon - 30 - time.time()) + 0.1)
             with mock.patch("time.time", return_value=time.time() + 61), self.assertRaises(ztl.Denied) as caught:
                 guard.judge(running, permit)
@@ -253,6 +257,20 @@ class Answers(unittest.TestCase):
                 with mock.patch("time.time", return_value=now + later):
                     permit = guard.judge(running, permit)
                 self.assertEqual(engine.verify_token.call_count, looks, later)
+
+    def test_law_8_who_is_proved_while_that_changes_is_proved_once_more(self) -> None:
+        guard, _ = self.tokens()
+        running = ztl.Asked(b"GET", b"/v1/who", [], chain=self.world.chain("router"), address="127.0.0.1")
+        changed = ztl.Denied("proved by what is no longer in force", reason="identity_expired", stage="identity")
+        for met, proofs in (([mock.DEFAULT], 1), ([changed, mock.DEFAULT], 2), ([changed, changed], 2)):
+            engine = mock.Mock(wraps=guard.engine)
+            engine.permit_flow.side_effect = met
+            with mock.patch.object(guard._judge, "engine", engine):
+                if met[-1] is changed:
+                    self.assertRaises(ztl.Denied, guard.judge, running)
+                else:
+                    self.assertEqual(guard.judge(running).peer_id, spiffe("router"))
+            self.assertEqual(engine.prove.call_count, proofs)
 
     def test_t31_what_proves_is_changed_and_no_permitted_caller_is_recorded_as_denied(self) -> None:
         class Connection:

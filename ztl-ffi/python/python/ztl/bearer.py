@@ -32,8 +32,10 @@ class Token:
         """Whether a request with these header fields bears this one."""
         return headers is self._headers or _credentials(headers) == _credentials(self._headers)
 
-    def claims(self, flow: Flow, engine: Engine, issuers: int) -> Optional[Claims]:
-        """What it says; `None` where there is none, or a bad one. `issuers` is how many were told by now."""
+    def claims(self, flow: Flow, engine: Engine, issuers: int) -> Tuple[Optional[Claims], Optional[float]]:
+        """What it says; `None` where there is none, or a bad one. And until when one is taken for bad that nobody looked at now. `issuers`
+        is how many were told by now."""
+        again = None
         if self._claims is None and self._is_unknown(issuers):
             looked = issuers, time.time()
             try:
@@ -43,14 +45,16 @@ class Token:
             except BudgetError as error:
                 # Nothing was found out about it, so that it is not known.
                 self._bad = error
-                return None
+                return None, None
             except TokenError as error:
                 self._bad = error
             except ValueError as error:
                 self._bad = TokenError(str(error))
             # Last: who has another thread judge the same request meanwhile finds no claims missing that are there.
             self._looked = looked
-        return self._claims
+        elif self._claims is None and self._bad is not None and self._looked is not None:
+            again = self._looked[1] + _BAD_FOR
+        return self._claims, again
 
     def _is_unknown(self, issuers: int) -> bool:
         """Whether nobody looked at it since an issuer was told, nor within a minute by the clock on the wall, which may be set back."""

@@ -61,14 +61,16 @@ class Permit:
     passes: FrozenSet[str] = frozenset()
     #: What its token came to, for when it is judged again.
     token: Optional[Token] = field(default=None, repr=False, compare=False)
+    #: From when on a token that was taken for bad without a look is looked at again: whom it names may be forbidden by now.
+    looks_again: Optional[float] = field(default=None, repr=False, compare=False)
 
     @property
     def is_over(self) -> bool:
         """Whether it has to be asked for again, by the clock on the wall (T15)."""
-        return _is_over(self.decision.expires_at)
+        return _is_over(self.decision.expires_at) or _is_over(self.looks_again)
 
 
-def _is_over(expires_at: Optional[int]) -> bool:
+def _is_over(expires_at: Optional[float]) -> bool:
     return expires_at is not None and time.time() >= expires_at
 
 
@@ -112,7 +114,14 @@ class Judge:
         if port is None:
             raise Denied("the port of this workload is not known: say `port`", reason="no_flow_permitted", stage="flow")
         at: Dict[str, Any] = {"me": self.me, "port": port, "from_addr": tls.address(asked.address)}
-        flow = self.engine.permit_flow(self.engine.prove(chain, **at), **at)
+        peer = self.engine.prove(chain, **at)
+        try:
+            flow = self.engine.permit_flow(peer, **at)
+        except Denied as denied:
+            # What it was proved by changed since: it may be proved by what is in force now.
+            if denied.reason not in ("identity_expired", "flow_withdrawn"):
+                raise
+            flow = self.engine.permit_flow(self.engine.prove(chain, **at), **at)
         if asked.connection is not None:
             self._flows[asked.connection] = flow
         return flow
@@ -130,12 +139,12 @@ class Judge:
         for _ in range(_TRIES):
             if said and reads is not None:
                 self._check_passed(asked, flow, reads & said, served)
-            decision = self._on(asked, flow, reads or _NOTHING, token)
+            decision, again = self._on(asked, flow, reads or _NOTHING, token)
             # Before and after: a policy that came in between may forbid by what was not gathered for it, or believe the caller in another
             # field (T12).
             after = self._reads(flow, anew) if looks else _NOTHING
             if reads is not None and after is not None and not (after - reads) & _GATHERED and after & said == reads & said:
-                return Permit(flow.peer_id, decision, reads & said, token)
+                return Permit(flow.peer_id, decision, reads & said, token, again)
             reads = after if after is None or reads is None else after | (reads & _GATHERED)
         raise self._refused(asked, flow, "flow_withdrawn", Denied("the policy changed as often as the request was judged"))
 
@@ -170,15 +179,17 @@ class Judge:
                 raise
             return None
 
-    def _on(self, asked: Asked, flow: Flow, reads: FrozenSet[str], token: Token) -> Decision:
+    def _on(self, asked: Asked, flow: Flow, reads: FrozenSet[str], token: Token) -> Tuple[Decision, Optional[float]]:
+        """The decision, and when the token is to be looked at again."""
         takes, score = self.tokens and "token" in reads, None
-        claims = token.claims(flow, self.engine, self.issuers) if takes else None
+        claims, again = token.claims(flow, self.engine, self.issuers) if takes else (None, None)
         if self.trust_score is not None and "trust_score" in reads:
             score = self._score(self.trust_score, asked, flow)
         try:
-            return self.engine.authorize(
+            decision = self.engine.authorize(
                 flow, asked.method, asked.target, asked.headers, upgrade=asked.upgrade, trust_score=score, claims=claims
             )
+            return decision, again
         except Denied as denied:
             # A bad token is none: what asks for one denies, and that is recorded.
             if takes and denied.lack == "token":
