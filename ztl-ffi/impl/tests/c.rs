@@ -84,6 +84,9 @@ fn built() -> &'static Built {
         if !cfg!(debug_assertions) {
             cargo.arg("--release");
         }
+        if cfg!(feature = "jwt") {
+            cargo.args(["--features", "jwt"]);
+        }
         // Cargo keeps the answer with the library, so it is there as well where nothing was to be built.
         cargo.args(["--", "--print=native-static-libs"]);
         let messages: Vec<Value> = succeeds(&mut cargo)
@@ -143,6 +146,8 @@ fn compiler(variable: &str, otherwise: &str, standard: &str) -> Command {
         "-pedantic",
         "-g",
     ]);
+    // A library that was asked for with tokens has to verify them.
+    compiler.arg(format!("-DTOKENS={}", i32::from(cfg!(feature = "jwt"))));
     compiler.arg("-I").arg(package().join("include"));
     compiler
 }

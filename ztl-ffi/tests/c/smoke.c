@@ -1,6 +1,6 @@
-/* One walk through ztl.h: a policy from a string, a permit, a denial, calls that are refused, and another policy.
+/* One walk through ztl.h: a policy from a string, a permit, a denial, calls that are refused, tokens, and another policy.
  *
- * C11 and C++17. Exits with 0 if all came out as it should. */
+ * C11 and C++17. Exits with 0 if all came out as it should. With -DTOKENS=1 a library that verifies no tokens does not pass. */
 
 #include "ztl.h"
 
@@ -8,6 +8,9 @@
 #include <stdlib.h>
 
 #define NOW UINT64_C(1790000000)
+#if !defined(TOKENS)
+#define TOKENS 0
+#endif
 
 #define CHECK(condition)                                                                 \
     do {                                                                                 \
@@ -32,7 +35,32 @@ static const char *const PERMIT =
     "name = 'router-infers'\n"
     "from = 'router'\n"
     "to = 'model-server'\n"
-    "actions = ['POST /v1/models/{model}/infer']\n";
+    "actions = ['POST /v1/models/{model}/infer']\n"
+    "[issuers.sso]\n"
+    "issuer = 'https://sso.example'\n"
+    "audience = 'model-server'\n"
+    "[[permit]]\n"
+    "name = 'readers-read'\n"
+    "from = 'router'\n"
+    "to = 'model-server'\n"
+    "actions = ['GET /v1/secrets']\n"
+    "[permit.require]\n"
+    "token = { issuer = 'sso', scopes = ['read'] }\n";
+
+/* The key of an issuer, and what it signed with it: {"iss":"https://sso.example","sub":"alice","aud":"model-server","scope":"read",
+ * "exp":NOW + 600}. Nobody has its private key. */
+static const char *const KEYS =
+    "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"alg\":\"ES256\",\"use\":\"sig\","
+    "\"kid\":\"one\",\"x\":\"1fS_8hrTdfGJxpFl-1yrhhEmdXzh_47Zf_8nDNYwUjk\",\"y\":\"SJjgHmFek2Qj2fzVl2KYXsLakd999C0QrXRSdpHHtuI\"}]}";
+#define SIGNED                                                                           \
+    "eyJhbGciOiJFUzI1NiIsImtpZCI6Im9uZSIsInR5cCI6ImF0K2p3dCJ9"                                 \
+    ".eyJpc3MiOiJodHRwczovL3Nzby5leGFtcGxlIiwic3ViIjoiYWxpY2UiLCJhdWQiOiJtb2RlbC1zZXJ2" \
+    "ZXIiLCJzY29wZSI6InJlYWQiLCJleHAiOjE3OTAwMDA2MDB9"
+static const char *const TOKEN =
+    SIGNED ".DuJEBgUEaDeCEdxIDM9ljBF5aOMWngWwPypTOuezeNUnm2CymBJazfQv22N6wF0-2Nffl_xS8pRVoEkcUmLfhA";
+/* One letter of the signature is another. */
+static const char *const FORGED =
+    SIGNED ".EuJEBgUEaDeCEdxIDM9ljBF5aOMWngWwPypTOuezeNUnm2CymBJazfQv22N6wF0-2Nffl_xS8pRVoEkcUmLfhA";
 
 /* The layout that the library was built with. */
 #if defined(__cplusplus)
@@ -104,6 +132,69 @@ static void is_json(ztl_status status, ztl_text *text)
     ztl_text_free(text);
 }
 
+/* A token that is none: with which status it is refused. */
+static void no_token(const ztl_engine *engine, const ztl_flow *flow, const char *token, uint64_t now, ztl_status wanted)
+{
+    ztl_claims *claims = (ztl_claims *)(void *)&wanted;
+    ztl_error *error = NULL;
+    ztl_status status = ztl_token_verify(engine, flow, ztl_str_of(token), now, &claims, &error);
+    CHECK(status == wanted && claims == NULL);
+    CHECK(is_error(error, wanted));
+}
+
+/* Asks for what only a token opens; the decision holds a permit before it is asked. */
+static ztl_status read_secrets(const ztl_engine *engine, const ztl_flow *flow, const ztl_claims *claims, ztl_decision *decision)
+{
+    ztl_action_request request;
+    memset(&request, 0, sizeof request);
+    request.size = (uint32_t)sizeof request;
+    request.method = ztl_str_of("GET");
+    request.target = ztl_str_of("/v1/secrets");
+    request.now_unix = NOW;
+    request.trust_score = -1;
+    request.claims = claims;
+    memset(decision, 1, sizeof *decision);
+    decision->size = (uint32_t)sizeof *decision;
+    return ztl_action_authorize(engine, flow, &request, decision, NULL);
+}
+
+/* A good token opens what its rule names, and a bad one nothing. */
+static void tokens(const ztl_engine *engine, const ztl_flow *flow)
+{
+    ztl_issuer issuer;
+    ztl_claims *claims = NULL;
+    ztl_error *error = NULL;
+    ztl_decision decision;
+    ztl_status status;
+
+    memset(&issuer, 0, sizeof issuer);
+    issuer.size = (uint32_t)sizeof issuer;
+    issuer.kind = ZTL_TOKEN_ACCESS;
+    issuer.name = ztl_str_of("sso");
+    issuer.iss = ztl_str_of("https://sso.example");
+    issuer.audience = ztl_str_of("model-server");
+    issuer.jwks = ztl_str_of(KEYS);
+    status = ztl_engine_issuer(engine, &issuer, &error);
+    if (status == ZTL_ERR_UNSUPPORTED && !TOKENS) {
+        CHECK(is_error(error, ZTL_ERR_UNSUPPORTED));
+        no_token(engine, flow, TOKEN, NOW, ZTL_ERR_UNSUPPORTED);
+        status = read_secrets(engine, flow, NULL, &decision);
+        CHECK(status == ZTL_DENIED && decision.permit == 0 && decision.reason == ZTL_REASON_EVIDENCE_MISSING);
+        return;
+    }
+    CHECK(status == ZTL_OK && error == NULL);
+    status = read_secrets(engine, flow, NULL, &decision);
+    CHECK(status == ZTL_DENIED && decision.permit == 0 && decision.reason == ZTL_REASON_EVIDENCE_MISSING);
+    status = ztl_token_verify(engine, flow, ztl_str_of(TOKEN), NOW, &claims, &error);
+    CHECK(status == ZTL_OK && claims != NULL && error == NULL);
+    status = read_secrets(engine, flow, claims, &decision);
+    CHECK(status == ZTL_OK && decision.permit == 1 && strcmp(decision.rule, "readers-read") == 0);
+    ztl_claims_free(claims);
+    no_token(engine, flow, FORGED, NOW, ZTL_ERR_TOKEN);
+    no_token(engine, flow, TOKEN, NOW + 3600, ZTL_ERR_TOKEN);
+    no_token(engine, flow, "a.b.c", NOW, ZTL_ERR_TOKEN);
+}
+
 /* Everything that decides nothing. */
 static void look(const ztl_engine *engine, const ztl_flow_request *connection, const ztl_flow *flow, const char *policy)
 {
@@ -134,7 +225,7 @@ static void look(const ztl_engine *engine, const ztl_flow_request *connection, c
     status = ztl_peer_id(connection->peer, &ptr, &len);
     CHECK(status == ZTL_OK && len == strlen("spiffe://prod.example/router"));
 
-    /* A vouched claim is evidence; a token is none without an issuer, and no claims come of it. */
+    /* A vouched claim is evidence. */
     status = ztl_claims_assert_dangerous(engine, ztl_str_of("{\"sub\": \"alice\"}"), NOW + 60, &claims, NULL);
     CHECK(status == ZTL_OK && claims != NULL);
     memset(&decision, 1, sizeof decision);
@@ -148,9 +239,7 @@ static void look(const ztl_engine *engine, const ztl_flow_request *connection, c
     CHECK(status == ZTL_DENIED && decision.permit == 0 && decision.reason == ZTL_REASON_OBJECTED);
     CHECK(is_error(error, ZTL_DENIED));
     ztl_claims_free(claims);
-    status = ztl_token_verify(engine, flow, ztl_str_of("a.b.c"), NOW, &claims, &error);
-    CHECK((status == ZTL_ERR_UNSUPPORTED || status == ZTL_ERR_TOKEN) && claims == NULL);
-    CHECK(is_error(error, status));
+    tokens(engine, flow);
 
     /* Records that go to a function. */
     status = ztl_engine_new_with_audit(ztl_str_of(policy), ZTL_FORMAT_TOML, count, &records, &other, &error);
@@ -166,7 +255,7 @@ static void look(const ztl_engine *engine, const ztl_flow_request *connection, c
 
 int main(void)
 {
-    char policy[1024];
+    char policy[2048];
     ztl_engine *engine;
     ztl_peer *peer = NULL;
     ztl_flow *flow = NULL;
