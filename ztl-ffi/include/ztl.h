@@ -335,7 +335,8 @@ typedef struct ztl_claims ztl_claims;
 /**
  * Judges flows and actions under the policy in force, and records every decision before it is returned.
  *
- * Every function that takes a `const ztl_engine *` may be called from any number of threads at once.
+ * Every function that takes a `const ztl_engine *` may be called from any number of threads at once. It is good in the process that made
+ * it: a forked one makes its own, and gets `ZTL_ERR_ARG` of every call with its parent's, which it may free.
  */
 typedef struct ztl_engine ztl_engine;
 

@@ -94,7 +94,7 @@ pub unsafe extern "C" fn ztl_action_authorize(
 ) -> ztl_status {
     export!(outputs: (decision), error: error, || {
         // SAFETY: as promised to this function.
-        let engine = unsafe { handle::borrow(engine) }?;
+        let engine = unsafe { engine::lent(engine) }?;
         // SAFETY: as promised to this function.
         let flow = unsafe { handle::borrow(flow) }?;
         // SAFETY: as promised to this function.

@@ -34,7 +34,7 @@ pub unsafe extern "C" fn ztl_reach(
 ) -> ztl_status {
     export!(outputs: (text), error: error, || {
         // SAFETY: as promised to this function.
-        let engine = unsafe { handle::borrow(engine) }?;
+        let engine = unsafe { engine::lent(engine) }?;
         // SAFETY: as promised to this function.
         let workload = unsafe { workload.required("workload", MAX_NAME_BYTES) }?;
         let (policy, options) = (engine.engine.policy(), ReachOptions::new());
@@ -70,7 +70,7 @@ pub unsafe extern "C" fn ztl_diff(
 ) -> ztl_status {
     export!(outputs: (text), error: error, || {
         // SAFETY: as promised to this function.
-        let engine = unsafe { handle::borrow(engine) }?;
+        let engine = unsafe { engine::lent(engine) }?;
         // SAFETY: as promised to this function.
         let new = unsafe { engine::read_policy(policy, format) }?;
         let old = engine.engine.policy();

@@ -95,7 +95,7 @@ pub unsafe extern "C" fn ztl_claims_assert_dangerous(
 ) -> ztl_status {
     export!(outputs: (out), error: error, || {
         // SAFETY: as promised to this function.
-        let engine = unsafe { handle::borrow(engine) }?;
+        let engine = unsafe { engine::lent(engine) }?;
         // SAFETY: as promised to this function.
         let claims = unsafe { claims.required("claims", MAX_CLAIMS_BYTES) }?;
         let claims = json::object(claims.as_bytes()).map_err(|fault| Fault::arg(format!("`claims`: {fault}")))?;

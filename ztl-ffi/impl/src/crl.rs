@@ -6,9 +6,8 @@ use ztl_core::MAX_TRUST_DOMAIN_BYTES;
 use ztl_mtls::{CrlSet, MAX_CRL_BYTES};
 
 use crate::boundary::{Fault, export, ztl_str};
-use crate::engine::{trust_domain_of, ztl_engine};
+use crate::engine::{lent, trust_domain_of, ztl_engine};
 use crate::error::ztl_error;
-use crate::handle;
 use crate::status::{ZTL_ERR_CRL, ztl_status};
 
 /// Puts the revocation lists of a trust domain in force, in place of those it had. From then on the status of every certificate of
@@ -37,7 +36,7 @@ pub unsafe extern "C" fn ztl_engine_crls(
 ) -> ztl_status {
     export!(outputs: (), error: error, || {
         // SAFETY: as promised to this function.
-        let engine = unsafe { handle::borrow(engine) }?;
+        let engine = unsafe { lent(engine) }?;
         // SAFETY: as promised to this function.
         let domain = unsafe { trust_domain.required("trust_domain", MAX_TRUST_DOMAIN_BYTES) }?;
         // SAFETY: as promised to this function.

@@ -17,6 +17,7 @@ use ztl_mtls::{
 use crate::boundary::{Fault, array, export, ztl_str};
 use crate::error::ztl_error;
 use crate::handle::{self, Handle};
+use crate::home::Home;
 use crate::status::{ZTL_ERR_AUDIT, ZTL_ERR_BUNDLE, ZTL_ERR_POLICY, ZTL_ERR_SYSTEM, ztl_status};
 use crate::token::Tokens;
 
@@ -32,7 +33,8 @@ pub(crate) const MAX_PATH_BYTES: usize = 4096;
 
 /// Judges flows and actions under the policy in force, and records every decision before it is returned.
 ///
-/// Every function that takes a `const ztl_engine *` may be called from any number of threads at once.
+/// Every function that takes a `const ztl_engine *` may be called from any number of threads at once. It is good in the process that made
+/// it: a forked one makes its own, and gets `ZTL_ERR_ARG` of every call with its parent's, which it may free.
 #[derive(Debug)]
 pub struct ztl_engine {
     _opaque: (),
@@ -54,6 +56,7 @@ pub(crate) struct Body {
     pub(crate) tokens: Tokens,
     /// Ties what was made at this engine to it; compared by address.
     pub(crate) bond: Arc<Bond>,
+    home: Home,
 }
 
 /// See [`Body::bond`].
@@ -68,6 +71,7 @@ impl Body {
             prover: Prover::new(Bundles::new(BundleSet::default()), &ztl_mtls::provider()),
             tokens: Tokens::default(),
             bond: Arc::new(Bond),
+            home: Home::here(),
         })
     }
 
@@ -138,7 +142,7 @@ pub unsafe extern "C" fn ztl_engine_swap(
 ) -> ztl_status {
     export!(outputs: (), error: error, || {
         // SAFETY: as promised to this function.
-        let body = unsafe { handle::borrow(engine) }?;
+        let body = unsafe { lent(engine) }?;
         // SAFETY: as promised to this function.
         let policy = unsafe { read_policy(policy, format) }?;
         Ok(body.swap(policy)?)
@@ -168,7 +172,7 @@ pub unsafe extern "C" fn ztl_engine_trust(
 ) -> ztl_status {
     export!(outputs: (), error: error, || {
         // SAFETY: as promised to this function.
-        let body = unsafe { handle::borrow(engine) }?;
+        let body = unsafe { lent(engine) }?;
         // SAFETY: as promised to this function.
         let domain = unsafe { trust_domain.required("trust_domain", MAX_TRUST_DOMAIN_BYTES) }?;
         // SAFETY: as promised to this function.
@@ -201,7 +205,7 @@ pub unsafe extern "C" fn ztl_engine_trust_der(
 ) -> ztl_status {
     export!(outputs: (), error: error, || {
         // SAFETY: as promised to this function.
-        let body = unsafe { handle::borrow(engine) }?;
+        let body = unsafe { lent(engine) }?;
         // SAFETY: as promised to this function.
         let domain = unsafe { trust_domain.required("trust_domain", MAX_TRUST_DOMAIN_BYTES) }?;
         // SAFETY: as promised to this function.
@@ -232,6 +236,26 @@ pub unsafe extern "C" fn ztl_engine_free(engine: *mut ztl_engine) {
         // SAFETY: as promised to this function.
         unsafe { handle::release(engine) }
     })
+}
+
+/// Lends an engine that has to be there, and to have been made in this process.
+///
+/// # Safety
+/// `engine` is NULL, or a live handle of this library, and stays live for `'a`.
+pub(crate) unsafe fn lent<'a>(engine: *const ztl_engine) -> Result<&'a Body, Fault> {
+    // SAFETY: as promised to this function.
+    let body = unsafe { handle::borrow(engine) }?;
+    if body.home.is_elsewhere() {
+        return Err(forked());
+    }
+    Ok(body)
+}
+
+#[cold]
+fn forked() -> Fault {
+    Fault::arg(
+        "the `ztl_engine` was made before this process was forked: make one in each process, after the fork",
+    )
 }
 
 /// # Safety

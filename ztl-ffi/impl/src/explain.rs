@@ -47,7 +47,7 @@ pub unsafe extern "C" fn ztl_explain(
 ) -> ztl_status {
     export!(outputs: (text), error: error, || {
         // SAFETY: as promised to this function.
-        let engine = unsafe { handle::borrow(engine) }?;
+        let engine = unsafe { engine::lent(engine) }?;
         // SAFETY: as promised to this function.
         let connection = unsafe { sized(connection, "connection") }?;
         // SAFETY: as promised to this function.

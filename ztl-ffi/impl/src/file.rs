@@ -63,7 +63,7 @@ pub unsafe extern "C" fn ztl_engine_swap_from_file(
 ) -> ztl_status {
     export!(outputs: (), error: error, || {
         // SAFETY: as promised to this function.
-        let body = unsafe { handle::borrow(engine) }?;
+        let body = unsafe { engine::lent(engine) }?;
         // SAFETY: as promised to this function.
         let document = read(unsafe { path.required("path", MAX_PATH_BYTES) }?)?;
         // SAFETY: the document is lent to a call that keeps nothing of it.

@@ -221,7 +221,7 @@ pub unsafe extern "C" fn ztl_flow_permit(
 ) -> ztl_status {
     export!(outputs: (flow, decision), error: error, || {
         // SAFETY: as promised to this function.
-        let engine = unsafe { handle::borrow(engine) }?;
+        let engine = unsafe { engine::lent(engine) }?;
         // SAFETY: as promised to this function.
         let request = unsafe { sized(request, "request") }?;
         // SAFETY: as promised to this function.

@@ -18,6 +18,7 @@ mod explain;
 mod file;
 mod flow;
 mod handle;
+mod home;
 mod host;
 mod peer;
 mod reads;

@@ -110,7 +110,7 @@ pub unsafe extern "C" fn ztl_peer_prove(
 ) -> ztl_status {
     export!(outputs: (peer), error: error, || {
         // SAFETY: as promised to this function.
-        let engine = unsafe { handle::borrow(engine) }?;
+        let engine = unsafe { engine::lent(engine) }?;
         // SAFETY: as promised to this function.
         let request: ztl_flow_request = unsafe { sized(request, "request") }?;
         if !request.peer.is_null() || !matches!(request.flags, 0 | ZTL_FLOW_EGRESS) {
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn ztl_peer_assert_dangerous(
 ) -> ztl_status {
     export!(outputs: (peer), error: error, || {
         // SAFETY: as promised to this function.
-        let engine = unsafe { handle::borrow(engine) }?;
+        let engine = unsafe { engine::lent(engine) }?;
         // SAFETY: as promised to this function.
         let id = unsafe { spiffe_id.required("spiffe_id", MAX_ID_BYTES) }?;
         // SAFETY: as promised to this function.

@@ -5,7 +5,7 @@
 use ztl_core::{FlowPermit, Forwarding, Timestamp};
 
 use crate::boundary::export;
-use crate::engine::ztl_engine;
+use crate::engine::{self, ztl_engine};
 use crate::error::ztl_error;
 use crate::flow::ztl_flow;
 use crate::handle;
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn ztl_flow_reads(
 ) -> ztl_status {
     export!(outputs: (reads), error: error, || {
         // SAFETY: as promised to this function.
-        let engine = unsafe { handle::borrow(engine) }?;
+        let engine = unsafe { engine::lent(engine) }?;
         // SAFETY: as promised to this function.
         let flow = unsafe { handle::borrow(flow) }?;
         let now = Timestamp::from_unix_secs(now_unix);

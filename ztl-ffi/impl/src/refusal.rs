@@ -7,7 +7,7 @@ use ztl_core::{Reason, Timestamp};
 use crate::action::{named, ztl_action_request};
 use crate::boundary::{Fault, Refusal, export, sized};
 use crate::decision::ztl_decision;
-use crate::engine::ztl_engine;
+use crate::engine::{self, ztl_engine};
 use crate::error::ztl_error;
 use crate::flow::ztl_flow;
 use crate::handle;
@@ -64,7 +64,7 @@ pub unsafe extern "C" fn ztl_action_refuse(
 ) -> ztl_status {
     export!(outputs: (decision), error: error, || {
         // SAFETY: as promised to this function.
-        let engine = unsafe { handle::borrow(engine) }?;
+        let engine = unsafe { engine::lent(engine) }?;
         // SAFETY: as promised to this function.
         let flow = unsafe { handle::borrow(flow) }?;
         // SAFETY: as promised to this function.

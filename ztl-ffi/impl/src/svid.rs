@@ -8,7 +8,6 @@ use crate::boundary::{Fault, export, ztl_str};
 use crate::engine::{self, ztl_engine};
 use crate::error::ztl_error;
 use crate::flow::MAX_NAME_BYTES;
-use crate::handle;
 use crate::peer::{Chain, read_chain};
 use crate::status::{ZTL_ERR_SVID, ztl_status};
 use ztl_core::Timestamp;
@@ -42,7 +41,7 @@ pub unsafe extern "C" fn ztl_svid_check(
 ) -> ztl_status {
     export!(outputs: (expires_unix), error: error, || {
         // SAFETY: as promised to this function.
-        let engine = unsafe { handle::borrow(engine) }?;
+        let engine = unsafe { engine::lent(engine) }?;
         // SAFETY: as promised to this function.
         let me = unsafe { me.required("me", MAX_NAME_BYTES) }?;
         // SAFETY: as promised to this function.

@@ -68,7 +68,7 @@ pub unsafe extern "C" fn ztl_engine_issuer(
 ) -> ztl_status {
     export!(outputs: (), error: error, || {
         // SAFETY: as promised to this function.
-        let engine = unsafe { handle::borrow(engine) }?;
+        let engine = unsafe { engine::lent(engine) }?;
         // SAFETY: as promised to this function.
         let issuer = unsafe { sized(issuer, "issuer") }?;
         // SAFETY: as promised to this function.
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn ztl_token_verify(
 ) -> ztl_status {
     export!(outputs: (out), error: error, || {
         // SAFETY: as promised to this function.
-        let engine = unsafe { handle::borrow(engine) }?;
+        let engine = unsafe { engine::lent(engine) }?;
         // SAFETY: as promised to this function.
         let flow = unsafe { handle::borrow(flow) }?;
         // SAFETY: as promised to this function.

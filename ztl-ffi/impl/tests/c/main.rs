@@ -11,6 +11,7 @@
 )]
 
 mod corpus;
+mod fork;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
