@@ -18,6 +18,7 @@ mod harness;
 mod hostile;
 mod hostile_action;
 mod hostile_handle;
+mod hostile_nulls;
 mod hostile_verbs;
 mod new_verbs;
 mod prove;
