@@ -201,6 +201,7 @@ type record struct {
 	Reason  string `json:"reason"`
 	Peer    string `json:"peer"`
 	Action  string `json:"action"`
+	Rule    string `json:"rule"`
 }
 
 // records are those of an audit file that came to a stage.

@@ -10,8 +10,10 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod certificates;
 mod corpus;
 mod fork;
+mod generated;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
