@@ -12,6 +12,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
+
+use ztl_ffi_impl::*;
 
 fn package() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -65,6 +68,11 @@ fn declarations() -> Vec<String> {
 
 /// A line for each number, structure, field, type and function that a program was compiled with.
 fn abi() -> String {
+    static ABI: OnceLock<String> = OnceLock::new();
+    ABI.get_or_init(read_abi).clone()
+}
+
+fn read_abi() -> String {
     let mut lines = BTreeSet::new();
     let mut program = String::from("#include <stdio.h>\n#include \"ztl.h\"\nint main(void)\n{\n");
     for declaration in declarations() {
@@ -137,6 +145,36 @@ fn abi() -> String {
     text
 }
 
+/// The lists that are committed, one a version of the package.
+fn committed() -> Vec<(PathBuf, String)> {
+    let lists = fs::read_dir(package().join("abi")).expect("the lists");
+    lists
+        .map(|entry| {
+            let path = entry.expect("an entry").path();
+            let text = fs::read_to_string(&path).expect("a list");
+            (path, text)
+        })
+        .collect()
+}
+
+/// The version of the ABI that a list is of, as it stands there.
+fn abi_version(list: &str) -> &str {
+    list.lines()
+        .find_map(|line| line.strip_prefix("const ZTL_ABI_VERSION "))
+        .expect("a list says of which version it is")
+}
+
+/// Whether programs that were compiled with what stands in one list go on with another: all of it is there, or the version tells them.
+fn goes_on(kept: &str, now: &str) -> Result<(), String> {
+    let there: BTreeSet<_> = now.lines().collect();
+    match kept.lines().find(|line| !there.contains(line)) {
+        Some(gone) if abi_version(kept) == abi_version(now) => Err(format!(
+            "`{gone}` is gone from the ABI: programs that were compiled with it break; that needs another ZTL_ABI_VERSION"
+        )),
+        _ => Ok(()),
+    }
+}
+
 #[test]
 #[expect(
     clippy::disallowed_methods,
@@ -149,28 +187,152 @@ fn the_abi_is_the_one_that_is_committed() {
         .0;
     let path = package().join(format!("abi/{version}.txt"));
     let now = abi();
+    // Before anything is written: no addition takes something away, from this version or one before it.
+    for (path, kept) in committed() {
+        if let Err(gone) = goes_on(&kept, &now) {
+            panic!("{}: {gone}", path.display());
+        }
+    }
     if std::env::var_os("ZTL_UPDATE_ABI").is_some_and(|value| value == "1") {
         fs::write(&path, &now).expect("written");
     }
     let kept = fs::read_to_string(&path).expect("the committed list");
-    for line in kept.lines() {
-        assert!(
-            now.lines().any(|other| other == line),
-            "`{line}` is gone from the ABI: programs that were compiled with it break; that needs another ZTL_ABI_VERSION"
-        );
-    }
     for line in now.lines() {
         assert!(
             kept.lines().any(|other| other == line),
             "`{line}` is new in the ABI: write it down with `ZTL_UPDATE_ABI=1 cargo test -p ztl-ffi-impl --test package`"
         );
     }
+    assert_eq!(
+        kept, now,
+        "the list of this version has what the ABI has not"
+    );
     assert!(
         kept.lines()
             .filter(|line| line.starts_with("field "))
             .count()
             > 30
     );
+}
+
+#[test]
+fn nothing_goes_from_an_abi_whose_version_stays() {
+    for (_, kept) in committed() {
+        assert_eq!(goes_on(&kept, &kept), Ok(()));
+        assert_eq!(goes_on(&kept, &format!("{kept}const ZTL_MORE 1\n")), Ok(()));
+        let next = format!("const ZTL_ABI_VERSION {}9", abi_version(&kept));
+        for line in kept
+            .lines()
+            .filter(|line| !line.contains("ZTL_ABI_VERSION"))
+        {
+            let without = kept.replacen(&format!("{line}\n"), "", 1);
+            let said = goes_on(&kept, &without).expect_err(line);
+            assert!(said.contains(line), "{said}");
+            let other = without.replace(
+                &format!("const ZTL_ABI_VERSION {}", abi_version(&kept)),
+                &next,
+            );
+            assert_eq!(goes_on(&kept, &other), Ok(()));
+        }
+    }
+}
+
+/// Where Rust has the fields of its structures, and how long they are.
+struct Layout {
+    name: &'static str,
+    size: usize,
+    align: usize,
+    /// Each with its offset and its size.
+    fields: Vec<(&'static str, usize, usize)>,
+}
+
+const fn size_of_field<S, F>(_: fn(&S) -> &F) -> usize {
+    size_of::<F>()
+}
+
+macro_rules! layouts {
+    ($($structure:ident { $($field:ident),* })*) => {
+        vec![$(Layout {
+            name: stringify!($structure),
+            size: size_of::<$structure>(),
+            align: align_of::<$structure>(),
+            fields: vec![$((
+                stringify!($field),
+                core::mem::offset_of!($structure, $field),
+                size_of_field::<$structure, _>(|it| &it.$field),
+            )),*],
+        }),*]
+    };
+}
+
+fn layouts() -> Vec<Layout> {
+    layouts! {
+        ztl_action_request {
+            size, flags, method, target, upgrade, headers, headers_len, now_unix, trust_score, reserved, claims
+        }
+        ztl_decision { size, permit, reserved, stage, reason, id, expires_unix, rule }
+        ztl_flow_request { size, port, flags, me, peer, from_addr, now_unix, to }
+        ztl_header { name, value }
+        ztl_issuer { size, kind, name, iss, audience, jwks }
+        ztl_str { ptr, len }
+    }
+}
+
+/// What Rust writes and reads lies where C has it: of every structure of the header, every field.
+#[test]
+fn rust_has_every_field_where_c_has_it() {
+    let header = abi();
+    let of = |kind: &str| -> BTreeSet<String> {
+        let lines = header.lines().filter_map(|line| line.strip_prefix(kind));
+        lines
+            .filter_map(|line| line.split_whitespace().next())
+            .map(str::to_owned)
+            .collect()
+    };
+    let layouts = layouts();
+    let (mut structures, mut fields) = (BTreeSet::new(), BTreeSet::new());
+    let mut program = String::from("#include \"ztl.h\"\n");
+    for layout in &layouts {
+        let name = layout.name;
+        structures.insert(name.to_owned());
+        let (size, align) = (layout.size, layout.align);
+        let _ = writeln!(
+            program,
+            "_Static_assert(sizeof({name}) == {size} && _Alignof({name}) == {align}, \"{name}\");"
+        );
+        for (field, at, size) in &layout.fields {
+            fields.insert(format!("{name}.{field}"));
+            let _ = writeln!(
+                program,
+                "_Static_assert(offsetof({name}, {field}) == {at} && sizeof((({name} *)0)->{field}) == {size}, \"{name}.{field}\");"
+            );
+        }
+    }
+    assert_eq!(
+        (of("struct "), of("field ")),
+        (structures, fields),
+        "a structure of the header, or a field of one, is not looked at"
+    );
+    let source = folder("layout").join("layout.c");
+    let compiles = |program: &str| {
+        fs::write(&source, program).expect("written");
+        Command::new("cc")
+            .args(["-std=c11", "-fsyntax-only", "-I"])
+            .arg(package().join("include"))
+            .arg(&source)
+            .output()
+            .expect("a C compiler")
+    };
+    let output = compiles(&program);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    // One that is elsewhere does not compile.
+    let (at, elsewhere) = (
+        "offsetof(ztl_decision, permit) == 4",
+        "offsetof(ztl_decision, permit) == 5",
+    );
+    assert!(program.contains(at));
+    assert!(!compiles(&program.replace(at, elsewhere)).status.success());
 }
 
 /// Two Rust archives in one program define the same names, unless one of them shows only its own.
