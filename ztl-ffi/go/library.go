@@ -191,6 +191,8 @@ func Version() string { return C.GoString(C.ztl_version()) }
 type engine struct {
 	mu  sync.RWMutex
 	ptr *C.ztl_engine
+	// unused frees it where nobody closed it.
+	unused runtime.Cleanup
 }
 
 func data(text string) (unsafe.Pointer, C.size_t) {
@@ -253,7 +255,7 @@ func newEngine(policy []byte, file string, format Format, auditFile string) (*en
 	if err := failed(status, cerr, nil); err != nil {
 		return nil, err
 	}
-	runtime.AddCleanup(e, func(ptr *C.ztl_engine) { C.ztl_engine_free(ptr) }, e.ptr)
+	e.unused = runtime.AddCleanup(e, func(ptr *C.ztl_engine) { C.ztl_engine_free(ptr) }, e.ptr)
 	return e, nil
 }
 
@@ -269,10 +271,16 @@ func (e *engine) with(do func(*C.ztl_engine) (C.ztl_status, *C.ztl_error)) error
 	return failed(status, cerr, nil)
 }
 
-// close makes every later call fail. The library's engine is freed when nothing refers to it any more.
+// close makes every later call fail, and frees the library's engine, which no call uses any more: the collector, which does not see how
+// large it is, would come late.
 func (e *engine) close() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.ptr == nil {
+		return
+	}
+	e.unused.Stop()
+	C.ztl_engine_free(e.ptr)
 	e.ptr = nil
 }
 
