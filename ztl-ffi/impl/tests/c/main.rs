@@ -14,6 +14,8 @@ mod certificates;
 mod corpus;
 mod fork;
 mod generated;
+#[cfg(target_os = "linux")]
+mod growth;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
