@@ -22,6 +22,7 @@ mod hostile_nulls;
 mod hostile_verbs;
 mod new_verbs;
 mod prove;
+mod quiet;
 mod refusal;
 mod renewal;
 mod request_fields;

@@ -16,6 +16,8 @@ mod fork;
 mod generated;
 #[cfg(target_os = "linux")]
 mod growth;
+#[cfg(target_os = "linux")]
+mod quiet;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
