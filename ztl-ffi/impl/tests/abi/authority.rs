@@ -34,6 +34,15 @@ impl Authority {
     }
 
     pub(crate) fn issue_until(&self, id: &str, end: u64) -> Vec<u8> {
+        self.issue_changed(id, |params| lasts(params, end))
+    }
+
+    /// A leaf that says something else.
+    pub(crate) fn issue_changed(
+        &self,
+        id: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Vec<u8> {
         let mut params = CertificateParams::default();
         params.subject_alt_names = vec![SanType::URI(id.try_into().expect("ASCII"))];
         params.is_ca = IsCa::ExplicitNoCa;
@@ -42,7 +51,8 @@ impl Authority {
             ExtendedKeyUsagePurpose::ServerAuth,
             ExtendedKeyUsagePurpose::ClientAuth,
         ];
-        lasts(&mut params, end);
+        lasts(&mut params, NOW + 3600);
+        change(&mut params);
         let key = KeyPair::generate().expect("a key");
         params
             .signed_by(&key, &self.issuer)

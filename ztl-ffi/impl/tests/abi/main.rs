@@ -20,6 +20,7 @@ mod hostile_action;
 mod hostile_handle;
 mod hostile_nulls;
 mod hostile_verbs;
+mod leaves;
 mod new_verbs;
 mod prove;
 mod quiet;
