@@ -11,7 +11,9 @@
 
 #define NOW UINT64_C(1790000000)
 #define THREADS 4
+#if !defined(ROUNDS)
 #define ROUNDS 2000
+#endif
 #define SWAPS 50
 #if !defined(RACE)
 #define RACE 0

@@ -152,7 +152,11 @@ fn folder(name: &str) -> PathBuf {
 
 /// A compiler with every warning on, and each of them an error.
 fn compiler(variable: &str, otherwise: &str, standard: &str) -> Command {
-    let mut compiler = Command::new(tool(variable, otherwise));
+    let mut compiler = if variable.is_empty() {
+        Command::new(otherwise)
+    } else {
+        Command::new(tool(variable, otherwise))
+    };
     compiler.arg(format!("-std={standard}")).args([
         "-Wall",
         "-Wextra",
@@ -246,33 +250,62 @@ fn the_quickstart_of_the_readme_compiles_and_runs() {
     assert_eq!(audit.lines().count(), 2, "a record a decision (law 6)");
 }
 
-#[test]
-fn a_c_program_links_the_archive_and_runs() {
-    let (built, program) = (built(), folder("static").join("smoke"));
-    succeeds(
-        c().arg(smoke())
-            .arg(&built.archive)
-            .args(&built.system_libraries)
-            .arg("-o")
-            .arg(&program),
-    );
-    assert!(succeeds(&mut Command::new(&program)).ends_with("ok\n"));
+/// The compilers of a language that are here: the one that was asked for, and those that most have.
+fn compilers(asked: (&str, &str), others: &[&str], standard: &str) -> Vec<Command> {
+    let mut found = vec![compiler(asked.0, asked.1, standard)];
+    for other in others {
+        let is_here = Command::new(other).arg("--version").output();
+        if is_here.is_ok_and(|output| output.status.success()) {
+            found.push(compiler("", other, standard));
+        }
+    }
+    found
+}
+
+/// The walk of `smoke.c`, by each compiler of C and of C++ that is here, with what `link` adds.
+fn each_walks(name: &str, link: impl Fn(&mut Command), run: impl Fn(&mut Command)) {
+    let folder = folder(name);
+    let c = compilers(("CC", "cc"), &["gcc", "clang"], "c11");
+    let cpp = compilers(("CXX", "c++"), &["g++", "clang++"], "c++17");
+    let languages = [("c", c), ("c++", cpp)];
+    for (language, compilers) in languages {
+        assert!(!compilers.is_empty());
+        for (at, mut compiler) in compilers.into_iter().enumerate() {
+            let program = folder.join(format!("{language}-{at}"));
+            // `-x none`: a library is no source.
+            compiler.args(["-x", language]).arg(smoke());
+            link(compiler.args(["-x", "none"]));
+            succeeds(compiler.arg("-o").arg(&program));
+            let mut walk = Command::new(&program);
+            run(&mut walk);
+            let said = succeeds(&mut walk);
+            assert!(said.ends_with("ok\n"), "{compiler:?}: {said}");
+        }
+    }
 }
 
 #[test]
-fn a_cpp_program_links_the_archive_and_runs() {
-    let (built, program) = (built(), folder("static-cpp").join("smoke"));
-    // `-x none`: the archive is no source in C++.
-    succeeds(
-        cpp()
-            .arg(smoke())
-            .args(["-x", "none"])
-            .arg(&built.archive)
-            .args(&built.system_libraries)
-            .arg("-o")
-            .arg(&program),
-    );
-    assert!(succeeds(&mut Command::new(&program)).ends_with("ok\n"));
+fn c_and_cpp_programs_of_each_compiler_link_the_archive_and_run() {
+    let built = built();
+    let link = |compiler: &mut Command| {
+        compiler.arg(&built.archive).args(&built.system_libraries);
+    };
+    each_walks("static", link, |_| {});
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn c_and_cpp_programs_of_each_compiler_run_with_the_shared_library() {
+    let (built, folder) = (built(), folder("shared-each"));
+    let named = folder.join(format!("libztl.so.{}", ztl_ffi_impl::ZTL_ABI_VERSION));
+    fs::copy(&built.shared, &named).expect("copied");
+    let link = |compiler: &mut Command| {
+        compiler.arg(&built.shared);
+    };
+    let run = |walk: &mut Command| {
+        walk.env("LD_LIBRARY_PATH", &folder);
+    };
+    each_walks("shared-programs", link, run);
 }
 
 /// Whether a program holds a symbol: that a sanitizer is really in it.
@@ -307,6 +340,8 @@ fn threads_of_a_c_program_do_not_race_in_its_memory() {
     let (built, folder) = (built(), folder("threads"));
     let named = folder.join(format!("libztl.so.{}", ztl_ffi_impl::ZTL_ABI_VERSION));
     fs::copy(&built.shared, &named).expect("copied");
+    // Each round decides twice.
+    let rounds = format!("-DROUNDS={}", tool("ZTL_ROUNDS", "2000").to_string_lossy());
     let program = |name: &str, flags: &[&str]| {
         let program = folder.join(name);
         succeeds(
@@ -324,7 +359,7 @@ fn threads_of_a_c_program_do_not_race_in_its_memory() {
             .env("TSAN_OPTIONS", "ignore_noninstrumented_modules=1");
         run
     };
-    assert_eq!(succeeds(&mut program("threads", &[])), "ok\n");
+    assert_eq!(succeeds(&mut program("threads", &[&rounds])), "ok\n");
     let raced = run(&mut program("raced", &["-DRACE"]));
     let said = String::from_utf8_lossy(&raced.stderr);
     assert!(
