@@ -221,7 +221,7 @@ class Forked(unittest.TestCase):
         at = {key: value for key, value in AT.items() if key != "now"}
         chain = self.world.chain("router")
         workers = []
-        for _ in range(4):
+        for _ in range(8):
             read, write = os.pipe()
             child = os.fork()
             if child == 0:
@@ -246,7 +246,7 @@ class Forked(unittest.TestCase):
             with open(read) as pipe:
                 ids += pipe.read().split()
             os.waitpid(child, 0)
-        self.assertEqual((len(ids), len(set(ids))), (400, 400))
+        self.assertEqual((len(ids), len(set(ids))), (800, 800))
         recorded = [json.loads(line)["id"] for line in audit.read_text().splitlines() if line]
         self.assertLessEqual(set(ids), set(recorded))
 

@@ -378,6 +378,7 @@ class Aiohttp(Behaviour, WithWorld):
 @there("gunicorn")
 class Gunicorn(Behaviour, WithWorld):
     worker = "sync"
+    application = "served:application"
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -387,7 +388,7 @@ class Gunicorn(Behaviour, WithWorld):
         arguments = (
             "-m", "gunicorn", "-c", str(cls.world.path / "gunicorn.conf.py"), "--preload", "-w", "2", "-k", cls.worker, "-b",
             f"127.0.0.1:{cls.port}", "--certfile", str(cls.world.path / "model-server.pem"), "--keyfile",
-            str(cls.world.path / "model-server.key"), "--log-level", "critical", "--no-control-socket", "served:application",
+            str(cls.world.path / "model-server.key"), "--log-level", "critical", "--no-control-socket", cls.application,
         )
         running = contextlib.ExitStack()
         running.enter_context(program(*arguments, folder=cls.world.path))
@@ -420,6 +421,20 @@ class Gunicorn(Behaviour, WithWorld):
                 workers |= {body} if status == 200 else set()
                 threading.Event().wait(0.03)
             self.assertEqual(len(workers), 2)
+
+
+@there("gunicorn", "flask")
+class Flask(Gunicorn):
+    """An application of Flask's, as docs/python.md has it. All that holds of another holds of it."""
+
+    application = "served_flask:app"
+
+    def test_a_route_sees_who_asks_and_what_flask_has_not_is_judged_first(self) -> None:
+        status, body = self.world.ask(self.port, "router", "POST", "/v1/models/llama/infer")
+        self.assertEqual((status, json.loads(body)), (200, {"for": spiffe("router"), "model": "llama"}))
+        # Flask answers 405 where a route has no such method, and 404 where there is none: nobody learns that who is not permitted.
+        for method, target in (("PUT", "/v1/models/llama/infer"), ("GET", "/v1/models/llama"), ("GET", "/static/x"), ("OPTIONS", "/v1/who")):
+            self.assertEqual(self.world.ask(self.port, "router", method, target)[0], 403, target)
 
 
 class WithoutAServer(WithWorld):
