@@ -97,8 +97,38 @@ func TestWithoutCgoTheBuildSaysSo(t *testing.T) {
 	}
 }
 
-func BenchmarkAuthorize(b *testing.B) {
-	engine, from, ask := permitted(b)
+func BenchmarkAuthorize(b *testing.B) { benchmark(b, "*/*") }
+
+// BenchmarkWide asks the same with a field that is not ASCII.
+func BenchmarkWide(b *testing.B) { benchmark(b, "*/*; q=\u00e9") }
+
+// BenchmarkNothing is the shortest way there and back: the text of the version, copied.
+func BenchmarkNothing(b *testing.B) {
+	for b.Loop() {
+		if Version() == "" {
+			b.Fatal("no version")
+		}
+	}
+}
+
+// BenchmarkConnect proves a chain that was proved before, and permits the flow.
+func BenchmarkConnect(b *testing.B) {
+	a := newAuthority(b)
+	guard := a.guard(a.config("model-server"))
+	call := connection{me: "model-server", port: 8443, addr: "10.0.0.7"}
+	call.chain.add(a.issue(id("router")).Certificate[0])
+	now := time.Now()
+	for b.Loop() {
+		if _, err := guard.engine.connect(&call, now); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func benchmark(b *testing.B, accept string) {
+	engine, from, _ := permitted(b)
+	ask := &asked{}
+	ask.request("POST", "/v1/models/llama/infer", "model-server", http.Header{"Accept": {accept}, "X-Tenant": {"blue", ""}})
 	now := time.Now()
 	b.ReportAllocs()
 	for b.Loop() {

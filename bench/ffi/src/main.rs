@@ -33,10 +33,17 @@ impl Way {
         }
     }
 
-    /// Asks once: the last number of a line is ns, or follows Go's own form.
     fn ask(&mut self, folder: &Path, core: f64) {
+        let (ns, allocations) = self.call(folder, "decision", COUNT);
+        self.allocations = allocations.or(self.allocations);
+        self.ns.push(ns);
+        self.beyond.push(ns - core);
+    }
+
+    /// Makes a call so often, once: what one takes in ns, and how often it allocates where that is told, in Go's own form.
+    fn call(&self, folder: &Path, what: &str, count: u32) -> (f64, Option<f64>) {
         let output = Command::new(folder.join(self.command))
-            .args([NOW.to_string(), COUNT.to_string()])
+            .args([&NOW.to_string(), &count.to_string(), what])
             .current_dir(folder)
             .output();
         let output = output.expect("the program runs");
@@ -52,10 +59,73 @@ impl Way {
             let at = words.iter().position(|word| *word == unit)?;
             words[at - 1].parse::<f64>().ok()
         };
-        let ns = before("ns/op").expect("a figure");
-        self.allocations = before("allocs/op").or(self.allocations);
-        self.ns.push(ns);
-        self.beyond.push(ns - core);
+        (before("ns/op").expect("a figure"), before("allocs/op"))
+    }
+}
+
+/// Calls beside a decision: what is shown of each, what it is called, how often it is made, and who makes it.
+const OTHERS: [(&str, &str, u32, &[&str]); 7] = [
+    (
+        "nothing: there and back",
+        "nothing",
+        COUNT,
+        &["c-static", "c-shared", "go", "python"],
+    ),
+    (
+        "a decision",
+        "decision",
+        COUNT,
+        &["c-static", "c-shared", "go", "python"],
+    ),
+    (
+        "the same, with a field that is not ASCII",
+        "wide",
+        COUNT,
+        &["c-static", "c-shared", "go", "python"],
+    ),
+    (
+        "an explanation",
+        "explanation",
+        COUNT / 20,
+        &["c-static", "c-shared"],
+    ),
+    (
+        "a chain that was proved before; in Go with its flow",
+        "proof",
+        COUNT / 20,
+        &["c-static", "c-shared", "go", "python"],
+    ),
+    (
+        "a chain that was not, its authority told",
+        "first-proof",
+        COUNT / 50,
+        &["c-static", "c-shared"],
+    ),
+    (
+        "proofs in two threads of Python, wall time",
+        "threads",
+        COUNT / 20,
+        &["python"],
+    ),
+];
+
+/// Their medians of as many rounds, for information.
+fn others(ways: &[Way], folder: &Path, rounds: u32) {
+    println!("\nMedian ns a call\n");
+    let names: Vec<_> = ways.iter().map(|way| way.name).collect();
+    println!(
+        "| | {} |\n|---|{}",
+        names.join(" | "),
+        "--:|".repeat(ways.len())
+    );
+    for (shown, what, count, who) in OTHERS {
+        let figures = ways.iter().map(|way| {
+            let is_asked = who.contains(&way.command) && folder.join(way.command).exists();
+            let ns = || way.call(folder, what, count).0;
+            let values: Vec<_> = (0..rounds).filter(|_| is_asked).map(|_| ns()).collect();
+            median(&values).map_or_else(String::new, |ns| format!("{ns:.1}"))
+        });
+        println!("| {shown} | {} |", figures.collect::<Vec<_>>().join(" | "));
     }
 }
 
@@ -78,7 +148,7 @@ fn main() {
     let [folder, rounds, library] = &arguments[..] else {
         panic!("ztl-bench-ffi FOLDER ROUNDS LIBRARY");
     };
-    let (folder, rounds) = (Path::new(folder), rounds.parse().expect("a number"));
+    let (folder, rounds) = (Path::new(folder), rounds.parse::<u32>().expect("a number"));
     let asked = Asked::new(folder);
     let mut ways = [
         Way::new("C, static", "c-static", 20.0),
@@ -126,6 +196,7 @@ fn main() {
             ));
         }
     }
+    others(&ways, folder, rounds);
     let bytes = std::fs::metadata(library).expect("the library").len();
     let bytes = u32::try_from(bytes).expect("less than 4 GB");
     goals.push(goal(
