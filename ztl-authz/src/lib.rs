@@ -10,13 +10,18 @@ pub mod artefacts;
 pub mod bundle;
 #[cfg(feature = "cel")]
 pub mod cel;
-#[cfg(any(feature = "bundle", feature = "opa", feature = "rego"))]
+#[cfg(any(
+    feature = "bundle",
+    feature = "opa",
+    feature = "opa-readers",
+    feature = "rego"
+))]
 mod data;
 #[cfg(feature = "jwt")]
 pub mod jwt;
-#[cfg(feature = "opa")]
+#[cfg(any(feature = "opa", feature = "opa-readers"))]
 pub mod opa;
-#[cfg(any(feature = "opa", feature = "rego"))]
+#[cfg(any(feature = "opa", feature = "opa-readers", feature = "rego"))]
 pub mod rego;
 #[cfg(any(feature = "bundle", feature = "oidc", feature = "trust"))]
 mod schedule;

@@ -16,6 +16,7 @@ use crate::id::SpiffeId;
 pub use crate::opinion::{Demands, ObjectionCode, Opinion};
 use crate::peer::Peer;
 use crate::policy::{Diagnostic, Effect};
+pub use crate::spoken::{Spoken, Version};
 use crate::time::Timestamp;
 
 /// What a condition or an authorizer may look at. Grows without breaking.
@@ -261,8 +262,8 @@ pub trait Authorizer: fmt::Debug + Send + Sync {
     /// [`AuthorizerError`] where it cannot tell; the permit that asked does not hold.
     fn objects(&self, facts: &Facts<'_>) -> Result<bool, AuthorizerError>;
 
-    /// What it says in full: whether it objects, and if not, what has to be discharged beside what the rule obliges to. This is
-    /// what a decision asks; one that obliges to nothing need not write it.
+    /// What it says in full: whether it objects, and if not, what has to be discharged beside what the rule obliges to. One that
+    /// obliges to nothing need not write it.
     ///
     /// # Errors
     /// As [`objects`](Self::objects).
@@ -272,6 +273,12 @@ pub trait Authorizer: fmt::Debug + Send + Sync {
         } else {
             Opinion::agrees()
         })
+    }
+
+    /// What it says in full, and by what. This is what a decision asks; one need not write it whose every artefact the document names
+    /// (see [`digest`](Self::digest)). Which version speaks has to be what the opinion came of, so both are taken at once (T24).
+    fn speaks(&self, facts: &Facts<'_>) -> Spoken {
+        Spoken::new(self.opinion(facts))
     }
 
     /// Whether it may take so long that it must not be asked where other requests wait for it: an enforcement point that serves

@@ -26,6 +26,7 @@ pub mod policy;
 mod prefix;
 mod reason;
 pub mod schema;
+mod spoken;
 mod texts;
 mod time;
 pub mod trust;

@@ -82,7 +82,9 @@ pub use keys::{FetchedKeys, KeysError, KeysRefreshed};
 pub use live::{Connection, ConnectionState};
 pub use name::Ambiguity;
 #[cfg(feature = "bundle")]
-pub use opa_bundle::{OpaBundle, OpaBundleError, OpaBundleRefreshed, OpaBundleStatus};
+pub use opa_bundle::{
+    OpaBundle, OpaBundleError, OpaBundleFile, OpaBundleRefreshed, OpaBundleStatus,
+};
 pub use peer::Peer;
 #[cfg(all(feature = "client", feature = "trust"))]
 pub use polled::FetchedSignals;

@@ -69,6 +69,11 @@ impl Load {
         before
     }
 
+    /// How many were made so far.
+    pub(crate) fn requests(&self) -> u64 {
+        self.shared.requests.load(Ordering::SeqCst)
+    }
+
     /// What the service answers.
     pub(crate) async fn ask(&self, token: &str) -> Result<StatusCode, Failed> {
         self.shared.ask(token).await

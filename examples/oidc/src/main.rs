@@ -1,6 +1,7 @@
-//! Users' tokens of a real OpenID provider, whose keys rotate while requests run: `examples/oidc/run`.
+//! Users' tokens of a real OpenID provider, whose keys rotate, and which is killed and comes back, while requests run:
+//! `examples/oidc/run`.
 //!
-//! The argument is the provider's issuer. Exits 0 if no request failed and each old key stopped counting.
+//! The arguments are the provider's command. Exits 0 if no request failed and each old key stopped counting.
 
 mod load;
 mod provider;
@@ -22,14 +23,20 @@ use provider::Provider;
 const POLICY: &str = include_str!("../policy.toml");
 /// Where the service listens; the policy names the port.
 const ADDRESS: &str = "127.0.0.1:28446";
-const ROTATIONS: usize = 3;
+/// The algorithm of the key that each rotation brings.
+const ROTATIONS: [&str; 4] = ["ES256", "RS256", "RS256", "ES256"];
+/// After this rotation the provider is killed.
+const KILLED_AFTER: usize = 2;
+/// So long it is gone.
+const GONE: Duration = Duration::from_secs(3);
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Failed> {
-    let iss = std::env::args()
-        .nth(1)
-        .ok_or("which issuer? see examples/oidc/run")?;
-    let (authority, provider) = (Authority::new("oidc.example")?, Provider::at(&iss)?);
+    let mut provider = Provider::start(std::env::args().skip(1).collect())?;
+    let (authority, iss) = (
+        Authority::new("oidc.example")?,
+        provider.issuer().to_owned(),
+    );
     let policy = POLICY.replace("ISSUER", &iss);
 
     // In production: `JwksEndpoint::discovery("https://idp.example")` with the roots of the Web PKI, and no other settings.
@@ -61,8 +68,8 @@ async fn main() -> Result<ExitCode, Failed> {
         .build()
         .await?;
     let load = Load::start(gateway, provider.token().await?);
-    for _ in 0..ROTATIONS {
-        provider.rotate("publish").await?;
+    for (turn, algorithm) in ROTATIONS.iter().enumerate() {
+        provider.rotate(&format!("publish/{algorithm}")).await?;
         until(&guard, 2).await?;
         provider.rotate("sign").await?;
         let retired = load.take(provider.token().await?).await;
@@ -72,15 +79,40 @@ async fn main() -> Result<ExitCode, Failed> {
         if status != StatusCode::UNAUTHORIZED {
             return Err(format!("a token of a key that is gone was answered {status}").into());
         }
+        if turn + 1 == KILLED_AFTER {
+            outage(&guard, &mut provider, &load).await?;
+        }
     }
     let report = load.end().await;
     println!(
         "{}",
-        serde_json::json!({ "rotations": ROTATIONS, "requests": report.requests, "failed": report.failed })
+        serde_json::json!({ "rotations": ROTATIONS.len(), "outages": 1, "requests": report.requests, "failed": report.failed })
     );
     Ok(ExitCode::from(u8::from(
         report.failed > 0 || report.requests == 0,
     )))
+}
+
+/// The provider is killed, requests go on with the keys that are there, and after it came back its keys are fetched again.
+async fn outage(guard: &Guard, provider: &mut Provider, load: &Load) -> Result<(), Failed> {
+    provider.kill()?;
+    let before = load.requests();
+    if let Ok(keys) = guard.refresh_keys("corp").await {
+        return Err(format!("keys came of a provider that is gone: {keys:?}").into());
+    }
+    tokio::time::sleep(GONE).await;
+    if load.requests() == before {
+        return Err("no request was made while the provider was gone".into());
+    }
+    provider.come_back()?;
+    // Behind the requests it is asked again by itself; here nobody waits for that.
+    for _ in 0..50 {
+        if guard.refresh_keys("corp").await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Err("no keys came in 10 seconds of the provider that is back".into())
 }
 
 async fn models(peer: Peer) -> String {

@@ -6,7 +6,8 @@
 //! 3. [`Manifest`], data, Rego and WebAssembly modules are read whole and have to fit together: strict JSON, nothing outside the
 //!    roots, no value in the place of another, no member of the manifest that is not known. A delta bundle is refused.
 //! 4. A revision never goes back ([`RevisionOrder`]).
-//! 5. [`BundlePull`] is OPA's protocol of pulling bundles over HTTP, without I/O. `ztl-tower` drives it.
+//! 5. [`BundlePull`] is OPA's protocol of pulling bundles over HTTP, without I/O. `ztl-tower` drives it. [`BundleTaker`] takes what
+//!    comes by another way, such as a file.
 //!
 //! Nothing here knows of an engine: a [`BundleConsumer`] is one.
 
@@ -24,6 +25,7 @@ mod read;
 mod revision;
 mod roots;
 mod signature;
+mod taker;
 mod unpack;
 
 pub use consumer::{BundleConsumer, BundleFault};
@@ -42,3 +44,4 @@ pub use read::{Bundle, BundleReader, RegoFile, WasmFile};
 pub use revision::{RevisionError, RevisionMark, RevisionOrder};
 pub use roots::Roots;
 pub use signature::{MAX_VERIFICATION_KEYS, SignatureError, Verification};
+pub use taker::{BundleTaker, TakeError};

@@ -1,7 +1,6 @@
 //! What a module is given: memory within a bound, its builtins, and a way to end itself. Nothing else.
 
 use std::borrow::Cow;
-use std::ffi::CStr;
 use std::sync::Arc;
 
 use wasmtime::{
@@ -10,8 +9,8 @@ use wasmtime::{
 
 use super::builtins::{Builtin, Context, Regexes};
 use super::engine;
-use super::stop::{Halt, bounded};
-use super::term::Term;
+use super::readers::{argument, bounded, called, text};
+use super::stop::Halt;
 use super::{Limits, ModuleError, RegoError};
 
 /// The functions that a module may import beside its memory (OPA's "WebAssembly", *Imports*).
@@ -192,14 +191,6 @@ fn abort(caller: Caller<'_, Host>, at: i32) -> wasmtime::Result<()> {
     Err(halt(RegoError::Trapped(bounded(&text))))
 }
 
-/// The bytes at an address up to the first that is zero, which has to come within `most` bytes.
-pub(super) fn text(memory: &[u8], at: i32, most: usize) -> Option<&[u8]> {
-    let at = usize::try_from(at.cast_unsigned()).ok()?;
-    let rest = memory.get(at..)?;
-    let rest = rest.get(..most.saturating_add(1)).unwrap_or(rest);
-    CStr::from_bytes_until_nul(rest).ok().map(CStr::to_bytes)
-}
-
 /// A module calls a builtin: its arguments are read, as Rego writes them, and its answer is written back.
 ///
 /// Where it cannot answer that is kept, and the module is told "undefined", so that it comes to an end by itself and can be
@@ -242,15 +233,15 @@ fn answer<const N: usize>(
 ) -> wasmtime::Result<Result<i32, Cow<'static, str>>> {
     let most = caller.data().most;
     let mut terms = Vec::with_capacity(N);
-    for argument in arguments {
-        let at = values.dump.call(&mut *caller, argument)?;
+    for value in arguments {
+        let at = values.dump.call(&mut *caller, value)?;
         let Some(written) = text(values.memory.data(&*caller), at, most) else {
             return Ok(Err(format!("an argument has more than {most} bytes").into()));
         };
-        let Some(term) = Term::parse(written) else {
-            return Ok(Err("an argument cannot be read".into()));
-        };
-        terms.push(term);
+        match argument(written) {
+            Ok(term) => terms.push(term),
+            Err(why) => return Ok(Err(why)),
+        }
     }
     let host = caller.data_mut();
     let mut context = Context {
@@ -258,13 +249,10 @@ fn answer<const N: usize>(
         regexes: &mut host.regexes,
         most,
     };
-    let answer = match builtin.call(&mut context, &terms) {
-        Ok(answer) => answer.to_string(),
-        Err(why) => return Ok(Err(why.0)),
+    let answer = match called(builtin, &mut context, &terms) {
+        Ok(answer) => answer,
+        Err(why) => return Ok(Err(why)),
     };
-    if answer.len() > most {
-        return Ok(Err(format!("its answer has more than {most} bytes").into()));
-    }
     let length = i32::try_from(answer.len()).unwrap_or(i32::MAX);
     let at = values.malloc.call(&mut *caller, length)?;
     let start = usize::try_from(at.cast_unsigned()).unwrap_or(usize::MAX);

@@ -10,8 +10,9 @@ use wasmtime::{
 use super::builtins::Builtin;
 use super::clock::Clock;
 use super::engine::NAMESPACE;
-use super::host::{Host, Values, text};
+use super::host::{Host, Values};
 use super::pool::Left;
+use super::readers::{answer, names, text, wrong};
 use super::stop::reason;
 use super::{Limits, ModuleError, RegoError};
 
@@ -174,15 +175,14 @@ impl Instance {
 
     fn names(
         &mut self,
-        names: &TypedFunc<(), i32>,
+        all: &TypedFunc<(), i32>,
         most: usize,
     ) -> Result<Map<String, Value>, RegoError> {
         let at = self.run(|exports, store| {
-            let value = names.call(&mut *store, ())?;
+            let value = all.call(&mut *store, ())?;
             exports.json_dump.call(store, value)
         })?;
-        serde_json::from_slice(self.text(at, most)?)
-            .map_err(|_| wrong("the names of builtins or entrypoints cannot be read"))
+        names(self.text(at, most)?)
     }
 
     /// A JSON text becomes a value in the module's memory.
@@ -219,33 +219,6 @@ impl Instance {
             self.broken = true;
             reason(&self.store, &error)
         })
-    }
-}
-
-fn wrong(text: &str) -> RegoError {
-    RegoError::Answer(text.to_owned())
-}
-
-/// The value of a result set: none, or one row with the one member `result`.
-pub(super) fn answer(json: &[u8]) -> Result<Option<Value>, RegoError> {
-    let set = serde_json::from_slice(json);
-    of_set(set.map_err(|_| wrong("the policy's answer is no JSON"))?)
-}
-
-pub(super) fn of_set(set: Value) -> Result<Option<Value>, RegoError> {
-    let Value::Array(mut rows) = set else {
-        return Err(wrong("the policy's answer is no result set"));
-    };
-    match (rows.pop(), rows.is_empty()) {
-        (None, _) => Ok(None),
-        (Some(Value::Object(mut row)), true) if row.len() == 1 => match row.remove("result") {
-            Some(value) => Ok(Some(value)),
-            None => Err(wrong("a row of the policy's answer has no `result`")),
-        },
-        (Some(_), true) => Err(wrong(
-            "a row of the policy's answer is not `{\"result\": ..}`",
-        )),
-        (Some(_), false) => Err(wrong("the policy gave more than one answer")),
     }
 }
 

@@ -22,29 +22,47 @@
 //! reach; but take modules from whom you would take the policy from, and signed bundles where they come over a network.
 
 mod builtins;
+#[cfg(feature = "opa")]
 mod clock;
+#[cfg(feature = "opa-readers")]
+#[doc(hidden)]
+pub mod door;
+#[cfg(feature = "opa")]
 mod engine;
 mod error;
+#[cfg(feature = "opa")]
 mod host;
+#[cfg(feature = "opa")]
 mod instance;
+#[cfg(feature = "opa")]
 mod kind;
+#[cfg(feature = "opa")]
 mod limits;
+#[cfg(feature = "opa")]
 mod module;
 #[cfg(feature = "opa-wasm")]
 mod opa_wasm;
+#[cfg(feature = "opa")]
 mod policy;
+#[cfg(feature = "opa")]
 mod pool;
+mod readers;
+#[cfg(feature = "opa")]
 mod stop;
 mod term;
 
 use crate::rego::RegoError;
 
 pub use error::ModuleError;
+#[cfg(feature = "opa")]
 pub use kind::WasmBuilder;
+#[cfg(feature = "opa")]
 pub use limits::Limits;
+#[cfg(feature = "opa")]
 pub use module::WasmModule;
 #[cfg(feature = "opa-wasm")]
 pub use opa_wasm::OpaWasmPolicy;
+#[cfg(feature = "opa")]
 pub use policy::WasmPolicy;
 
 /// The builtins that a policy is given beside those that OPA compiles into it.

@@ -4,7 +4,7 @@ use core::fmt;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use wasmtime::{ExternType, Linker, Module};
 
 use super::builtins::{self, Builtin};
@@ -13,13 +13,11 @@ use super::engine::NAMESPACE;
 use super::host::{FUNCTIONS, Host, linker};
 use super::instance::Instance;
 use super::policy::WasmPolicy;
-use super::stop::bounded;
-use super::{Limits, ModuleError, RegoError};
+use super::readers::{bounded, numbers, resolve};
+use super::{Limits, ModuleError};
 
 /// Longest list of entrypoints or builtins, in bytes of JSON.
 const MOST_NAMES: usize = 1 << 20;
-/// Highest number that a builtin may have.
-const MOST_BUILTINS: usize = 1024;
 /// How every WebAssembly module of version 1 begins (WebAssembly core specification §5.5.16).
 const MAGIC: &[u8; 8] = b"\0asm\x01\0\0\0";
 
@@ -179,37 +177,4 @@ pub(super) fn imports(module: &Module) -> Result<(), ModuleError> {
         }
     }
     Ok(())
-}
-
-fn unreadable() -> ModuleError {
-    let text = "the numbers of builtins or entrypoints cannot be read";
-    ModuleError::Start(RegoError::Answer(text.to_owned()))
-}
-
-fn numbers(names: Map<String, Value>) -> Result<impl Iterator<Item = (String, i32)>, ModuleError> {
-    let read = |(name, value): (String, Value)| {
-        let number = value.as_i64().and_then(|number| i32::try_from(number).ok());
-        number.map(|number| (name, number))
-    };
-    let all: Option<Vec<_>> = names.into_iter().map(read).collect();
-    all.map(Vec::into_iter).ok_or_else(unreadable)
-}
-
-/// The builtins of a module by their numbers; a number that none has stays without a function.
-fn resolve(wanted: Map<String, Value>) -> Result<Arc<[Builtin]>, ModuleError> {
-    let mut table = Vec::new();
-    for (name, number) in numbers(wanted)? {
-        let builtin = builtins::resolve(&name)?;
-        let number = usize::try_from(number).map_err(|_| unreadable())?;
-        if number > MOST_BUILTINS {
-            return Err(unreadable());
-        }
-        if table.len() <= number {
-            table.resize(number + 1, Builtin::NONE);
-        }
-        if let Some(place) = table.get_mut(number) {
-            *place = builtin;
-        }
-    }
-    Ok(table.into())
 }

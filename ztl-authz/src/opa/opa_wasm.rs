@@ -11,11 +11,10 @@ use wasmtime::{Store, Trap};
 
 use super::clock::Clock;
 use super::host::Host;
-use super::instance::of_set;
 use super::module::Compiled;
 use super::policy::read;
 use super::pool::{Left, Pool};
-use super::stop::bounded;
+use super::readers::{bounded, of_set};
 use super::{ModuleError, RegoError, WasmModule};
 use crate::rego::RegoEngine;
 

@@ -4,28 +4,13 @@ use thiserror::Error;
 use wasmtime::{Store, Trap};
 
 use super::host::Host;
+use super::readers::bounded;
 use crate::rego::RegoError;
-
-/// Longest text of a module that an error repeats, in characters.
-const MOST_TEXT: usize = 200;
 
 /// What a function of the host ends an evaluation with.
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub(super) struct Halt(pub(super) RegoError);
-
-/// Text of a module as an error may repeat it: printable and short.
-pub(super) fn bounded(text: &str) -> String {
-    let mut out: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MOST_TEXT)
-        .collect();
-    if text.chars().nth(MOST_TEXT).is_some() {
-        out.push('…');
-    }
-    out
-}
 
 /// Why the module stopped.
 pub(super) fn reason(store: &Store<Host>, error: &wasmtime::Error) -> RegoError {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use ztl_core::authorizer::{Authorizer, AuthorizerError, Facts, Opinion, Reads};
+use ztl_core::authorizer::{Authorizer, AuthorizerError, Facts, Opinion, Reads, Spoken, Version};
 
 use super::{RegoEngine, answer, input};
 
@@ -13,8 +13,15 @@ use super::{RegoEngine, answer, input};
 pub struct RegoAuthorizer {
     reads: Reads,
     digest: Option<[u8; 32]>,
-    // `ArcSwap` points to what has a size of its own.
-    engine: ArcSwap<Arc<dyn RegoEngine>>,
+    in_force: ArcSwap<InForce>,
+}
+
+/// An engine, and what it was made from where that comes in bundles: replaced as one, so that no question is answered by one and
+/// recorded as the other's (T24).
+#[derive(Debug)]
+struct InForce {
+    engine: Arc<dyn RegoEngine>,
+    version: Option<Version>,
 }
 
 impl RegoAuthorizer {
@@ -24,7 +31,10 @@ impl RegoAuthorizer {
         Self {
             reads,
             digest: None,
-            engine: ArcSwap::from_pointee(engine),
+            in_force: ArcSwap::from_pointee(InForce {
+                engine,
+                version: None,
+            }),
         }
     }
 
@@ -39,13 +49,24 @@ impl RegoAuthorizer {
 
     /// Puts another engine in force.
     pub fn replace(&self, engine: Arc<dyn RegoEngine>) {
-        self.engine.store(Arc::new(engine));
+        self.replace_by(engine, None);
+    }
+
+    /// Puts another engine in force, which was made from this: records of what it decides name it.
+    pub fn replace_by(&self, engine: Arc<dyn RegoEngine>, version: Option<Version>) {
+        self.in_force.store(Arc::new(InForce { engine, version }));
     }
 
     /// The engine in force.
     #[must_use]
     pub fn engine(&self) -> Arc<dyn RegoEngine> {
-        Arc::clone(&self.engine.load())
+        Arc::clone(&self.in_force.load().engine)
+    }
+
+    /// What it was made from, where somebody said so.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        self.in_force.load().version.clone()
     }
 }
 
@@ -59,10 +80,12 @@ impl Authorizer for RegoAuthorizer {
     }
 
     fn opinion(&self, facts: &Facts<'_>) -> Result<Opinion, AuthorizerError> {
-        let input = input::document(facts)?;
-        let engine = self.engine();
-        let answer = engine.evaluate(&input)?;
-        Ok(answer::opinion(answer.as_ref())?)
+        asked(&*self.engine(), facts)
+    }
+
+    fn speaks(&self, facts: &Facts<'_>) -> Spoken {
+        let in_force = self.in_force.load_full();
+        Spoken::new(asked(&*in_force.engine, facts)).by(in_force.version.clone())
     }
 
     fn is_heavy(&self) -> bool {
@@ -72,4 +95,10 @@ impl Authorizer for RegoAuthorizer {
     fn digest(&self) -> Option<[u8; 32]> {
         self.digest
     }
+}
+
+fn asked(engine: &dyn RegoEngine, facts: &Facts<'_>) -> Result<Opinion, AuthorizerError> {
+    let input = input::document(facts)?;
+    let answer = engine.evaluate(&input)?;
+    Ok(answer::opinion(answer.as_ref())?)
 }

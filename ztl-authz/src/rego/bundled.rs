@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use serde_json::Value;
-use ztl_core::authorizer::Reads;
+use ztl_core::authorizer::{Reads, Version};
 
 use super::{
     DEFAULT_TIMEOUT, EngineBuilder, Material, RegoAuthorizer, RegoEngine, RegoError, Settings,
@@ -27,7 +27,8 @@ enum Part {
 /// An authorizer whose policy, with its data, is that of the bundle in force.
 ///
 /// It is compiled beside the one before, and then takes its place as a whole. Where a bundle does not compile the one before stays.
-/// Before the first bundle, and when it is withdrawn, each question is an error, which denies (law 1).
+/// Before the first bundle, and when it is withdrawn, each question is an error, which denies (law 1). The record of a decision names
+/// the bundle that spoke, by its SHA-256 and its `revision` (T24).
 ///
 /// ```
 /// # #[cfg(feature = "rego")] {
@@ -140,12 +141,14 @@ impl RegoBundle {
 impl BundleConsumer for RegoBundle {
     fn put_in_force(&self, mut bundle: Bundle) -> Result<(), BundleFault> {
         let data = core::mem::take(&mut bundle.data);
+        let revision = &*bundle.manifest.revision;
+        let version = Version::new(bundle.sha256, Some(revision).filter(|it| !it.is_empty()));
         let engine = self.builder.build(Material {
             settings: self.settings.clone(),
             policy: self.policy(bundle)?,
             data,
         })?;
-        self.authorizer.replace(engine);
+        self.authorizer.replace_by(engine, Some(version));
         Ok(())
     }
 

@@ -17,7 +17,7 @@
 
 pub mod answer;
 mod authorizer;
-#[cfg(feature = "bundle")]
+#[cfg(all(feature = "bundle", any(feature = "opa", feature = "rego")))]
 mod bundled;
 mod engine;
 mod error;
@@ -29,7 +29,7 @@ mod settings;
 
 pub use crate::artefacts::{Artefacts, Folder, MAX_ARTEFACT_BYTES};
 pub use authorizer::RegoAuthorizer;
-#[cfg(feature = "bundle")]
+#[cfg(all(feature = "bundle", any(feature = "opa", feature = "rego")))]
 pub use bundled::RegoBundle;
 pub use engine::RegoEngine;
 pub use error::RegoError;

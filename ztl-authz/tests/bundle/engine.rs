@@ -96,6 +96,68 @@ mod rego {
         );
     }
 
+    /// One decision under whatever is in force: its reason, and the bundle that the record names.
+    #[expect(clippy::disallowed_methods, reason = "a test vouches for its own peer")]
+    fn recorded(bundle: &RegoBundle) -> (Value, Value) {
+        use ztl_core::audit::MemorySink;
+        use ztl_core::{Action, Arrival, Engine, Evidence, Flow, Peer, Proof, SpiffeId};
+        let audit = Arc::new(MemorySink::new(8));
+        let engine = Engine::new(policy(bundle), Arc::clone(&audit)).expect("an engine");
+        let proof = Proof::X509 {
+            id: SpiffeId::parse("spiffe://prod.example/router").expect("an id"),
+            leaf_sha256: [0; 32].into(),
+            serial: Box::default(),
+            not_after: Timestamp::MAX,
+        };
+        let peer = Peer::assertion(proof, "test");
+        let flow = Flow::ingress("models", 8443, Arrival::unknown(), Some(&peer));
+        let now = Timestamp::from_unix_millis(1_795_339_815_250);
+        let permit = engine.permit_flow(&flow, now).expect("a flow");
+        let action = Action::request("GET", "/v1/models").expect("a path");
+        drop(engine.authorize(&permit, &action, &Evidence::none(), now));
+        let last = audit.lines().pop().expect("a record");
+        let mut line: Value = serde_json::from_str(&last).expect("JSON");
+        (line["reason"].take(), line["authorizers"]["models"].take())
+    }
+
+    #[test]
+    fn t24_the_record_names_the_bundle_that_spoke() {
+        let bundle = bundle().timeout(Duration::from_secs(5));
+        let put = |revision: &str, source: &str| {
+            let manifest = json!({ "revision": revision }).to_string();
+            let pack = pack(source, &json!(["models"])).file(".manifest", manifest);
+            let read = read(pack);
+            let sha256: String = read
+                .sha256
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            bundle.put_in_force(read).expect("in force");
+            sha256
+        };
+        let recorded = || recorded(&bundle);
+        assert_eq!(
+            recorded(),
+            (json!("authorizer_failed"), Value::Null),
+            "none has come yet"
+        );
+        let first = put("1742", SOURCE);
+        let said = json!({ "sha256": first, "revision": "1742" });
+        assert_eq!(recorded(), (json!("permitted"), said));
+        // The same revision, and yet another bundle.
+        let second = put("1742", "package models\nallow := false");
+        assert_ne!(first, second);
+        let said = json!({ "sha256": second, "revision": "1742" });
+        assert_eq!(recorded(), (json!("objected"), said));
+        let third = put("", "package models\nallow := 1");
+        assert_eq!(
+            recorded(),
+            (json!("authorizer_failed"), json!({ "sha256": third }))
+        );
+        bundle.withdraw();
+        assert_eq!(recorded(), (json!("authorizer_failed"), Value::Null));
+    }
+
     #[test]
     fn what_the_interpreter_cannot_have_is_not_put_in_force() {
         let none = Pack::new().file("data.json", "{}");

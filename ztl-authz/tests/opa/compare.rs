@@ -1,4 +1,4 @@
-//! Compares what the interpreter and the host of modules say of policies with what OPA itself said: `.ci/opa` runs it.
+//! Compares what the interpreter and both hosts of modules say of policies with what OPA itself said: `.ci/opa` runs it.
 //!
 //! `compare FOLDER ANSWERS BUNDLES`: in FOLDER `NAME.rego`, `NAME.data.json` and `NAME.inputs.json` (a list); in ANSWERS for each
 //! input `NAME.INDEX.json`, what `opa eval` printed; in BUNDLES `NAME.tar.gz`, what `opa build -t wasm` made of policy and data.
@@ -10,14 +10,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
-use ztl_authz::bundle::BundleReader;
-use ztl_authz::opa::{Limits, WasmModule};
+use ztl_authz::bundle::{Bundle, BundleReader};
+use ztl_authz::opa::{Limits, ModuleError, OpaWasmPolicy, WasmModule};
 use ztl_authz::rego::{Interpreter, RegoEngine};
 
 type Failed = Box<dyn Error>;
 
 const INTERPRETER: &str = "the interpreter";
 const MODULE: &str = "the module";
+const OPA_WASM: &str = "the module in `opa-wasm`";
 
 /// Where an engine fails, and so denies, and OPA has an answer: engine, policy, input, why.
 const FAILS: [(&str, &str, usize, &str); 1] = [(
@@ -67,8 +68,17 @@ fn compare(policy: &Path, answers: &Path, bundles: &Path) -> Result<(usize, usiz
     let entrypoint = entrypoint.ok_or("no line `# entrypoint: PATH`")?;
     let data = json(&policy.with_extension("data.json"))?;
     let interpreter = Interpreter::compile([(&*name, &source)], data, entrypoint, LONG)?;
-    let module = module(&bundles.join(format!("{name}.tar.gz")), entrypoint)?;
-    let engines: [(&str, &dyn RegoEngine); 2] = [(INTERPRETER, &interpreter), (MODULE, &*module)];
+    let bundle =
+        BundleReader::unsigned().read(&fs::read(bundles.join(format!("{name}.tar.gz")))?)?;
+    let module = module(&bundle, entrypoint)?;
+    let hosted = module.policy(entrypoint, &bundle.data)?;
+    let theirs = theirs(&module, entrypoint, &bundle)?;
+    let mut engines: Vec<(&str, &dyn RegoEngine)> =
+        vec![(INTERPRETER, &interpreter), (MODULE, &hosted)];
+    match &theirs {
+        Some(theirs) => engines.push((OPA_WASM, theirs)),
+        None => println!("{name}: not asked in `opa-wasm`, which has not all of its builtins"),
+    }
     let inputs = json(&policy.with_extension("inputs.json"))?;
     let inputs = inputs.as_array().ok_or("no list of inputs")?;
     let (mut compared, mut differ) = (0, 0);
@@ -79,7 +89,8 @@ fn compare(policy: &Path, answers: &Path, bundles: &Path) -> Result<(usize, usiz
         } else {
             Ok(told.pointer("/result/0/expressions/0/value").cloned())
         };
-        for (engine, ours) in engines {
+        for (engine, ours) in &engines {
+            let engine = *engine;
             let said = ours.evaluate(&input.to_string());
             let known = FAILS
                 .iter()
@@ -91,7 +102,7 @@ fn compare(policy: &Path, answers: &Path, bundles: &Path) -> Result<(usize, usiz
                 }
                 (Some(_), Ok(_)) => false,
                 // What OPA compiles into a module fails as undefined, which denies as well.
-                (None, Ok(None)) if engine == MODULE && opa.is_err() => true,
+                (None, Ok(None)) if engine != INTERPRETER && opa.is_err() => true,
                 (None, said) => said.as_ref().ok() == opa.as_ref().ok(),
             };
             if !agree {
@@ -104,13 +115,24 @@ fn compare(policy: &Path, answers: &Path, bundles: &Path) -> Result<(usize, usiz
     Ok((compared, differ))
 }
 
-/// The module of a bundle for an entrypoint, with the bundle's data.
-fn module(bundle: &Path, entrypoint: &str) -> Result<Box<dyn RegoEngine>, Failed> {
-    let bundle = BundleReader::unsigned().read(&fs::read(bundle)?)?;
+/// The module of a bundle for an entrypoint.
+fn module(bundle: &Bundle, entrypoint: &str) -> Result<WasmModule, Failed> {
     let answers = |names: &[Box<str>]| names.iter().any(|name| &**name == entrypoint);
     let module = bundle.wasm.iter().find(|it| answers(&it.entrypoints));
     let module = module.ok_or("the bundle has no module for the entrypoint")?;
     let limits = Limits::default().with_time(LONG).with_instances(1);
-    let module = WasmModule::compile(&module.bytes, limits)?;
-    Ok(Box::new(module.policy(entrypoint, &bundle.data)?))
+    Ok(WasmModule::compile(&module.bytes, limits)?)
+}
+
+/// The same in the other host; none where it refuses the module for a builtin.
+fn theirs(
+    module: &WasmModule,
+    entrypoint: &str,
+    bundle: &Bundle,
+) -> Result<Option<OpaWasmPolicy>, Failed> {
+    match OpaWasmPolicy::new(module, entrypoint, &bundle.data) {
+        Ok(policy) => Ok(Some(policy)),
+        Err(ModuleError::Builtin { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }

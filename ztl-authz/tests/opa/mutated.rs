@@ -1,7 +1,7 @@
 //! Modules that are nearly valid: each is refused or loads, what loads answers or fails within its bounds, and nothing panics.
 //!
-//! Before `wasmtime` only the length and the first bytes of a module are read, so there is no reader of our own to be fuzzed; what
-//! this tries is what becomes of whatever `wasmtime` takes.
+//! Before `wasmtime` only the length and the first bytes of a module are read; what this tries is what becomes of whatever `wasmtime`
+//! takes. What a module says while it runs, the fuzz target `opa_module` makes up.
 
 use std::time::Duration;
 

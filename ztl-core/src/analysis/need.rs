@@ -45,7 +45,7 @@ impl<'a> Need<'a> {
                     });
                     reads
                 }
-                Requirement::Authorizer(authorizer) => authorizer.reads(),
+                Requirement::Authorizer(_, authorizer) => authorizer.reads(),
                 Requirement::ZoneTrust(_) => continue,
                 // Whom they name is compared, and not made up.
                 Requirement::Subject(named) => {

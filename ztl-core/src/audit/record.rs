@@ -2,11 +2,13 @@
 
 use core::fmt::{self, Write as _};
 use core::net::IpAddr;
+use std::sync::Arc;
 
 use super::inputs::Inputs;
 use super::mask::{Field, Mask, Masks};
 use super::text::{self, Quoted};
 use crate::action::{Action, Upgrade};
+use crate::authorizer::Version;
 use crate::clause::Clause;
 use crate::decision::{DecisionId, Lack, ShadowOutcome};
 use crate::evidence::Evidence;
@@ -138,6 +140,13 @@ impl<'a> Record<'a> {
             Some(Said::Objected(code)) => Some(code.as_str()),
             _ => None,
         }
+    }
+
+    /// Of the authorizers that the deciding rule asked those that speak by what may be replaced while the policy stays, in the order in
+    /// which they were asked: name, and the version that spoke. [`revision`](Self::revision) does not cover it (T24).
+    #[must_use]
+    pub fn authorizers(&self) -> &'a [(Arc<str>, Version)] {
+        self.judged.heard().map_or(&[], |heard| &heard.versions)
     }
 
     /// Which end judged.
@@ -323,6 +332,9 @@ impl Record<'_> {
         if let Some(code) = self.objection() {
             text::plain(out, ",\"objection\":\"", code);
         }
+        if !self.authorizers().is_empty() {
+            self.write_authorizers(out);
+        }
         if let Some(obligations) = self.obligations().filter(|all| !all.is_empty()) {
             write_obligations(out, obligations);
         }
@@ -337,6 +349,24 @@ impl Record<'_> {
         out.push_str(",\"revision\":\"");
         out.push_str(self.about.policy.revision_text());
         out.push('"');
+    }
+
+    #[cold]
+    fn write_authorizers(&self, out: &mut String) {
+        out.push_str(",\"authorizers\":{");
+        for (at, (name, version)) in self.authorizers().iter().enumerate() {
+            out.push_str(if at == 0 { "" } else { "," });
+            text::quoted(out, name);
+            out.push_str(":{\"sha256\":\"");
+            crate::hex::push(version.sha256(), out);
+            out.push('"');
+            if let Some(revision) = version.revision() {
+                out.push_str(",\"revision\":");
+                text::quoted(out, revision);
+            }
+            out.push('}');
+        }
+        out.push('}');
     }
 
     fn write_shadow(&self, out: &mut String) {

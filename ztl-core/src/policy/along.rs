@@ -7,11 +7,12 @@
 
 use core::cell::{Cell, OnceCell};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::Value;
 use smallvec::SmallVec;
 
-use crate::authorizer::{AuthorizerError, Demands, ObjectionCode};
+use crate::authorizer::{AuthorizerError, Demands, ObjectionCode, Version};
 use crate::evidence::{Claims, Evidence};
 use crate::id::{self, MAX_ID_BYTES, SpiffeId};
 use crate::obligation::Obligations;
@@ -66,7 +67,15 @@ pub(crate) struct Along<'a> {
 }
 
 /// What was said beside an outcome, if anything.
-pub(crate) type Aside = Option<Box<Said>>;
+pub(crate) type Aside = Option<Box<Heard>>;
+
+/// What was said, and by what.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Heard {
+    pub(crate) said: Option<Said>,
+    /// The authorizers that spoke by something that the document's revision does not cover, in the order in which they were asked.
+    pub(crate) versions: Vec<(Arc<str>, Version)>,
+}
 
 /// What a condition or an authorizer said beside yes and no.
 #[derive(Clone, Debug)]
@@ -92,7 +101,28 @@ impl<'a> Along<'a> {
 
     /// What a condition or an authorizer says. Kept until somebody takes it, who knows which rule asked.
     pub(crate) fn say(&self, said: Said) {
-        self.said.set(Some(Box::new(said)));
+        let mut heard = self.take_said().unwrap_or_default();
+        heard.said = Some(said);
+        self.said.set(Some(heard));
+    }
+
+    /// An authorizer objects, and says why where it does; what was said before it does not count any more.
+    pub(crate) fn object(&self, code: Option<ObjectionCode>) {
+        let heard = self.take_said();
+        let by = heard.map_or_else(Vec::new, |heard| heard.versions);
+        if code.is_some() || !by.is_empty() {
+            self.said.set(Some(Box::new(Heard {
+                said: code.map(Said::Objected),
+                versions: by,
+            })));
+        }
+    }
+
+    /// By which version an authorizer speaks.
+    pub(crate) fn speaks_by(&self, name: &Arc<str>, version: Version) {
+        let mut heard = self.take_said().unwrap_or_default();
+        heard.versions.push((Arc::clone(name), version));
+        self.said.set(Some(heard));
     }
 
     /// What was taken, put back.
@@ -115,16 +145,17 @@ impl<'a> Along<'a> {
         demands: &Demands,
     ) -> Result<(), AuthorizerError> {
         let before = self.take_said();
-        let all = match before.as_deref() {
+        let all = match before.as_ref().and_then(|heard| heard.said.as_ref()) {
             Some(Said::Obliges(all)) => all,
             _ => rule,
         };
         let declared = &self.policy.document().limits;
         let all = all.and(demands, |name| {
             let found = declared.iter().find(|decl| *decl.name.value == *name);
-            found.map(|decl| std::sync::Arc::clone(&decl.limit))
-        })?;
-        self.say(Said::Obliges(all));
+            found.map(|decl| Arc::clone(&decl.limit))
+        });
+        self.keep_said(before);
+        self.say(Said::Obliges(all?));
         Ok(())
     }
 

@@ -21,7 +21,7 @@ use crate::reason::{Reason, Stage, Verdict};
 use crate::time::Timestamp;
 
 use super::Policy;
-use super::along::{Along, Aside, Said};
+use super::along::{Along, Aside, Heard, Said};
 use super::asked::Asked;
 use super::document::Effect;
 use super::edge::Edge;
@@ -132,10 +132,15 @@ impl Judgement<'_> {
 
     /// What the condition or the authorizer that a denial hangs on said beside, or those of a permit.
     pub(crate) fn said(&self) -> Option<&Said> {
+        self.heard()?.said.as_ref()
+    }
+
+    /// That, and by what it was said.
+    pub(crate) fn heard(&self) -> Option<&Heard> {
         self.beside.as_ref()?.said.as_deref()
     }
 
-    fn say(&mut self, said: Box<Said>) {
+    fn say(&mut self, said: Box<Heard>) {
         self.beside.get_or_insert_default().said = Some(said);
     }
 

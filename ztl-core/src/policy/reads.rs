@@ -69,7 +69,7 @@ impl Rule {
                 }
                 Requirement::Header { name, values } => each(Read::Header(name, values)),
                 Requirement::When(condition) => declared(condition.reads(), each),
-                Requirement::Authorizer(authorizer) => declared(authorizer.reads(), each),
+                Requirement::Authorizer(_, authorizer) => declared(authorizer.reads(), each),
                 // Beside the token that was told above they read nothing that is evidence.
                 Requirement::Subject(_)
                 | Requirement::Actors(_)

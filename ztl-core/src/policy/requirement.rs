@@ -82,10 +82,17 @@ impl Requirement {
                     None => Err(Unmet::new(Reason::AuthorizerFailed, Lack::Condition)),
                 }
             }
-            Self::Authorizer(authorizer) => {
+            Self::Authorizer(name, authorizer) => {
                 let until = reads_are_fresh(authorizer.reads(), given)?;
                 let unmet = |reason| Err(Unmet::new(reason, Lack::Authorizer));
-                match with_facts(given, authorizer.reads(), |facts| authorizer.opinion(facts)) {
+                let speaks = |facts: &Facts<'_>| {
+                    let spoken = authorizer.speaks(facts);
+                    if let Some(version) = spoken.version {
+                        given.along.speaks_by(name, version);
+                    }
+                    spoken.opinion
+                };
+                match with_facts(given, authorizer.reads(), speaks) {
                     Some(Opinion::Agrees(demands)) if demands.is_empty() => Ok(until),
                     Some(Opinion::Agrees(demands)) => {
                         match given.along.oblige(given.obligations, &demands) {
@@ -97,9 +104,7 @@ impl Requirement {
                         }
                     }
                     Some(Opinion::Objects(code)) => {
-                        given
-                            .along
-                            .keep_said(code.map(|code| Box::new(Said::Objected(code))));
+                        given.along.object(code);
                         unmet(Reason::Objected)
                     }
                     None => unmet(Reason::AuthorizerFailed),
@@ -119,7 +124,7 @@ impl Requirement {
             Self::Mfa(_) => Clause::Mfa,
             Self::Header { .. } => Clause::Header,
             Self::When(_) => Clause::When,
-            Self::Authorizer(_) => Clause::Authorizer,
+            Self::Authorizer(..) => Clause::Authorizer,
         }
     }
 
@@ -127,7 +132,7 @@ impl Requirement {
         match self {
             Self::Subject(_) | Self::Actors(_) | Self::Token(_) | Self::Mfa(_) => true,
             Self::When(condition) => condition.reads().token,
-            Self::Authorizer(authorizer) => authorizer.reads().token,
+            Self::Authorizer(_, authorizer) => authorizer.reads().token,
             Self::TrustScore(_) | Self::ZoneTrust(_) | Self::Header { .. } => false,
         }
     }

@@ -58,13 +58,13 @@ impl Rule {
     /// Whether a requirement could read the parameters of the path.
     pub(crate) fn reads_params(&self) -> bool {
         let asks =
-            |one: &Requirement| matches!(one, Requirement::When(_) | Requirement::Authorizer(_));
+            |one: &Requirement| matches!(one, Requirement::When(_) | Requirement::Authorizer(..));
         self.require.iter().any(asks)
     }
 
     /// Whether judging it could ask an authorizer that may take long (T34).
     pub(crate) fn asks_heavy(&self) -> bool {
-        let is_heavy = |one: &Requirement| matches!(one, Requirement::Authorizer(authorizer) if authorizer.is_heavy());
+        let is_heavy = |one: &Requirement| matches!(one, Requirement::Authorizer(_, authorizer) if authorizer.is_heavy());
         self.mode != Mode::Off && self.require.iter().any(is_heavy)
     }
 
@@ -100,7 +100,7 @@ pub(crate) enum Requirement {
         values: Vec<Arc<str>>,
     },
     When(Arc<dyn Condition>),
-    Authorizer(Arc<dyn Authorizer>),
+    Authorizer(Arc<str>, Arc<dyn Authorizer>),
 }
 
 #[derive(Debug, Default)]

@@ -11,6 +11,7 @@ mod obligations;
 mod outside;
 mod parties;
 mod plain;
+mod versions;
 
 #[path = "../support/mod.rs"]
 mod support;

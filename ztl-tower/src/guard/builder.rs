@@ -44,6 +44,8 @@ pub struct GuardBuilder {
     pub(super) federated: Vec<crate::federation::FederatedBundle>,
     #[cfg(feature = "bundle")]
     pub(crate) opa_bundles: Vec<(Box<str>, crate::opa_bundle::OpaBundle)>,
+    #[cfg(feature = "bundle")]
+    pub(crate) opa_bundle_files: Vec<(Box<str>, crate::opa_bundle::OpaBundleFile)>,
     pub(super) audit: AuditFrom,
     provider: Option<Arc<CryptoProvider>>,
     endpoints: HashMap<Box<str>, SocketAddr>,
@@ -99,6 +101,8 @@ impl GuardBuilder {
             federated: Vec::new(),
             #[cfg(feature = "bundle")]
             opa_bundles: Vec::new(),
+            #[cfg(feature = "bundle")]
+            opa_bundle_files: Vec::new(),
             audit: AuditFrom::default(),
             provider: None,
             endpoints: HashMap::new(),
@@ -361,8 +365,13 @@ impl GuardBuilder {
             #[cfg(feature = "oidc")]
             keys: tokens.keys,
             #[cfg(feature = "bundle")]
-            opa_bundles: crate::opa_bundle::OpaBundles::new(self.opa_bundles)?,
+            opa_bundles: crate::opa_bundle::OpaBundles::new(
+                self.opa_bundles,
+                &self.opa_bundle_files,
+            )?,
         }));
+        #[cfg(feature = "bundle")]
+        let bundles = crate::opa_bundle::BundleFiles::open(&guard, self.opa_bundle_files).await?;
         #[cfg(feature = "bundle")]
         {
             crate::opa_bundle::begin(&guard).await?;
@@ -384,6 +393,8 @@ impl GuardBuilder {
             tables: known.files,
             #[cfg(feature = "jwt")]
             keys: tokens.files,
+            #[cfg(feature = "bundle")]
+            bundles,
         }
         .spawn(&guard.0, self.reload_every);
         #[cfg(feature = "signal")]

@@ -31,6 +31,9 @@ pub enum OpaBundleError {
     /// Nothing came that counts.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// The file cannot be read.
+    #[error(transparent)]
+    File(FileError),
     /// It took too long.
     #[error("the bundle did not come whole within {0:?}")]
     TimedOut(Duration),

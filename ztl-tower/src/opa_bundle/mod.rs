@@ -1,4 +1,4 @@
-//! Bundles of policies and data, pulled while the service runs by OPA's bundle protocol (rule 57; T24).
+//! Bundles of policies and data, pulled while the service runs by OPA's bundle protocol, or read from files (rule 57; T24).
 //!
 //! 1. What is due, and what of an answer is taken, is said by [`BundlePull`]; here it is only carried out: one task a bundle, for as
 //!    long as the guard lives, and so one fetch at a time.
@@ -11,6 +11,7 @@
 
 mod error;
 mod fetch;
+mod local;
 mod run;
 
 use core::fmt;
@@ -27,8 +28,10 @@ use ztl_core::Timestamp;
 use ztl_mtls::source::WebRoots;
 
 pub use error::OpaBundleError;
+pub use local::OpaBundleFile;
 pub use run::OpaBundleRefreshed;
 
+pub(crate) use local::BundleFiles;
 pub(crate) use run::{begin, spawn};
 
 use crate::guard::{BuildError, Guard, GuardBuilder};
@@ -136,9 +139,9 @@ pub struct OpaBundleStatus {
     pub in_force: bool,
     /// The revision of the one that is in force, or was last.
     pub revision: Option<Box<str>>,
-    /// When the server last gave it, or said that it is the newest.
+    /// When the server last gave it, or said that it is the newest; of a file, when it was read.
     pub fetched_at: Option<Timestamp>,
-    /// From when on it counts no more, without another good answer.
+    /// From when on it counts no more, without another good answer; never, of a file.
     pub ends_at: Option<Timestamp>,
     /// Why the last attempt failed; none where it succeeded.
     pub last_error: Option<String>,
@@ -155,12 +158,21 @@ pub(crate) struct Held {
 #[derive(Default)]
 pub(crate) struct OpaBundles {
     held: HashMap<Box<str>, Arc<Held>>,
+    /// How those in files stand.
+    files: HashMap<Box<str>, Arc<std::sync::Mutex<OpaBundleStatus>>>,
     /// Counts the changes after which an answer that a policy gave may be another.
     generation: AtomicU64,
 }
 
 impl OpaBundles {
-    pub(crate) fn new(bundles: Vec<(Box<str>, OpaBundle)>) -> Result<Self, BuildError> {
+    pub(crate) fn new(
+        bundles: Vec<(Box<str>, OpaBundle)>,
+        in_files: &[(Box<str>, OpaBundleFile)],
+    ) -> Result<Self, BuildError> {
+        let twice = |name: &str| BuildError::OpaBundle {
+            name: name.into(),
+            error: OpaBundleError::DuplicateName.into(),
+        };
         let mut held = HashMap::new();
         for (name, from) in bundles {
             let one = Held {
@@ -169,14 +181,18 @@ impl OpaBundles {
                 status: std::sync::Mutex::default(),
             };
             if held.insert(name.clone(), Arc::new(one)).is_some() {
-                return Err(BuildError::OpaBundle {
-                    name: name.into(),
-                    error: OpaBundleError::DuplicateName.into(),
-                });
+                return Err(twice(&name));
+            }
+        }
+        let mut files = HashMap::new();
+        for (name, _) in in_files {
+            if held.contains_key(name) || files.insert(name.clone(), Arc::default()).is_some() {
+                return Err(twice(name));
             }
         }
         Ok(Self {
             held,
+            files,
             generation: AtomicU64::new(0),
         })
     }
@@ -187,6 +203,10 @@ impl OpaBundles {
 
     pub(crate) fn next_generation(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn file(&self, name: &str) -> Option<Arc<std::sync::Mutex<OpaBundleStatus>>> {
+        self.files.get(name).cloned()
     }
 
     fn all(&self) -> impl Iterator<Item = &Arc<Held>> {
@@ -216,9 +236,17 @@ impl GuardBuilder {
 }
 
 impl Guard {
-    /// How a bundle stands; `None` where none of this name is pulled.
+    /// How a bundle stands; `None` where there is none of this name.
     #[must_use]
     pub fn opa_bundle_status(&self, name: &str) -> Option<OpaBundleStatus> {
+        if let Some(status) = self.opa_bundles().file(name) {
+            return Some(
+                status
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone(),
+            );
+        }
         Some(self.opa_bundles().held.get(name)?.status())
     }
 }

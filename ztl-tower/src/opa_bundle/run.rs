@@ -1,7 +1,7 @@
 //! Carries out what is due: one task a bundle.
 
 use core::time::Duration;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use tokio::time::Instant;
@@ -29,7 +29,7 @@ pub enum OpaBundleRefreshed {
 }
 
 impl Guard {
-    /// Pulls a bundle now, whether that is due or not. Whoever calls this often is a burden to the server: the guard pulls by itself.
+    /// Pulls a bundle now, whether that is due or not; one in a file is looked at by itself, and is none to pull. Whoever calls this often is a burden to the server: the guard pulls by itself.
     ///
     /// # Errors
     /// [`OpaBundleError`]; the last good bundle stays, for as long as it may.
@@ -243,18 +243,27 @@ async fn note(from: &OpaBundle) -> Result<(), OpaBundleError> {
 
 /// What an earlier run stored; none where there is no such file yet.
 async fn stored(path: PathBuf) -> Result<Option<RevisionMark>, OpaBundleError> {
-    let file = SteadyFile::new(path.clone(), MAX_STATE_BYTES);
-    let (_, read) = off_thread(file, |file| file.load().map(|bytes| bytes.to_vec()))
+    let (_, read) = off_thread(path, |path| stored_in(path))
         .await
         .map_err(OpaBundleError::Panicked)?;
-    match read {
+    read
+}
+
+/// The same, where that blocks nobody.
+pub(super) fn stored_in(path: &Path) -> Result<Option<RevisionMark>, OpaBundleError> {
+    match SteadyFile::new(path.to_owned(), MAX_STATE_BYTES).load() {
         Err(FileError::Read { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => {
             Ok(None)
         }
         Err(error) => Err(error.into()),
-        Ok(bytes) => RevisionMark::from_json(&bytes)
-            .map(Some)
-            .map_err(|error| OpaBundleError::State { path, error }),
+        Ok(bytes) => {
+            RevisionMark::from_json(bytes)
+                .map(Some)
+                .map_err(|error| OpaBundleError::State {
+                    path: path.to_owned(),
+                    error,
+                })
+        }
     }
 }
 
@@ -271,7 +280,7 @@ fn shows(guard: &Guard, held: &Held, from: &OpaBundle, last_error: Option<String
 }
 
 #[cfg(feature = "metrics")]
-fn gauges(guard: &Guard, bundle: &str, fetched_at: Option<Timestamp>) {
+pub(super) fn gauges(guard: &Guard, bundle: &str, fetched_at: Option<Timestamp>) {
     let (workload, bundle) = (guard.name().to_owned(), bundle.to_owned());
     metrics::gauge!("ztl_opa_bundle_in_force", "workload" => workload.clone(), "bundle" => bundle.clone())
         .set(if fetched_at.is_some() { 1.0 } else { 0.0 });
@@ -284,4 +293,4 @@ fn gauges(guard: &Guard, bundle: &str, fetched_at: Option<Timestamp>) {
 }
 
 #[cfg(not(feature = "metrics"))]
-const fn gauges(_: &Guard, _: &str, _: Option<Timestamp>) {}
+pub(super) const fn gauges(_: &Guard, _: &str, _: Option<Timestamp>) {}

@@ -6,6 +6,7 @@
 mod engine;
 mod force;
 mod hostile;
+mod local;
 mod pack;
 #[path = "../support/provider.rs"]
 mod provider;

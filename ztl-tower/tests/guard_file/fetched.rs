@@ -106,6 +106,48 @@ async fn a_policy_that_is_pulled_is_asked_by_its_name() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_in_a_bundle_on_disk_is_asked_by_its_name() {
+    const POLICY: &str = "package authz\nallow if input.target == \"model-server\"";
+    let mut place = Place::new("on-disk", "", "require = { authorizer = \"models\" }").await;
+    let secret = "7".repeat(32);
+    place.folder.write("secret", &secret);
+    let bundle = place.folder.0.join("models.tar.gz");
+    let put = |bytes: &[u8]| {
+        use std::os::unix::fs::PermissionsExt as _;
+        let next = bundle.with_extension("next");
+        std::fs::write(&next, bytes).expect("written");
+        std::fs::set_permissions(&next, std::fs::Permissions::from_mode(0o600)).expect("mode");
+        std::fs::rename(next, &bundle).expect("renamed");
+    };
+    let said = |more: &str| {
+        format!(
+            "[[opa_bundles]]\nname = 'models'\nfile = 'models.tar.gz'\nengine = 'rego'\nentrypoint = 'authz/allow'\n\
+             timeout = '5s'\nrevision_order = 'required'\nstate = 'models.state'\n{more}\n"
+        )
+    };
+    let keys = said("keys = [{ algorithm = 'HS256', secret_file = 'secret' }]");
+    put(&pack::rego("2", POLICY));
+    let unsigned = place.refused("", &keys).await;
+    assert!(unsigned.contains("not signed"), "{unsigned}");
+    put(&pack::signed("2", &json!({}), secret.as_bytes()));
+    let signed = place.refused("", &keys).await;
+    assert!(signed.contains("has no policy in Rego"), "{signed}");
+
+    put(&pack::rego("2", POLICY));
+    let unsigned = said("allow_unsigned = true");
+    let service = place.serve("reload_every = '20ms'", &unsigned).await;
+    assert_eq!(service.ask("/v1/x", None).await, StatusCode::OK);
+    let status = || service.guard.opa_bundle_status("models").expect("status");
+    assert_eq!(status().revision.as_deref(), Some("2"));
+    assert!(place.folder.0.join("models.state").exists());
+    put(&pack::rego("1", "package authz\nallow := false"));
+    support::until("it goes back", || status().last_error.is_some()).await;
+    assert_eq!(service.ask("/v1/x", None).await, StatusCode::OK);
+    put(&pack::rego("3", "package authz\nallow := false"));
+    service.comes("/v1/x", None, StatusCode::FORBIDDEN).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t4_signals_are_polled_with_the_token_of_a_file() {
     let head = "[trust]\nbase = 0\n[trust.signals.device]\nweight = 100\nmax_age = \"1h\"\n";
     let mut place = Place::new("polled", head, SCORED).await;

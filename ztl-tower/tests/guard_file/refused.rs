@@ -6,6 +6,8 @@ const PAGE: &str = include_str!("../../../docs/guard-file.md");
 
 const ISSUER: &str = "[[issuers]]\nname = 'a'\nissuer = 'https://a.example'\naudience = 'b'\n";
 const FEDERATED: &str = "[[federated]]\ntrust_domain = 'b.example'\nurl = 'https://b.example/'\n";
+const BUNDLE_FILE: &str =
+    "[[opa_bundles]]\nname = 'a'\nfile = 'a.tar.gz'\nengine = 'rego'\nentrypoint = 'a/b'\n";
 const BUNDLE: &str = "[[opa_bundles]]\nname = 'a'\nurl = 'https://b.example/'\nengine = 'rego'\nentrypoint = 'a/b'\nroots = 'roots.pem'\n";
 const SIGNALS: &str = "[[signals]]\nnames = 'a'\n";
 const CRLS: &str = "[[crl_files]]\ntrust_domain = 'c.example'\nfiles = 'a.crl'\n";
@@ -154,6 +156,32 @@ async fn law_1_what_cannot_be_in_force_refuses_the_file_at_its_key() {
             "`url` does not take",
         ),
         // [[opa_bundles]]
+        (
+            BUNDLE,
+            "allow_unsigned = true\nfile = 'a.tar.gz'",
+            "a bundle is in a `file` or at a `url`",
+        ),
+        (
+            "[[opa_bundles]]\nname = 'a'\nengine = 'rego'\nentrypoint = 'a/b'\nallow_unsigned = true\n",
+            "",
+            "missing `url`",
+        ),
+        (BUNDLE_FILE, "", "missing `keys`"),
+        (
+            BUNDLE_FILE,
+            "allow_unsigned = true\nmax_age = '1d'",
+            "a bundle in a `file` is not pulled",
+        ),
+        (
+            BUNDLE_FILE,
+            "allow_unsigned = true\nroots = 'roots.pem'",
+            "a bundle in a `file` is not pulled",
+        ),
+        (
+            BUNDLE_FILE,
+            "allow_unsigned = true\nrevision_order = 'any'",
+            "`found`, `required`",
+        ),
         (BUNDLE, "", "missing `keys`"),
         (BUNDLE, "keys = []", "no bundle is ever taken"),
         (BUNDLE, "keys = [{}]", "missing `algorithm`"),

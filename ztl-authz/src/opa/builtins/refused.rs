@@ -1,6 +1,6 @@
 //! Builtins that a policy is not given, and what to do without them.
 
-use super::super::stop::bounded;
+use super::super::readers::bounded;
 use super::ModuleError;
 
 /// Why this builtin is not given.

@@ -128,7 +128,7 @@ impl Scene<'_, '_> {
                 });
                 word
             }
-            Requirement::When(_) | Requirement::Authorizer(_) => return Err(Beyond::Sight),
+            Requirement::When(_) | Requirement::Authorizer(..) => return Err(Beyond::Sight),
         };
         Ok(Change::new(clause, cut(&to)))
     }

@@ -202,7 +202,7 @@ impl Words<'_, '_, '_> {
             return None;
         }
         let said = self.scene.asked().and_then(|asked| asked.aside(self.rule));
-        match (reason, said.as_deref()) {
+        match (reason, said.as_ref().and_then(|heard| heard.said.as_ref())) {
             (Reason::AuthorizerFailed, Some(Said::Failed(failure))) => Some(cut(&failure.0)),
             (Reason::AuthorizerFailed, _) => Some(String::new()),
             (_, Some(Said::Objected(code))) => Some(format!("objects: {}", code.as_str())),

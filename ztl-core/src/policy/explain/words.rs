@@ -145,7 +145,7 @@ impl Scene<'_, '_> {
             // Neither more than a count: a field may hold a credential.
             Requirement::Header { name, values } => self.header_word(name, values),
             Requirement::When(condition) => self.reads_word(condition.reads()),
-            Requirement::Authorizer(one) => self.reads_word(one.reads()),
+            Requirement::Authorizer(_, one) => self.reads_word(one.reads()),
         }
     }
 
@@ -273,7 +273,7 @@ pub(super) fn expected(
             let source = when.map_or("", |when| &when.value);
             (cut(source), when.map(|when| when.span))
         }
-        Requirement::Authorizer(_) => {
+        Requirement::Authorizer(..) => {
             // They stand last, in the order of the document.
             let one = require.authorizer.iter().rev().nth(from_end);
             let name = one.map_or("", |one| &one.value);

@@ -83,7 +83,7 @@ impl Asked<'_> {
             let authorizer = self.authorizer(&name.value).ok_or(failed)?;
             self.fresh(authorizer.reads())?;
             let opinion = self.with_facts(ends, action, params, |facts| {
-                authorizer.opinion(&authorizer.reads().mask(facts))
+                authorizer.speaks(&authorizer.reads().mask(facts)).opinion
             });
             match opinion.map_err(|_| failed)? {
                 Opinion::Objects(_) => return Err((Reason::Objected, Lack::Authorizer)),

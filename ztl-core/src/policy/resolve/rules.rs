@@ -166,7 +166,7 @@ impl Names<'_> {
         );
         for name in &require.authorizer {
             match self.authorizers.get(&*name.value) {
-                Some(authorizer) => all.push(Requirement::Authorizer(Arc::clone(authorizer))),
+                Some(authorizer) => all.push(Requirement::Authorizer(Arc::clone(&name.value), Arc::clone(authorizer))),
                 None => report.error_with_help(
                     name.span,
                     format!("no authorizer `{}` is registered", name.value),

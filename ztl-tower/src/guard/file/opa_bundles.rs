@@ -1,4 +1,4 @@
-//! `[[opa_bundles]]`: policies in Rego that are pulled by OPA's bundle protocol, for rules to ask by name.
+//! `[[opa_bundles]]`: policies in Rego that come in bundles, pulled by OPA's bundle protocol or in files, for rules to ask by name.
 
 use ztl_core::settings::Table;
 
@@ -8,6 +8,7 @@ use crate::guard::GuardBuilder;
 #[cfg(all(feature = "bundle", any(feature = "opa", feature = "rego")))]
 mod pulled {
     use core::time::Duration;
+    use std::path::PathBuf;
     use std::sync::Arc;
 
     use ztl_authz::bundle::{
@@ -23,7 +24,7 @@ mod pulled {
     use super::super::fetched::proof::Proof;
     use super::super::fetched::{MAX_SECRET_BYTES, Names, owned};
     use super::*;
-    use crate::opa_bundle::OpaBundle;
+    use crate::opa_bundle::{OpaBundle, OpaBundleFile};
 
     /// Longest file with a public key.
     const MAX_KEY_BYTES: usize = 64 * 1024;
@@ -31,6 +32,25 @@ mod pulled {
     const MOST: i64 = 1 << 30;
     /// The longest that a server may let a request wait for news.
     const LONGEST_POLL: Duration = Duration::from_secs(600);
+
+    /// What only a bundle that is pulled has.
+    const OF_PULLED: [&str; 9] = [
+        "bearer_token_file",
+        "roots",
+        "min_delay",
+        "max_delay",
+        "long_polling",
+        "max_age",
+        "first_within",
+        "address",
+        "fetch_timeout",
+    ];
+
+    /// Where a bundle comes from.
+    enum From {
+        Pulled(OpaBundle),
+        File(OpaBundleFile),
+    }
 
     #[derive(Clone, Copy)]
     enum Engine {
@@ -50,9 +70,11 @@ mod pulled {
             let read = |inner: &mut Table<'_, '_>| self.opa_bundle(inner, &names);
             let bundles = table.tables("opa_bundles", "[[opa_bundles]]", MAX_TABLES, read);
             for (name, policy, bundle) in bundles.into_iter().flatten() {
-                builder = builder
-                    .authorizer(&name, policy.authorizer())
-                    .opa_bundle(&name, bundle);
+                builder = builder.authorizer(&name, policy.authorizer());
+                builder = match bundle {
+                    From::Pulled(bundle) => builder.opa_bundle(&name, bundle),
+                    From::File(bundle) => builder.opa_bundle_file(&name, bundle),
+                };
             }
             builder
         }
@@ -61,13 +83,23 @@ mod pulled {
             self,
             table: &mut Table<'_, '_>,
             names: &Names,
-        ) -> Option<(String, Arc<RegoBundle>, OpaBundle)> {
+        ) -> Option<(String, Arc<RegoBundle>, From)> {
             table.need(
                 "name",
                 "write the name that rules ask it by, as in `require.authorizer = \"NAME\"`",
             );
             let name = table.parsed("name", |name| names.once(name));
             let policy = policy(table);
+            if has(table, "file") {
+                let (file, state) = (self.file(table), self.path(table, "state"));
+                let (name, policy, (path, reader, order)) = (name?, Arc::new(policy?), file?);
+                let mut bundle = OpaBundleFile::new(path, reader, policy.clone());
+                if let Some(path) = state {
+                    bundle = bundle.state_file(path);
+                }
+                let bundle = From::File(bundle.revision_order(order));
+                return Some((name, policy, bundle));
+            }
             let pull = self.pull(table);
             let encrypted = pull.as_ref().map(|it| it.url().is_encrypted());
             let proof = self.proof(table, encrypted);
@@ -92,11 +124,23 @@ mod pulled {
             if let Some(path) = state {
                 bundle = bundle.state_file(path);
             }
-            Some((name, policy, bundle))
+            Some((name, policy, From::Pulled(bundle)))
+        }
+
+        /// A bundle that lies in a file.
+        fn file(self, table: &mut Table<'_, '_>) -> Option<(PathBuf, BundleReader, RevisionOrder)> {
+            let message = "a bundle is in a `file` or at a `url`";
+            table.refuse("url", message, "remove it, or `file`");
+            let message = "a bundle in a `file` is not pulled";
+            refuse_all(table, &OF_PULLED, message, "remove it");
+            let reader = self.reader(table);
+            let order = order(table);
+            let path = self.path(table, "file");
+            Some((path?, reader?, order))
         }
 
         fn pull(self, table: &mut Table<'_, '_>) -> Option<BundlePull> {
-            table.need("url", "write where the bundle is served");
+            table.need("url", "write where the bundle is served, or its `file`");
             let reader = self.reader(table);
             let token = table.parsed("bearer_token_file", |path| {
                 self.line(path, MAX_SECRET_BYTES)
@@ -107,12 +151,7 @@ mod pulled {
             let poll = Duration::from_secs(1)..=LONGEST_POLL;
             let poll = within(table, "long_polling", &poll);
             let age = within(table, "max_age", &SPANS);
-            let order = table.parsed("revision_order", |text| match text {
-                "found" => Ok(RevisionOrder::Found),
-                "required" => Ok(RevisionOrder::Required),
-                "ignored" => Ok(RevisionOrder::Ignored),
-                _ => Err("write `found`, `required` or `ignored`".to_owned()),
-            });
+            let order = order(table);
             if !has(table, "url") {
                 return None;
             }
@@ -121,7 +160,7 @@ mod pulled {
                 BundlePull::new(url, reader).map_err(|error| error.to_string())
             });
             let pull = pull?.delays(least, most);
-            let mut pull = pull.revision_order(order.unwrap_or_default());
+            let mut pull = pull.revision_order(order);
             if let Some(wait) = poll {
                 pull = pull.long_polling(wait);
             }
@@ -212,6 +251,17 @@ mod pulled {
                 VerificationKey::from_pem(algorithm, &pem).map_err(said)
             })
         }
+    }
+
+    /// How revisions have to follow one another.
+    fn order(table: &mut Table<'_, '_>) -> RevisionOrder {
+        let order = table.parsed("revision_order", |text| match text {
+            "found" => Ok(RevisionOrder::Found),
+            "required" => Ok(RevisionOrder::Required),
+            "ignored" => Ok(RevisionOrder::Ignored),
+            _ => Err("write `found`, `required` or `ignored`".to_owned()),
+        });
+        order.unwrap_or_default()
     }
 
     /// What of the bundle answers, and what it is handed.
