@@ -34,9 +34,9 @@ use ztl_core::Timestamp;
 pub use dev::DevSource;
 #[cfg(feature = "federation")]
 pub use endpoint::{
-    BundleEndpoint, DEFAULT_REFRESH, Due, EndpointError, EndpointTls, EndpointUrl, Fetch,
-    LONGEST_REFRESH, MAX_REDIRECTS, MAX_URL_BYTES, Received, SHORTEST_REFRESH, UrlError, WebRoots,
-    WebRootsError,
+    BundleEndpoint, DEFAULT_MAX_AGE, DEFAULT_REFRESH, Due, EndpointError, EndpointTls, EndpointUrl,
+    Fetch, LONGEST_REFRESH, MAX_REDIRECTS, MAX_URL_BYTES, Received, SHORTEST_REFRESH, UrlError,
+    WebRoots, WebRootsError,
 };
 pub use memory::MemorySource;
 pub use pem::{PemBundle, PemIdentity};
