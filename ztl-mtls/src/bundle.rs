@@ -72,6 +72,15 @@ pub enum BundleError {
         /// What is wrong with the text.
         error: PemError,
     },
+    /// The text is a SPIFFE bundle document, and is none that is taken.
+    #[cfg(feature = "spiffe-bundle")]
+    #[error(transparent)]
+    Document(Box<SpiffeBundleError>),
+    /// The text is a SPIFFE bundle document, and this program was built without what reads one.
+    #[error(
+        "the bundle of `{0}` is a SPIFFE bundle document, which takes the feature `spiffe-bundle`, of ztl-tower `federation`: give PEM, or build with it"
+    )]
+    DocumentUnread(TrustDomain),
     /// A certificate is not that of an authority. The whole bundle is refused, so that none goes missing in silence.
     #[error("certificate {index} of the bundle of `{trust_domain}` {error}")]
     Authority {
@@ -128,6 +137,27 @@ impl TrustBundle {
         let path = path.as_ref();
         let text = file::read(path)?;
         Self::from_pem(trust_domain, &text).map_err(|error| error.in_file(path))
+    }
+
+    /// From what a file holds: certificates in PEM, or a SPIFFE bundle document.
+    pub(crate) fn from_text(trust_domain: TrustDomain, text: &[u8]) -> Result<Self, BundleError> {
+        if is_document(text) {
+            Self::from_document(trust_domain, text)
+        } else {
+            Self::from_pem(trust_domain, text)
+        }
+    }
+
+    #[cfg(feature = "spiffe-bundle")]
+    fn from_document(trust_domain: TrustDomain, json: &[u8]) -> Result<Self, BundleError> {
+        SpiffeBundle::from_json(trust_domain, json)
+            .map(|bundle| bundle.x509)
+            .map_err(|error| BundleError::Document(Box::new(error)))
+    }
+
+    #[cfg(not(feature = "spiffe-bundle"))]
+    fn from_document(trust_domain: TrustDomain, _: &[u8]) -> Result<Self, BundleError> {
+        Err(BundleError::DocumentUnread(trust_domain))
     }
 
     /// From certificates in DER. None at all is an empty bundle. The same certificate twice counts once.
@@ -224,6 +254,11 @@ impl fmt::Debug for TrustBundle {
             .field("authorities", &self.certificates.len())
             .finish_non_exhaustive()
     }
+}
+
+/// A bundle document is one JSON object, and no text in PEM begins as one.
+pub(crate) fn is_document(text: &[u8]) -> bool {
+    text.trim_ascii_start().starts_with(b"{")
 }
 
 impl BundleError {

@@ -10,8 +10,8 @@ use std::time::Duration;
 use common::{Ca, NOW, domain, prover};
 use ztl_core::Timestamp;
 use ztl_mtls::source::{
-    BundleEndpoint, DEFAULT_REFRESH, Due, EndpointError, Fetch, LONGEST_REFRESH, MAX_REDIRECTS,
-    Received, SHORTEST_REFRESH, WebRoots,
+    BundleEndpoint, DEFAULT_MAX_AGE, DEFAULT_REFRESH, Due, EndpointError, Fetch, LONGEST_REFRESH,
+    MAX_REDIRECTS, Received, SHORTEST_REFRESH, WebRoots,
 };
 use ztl_mtls::{SpiffeBundle, provider};
 
@@ -64,12 +64,15 @@ fn rule_23_the_hint_is_kept_within_bounds_and_five_minutes_is_the_default() {
         (Some(2_419_200), LONGEST_REFRESH),
         (Some(u64::MAX), LONGEST_REFRESH),
     ] {
-        let mut endpoint = endpoint();
-        fetch(&mut endpoint, NOW);
-        let answer = endpoint.receive(json(&ca, Some(1), hint).as_bytes(), NOW);
-        assert_eq!(answer.expect("taken"), Received::Changed);
-        assert_eq!(wait(&mut endpoint, NOW), waits.as_secs(), "{hint:?}");
-        assert_eq!(wait(&mut endpoint, later(waits.as_secs())), 0);
+        // Without an end of its own; with one, half of it is the most.
+        let kept = endpoint().allow_any_age();
+        for (mut endpoint, waits) in [(kept, waits), (endpoint(), waits.min(DEFAULT_MAX_AGE / 2))] {
+            fetch(&mut endpoint, NOW);
+            let answer = endpoint.receive(json(&ca, Some(1), hint).as_bytes(), NOW);
+            assert_eq!(answer.expect("taken"), Received::Changed);
+            assert_eq!(wait(&mut endpoint, NOW), waits.as_secs(), "{hint:?}");
+            assert_eq!(wait(&mut endpoint, later(waits.as_secs())), 0);
+        }
     }
     let mut bounded = endpoint().refresh_between(Duration::ZERO, Duration::ZERO);
     let answer = bounded.receive(json(&ca, None, Some(0)).as_bytes(), NOW);
@@ -280,6 +283,7 @@ fn past_its_age_a_bundle_is_withdrawn_once_and_the_next_good_one_puts_it_back() 
     let mut endpoint = endpoint().max_age(Duration::from_secs(100));
     let body = json(&ca, Some(1), Some(60));
     let _ = endpoint.receive(body.as_bytes(), NOW).expect("taken");
+    assert_eq!(wait(&mut endpoint, NOW), 50, "half of its age, not 60");
     fetch(&mut endpoint, later(60));
     assert_eq!(
         wait(&mut endpoint, later(61)),
@@ -288,12 +292,69 @@ fn past_its_age_a_bundle_is_withdrawn_once_and_the_next_good_one_puts_it_back() 
     );
     assert!(matches!(endpoint.due(later(100)), Due::Withdraw));
     assert!(!endpoint.is_in_force() && endpoint.bundle().is_some());
-    assert_eq!(wait(&mut endpoint, later(100)), 20);
+    assert_eq!(wait(&mut endpoint, later(100)), 10);
     let back = endpoint
         .receive(body.as_bytes(), later(120))
         .expect("taken");
     assert_eq!(back, Received::Changed);
     assert!(endpoint.is_in_force());
+}
+
+#[test]
+fn rule_30_a_bundle_that_is_not_renewed_is_withdrawn_after_a_day_unless_any_age_is_allowed() {
+    let ca = Ca::new("b");
+    let day = DEFAULT_MAX_AGE.as_secs();
+    assert_eq!(day, 86_400);
+    let body = json(&ca, Some(1), None);
+    let given = SpiffeBundle::new(ca.bundle("b.test"));
+    let given = endpoint().with_bundle(given, NOW).expect("given");
+    let mut fetched = endpoint();
+    let _ = fetched.receive(body.as_bytes(), NOW).expect("taken");
+    let state = fetched.state().expect("state").expect("held");
+    let mut restored = endpoint();
+    restored.restore(state.as_bytes(), NOW).expect("restored");
+    for mut endpoint in [given, fetched, restored] {
+        // It is asked again and again all the while, and no answer comes.
+        let mut at = 0;
+        let mut tried = 0;
+        while at < day {
+            match endpoint.due(later(at)) {
+                Due::Fetch(_) => tried += 1,
+                Due::At(next) => at = next.since(NOW).as_secs(),
+                other => panic!("after {at} s: {other:?}"),
+            }
+            assert!(endpoint.is_in_force(), "after {at} s");
+        }
+        assert!(tried > 200, "{tried}");
+        assert!(matches!(endpoint.due(later(day)), Due::Withdraw));
+        assert!(!endpoint.is_in_force());
+        let back = endpoint.receive(body.as_bytes(), later(day + 1));
+        assert_eq!(back.expect("taken"), Received::Changed);
+        assert!(endpoint.is_in_force());
+    }
+    let mut late = endpoint();
+    late.restore(state.as_bytes(), later(day))
+        .expect("restored");
+    assert!(!late.is_in_force() && late.bundle().is_some());
+
+    let mut kept = endpoint().allow_any_age();
+    kept.restore(state.as_bytes(), later(day * 1000))
+        .expect("restored");
+    assert!(kept.is_in_force());
+    assert!(matches!(kept.due(later(day * 2000)), Due::Fetch(_)));
+    assert!(kept.is_in_force());
+}
+
+#[test]
+fn t23_a_clock_that_was_ahead_makes_no_bundle_younger() {
+    let ca = Ca::new("b");
+    let mut endpoint = endpoint();
+    let body = json(&ca, Some(1), None);
+    let ahead = later(1_000_000_000);
+    let _ = endpoint.receive(body.as_bytes(), ahead).expect("taken");
+    assert!(matches!(endpoint.due(NOW), Due::Fetch(_)));
+    let day = later(DEFAULT_MAX_AGE.as_secs());
+    assert!(matches!(endpoint.due(day), Due::Withdraw));
 }
 
 #[test]

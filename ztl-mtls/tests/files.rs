@@ -12,8 +12,8 @@
 mod common;
 
 use std::fs;
-use std::path::PathBuf;
 
+use common::folder::Folder;
 use common::{Ca, Issued, NOW, domain};
 use ztl_mtls::source::{Part, PemBundle, PemIdentity, Source, SourceError};
 use ztl_mtls::{TrustBundle, X509Svid, provider};
@@ -33,36 +33,6 @@ fn look(source: &mut PemIdentity) -> Result<Option<X509Svid>, SourceError> {
 
 fn look_at_bundle(source: &mut PemBundle) -> Result<Option<TrustBundle>, SourceError> {
     news(source.poll(NOW).bundles).map(|bundles| bundles.and_then(|mut all| all.pop()))
-}
-
-/// A folder of its own for each test, removed at its end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("ztl-mtls-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("folder");
-        Self(path)
-    }
-
-    fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.0.join(name);
-        fs::write(&path, text).expect("write");
-        path
-    }
-
-    fn put(&self, issued: &Issued) -> (PathBuf, PathBuf) {
-        (
-            self.write("svid.pem", &issued.pem),
-            self.write("svid.key", issued.key.serialize_pem()),
-        )
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).expect("remove");
-    }
 }
 
 #[test]

@@ -265,6 +265,49 @@ fn a_uri_name_constraint_is_refused_by_its_own_name() {
 }
 
 #[test]
+fn a_uri_name_constraint_off_the_path_is_not_blamed_for_another_name() {
+    let subtree = tlv(0xa0, &tlv(0x30, &tlv(0x86, b"a.test")));
+    let constraint = extension(&[2, 5, 29, 30], true, &tlv(0x30, &subtree));
+    // Below a plain authority an intermediate permits the names of good.test, and the leaf has another one.
+    let plain = Ca::new("plain");
+    let middle = plain.intermediate("middle", |params| {
+        params.name_constraints = Some(NameConstraints {
+            permitted_subtrees: vec![GeneralSubtree::DnsName("good.test".to_owned())],
+            excluded_subtrees: vec![],
+        });
+    });
+    let bad = SanType::DnsName("bad.test".try_into().expect("name"));
+    let leaf = middle.leaf(|params| params.subject_alt_names.push(bad)).der;
+    // Beside them, on no path of the leaf's: an authority that constrains URIs, and an intermediate of its that does.
+    let other = Ca::with("other", |params| {
+        params.custom_extensions = vec![constraint.clone()];
+    });
+    let aside = other.intermediate("aside", |params| {
+        params.custom_extensions = vec![constraint];
+    });
+    let both = [plain.der.clone(), other.der.clone()];
+    let both = TrustBundle::from_der(domain("a.test"), both).expect("bundle");
+    let prove = |bundle, chain: &[&CertificateDer<'static>]| {
+        let chain: Vec<_> = chain.iter().map(|der| (*der).clone()).collect();
+        let proved = prover([bundle]).prove(&chain, NOW, Purpose::Client);
+        proved.expect_err("refused")
+    };
+    for (bundle, chain) in [
+        (plain.bundle("a.test"), vec![&leaf, &middle.der]),
+        (plain.bundle("a.test"), vec![&leaf, &middle.der, &aside.der]),
+        (both.clone(), vec![&leaf, &middle.der]),
+        (both.clone(), vec![&leaf, &aside.der, &middle.der]),
+    ] {
+        assert_eq!(prove(bundle, &chain), ProveError::NameConstraint);
+    }
+    // On the path it is, over an intermediate that constrains nothing too.
+    let under = other.intermediate("under", |_| {});
+    let below = under.leaf(|_| {}).der;
+    let chain = [&below, &middle.der, &under.der];
+    assert_eq!(prove(both, &chain), ProveError::UriNameConstraint);
+}
+
+#[test]
 fn unknown_critical_extensions_are_refused() {
     let root = Ca::new("root");
     let odd = extension(&[1, 2, 3], true, &[5, 0]);

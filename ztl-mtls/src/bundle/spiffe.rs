@@ -14,7 +14,7 @@ use super::document;
 use super::error::SpiffeBundleError;
 use super::jwk::PublicKey;
 use super::jwt::JwtAuthority;
-use super::{MAX_BUNDLE_BYTES, TrustBundle};
+use super::{MAX_BUNDLE_BYTES, TrustBundle, is_document};
 use crate::cert::Cert;
 use crate::file;
 
@@ -101,7 +101,7 @@ impl SpiffeBundle {
     ) -> Result<Self, SpiffeBundleError> {
         let path = path.as_ref();
         let text = file::read(path)?;
-        if text.trim_ascii_start().starts_with(b"{") {
+        if is_document(&text) {
             return Self::from_json(trust_domain, &text).map_err(|error| error.in_file(path));
         }
         match TrustBundle::from_pem(trust_domain, &text) {

@@ -1,6 +1,6 @@
 //! Where SVIDs and bundles come from.
 //!
-//! Every place is a [`Source`]: PEM files ([`PemIdentity`], [`PemBundle`]), memory ([`MemorySource`]), a development authority
+//! Every place is a [`Source`]: files ([`PemIdentity`], [`PemBundle`]), memory ([`MemorySource`]), a development authority
 //! that rotates (`DevSource`, feature `dev-ca`) and the SPIFFE Workload API (`WorkloadApi`, feature `workload-api`).
 //!
 //! A source is asked, now and then, what it says; where it learns of news by itself it wakes whoever asks. It owns no timer.
@@ -34,9 +34,9 @@ use ztl_core::Timestamp;
 pub use dev::DevSource;
 #[cfg(feature = "federation")]
 pub use endpoint::{
-    BundleEndpoint, DEFAULT_REFRESH, Due, EndpointError, EndpointTls, EndpointUrl, Fetch,
-    LONGEST_REFRESH, MAX_REDIRECTS, MAX_URL_BYTES, Received, SHORTEST_REFRESH, UrlError, WebRoots,
-    WebRootsError,
+    BundleEndpoint, DEFAULT_MAX_AGE, DEFAULT_REFRESH, Due, EndpointError, EndpointTls, EndpointUrl,
+    Fetch, LONGEST_REFRESH, MAX_REDIRECTS, MAX_URL_BYTES, Received, SHORTEST_REFRESH, UrlError,
+    WebRoots, WebRootsError,
 };
 pub use memory::MemorySource;
 pub use pem::{PemBundle, PemIdentity};

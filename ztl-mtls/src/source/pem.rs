@@ -117,7 +117,11 @@ impl fmt::Debug for PemIdentity {
     }
 }
 
-/// The bundle of one trust domain in a file. Taken as a [`PemIdentity`] is.
+/// The bundle of one trust domain in a file: certificates in PEM, or, with the feature `spiffe-bundle`, a SPIFFE bundle document,
+/// which begins with `{`. Taken as a [`PemIdentity`] is.
+///
+/// Of a document the certificates are taken (Bundle §4), one without any among them: its trust domain then proves nobody. Sequence and
+/// hint are not looked at: whoever writes the file says what is in force, and when.
 #[derive(Debug)]
 pub struct PemBundle {
     trust_domain: TrustDomain,
@@ -158,7 +162,7 @@ impl PemBundle {
     }
 
     fn take(&mut self, text: &[u8]) -> Result<TrustBundle, BundleError> {
-        let bundle = TrustBundle::from_pem(self.trust_domain.clone(), text)
+        let bundle = TrustBundle::from_text(self.trust_domain.clone(), text)
             .map_err(|error| error.in_file(&self.path))?;
         self.steady.take(content_of(&[text]));
         Ok(bundle)

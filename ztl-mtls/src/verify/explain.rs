@@ -50,7 +50,7 @@ impl Search<'_> {
             }
             PathError::EndEntityUsedAsCa => ProveError::IssuerNotAuthority,
             PathError::PathLenConstraintViolated => ProveError::PathLength,
-            PathError::NameConstraintViolation => self.explain_names(intermediates),
+            PathError::NameConstraintViolation => self.explain_names(leaf, intermediates),
             PathError::RequiredEkuNotFoundContext(_) => ProveError::Purpose(match self.purpose {
                 Purpose::Client => "client",
                 Purpose::Server => "server",
@@ -73,15 +73,16 @@ impl Search<'_> {
     }
 
     /// webpki lets no URI pass an issuer that constrains URIs: say so, where that may be the reason.
-    fn explain_names(&self, intermediates: &[CertificateDer<'_>]) -> ProveError {
-        let by_authority = self
-            .bundle
-            .facts()
+    fn explain_names(&self, leaf: &Cert<'_>, intermediates: &[CertificateDer<'_>]) -> ProveError {
+        let sent = readable(intermediates);
+        let above = issuers(leaf, &sent);
+        let by_intermediate = sent
             .iter()
-            .any(|facts| facts.constrains_uris);
-        let by_intermediate = intermediates
-            .iter()
-            .any(|der| Cert::read(der).is_ok_and(|cert| cert.extensions.constrains_uris()));
+            .any(|cert| above.contains(&cert.subject) && cert.extensions.constrains_uris());
+        let authorities = self.bundle.certificates().iter();
+        let by_authority = authorities.zip(self.bundle.facts()).any(|(der, facts)| {
+            facts.constrains_uris && Cert::read(der).is_ok_and(|cert| above.contains(&cert.subject))
+        });
         if by_authority || by_intermediate {
             ProveError::UriNameConstraint
         } else {
@@ -95,21 +96,42 @@ impl Search<'_> {
         leaf: &Cert<'_>,
         intermediates: &[CertificateDer<'_>],
     ) -> ProveError {
-        let read = |der| Cert::read(der).ok();
-        let sent: Vec<Cert<'_>> = intermediates.iter().filter_map(|der| read(der)).collect();
-        let issued = |name: &[u8]| sent.iter().chain([leaf]).any(|cert| cert.issuer == name);
+        let sent = readable(intermediates);
+        let above = issuers(leaf, &sent);
         let weak = |position, cert: &Cert<'_>| {
-            let key = issued(cert.subject).then(|| self.check_key(position, cert.spki));
+            let is_above = above.contains(&cert.subject);
+            let key = is_above.then(|| self.check_key(position, cert.spki));
             key.and_then(Result::err)
         };
-        let authorities = self.bundle.certificates().iter();
+        let authorities = self.bundle.certificates();
         sent.iter()
             .find_map(|cert| weak(Position::Intermediate, cert))
             .or_else(|| {
-                authorities
-                    .filter_map(|der| read(der))
-                    .find_map(|cert| weak(Position::Authority, &cert))
+                readable(authorities)
+                    .iter()
+                    .find_map(|cert| weak(Position::Authority, cert))
             })
             .unwrap_or(ProveError::BadSignature)
     }
+}
+
+/// What cannot be read is no issuer for webpki either.
+fn readable<'a>(certificates: &'a [CertificateDer<'_>]) -> Vec<Cert<'a>> {
+    let read = |der: &'a CertificateDer<'_>| Cert::read(der).ok();
+    certificates.iter().filter_map(read).collect()
+}
+
+/// The names of those whom a path from the leaf can lead over. Whoever bears another name is not why it fails.
+fn issuers<'a>(leaf: &Cert<'a>, sent: &[Cert<'a>]) -> Vec<&'a [u8]> {
+    let mut names = vec![leaf.issuer];
+    let mut place = 0;
+    while let Some(name) = names.get(place).copied() {
+        for cert in sent.iter().filter(|cert| cert.subject == name) {
+            if !names.contains(&cert.issuer) {
+                names.push(cert.issuer);
+            }
+        }
+        place += 1;
+    }
+    names
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "a test may panic")]
 
 pub(crate) mod crl;
+pub(crate) mod folder;
 pub(crate) mod wire;
 
 use std::time::Duration;

@@ -36,7 +36,7 @@ fn rule_31_x509_limbo() {
 #[test]
 fn rule_31_better_tls() {
     let expected = Counts {
-        agree: 125,
+        agree: 329,
         stricter: 2,
         ..Counts::default()
     };

@@ -42,7 +42,8 @@ impl GuardBuilder {
         self
     }
 
-    /// Whom we can prove: the authorities of one trust domain as PEM, read again when they change. Call it once a domain.
+    /// Whom we can prove: the authorities of one trust domain, read again when they change. Call it once a domain. The file holds PEM,
+    /// or, with the feature `federation`, the bundle document that the domain publishes, whose sequence is not looked at.
     pub fn bundle_file(mut self, trust_domain: &str, path: impl Into<PathBuf>) -> Self {
         self.places
             .push(Place::BundleFile(trust_domain.into(), path.into()));

@@ -43,6 +43,8 @@ async fn rule_24_the_bundle_of_another_trust_domain_is_fetched_as_the_file_says(
         matches!(refreshed, Ok(Refreshed::Changed | Refreshed::Unchanged)),
         "{refreshed:?}"
     );
+    let for_ever = by_web.replace("max_age = '1d'", "allow_any_age = true");
+    assert_eq!(place.refused("", &said(&for_ever)).await, "built");
     assert!(place.folder.0.join("partner.state").exists());
 
     // Under `https_spiffe` something has to prove the endpoint for the first time.

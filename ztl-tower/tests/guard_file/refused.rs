@@ -142,6 +142,11 @@ async fn law_1_what_cannot_be_in_force_refuses_the_file_at_its_key() {
         ),
         (
             FEDERATED,
+            "profile = 'https_web'\nroots = 'roots.pem'\nmax_age = '1d'\nallow_any_age = true",
+            "a bundle stays for ever",
+        ),
+        (
+            FEDERATED,
             "profile = 'https_web'\nroots = 'roots.pem'\njwt_svids = { name = 'b' }",
             "missing `audience`",
         ),

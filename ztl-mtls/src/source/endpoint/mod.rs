@@ -17,7 +17,7 @@ use crate::bundle::SpiffeBundle;
 use schedule::Schedule;
 
 pub use error::EndpointError;
-pub use schedule::{DEFAULT_REFRESH, LONGEST_REFRESH, SHORTEST_REFRESH};
+pub use schedule::{DEFAULT_MAX_AGE, DEFAULT_REFRESH, LONGEST_REFRESH, SHORTEST_REFRESH};
 pub use tls::{EndpointTls, WebRoots, WebRootsError};
 pub use url::EndpointUrl;
 pub use ztl_core::url::{MAX_URL_BYTES, UrlError};
@@ -35,12 +35,13 @@ const MAX_STATE_BYTES: usize = 2 * crate::bundle::MAX_BUNDLE_BYTES;
 ///    elsewhere (§5.2).
 /// 3. Each refresh begins at the configured URL. Redirects lead only to URLs that obey the same rules, and the new end proves
 ///    itself the same way: `https_spiffe` by the same SPIFFE ID (§5.2.2.4).
-/// 4. The next refresh is due after `spiffe_refresh_hint`, within bounds, and after five minutes where there is none. After a
-///    failure it is due after the same time, and after five minutes where that is longer (§6.2).
+/// 4. The next refresh is due after `spiffe_refresh_hint`, within bounds and after half of the time for which a bundle stays at
+///    the latest, and after five minutes where there is none. After a failure it is due after the same time, and after five
+///    minutes where that is longer (§6.2).
 /// 5. A bundle with a lower sequence than the one held is refused, and so is one with other keys and the same sequence, or with
 ///    none where the one held has one. Without sequences the newest fetched is the newest (§4.2).
-/// 6. After a failure the last good bundle stays, for ever or for [`max_age`](Self::max_age); past that it is withdrawn, and
-///    the next good one puts the domain back.
+/// 6. After a failure the last good bundle stays for [`max_age`](Self::max_age), a day where not set; past that it is withdrawn,
+///    and the next good one puts the domain back (rule 30). Only [`allow_any_age`](Self::allow_any_age) keeps it for ever.
 ///
 /// It owns no clock, socket or timer. Whoever drives it asks [`due`](Self::due), fetches, hands in what came, and spreads its
 /// calls a little so that not all services ask at once.
@@ -219,10 +220,19 @@ impl BundleEndpoint {
         self
     }
 
-    /// How long a bundle stays in force when no refresh succeeds. For ever where not set.
+    /// How long a bundle stays in force when no refresh succeeds (rule 30). [`DEFAULT_MAX_AGE`] where not set. A refresh is due
+    /// after half of it at the latest, whatever [`refresh_between`](Self::refresh_between) says.
     #[must_use]
     pub const fn max_age(mut self, age: Duration) -> Self {
         self.schedule.max_age = Some(age);
+        self
+    }
+
+    /// A bundle stays in force for ever when no refresh succeeds, each certificate in it until its own end. Whoever can keep us
+    /// from the endpoint then keeps an authority in force that its trust domain has long withdrawn.
+    #[must_use]
+    pub const fn allow_any_age(mut self) -> Self {
+        self.schedule.max_age = None;
         self
     }
 
@@ -276,6 +286,7 @@ impl BundleEndpoint {
 
     /// What is to be done. A fetch that is handed out counts as tried, so that one which is lost is not tried again at once.
     pub fn due(&mut self, now: Timestamp) -> Due {
+        self.schedule.seen_at(now);
         if self.schedule.is_past_its_age(now) {
             self.schedule.withdraw();
             return Due::Withdraw;

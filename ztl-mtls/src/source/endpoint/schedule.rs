@@ -1,4 +1,4 @@
-//! When a bundle is fetched, and how long the last one counts (Federation §4.1, §6.2; rule 23).
+//! When a bundle is fetched, and how long the last one counts (Federation §4.1, §6.2; rules 23 and 30).
 
 use core::time::Duration;
 
@@ -10,11 +10,14 @@ pub const DEFAULT_REFRESH: Duration = Duration::from_secs(300);
 pub const SHORTEST_REFRESH: Duration = Duration::from_secs(30);
 /// The most that a hint comes to, whatever it says.
 pub const LONGEST_REFRESH: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the last good bundle stays in force when no refresh succeeds, where nothing else is said (rule 30).
+pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
     shortest: Duration,
     longest: Duration,
+    /// `None` is for ever.
     pub(super) max_age: Option<Duration>,
     next: Timestamp,
     /// When a good bundle last came.
@@ -28,7 +31,7 @@ impl Default for Schedule {
         Self {
             shortest: SHORTEST_REFRESH,
             longest: LONGEST_REFRESH,
-            max_age: None,
+            max_age: Some(DEFAULT_MAX_AGE),
             next: Timestamp::EPOCH,
             good: None,
             withdrawn: false,
@@ -38,8 +41,13 @@ impl Default for Schedule {
 
 impl Schedule {
     pub(super) fn bound(&mut self, shortest: Duration, longest: Duration) {
-        self.shortest = shortest.max(Duration::from_secs(1));
+        self.shortest = shortest.max(LEAST);
         self.longest = longest.max(self.shortest);
+    }
+
+    /// T23: what came at a moment to come, by a clock that was set back since, must not be younger for it.
+    pub(super) fn seen_at(&mut self, now: Timestamp) {
+        self.good = self.good.map(|good| good.min(now));
     }
 
     pub(super) const fn is_in_force(&self) -> bool {
@@ -87,11 +95,18 @@ impl Schedule {
     }
 
     fn interval(&self, hint: Option<Duration>) -> Duration {
-        hint.unwrap_or(DEFAULT_REFRESH)
-            .clamp(self.shortest, self.longest)
+        let wait = hint
+            .unwrap_or(DEFAULT_REFRESH)
+            .clamp(self.shortest, self.longest);
+        // Else a bundle whose endpoint is well would be withdrawn before the next one is fetched.
+        self.max_age
+            .map_or(wait, |age| wait.min((age / 2).max(LEAST)))
     }
 
     fn ends(&self) -> Option<Timestamp> {
         Some(self.good?.saturating_add(self.max_age?))
     }
 }
+
+/// Less is never waited, whatever is asked for.
+const LEAST: Duration = Duration::from_secs(1);

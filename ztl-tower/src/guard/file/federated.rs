@@ -54,6 +54,11 @@ mod federation {
             let endpoint = self.bundle_endpoint(table, names);
             let keys = ["refresh_shortest", "refresh_longest"];
             let (shortest, longest) = between(table, keys, [SHORTEST_REFRESH, LONGEST_REFRESH]);
+            let any_age = table.boolean("allow_any_age") == Some(true);
+            if any_age {
+                let message = "with `allow_any_age` a bundle stays for ever";
+                table.refuse("max_age", message, "remove it, or `allow_any_age`");
+            }
             let max_age = table.duration("max_age");
             let redirects = table.boolean("redirects");
             let bootstrap = self.path(table, "bootstrap");
@@ -63,6 +68,9 @@ mod federation {
             let mut endpoint = endpoint?.refresh_between(shortest, longest);
             if let Some(age) = max_age {
                 endpoint = endpoint.max_age(age);
+            }
+            if any_age {
+                endpoint = endpoint.allow_any_age();
             }
             if redirects == Some(false) {
                 endpoint = endpoint.refuse_redirects();
