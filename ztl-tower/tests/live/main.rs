@@ -14,6 +14,8 @@ mod trust;
 
 #[path = "../support/provider.rs"]
 mod provider;
+#[path = "../support/crl.rs"]
+mod revoking;
 #[path = "../support/mod.rs"]
 mod support;
 
