@@ -2,7 +2,7 @@
 
 use ztl_mtls::X509Svid;
 
-use super::revoking::{list, set};
+use super::revoking::{list, list_until, set};
 use super::*;
 
 async fn connect(db: &Db, svid: &X509Svid) -> Two {
@@ -48,4 +48,29 @@ async fn t14_t25_a_revocation_list_ends_the_connection_it_names_and_no_other() {
         .filter(|reason| *reason != "permitted")
         .collect();
     assert_eq!(denied, ["identity_revoked"], "{recorded:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t14_a_revocation_list_that_is_overdue_ends_what_is_open_by_time_alone() {
+    let db = Db::start().await;
+    let authority = &db.mesh.authority;
+    let soon = now().saturating_add(Duration::from_secs(30 * 60));
+    let due = list_until(authority, &[], soon);
+    db.guard.swap_crls(set(authority, &due));
+    let held = super::trust::everything(&db).await;
+    // Nobody's SVID ends before an hour is over, and nothing changes.
+    let since = Instant::now();
+    db.ahead.store(31 * 60 * 1000, Ordering::SeqCst);
+    db.none_runs(since, "overdue").await;
+    until("nothing is open", || db.guard.connections().is_empty()).await;
+    let recorded = reasons(&db.audit);
+    let denied: Vec<_> = (recorded.iter())
+        .filter(|reason| *reason != "permitted")
+        .collect();
+    assert!(!denied.is_empty(), "{recorded:?}");
+    assert!(
+        denied.iter().all(|reason| *reason == "identity_revoked"),
+        "{denied:?}"
+    );
+    drop(held);
 }
