@@ -95,6 +95,7 @@ impl Hello {
             .bundle(self.authority.bundle())
             // All connections of a bench are one caller's.
             .max_connections_per_peer(usize::MAX)
+            .max_requests_per_peer(usize::MAX)
             .max_unproved_per_prefix(usize::MAX)
             // Which also bounds how long an idle connection of HTTP/1.1 is kept.
             .header_timeout(Duration::from_secs(600))

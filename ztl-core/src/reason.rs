@@ -121,7 +121,7 @@ reasons! {
     AuthorizerFailed = "authorizer_failed",
     /// A rule permits it, with an obligation that the enforcement point cannot discharge.
     ObligationUnknown = "obligation_unknown",
-    /// A rule permits it, and whoever asks has asked too often.
+    /// A rule permits it, and whoever asks has asked too often. Or too many of its requests run at once, and no rule was asked.
     LimitExceeded = "limit_exceeded",
     /// A rule permits it, and its body is larger than the rule lets through.
     BodyTooLarge = "body_too_large",

@@ -1,5 +1,7 @@
 //! One authority of a trust bundle: the certificate of a root, or of an intermediate that is trusted as such.
 
+use std::sync::Arc;
+
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 use thiserror::Error;
 use ztl_core::Timestamp;
@@ -38,6 +40,8 @@ pub(crate) struct Facts {
     pub(crate) spki: Box<[u8]>,
     /// How a deny list names it.
     pub(crate) named: Named,
+    /// The whole certificate.
+    pub(crate) der: Arc<[u8]>,
 }
 
 /// Reads an authority's certificate. Its own signature is not checked: it is trusted for standing in the bundle.
@@ -73,6 +77,7 @@ pub(crate) fn read(
             .is_none_or(|usage| usage.crl_sign),
         spki: cert.spki.into(),
         named: Named::of(&cert),
+        der: certificate.as_ref().into(),
     };
     Ok((anchor.to_owned(), facts))
 }

@@ -11,71 +11,14 @@
 
 mod common;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
+use common::counting::{CHECKED, alone, counting};
 use common::crl::{at, crls, params};
 use common::{Ca, ID, NOW, bundles, domain, valid};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
-use rustls_pki_types::{
-    AlgorithmIdentifier, CertificateDer, InvalidSignature, SignatureVerificationAlgorithm,
-};
+use rustls_pki_types::CertificateDer;
 use ztl_core::{SpiffeId, Timestamp};
-use ztl_mtls::{BundleSet, Bundles, Denied, DenyList, Prover, Purpose, provider};
-
-/// How many signatures were checked.
-static CHECKED: AtomicUsize = AtomicUsize::new(0);
-
-/// Counts, for all tests of this file together: each runs alone, under [`alone`].
-#[derive(Debug)]
-struct Counting(&'static dyn SignatureVerificationAlgorithm);
-
-impl SignatureVerificationAlgorithm for Counting {
-    fn verify_signature(
-        &self,
-        public_key: &[u8],
-        message: &[u8],
-        signature: &[u8],
-    ) -> Result<(), InvalidSignature> {
-        CHECKED.fetch_add(1, Ordering::SeqCst);
-        self.0.verify_signature(public_key, message, signature)
-    }
-
-    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
-        self.0.public_key_alg_id()
-    }
-
-    fn signature_alg_id(&self) -> AlgorithmIdentifier {
-        self.0.signature_alg_id()
-    }
-}
-
-fn alone() -> std::sync::MutexGuard<'static, ()> {
-    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    ALONE
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-fn counting() -> Arc<CryptoProvider> {
-    static ALL: std::sync::OnceLock<Vec<&'static dyn SignatureVerificationAlgorithm>> =
-        std::sync::OnceLock::new();
-    let mut counting = (*provider()).clone();
-    let known = counting.signature_verification_algorithms;
-    let all = ALL.get_or_init(|| {
-        let leak = |known: &&'static dyn SignatureVerificationAlgorithm| {
-            let counting: &'static dyn SignatureVerificationAlgorithm =
-                Box::leak(Box::new(Counting(*known)));
-            counting
-        };
-        known.all.iter().map(leak).collect()
-    });
-    counting.signature_verification_algorithms = WebPkiSupportedAlgorithms {
-        all,
-        mapping: known.mapping,
-    };
-    Arc::new(counting)
-}
+use ztl_mtls::{BundleSet, Bundles, Denied, DenyList, Prover, Purpose};
 
 struct Mesh {
     root: Ca,

@@ -22,7 +22,7 @@ use ztl_core::{Peer, Timestamp};
 
 use super::chain::{Chain, ProvedChain};
 use super::error::Position;
-use super::path::{Found, is_over};
+use super::path::Found;
 use super::prover::Purpose;
 use crate::cert::Cert;
 use crate::revocation::Named;
@@ -87,7 +87,7 @@ impl Cache {
                 .filter(|entry| {
                     entry.hash == hash
                         && entry.under == under
-                        && entry.holds_at(now)
+                        && entry.found.holds_at(now)
                         && entry.chain.is(chain)
                 })
                 .map(Arc::clone)
@@ -189,11 +189,6 @@ impl Entry {
             named.push((position, Named::of(&Cert::read(der).ok()?)));
         }
         Some(self.named.get_or_init(|| named.into()))
-    }
-
-    const fn holds_at(&self, now: Timestamp) -> bool {
-        now.as_unix_secs() >= self.found.from.as_unix_secs()
-            && !is_over(self.found.holds_until, now)
     }
 }
 

@@ -3,7 +3,10 @@
 use core::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use rustls_pki_types::CertificateDer;
+
+use super::again::Held;
 
 /// A chain as it was presented.
 #[derive(Clone, Copy)]
@@ -24,13 +27,14 @@ impl<'a> Chain<'a> {
 ///
 /// There is one copy of it, whoever holds it: the peer's proof for its leaf's digest, the prover that remembers it, and every
 /// connection of that peer that is to be proved again.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct ProvedChain(Arc<Certificates>);
 
-#[derive(PartialEq, Eq)]
 struct Certificates {
     leaf: Arc<[u8]>,
     intermediates: Box<[Box<[u8]>]>,
+    /// The path over them that held last.
+    held: ArcSwapOption<Held>,
 }
 
 impl ProvedChain {
@@ -39,6 +43,7 @@ impl ProvedChain {
         Self(Arc::new(Certificates {
             leaf: chain.leaf.as_ref().into(),
             intermediates: intermediates.collect(),
+            held: ArcSwapOption::empty(),
         }))
     }
 
@@ -55,11 +60,28 @@ impl ProvedChain {
         core::iter::once(&*self.0.leaf).chain(intermediates)
     }
 
+    /// What it held by, where it is to be proved again.
+    pub(crate) fn hold(&self, held: Held) {
+        self.0.held.store(Some(Arc::new(held)));
+    }
+
+    pub(crate) fn held(&self) -> Option<Arc<Held>> {
+        self.0.held.load_full()
+    }
+
     /// Its certificates, the leaf first.
     pub fn certificates(&self) -> impl Iterator<Item = CertificateDer<'_>> {
         self.iter().map(CertificateDer::from)
     }
 }
+
+impl PartialEq for ProvedChain {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for ProvedChain {}
 
 impl fmt::Debug for ProvedChain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,7 +5,7 @@ use webpki::VerifiedPath;
 use ztl_core::SpiffeId;
 
 use super::error::{Position, ProveError};
-use super::path::{Found, Search, is_over};
+use super::path::{Found, Search, Via, is_over};
 use super::prover::DevAuthority;
 use super::status::{self, Issuer, Status};
 use crate::authority::Facts;
@@ -29,7 +29,7 @@ impl Search<'_> {
             from: authority.not_before,
             not_after: authority.not_after,
             holds_until: authority.not_after,
-            via: 0,
+            via: Via::default(),
             authority: index,
         };
         found.narrow(leaf);
@@ -40,7 +40,7 @@ impl Search<'_> {
             let place = place_of(&issuer.der(), intermediates)?;
             let der = intermediates.get(place).ok_or_else(unheld)?;
             let cert = Cert::read(der).map_err(malformed)?;
-            found.lead_over(place);
+            found.via.push(place);
             found.narrow(&cert);
             let usage = match cert.extensions.key_usage().map_err(malformed)? {
                 Some(usage) if usage.cert_sign => usage,
@@ -69,7 +69,11 @@ impl Search<'_> {
         key::check(spki, self.algorithms).map_err(|error| ProveError::Key { certificate, error })
     }
 
-    fn check_denied(&self, certificate: Position, cert: &Cert<'_>) -> Result<(), ProveError> {
+    pub(super) fn check_denied(
+        &self,
+        certificate: Position,
+        cert: &Cert<'_>,
+    ) -> Result<(), ProveError> {
         let lists = self.revocation.deny_lists();
         if status::names_certificates(lists) {
             status::check_named(lists, certificate, &Named::of(cert))?;
@@ -77,7 +81,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn check_status(
+    pub(super) fn check_status(
         &self,
         certificate: Position,
         cert: &Cert<'_>,

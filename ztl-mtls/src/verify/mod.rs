@@ -1,5 +1,6 @@
 //! Proving a peer: chain, bundles and time in, [`Peer`](ztl_core::Peer) out; and the two adapters for rustls.
 
+mod again;
 mod cache;
 mod chain;
 mod error;

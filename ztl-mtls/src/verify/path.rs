@@ -11,6 +11,7 @@ use super::prover::{DevAuthority, Purpose};
 use crate::bundle::TrustBundle;
 use crate::cert::Cert;
 use crate::crl::Algorithms;
+use crate::pair::MAX_CHAIN;
 use crate::revocation::State;
 
 /// Most intermediates of a chain that bear the same name. Each of them is a fork for whoever searches a path, and a search may
@@ -37,20 +38,47 @@ pub(crate) struct Found {
     pub(crate) not_after: Timestamp,
     /// The last second in which it holds, revocation lists considered.
     pub(crate) holds_until: Timestamp,
-    /// Which intermediates it leads over, a bit each.
-    pub(crate) via: u16,
+    /// Which intermediates it leads over.
+    pub(crate) via: Via,
     /// In which authority of the bundle it ends.
     pub(crate) authority: usize,
+}
+
+/// The intermediates of a path by their places in the chain, from the leaf's issuer up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Via {
+    // Chains have at most so many certificates.
+    places: [u8; MAX_CHAIN],
+    count: usize,
+}
+
+impl Via {
+    /// The path leads on over the intermediate at this place.
+    pub(super) fn push(&mut self, place: usize) {
+        if let (Some(next), Ok(place)) = (self.places.get_mut(self.count), u8::try_from(place)) {
+            *next = place;
+            self.count = self.count.saturating_add(1);
+        }
+    }
+
+    pub(super) fn places(&self) -> impl Iterator<Item = usize> {
+        self.places
+            .iter()
+            .take(self.count)
+            .copied()
+            .map(usize::from)
+    }
 }
 
 impl Found {
     /// Whether the path leads over the intermediate at this place.
     pub(super) fn leads_over(&self, place: usize) -> bool {
-        bit(place).is_some_and(|bit| self.via & bit != 0)
+        self.via.places().any(|over| over == place)
     }
 
-    pub(super) fn lead_over(&mut self, place: usize) {
-        self.via |= bit(place).unwrap_or_default();
+    /// Whether all certificates of the path are valid, and the revocation lists that were asked speak.
+    pub(super) const fn holds_at(&self, now: Timestamp) -> bool {
+        now.as_unix_secs() >= self.from.as_unix_secs() && !is_over(self.holds_until, now)
     }
 
     pub(super) fn narrow(&mut self, cert: &Cert<'_>) {
@@ -126,11 +154,6 @@ fn check_forks(intermediates: &[CertificateDer<'_>]) -> Result<(), ProveError> {
         return Err(ProveError::TooIntricate);
     }
     Ok(())
-}
-
-/// Chains have at most 16 certificates.
-fn bit(place: usize) -> Option<u16> {
-    1_u16.checked_shl(u32::try_from(place).ok()?)
 }
 
 /// notAfter is the last second that counts (RFC 5280 §4.1.2.5), here as in webpki.

@@ -223,6 +223,9 @@ impl Prover {
 
     /// The same for a chain that was proved before, as if it were presented anew. No copy of it is made.
     ///
+    /// Where its path still ends in an authority of the bundle in force, that same certificate, no signature of it is checked once
+    /// more; validity, deny list and revocation lists are judged each time.
+    ///
     /// # Errors
     /// [`ProveError`] names the clause that failed.
     pub fn prove_again(
@@ -231,6 +234,9 @@ impl Prover {
         now: Timestamp,
         purpose: Purpose,
     ) -> Result<Proved, ProveError> {
+        if let Some(proved) = self.prove_held(chain, now, purpose) {
+            return Ok(proved);
+        }
         let certificates: Vec<CertificateDer<'_>> = chain.certificates().collect();
         let (leaf, intermediates) = certificates
             .split_first()
@@ -240,6 +246,32 @@ impl Prover {
             intermediates,
         };
         self.prove_presented(presented, Some(chain), now, purpose)
+    }
+
+    /// By the path that held last, where that holds.
+    fn prove_held(&self, chain: &ProvedChain, now: Timestamp, purpose: Purpose) -> Option<Proved> {
+        let held = chain.held()?;
+        let (bundles, revocation) = (self.bundles.snapshot(), self.revocation.snapshot());
+        // Rule 20: by the leaf's own trust domain, as ever.
+        let bundle = bundles.set.get(held.peer().id().trust_domain_name())?;
+        let search = path::Search {
+            bundle,
+            revocation: &revocation,
+            algorithms: self.algorithms.all,
+            dev_authority: self.dev_authority,
+            now,
+            purpose,
+        };
+        let found = search.again(&held, chain)?;
+        Some(Proved {
+            peer: held.peer().clone(),
+            chain: chain.clone(),
+            generations: Generations {
+                bundles: bundles.generation,
+                revocation: revocation.generation,
+            },
+            holds_until: found.holds_until,
+        })
     }
 
     /// `kept` is the chain that is presented, where there is a copy of it already.
@@ -282,15 +314,15 @@ impl Prover {
             .set
             .get(id.trust_domain_name())
             .ok_or_else(|| ProveError::UnknownTrustDomain(id.trust_domain()))?;
-        let found = path::Search {
+        let search = path::Search {
             bundle,
             revocation: &revocation,
             algorithms: self.algorithms.all,
             dev_authority: self.dev_authority,
             now,
             purpose,
-        }
-        .run(leaf, &cert, &id, intermediates)?;
+        };
+        let found = search.run(leaf, &cert, &id, intermediates)?;
         let chain = kept.map_or_else(|| ProvedChain::of(presented), ProvedChain::clone);
         let proof = Proof::X509 {
             id,
@@ -306,6 +338,9 @@ impl Prover {
             proof,
             "path to an authority of its own trust domain verified",
         );
+        if let Some(held) = search.held(found, &peer) {
+            chain.hold(held);
+        }
         self.cache.insert(presented, &chain, under, found, &peer);
         Ok(Proved {
             peer,

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::expect_used, reason = "a test may panic")]
 
+pub(crate) mod counting;
 pub(crate) mod crl;
 pub(crate) mod folder;
 pub(crate) mod wire;

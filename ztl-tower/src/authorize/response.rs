@@ -357,7 +357,9 @@ fn answer(
     match (denial.reason(), denial.lack()) {
         (Reason::PathAmbiguous, _) => (StatusCode::BAD_REQUEST, INVALID_ARGUMENT, None),
         (Reason::Misdirected, _) => (StatusCode::MISDIRECTED_REQUEST, INVALID_ARGUMENT, None),
-        // RFC 6585 §4: nothing was found out about the token.
+        // RFC 6585 §4: its peer has too many running.
+        (Reason::LimitExceeded, _) => (StatusCode::TOO_MANY_REQUESTS, RESOURCE_EXHAUSTED, None),
+        // The same: nothing was found out about the token.
         (_, Some(Lack::Token)) if matches!(credential, Credential::Unchecked(_)) => {
             (StatusCode::TOO_MANY_REQUESTS, RESOURCE_EXHAUSTED, None)
         }

@@ -23,7 +23,7 @@ use super::sources::{Opening, Place};
 use super::supplied::Supplied;
 use super::{BuildError, Clock, Guard, Inner, Limits, wall_clock};
 use crate::live::Registry;
-use crate::refresh::{OnExpiry, PolicyFile, Refresh, Sources};
+use crate::refresh::{Gauged, OnExpiry, PolicyFile, Refresh, Sources};
 
 /// Most chains that a guard remembers as proved.
 const MAX_REMEMBERED: usize = 16_384;
@@ -388,6 +388,7 @@ impl GuardBuilder {
             sources,
             expiry: ExpiryWatch::new(),
             on_expiry: self.on_expiry,
+            gauged: Gauged::default(),
             revocation: revocation_files,
             #[cfg(feature = "trust")]
             tables: known.files,

@@ -29,6 +29,8 @@ pub(crate) struct Limits {
     pub(crate) unproved_per_prefix: Option<usize>,
     /// Those of them of one proved peer.
     pub(crate) connections_per_peer: Option<usize>,
+    /// Requests of one proved peer at once, on all its connections to one listener.
+    pub(crate) requests_per_peer: Option<usize>,
     /// Requests at once on one HTTP/2 connection.
     pub(crate) streams: u32,
 }
@@ -47,6 +49,7 @@ impl Default for Limits {
             connections: 16_384,
             unproved_per_prefix: None,
             connections_per_peer: None,
+            requests_per_peer: None,
             streams: 256,
         }
     }
@@ -66,6 +69,12 @@ impl Limits {
     pub(crate) fn connections_per_peer(&self) -> usize {
         self.connections_per_peer
             .unwrap_or_else(|| (self.connections / 2).max(LEAST_SHARE))
+    }
+
+    pub(crate) fn requests_per_peer(&self) -> usize {
+        let streams = usize::try_from(self.streams).unwrap_or(usize::MAX);
+        self.requests_per_peer
+            .unwrap_or_else(|| (self.connections / 2).max(streams))
     }
 }
 
@@ -147,6 +156,16 @@ impl GuardBuilder {
     /// Half of [`max_connections`](Self::max_connections) where not set, but not below 16; at least one.
     pub const fn max_connections_per_peer(mut self, count: usize) -> Self {
         self.limits.connections_per_peer = Some(if count == 0 { 1 } else { count });
+        self
+    }
+
+    /// How many requests one proved peer (SPIFFE ID) may have running at one listener, on all its connections together, upgraded
+    /// ones among them: past that, new ones of it are answered 429 with the reason `limit_exceeded`, whatever rules say (T35).
+    ///
+    /// Half of [`max_connections`](Self::max_connections) where not set, but not below 256, the most that one connection of HTTP/2
+    /// may carry; at least one.
+    pub const fn max_requests_per_peer(mut self, count: usize) -> Self {
+        self.limits.requests_per_peer = Some(if count == 0 { 1 } else { count });
         self
     }
 }

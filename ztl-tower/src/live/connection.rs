@@ -16,7 +16,7 @@ use super::grounds::Grounds;
 use super::shown::{Connection, ConnectionState};
 use crate::guard::Guard;
 #[cfg(feature = "serve")]
-use crate::serve::{Activity, Verdict};
+use crate::serve::{Activity, Busy, Verdict};
 use crate::watch;
 
 /// How a connection stands.
@@ -65,6 +65,9 @@ pub(crate) struct Live {
     aged: Timestamp,
     #[cfg(any(feature = "client", feature = "serve"))]
     pub(super) raw: super::raw::Raw,
+    /// What its peer has running on all its connections.
+    #[cfg(feature = "serve")]
+    busy: OnceLock<Busy>,
     /// Whether it is used, where a host has it.
     #[cfg(feature = "serve")]
     hosted: OnceLock<Activity>,
@@ -176,6 +179,8 @@ impl Live {
             aged: Timestamp::MAX,
             #[cfg(any(feature = "client", feature = "serve"))]
             raw: super::raw::Raw::default(),
+            #[cfg(feature = "serve")]
+            busy: OnceLock::new(),
             #[cfg(feature = "serve")]
             hosted: OnceLock::new(),
             #[cfg(feature = "serve")]
@@ -326,7 +331,18 @@ impl Live {
     /// A host has it. From here on it has to be used, and the sweeper sees to that (T35).
     #[cfg(feature = "serve")]
     pub(crate) fn hosted(&self) -> &Activity {
-        self.hosted.get_or_init(Activity::new)
+        self.hosted.get_or_init(|| Activity::new(self.busy()))
+    }
+
+    /// Its requests count among those of its peer.
+    #[cfg(feature = "serve")]
+    pub(crate) fn shares(&self, busy: Busy) {
+        let _ = self.busy.set(busy);
+    }
+
+    #[cfg(feature = "serve")]
+    pub(crate) fn busy(&self) -> Option<Busy> {
+        self.busy.get().cloned()
     }
 
     /// From here on each request that a host takes from it is judged.

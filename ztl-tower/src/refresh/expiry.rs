@@ -1,5 +1,7 @@
 //! Saying that an SVID or a bundle will end.
 
+#[cfg(feature = "metrics")]
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ztl_mtls::{BundleSet, Expiring, Expiry, ExpiryStage, X509Svid};
@@ -14,7 +16,7 @@ impl Refresh {
     /// Looks at what is in use.
     pub(super) fn expiry(&mut self, guard: &Guard) {
         let (svid, bundles) = (guard.identity().load(), guard.prover().bundles().load());
-        gauges(guard, &svid, &bundles);
+        self.gauged.set(guard, &svid, &bundles);
         for expiry in self.expiry.look(&svid, &bundles, guard.now()) {
             tell(guard, &expiry);
             if let Some(OnExpiry(on_expiry)) = &self.on_expiry
@@ -48,25 +50,42 @@ fn tell(guard: &Guard, expiry: &Expiry) {
     }
 }
 
-#[cfg(feature = "metrics")]
-fn gauges(guard: &Guard, svid: &X509Svid, bundles: &BundleSet) {
-    // 32 bits hold seconds until 2106, and a float holds them exactly.
-    let seconds =
-        |at: ztl_core::Timestamp| f64::from(u32::try_from(at.as_unix_secs()).unwrap_or(u32::MAX));
-    let workload = guard.name().to_owned();
-    metrics::gauge!("ztl_svid_expiry_timestamp_seconds", "workload" => workload.clone())
-        .set(seconds(svid.not_after()));
-    let presentable = guard.svid().is_ok();
-    metrics::gauge!("ztl_svid_presentable", "workload" => workload.clone())
-        .set(f64::from(u8::from(presentable)));
-    for bundle in bundles.iter() {
-        if let Some((_, not_after)) = bundle.validity() {
-            let domain = bundle.trust_domain().to_string();
-            metrics::gauge!("ztl_bundle_expiry_timestamp_seconds", "workload" => workload.clone(), "trust_domain" => domain)
-                .set(seconds(not_after));
+/// The trust domains whose bundles have a gauge that says when they end.
+#[derive(Default)]
+pub(crate) struct Gauged(#[cfg(feature = "metrics")] BTreeSet<Box<str>>);
+
+impl Gauged {
+    #[cfg(feature = "metrics")]
+    fn set(&mut self, guard: &Guard, svid: &X509Svid, bundles: &BundleSet) {
+        // 32 bits hold seconds until 2106, and a float holds them exactly.
+        let seconds = |at: ztl_core::Timestamp| {
+            f64::from(u32::try_from(at.as_unix_secs()).unwrap_or(u32::MAX))
+        };
+        let workload = guard.name().to_owned();
+        metrics::gauge!("ztl_svid_expiry_timestamp_seconds", "workload" => workload.clone())
+            .set(seconds(svid.not_after()));
+        let presentable = guard.svid().is_ok();
+        metrics::gauge!("ztl_svid_presentable", "workload" => workload.clone())
+            .set(f64::from(u8::from(presentable)));
+        let bundle_ends = |domain: &str, at| {
+            metrics::gauge!("ztl_bundle_expiry_timestamp_seconds", "workload" => workload.clone(), "trust_domain" => domain.to_owned())
+            .set(seconds(at));
+        };
+        let mut gone = core::mem::take(&mut self.0);
+        for bundle in bundles.iter() {
+            if let Some((_, not_after)) = bundle.validity() {
+                let domain = bundle.trust_domain().as_str();
+                bundle_ends(domain, not_after);
+                gone.remove(domain);
+                self.0.insert(domain.into());
+            }
+        }
+        // A gauge cannot be taken back: nobody there is proved, as if it had ended long ago.
+        for domain in gone {
+            bundle_ends(&domain, ztl_core::Timestamp::EPOCH);
         }
     }
-}
 
-#[cfg(not(feature = "metrics"))]
-const fn gauges(_: &Guard, _: &X509Svid, _: &BundleSet) {}
+    #[cfg(not(feature = "metrics"))]
+    const fn set(&mut self, _: &Guard, _: &X509Svid, _: &BundleSet) {}
+}

@@ -36,7 +36,7 @@ use tokio::time::MissedTickBehavior;
 use ztl_mtls::ExpiryWatch;
 
 pub use error::FileError;
-pub(crate) use expiry::OnExpiry;
+pub(crate) use expiry::{Gauged, OnExpiry};
 pub(crate) use file::SteadyFile;
 #[cfg(feature = "jwt")]
 pub(crate) use keys::{KeyFile, KeyFiles};
@@ -62,6 +62,7 @@ pub(crate) struct Refresh {
     pub(crate) sources: Sources,
     pub(crate) expiry: ExpiryWatch,
     pub(crate) on_expiry: Option<OnExpiry>,
+    pub(crate) gauged: Gauged,
     pub(crate) revocation: RevocationFiles,
     #[cfg(feature = "trust")]
     pub(crate) tables: TableFiles,

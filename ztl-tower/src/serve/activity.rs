@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::share::Busy;
+
 /// The requests of one connection, counted.
 #[derive(Clone)]
 pub(crate) struct Activity(Arc<State>);
@@ -18,6 +20,8 @@ struct State {
     last: AtomicU64,
     /// Since when something waits to be written that the client does not take, counted so from one on. Zero: nothing does.
     unwritten: AtomicU64,
+    /// What its peer has running here altogether, where one is proved.
+    peer: Option<Busy>,
 }
 
 /// What to do with a connection now.
@@ -32,13 +36,15 @@ pub(crate) enum Verdict {
 }
 
 impl Activity {
-    pub(crate) fn new() -> Self {
+    /// Of a connection of this peer, where one is proved.
+    pub(crate) fn new(peer: Option<Busy>) -> Self {
         Self(Arc::new(State {
             since: Instant::now(),
             asked: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             last: AtomicU64::new(0),
             unwritten: AtomicU64::new(0),
+            peer,
         }))
     }
 
@@ -46,7 +52,10 @@ impl Activity {
     pub(super) fn begin(&self) -> Ticket {
         self.0.running.fetch_add(1, Ordering::AcqRel);
         self.0.asked.store(true, Ordering::Release);
-        Ticket(self.clone())
+        Ticket {
+            counts: self.0.peer.as_ref().map(Busy::begin),
+            activity: self.clone(),
+        }
     }
 
     pub(super) fn has_asked(&self) -> bool {
@@ -108,11 +117,25 @@ impl State {
 const FAR_OFF: Duration = Duration::from_secs(86_400);
 
 /// One running request.
-pub(crate) struct Ticket(Activity);
+pub(crate) struct Ticket {
+    activity: Activity,
+    /// Whether its peer may have it running, where one is proved.
+    counts: Option<bool>,
+}
+
+impl Ticket {
+    /// Whether its peer has as many running as it may (T35).
+    pub(super) fn is_too_many(&self) -> bool {
+        self.counts == Some(false)
+    }
+}
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let state = &self.0.0;
+        let state = &self.activity.0;
+        if let (Some(true), Some(peer)) = (self.counts, &state.peer) {
+            peer.end();
+        }
         state.last.fetch_max(state.millis(), Ordering::AcqRel);
         state.running.fetch_sub(1, Ordering::AcqRel);
     }
@@ -133,7 +156,7 @@ mod tests {
 
     #[test]
     fn t35_a_connection_that_asks_nothing_is_silent_and_then_idle() {
-        let activity = Activity::new();
+        let activity = Activity::new(None);
         assert_eq!(activity.judge(limits(0, 0)), Verdict::Silent);
         assert!(matches!(
             activity.judge(limits(60_000, 0)),

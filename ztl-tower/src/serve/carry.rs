@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::{Request, Response};
 use tower_service::Service;
 use tracing::Span;
+use ztl_core::Reason;
 
 use super::activity::Activity;
 use super::body::RequestBody;
@@ -64,7 +65,9 @@ where
         request: Request<B>,
         body: impl FnOnce(B, Arc<live::Request>) -> RequestBody,
     ) -> Answers<S> {
-        let running = live::Request::begin(&self.live, carried, self.activity.begin());
+        let ticket = self.activity.begin();
+        let is_too_many = ticket.is_too_many();
+        let running = live::Request::begin(&self.live, carried, ticket);
         if self.live.state() == State::Draining {
             self.live.notify();
         }
@@ -72,6 +75,12 @@ where
         let mut request = request.map(|came| body(came, Arc::clone(&running)));
         let watched = Watched::begin(&self.span, &mut request);
         let answer = watched.within(|| match self.live.current(&self.guard) {
+            // T35: before anything is done for it.
+            Ok(permit) if is_too_many => {
+                let (engine, now) = (self.guard.engine(), self.guard.now());
+                let denial = engine.refuse_on(&permit, None, Reason::LimitExceeded, now);
+                Authorize::<S>::refuse(&self.guard, denial, request)
+            }
             Ok(permit) => {
                 let extensions = request.extensions_mut();
                 extensions.insert(permit);

@@ -44,7 +44,7 @@ where
         return;
     };
     let live = Arc::clone(registered.live());
-    let activity = Activity::new();
+    let activity = Activity::new(live.busy());
     let (connection, spoken) = begin(door, stream, registered, &activity, span, app);
     let two = spoken == Spoken::Two;
     let mut connection = pin!(connection);

@@ -132,6 +132,9 @@ impl Door {
         let admitted = Box::pin(self.admit(stream, arrival, live, &mut place));
         let stream = admitted.instrument(span.clone()).await?;
         watch::is_peer(&span, live);
+        if let Some(busy) = place.busy(self.guard.limits().requests_per_peer()) {
+            live.shares(busy);
+        }
         // What came while the handshake ran.
         if self.guard.is_shutting_down() {
             let by = self.guard.now().saturating_add(self.guard.limits().drain);

@@ -52,3 +52,4 @@ pub use protect::{Protect, Protected};
 pub use public::PublicTls;
 pub use run::Listen;
 pub use running::Running;
+pub(crate) use share::Busy;

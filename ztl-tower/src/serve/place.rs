@@ -4,7 +4,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use ztl_core::SpiffeId;
 
 use super::remote::Origin;
-use super::share::Share;
+use super::share::{Busy, Share};
 
 /// A connection's place: among all of the listener, and in the share of whoever it counts against.
 pub(crate) struct Place {
@@ -17,7 +17,7 @@ enum Against {
     /// Where it comes from, for as long as nobody is proved.
     Origin { _share: Share<Origin> },
     /// The peer that was proved.
-    Peer { _share: Share<SpiffeId> },
+    Peer { share: Share<SpiffeId> },
 }
 
 impl Place {
@@ -30,6 +30,14 @@ impl Place {
 
     /// From now on it counts against its peer, and no longer against its address.
     pub(super) fn prove(&mut self, share: Share<SpiffeId>) {
-        self.share = Against::Peer { _share: share };
+        self.share = Against::Peer { share };
+    }
+
+    /// Bounds the requests that its peer has running here; of nobody where nobody is proved.
+    pub(super) fn busy(&self, most: usize) -> Option<Busy> {
+        match &self.share {
+            Against::Origin { .. } => None,
+            Against::Peer { share } => Some(share.busy(most)),
+        }
     }
 }

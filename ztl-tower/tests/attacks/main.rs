@@ -7,6 +7,7 @@
 
 mod floods;
 mod frames;
+mod many;
 mod one;
 mod two;
 mod watched;
@@ -28,7 +29,8 @@ use support::{Mesh, PATIENCE, PeerOrNobody, RawStream, get1, get2, knock, listen
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::RwLock;
 use tokio::time::Instant;
-use ztl_tower::{Guard, Peer};
+use ztl_core::audit::MemorySink;
+use ztl_tower::{Guard, GuardBuilder, Peer};
 
 /// Held by a test that measures this process, and shared by the others.
 static MEASURED: RwLock<()> = RwLock::const_new(());
@@ -130,10 +132,15 @@ struct Door {
     address: SocketAddr,
     marks: Marks,
     guard: Guard,
+    audit: Arc<MemorySink>,
 }
 
 impl Door {
     async fn open() -> Arc<Self> {
+        Self::with(|builder| builder).await
+    }
+
+    async fn with(limits: impl FnOnce(GuardBuilder) -> GuardBuilder) -> Arc<Self> {
         let (listener, address) = listener().await;
         let port = address.port();
         let mesh = Mesh::new(&format!(
@@ -143,7 +150,12 @@ impl Door {
              [[permit]]\nname = \"both\"\nfrom = [\"honest\", \"spiffe://prod.example/attacker/**\"]\nto = \"db\"\n\
              actions = [\"GET /open\", \"POST /echo\"]\n"
         ));
-        let (guard, _) = mesh.guard("db", "/db").await;
+        let audit = Arc::new(MemorySink::new(1000));
+        let guard = limits(mesh.builder("db", "/db", &audit));
+        let guard = guard
+            .build()
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
         let marks = Marks::default();
         support::serve(&guard, listener, marks.app());
         Arc::new(Self {
@@ -151,6 +163,7 @@ impl Door {
             address,
             marks,
             guard,
+            audit,
         })
     }
 

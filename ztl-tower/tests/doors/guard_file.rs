@@ -39,6 +39,7 @@ max_handshakes = 16
 max_connections = 100
 max_unproved_per_prefix = 50
 max_connections_per_peer = 50
+max_requests_per_peer = 500
 bad_tokens = { at_once = 10, a_second = 1 }
 
 [schemas]

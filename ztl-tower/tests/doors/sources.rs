@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ztl_core::{Timestamp, TrustDomain};
 use ztl_mtls::source::MemorySource;
-use ztl_mtls::{DevCa, Expiring, ExpiryStage, TrustBundle};
+use ztl_mtls::{BundleSet, DevCa, Expiring, ExpiryStage, TrustBundle};
 
 use super::*;
 
@@ -334,7 +334,10 @@ async fn gauges_say_when_what_is_in_use_ends() {
                 Timestamp::from_unix_secs(format!("{value:.0}").parse().expect("whole"))
             })
     };
-    until("the gauges", || value("Key(ztl_bundle_expiry").is_some()).await;
+    let bundle = || value("Key(ztl_bundle_expiry_timestamp_seconds");
+    until("the gauges", || bundle().is_some()).await;
+    let ends = |bundle: &TrustBundle| bundle.validity().map(|(_, not_after)| not_after);
+    assert_eq!(bundle(), ends(&mesh.authority.bundle()));
     let not_after = guard.svid().expect("svid").not_after();
     assert_eq!(
         value("Key(ztl_svid_expiry_timestamp_seconds"),
@@ -349,4 +352,15 @@ async fn gauges_say_when_what_is_in_use_ends() {
         value("Key(ztl_svid_presentable") == Some(Timestamp::EPOCH)
     })
     .await;
+    // A bundle that is empty or gone proves nobody, and does not go on to end one day; one that comes back does.
+    let empty = TrustBundle::empty(mesh.authority.trust_domain().clone());
+    for nobody in [
+        BundleSet::new([empty]).expect("a set"),
+        BundleSet::default(),
+    ] {
+        guard.swap_bundles(nobody);
+        until("it is gone", || bundle() == Some(Timestamp::EPOCH)).await;
+        guard.replace_bundle(mesh.authority.bundle());
+        until("it is back", || bundle() == ends(&mesh.authority.bundle())).await;
+    }
 }

@@ -1,6 +1,6 @@
 //! Clients that say nothing, too little or too much, beside honest ones; and what is left of them (T35).
 //!
-//! A few hundred clients; `ZTL_FAULT_CLIENTS=9000` makes them more, `ZTL_FAULT_SECONDS=60` the flood longer.
+//! A few hundred clients; `ZTL_FAULT_CLIENTS=10000` makes them more (`ulimit -n 16000`), `ZTL_FAULT_SECONDS=60` the flood longer.
 
 #![cfg(test)]
 

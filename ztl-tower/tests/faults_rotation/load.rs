@@ -10,10 +10,8 @@ use axum::body::Body;
 use axum::routing::any;
 use http::HeaderMap;
 use http_body::Frame;
-use support::until;
 use tokio::task::JoinSet;
 use ztl_authz::jwt::{DevIssuer, Issuer, Jwks, TokenVerifier};
-use ztl_core::policy::Policy;
 
 use super::*;
 
@@ -21,7 +19,7 @@ use super::*;
 const SWAP: Duration = Duration::from_millis(100);
 /// What a long response takes, in parts of [`SWAP`].
 const PARTS: usize = 8;
-/// Most that memory may grow from the first second to the last, and descriptors, while both tests of this file run.
+/// Most that memory may grow from the first second to the last, and descriptors.
 const GROWTH: usize = 48 * 1024 * 1024;
 const DESCRIPTORS: usize = 128;
 
@@ -235,6 +233,7 @@ fn footprint() -> [usize; 2] {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn law_8_under_load_nothing_honest_is_lost_and_no_policy_outlives_its_swap() {
+    let _alone = ALONE.lock().await;
     let mixed = Mixed::begin().await;
     let mut tasks = JoinSet::new();
     for at in [0, 0] {

@@ -1,48 +1,9 @@
 //! Revocation lists that name one certificate of two.
 
-use rcgen::{
-    CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType, Issuer,
-    KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber,
-};
-use rustls_pki_types::CertificateRevocationListDer;
-use ztl_mtls::{CrlSet, X509Svid};
+use ztl_mtls::X509Svid;
 
+use super::revoking::{list, list_until, set};
 use super::*;
-
-/// A list of the mesh's authority that names these.
-fn crl(mesh: &Mesh, revoked: &[&X509Svid]) -> CrlSet {
-    let key = KeyPair::from_pem(&mesh.authority.key_pem()).expect("key");
-    let mut params = CertificateParams::default();
-    params.distinguished_name = DistinguishedName::new();
-    let name = "ztl development authority";
-    params
-        .distinguished_name
-        .push(DnType::OrganizationName, name);
-    let date = |seconds| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds);
-    let made = now().as_unix_secs() - 60;
-    let revoked_certs = revoked.iter().map(|svid| {
-        let Denied::Serial(serial) = Denied::serial_of(&svid.chain()[0]).expect("serial") else {
-            panic!("a serial number");
-        };
-        RevokedCertParams {
-            serial_number: SerialNumber::from_slice(serial.serial()),
-            revocation_time: date(made),
-            reason_code: None,
-            invalidity_date: None,
-        }
-    });
-    let list = CertificateRevocationListParams {
-        this_update: date(made),
-        next_update: date(made + 3600),
-        crl_number: SerialNumber::from(1_u64),
-        issuing_distribution_point: None,
-        revoked_certs: revoked_certs.collect(),
-        key_identifier_method: KeyIdMethod::Sha256,
-    };
-    let list = list.signed_by(&Issuer::new(params, key)).expect("list");
-    let list = CertificateRevocationListDer::from(list);
-    CrlSet::from_der(mesh.authority.trust_domain().clone(), [list]).expect("set")
-}
 
 async fn connect(db: &Db, svid: &X509Svid) -> Two {
     let stream = raw_connect(db.address, None, Some(svid), b"h2").await;
@@ -66,13 +27,15 @@ async fn t14_t25_a_revocation_list_ends_the_connection_it_names_and_no_other() {
         feeds.push(feed);
     }
     // A list that names nobody ends nothing.
-    db.guard.swap_crls(crl(&db.mesh, &[]));
+    db.guard
+        .swap_crls(set(&db.mesh.authority, &list(&db.mesh.authority, &[])));
     assert_eq!(status(&mut kept, "/v1/x").await, StatusCode::OK);
     assert_eq!(status(&mut cut, "/v1/x").await, StatusCode::OK);
     assert_eq!(db.running.count(), 2);
 
     let since = Instant::now();
-    db.guard.swap_crls(crl(&db.mesh, &[&bad]));
+    db.guard
+        .swap_crls(set(&db.mesh.authority, &list(&db.mesh.authority, &[&bad])));
     until("one is cut", || db.running.count() == 1).await;
     assert!(since.elapsed() < AT_ONCE, "{:?}", since.elapsed());
     assert!(cut.send_request(ask("/v1/x")).await.is_err());
@@ -85,4 +48,29 @@ async fn t14_t25_a_revocation_list_ends_the_connection_it_names_and_no_other() {
         .filter(|reason| *reason != "permitted")
         .collect();
     assert_eq!(denied, ["identity_revoked"], "{recorded:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t14_a_revocation_list_that_is_overdue_ends_what_is_open_by_time_alone() {
+    let db = Db::start().await;
+    let authority = &db.mesh.authority;
+    let soon = now().saturating_add(Duration::from_secs(30 * 60));
+    let due = list_until(authority, &[], soon);
+    db.guard.swap_crls(set(authority, &due));
+    let held = super::trust::everything(&db).await;
+    // Nobody's SVID ends before an hour is over, and nothing changes.
+    let since = Instant::now();
+    db.ahead.store(31 * 60 * 1000, Ordering::SeqCst);
+    db.none_runs(since, "overdue").await;
+    until("nothing is open", || db.guard.connections().is_empty()).await;
+    let recorded = reasons(&db.audit);
+    let denied: Vec<_> = (recorded.iter())
+        .filter(|reason| *reason != "permitted")
+        .collect();
+    assert!(!denied.is_empty(), "{recorded:?}");
+    assert!(
+        denied.iter().all(|reason| *reason == "identity_revoked"),
+        "{denied:?}"
+    );
+    drop(held);
 }

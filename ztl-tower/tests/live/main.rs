@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod crl;
+mod deadlines;
 mod heavy;
 mod known;
 mod polled;
@@ -14,6 +15,8 @@ mod trust;
 
 #[path = "../support/provider.rs"]
 mod provider;
+#[path = "../support/crl.rs"]
+mod revoking;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -188,6 +191,28 @@ async fn faulty() -> &'static str {
     panic!("a bug of the service")
 }
 
+/// Hands out raw streams, each of which is read until it ends.
+fn listen(guard: &Guard, listener: tokio::net::TcpListener, running: &Running) {
+    let mut listener = guard.listen_on(listener).expect("listener");
+    let running = running.clone();
+    tokio::spawn(async move {
+        while let Ok(Some(mut stream)) = listener.accept().await {
+            let runs = running.begin();
+            tokio::spawn(async move {
+                let _runs = runs;
+                while let Ok(1..) = stream.read(&mut [0; 8]).await {}
+            });
+        }
+    });
+}
+
+/// What a service has its connections for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Speaks {
+    Http,
+    Raw,
+}
+
 struct Db {
     mesh: Mesh,
     guard: Guard,
@@ -204,17 +229,31 @@ impl Db {
     }
 
     async fn with(limits: impl FnOnce(GuardBuilder) -> GuardBuilder) -> Self {
+        Self::speaking(Speaks::Http, |_, builder| limits(builder)).await
+    }
+
+    async fn speaking(
+        speaks: Speaks,
+        change: impl FnOnce(&Mesh, GuardBuilder) -> GuardBuilder,
+    ) -> Self {
         let (listener, address) = listener().await;
-        let mesh = Mesh::new(&policy(address.port()));
+        let mut policy = policy(address.port());
+        if speaks == Speaks::Raw {
+            policy = policy.replace("\"GET /feed\"", "\"connect\"");
+        }
+        let mesh = Mesh::new(&policy);
         let audit = Arc::new(MemorySink::new(10_000));
         let ahead = Arc::new(AtomicU64::new(0));
         let shift = Arc::clone(&ahead);
         let clock =
             move || now().saturating_add(Duration::from_millis(shift.load(Ordering::SeqCst)));
-        let guard = limits(mesh.builder("db", "/db", &audit).clock(clock));
+        let guard = change(&mesh, mesh.builder("db", "/db", &audit).clock(clock));
         let guard = guard.build().await.expect("guard");
         let running = Running::default();
-        serve(&guard, listener, app(&running));
+        match speaks {
+            Speaks::Http => serve(&guard, listener, app(&running)),
+            Speaks::Raw => listen(&guard, listener, &running),
+        }
         Self {
             mesh,
             guard,

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Begins a feed that is not read, one that is read, an upload, and a WebSocket on each version of HTTP.
-async fn everything(db: &Db) -> Vec<Box<dyn std::any::Any + Send>> {
+pub(super) async fn everything(db: &Db) -> Vec<Box<dyn std::any::Any + Send>> {
     let mut held: Vec<Box<dyn std::any::Any + Send>> = Vec::new();
     for path in ["/feed?fast", "/feed"] {
         let mut stream = db.connect(b"http/1.1").await;

@@ -46,6 +46,7 @@ fn serve(limits: &mut Table<'_, '_>, builder: &mut GuardBuilder) {
     all.connections = count("max_connections").unwrap_or(all.connections);
     all.unproved_per_prefix = count("max_unproved_per_prefix").or(all.unproved_per_prefix);
     all.connections_per_peer = count("max_connections_per_peer").or(all.connections_per_peer);
+    all.requests_per_peer = count("max_requests_per_peer").or(all.requests_per_peer);
 }
 
 #[cfg(not(feature = "serve"))]
@@ -59,6 +60,7 @@ fn serve(limits: &mut Table<'_, '_>, _: &mut GuardBuilder) {
         "max_connections",
         "max_unproved_per_prefix",
         "max_connections_per_peer",
+        "max_requests_per_peer",
     ] {
         super::not_built(limits, key, "serve");
     }

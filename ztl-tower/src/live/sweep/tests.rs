@@ -1,0 +1,229 @@
+//! How long a round takes where all peers differ, so that nothing that is remembered of one helps another (law 8).
+//!
+//! Some hundred peers; `ZTL_SWEEP_PEERS=16384` makes them as many as a listener holds, which is for a release build.
+
+#![cfg(all(feature = "dev-ca", feature = "serve"))]
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
+    DnType, IsCa, Issuer, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber,
+};
+use rustls_pki_types::CertificateDer;
+use ztl_core::audit::MemorySink;
+use ztl_core::policy::Policy;
+use ztl_core::{Arrival, Flow, SpiffeId, TrustDomain};
+use ztl_mtls::{BundleSet, CrlSet, Denied, DevCa, Purpose, TrustBundle, X509Svid};
+
+use super::*;
+use crate::live::grounds::Begun;
+use crate::live::registry::{Registered, Registry};
+
+const POLICY: &str = "schema = 1\ntrust_domain = 'prod.example'\n[workloads.db]\nid = 'spiffe://prod.example/db'\nports = [8443]\n\
+    [[permit]]\nname = 'reads'\nfrom = 'spiffe://prod.example/callers/**'\nto = 'db'\nactions = ['GET /v1/{*rest}']\n";
+const FORBID: &str =
+    "[[forbid]]\nname = 'no'\nfrom = 'spiffe://prod.example/callers/**'\nto = 'db'\n";
+/// What law 8 gives, and what the machine may be late.
+const AT_ONCE: Duration = Duration::from_millis(1000 + 500);
+
+/// More than one thread is asked to judge alone.
+const FEW: usize = 2 * MANY;
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how much a test does is no input of a decision"
+)]
+fn peers() -> usize {
+    let text = std::env::var("ZTL_SWEEP_PEERS").unwrap_or_default();
+    text.parse().unwrap_or(FEW)
+}
+
+type Chain = Vec<CertificateDer<'static>>;
+
+struct Mesh {
+    guard: Guard,
+    authority: DevCa,
+    /// Of one peer each.
+    chains: Vec<Chain>,
+}
+
+impl Mesh {
+    async fn new(peers: usize) -> Self {
+        let authority = other();
+        let chain = |at| {
+            issue(&authority, &format!("/callers/{at}"))
+                .chain()
+                .to_vec()
+        };
+        Self {
+            guard: guard(&authority).await,
+            chains: (0..peers).map(chain).collect(),
+            authority,
+        }
+    }
+
+    /// A connection of each peer, as after its handshake.
+    fn open(&self) -> Vec<Registered> {
+        let guard = &self.guard;
+        let open = |chain: &Chain| {
+            let live = Live::ingress(guard, Arrival::unknown(), 8443, true);
+            let registered = Registry::register(guard, live);
+            let begun = Begun::now(guard);
+            let proved = guard
+                .prover()
+                .prove_chain(chain, guard.now(), Purpose::Client);
+            let proved = proved.expect("proved");
+            let flow = Flow::ingress("db", 8443, Arrival::unknown(), Some(proved.peer()));
+            let permit = guard.engine().permit_flow(&flow, guard.now());
+            let permit = permit.expect("permitted");
+            assert!(registered.live().begin(guard, begun, permit, Some(&proved)));
+            registered
+        };
+        self.chains.iter().map(open).collect()
+    }
+
+    /// The authority's revocation list, with this one on it.
+    fn crl(&self, revoked: &Chain) -> CrlSet {
+        let key = KeyPair::from_pem(&self.authority.key_pem()).expect("key");
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        let name = "ztl development authority";
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, name);
+        let Denied::Serial(serial) = Denied::serial_of(&revoked[0]).expect("serial") else {
+            panic!("a serial number");
+        };
+        let made = rcgen::date_time_ymd(1970, 1, 1)
+            + Duration::from_secs(self.guard.now().as_unix_secs() - 60);
+        let list = CertificateRevocationListParams {
+            this_update: made,
+            next_update: made + Duration::from_secs(3600),
+            crl_number: SerialNumber::from(1_u64),
+            issuing_distribution_point: None,
+            revoked_certs: vec![RevokedCertParams {
+                serial_number: SerialNumber::from_slice(serial.serial()),
+                revocation_time: made,
+                reason_code: None,
+                invalidity_date: None,
+            }],
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&Issuer::new(params, key)).expect("list");
+        let domain = self.authority.trust_domain().clone();
+        CrlSet::from_der(domain, [list.into()]).expect("set")
+    }
+}
+
+/// What is changed, and how many live on.
+type Change = (&'static str, fn(&Mesh), fn(usize) -> usize);
+
+const CHANGES: [Change; 6] = [
+    (
+        "bundles: another authority beside",
+        |mesh| {
+            let other = TrustBundle::from_der(
+                mesh.authority.trust_domain().clone(),
+                [other().bundle(), mesh.authority.bundle()]
+                    .iter()
+                    .flat_map(|bundle| bundle.certificates().to_vec()),
+            );
+            mesh.guard.replace_bundle(other.expect("a bundle"));
+        },
+        |all| all,
+    ),
+    (
+        "a revocation list that names the last",
+        |mesh| {
+            let last = mesh.chains.last().expect("a peer");
+            mesh.guard.swap_crls(mesh.crl(last));
+        },
+        |all| all - 1,
+    ),
+    (
+        "the deny list: a number",
+        |mesh| {
+            let last = mesh.chains.last().expect("a peer");
+            mesh.guard
+                .deny(Denied::serial_of(&last[0]).expect("serial"));
+        },
+        |all| all - 1,
+    ),
+    (
+        "policy: all are forbidden",
+        |mesh| {
+            let policy = Policy::from_toml(&format!("{POLICY}{FORBID}")).expect("policy");
+            mesh.guard.swap_policy(policy).expect("swap");
+        },
+        |_| 0,
+    ),
+    (
+        "bundles: another authority of another name instead",
+        |mesh| {
+            let key = KeyPair::generate().expect("key");
+            let mut params = CertificateParams::default();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            let root = params.self_signed(&key).expect("root");
+            let domain = mesh.authority.trust_domain().clone();
+            let bundle = TrustBundle::from_der(domain, [root.der().clone()]);
+            mesh.guard.replace_bundle(bundle.expect("a bundle"));
+        },
+        |_| 0,
+    ),
+    (
+        "bundles: another authority of that name instead",
+        |mesh| {
+            let set = BundleSet::new([other().bundle()]).expect("a set");
+            mesh.guard.swap_bundles(set);
+        },
+        |_| 0,
+    ),
+];
+
+fn other() -> DevCa {
+    let domain = TrustDomain::parse("prod.example").expect("domain");
+    DevCa::new(domain, crate::guard::wall_clock()).expect("authority")
+}
+
+fn issue(authority: &DevCa, path: &str) -> X509Svid {
+    let id = SpiffeId::parse(&format!("spiffe://prod.example{path}")).expect("id");
+    let (now, hour) = (crate::guard::wall_clock(), Duration::from_secs(3600));
+    let issued = authority.issue(&id, now, hour, &ztl_mtls::provider());
+    issued.expect("an SVID").svid
+}
+
+async fn guard(authority: &DevCa) -> Guard {
+    let guard = Guard::builder("db")
+        .policy(Policy::from_toml(POLICY).expect("policy"))
+        .identity(issue(authority, "/db"))
+        .bundle(authority.bundle())
+        .allow_dev_authority()
+        .audit(Arc::new(MemorySink::new(16)));
+    guard.build().await.expect("guard")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn law_8_a_second_is_enough_however_many_peers_there_are() {
+    let mut mesh = Mesh::new(peers()).await;
+    for (what, change, left) in CHANGES {
+        mesh.guard = guard(&mesh.authority).await;
+        let open = mesh.open();
+        let since = Instant::now();
+        change(&mesh);
+        let patience = since + Duration::from_secs(60);
+        let lives = || open.iter().filter(|it| !it.live().is_revoked());
+        // Judged again, each of them.
+        while lives().any(|it| it.live().is_stale(&mesh.guard, mesh.guard.now())) {
+            assert!(Instant::now() < patience, "{what}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let took = since.elapsed();
+        println!("{} peers, {what}: {} ms", open.len(), took.as_millis());
+        assert_eq!(lives().count(), left(open.len()), "{what}");
+        // What is not optimised takes ten times as long.
+        let counts = open.len() <= FEW || !cfg!(debug_assertions);
+        assert!(took < AT_ONCE || !counts, "{what}: {took:?}");
+    }
+}
