@@ -14,7 +14,7 @@ use crate::flow::{AnyFlow, Direction};
 use crate::id::SpiffeId;
 use crate::obligation::Obligations;
 use crate::peer::{Peer, Proof};
-use crate::policy::{Edge, Judgement, Policy, Revision, Said};
+use crate::policy::{Edge, Judgement, Policy, Revision, Said, actors};
 use crate::reason::{Reason, Stage, Verdict};
 use crate::time::Timestamp;
 use crate::zone::Zone;
@@ -181,6 +181,21 @@ impl<'a> Record<'a> {
         Some((claims.issuer()?, claims.subject()?))
     }
 
+    /// The id that the peer passes on, whether or not it may (T12).
+    #[must_use]
+    pub fn forwarded(&self) -> Option<&'a SpiffeId> {
+        let ingress = self.direction() == Direction::Ingress;
+        self.about.evidence.filter(|_| ingress)?.forwarded
+    }
+
+    /// The actors of the caller's token (RFC 8693 §4.1), the nearest first: the issuer of each, where it names one, and its subject. As
+    /// far as they can be read, and where a rule of this flow could read a token.
+    pub fn actors(&self) -> impl Iterator<Item = (Option<&'a str>, &'a str)> {
+        let claims = self.about.evidence.and_then(|evidence| evidence.claims);
+        let read = self.about.edge.filter(|edge| edge.reads_token());
+        actors(claims.filter(|_| read.is_some()))
+    }
+
     /// Where the connection arrived from; of one to a host outside the mesh, the address that it goes to.
     #[must_use]
     pub fn addr(&self) -> Option<IpAddr> {
@@ -302,6 +317,7 @@ impl Record<'_> {
             write_masked(out, masks, Field::Issuer, ",\"issuer\":", issuer);
             write_masked(out, masks, Field::Subject, ",\"subject\":", subject);
         }
+        self.write_along(out, masks);
         if let (Some(addr), None) = (self.addr(), plain_addr) {
             write_addr(out, masks, addr);
         }
@@ -337,6 +353,36 @@ impl Record<'_> {
         out.push_str(",\"revision\":\"");
         out.push_str(self.about.policy.revision_text());
         out.push('"');
+    }
+
+    /// Who comes along beside the subject.
+    fn write_along(&self, out: &mut String, masks: &Masks) {
+        let mut first = true;
+        for (issuer, subject) in self.actors() {
+            out.push_str(if first { ",\"actors\":[{" } else { ",{" });
+            first = false;
+            let start = out.len();
+            if let Some(issuer) = issuer {
+                write_masked(out, masks, Field::Issuer, "\"issuer\":", issuer);
+            }
+            let name = if out.len() == start {
+                "\"subject\":"
+            } else {
+                ",\"subject\":"
+            };
+            write_masked(out, masks, Field::Subject, name, subject);
+            out.push('}');
+        }
+        out.push_str(if first { "" } else { "]" });
+        if let Some(forwarded) = self.forwarded() {
+            write_masked(
+                out,
+                masks,
+                Field::Peer,
+                ",\"forwarded\":",
+                forwarded.as_str(),
+            );
+        }
     }
 
     fn write_shadow(&self, out: &mut String) {
