@@ -185,6 +185,10 @@ impl fmt::Debug for CanonicalPath<'_> {
 pub struct Segment<'a>(&'a str);
 
 impl<'a> Segment<'a> {
+    pub(crate) const fn new(segment: &'a str) -> Self {
+        Self(segment)
+    }
+
     /// As it was sent.
     #[must_use]
     pub const fn raw(&self) -> &'a str {

@@ -68,27 +68,37 @@ impl Paths {
 
     /// The rules that could name this path, each once.
     pub(super) fn about(&self, path: &CanonicalPath<'_>) -> Places {
-        let mut found = Places::from_slice(&self.always);
-        let mut at: SmallVec<[u32; 8]> = SmallVec::from_elem(0, 1);
-        let mut next = SmallVec::new();
-        let steps = path.segments();
-        for segment in steps.filter(|segment| counts(self.effect, segment)) {
-            for node in at.iter().filter_map(|at| self.node(*at)) {
-                found.extend_from_slice(&node.below);
-                next.extend(node.text(&segment));
-                next.extend(node.param);
+        let mut found = Places::new();
+        add(&mut found, &self.always);
+        // Where text and parameter both go on, one of them waits here.
+        let mut waiting: SmallVec<[(u32, Option<&str>); 8]> = SmallVec::new();
+        let mut next = Some((0, path.as_str().get(1..)));
+        while let Some((at, rest)) = next.take().or_else(|| waiting.pop()) {
+            let Some(node) = self.node(at) else { continue };
+            let Some(rest) = rest else {
+                add(&mut found, &node.here);
+                continue;
+            };
+            let (segment, rest) = first(rest);
+            // A forbid covers a path with a slash more or less as well (T19).
+            if segment.is_empty() && self.effect == Effect::Forbid {
+                next = Some((at, rest));
+                continue;
             }
-            core::mem::swap(&mut at, &mut next);
-            next.clear();
-            if at.is_empty() {
-                break;
+            add(&mut found, &node.below);
+            next = (node.text(segment, path.is_escaped())).map(|text| (text, rest));
+            if let Some(param) = node.param {
+                let param = (param, rest);
+                match next {
+                    None => next = Some(param),
+                    Some(_) => waiting.push(param),
+                }
             }
         }
-        for node in at.iter().filter_map(|at| self.node(*at)) {
-            found.extend_from_slice(&node.here);
+        if found.len() > 1 {
+            found.sort_unstable();
+            found.dedup();
         }
-        found.sort_unstable();
-        found.dedup();
         found
     }
 
@@ -97,15 +107,29 @@ impl Paths {
     }
 }
 
-/// A forbid covers a path with a slash more or less as well (T19).
-fn counts(effect: Effect, segment: &Segment<'_>) -> bool {
-    effect == Effect::Permit || !segment.is_empty()
+/// The first segment, and what stands behind its slash.
+fn first(rest: &str) -> (&str, Option<&str>) {
+    let end = rest.bytes().position(|byte| byte == b'/');
+    let split = end.and_then(|end| Some((rest.get(..end)?, rest.get(end + 1..)?)));
+    split.map_or((rest, None), |(segment, rest)| (segment, Some(rest)))
+}
+
+fn add(found: &mut Places, places: &[u32]) {
+    // Mostly there are none, or one.
+    for place in places {
+        found.push(*place);
+    }
 }
 
 impl Node {
-    fn text(&self, segment: &Segment<'_>) -> Option<u32> {
+    fn text(&self, segment: &str, is_escaped: bool) -> Option<u32> {
         let texts = &self.texts;
-        let at = texts.binary_search_by(|(text, _)| segment.order(text).reverse());
+        let at = if is_escaped {
+            let segment = Segment::new(segment);
+            texts.binary_search_by(|(text, _)| segment.order(text).reverse())
+        } else {
+            texts.binary_search_by(|(text, _)| (**text).cmp(segment))
+        };
         texts.get(at.ok()?).map(|(_, node)| *node)
     }
 }
