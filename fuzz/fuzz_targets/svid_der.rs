@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use rustls_pki_types::CertificateDer;
 use ztl_core::{Proof, SpiffeId, Timestamp, TrustDomain};
 use ztl_mtls::{
-    BundleSet, Bundles, DevCa, Leaf, MAX_CHAIN, Prover, Purpose, TrustBundle, X509Svid,
+    BundleSet, Bundles, DevCa, FileKeys, Leaf, MAX_CHAIN, Prover, Purpose, TrustBundle, X509Svid,
 };
 
 const NOW: Timestamp = Timestamp::from_unix_secs(1_790_000_000);
@@ -127,4 +127,8 @@ fuzz_target!(|case: Case<'_>| {
     let bundle = TrustBundle::from_pem(domain, case.pem);
     assert!(bundle.is_err() || bundle.is_ok_and(|bundle| !bundle.is_empty()));
     assert!(X509Svid::from_pem(case.pem, case.pem, &ztl_mtls::provider()).is_err());
+    // Whatever keys stand there, nobody signed with them.
+    if let Ok(keys) = FileKeys::from_pem(case.pem, &ztl_mtls::provider()) {
+        assert!(keys.verify(b"schema = 1", case.pem).is_err());
+    }
 });

@@ -16,6 +16,8 @@ pub(crate) enum Exit {
     Usage,
     /// 3: the policy is invalid.
     InvalidPolicy,
+    /// 4: it is too much to be answered exactly, so that there is no answer, or there may be more to it.
+    Incomplete,
 }
 
 impl Exit {
@@ -31,6 +33,7 @@ impl From<Exit> for ExitCode {
             Exit::Finding => 1,
             Exit::Usage => 2,
             Exit::InvalidPolicy => 3,
+            Exit::Incomplete => 4,
         })
     }
 }
@@ -42,6 +45,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// The policy was refused.
     Policy(Refusal),
+    /// The question is too large for an exact answer.
+    Incomplete(String),
     /// Whoever reads the output has gone away.
     OutputClosed,
 }
@@ -65,6 +70,7 @@ impl Failure {
     pub(crate) fn report(&self) -> Exit {
         let (text, exit) = match self {
             Self::Usage(message) => (format!("error: {message}"), Exit::Usage),
+            Self::Incomplete(message) => (format!("error: {message}"), Exit::Incomplete),
             Self::Policy(refusal) => (refusal.to_string(), Exit::InvalidPolicy),
             // Quietly, but not as if every line had been judged and found well.
             Self::OutputClosed => return Exit::Finding,

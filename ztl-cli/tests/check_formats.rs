@@ -244,7 +244,7 @@ const EXPLAINED: &str = "[[permit]]\nname = \"web-reads\"\nfrom = \"web\"\nto = 
         why = \"the shop shows what it sells\"\ncontrols = [\"NIST SP 800-207 2.1.3\", \"ISO 27001 A.8.3\"]\n\
         [[forbid]]\nname = \"no-admin\"\nmode = \"shadow\"\nfrom = \"web\"\nto = \"api\"\nactions = \"GET /admin\"\nwhy = \"a\\u001bb\\nc\"\n\
         [[permit]]\nname = \"silent\"\nfrom = \"api\"\nto = \"api\"\nactions = \"GET /self\"\n\
-        [[never]]\nname = \"no-strangers\"\nfrom = \"spiffe://other.example/x\"\nto = \"api\"\nwhy = \"theirs\"\n";
+        [[never]]\nname = \"no-strangers\"\nfrom = \"spiffe://other.example/x\"\nto = \"api\"\nwhy = \"theirs\"\ncontrols = [\"IEC 62443-3-3 SR 5.1\"]\n";
 
 #[test]
 fn each_rule_says_what_it_is_for() {
@@ -256,7 +256,7 @@ fn each_rule_says_what_it_is_for() {
         "permit web-reads          the shop shows what it sells  NIST SP 800-207 2.1.3; ISO 27001 A.8.3\n",
         "forbid no-admin (shadow)  a\\u001bb c ",
         "permit silent             -                             -\n",
-        "never no-strangers        theirs                        -\n",
+        "never no-strangers        theirs                        IEC 62443-3-3 SR 5.1\n",
         "\nneither `why` nor `controls`:\n  permit `silent` (<stdin>:22:1)\n",
     ] {
         assert!(run.stdout.contains(wanted), "{wanted:?} in {}", run.stdout);

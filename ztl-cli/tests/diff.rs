@@ -211,3 +211,27 @@ fn wrong_use_is_2_and_an_invalid_policy_is_3() {
     }
     assert_eq!(ztl(&["diff", "requests.jsonl", "mesh.toml"]).code, Some(3));
 }
+
+#[test]
+fn what_has_no_exact_answer_is_4() {
+    let head = "schema = 1\ntrust_domain = 'p.example'\n[workloads.a]\nid = 'spiffe://p.example/a'\nports = [1]\n";
+    // Thirty texts in each of four places: 30^4 paths can be told apart.
+    let paths = (0..120).map(|at| {
+        let place = |depth| match depth == at % 4 {
+            true => format!("/t{at}"),
+            false => format!("/{{p{depth}}}"),
+        };
+        format!("'GET {}'", (0..4).map(place).collect::<String>())
+    });
+    let actions = paths.collect::<Vec<_>>().join(", ");
+    let large = format!("{head}[[permit]]\nfrom = 'a'\nto = 'a'\nactions = [{actions}]\n");
+    let (old, new) = (policy("diff-small", head), policy("diff-large", &large));
+    let run = ztl(&["diff", &old, &new]);
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("too large to compare exactly"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(run.stdout, "");
+}

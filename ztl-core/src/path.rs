@@ -4,6 +4,7 @@
 //! readings is refused here, before any rule is looked at (rules 46, 48 and 49), so that the gate, the router and whatever
 //! stands behind them can only agree.
 
+use core::cmp::Ordering;
 use core::fmt;
 
 use thiserror::Error;
@@ -184,6 +185,10 @@ impl fmt::Debug for CanonicalPath<'_> {
 pub struct Segment<'a>(&'a str);
 
 impl<'a> Segment<'a> {
+    pub(crate) const fn new(segment: &'a str) -> Self {
+        Self(segment)
+    }
+
     /// As it was sent.
     #[must_use]
     pub const fn raw(&self) -> &'a str {
@@ -203,6 +208,15 @@ impl<'a> Segment<'a> {
             Decoded(self.0.as_bytes()).eq(text.bytes())
         } else {
             self.0 == text
+        }
+    }
+
+    /// How what it means stands to this text in the order of texts.
+    pub(crate) fn order(&self, text: &str) -> Ordering {
+        if self.0.contains('%') {
+            Decoded(self.0.as_bytes()).cmp(text.bytes())
+        } else {
+            self.0.cmp(text)
         }
     }
 

@@ -63,11 +63,29 @@ fn permitted(question: &Question, policy: &ztl_core::policy::Policy) -> bool {
     question.ask(policy).verdict == Verdict::Permit
 }
 
-/// A clause that a permit may not have yet.
-fn clause() -> impl Strategy<Value = Option<(&'static str, &'static str)>> {
-    let keys = prop::sample::select(vec!["subject", "actors"]);
-    let whom = prop::sample::select(vec!["any", "issuer:corp", "router", "label:tier=agent"]);
-    prop::option::weighted(0.7, (keys, whom))
+/// A clause that a permit may not have yet: who comes along, or one of `require`.
+fn clause() -> impl Strategy<Value = (&'static str, serde_json::Value)> {
+    use serde_json::json;
+    let along = (
+        prop::sample::select(vec!["subject", "actors"]),
+        prop::sample::select(vec!["any", "issuer:corp", "router", "label:tier=agent"]),
+    );
+    let along = along.prop_map(|(key, whom)| (key, json!(whom)));
+    let required = prop::sample::select(vec![
+        ("trust_score", json!(90)),
+        ("zone_trust", json!(3)),
+        ("token", json!({ "issuer": "corp", "scopes": ["read"] })),
+        ("mfa", json!(true)),
+        ("mfa", json!("phishing-resistant")),
+        ("headers", json!({ "x-tenant": ["a"] })),
+        ("when", json!("token")),
+        ("when", json!("true")),
+        ("when", json!("error")),
+        ("authorizer", json!("agreeable")),
+        ("authorizer", json!("careful")),
+        ("authorizer", json!("objector")),
+    ]);
+    prop_oneof![along, required]
 }
 
 fn forbids_named<'a>(
@@ -125,13 +143,15 @@ proptest! {
         prop_assume!(!permits.is_empty());
         let before = permitted(&question, &load(&document(&permits, &forbids)));
         let at = at.index(permits.len());
-        match which {
-            Some((key, clause)) if permits[at].get(key).is_none() => permits[at][key] = clause.into(),
-            _ => {
-                let mut require = permits[at]["require"].as_object().cloned().unwrap_or_default();
-                require.insert("trust_score".into(), 90.into());
-                permits[at]["require"] = require.into();
-            }
+        let (key, clause) = which;
+        if ["subject", "actors"].contains(&key) {
+            prop_assume!(permits[at].get(key).is_none());
+            permits[at][key] = clause;
+        } else {
+            let mut require = permits[at]["require"].as_object().cloned().unwrap_or_default();
+            prop_assume!(!require.contains_key(key));
+            require.insert(key.into(), clause);
+            permits[at]["require"] = require.into();
         }
         let after = permitted(&question, &load(&document(&permits, &forbids)));
         prop_assert!(before || !after);
@@ -204,15 +224,21 @@ proptest! {
         prop_assert!(before || !after);
     }
 
-    /// Rule 5: the order of rules changes neither verdict nor reason.
+    /// Rule 5: the order of rules changes neither the verdict nor the stage at which it falls, nor whether it is forbidden. Which of
+    /// several requirements is told of as lacking is that of the first permit in the document.
     #[test]
-    fn rule_5_order_does_not_matter((mut permits, mut forbids) in rules(), question in likely()) {
+    fn rule_5_order_does_not_matter(
+        ((permits, forbids), (shuffled, mixed)) in rules().prop_flat_map(|(permits, forbids)| {
+            let mixed = (Just(permits.clone()).prop_shuffle(), Just(forbids.clone()).prop_shuffle());
+            (Just((permits, forbids)), mixed)
+        }),
+        question in likely(),
+    ) {
         let one = question.ask(&load(&document(&permits, &forbids)));
-        permits.reverse();
-        forbids.reverse();
-        let two = question.ask(&load(&document(&permits, &forbids)));
+        let two = question.ask(&load(&document(&shuffled, &mixed)));
         prop_assert_eq!(one.verdict, two.verdict);
         prop_assert_eq!(one.stage, two.stage);
+        prop_assert_eq!(one.reason == Reason::Forbidden, two.reason == Reason::Forbidden);
     }
 
     /// A rule in shadow mode, or off, never changes a decision.

@@ -329,3 +329,45 @@ func TestT6APolicyThatOthersMayWriteIsRefused(t *testing.T) {
 		t.Fatal(got)
 	}
 }
+
+// T27: the token that a request came in with is not handed on, unless the transport is told to; another is.
+func TestT27AnInboundAuthorizationIsNotHandedOn(t *testing.T) {
+	a := newAuthority(t)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.Header["Authorization"])
+	}))
+	server.TLS = a.guard(a.config("model-server")).TLSConfig()
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	config := a.config("router")
+	config.Resolve = func(context.Context, string, uint16) (string, error) { return server.Listener.Addr().String(), nil }
+	transport := a.guard(config).Transport()
+	handed := a.guard(config).Transport()
+	handed.PassOnAuthorization = true
+	w := newWorldOfHandler(a, a.config("model-server"), func(out http.ResponseWriter, r *http.Request) {
+		sent := must[*http.Request](t)(http.NewRequestWithContext(r.Context(), "GET", "https://model-server:8443/v1/who", nil))
+		sent.Header.Set("Authorization", r.Header.Get("Authorization"))
+		through := http.RoundTripper(transport)
+		switch r.URL.Query().Get("how") {
+		case "own":
+			sent.Header.Set("Authorization", "of-the-service")
+		case "opted":
+			through = handed
+		}
+		response := must[*http.Response](t)(through.RoundTrip(sent))
+		defer response.Body.Close()
+		_, _ = io.Copy(out, response.Body)
+	})
+	client := w.client(a.issue(id("router")))
+	for how, want := range map[string]string{"": "[]", "own": "[of-the-service]", "opted": "[of-the-user]"} {
+		request := must[*http.Request](t)(http.NewRequest("GET", "https://"+w.addr()+"/v1/who?how="+how, nil))
+		request.Header.Set("Authorization", "of-the-user")
+		response := must[*http.Response](t)(client.Do(request))
+		seen := string(must[[]byte](t)(io.ReadAll(response.Body)))
+		_ = response.Body.Close()
+		if seen != want {
+			t.Errorf("%q: sent %s, want %s", how, seen, want)
+		}
+	}
+}

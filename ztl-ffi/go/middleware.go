@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -57,7 +58,11 @@ func (g *Guard) begin(r *http.Request, cut func()) (context.Context, func(), err
 		g.denied(err)
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), peerKey{}, Peer{ID: first.from.peer}))
+	inbound := context.WithValue(r.Context(), peerKey{}, Peer{ID: first.from.peer})
+	if shown := r.Header["Authorization"]; len(shown) > 0 {
+		inbound = context.WithValue(inbound, shownKey{}, slices.Clone(shown))
+	}
+	ctx, cancel := context.WithCancelCause(inbound)
 	// Whom the host's function asks about it need not be asked any longer than it runs.
 	came = came.WithContext(ctx)
 	serving := newRunning(nil, func(err error) {

@@ -136,8 +136,8 @@ func newWorld(t testing.TB) *world {
 }
 
 func newWorldOf(a *authority, config Config) *world {
-	w := &world{authority: a, guard: a.guard(config), served: make(chan string, 1000), live: make(chan error, 10)}
-	handler := http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+	var w *world
+	w = newWorldOfHandler(a, config, func(out http.ResponseWriter, r *http.Request) {
 		peer, ok := PeerFrom(r.Context())
 		if !ok {
 			a.t.Error("a request came without a peer")
@@ -152,6 +152,12 @@ func newWorldOf(a *authority, config Config) *world {
 		}
 		fmt.Fprint(out, peer.ID)
 	})
+	return w
+}
+
+// newWorldOfHandler is a world with this handler behind the guard.
+func newWorldOfHandler(a *authority, config Config, handler http.HandlerFunc) *world {
+	w := &world{authority: a, guard: a.guard(config), served: make(chan string, 1000), live: make(chan error, 10)}
 	w.server = httptest.NewUnstartedServer(w.guard.Middleware(handler))
 	w.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	w.server.EnableHTTP2 = true

@@ -13,6 +13,7 @@ mod element;
 mod expiry;
 mod extension;
 mod file;
+mod file_key;
 mod fingerprint;
 mod help;
 mod identity;
@@ -53,6 +54,7 @@ pub use dev_ca::{
 };
 pub use expiry::{Expiring, Expiry, ExpiryStage, ExpiryWatch};
 pub use file::{FileError, MAX_PEM_BYTES, PemError, certificates as certificates_from_pem};
+pub use file_key::{FileKeyError, FileKeys};
 pub use fingerprint::Fingerprint;
 pub use identity::{IdentityError, IdentitySource, Unpresentable};
 pub use key::KeyError;

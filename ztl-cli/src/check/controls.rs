@@ -98,7 +98,7 @@ fn stated(file: &PolicyFile) -> Vec<Stated<'_>> {
         mode: "enforce",
         span: never.span,
         why: never.why.as_deref(),
-        controls: Vec::new(),
+        controls: never.controls.iter().map(|control| &**control).collect(),
     });
     rules.chain(nevers).collect()
 }

@@ -4,6 +4,7 @@ mod controls;
 mod github;
 mod item;
 mod sarif;
+mod signed;
 mod summary;
 
 use std::io::Write as _;
@@ -18,7 +19,7 @@ use crate::json;
 use crate::output::{Colour, Output};
 use crate::pages;
 use crate::places::Places;
-use crate::policy_file::PolicyFile;
+use crate::policy_file::{PolicyFile, STDIN};
 
 use self::item::{Item, Level};
 use self::summary::Summary;
@@ -45,11 +46,14 @@ pub(crate) struct Args {
     /// The same as `--format json`
     #[arg(long, conflicts_with = "format")]
     json: bool,
+    /// Public keys in PEM, one of which has to have signed the policy, in the file of its name and `.sig`
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
     /// Instead, list what each rule is for: its `why` and its `controls`; as text or JSON
     #[arg(long)]
     controls: bool,
     /// Instead, print the page of a lint or a reason, such as `void-requirement` or `no_flow_permitted`
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["policy", "controls", "strict", "level", "format", "json"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["policy", "key", "controls", "strict", "level", "format", "json"])]
     explain: Option<String>,
 }
 
@@ -88,7 +92,17 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             "`--controls` is told as text or JSON".to_owned(),
         ));
     }
-    let file = match PolicyFile::load(path) {
+    if args.key.is_some() && path.as_os_str() == STDIN {
+        return Err(Failure::Usage(
+            "`--key` looks for a signature beside the policy, and standard input has nothing beside it".to_owned(),
+        ));
+    }
+    let loaded = PolicyFile::load(path).and_then(|file| {
+        let keys = args.key.as_ref();
+        keys.map_or(Ok(()), |keys| signed::check(keys, path, &file))
+            .map(|()| file)
+    });
+    let file = match loaded {
         Ok(file) => file,
         Err(Failure::Policy(refusal)) => {
             refused(&refusal, format, out)?;
@@ -101,6 +115,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return controls::run(&file, &places, format == Format::Json, args.strict, out);
     }
     let mut items = items(&file, &places);
+    let incomplete = Lint::Incomplete.slug();
+    let incomplete = items.iter().any(|item| item.slug == incomplete);
     if args.level == Least::Warning {
         items.retain(|item| item.level <= Level::Warning);
     }
@@ -120,6 +136,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Format::Github => github::write(&file.name, &items, out)?,
     }
     let warned = items.iter().any(|item| item.level == Level::Warning);
+    // Nobody is to take it for a document without findings that not all of it was looked at.
+    if args.strict && !warned && incomplete {
+        return Ok(Exit::Incomplete);
+    }
     Ok(Exit::fine_if(!(args.strict && warned)))
 }
 

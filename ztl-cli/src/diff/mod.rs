@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let old = PolicyFile::load(&args.old)?;
     let new = PolicyFile::load(&args.new)?;
     let found =
-        diff(&old.policy, &new.policy).map_err(|error| Failure::Usage(error.to_string()))?;
+        diff(&old.policy, &new.policy).map_err(|error| Failure::Incomplete(error.to_string()))?;
     let log = match &args.log {
         None => None,
         Some(path) => {

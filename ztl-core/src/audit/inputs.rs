@@ -10,7 +10,7 @@ use super::mask::{Field, Mask, Masks};
 use super::text;
 use crate::evidence::{Claims, Evidence};
 use crate::flow::Direction;
-use crate::policy::{Policy, Read, RuleIdx};
+use crate::policy::{Mfa, Policy, Read, RuleIdx, login};
 
 /// Most things read that one record tells of, most values of one header field, and most bytes of them together.
 const MAX_READS: usize = 32;
@@ -159,9 +159,12 @@ impl Members<'_, '_> {
     /// Whether some is left out.
     fn token(&mut self, used: &Used<'_>, reads: &Reads<'_>) -> bool {
         let mut more = false;
-        let read = reads
-            .iter()
-            .any(|read| matches!(read, Read::Token | Read::Scope(_) | Read::Claim(..)));
+        let read = reads.iter().any(|read| {
+            matches!(
+                read,
+                Read::Token | Read::Scope(_) | Read::Claim(..) | Read::Login
+            )
+        });
         let (true, Some(claims)) = (read, used.evidence.claims) else {
             return false;
         };
@@ -169,11 +172,25 @@ impl Members<'_, '_> {
         self.out.push_str("{\"expires_at\":");
         text::time(self.out, claims.expires_at());
         if self.masks.get(Field::Claims) != Mask::Drop {
+            self.login(claims, reads);
             self.scopes(claims, reads);
             more = self.claims(claims, reads);
         }
         self.out.push('}');
         more
+    }
+
+    /// The strongest login that the token tells of, where a rule asks for one.
+    fn login(&mut self, claims: &Claims, reads: &Reads<'_>) {
+        if !reads.iter().any(|read| matches!(read, Read::Login)) {
+            return;
+        }
+        self.name("login");
+        self.out.push_str(match login(claims) {
+            Some(Mfa::PhishingResistant) => "\"phishing-resistant\"",
+            Some(Mfa::Any) => "\"mfa\"",
+            None => "null",
+        });
     }
 
     /// Posture and context, by their times alone: no rule names a value of them outside of its condition.
@@ -274,6 +291,11 @@ impl Members<'_, '_> {
             (Some(Value::String(text)), _) => {
                 let in_plain = wanted.as_str() == Some(text.as_str());
                 self.value(Field::Claims, text, in_plain);
+            }
+            (Some(value @ (Value::Bool(_) | Value::Number(_))), _)
+                if wanted == value && self.masks.get(Field::Claims) == Mask::Keep =>
+            {
+                self.out.push_str(&value.to_string());
             }
             (Some(value), _) => {
                 self.value(Field::Claims, &value.to_string(), wanted == value);

@@ -55,15 +55,15 @@ macro_rules! fields {
 }
 
 fields! {
-    /// `peer`: the SPIFFE ID of the other end
+    /// `peer`: the SPIFFE ID of the other end, and `forwarded`: one that it passes on
     Peer = "peer",
     /// `host`: the host outside the mesh that was called
     Host = "host",
     /// `asserted_by`: who asserted the peer
     AssertedBy = "asserted_by",
-    /// `issuer`: who issued the caller's token
+    /// `issuer`: who issued the caller's token, and who names its actors
     Issuer = "issuer",
-    /// `subject`: whom it speaks of
+    /// `subject`: whom it speaks of, and its actors
     Subject = "subject",
     /// `addr`: where the connection arrived from, also where denials are counted by prefix
     Addr = "addr",

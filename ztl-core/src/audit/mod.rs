@@ -11,6 +11,7 @@ mod record;
 mod text;
 #[cfg(feature = "audit-file")]
 mod writer;
+mod written;
 
 use std::sync::Arc;
 

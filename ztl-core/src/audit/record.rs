@@ -1,13 +1,11 @@
 //! One record: what was asked, what came of it, and under which policy.
 
-use core::fmt::{self, Write as _};
+use core::fmt;
 use core::net::IpAddr;
 use std::sync::Arc;
 
 use super::inputs::Inputs;
-use super::mask::{Field, Mask, Masks};
-use super::text::{self, Quoted};
-use crate::action::{Action, Upgrade};
+use crate::action::Action;
 use crate::authorizer::Version;
 use crate::clause::Clause;
 use crate::decision::{DecisionId, Lack, ShadowOutcome};
@@ -16,13 +14,10 @@ use crate::flow::{AnyFlow, Direction};
 use crate::id::SpiffeId;
 use crate::obligation::Obligations;
 use crate::peer::{Peer, Proof};
-use crate::policy::{Edge, Judgement, Policy, Revision, Said};
+use crate::policy::{Edge, Judgement, Policy, Revision, Said, actors};
 use crate::reason::{Reason, Stage, Verdict};
 use crate::time::Timestamp;
 use crate::zone::Zone;
-
-/// Most outcomes of shadow rules in one record; of others it tells how many there are.
-const MAX_SHADOWS: usize = 32;
 
 /// What is known about one decision. No query, token or key is ever in it, and in plain no header
 /// value or claim but those that the policy itself names (law 7).
@@ -32,7 +27,7 @@ const MAX_SHADOWS: usize = 32;
 pub struct Record<'a> {
     id: DecisionId,
     judged: &'a Judgement<'a>,
-    about: &'a About<'a>,
+    pub(super) about: &'a About<'a>,
 }
 
 /// What a decision was about.
@@ -190,6 +185,21 @@ impl<'a> Record<'a> {
         Some((claims.issuer()?, claims.subject()?))
     }
 
+    /// The id that the peer passes on, whether or not it may (T12).
+    #[must_use]
+    pub fn forwarded(&self) -> Option<&'a SpiffeId> {
+        let ingress = self.direction() == Direction::Ingress;
+        self.about.evidence.filter(|_| ingress)?.forwarded
+    }
+
+    /// The actors of the caller's token (RFC 8693 §4.1), the nearest first: the issuer of each, where it names one, and its subject. As
+    /// far as they can be read, and where a rule of this flow could read a token.
+    pub fn actors(&self) -> impl Iterator<Item = (Option<&'a str>, &'a str)> {
+        let claims = self.about.evidence.and_then(|evidence| evidence.claims);
+        let read = self.about.edge.filter(|edge| edge.reads_token());
+        actors(claims.filter(|_| read.is_some()))
+    }
+
     /// Where the connection arrived from; of one to a host outside the mesh, the address that it goes to.
     #[must_use]
     pub fn addr(&self) -> Option<IpAddr> {
@@ -246,242 +256,5 @@ impl fmt::Debug for Record<'_> {
             .field("time", &self.time())
             .field("judged", &self.judged)
             .finish_non_exhaustive()
-    }
-}
-
-impl Record<'_> {
-    /// Appends the record as one JSON object, without a line end. Fields that are not known are left out.
-    pub fn write_json(&self, out: &mut String) {
-        self.write_masked_json(out, &Masks::none());
-    }
-
-    /// The same with some fields hashed or left out.
-    pub fn write_masked_json(&self, out: &mut String, masks: &Masks) {
-        out.push('{');
-        self.write_members(out, masks);
-        out.push('}');
-    }
-
-    /// The members of that object.
-    pub(super) fn write_members(&self, out: &mut String, masks: &Masks) {
-        // Most records are shorter.
-        out.reserve(640);
-        let plain_addr = match self.addr() {
-            Some(IpAddr::V4(addr)) if masks.get(Field::Addr) == Mask::Keep => Some(addr),
-            _ => None,
-        };
-        text::front(out, self.id.as_u128(), self.time(), self.port(), plain_addr);
-        // Codes, words and names of ours need no escape.
-        let (verdict, stage, reason) = (self.verdict(), self.stage(), self.reason());
-        match (verdict, stage) {
-            (Verdict::Permit, Stage::Action) if reason == Reason::Permitted => out
-                .push_str(",\"verdict\":\"permit\",\"stage\":\"action\",\"reason\":\"permitted\""),
-            _ => {
-                out.push_str(",\"verdict\":\"");
-                out.push_str(verdict.as_str());
-                out.push_str("\",\"stage\":\"");
-                out.push_str(stage.as_str());
-                out.push_str("\",\"reason\":\"");
-                out.push_str(reason.code());
-                out.push('"');
-            }
-        }
-        if let Some(rule) = self.rule() {
-            text::plain(out, ",\"rule\":\"", rule);
-        }
-        out.push_str(match self.direction() {
-            Direction::Ingress => ",\"direction\":\"ingress\",\"me\":",
-            Direction::Egress => ",\"direction\":\"egress\",\"me\":",
-        });
-        text::quoted(out, self.me());
-        if let Some(peer) = self.peer() {
-            if masks.get(Field::Peer) == Mask::Keep {
-                text::plain(out, ",\"peer\":\"", peer.as_str());
-            } else {
-                write_masked(out, masks, Field::Peer, ",\"peer\":", peer.as_str());
-            }
-        }
-        if let Some(host) = self.host() {
-            write_masked(out, masks, Field::Host, ",\"host\":", host);
-        }
-        if let Some(by) = self.asserted_by() {
-            write_masked(out, masks, Field::AssertedBy, ",\"asserted_by\":", by);
-        }
-        if let Some((issuer, subject)) = self.subject() {
-            write_masked(out, masks, Field::Issuer, ",\"issuer\":", issuer);
-            write_masked(out, masks, Field::Subject, ",\"subject\":", subject);
-        }
-        if let (Some(addr), None) = (self.addr(), plain_addr) {
-            write_addr(out, masks, addr);
-        }
-        if let Some(zone) = self.zone() {
-            if masks.get(Field::Zone) == Mask::Keep {
-                text::plain(out, ",\"zone\":\"", zone);
-            } else {
-                write_masked(out, masks, Field::Zone, ",\"zone\":", zone);
-            }
-        }
-        if let Some(action) = self.action() {
-            write_action(out, masks, action);
-        }
-        self.inputs().write_json(out, masks);
-        if let Some(failure) = self.failure() {
-            out.push_str(",\"failed\":");
-            text::quoted(out, failure);
-        }
-        if let Some(code) = self.objection() {
-            text::plain(out, ",\"objection\":\"", code);
-        }
-        if !self.authorizers().is_empty() {
-            self.write_authorizers(out);
-        }
-        if let Some(obligations) = self.obligations().filter(|all| !all.is_empty()) {
-            write_obligations(out, obligations);
-        }
-        if !self.shadow().is_empty() {
-            self.write_shadow(out);
-        }
-        if let Some((rule, clause)) = self.near() {
-            text::plain(out, ",\"near\":{\"rule\":\"", rule);
-            text::plain(out, ",\"clause\":\"", clause.code());
-            out.push('}');
-        }
-        out.push_str(",\"revision\":\"");
-        out.push_str(self.about.policy.revision_text());
-        out.push('"');
-    }
-
-    #[cold]
-    fn write_authorizers(&self, out: &mut String) {
-        out.push_str(",\"authorizers\":{");
-        for (at, (name, version)) in self.authorizers().iter().enumerate() {
-            out.push_str(if at == 0 { "" } else { "," });
-            text::quoted(out, name);
-            out.push_str(":{\"sha256\":\"");
-            crate::hex::push(version.sha256(), out);
-            out.push('"');
-            if let Some(revision) = version.revision() {
-                out.push_str(",\"revision\":");
-                text::quoted(out, revision);
-            }
-            out.push('}');
-        }
-        out.push('}');
-    }
-
-    fn write_shadow(&self, out: &mut String) {
-        out.push_str(",\"shadow\":[");
-        for (at, shadow) in self.shadow().iter().take(MAX_SHADOWS).enumerate() {
-            out.push_str(if at == 0 { "{\"rule\":" } else { ",{\"rule\":" });
-            text::quoted(out, &shadow.rule);
-            out.push_str(",\"would\":\"");
-            out.push_str(shadow.would.as_str());
-            out.push_str("\"}");
-        }
-        out.push(']');
-        if let Some(more @ 1..) = self.shadow().len().checked_sub(MAX_SHADOWS) {
-            out.push_str(",\"shadow_more\":");
-            text::number(out, u64::try_from(more).unwrap_or(u64::MAX));
-        }
-    }
-}
-
-/// A text, as its mask says. `name` is the member's name with what stands around it.
-fn write_masked(out: &mut String, masks: &Masks, field: Field, name: &str, value: &str) {
-    match masks.get(field) {
-        Mask::Keep => {
-            out.push_str(name);
-            text::quoted(out, value);
-        }
-        Mask::Hash => {
-            out.push_str(name);
-            masks.hashed(out, field, value.as_bytes());
-        }
-        Mask::Drop => {}
-    }
-}
-
-/// What was obliged to, with the keys that it has in a document.
-fn write_obligations(out: &mut String, obligations: &Obligations) {
-    out.push_str(",\"obligations\":{");
-    let start = out.len();
-    let key = |out: &mut String, key: &str| {
-        out.push_str(if out.len() == start { "\"" } else { ",\"" });
-        out.push_str(key);
-        out.push_str("\":");
-    };
-    if let Some(limit) = obligations.limit() {
-        key(out, "limit");
-        text::quoted(out, &limit.name);
-    }
-    if let Some(schema) = obligations.schema() {
-        key(out, "schema");
-        text::quoted(out, schema);
-    }
-    if let Some(bytes) = obligations.max_body() {
-        key(out, "max_body");
-        text::number(out, bytes);
-    }
-    if let Some(fields) = obligations.log() {
-        key(out, "log");
-        out.push_str(if fields.is_empty() { "true" } else { "[" });
-        for (at, field) in fields.iter().enumerate() {
-            out.push_str(if at == 0 { "" } else { "," });
-            text::quoted(out, field);
-        }
-        out.push_str(if fields.is_empty() { "" } else { "]" });
-    }
-    out.push('}');
-}
-
-fn write_addr(out: &mut String, masks: &Masks, addr: IpAddr) {
-    match masks.get(Field::Addr) {
-        Mask::Keep => {
-            out.push_str(",\"addr\":\"");
-            text::address(out, addr);
-            out.push('"');
-        }
-        Mask::Hash => {
-            let octets = match addr {
-                IpAddr::V4(addr) => addr.to_ipv6_mapped(),
-                IpAddr::V6(addr) => addr,
-            };
-            out.push_str(",\"addr\":");
-            masks.hashed(out, Field::Addr, &octets.octets());
-        }
-        Mask::Drop => {}
-    }
-}
-
-fn write_action(out: &mut String, masks: &Masks, action: &Action<'_>) {
-    let resource = action.resource();
-    match (masks.get(Field::Path), resource) {
-        (Mask::Keep, Some(resource)) if resource.upgrade().is_none() => {
-            out.push_str(",\"action\":\"");
-            out.push_str(resource.method().as_str());
-            out.push(' ');
-            // Writing to a String cannot fail.
-            let _ = Quoted::new(out).write_str(resource.path().as_str());
-            out.push('"');
-        }
-        (Mask::Keep, _) | (_, None) => {
-            out.push_str(",\"action\":\"");
-            // Writing to a String cannot fail.
-            let _ = write!(Quoted::new(out), "{action}");
-            out.push('"');
-        }
-        (mask, Some(resource)) => {
-            out.push_str(",\"action\":\"");
-            out.push_str(match resource.upgrade() {
-                None => resource.method().as_str(),
-                Some(Upgrade::WebSocket) => "websocket",
-                Some(Upgrade::Other(_)) => "upgrade",
-            });
-            out.push('"');
-            if mask == Mask::Hash {
-                out.push_str(",\"path\":");
-                masks.hashed(out, Field::Path, resource.path().as_str().as_bytes());
-            }
-        }
     }
 }

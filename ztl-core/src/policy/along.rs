@@ -307,6 +307,17 @@ impl Policy {
     }
 }
 
+/// The actors that a token names, the nearest first, as far as they can be read: each with its own issuer, and its subject.
+pub(crate) fn actors(claims: Option<&Claims>) -> impl Iterator<Item = (Option<&str>, &str)> {
+    let first = claims.and_then(|claims| claims.get("act"));
+    let acts = core::iter::successors(first, |act| act.get("act")).take(MAX_ACTORS);
+    acts.map_while(|act| Some((text(act, "iss"), text(act, "sub")?)))
+}
+
+fn text<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    object.get(key).and_then(Value::as_str)
+}
+
 /// An `iss` that is there has to be a text.
 fn issuer<'a>(claim: Option<&'a Value>, absent: Issuer<'a>) -> Result<Issuer<'a>, Unreadable> {
     match claim {

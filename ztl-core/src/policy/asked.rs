@@ -12,7 +12,7 @@ use super::Policy;
 use super::along::{Along, Aside};
 use super::document::Effect;
 use super::edge::Edge;
-use super::index::{Kind, Line, Lines};
+use super::index::{Kind, Line, PartyLines};
 use super::kinds::Kinds;
 use super::pattern::ActionPattern;
 use super::requirement::{Given, Unmet, reads_are_fresh, with_facts};
@@ -108,9 +108,9 @@ impl Asked<'_, '_> {
     }
 
     /// The rules of the target whose forbids speak of somebody who comes along with the peer, table by table (T12).
-    pub(super) fn about_others(&self, kind: Kind) -> Lines<'_> {
+    pub(super) fn about_others(&self, kind: Kind) -> PartyLines<'_> {
         let nobody = self.evidence.claims.is_none() && self.evidence.forwarded.is_none();
-        let mut lines = Lines::new();
+        let mut lines = PartyLines::new();
         // Egress has not the facts; the target judges it again with them.
         let (Some(target), Direction::Ingress, false) =
             (self.edge.target, self.flow.direction(), nobody)

@@ -25,7 +25,7 @@ use super::along::{Along, Aside, Heard, Said};
 use super::asked::Asked;
 use super::document::Effect;
 use super::edge::Edge;
-use super::index::{Kind, Line};
+use super::index::{Kind, Line, Lines};
 use super::kinds::Kinds;
 use super::requirement::Unmet;
 use super::rule::{Match, Rule, RuleIdx, Who};
@@ -331,11 +331,9 @@ impl Policy {
         let shape = Shape::of(kind, path);
         let mut first: Option<RuleIdx> = None;
         for share in &edge.shares {
-            for line in self.index.lines(*share, Kind::Permit) {
-                if line.permits_plainly(shape, path, edge.port) {
-                    first = Some(first.map_or(line.rule, |before| before.min(line.rule)));
-                    break;
-                }
+            let lines = self.index.lines(*share, Kind::Permit);
+            if let Some(line) = lines.first_plain(shape, path, edge.port) {
+                first = Some(first.map_or(line.rule, |before| before.min(line.rule)));
             }
         }
         first
@@ -346,8 +344,10 @@ impl Policy {
         let shares = asked.edge.shares.iter();
         let of_peer = shares.map(|share| self.index.lines(*share, Kind::Forbid));
         let of_others = asked.about_others(Kind::Forbid);
-        let first = |lines: &[Line]| {
-            let fires = lines.iter().find(|line| asked.line_fires(line));
+        let first = |lines: &Lines| {
+            let fires = lines
+                .about(asked.action)
+                .find(|line| asked.line_fires(line));
             fires.map(|line| (line.rule, asked.along.take_said()))
         };
         let each = of_peer.chain(of_others).filter_map(first);
@@ -359,7 +359,7 @@ impl Policy {
         let mut held: Option<(RuleIdx, Timestamp, Aside)> = None;
         let mut nearest: Option<(RuleIdx, Unmet, Aside)> = None;
         for share in &asked.edge.shares {
-            for line in self.index.lines(*share, Kind::Permit) {
+            for line in self.index.lines(*share, Kind::Permit).about(asked.action) {
                 if (held.as_ref()).is_some_and(|(first, ..)| *first <= line.rule) {
                     break;
                 }
@@ -444,7 +444,7 @@ impl Policy {
             .collect();
         if let Some(asked) = &asked {
             let of_others = asked.about_others(Kind::Shadow);
-            let of_others = of_others.into_iter().flatten();
+            let of_others = of_others.into_iter().flat_map(Lines::iter);
             let fire = of_others.filter(|line| asked.line_fires(line));
             said.extend(fire.map(|line| (line.rule, Verdict::Deny)));
         }

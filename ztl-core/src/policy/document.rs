@@ -473,6 +473,8 @@ pub struct NeverDecl {
     pub transitive: bool,
     /// `why`
     pub why: Option<Arc<str>>,
+    /// `controls`
+    pub controls: Vec<Arc<str>>,
     /// The whole assertion.
     pub span: Span,
 }

@@ -15,7 +15,7 @@ use crate::zone::ZoneIdx;
 use super::Policy;
 use super::decide::Outcome;
 use super::external::Aim;
-use super::index::{Kind, Line, Shares};
+use super::index::{Kind, Line, Lines, Shares};
 use super::rule::{Caller, Place, Rule, RuleIdx};
 use super::workload::{Workload, WorkloadIdx};
 
@@ -226,7 +226,7 @@ impl Policy {
             })
         };
         let mut lines = edge.shares.iter().flat_map(|share| {
-            let of = |kind| self.index.lines(*share, kind).iter();
+            let of = |kind| self.index.lines(*share, kind).about(action);
             of(Kind::Permit).chain(of(Kind::Shadow))
         });
         lines.any(asks)
@@ -236,7 +236,8 @@ impl Policy {
     fn could_read_token(&self, edge: &Edge, flow: &Flow<'_>) -> bool {
         let kinds = [Kind::Forbid, Kind::Permit, Kind::Shadow];
         let of_peer = |kind| {
-            let mut lines = (edge.shares.iter()).flat_map(|share| self.index.lines(*share, kind));
+            let mut lines =
+                (edge.shares.iter()).flat_map(|share| self.index.lines(*share, kind).iter());
             lines.any(|line| line.reads_token && line.covers_port(flow.port))
         };
         let of_others = |kind| {
@@ -244,7 +245,7 @@ impl Policy {
             let mut lines = target
                 .map(|target| self.index.about_parties(target, kind))
                 .into_iter()
-                .flatten();
+                .flat_map(Lines::iter);
             lines.any(|line| line.covers_port(flow.port))
         };
         kinds

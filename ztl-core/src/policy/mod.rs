@@ -54,7 +54,7 @@ pub use read::{Format, settings};
 pub use template::Template;
 pub use workload::Workload;
 
-pub(crate) use along::{Along, Said};
+pub(crate) use along::{Along, Said, actors};
 pub(crate) use decide::{Judgement, Outcome, judge};
 pub(crate) use edge::{Edge, calling};
 pub(crate) use explain::explain_as;
@@ -62,7 +62,7 @@ pub(crate) use external::Aim;
 use index::Index;
 pub(crate) use pattern_space::{PathSpace, TooMany};
 pub(crate) use reads::Read;
-pub(crate) use requirement::Given;
+pub(crate) use requirement::{Given, login};
 pub(crate) use rule::{Caller, Named, Place, Requirement, Rule, RuleIdx, TargetRule, Who};
 pub(crate) use workload::WorkloadIdx;
 

@@ -185,6 +185,14 @@ impl ActionPattern {
             Self::Grpc { .. } | Self::Connect | Self::Any => None,
         }
     }
+
+    /// The paths that it names; none where it names all, or what has none.
+    pub(super) fn path(&self) -> Option<Template> {
+        match self {
+            Self::Grpc { service, method } => Some(Template::of_grpc(service, method.as_deref())),
+            _ => self.template().cloned(),
+        }
+    }
 }
 
 impl fmt::Display for ActionPattern {

@@ -17,6 +17,7 @@ pub(crate) enum Read<'a> {
     Scope(&'a str),
     Claim(&'a str, &'a Value),
     Header(&'a str, &'a [Arc<str>]),
+    Login,
     Posture,
     Context,
 }
@@ -44,7 +45,7 @@ impl Rule {
             Read::TrustScore => reads.trust_score = true,
             Read::Posture => reads.posture = true,
             Read::Context => reads.context = true,
-            Read::Token | Read::Scope(_) | Read::Claim(..) | Read::Header(..) => {}
+            Read::Token | Read::Scope(_) | Read::Claim(..) | Read::Header(..) | Read::Login => {}
         });
         reads
     }
@@ -71,10 +72,8 @@ impl Rule {
                 Requirement::When(condition) => declared(condition.reads(), each),
                 Requirement::Authorizer(_, authorizer) => declared(authorizer.reads(), each),
                 // Beside the token that was told above they read nothing that is evidence.
-                Requirement::Subject(_)
-                | Requirement::Actors(_)
-                | Requirement::ZoneTrust(_)
-                | Requirement::Mfa(_) => {}
+                Requirement::Subject(_) | Requirement::Actors(_) | Requirement::ZoneTrust(_) => {}
+                Requirement::Mfa(_) => each(Read::Login),
             }
         }
     }

@@ -291,13 +291,18 @@ fn is_met(found: Option<&Value>, wanted: &Value) -> bool {
 /// `mfa = true`: `amr` (RFC 8176 §2) holds `mfa`, or the login was phishing-resistant. `mfa = "phishing-resistant"`: `acr` is
 /// `phr` or `phrh` (OpenID Connect EAP ACR Values 1.0 §2).
 fn mfa_holds(kind: Mfa, claims: &Claims) -> bool {
-    let resistant = claims
-        .get("acr")
-        .and_then(Value::as_str)
-        .is_some_and(|acr| matches!(acr, "phr" | "phrh"));
     match kind {
-        Mfa::PhishingResistant => resistant,
-        Mfa::Any => resistant || claims.has_amr("mfa"),
+        Mfa::PhishingResistant => login(claims) == Some(Mfa::PhishingResistant),
+        Mfa::Any => login(claims).is_some(),
+    }
+}
+
+/// The strongest login that a token tells of.
+pub(crate) fn login(claims: &Claims) -> Option<Mfa> {
+    let acr = claims.get("acr").and_then(Value::as_str);
+    match acr {
+        Some("phr" | "phrh") => Some(Mfa::PhishingResistant),
+        _ => claims.has_amr("mfa").then_some(Mfa::Any),
     }
 }
 

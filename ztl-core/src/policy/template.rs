@@ -78,6 +78,17 @@ impl Part<'_> {
     }
 }
 
+/// What one segment of a path has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step<'a> {
+    /// This text, decoded. Empty only at the end: a trailing slash.
+    Text(&'a str),
+    /// Some value of a parameter.
+    Param,
+    /// One or more segments.
+    Rest,
+}
+
 /// What a parameter's value must look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ParamKind {
@@ -278,6 +289,15 @@ impl Template {
             }
         }
         like
+    }
+
+    /// Segment by segment, without names and kinds of parameters.
+    pub(super) fn steps(&self) -> impl Iterator<Item = Step<'_>> {
+        self.parts().map(|part| match part {
+            Part::Text(text) => Step::Text(text),
+            Part::Param(_, ParamKind::Rest) => Step::Rest,
+            Part::Param(..) => Step::Param,
+        })
     }
 
     /// Segment by segment.

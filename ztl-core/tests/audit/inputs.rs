@@ -62,7 +62,7 @@ fn t30_a_record_holds_what_the_rules_read_and_no_more() {
     assert_eq!(inputs["token"]["scopes"], json!(["read"]));
     assert_eq!(
         inputs["token"]["claims"],
-        json!({ "team": "red", "level": "3" })
+        json!({ "team": "red", "level": 3 })
     );
     assert_eq!(inputs["headers"], json!({ "x-tenant": ["a"] }));
     assert_eq!(
@@ -268,7 +268,7 @@ fn t30_of_an_object_only_what_the_rule_names_is_recorded() {
     assert_eq!(one["reason"], "requirement_unmet");
     assert_eq!(
         one["inputs"]["token"]["claims"],
-        json!({ "access": { "team": "red", "deep": { "on": "true" }, "gone": null } })
+        json!({ "access": { "team": "red", "deep": { "on": true }, "gone": null } })
     );
     let whole = record(&inner(200), &inner(200));
     assert_eq!(whole["verdict"], "permit");
@@ -385,5 +385,79 @@ fn t34_what_failed_is_not_asked_again_for_the_record() {
             (&json!("first"), &json!("question 0 about gateway")),
             "{line}"
         );
+    }
+}
+
+/// T12: whoever comes along and was judged stands in the record, so that it says for whom it was, and can be decided again.
+#[test]
+fn t12_a_record_tells_who_came_along() {
+    let permits = [json!({
+        "name": "by-login", "from": "router", "to": "gateway", "actions": ["GET /v1/{id}"],
+        "actors": ["any"],
+        "require": { "mfa": true, "token": { "claims": { "team": "red", "level": 3 } } },
+    })];
+    let forbids = [
+        json!({ "name": "no-things", "from": "label:tier=thing", "to": "gateway", "actions": ["GET /v1/secret"] }),
+    ];
+    let policy = load(&document(&permits, &forbids));
+    let audit = Arc::new(MemorySink::new(10));
+    let masked = Masks::from_names([("peer", "hash"), ("subject", "drop"), ("issuer", "hash")]);
+    let hidden = Arc::new(MemorySink::new(10).with_masks(masked.expect("masks")));
+    let engine = Engine::new(policy, (Arc::clone(&audit), Arc::clone(&hidden))).expect("engine");
+    let caller = peer(ROUTER);
+    let arrival = Arrival::from_addr("10.10.0.5".parse().expect("address"));
+    let flow = Flow::ingress("gateway", 8443, arrival, Some(&caller));
+    let permit = engine.permit_flow(&flow, NOW).expect("flow");
+    let chain = json!({ "sub": super::support::RETRIEVER, "act": { "iss": "https://b.example", "sub": "batch" } });
+    let ask = |target: &'static str, passed_on: Option<&'static str>| {
+        let question = Question {
+            claims: Some(
+                json!({ "iss": "i", "sub": "alice", "amr": ["pwd", "mfa"], "team": "red", "level": 3, "act": chain }),
+            ),
+            forwarded: passed_on,
+            ..Question::get(ROUTER, "gateway", 8443, target)
+        };
+        let (claims, forwarded) = (question.claims(), question.passed_on());
+        let headers = HeaderPairs(&question.headers);
+        let evidence = question.evidence(claims.as_ref(), &headers, forwarded.as_ref());
+        let action = Action::request("GET", target).expect("action");
+        let _ = engine.authorize(&permit, &action, &evidence, NOW);
+        let line = |audit: &MemorySink| audit.lines().pop().expect("a record");
+        (line(&audit), line(&hidden))
+    };
+    let actors = json!([
+        { "subject": super::support::RETRIEVER },
+        { "issuer": "https://b.example", "subject": "batch" },
+    ]);
+    for (target, passed_on, reason) in [
+        ("/v1/a", None, "permitted"),
+        ("/v1/secret", Some(super::support::SENSOR), "forbidden"),
+        ("/v1/a", Some(super::support::STORE), "forwarded_untrusted"),
+    ] {
+        let (line, hidden) = ask(target, passed_on);
+        let value: Value = serde_json::from_str(&line).expect("json");
+        assert_eq!(value["reason"], reason, "{line}");
+        assert_eq!(value["actors"], actors, "{line}");
+        assert_eq!(value["forwarded"], json!(passed_on), "{line}");
+        // What is masked of a peer and a subject is masked of these.
+        for secret in [
+            "alice",
+            "batch",
+            "b.example",
+            "things/sensor",
+            "data/store",
+            "agents/",
+        ] {
+            assert!(!hidden.contains(secret), "{secret}: {hidden}");
+        }
+        // The same question again, from the record alone.
+        let recorded = ztl_core::policy::Query::from_record(&line).expect("a record");
+        let again = recorded
+            .query
+            .decide(&load(&document(&permits, &forbids)), NOW);
+        assert_eq!(again.expect("a question").reason.code(), reason, "{line}");
+        if reason == "permitted" {
+            assert_eq!(value["inputs"]["token"]["login"], "mfa", "{line}");
+        }
     }
 }

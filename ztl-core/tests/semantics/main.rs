@@ -6,6 +6,7 @@ mod action;
 mod algebra;
 mod evidence;
 mod flow;
+mod long;
 mod many_forbids;
 mod obligations;
 mod outside;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const TEMPLATES: [&str; 12] = [
+pub(crate) const TEMPLATES: [&str; 12] = [
     "/",
     "/v1/items",
     "/v1/items/",
@@ -17,7 +17,7 @@ const TEMPLATES: [&str; 12] = [
     "/v1/items-with-a-name-of-more-than-thirty-two-bytes",
 ];
 
-const TARGETS: [&str; 17] = [
+pub(crate) const TARGETS: [&str; 17] = [
     "/",
     "/v1",
     "/v1/",

@@ -6,12 +6,12 @@ use core::task::{Context, Poll};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderValue};
-use http::{Request, Response, request};
+use http::header::{AUTHORIZATION, HOST, HeaderValue};
+use http::{Extensions, Request, Response, request};
 use http_body::Body;
 use hyper::body::Incoming;
 use tower_service::Service;
-use ztl_core::{Arrival, Evidence, Flow, HTTPS_PORT, Reason, Stage};
+use ztl_core::{Arrival, Evidence, Flow, FlowPermit, HTTPS_PORT, Reason, Stage};
 
 use super::body::{Boxed, Held, boxed};
 use super::dial::{broken, dial};
@@ -20,6 +20,7 @@ use super::fields;
 use super::live::as_named;
 use super::pool::{Key, To};
 use super::target::{Named, check_upgrade, shown, target};
+use crate::extract::ActionPermit;
 use crate::forwarded;
 use crate::guard::Guard;
 use crate::name;
@@ -40,6 +41,7 @@ use crate::trace::{TraceContext, pass_on};
 #[derive(Clone, Debug)]
 pub struct Client {
     guard: Guard,
+    passes_authorization: bool,
 }
 
 impl Guard {
@@ -48,11 +50,28 @@ impl Guard {
     pub fn client(&self) -> Client {
         Client {
             guard: self.clone(),
+            passes_authorization: false,
         }
     }
 }
 
+/// Whether these are of a request that a guard let in.
+fn came_in(extensions: &Extensions) -> bool {
+    extensions.get::<FlowPermit>().is_some() || extensions.get::<ActionPermit>().is_some()
+}
+
 impl Client {
+    /// Sends the `Authorization` of a request that came in and is handed on as well: to every target of this client, which then holds a
+    /// token that was meant for us (T27). Without this, what comes in with a request stays here, and only one that is set on a
+    /// request of one's own is sent.
+    #[must_use]
+    pub fn pass_on_authorization(self) -> Self {
+        Self {
+            passes_authorization: true,
+            ..self
+        }
+    }
+
     /// Sends a request to `https://workload[:port]/path`, or outside the mesh to `https://host.example[:port]/path`, where a
     /// permit names that host.
     ///
@@ -69,6 +88,10 @@ impl Client {
         let guard = &self.guard;
         let policy = guard.engine().policy();
         let (mut parts, body) = request.into_parts();
+        // T27: whose token came in is not told to others. What a guard let in, its handler may hand on whole.
+        if !self.passes_authorization && came_in(&parts.extensions) {
+            parts.headers.remove(AUTHORIZATION);
+        }
         let (named, port) = target(&parts.uri)?;
         check_upgrade(&parts)?;
         let (to, port) = match named {

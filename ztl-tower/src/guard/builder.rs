@@ -23,7 +23,7 @@ use super::sources::{Opening, Place};
 use super::supplied::Supplied;
 use super::{BuildError, Clock, Guard, Inner, Limits, wall_clock};
 use crate::live::Registry;
-use crate::refresh::{Gauged, OnExpiry, PolicyFile, Refresh, Sources};
+use crate::refresh::{Gauged, OnExpiry, PolicyFile, Refresh, Sources, Vouching};
 
 /// Most chains that a guard remembers as proved.
 const MAX_REMEMBERED: usize = 16_384;
@@ -33,6 +33,7 @@ const MAX_REMEMBERED: usize = 16_384;
 pub struct GuardBuilder {
     name: Box<str>,
     policy: Option<PolicyFrom>,
+    pub(super) vouching: Vouching,
     pub(super) authorizers: AuthorizersFrom,
     pub(super) identity: Option<X509Svid>,
     pub(super) bundles: Vec<TrustBundle>,
@@ -90,6 +91,7 @@ impl GuardBuilder {
         Self {
             name: name.into(),
             policy: None,
+            vouching: Vouching::default(),
             authorizers: AuthorizersFrom::default(),
             identity: None,
             bundles: Vec::new(),
@@ -221,11 +223,15 @@ impl GuardBuilder {
         {
             PolicyFrom::Memory(policy) => {
                 self.authorizers.unasked()?;
+                if self.vouching.is_asked() {
+                    return Err(BuildError::NotFromFile);
+                }
                 (*policy, None)
             }
             PolicyFrom::File(path) => {
                 let given = self.authorizers.by_name()?;
-                let (policy, file) = PolicyFile::open(path, given).await?;
+                let (vouching, provider) = (self.vouching, Arc::clone(&provider));
+                let (policy, file) = PolicyFile::open(path, given, vouching, provider).await?;
                 (policy, Some(file))
             }
         };

@@ -38,6 +38,11 @@ pub enum BuildError {
     /// The policy's file could not be read, or others may write it.
     #[error(transparent)]
     PolicyFile(#[from] crate::refresh::FileError),
+    /// What vouches for a policy's file is asked for, and the policy is none.
+    #[error(
+        "`policy_key_file` and `policy_state_file` are for a policy in a file, and this one comes from memory; give the builder `policy_file`, or leave them out"
+    )]
+    NotFromFile,
     /// The policy does not declare this workload.
     #[error(
         "the policy declares no workload `{0}`; give the builder a name that stands under [workloads]"

@@ -21,6 +21,7 @@ mod sources;
 mod supplied;
 #[cfg(feature = "jwt")]
 mod tokens;
+mod vouching;
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};

@@ -44,4 +44,46 @@ pub enum FileError {
         /// Its mode.
         mode: u32,
     },
+    /// A key is configured, and none signed it (T6).
+    #[error(
+        "`{path}` is not taken: its signature `{signature}` {why}; sign the file anew, or restore both as they were"
+    )]
+    NotSigned {
+        /// The file.
+        path: PathBuf,
+        /// Where its signature has to stand.
+        signature: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Keys that it would have to be signed with cannot be read.
+    #[error("`{path}` {error}")]
+    Keys {
+        /// The file of keys.
+        path: PathBuf,
+        /// Why.
+        error: ztl_mtls::FileKeyError,
+    },
+    /// Its serial is older than one that was in force here before (T6), or it has none.
+    #[error("`{path}` is not taken: {}, and serial {seen} was in force before, as `{state}` says; raise the `serial` of what you mean", .offered.map_or_else(|| "it has no `serial`".to_owned(), |serial| format!("its serial is {serial}")))]
+    WentBack {
+        /// The file.
+        path: PathBuf,
+        /// The serial that it has.
+        offered: Option<u64>,
+        /// The highest that was in force.
+        seen: u64,
+        /// Where that stands.
+        state: PathBuf,
+    },
+    /// What an earlier run left cannot be understood.
+    #[error(
+        "`{path}` holds no serial of a policy: {why}; remove it only if you know which serial was in force"
+    )]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: &'static str,
+    },
 }

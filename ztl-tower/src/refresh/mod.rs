@@ -27,6 +27,7 @@ mod revocation;
 mod sources;
 #[cfg(feature = "trust")]
 mod tables;
+mod vouched;
 
 use core::time::Duration;
 use std::sync::{Arc, Weak};
@@ -47,7 +48,7 @@ pub(crate) use keys::{KeyFile, KeyFiles};
     all(feature = "client", feature = "trust")
 ))]
 pub(crate) use pause::{LONGEST_SLEEP, pause};
-pub(crate) use policy::{Authorizers, PolicyFile};
+pub(crate) use policy::{Authorizers, PolicyFile, Vouching};
 pub(crate) use revocation::RevocationFiles;
 pub(crate) use sources::Sources;
 #[cfg(feature = "trust")]

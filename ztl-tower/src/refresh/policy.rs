@@ -4,21 +4,44 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::crypto::CryptoProvider;
 use ztl_core::authorizer::Authorizer;
 use ztl_core::policy::{Format, Loader, MAX_DOCUMENT_BYTES, Policy};
+use ztl_mtls::FileKeys;
 
 use super::error::FileError;
 use super::file::SteadyFile;
+use super::vouched::{HighWater, Signed};
 use super::{Refresh, off_thread, unwatched};
 use crate::guard::{BuildError, Guard};
 use crate::watch::reloaded;
 
+/// Most bytes of a file of keys; it says itself what is too many.
+const MAX_KEYS_BYTES: usize = 64 * 1024;
+
 /// Authorizers that the program gives, by the names that rules call them by.
 pub(crate) type Authorizers = HashMap<Box<str>, Arc<dyn Authorizer>>;
+
+/// What beside its owner has to vouch for a policy's file.
+#[derive(Debug, Default)]
+pub(crate) struct Vouching {
+    /// Files of keys; where there is any, one of the keys has to have signed it.
+    pub(crate) keys: Vec<PathBuf>,
+    /// Where the highest serial is kept.
+    pub(crate) state: Option<PathBuf>,
+}
+
+impl Vouching {
+    pub(crate) const fn is_asked(&self) -> bool {
+        !self.keys.is_empty() || self.state.is_some()
+    }
+}
 
 /// A policy document in a file, and the files that it names.
 pub(crate) struct PolicyFile {
     document: SteadyFile,
+    signed: Option<Signed>,
+    high_water: Option<HighWater>,
     /// The same for each version of the document.
     given: Authorizers,
     /// What was loaded when something had changed.
@@ -32,35 +55,83 @@ impl PolicyFile {
     pub(crate) async fn open(
         path: PathBuf,
         given: Authorizers,
+        vouching: Vouching,
+        provider: Arc<CryptoProvider>,
     ) -> Result<(Policy, Self), BuildError> {
         let failed = |error| FileError::Read {
             path: path.clone(),
             error: std::io::Error::other(error),
         };
-        let (file, policy) = off_thread(
-            Self {
-                document: SteadyFile::new(path.clone(), MAX_DOCUMENT_BYTES),
-                given,
-                candidate: None,
-                #[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
-                named: super::artefacts::Named::default(),
-            },
-            Self::load,
-        )
+        let file = Self {
+            document: SteadyFile::new(path.clone(), MAX_DOCUMENT_BYTES),
+            signed: None,
+            high_water: None,
+            given,
+            candidate: None,
+            #[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
+            named: super::artefacts::Named::default(),
+        };
+        let (file, policy) = off_thread(file, move |file| {
+            file.ask(vouching, &provider)?;
+            let policy = file.load()?;
+            file.taken(policy.serial())?;
+            Ok::<_, BuildError>(policy)
+        })
         .await
         .map_err(failed)?;
         Ok((policy?, file))
     }
 
+    /// Takes along what has to vouch for the file.
+    fn ask(&mut self, vouching: Vouching, provider: &CryptoProvider) -> Result<(), FileError> {
+        let mut pem = Vec::new();
+        for path in &vouching.keys {
+            let mut file = SteadyFile::new(path.clone(), MAX_KEYS_BYTES);
+            let keys = file.load()?;
+            // Each file by itself, so that one that holds none is told of.
+            let wrong = |error| FileError::Keys {
+                path: path.clone(),
+                error,
+            };
+            FileKeys::from_pem(keys, provider).map_err(wrong)?;
+            pem.extend_from_slice(keys);
+            pem.push(b'\n');
+        }
+        if let Some(first) = vouching.keys.first() {
+            let wrong = |error| FileError::Keys {
+                path: first.clone(),
+                error,
+            };
+            let keys = FileKeys::from_pem(&pem, provider).map_err(wrong)?;
+            self.signed = Some(Signed::by(keys, self.document.path()));
+        }
+        self.high_water = vouching.state.map(HighWater::open).transpose()?;
+        Ok(())
+    }
+
     fn load(&mut self) -> Result<Policy, BuildError> {
         let path = self.document.path().to_owned();
         let bytes = self.document.load()?;
+        // Before anything of it is read: a parser is no place for what nobody vouches for.
+        if let Some(signed) = &mut self.signed {
+            signed.check(&path, bytes)?;
+        }
         #[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
-        return self.named.read_by(&path, loader(&self.given), |loader| {
+        let policy = self.named.read_by(&path, loader(&self.given), |loader| {
             parse(loader, &path, bytes)
-        });
+        })?;
         #[cfg(not(any(feature = "opa", feature = "rego", feature = "schema")))]
-        parse(loader(&self.given), &path, bytes)
+        let policy = parse(loader(&self.given), &path, bytes)?;
+        if let Some(high_water) = &self.high_water {
+            high_water.admits(&path, &policy)?;
+        }
+        Ok(policy)
+    }
+
+    /// Stores the serial of what is in force now.
+    fn taken(&mut self, serial: Option<u64>) -> Result<(), FileError> {
+        let high_water = self.high_water.as_mut();
+        high_water.map_or(Ok(()), |high_water| high_water.note(serial))
     }
 
     /// A changed document, or one that names a changed file: what was loaded of all of them, once none has changed again by the next
@@ -68,6 +139,7 @@ impl PolicyFile {
     /// something changes; a file that cannot be read is told of at each look.
     fn poll(&mut self) -> Result<Option<Policy>, BuildError> {
         let changed = self.document.differs()?;
+        let changed = changed || self.signed.as_ref().map_or(Ok(false), Signed::differs)?;
         #[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
         let changed = changed || self.named.differ()?;
         if changed {
@@ -110,23 +182,40 @@ impl Refresh {
         let swapped = match polled {
             Ok(None) => return,
             Ok(Some(policy)) => {
-                let revision = policy.revision();
-                guard
-                    .swap_policy(policy)
-                    .map(|()| revision)
+                let (revision, serial) = (policy.revision(), policy.serial());
+                let swapped = guard.swap_policy(policy);
+                swapped
+                    .map(|()| (revision, serial))
                     .map_err(BuildError::from)
             }
             Err(error) => Err(error),
         };
         match swapped {
-            Ok(revision) => {
+            Ok((revision, serial)) => {
                 reloaded(guard, "policy", "taken");
-                tracing::info!(target: "ztl", workload = guard.name(), %revision, "policy reloaded")
+                tracing::info!(target: "ztl", workload = guard.name(), %revision, "policy reloaded");
+                self.policy = note(guard, self.policy.take(), serial).await;
             }
             Err(error) => {
                 reloaded(guard, "policy", "refused");
                 tracing::error!(target: "ztl", workload = guard.name(), %error, "policy not reloaded; the last good one stays in force")
             }
+        }
+    }
+}
+
+/// In force it is already: a full disk must not keep an old policy.
+async fn note(guard: &Guard, file: Option<PolicyFile>, serial: Option<u64>) -> Option<PolicyFile> {
+    let noted = off_thread(file?, move |file| file.taken(serial)).await;
+    match noted {
+        Ok((file, Ok(()))) => Some(file),
+        Ok((file, Err(error))) => {
+            tracing::error!(target: "ztl", workload = guard.name(), %error, "the policy's serial could not be stored; after a restart an older one would be taken");
+            Some(file)
+        }
+        Err(error) => {
+            unwatched(guard, "policy", &error);
+            None
         }
     }
 }
@@ -167,7 +256,16 @@ to = "gateway"
         write("tune.json", "{}");
         write("policy.toml", DOCUMENT);
         let path = folder.join("policy.toml");
-        let open = || PolicyFile::open(path.clone(), Authorizers::new());
+        let provider = Arc::new(ztl_mtls::provider());
+        let open = || {
+            let vouching = Vouching::default();
+            PolicyFile::open(
+                path.clone(),
+                Authorizers::new(),
+                vouching,
+                Arc::clone(&provider),
+            )
+        };
         let (first, mut file) = open().await.expect("read");
         let mut look = || file.poll().expect("read");
         assert!(look().is_none(), "nothing has changed");

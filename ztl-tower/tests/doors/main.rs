@@ -17,6 +17,7 @@ mod quiet;
 mod raw;
 mod revocation;
 mod routed;
+mod signed;
 mod sources;
 mod stop;
 mod target;

@@ -157,3 +157,69 @@ async fn egress_reports_a_refusal_at_the_targets_door() {
     }
     assert_eq!(run.marker.calls(), 0);
 }
+
+/// The token that a request came in with stays with whom it was shown to, unless the client is told otherwise; one that is set on a
+/// request of one's own is sent.
+#[tokio::test]
+async fn t27_an_inbound_authorization_is_not_handed_on() {
+    let ((first, edge), (second, behind)) = (listener().await, listener().await);
+    let mesh = Mesh::new(&format!(
+        "schema = 1\ntrust_domain = 'prod.example'\n\
+        [workloads.caller]\nid = 'spiffe://prod.example/caller'\n\
+        [workloads.edge]\nid = 'spiffe://prod.example/edge'\nports = [{}]\n\
+        [workloads.behind]\nid = 'spiffe://prod.example/behind'\nports = [{}]\n\
+        [[permit]]\nfrom = 'caller'\nto = 'edge'\nactions = ['GET /{{how}}']\n\
+        [[permit]]\nfrom = 'edge'\nto = 'behind'\nactions = ['GET /{{how}}']\n",
+        edge.port(),
+        behind.port(),
+    ));
+    let (target, _) = mesh.guard("behind", "/behind").await;
+    let told = axum::Router::new().fallback(async |headers: http::HeaderMap| {
+        let field = headers.get("authorization");
+        field.map_or_else(|| "none".to_owned(), |value| format!("{value:?}"))
+    });
+    serve(&target, second, told);
+
+    let audit = Arc::new(MemorySink::new(99));
+    let proxy = mesh.builder("edge", "/edge", &audit);
+    let proxy = proxy.endpoint("behind", behind).build().await;
+    let proxy = proxy.expect("guard");
+    let client = proxy.client();
+    let app = axum::Router::new().fallback(move |request: axum::extract::Request| {
+        let client = client.clone();
+        async move {
+            let (mut parts, body) = request.into_parts();
+            let how = parts.uri.path().to_owned();
+            let uri = format!("https://behind{how}").parse().expect("uri");
+            let client = match how.as_str() {
+                "/opted" => client.pass_on_authorization(),
+                _ => client,
+            };
+            let request = if how == "/own" {
+                let request = Request::get(uri).header("authorization", "of-the-edge");
+                request.body(body).expect("request")
+            } else {
+                parts.uri = uri;
+                Request::from_parts(parts, body)
+            };
+            let response = client.request(request).await.expect("response");
+            axum::body::Body::new(response.into_body())
+        }
+    });
+    serve(&proxy, first, app);
+
+    let caller = mesh.builder("caller", "/caller", &audit);
+    let caller = caller.endpoint("edge", edge).build().await.expect("guard");
+    for (how, seen) in [
+        ("handed-on", "none"),
+        ("own", "\"of-the-edge\""),
+        ("opted", "\"of-the-user\""),
+    ] {
+        let request = Request::get(format!("https://edge/{how}"));
+        let request = request.header("authorization", "of-the-user");
+        let request = request.body(Empty::<Bytes>::new()).expect("request");
+        let response = caller.client().request(request).await.expect("response");
+        let body = response.into_body().collect().await.expect("body");
+        assert_eq!(body.to_bytes(), seen, "{how}");
+    }
+}

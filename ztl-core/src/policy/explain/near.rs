@@ -93,7 +93,8 @@ impl Policy {
 
     /// Of the permits of a target the first that speaks of the caller, on other ports; else the first on this port.
     fn nearest_to(&self, edge: &Edge) -> Option<(RuleIdx, Clause)> {
-        let mut own = (edge.shares.iter()).flat_map(|share| self.index.lines(*share, Kind::Permit));
+        let mut own =
+            (edge.shares.iter()).flat_map(|share| self.index.lines(*share, Kind::Permit).iter());
         if let Some(line) = own.next() {
             return Some((line.rule, Clause::Port));
         }

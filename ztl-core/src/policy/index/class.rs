@@ -1,7 +1,11 @@
-//! Classes of callers: each distinct id, `/**`, trust domain and `any` that a rule names, by a number.
+//! Classes of callers: each distinct id, `/**`, trust domain and `any` that a rule names, and each label that a permit names, by
+//! a number.
 //!
 //! Whoever calls belongs to a handful of them: at most one exact id, one `/**` for each segment of its path, its trust domain,
-//! and `any`. Which ones is known beforehand for a declared workload, and takes one look for each length of a `/**` for anybody else.
+//! its labels, and `any`. Which ones is known beforehand for a declared workload, and takes one look for each length of a `/**` for anybody else.
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
@@ -27,6 +31,7 @@ pub(crate) struct Classes {
     lengths: Vec<usize>,
     domains: Texts<ClassIdx>,
     any: Option<ClassIdx>,
+    labels: HashMap<(Arc<str>, Arc<str>), ClassIdx>,
     next: u32,
 }
 
@@ -70,6 +75,38 @@ impl Classes {
             }
             Who::Label { .. } | Who::Zone(_) | Who::Public => None,
         }
+    }
+
+    /// The class of a principal as [`intern`](Self::intern) gives it; that of a label as well, which is for permits alone: whether a
+    /// forbid speaks of somebody whose label is unknown has to be asked (rule 8).
+    pub(super) fn intern_for_permit(
+        &mut self,
+        who: &Who,
+        workloads: &[Workload],
+    ) -> Option<ClassIdx> {
+        let Who::Label { key, value } = who else {
+            return self.intern(who, workloads);
+        };
+        let next = ClassIdx(self.next);
+        let label = (Arc::clone(key), Arc::clone(value));
+        let class = *self.labels.entry(label).or_insert(next);
+        if class == next {
+            self.next = next.0.saturating_add(1);
+        }
+        Some(class)
+    }
+
+    /// The classes that a declared workload belongs to.
+    pub(super) fn of_workload(&self, workload: &Workload) -> ClassList {
+        let mut classes = self.of(&workload.id);
+        if !self.labels.is_empty() {
+            let labels = workload.labels.iter();
+            classes.extend(labels.filter_map(|(key, value)| {
+                let label = (Arc::clone(key), Arc::clone(value));
+                self.labels.get(&label).copied()
+            }));
+        }
+        classes
     }
 
     /// The classes that a proved id belongs to. An id in an alias has to be mapped first.

@@ -5,6 +5,7 @@
 //! costs depends on how much was written about that very edge, not on how long the document is.
 
 mod class;
+mod paths;
 mod table;
 
 use std::collections::{BTreeMap, HashMap};
@@ -19,7 +20,7 @@ use crate::zone::ZoneMap;
 
 use self::class::{ClassIdx, ClassList, Classes};
 use self::table::{Draft, Table, TableIdx};
-pub(crate) use self::table::{Kind, Line};
+pub(crate) use self::table::{Kind, Line, Lines, PartyLines};
 use super::Policy;
 use super::along::Party;
 use super::document::Effect;
@@ -42,6 +43,8 @@ pub(crate) struct Index {
     /// By workload, and behind them all by destination outside the mesh: the tables about it as target.
     targets: Vec<Target>,
     tables: Vec<Table>,
+    /// What there is of a kind that a flow has no rules of.
+    nothing: Lines,
 }
 
 /// The tables about one target.
@@ -49,15 +52,12 @@ pub(crate) struct Index {
 struct Target {
     /// By class, in the order of their numbers.
     classes: Box<[(ClassIdx, TableIdx)]>,
-    /// What has to be asked: labels, places, the public, and long lists.
+    /// What has to be asked: labels that a forbid names, places, the public, and long lists.
     asked: Box<[(Speaker, TableIdx)]>,
     /// Forbids that name identities, which somebody who comes along with the caller may have.
     parties: Table,
     brief: Brief,
 }
-
-/// The rules that a party brings, table by table.
-pub(crate) type Lines<'a> = SmallVec<[&'a [Line]; 4]>;
 
 impl Target {
     #[inline]
@@ -114,7 +114,7 @@ impl Index {
         }
         index.callers = workloads
             .iter()
-            .map(|workload| index.classes.of(&workload.id))
+            .map(|workload| index.classes.of_workload(workload))
             .collect();
         index.tables.shrink_to_fit();
         index
@@ -152,7 +152,11 @@ impl Index {
                     continue;
                 }
                 for who in &rule.from {
-                    let draft = match self.classes.intern(who, workloads) {
+                    let class = match kind {
+                        Kind::Permit => self.classes.intern_for_permit(who, workloads),
+                        Kind::Forbid | Kind::Shadow => self.classes.intern(who, workloads),
+                    };
+                    let draft = match class {
                         Some(class) => drafts.classes.entry(class).or_default(),
                         None => drafts.whos.entry(who.clone()).or_default(),
                     };
@@ -165,7 +169,7 @@ impl Index {
         drafts.brief.is_plain = target.forbids().is_empty();
         let mut keep = |draft: Draft| {
             let at = TableIdx(u32::try_from(self.tables.len()).unwrap_or(u32::MAX));
-            let table = Table::from(draft);
+            let table = Table::new(draft, rules);
             drafts.brief.is_plain &= table.is_plain;
             self.tables.push(table);
             at
@@ -181,7 +185,7 @@ impl Index {
         Target {
             classes,
             asked: asked.into(),
-            parties: drafts.parties.into(),
+            parties: Table::new(drafts.parties, rules),
             brief: drafts.brief,
         }
     }
@@ -244,7 +248,7 @@ impl Index {
 
     /// The rules of one kind that a share brings.
     #[inline]
-    pub(crate) fn lines(&self, share: Share, kind: Kind) -> &[Line] {
+    pub(crate) fn lines(&self, share: Share, kind: Kind) -> &Lines {
         let counts = match kind {
             Kind::Forbid => share.forbids,
             Kind::Permit => share.permits,
@@ -252,7 +256,7 @@ impl Index {
             Kind::Shadow => true,
         };
         let table = self.table_of(share).filter(|_| counts);
-        table.map_or(&[], |table| table.lines(kind))
+        table.map_or(&self.nothing, |table| table.lines(kind))
     }
 
     /// The rules of one kind about a target whose forbids speak of this one, who comes along with a caller (T12).
@@ -262,8 +266,8 @@ impl Index {
         kind: Kind,
         party: &Party<'_>,
         policy: &Policy,
-    ) -> Lines<'a> {
-        let mut lines = Lines::new();
+    ) -> PartyLines<'a> {
+        let mut lines = PartyLines::new();
         let (Some(target), Some(id)) = (self.target_at(target), party.id.as_deref()) else {
             return lines;
         };
@@ -281,9 +285,9 @@ impl Index {
     }
 
     /// The rules of one kind about a target that forbid somebody who may come along with a caller (T12).
-    pub(crate) fn about_parties(&self, target: WorkloadIdx, kind: Kind) -> &[Line] {
+    pub(crate) fn about_parties(&self, target: WorkloadIdx, kind: Kind) -> &Lines {
         self.target_at(target)
-            .map_or(&[], |target| target.parties.lines(kind))
+            .map_or(&self.nothing, |target| target.parties.lines(kind))
     }
 
     /// What there is about a target.

@@ -1,5 +1,10 @@
 //! The rules of one target and one class of callers, in document order.
 
+use core::slice;
+
+use smallvec::SmallVec;
+
+use crate::action::Action;
 use crate::path::CanonicalPath;
 use crate::policy::document::{Effect, PortRange};
 use crate::policy::kinds::Kinds;
@@ -7,6 +12,11 @@ use crate::policy::pattern::ActionPattern;
 use crate::policy::rule::{Rule, RuleIdx, TargetRule};
 use crate::policy::shape::Shape;
 use crate::policy::template::Template;
+
+use super::paths::{Paths, Places};
+
+/// A list that is longer than this is looked up by the path of an action, instead of rule by rule.
+const FEW: usize = 16;
 
 /// A table's place in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,15 +36,15 @@ pub(crate) enum Kind {
 /// The rules of one target and one class of callers. Most tables have rules of one kind only.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    forbids: Box<[Line]>,
-    permits: Box<[Line]>,
-    shadow: Box<[Line]>,
+    forbids: Lines,
+    permits: Lines,
+    shadow: Lines,
     /// Whether every enforced permit is plain.
     pub(super) is_plain: bool,
 }
 
 impl Table {
-    pub(super) fn lines(&self, kind: Kind) -> &[Line] {
+    pub(super) const fn lines(&self, kind: Kind) -> &Lines {
         match kind {
             Kind::Forbid => &self.forbids,
             Kind::Permit => &self.permits,
@@ -42,6 +52,101 @@ impl Table {
         }
     }
 }
+
+/// Rules of one kind, in document order.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    all: Box<[Line]>,
+    /// Of many rules of one effect, which could name a path.
+    paths: Option<Box<Paths>>,
+}
+
+impl Lines {
+    fn new(all: Vec<Line>, effect: Effect, rules: &[Rule]) -> Self {
+        let patterns = |line: &Line| {
+            let rule = usize::try_from(line.rule.0)
+                .ok()
+                .and_then(|at| rules.get(at));
+            rule.map_or(&[][..], |rule| &rule.actions)
+        };
+        let paths =
+            (all.len() > FEW).then(|| Box::new(Paths::new(effect, all.iter().map(patterns))));
+        Self {
+            all: all.into(),
+            paths,
+        }
+    }
+
+    /// All of them.
+    #[inline]
+    pub(crate) fn iter(&self) -> slice::Iter<'_, Line> {
+        self.all.iter()
+    }
+
+    /// Those that could name an action, and perhaps others.
+    #[inline]
+    pub(crate) fn about(&self, action: &Action<'_>) -> About<'_> {
+        match (&self.paths, action.resource()) {
+            (Some(paths), Some(resource)) => {
+                About::Some(self, paths.about(resource.canonical()).into_iter())
+            }
+            _ => About::All(self.iter()),
+        }
+    }
+
+    /// The first that is plain and permits what is of this shape and has this path, which has no escapes, on this port.
+    #[inline(always)]
+    pub(crate) fn first_plain(
+        &self,
+        shape: Shape,
+        path: &CanonicalPath<'_>,
+        port: u16,
+    ) -> Option<&Line> {
+        let permits = |line: &&Line| line.permits_plainly(shape, path, port);
+        match &self.paths {
+            None => self.iter().find(permits),
+            Some(paths) => self.first_of_many(paths, shape, path, port),
+        }
+    }
+
+    #[inline(never)]
+    fn first_of_many(
+        &self,
+        paths: &Paths,
+        shape: Shape,
+        path: &CanonicalPath<'_>,
+        port: u16,
+    ) -> Option<&Line> {
+        let places = paths.about(path);
+        let mut lines = places.iter().filter_map(|place| self.at(*place));
+        lines.find(|line| line.permits_plainly(shape, path, port))
+    }
+
+    fn at(&self, place: u32) -> Option<&Line> {
+        self.all.get(usize::try_from(place).ok()?)
+    }
+}
+
+/// Some rules of a list, in its order.
+pub(crate) enum About<'a> {
+    All(slice::Iter<'a, Line>),
+    Some(&'a Lines, <Places as IntoIterator>::IntoIter),
+}
+
+impl<'a> Iterator for About<'a> {
+    type Item = &'a Line;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a Line> {
+        match self {
+            Self::All(lines) => lines.next(),
+            Self::Some(lines, places) => lines.at(places.next()?),
+        }
+    }
+}
+
+/// Lists of rules that a party brings, table by table.
+pub(crate) type PartyLines<'a> = SmallVec<[&'a Lines; 4]>;
 
 /// One rule on some ports of the target, with what nearly every decision asks of it at hand.
 #[derive(Debug)]
@@ -158,13 +263,17 @@ impl Draft {
     }
 }
 
-impl From<Draft> for Table {
-    fn from(draft: Draft) -> Self {
+impl Table {
+    pub(super) fn new(draft: Draft, rules: &[Rule]) -> Self {
         Self {
             is_plain: draft.permits.iter().all(|line| line.plain.is_some()),
-            forbids: draft.forbids.into(),
-            permits: draft.permits.into(),
-            shadow: draft.shadow.into(),
+            forbids: Lines::new(draft.forbids, Effect::Forbid, rules),
+            permits: Lines::new(draft.permits, Effect::Permit, rules),
+            // Of either effect, and for trials: few, and asked one by one.
+            shadow: Lines {
+                all: draft.shadow.into(),
+                paths: None,
+            },
         }
     }
 }

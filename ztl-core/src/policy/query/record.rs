@@ -45,6 +45,21 @@ impl Query {
     }
 }
 
+/// The members of a claim that stand in plain, which are what the policy names: of what is hashed, cut or not there nothing is known.
+fn in_plain(members: &Map<String, Value>) -> Map<String, Value> {
+    let known = members.iter().filter_map(|(name, value)| {
+        let value = match value {
+            Value::Object(hashed) if hashed.contains_key("hash") => return None,
+            Value::Object(members) => in_plain(members).into(),
+            Value::String(text) if text.ends_with(CUT) => return None,
+            Value::Null => return None,
+            value => value.clone(),
+        };
+        Some((name.clone(), value))
+    });
+    known.collect()
+}
+
 struct Record<'a>(&'a Map<String, Value>);
 
 impl Record<'_> {
@@ -69,6 +84,10 @@ impl Record<'_> {
             ("peer", "the peer, which was masked"),
             ("addr", "the address, which was masked"),
             ("host", "the host, which was masked"),
+            (
+                "forwarded",
+                "the id that the peer passed on, which was masked",
+            ),
         ] {
             missing.extend(
                 self.0
@@ -82,7 +101,7 @@ impl Record<'_> {
         }
         if !egress && !matches!(query.asked, Asked::Flow) {
             missing.push(if query.claims.is_some() {
-                "the claims of the token but its issuer and subject"
+                "the claims of the token but its issuer, subject and actors, and what the deciding rule names"
             } else {
                 "the caller's token, if it had one"
             });
@@ -90,7 +109,6 @@ impl Record<'_> {
             missing.push("the posture of the caller's device");
             missing.push("what the service said of the request");
             missing.push("the header fields");
-            missing.push("an id that the peer passed on, if it did");
         }
         Ok(Recorded {
             query,
@@ -115,6 +133,7 @@ impl Record<'_> {
             ("addr", outward.map_or("from_addr", |_| "to_addr")),
             ("port", "port"),
             ("time", "now"),
+            ("forwarded", "forwarded"),
         ];
         for (name, key) in named {
             // What is masked is an object, or is not there.
@@ -128,10 +147,49 @@ impl Record<'_> {
         let score = score.filter(Value::is_u64);
         keys.extend(score.map(|score| ("trust_score".to_owned(), score)));
         if let (Some(issuer), Some(subject)) = (self.text("issuer"), self.text("subject")) {
-            let claims = serde_json::json!({ "iss": issuer, "sub": subject });
-            keys.insert("claims".to_owned(), claims);
+            let claims = self.claims(issuer, subject);
+            keys.insert("claims".to_owned(), claims.into());
         }
         Ok(keys)
+    }
+
+    /// The claims that the record tells of.
+    fn claims(&self, issuer: &str, subject: &str) -> Map<String, Value> {
+        let token = self.0.get("inputs").and_then(|inputs| inputs.get("token"));
+        let told = |key: &str| token.and_then(|token| token.get(key));
+        let mut claims = told("claims")
+            .and_then(Value::as_object)
+            .map_or_else(Map::new, in_plain);
+        if let Some(scopes) = told("scopes").and_then(Value::as_array) {
+            let scopes = scopes.iter().filter_map(Value::as_str);
+            claims.insert(
+                "scope".to_owned(),
+                scopes.collect::<Vec<_>>().join(" ").into(),
+            );
+        }
+        match told("login").and_then(Value::as_str) {
+            Some("mfa") => claims.insert("amr".to_owned(), ["mfa"].as_slice().into()),
+            Some(_) => claims.insert("acr".to_owned(), "phr".into()),
+            None => None,
+        };
+        claims.insert("iss".to_owned(), issuer.into());
+        claims.insert("sub".to_owned(), subject.into());
+        let actors = self.0.get("actors").and_then(Value::as_array);
+        let inmost = actors
+            .into_iter()
+            .flatten()
+            .rev()
+            .fold(None, |inner, actor| {
+                let mut act = Map::new();
+                for (name, key) in [("issuer", "iss"), ("subject", "sub")] {
+                    let value = actor.get(name).filter(|value| value.is_string());
+                    act.extend(value.map(|value| (key.to_owned(), value.clone())));
+                }
+                act.extend(inner.map(|inner| ("act".to_owned(), Value::Object(inner))));
+                Some(act)
+            });
+        claims.extend(inmost.map(|act| ("act".to_owned(), act.into())));
+        claims
     }
 
     /// What was asked for, as [`Action`](crate::Action) shows it.

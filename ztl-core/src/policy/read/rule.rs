@@ -105,9 +105,10 @@ pub(super) fn never(
     let flow = flow(&mut table);
     let transitive = table.one("transitive", value::boolean).unwrap_or_default();
     let why = table.text("why");
+    let controls = table.each("controls", MAX_ENTRIES, value::shared);
     table.finish(|key| {
         (RULE_KEYS.contains(&key) || REQUIREMENTS.contains(&key))
-            .then_some("a `[[never]]` speaks of the whole document: it takes `from`, `to`, `ports`, `actions` and `transitive`, whatever else is asked")
+            .then_some("a `[[never]]` speaks of the whole document: it takes `from`, `to`, `ports`, `actions`, `transitive`, `why` and `controls`, whatever else is asked")
     });
     Some(NeverDecl {
         name,
@@ -117,6 +118,7 @@ pub(super) fn never(
         actions: flow.actions,
         transitive,
         why: why.map(|why| why.value),
+        controls: controls.into_iter().map(|control| control.value).collect(),
         span: node.extent(),
     })
 }

@@ -133,6 +133,12 @@ impl<'a> Here<'a> {
         if let Some(path) = self.path(table, "policy") {
             builder = builder.policy_file(path);
         }
+        if let Some(path) = self.path(table, "policy_key") {
+            builder = builder.policy_key_file(path);
+        }
+        if let Some(path) = self.path(table, "policy_state") {
+            builder = builder.policy_state_file(path);
+        }
         if let Some(every) = table.duration("reload_every") {
             builder = builder.reload_every(every);
         }

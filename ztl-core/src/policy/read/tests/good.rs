@@ -76,6 +76,7 @@ anonymous = true
 from = "spiffe://prod.example/ns/agents/sa/router"
 to = "label:tier=data"
 why = "it is the crown"
+controls = ["ISO 27001 A.8.3"]
 
 [[test]]
 from = "retriever"
@@ -259,6 +260,7 @@ fn nevers_and_tests_are_read() {
         Principal::Id(IdPattern::Exact(_))
     ));
     assert!(matches!(&never.to[0].value, Target::Label { .. }));
+    assert_eq!(&*never.controls[0], "ISO 27001 A.8.3");
 
     let test = &document.tests[0];
     assert_eq!((&*test.name, test.expect), ("test-1", Verdict::Deny));

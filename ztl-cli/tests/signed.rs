@@ -1,0 +1,118 @@
+//! `ztl check --key`: a policy that is signed as a guard asks, and as OpenSSL signs it.
+
+#![cfg(test)]
+
+#[expect(dead_code, reason = "each test file uses a part of it")]
+mod common;
+
+use std::process::Command;
+
+use common::ztl;
+
+const POLICY: &str = "schema = 1\ntrust_domain = 'p.example'\n[workloads.a]\nid = 'spiffe://p.example/a'\nports = [1]\n";
+
+/// OpenSSL signs a policy in a folder as docs/policy.md says. False where there is no OpenSSL.
+fn signed_by_openssl(folder: &std::path::Path, kind: &[&str], sign: &[&str]) -> bool {
+    let openssl = |arguments: &[&str]| {
+        let mut run = Command::new("openssl");
+        run.current_dir(folder).args(arguments).output().ok()
+    };
+    let Some(made) = openssl(&[&["genpkey", "-out", "policy.key"], kind].concat()) else {
+        return false;
+    };
+    assert!(made.status.success(), "{made:?}");
+    for arguments in [
+        &[
+            "pkey",
+            "-in",
+            "policy.key",
+            "-pubout",
+            "-out",
+            "policy.pub.pem",
+        ][..],
+        sign,
+    ] {
+        let run = openssl(arguments).expect("openssl");
+        assert!(run.status.success(), "{run:?}");
+    }
+    true
+}
+
+#[test]
+fn t6_a_policy_is_signed_as_openssl_signs() {
+    let folder = std::env::temp_dir().join(format!("ztl-cli-signed-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("folder");
+    let at = |name: &str| folder.join(name).display().to_string();
+    let check = || ztl(&["check", "--key", &at("policy.pub.pem"), &at("policy.toml")]);
+    let bare = [
+        "pkeyutl",
+        "-sign",
+        "-rawin",
+        "-inkey",
+        "policy.key",
+        "-in",
+        "policy.toml",
+        "-out",
+        "policy.toml.sig",
+    ];
+    let digest = [
+        "dgst",
+        "-sha256",
+        "-sign",
+        "policy.key",
+        "-out",
+        "policy.toml.sig",
+        "policy.toml",
+    ];
+    for (kind, sign) in [
+        (&["-algorithm", "ed25519"][..], &bare[..]),
+        (
+            &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
+            &digest,
+        ),
+        (
+            &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
+            &digest,
+        ),
+        (
+            &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+            &digest,
+        ),
+    ] {
+        std::fs::write(at("policy.toml"), POLICY).expect("policy");
+        if !signed_by_openssl(&folder, kind, sign) {
+            eprintln!("left out: there is no openssl here");
+            break;
+        }
+        let run = check();
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{kind:?}");
+        // One blank more.
+        std::fs::write(at("policy.toml"), format!("{POLICY} ")).expect("policy");
+        let run = check();
+        assert_eq!(run.code, Some(3), "{kind:?}");
+        assert!(run.stderr.contains("by none of the keys"), "{}", run.stderr);
+        std::fs::remove_file(at("policy.toml.sig")).expect("removed");
+        let run = check();
+        assert_eq!(run.code, Some(3), "{kind:?}");
+        assert!(
+            run.stderr.contains("policy.toml.sig` is not there"),
+            "{}",
+            run.stderr
+        );
+    }
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
+#[test]
+fn a_key_that_is_none_is_wrong_use() {
+    let policy = common::policy("signed-no-key", POLICY);
+    let run = ztl(&["check", "--key", &policy, &policy]);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(
+        run.stderr
+            .contains("has no block `-----BEGIN PUBLIC KEY-----`"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(ztl(&["check", "--key", &policy, "-"]).code, Some(2));
+}

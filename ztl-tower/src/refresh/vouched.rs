@@ -1,0 +1,117 @@
+//! What vouches for a policy's file beside its owner: a signature, and the highest serial that was in force here (T6).
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use ztl_core::policy::Policy;
+use ztl_mtls::FileKeys;
+
+use super::error::FileError;
+use super::file::SteadyFile;
+
+/// Most bytes of a signature that are read; it says itself what is too long.
+const MAX_SIGNATURE_BYTES: usize = 4096;
+/// Most bytes of the state.
+const MAX_STATE_BYTES: usize = 4096;
+
+/// A signature beside a file, and whose it has to be.
+pub(super) struct Signed {
+    keys: FileKeys,
+    signature: SteadyFile,
+}
+
+impl Signed {
+    /// By one of these keys. The signature of `policy.toml` stands in `policy.toml.sig`.
+    pub(super) fn by(keys: FileKeys, path: &Path) -> Self {
+        let mut signature = path.as_os_str().to_owned();
+        signature.push(".sig");
+        Self {
+            keys,
+            signature: SteadyFile::new(signature.into(), MAX_SIGNATURE_BYTES),
+        }
+    }
+
+    /// Whether the signature is another than was read last. One that is not there differs from one that was.
+    pub(super) fn differs(&self) -> Result<bool, FileError> {
+        self.signature.differs()
+    }
+
+    /// Reads the signature and holds it against the file.
+    pub(super) fn check(&mut self, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+        let at = self.signature.path().to_owned();
+        let not_signed = |why: String| FileError::NotSigned {
+            path: path.to_owned(),
+            signature: at.clone(),
+            why,
+        };
+        let signature = match self.signature.load() {
+            Ok(signature) => signature,
+            Err(FileError::Read { error, .. }) if error.kind() == ErrorKind::NotFound => {
+                return Err(not_signed("is not there".to_owned()));
+            }
+            Err(error) => return Err(error),
+        };
+        let verified = self.keys.verify(bytes, signature);
+        verified.map_err(|error| not_signed(error.to_string()))
+    }
+}
+
+/// The highest serial that was in force, in a file that outlives the process.
+pub(super) struct HighWater {
+    path: PathBuf,
+    seen: Option<u64>,
+}
+
+impl HighWater {
+    /// What an earlier run left; nothing where there is no such file yet.
+    pub(super) fn open(path: PathBuf) -> Result<Self, FileError> {
+        let mut file = SteadyFile::new(path.clone(), MAX_STATE_BYTES);
+        let seen = match file.load() {
+            Err(FileError::Read { error, .. }) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+            Ok(bytes) => Some(serial(bytes).map_err(|why| FileError::State {
+                path: path.clone(),
+                why,
+            })?),
+        };
+        Ok(Self { path, seen })
+    }
+
+    /// Whether a policy is as new as any that was in force.
+    pub(super) fn admits(&self, path: &Path, policy: &Policy) -> Result<(), FileError> {
+        match (self.seen, policy.serial()) {
+            (Some(seen), offered) if offered.is_none_or(|offered| offered < seen) => {
+                Err(FileError::WentBack {
+                    path: path.to_owned(),
+                    offered,
+                    seen,
+                    state: self.path.clone(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Stores the serial of what is in force now, where it is higher.
+    pub(super) fn note(&mut self, serial: Option<u64>) -> Result<(), FileError> {
+        if serial.is_none() || serial <= self.seen {
+            return Ok(());
+        }
+        let state = serial.map_or_else(String::new, |serial| format!("{serial}\n"));
+        ztl_mtls::replace_file(&self.path, state.as_bytes()).map_err(|error| FileError::Read {
+            path: self.path.clone(),
+            error,
+        })?;
+        self.seen = serial;
+        Ok(())
+    }
+}
+
+/// Decimal digits, and the end of their line.
+fn serial(bytes: &[u8]) -> Result<u64, &'static str> {
+    let text = core::str::from_utf8(bytes).ok();
+    let digits = text.map(|text| text.strip_suffix('\n').unwrap_or(text));
+    let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let serial = digits.and_then(|digits| digits.parse().ok());
+    serial.ok_or("a number in decimal digits has to stand there, and nothing else")
+}

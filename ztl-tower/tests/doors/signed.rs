@@ -1,0 +1,153 @@
+//! T6: a policy's file that is signed, and the serial that outlives the process.
+
+use std::path::PathBuf;
+
+use rcgen::{KeyPair, PKCS_ED25519, SigningKey};
+
+use super::*;
+
+const POLICY: &str = "schema = 1
+trust_domain = 'prod.example'
+[workloads.gateway]
+id = 'spiffe://prod.example/gateway'
+ports = [8443]
+";
+
+/// A folder with what a guard reads.
+struct Place {
+    folder: PathBuf,
+    mesh: Mesh,
+}
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("ztl-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("folder");
+        let mesh = Mesh::new(POLICY);
+        let place = Self { folder, mesh };
+        place.write("policy.toml", place.mesh.policy.as_bytes());
+        place
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        let new = self.at(&format!("{name}.new"));
+        std::fs::write(&new, bytes).expect("write");
+        #[cfg(unix)]
+        std::fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .expect("mode");
+        std::fs::rename(&new, self.at(name)).expect("rename");
+    }
+
+    /// The document with this serial, signed by a key where one is given.
+    fn publish(&self, serial: Option<u64>, signer: Option<&KeyPair>) {
+        let head = serial.map_or_else(String::new, |serial| format!("serial = {serial}\n"));
+        let text = format!("{head}{}", self.mesh.policy.trim_start());
+        if let Some(signer) = signer {
+            let signature = signer.sign(text.as_bytes()).expect("signature");
+            self.write("policy.toml.sig", &signature);
+        }
+        self.write("policy.toml", text.as_bytes());
+    }
+
+    fn builder(&self) -> ztl_tower::GuardBuilder {
+        Guard::builder("gateway")
+            .policy_file(self.at("policy.toml"))
+            .identity(self.mesh.svid("/gateway"))
+            .bundle(self.mesh.authority.bundle())
+            .allow_dev_authority()
+            .audit(MemorySink::new(10))
+            .reload_every(Duration::from_millis(10))
+    }
+
+    async fn refused(&self, builder: ztl_tower::GuardBuilder) -> String {
+        let built = builder.build().await;
+        built.expect_err("refused").to_string()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[tokio::test]
+async fn t6_an_unsigned_document_is_refused_once_a_key_is_configured() {
+    let place = Place::new("signed");
+    let [signer, other] = [(); 2].map(|()| KeyPair::generate_for(&PKCS_ED25519).expect("key"));
+    place.write("policy.pub.pem", signer.public_key_pem().as_bytes());
+    let signed = || place.builder().policy_key_file(place.at("policy.pub.pem"));
+
+    place.publish(None, None);
+    let error = place.refused(signed()).await;
+    assert!(error.contains("policy.toml.sig` is not there"), "{error}");
+    place.publish(None, Some(&other));
+    let error = place.refused(signed()).await;
+    assert!(error.contains("by none of the keys"), "{error}");
+    // Nothing of it is read before: not even that it could not be.
+    place.write("policy.toml", b"nonsense");
+    let error = place.refused(signed()).await;
+    assert!(error.contains("by none of the keys"), "{error}");
+
+    place.publish(Some(1), Some(&signer));
+    let guard = signed().build().await.expect("guard");
+    let revision = || guard.engine().policy().revision();
+    let first = revision();
+    // Unsigned, wrongly signed, signed and changed, its signature gone: the last good one stays.
+    place.publish(Some(2), None);
+    tokio::time::sleep(Duration::from_millis(80)).await;
+    assert_eq!(revision(), first);
+    place.publish(Some(3), Some(&other));
+    tokio::time::sleep(Duration::from_millis(80)).await;
+    assert_eq!(revision(), first);
+    std::fs::remove_file(place.at("policy.toml.sig")).expect("removed");
+    tokio::time::sleep(Duration::from_millis(80)).await;
+    assert_eq!(revision(), first);
+    place.publish(Some(4), Some(&signer));
+    until("the signed policy", || revision() != first).await;
+    assert_eq!(guard.engine().policy().serial(), Some(4));
+
+    // A file without a key is no key, and what comes from memory has no signature.
+    place.write("policy.pub.pem", b"# none yet\n");
+    let error = place.refused(signed()).await;
+    assert!(error.contains("policy.pub.pem` has no block"), "{error}");
+    let memory = signed().policy(place.mesh.load());
+    let error = place.refused(memory).await;
+    assert!(error.contains("`policy_key_file`"), "{error}");
+}
+
+#[tokio::test]
+async fn t6_an_older_serial_is_refused_after_a_restart() {
+    let place = Place::new("serial");
+    let state = place.at("policy.serial");
+    let kept = || place.builder().policy_state_file(&state);
+    place.publish(Some(7), None);
+    let guard = kept().build().await.expect("guard");
+    let stored = || std::fs::read_to_string(&state).unwrap_or_default();
+    assert_eq!(stored(), "7\n");
+    place.publish(Some(9), None);
+    until("the next serial", || stored() == "9\n").await;
+    assert_eq!(guard.engine().policy().serial(), Some(9));
+    drop(guard);
+
+    for older in [Some(8), None] {
+        place.publish(older, None);
+        let error = place.refused(kept()).await;
+        assert!(error.contains("serial 9 was in force before"), "{error}");
+        // Without the state nobody would know.
+        assert!(place.builder().build().await.is_ok());
+    }
+    assert_eq!(stored(), "9\n");
+    place.publish(Some(9), None);
+    assert!(kept().build().await.is_ok());
+    // A state that says nothing is not taken for none.
+    for bad in ["", "x", "-1", "99999999999999999999", "9 9"] {
+        place.write("policy.serial", bad.as_bytes());
+        let error = place.refused(kept()).await;
+        assert!(error.contains("holds no serial"), "{bad:?}: {error}");
+    }
+}
