@@ -132,7 +132,10 @@ fn the_documents_of_the_reference_load() {
                 load(&text).unwrap_or_else(|error| panic!("{at}\n{error}\n{text}"));
                 fragments += 1;
             }
-            other => assert!(["text", "json", "ebnf"].contains(&other), "{at}: {other}"),
+            other => assert!(
+                ["text", "json", "ebnf", "sh"].contains(&other),
+                "{at}: {other}"
+            ),
         }
     }
     assert!(whole >= 2 && fragments >= 15, "{whole} and {fragments}");

@@ -150,12 +150,12 @@ fn rule_31_whatever_becomes_of_a_bundle_file_is_an_error_that_names_it() {
         (
             "cut off",
             damaged,
-            Wrong::text(&both[..both.len() - middle]),
+            Wrong::text(both.get(..both.len() - middle).expect("ASCII")),
         ),
         (
             "cut in a header",
             damaged,
-            Wrong::text(&both[..old.pem.len() + 20]),
+            Wrong::text(both.get(..old.pem.len() + 20).expect("ASCII")),
         ),
         (
             "without an end",
@@ -237,12 +237,12 @@ fn rule_31_whatever_becomes_of_a_revocation_list_is_an_error_that_names_its_file
         (
             "cut off",
             damaged,
-            Wrong::text(&both[..both.len() - middle]),
+            Wrong::text(both.get(..both.len() - middle).expect("ASCII")),
         ),
         (
             "cut in a header",
             damaged,
-            Wrong::text(&both[..good_pem.len() + 20]),
+            Wrong::text(both.get(..good_pem.len() + 20).expect("ASCII")),
         ),
         (
             "without an end",

@@ -48,7 +48,7 @@ mod pulled {
 
     /// Where a bundle comes from.
     enum From {
-        Pulled(OpaBundle),
+        Pulled(Box<OpaBundle>),
         File(OpaBundleFile),
     }
 
@@ -72,7 +72,7 @@ mod pulled {
             for (name, policy, bundle) in bundles.into_iter().flatten() {
                 builder = builder.authorizer(&name, policy.authorizer());
                 builder = match bundle {
-                    From::Pulled(bundle) => builder.opa_bundle(&name, bundle),
+                    From::Pulled(bundle) => builder.opa_bundle(&name, *bundle),
                     From::File(bundle) => builder.opa_bundle_file(&name, bundle),
                 };
             }
@@ -124,7 +124,7 @@ mod pulled {
             if let Some(path) = state {
                 bundle = bundle.state_file(path);
             }
-            Some((name, policy, From::Pulled(bundle)))
+            Some((name, policy, From::Pulled(Box::new(bundle))))
         }
 
         /// A bundle that lies in a file.
