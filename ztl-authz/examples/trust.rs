@@ -76,13 +76,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     expect(ask("a calm caller", "/entries/7")?, Asked::Permitted)?;
 
     // It knocks at doors that are closed, and what it might do a moment ago it may not any more.
-    for door in 0..12 {
+    for door in 0..18 {
         let path = format!("/vault/{door}");
         if ask_quietly(&engine, &signals, &laptop, &path)? == Asked::Permitted {
             return Err(format!("{path} was permitted").into());
         }
     }
-    expect(ask("after twelve denials", "/entries/7")?, Asked::Denied)?;
+    expect(ask("after eighteen denials", "/entries/7")?, Asked::Denied)?;
 
     // The file is replaced: the device is as good as before, but somebody has heard of it.
     fs::write(&file, table(90, 95))?;

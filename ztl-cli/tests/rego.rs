@@ -86,7 +86,8 @@ mod interpreted {
 policy = "teams.rego"
 data = "teams.json"
 entrypoint = "teams/answer"
-reads = ["token"]"#;
+reads = ["token"]
+timeout = "5s""#;
 
     const TEAMS: &[u8] = br#"package teams
 import rego.v1
@@ -278,7 +279,8 @@ timeout = "5s""#;
                 run.stdout,
                 run.stderr
             );
-            assert!(run.stdout.contains("teams"), "{}", run.stdout);
+            let asked = run.stdout.contains("no objection of teams");
+            assert_eq!(asked, reason == "objected", "{}", run.stdout);
         }
     }
 

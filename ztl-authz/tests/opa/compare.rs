@@ -101,8 +101,12 @@ fn compare(policy: &Path, answers: &Path, bundles: &Path) -> Result<(usize, usiz
                     opa.is_ok()
                 }
                 (Some(_), Ok(_)) => false,
-                // What OPA compiles into a module fails as undefined, which denies as well.
-                (None, Ok(None)) if engine != INTERPRETER && opa.is_err() => true,
+                // What OPA compiles into a module fails as undefined, which denies as well, or leaves a rule with its default.
+                (None, Ok(None | Some(Value::Bool(false))))
+                    if engine != INTERPRETER && opa.is_err() =>
+                {
+                    true
+                }
                 (None, said) => said.as_ref().ok() == opa.as_ref().ok(),
             };
             if !agree {
@@ -120,7 +124,10 @@ fn module(bundle: &Bundle, entrypoint: &str) -> Result<WasmModule, Failed> {
     let answers = |names: &[Box<str>]| names.iter().any(|name| &**name == entrypoint);
     let module = bundle.wasm.iter().find(|it| answers(&it.entrypoints));
     let module = module.ok_or("the bundle has no module for the entrypoint")?;
-    let limits = Limits::default().with_time(LONG).with_instances(1);
+    let limits = Limits::default()
+        .with_time(LONG)
+        .with_wait(LONG)
+        .with_instances(1);
     Ok(WasmModule::compile(&module.bytes, limits)?)
 }
 

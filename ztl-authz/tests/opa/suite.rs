@@ -53,6 +53,7 @@ impl Suite {
             // These are judged beside other tests, on loaded machines.
             let limits = Limits::default()
                 .with_time(Duration::from_secs(2))
+                .with_wait(Duration::from_secs(20))
                 .with_instances(1);
             WasmModule::compile(&bytes, limits)
         });

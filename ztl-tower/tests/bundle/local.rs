@@ -148,7 +148,7 @@ async fn t24_a_bad_file_leaves_the_last_good_bundle() {
     std::fs::rename(folder.bundle(), folder.0.join("away")).expect("renamed");
     service.refuses("No such file").await;
     std::fs::rename(folder.0.join("away"), folder.bundle()).expect("renamed");
-    service.refuses("may write").await;
+    service.refuses("may be written by").await;
     assert_eq!(service.ask().await, StatusCode::OK);
     std::fs::set_permissions(folder.bundle(), std::fs::Permissions::from_mode(0o600))
         .expect("mode");

@@ -137,7 +137,7 @@ async fn a_policy_in_a_bundle_on_disk_is_asked_by_its_name() {
 
     put(&pack::rego("2", POLICY));
     let unsigned = said("allow_unsigned = true");
-    let service = place.serve("reload_every = '20ms'", &unsigned).await;
+    let service = place.serve("", &unsigned).await;
     assert_eq!(service.ask("/v1/x", None).await, StatusCode::OK);
     let status = || service.guard.opa_bundle_status("models").expect("status");
     assert_eq!(status().revision.as_deref(), Some("2"));
