@@ -25,25 +25,23 @@ impl<'a> Chain<'a> {
 /// There is one copy of it, whoever holds it: the peer's proof for its leaf's digest, the prover that remembers it, and every
 /// connection of that peer that is to be proved again.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ProvedChain(Arc<Certificates>);
-
-#[derive(PartialEq, Eq)]
-struct Certificates {
+pub struct ProvedChain {
     leaf: Arc<[u8]>,
-    intermediates: Box<[Box<[u8]>]>,
+    // None where there are none, as is most common: nothing is allocated for them then.
+    intermediates: Option<Arc<[Box<[u8]>]>>,
 }
 
 impl ProvedChain {
     pub(crate) fn of(chain: Chain<'_>) -> Self {
         let intermediates = chain.intermediates.iter().map(|der| der.as_ref().into());
-        Self(Arc::new(Certificates {
+        Self {
             leaf: chain.leaf.as_ref().into(),
-            intermediates: intermediates.collect(),
-        }))
+            intermediates: (!chain.intermediates.is_empty()).then(|| intermediates.collect()),
+        }
     }
 
-    pub(crate) fn leaf(&self) -> &Arc<[u8]> {
-        &self.0.leaf
+    pub(crate) const fn leaf(&self) -> &Arc<[u8]> {
+        &self.leaf
     }
 
     pub(crate) fn is(&self, chain: Chain<'_>) -> bool {
@@ -51,8 +49,8 @@ impl ProvedChain {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let intermediates = self.0.intermediates.iter().map(AsRef::as_ref);
-        core::iter::once(&*self.0.leaf).chain(intermediates)
+        let intermediates = self.intermediates.iter().flat_map(|all| all.iter());
+        core::iter::once(&*self.leaf).chain(intermediates.map(AsRef::as_ref))
     }
 
     /// Its certificates, the leaf first.

@@ -2,6 +2,7 @@
 
 mod cache;
 mod chain;
+mod ends;
 mod error;
 mod explain;
 mod handshake;
