@@ -367,7 +367,8 @@ pub(crate) fn split(text: &str) -> Result<(&str, &str), IdError> {
         return Err(IdError::TooLong);
     }
     let rest = text.strip_prefix(SCHEME).ok_or(IdError::Scheme)?;
-    let at = rest.find('/').unwrap_or(rest.len());
+    let slash = rest.bytes().position(|b| b == b'/');
+    let at = slash.unwrap_or(rest.len());
     let (domain, path) = rest.split_at_checked(at).unwrap_or((rest, ""));
     check_trust_domain(domain)?;
     if let Some(path) = path.strip_prefix('/') {
@@ -399,11 +400,11 @@ fn check_path(path: &str) -> Result<(), IdError> {
     if path.is_empty() || path.ends_with('/') {
         return Err(IdError::TrailingSlash);
     }
-    for segment in path.split('/') {
+    for segment in path.as_bytes().split(|b| *b == b'/') {
         match segment {
-            "" => return Err(IdError::EmptySegment),
-            "." | ".." => return Err(IdError::DotSegment),
-            _ if segment.bytes().all(
+            b"" => return Err(IdError::EmptySegment),
+            b"." | b".." => return Err(IdError::DotSegment),
+            _ if segment.iter().all(
                 |b| matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_'),
             ) => {}
             _ => return Err(IdError::PathChar),

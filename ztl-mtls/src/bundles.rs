@@ -1,7 +1,7 @@
 //! All bundles together, and the holder in which they are replaced while handshakes read them.
 
 use core::fmt;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -14,7 +14,7 @@ use crate::bundle::{BundleError, TrustBundle};
 /// Bundles are never pooled: the SVID's own trust domain chooses the one it is judged by (rule 20).
 #[derive(Clone, Default)]
 pub struct BundleSet {
-    by_domain: Arc<HashMap<Box<str>, Arc<TrustBundle>>>,
+    by_domain: Arc<BTreeMap<Box<str>, Arc<TrustBundle>>>,
 }
 
 impl BundleSet {
@@ -23,7 +23,7 @@ impl BundleSet {
     /// # Errors
     /// [`BundleError::Duplicate`] where two claim the same trust domain (rule 22).
     pub fn new(bundles: impl IntoIterator<Item = TrustBundle>) -> Result<Self, BundleError> {
-        let mut by_domain = HashMap::new();
+        let mut by_domain = BTreeMap::new();
         for bundle in bundles {
             let domain = bundle.trust_domain().clone();
             if by_domain
@@ -50,7 +50,7 @@ impl BundleSet {
     }
 
     fn with(&self, bundle: &Arc<TrustBundle>) -> Self {
-        let mut by_domain = HashMap::clone(&self.by_domain);
+        let mut by_domain = BTreeMap::clone(&self.by_domain);
         by_domain.insert(bundle.trust_domain().as_str().into(), Arc::clone(bundle));
         Self {
             by_domain: Arc::new(by_domain),
@@ -58,7 +58,7 @@ impl BundleSet {
     }
 
     fn without(&self, trust_domain: &TrustDomain) -> Self {
-        let mut by_domain = HashMap::clone(&self.by_domain);
+        let mut by_domain = BTreeMap::clone(&self.by_domain);
         by_domain.remove(trust_domain.as_str());
         Self {
             by_domain: Arc::new(by_domain),

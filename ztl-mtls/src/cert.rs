@@ -39,6 +39,7 @@ impl CertError {
         }
     }
 
+    #[cold]
     pub(crate) fn malformed(why: &str) -> Self {
         Self::Malformed(why.into())
     }

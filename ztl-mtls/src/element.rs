@@ -32,8 +32,6 @@ pub(crate) const fn context_around(number: u8) -> u8 {
 pub(crate) struct Element<'a> {
     pub(crate) tag: u8,
     pub(crate) value: &'a [u8],
-    /// With tag and length.
-    pub(crate) whole: &'a [u8],
 }
 
 /// Elements that follow each other.
@@ -46,6 +44,7 @@ impl<'a> Elements<'a> {
     }
 
     /// Those of the one SEQUENCE that these octets are.
+    #[inline]
     pub(crate) fn of_sequence(octets: &'a [u8]) -> Result<Self, CertError> {
         let mut only = Self(octets);
         let fields = only.sequence()?;
@@ -58,6 +57,7 @@ impl<'a> Elements<'a> {
     }
 
     /// Refuses what follows.
+    #[inline]
     pub(crate) fn finish(self) -> Result<(), CertError> {
         if self.0.is_empty() {
             Ok(())
@@ -66,6 +66,7 @@ impl<'a> Elements<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn take(&mut self) -> Result<Element<'a>, CertError> {
         match split(self.0) {
             Some((element, rest)) => {
@@ -79,16 +80,38 @@ impl<'a> Elements<'a> {
     }
 
     /// The next one, which must have this tag.
+    #[inline]
     pub(crate) fn expect(&mut self, tag: u8) -> Result<&'a [u8], CertError> {
-        self.element(tag).map(|element| element.value)
+        let element = self.take()?;
+        if element.tag == tag {
+            Ok(element.value)
+        } else {
+            Err(misplaced(element.tag, tag))
+        }
     }
 
     /// The same, with tag and length.
     pub(crate) fn expect_whole(&mut self, tag: u8) -> Result<&'a [u8], CertError> {
-        self.element(tag).map(|element| element.whole)
+        let before = *self;
+        self.expect(tag)?;
+        Ok(before.until(*self))
+    }
+
+    /// The next one, whatever its tag, with tag and length.
+    pub(crate) fn take_whole(&mut self) -> Result<&'a [u8], CertError> {
+        let before = *self;
+        self.take()?;
+        Ok(before.until(*self))
+    }
+
+    /// The octets before what is left of these.
+    fn until(self, left: Self) -> &'a [u8] {
+        let length = self.0.len().saturating_sub(left.0.len());
+        self.0.get(..length).unwrap_or_default()
     }
 
     /// The next one, if it has this tag.
+    #[inline]
     pub(crate) fn optional(&mut self, tag: u8) -> Result<Option<&'a [u8]>, CertError> {
         if self.0.first() == Some(&tag) {
             self.take().map(|element| Some(element.value))
@@ -97,11 +120,13 @@ impl<'a> Elements<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn sequence(&mut self) -> Result<Self, CertError> {
         self.expect(SEQUENCE).map(Self)
     }
 
     /// `BOOLEAN DEFAULT FALSE`.
+    #[inline]
     pub(crate) fn flag(&mut self) -> Result<bool, CertError> {
         match self.optional(BOOLEAN)? {
             None | Some([0x00]) => Ok(false),
@@ -114,35 +139,31 @@ impl<'a> Elements<'a> {
     pub(crate) fn time(&mut self) -> Result<Timestamp, CertError> {
         let element = self.take()?;
         let moment = match (element.tag, element.value) {
-            (UTC_TIME, [year @ .., a, b, c, d, e, f, g, h, i, j, b'Z']) if year.len() == 2 => {
+            (UTC_TIME, [y, z, digits @ .., b'Z']) => {
                 // 50 to 99 are of the last century.
-                let year = decimal(year).map(|year| year + if year < 50 { 2000 } else { 1900 });
-                moment(year, [*a, *b, *c, *d, *e, *f, *g, *h, *i, *j])
+                let century = |year: &u16| if *year < 50 { 2000 } else { 1900 };
+                let year = two([*y, *z]).map(u16::from);
+                year.and_then(|year| moment(year + century(&year), digits))
             }
-            (GENERALIZED_TIME, [year @ .., a, b, c, d, e, f, g, h, i, j, b'Z'])
-                if year.len() == 4 =>
-            {
-                moment(decimal(year), [*a, *b, *c, *d, *e, *f, *g, *h, *i, *j])
+            (GENERALIZED_TIME, [w, x, y, z, digits @ .., b'Z']) => {
+                let century = two([*w, *x]).map(u16::from);
+                let year = two([*y, *z]).map(u16::from);
+                let year = century
+                    .zip(year)
+                    .map(|(century, year)| 100 * century + year);
+                year.and_then(|year| moment(year, digits))
             }
             _ => None,
         };
         moment.ok_or_else(|| CertError::malformed("a time is no time"))
     }
+}
 
-    fn element(&mut self, tag: u8) -> Result<Element<'a>, CertError> {
-        let element = self.take()?;
-        if element.tag == tag {
-            Ok(element)
-        } else {
-            Err(CertError::Malformed(
-                format!(
-                    "the tag 0x{:02x} stands where 0x{tag:02x} belongs",
-                    element.tag
-                )
-                .into(),
-            ))
-        }
-    }
+#[cold]
+fn misplaced(found: u8, wanted: u8) -> CertError {
+    CertError::Malformed(
+        format!("the tag 0x{found:02x} stands where 0x{wanted:02x} belongs").into(),
+    )
 }
 
 /// A BIT STRING (X.690 §8.6), and how many bits of its last octet do not count.
@@ -206,15 +227,23 @@ pub(crate) fn unsigned(value: &[u8]) -> Result<&[u8], CertError> {
 }
 
 /// Takes the first element off.
+#[inline]
 fn split(octets: &[u8]) -> Option<(Element<'_>, &[u8])> {
-    let (tag, rest) = octets.split_first()?;
+    let ([tag, first], rest) = octets.split_first_chunk()?;
     if tag & 0x1f == 0x1f {
         return None;
     }
-    let (first, rest) = rest.split_first()?;
-    // X.690 §10.1: the definite form, with the fewest octets.
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(*first), rest),
+        _ => long(*first, rest)?,
+    };
+    let (value, rest) = rest.split_at_checked(length)?;
+    Some((Element { tag: *tag, value }, rest))
+}
+
+/// X.690 §10.1: a length of more than seven bits is in the definite form, with the fewest octets.
+fn long(first: u8, rest: &[u8]) -> Option<(usize, &[u8])> {
     let (length, shortest, rest) = match first {
-        0..=0x7f => (u32::from(*first), 0, rest),
         0x81 => {
             let ([length], rest) = rest.split_first_chunk()?;
             (u32::from(*length), 0x80, rest)
@@ -236,38 +265,32 @@ fn split(octets: &[u8]) -> Option<(Element<'_>, &[u8])> {
     if length < shortest {
         return None;
     }
-    let (value, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
-    let whole = octets.get(..octets.len().checked_sub(rest.len())?)?;
-    let element = Element {
-        tag: *tag,
-        value,
-        whole,
-    };
-    Some((element, rest))
+    Some((usize::try_from(length).ok()?, rest))
 }
 
 /// Month, day, hour, minute, second of a year.
-fn moment(year: Option<u16>, digits: [u8; 10]) -> Option<Timestamp> {
-    let [a, b, c, d, e, f, g, h, i, j] = digits;
-    let two = |tens, ones| decimal(&[tens, ones]).and_then(|value| u8::try_from(value).ok());
+fn moment(year: u16, digits: &[u8]) -> Option<Timestamp> {
+    let (&[month, day, hour, minute, second], []) = digits.as_chunks::<2>() else {
+        return None;
+    };
     let moment = DateTime::new(
-        year?,
-        two(a, b)?,
-        two(c, d)?,
-        two(e, f)?,
-        two(g, h)?,
-        two(i, j)?,
+        year,
+        two(month)?,
+        two(day)?,
+        two(hour)?,
+        two(minute)?,
+        two(second)?,
     );
     let since_epoch = moment.ok()?.unix_duration();
     Some(Timestamp::from_unix_secs(since_epoch.as_secs()))
 }
 
-/// Of at most four digits.
-fn decimal(digits: &[u8]) -> Option<u16> {
-    digits.iter().try_fold(0_u16, |value, digit| match digit {
-        b'0'..=b'9' => value.checked_mul(10)?.checked_add(u16::from(digit - b'0')),
+/// A number of two digits.
+const fn two([tens, ones]: [u8; 2]) -> Option<u8> {
+    match (tens, ones) {
+        (b'0'..=b'9', b'0'..=b'9') => Some(10 * (tens - b'0') + (ones - b'0')),
         _ => None,
-    })
+    }
 }
 
 #[cfg(test)]
@@ -277,9 +300,10 @@ mod tests {
     #[test]
     fn rule_31_lengths_are_definite_and_as_short_as_they_can_be() {
         let read = |octets: &[u8]| {
-            Elements::of(octets)
-                .take()
-                .map(|element| (element.tag, element.value.len(), element.whole.len()))
+            let mut whole = Elements::of(octets);
+            let element = Elements::of(octets).take()?;
+            let whole = whole.take_whole()?.len();
+            Ok::<_, CertError>((element.tag, element.value.len(), whole))
         };
         assert_eq!(read(&[4, 0]), Ok((4, 0, 2)));
         assert_eq!(read(&[4, 1, 7, 9]), Ok((4, 1, 3)));

@@ -233,10 +233,10 @@ fn split(row: &[u8]) -> Result<Vec<CertificateDer<'static>>, SvidError> {
         if chain.len() == pair::MAX_CHAIN {
             return Err(SvidError::ChainTooLong(chain.len() + 1));
         }
-        let element = row
-            .take()
+        let certificate = row
+            .take_whole()
             .map_err(|error| SvidError::ChainDer(error.into_reason()))?;
-        chain.push(CertificateDer::from(element.whole.to_vec()));
+        chain.push(CertificateDer::from(certificate.to_vec()));
     }
     Ok(chain)
 }

@@ -11,14 +11,17 @@
 
 mod common;
 
+use core::time::Duration;
+
 use common::{Ca, ID, NOW, domain, extension, prove, prover, tlv, valid};
 use rcgen::{
     BasicConstraints, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyUsagePurpose,
     NameConstraints, SanType,
 };
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, UnixTime};
+use webpki::KeyUsage;
 use ztl_core::Timestamp;
-use ztl_mtls::{Position, ProveError, Purpose, TrustBundle};
+use ztl_mtls::{Position, ProveError, Purpose, TrustBundle, provider};
 
 fn at(offset: i64) -> Timestamp {
     let now = i64::try_from(NOW.as_unix_secs()).expect("time");
@@ -241,6 +244,78 @@ fn path_length_names_and_purposes_of_issuers_count() {
         Err(ProveError::Purpose("client"))
     );
     assert!(prover.prove(&chain, NOW, Purpose::Server).is_ok());
+}
+
+/// RFC 5280 §4.2.1.12, answered as webpki's own `KeyUsage` answers it.
+#[test]
+fn purposes_of_an_issuer_are_judged_as_webpki_judges_them() {
+    const ENDS: [Purpose; 2] = [Purpose::Client, Purpose::Server];
+    let ours = |root: &Ca, chain: &[CertificateDer<'static>]| {
+        let prover = prover([root.bundle("a.test")]);
+        ENDS.map(|end| prover.prove(chain, NOW, end).map(|_| ()))
+    };
+    let webpkis = |root: &Ca, chain: &[CertificateDer<'static>]| {
+        let leaf = webpki::EndEntityCert::try_from(&chain[0]).expect("a leaf");
+        let anchor = webpki::anchor_from_trusted_cert(&root.der).expect("an anchor");
+        [KeyUsage::client_auth(), KeyUsage::server_auth()].map(|usage| {
+            let (now, algorithms) = (NOW.as_unix_secs(), provider());
+            let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
+            let algorithms = algorithms.signature_verification_algorithms.all;
+            let (anchors, issuers) = (&[anchor.clone()], &chain[1..]);
+            let found = leaf
+                .verify_for_usage(algorithms, anchors, issuers, now, usage, None, None)
+                .is_ok();
+            found
+        })
+    };
+    let purposes = |oids: &[&[u8]]| {
+        let oids = oids.iter().flat_map(|oid| tlv(6, oid));
+        Some(tlv(0x30, &oids.collect::<Vec<_>>()))
+    };
+    let (server, client): (&[u8], &[u8]) = (
+        b"\x2b\x06\x01\x05\x05\x07\x03\x01",
+        b"\x2b\x06\x01\x05\x05\x07\x03\x02",
+    );
+    let (signing, any): (&[u8], &[u8]) = (b"\x2b\x06\x01\x05\x05\x07\x03\x03", b"\x55\x1d\x25\x00");
+    let unreadable = |first: &[u8]| Some(tlv(0x30, &[tlv(6, first), tlv(2, &[1])].concat()));
+    for (value, client, server) in [
+        (None, true, true),
+        (purposes(&[server, client]), true, true),
+        (purposes(&[client, server]), true, true),
+        (purposes(&[signing, any, client]), true, false),
+        (purposes(&[server]), false, true),
+        (purposes(&[signing]), false, false),
+        (purposes(&[any]), false, false),
+        (
+            purposes(&[&client[..7], &[client, &[0]].concat()]),
+            false,
+            false,
+        ),
+        (purposes(&[]), false, false),
+        (unreadable(client), true, false),
+        (unreadable(signing), false, false),
+    ] {
+        let root = Ca::new("root");
+        let issuer = root.intermediate("issuer", |params| {
+            let value = value
+                .iter()
+                .map(|value| extension(&[2, 5, 29, 37], false, value));
+            params.custom_extensions = value.collect();
+        });
+        let chain = [issuer.leaf(|_| {}).der, issuer.der.clone()];
+        let found = ours(&root, &chain);
+        assert_eq!(
+            found.clone().map(|end| end.is_ok()),
+            [client, server],
+            "{value:02x?}"
+        );
+        assert_eq!(webpkis(&root, &chain), [client, server], "{value:02x?}");
+        let named = |of: &[&[u8]]| value == purposes(of);
+        if named(&[signing]) || named(&[any]) {
+            let refused = ["client", "server"].map(|end| Err(ProveError::Purpose(end)));
+            assert_eq!(found, refused, "{value:02x?}");
+        }
+    }
 }
 
 #[test]

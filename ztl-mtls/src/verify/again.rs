@@ -88,7 +88,7 @@ impl Search<'_> {
                 spki: cert.spki,
                 crl_sign: cert.extensions.key_usage().ok()??.crl_sign,
             };
-            let status = self.check_status(position, &below, signer, &mut found);
+            let status = self.check_status((position, &below), signer, &mut found);
             status.ok()?;
             (position, below) = (Position::Intermediate, cert);
         }
@@ -96,7 +96,7 @@ impl Search<'_> {
             spki: &authority.spki,
             crl_sign: authority.crl_sign,
         };
-        let status = self.check_status(position, &below, signer, &mut found);
+        let status = self.check_status((position, &below), signer, &mut found);
         status.ok()?;
         Some(found)
     }

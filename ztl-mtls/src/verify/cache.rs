@@ -76,9 +76,14 @@ impl Cache {
         self.entries
     }
 
-    /// The entry of this very chain, if it holds at `now`, the deny list aside.
-    pub(crate) fn get(&self, chain: Chain<'_>, under: Under, now: Timestamp) -> Option<Arc<Entry>> {
-        let hash = self.hash(chain)?;
+    /// The entry of this very chain, if it holds at `now`, the deny list aside. `hash` is that of the chain.
+    pub(crate) fn get(
+        &self,
+        hash: u64,
+        chain: Chain<'_>,
+        under: Under,
+        now: Timestamp,
+    ) -> Option<Arc<Entry>> {
         let place = self.place(self.slots.get()?, hash)?;
         place.iter().find_map(|slot| {
             let entry = slot.load();
@@ -94,18 +99,15 @@ impl Cache {
         })
     }
 
-    /// Remembers a path that was proved.
+    /// Remembers a path that was proved. `hash` is that of the chain.
     pub(crate) fn insert(
         &self,
-        presented: Chain<'_>,
+        hash: u64,
         chain: &ProvedChain,
         under: Under,
         found: Found,
         peer: &Peer,
     ) {
-        let Some(hash) = self.hash(presented) else {
-            return;
-        };
         let slots = self
             .slots
             .get_or_init(|| (0..self.entries).map(|_| ArcSwapOption::empty()).collect());
@@ -134,7 +136,7 @@ impl Cache {
     }
 
     /// `None` where such a chain is not remembered.
-    fn hash(&self, chain: Chain<'_>) -> Option<u64> {
+    pub(crate) fn hash(&self, chain: Chain<'_>) -> Option<u64> {
         if self.entries == 0 {
             return None;
         }

@@ -35,7 +35,8 @@ impl Search<'_> {
         found.narrow(leaf);
         status::check_id(self.revocation, id)?;
         self.check_denied(Position::Leaf, leaf)?;
-        let (mut position, mut below) = (Position::Leaf, leaf.clone());
+        // The intermediate that the next of the path issued; the first of it issued the leaf.
+        let mut last: Option<Cert<'_>> = None;
         for issuer in path.intermediate_certificates() {
             let place = place_of(&issuer.der(), intermediates)?;
             let der = intermediates.get(place).ok_or_else(unheld)?;
@@ -52,14 +53,14 @@ impl Search<'_> {
                 spki: cert.spki,
                 crl_sign: usage.crl_sign,
             };
-            self.check_status(position, &below, signer, &mut found)?;
-            (position, below) = (Position::Intermediate, cert);
+            self.check_status(below(leaf, last.as_ref()), signer, &mut found)?;
+            last = Some(cert);
         }
         let signer = Issuer {
             spki: &authority.spki,
             crl_sign: authority.crl_sign,
         };
-        self.check_status(position, &below, signer, &mut found)?;
+        self.check_status(below(leaf, last.as_ref()), signer, &mut found)?;
         let lists = self.revocation.deny_lists();
         status::check_named(lists, Position::Authority, &authority.named)?;
         Ok(found)
@@ -83,8 +84,7 @@ impl Search<'_> {
 
     pub(super) fn check_status(
         &self,
-        certificate: Position,
-        cert: &Cert<'_>,
+        (certificate, cert): (Position, &Cert<'_>),
         issuer: Issuer<'_>,
         found: &mut Found,
     ) -> Result<(), ProveError> {
@@ -138,6 +138,13 @@ impl Search<'_> {
             })
             .ok_or_else(|| ProveError::UnknownIssuer(self.bundle.trust_domain().clone()))
     }
+}
+
+/// The certificate that an issuer of the path issued.
+fn below<'c, 'a>(leaf: &'c Cert<'a>, last: Option<&'c Cert<'a>>) -> (Position, &'c Cert<'a>) {
+    last.map_or((Position::Leaf, leaf), |cert| {
+        (Position::Intermediate, cert)
+    })
 }
 
 /// Where in the chain a certificate of the path stands.

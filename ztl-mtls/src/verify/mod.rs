@@ -3,6 +3,7 @@
 mod again;
 mod cache;
 mod chain;
+mod ends;
 mod error;
 mod explain;
 mod handshake;

@@ -3,9 +3,10 @@
 use core::cell::{Cell, RefCell};
 
 use rustls_pki_types::CertificateDer;
-use webpki::{EndEntityCert, Error as PathError, KeyUsage, VerifiedPath};
+use webpki::{EndEntityCert, Error as PathError, VerifiedPath};
 use ztl_core::{SpiffeId, Timestamp};
 
+use super::ends::Ends;
 use super::error::{Position, ProveError, unix_time};
 use super::prover::{DevAuthority, Purpose};
 use crate::bundle::TrustBundle;
@@ -104,10 +105,6 @@ impl Search<'_> {
         check_forks(intermediates)?;
         let end_entity = EndEntityCert::try_from(leaf_der)
             .map_err(|error| self.explain(error, leaf, intermediates))?;
-        let usage = match self.purpose {
-            Purpose::Client => KeyUsage::client_auth(),
-            Purpose::Server => KeyUsage::server_auth(),
-        };
         // webpki asks about each path that it would accept; a refusal makes it go on with the next.
         let refusal = RefCell::new(None);
         let found = Cell::new(None);
@@ -126,7 +123,7 @@ impl Search<'_> {
             self.bundle.anchors(),
             intermediates,
             unix_time(self.now),
-            usage,
+            Ends(self.purpose),
             None,
             Some(&judge),
         );

@@ -297,8 +297,9 @@ impl Prover {
             bundles: bundles.generation,
             crls: revocation.crl_generation,
         };
-        let remembered = self.cache.get(presented, under, now);
-        if let Some(entry) = remembered
+        let hash = self.cache.hash(presented);
+        let get = |hash| self.cache.get(hash, presented, under, now);
+        if let Some(entry) = hash.and_then(get)
             && is_denied_nowhere(&entry, &bundles.set, &revocation)
         {
             return Ok(Proved {
@@ -341,7 +342,9 @@ impl Prover {
         if let Some(held) = search.held(found, &peer) {
             chain.hold(held);
         }
-        self.cache.insert(presented, &chain, under, found, &peer);
+        if let Some(hash) = hash {
+            self.cache.insert(hash, &chain, under, found, &peer);
+        }
         Ok(Proved {
             peer,
             chain,
