@@ -136,7 +136,7 @@ pub(super) fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
         if engine.epoch() == epoch {
             if let Some(asking) = &asking {
                 let passed = (flow.forwards_in(), passed.as_ref());
-                let asked = (&wire, &token, &fields, gathered.context.as_ref(), passed);
+                let asked = (&wire, &token, &fields, &gathered, passed);
                 asking.authorized(guard, &permit, evidence_generation, asked);
             }
             break (flow, token, permit, evidence_generation);
