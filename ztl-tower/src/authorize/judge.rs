@@ -204,7 +204,7 @@ fn bare(denial: ztl_core::Denial, detail: Option<String>) -> Refusal {
 #[cfg(feature = "jwt")]
 fn token(guard: &Guard, flow: &FlowPermit, parts: &Parts) -> Token {
     match guard.tokens().filter(|_| flow.reads_token()) {
-        Some(verifier) => Token::of(guard, &verifier, flow, &parts.headers),
+        Some(verifier) => Token::of(guard, &verifier, flow, parts),
         None => Token::absent(),
     }
 }

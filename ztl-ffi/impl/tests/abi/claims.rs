@@ -35,9 +35,13 @@ fn engine() -> Engine {
 }
 
 fn secrets(claims: Option<&Claims>) -> ztl_action_request {
+    secrets_at("/v1/secrets", claims)
+}
+
+fn secrets_at(target: &'static str, claims: Option<&Claims>) -> ztl_action_request {
     ztl_action_request {
         claims: claims.map_or(core::ptr::null(), |claims| claims.0.cast_const()),
-        ..request("GET", "/v1/secrets")
+        ..request("GET", target)
     }
 }
 
@@ -243,6 +247,39 @@ fn t16_a_verified_token_is_evidence_for_its_caller_while_its_key_is_in_use() {
     engine
         .authorize(&flow, &secrets(Some(&claims)))
         .is_denied(ZTL_REASON_EVIDENCE_MISSING);
+}
+
+#[cfg(feature = "jwt")]
+#[test]
+fn t16_a_second_token_in_the_query_leaves_a_request_with_none() {
+    use ztl_authz::jwt::DevIssuer;
+
+    let engine = engine();
+    let flow = engine.flow();
+    let dev = DevIssuer::new("https://sso.example").expect("a key");
+    assert_eq!(issuer(&engine, &dev.jwks_json()), None);
+    let told = serde_json::json!({ "sub": "alice", "aud": "model-server", "exp": NOW + 300, "scope": "read" });
+    let verified = verify(&engine, &flow, &dev.sign(told).expect("a token")).expect("verified");
+    let told =
+        r#"{"iss": "https://sso.example", "sub": "alice", "aud": "model-server", "scope": "read"}"#;
+    let vouched_for = asserted(&engine, text(told), NOW + 60).expect("claims");
+    for target in [
+        "/v1/secrets?access_token=a.b.c",
+        "/v1/secrets?access_token",
+        "/v1/secrets?page=2;Access%5ftoken=",
+    ] {
+        engine
+            .authorize(&flow, &secrets_at(target, Some(&verified)))
+            .is_denied(ZTL_REASON_EVIDENCE_MISSING);
+        engine
+            .authorize(&flow, &secrets_at(target, Some(&vouched_for)))
+            .is_permitted();
+    }
+    for target in ["/v1/secrets?page=access_token", "/v1/secrets?"] {
+        engine
+            .authorize(&flow, &secrets_at(target, Some(&verified)))
+            .is_permitted();
+    }
 }
 
 #[cfg(feature = "jwt")]
