@@ -1,7 +1,10 @@
 //! A stream whose token ends while it runs.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use ztl_authz::jwt::{DevIssuer, Issuer, Jwks, TokenVerifier};
+use ztl_core::LeafDigest;
 use ztl_mtls::X509Svid;
 
 use super::*;
@@ -70,6 +73,33 @@ async fn knocks(db: &Db, svid: &X509Svid, alpn: &[u8], path: &str, bearer: &str)
     }
     .expect("response")
     .status()
+}
+
+/// RFC 8705 §3.1: over mutual TLS, with the certificate of this connection and no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t16_a_token_that_is_bound_to_a_certificate_is_good_on_its_connections_alone() {
+    let issuer = DevIssuer::new(ISSUER).expect("issuer");
+    let db = asks_for_tokens(&issuer).await;
+    // One workload, two certificates.
+    let (own, other) = (db.mesh.svid("/caller"), db.mesh.svid("/caller"));
+    let bound_to = |svid: &X509Svid| {
+        let digest = LeafDigest::of(svid.chain()[0].as_ref().into());
+        let digest = URL_SAFE_NO_PAD.encode(digest.as_bytes());
+        bearer(&issuer, &json!({ "cnf": { "x5t#S256": digest } }))
+    };
+    let (bound, to_other) = (bound_to(&own), bound_to(&other));
+    let by_key = bearer(&issuer, &json!({ "cnf": { "jkt": "a" } }));
+    for alpn in [b"http/1.1".as_slice(), b"h2"] {
+        for (svid, token, status) in [
+            (&own, &bound, StatusCode::OK),
+            (&other, &bound, StatusCode::UNAUTHORIZED),
+            (&own, &to_other, StatusCode::UNAUTHORIZED),
+            (&other, &to_other, StatusCode::OK),
+            (&own, &by_key, StatusCode::UNAUTHORIZED),
+        ] {
+            assert_eq!(knocks(&db, svid, alpn, "/feed", token).await, status);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -282,6 +282,54 @@ fn t16_a_second_token_in_the_query_leaves_a_request_with_none() {
     }
 }
 
+/// RFC 8705 §3.1: with the certificate that the peer was proved by, and no other.
+#[cfg(feature = "jwt")]
+#[test]
+fn t16_a_token_that_is_bound_to_a_certificate_is_good_for_whom_that_proved() {
+    use crate::authority::Authority;
+    use crate::prove::{ROUTER, connection, policy, prove_at, trust};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use ztl_authz::jwt::DevIssuer;
+    use ztl_core::LeafDigest;
+
+    let engine = Engine::new(&format!("{}{ISSUERS}", policy()));
+    let authority = Authority::new();
+    assert_eq!(trust(&engine, text(&authority.pem)).0, ZTL_OK);
+    let dev = DevIssuer::new("https://sso.example").expect("a key");
+    assert_eq!(issuer(&engine, &dev.jwks_json()), None);
+    let (one, other) = (authority.issue(ROUTER), authority.issue(ROUTER));
+    let flow_by = |leaf: &[u8]| {
+        let peer = prove_at(&engine, &connection(), &[leaf]).expect("proved");
+        engine.permit(&from_router(&peer)).1.expect("a flow")
+    };
+    let (by_one, by_other) = (flow_by(&one), flow_by(&other));
+    let bound_to = |leaf: &[u8]| {
+        let digest = URL_SAFE_NO_PAD.encode(LeafDigest::of(leaf.into()).as_bytes());
+        let told = serde_json::json!({
+            "sub": "alice", "aud": "model-server", "exp": NOW + 300, "scope": "read", "cnf": { "x5t#S256": digest },
+        });
+        dev.sign(told).expect("a token")
+    };
+    let token = bound_to(&one);
+    let claims = verify(&engine, &by_one, &token).expect("verified");
+    engine
+        .authorize(&by_one, &secrets(Some(&claims)))
+        .is_permitted();
+    // The same workload with another certificate, as after a rotation, is somebody else.
+    let refused = verify(&engine, &by_other, &token).err().expect("refused");
+    assert_eq!(refused.0, ZTL_ERR_TOKEN, "{}", refused.1);
+    engine
+        .authorize(&by_other, &secrets(Some(&claims)))
+        .says_no(ZTL_ERR_ARG);
+    assert!(verify(&engine, &by_other, &bound_to(&other)).is_ok());
+    // Whom no certificate proved can show none.
+    let asserts = Engine::new(&format!("{POLICY}{ISSUERS}"));
+    assert_eq!(issuer(&asserts, &dev.jwks_json()), None);
+    let refused = verify(&asserts, &asserts.flow(), &token);
+    assert_eq!(refused.err().expect("refused").0, ZTL_ERR_TOKEN);
+}
+
 #[cfg(feature = "jwt")]
 #[test]
 fn t17_claims_end_with_what_was_said_of_their_issuer() {
