@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use ztl_authz::jwt::{DevIssuer, Issuer, Jwks, TokenVerifier, bearer_token};
+use ztl_authz::jwt::{DevIssuer, Issuer, Jwks, TokenVerifier, bearer_token, bears_token};
 use ztl_core::{LeafDigest, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_unix_secs(1_790_000_000);
@@ -42,7 +42,10 @@ enum Case<'a> {
         part: u8,
         with: &'a str,
     },
-    Authorization(Vec<&'a [u8]>),
+    Authorization {
+        fields: Vec<&'a [u8]>,
+        query: Option<&'a str>,
+    },
     KeySet(&'a [u8]),
 }
 
@@ -86,9 +89,10 @@ fuzz_target!(|case: Case<'_>| {
             parts[at] = with;
             assert!(same || verifier.verify(&parts.join("."), NOW).is_err());
         }
-        Case::Authorization(fields) => {
+        Case::Authorization { fields, query } => {
             let count = fields.len();
-            if let Ok(Some(token)) = bearer_token(fields) {
+            if let Ok(Some(token)) = bearer_token(fields, query) {
+                assert!(!query.is_some_and(bears_token));
                 assert!(count == 1 && !token.is_empty() && token.is_ascii());
             }
         }

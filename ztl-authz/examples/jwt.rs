@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }))?;
     let field = format!("Bearer {token}");
 
-    let token = bearer_token([field.as_bytes()])?.ok_or("the request has no token")?;
+    let token = bearer_token([field.as_bytes()], None)?.ok_or("the request has no token")?;
     let claims = verifier.verify(token, now)?;
     println!(
         "now:             {:?} may infer: {}",

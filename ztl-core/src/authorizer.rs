@@ -47,6 +47,10 @@ pub struct Facts<'a> {
     pub posture: Option<&'a Attributes>,
     /// What the service says of the request, where [`Reads`] says that it is read.
     pub context: Option<&'a Attributes>,
+    /// How many steps a condition may take here, whatever a step of its language is: its part of what those of one decision may take
+    /// together (T34). It depends on the policy alone, so that no evidence, there or not, leaves another condition more (law 4). One
+    /// that would take more cannot tell.
+    pub steps: u32,
     /// The time of the decision.
     pub now: Timestamp,
 }

@@ -113,7 +113,7 @@ func (g *Guard) looking(looked reads, from *flow, r *http.Request, how judging) 
 		// No issuer changes between the look and the judgement, which would find claims that rest on nothing.
 		g.telling.RLock()
 		defer g.telling.RUnlock()
-		ask.claims, anew, bad = how.token.of(g, from, r.Header, now)
+		ask.claims, anew, bad = how.token.of(g, from, r, now)
 		// A token that nobody could look at is not one that is bad: whom it names may be forbidden.
 		if bad != nil && !errors.Is(bad, ErrToken) && !errors.Is(bad, ErrBudget) {
 			return time.Time{}, g.refuse(from, r, AuthorizerFailed, bad)

@@ -5,6 +5,7 @@ package ztl
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -27,7 +28,7 @@ type token struct {
 
 // of is the claims of a request's token, or why it has none. A bad token is none: what asks for one denies, and that is recorded. `anew` is
 // when to judge the request again where a bad one was not looked at; zero otherwise.
-func (t *token) of(g *Guard, from *flow, header http.Header, now time.Time) (held *claims, anew time.Time, bad error) {
+func (t *token) of(g *Guard, from *flow, r *http.Request, now time.Time) (held *claims, anew time.Time, bad error) {
 	issuers, changed := g.issuers.Load(), g.changedIssuers.Load()
 	switch age := now.Unix() - t.at; {
 	case issuers == 0:
@@ -38,7 +39,7 @@ func (t *token) of(g *Guard, from *flow, header http.Header, now time.Time) (hel
 		return nil, time.Unix(t.at+badFor, 0), t.bad
 	}
 	t.free()
-	shown, bad := bearer(header)
+	shown, bad := bearer(r.Header, r.RequestURI)
 	if shown != "" {
 		t.claims, bad = g.engine.verify(from, shown, now)
 	}
@@ -57,9 +58,13 @@ func (t *token) free() {
 	}
 }
 
-// bearer is the request's token (RFC 6750 §2.1), empty where it bears none. Two credentials are refused (T16).
-func bearer(header http.Header) (string, error) {
+// bearer is the request's token (RFC 6750 §2.1), empty where it bears none. Two credentials are refused, and one in the query of the raw
+// target (§2.3) as well (T16).
+func bearer(header http.Header, target string) (string, error) {
 	bad := func(why string) (string, error) { return "", &Error{Status: ErrToken, Message: why} }
+	if _, query, _ := strings.Cut(target, "?"); bearsToken(query) {
+		return bad("the request has an access_token in its query: send it in the Authorization field, and there alone")
+	}
 	fields := header.Values("Authorization")
 	switch len(fields) {
 	case 0:
@@ -76,4 +81,16 @@ func bearer(header http.Header) (string, error) {
 		return bad("the Authorization field does not bear one token")
 	}
 	return token, nil
+}
+
+// bearsToken tells whether a query has a parameter access_token as any reader of it may see it: in any letter case, escaped or not,
+// and after a semicolon too.
+func bearsToken(query string) bool {
+	for _, parameter := range strings.FieldsFunc(query, func(r rune) bool { return r == '&' || r == ';' }) {
+		name, _, _ := strings.Cut(parameter, "=")
+		if unescaped, err := url.PathUnescape(name); err == nil && strings.EqualFold(unescaped, "access_token") {
+			return true
+		}
+	}
+	return false
 }

@@ -77,8 +77,9 @@ func TestT16TokensAreVerifiedOrNothingIsServed(t *testing.T) {
 	w := newWorldOf(a, config)
 	router := w.client(w.issue(id("router")))
 	var challenge string
+	query := ""
 	ask := func(tokens ...string) int {
-		request := must[*http.Request](t)(http.NewRequest("GET", "https://"+w.addr()+"/v1/secrets", nil))
+		request := must[*http.Request](t)(http.NewRequest("GET", "https://"+w.addr()+"/v1/secrets"+query, nil))
 		for _, token := range tokens {
 			request.Header.Add("Authorization", "Bearer "+token)
 		}
@@ -115,6 +116,17 @@ func TestT16TokensAreVerifiedOrNothingIsServed(t *testing.T) {
 			t.Error(name, "was answered", got, challenge)
 		}
 	}
+	for _, query = range []string{"?access_token=" + good, "?page=2;Access%5ftoken", "?access_token="} {
+		for _, tokens := range [][]string{{good}, nil} {
+			if got := ask(tokens...); got != 401 || challenge != `Bearer error="invalid_token"` {
+				t.Error(query, "was answered", got, challenge)
+			}
+		}
+	}
+	if query = "?page=access_token&token=" + good; ask(good) != 200 {
+		t.Error("what is no token in the query was taken for one")
+	}
+	query = ""
 	// Where no rule could read a token, none is looked at (T34).
 	config.Policy = []byte(policy)
 	request := w.request(w.issue(id("router")), "GET", "/v1/none")
@@ -220,12 +232,12 @@ func TestT16OneCredentialOrNone(t *testing.T) {
 	for field, want := range map[string]string{
 		"Bearer abc": "abc", "bearer abc": "abc", "Basic abc": "", "": "", "Bearer": "!", "Bearer a b": "!", "Bearer a,b": "!",
 	} {
-		token, err := bearer(http.Header{"Authorization": {field}})
+		token, err := bearer(http.Header{"Authorization": {field}}, "/")
 		if refused := err != nil; refused != (want == "!") || (!refused && token != want) {
 			t.Error(field, token, err)
 		}
 	}
-	if _, err := bearer(http.Header{"Authorization": {"Bearer a", "Basic b"}}); !errors.Is(err, ErrToken) {
+	if _, err := bearer(http.Header{"Authorization": {"Bearer a", "Basic b"}}, "/"); !errors.Is(err, ErrToken) {
 		t.Error(err)
 	}
 }

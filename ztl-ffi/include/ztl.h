@@ -585,7 +585,8 @@ typedef struct ztl_action_request {
      */
     uint32_t reserved;
     /**
-     * The claims of the caller's token, from `ztl_token_verify`; NULL if there are none.
+     * The claims of the caller's token, from `ztl_token_verify`; NULL if there are none. They are not looked at where the query of
+     * `target` has a token too, `access_token`: such a request bears two (T16).
      */
     const struct ztl_claims *claims;
 } ztl_action_request;
@@ -1134,7 +1135,7 @@ ztl_status ztl_engine_issuer(const struct ztl_engine *engine,
  *
  * @param engine the engine
  * @param flow the caller's permitted flow
- * @param token the token itself, without `Bearer`. Refuse a request that bears two
+ * @param token the token itself, without `Bearer`. Refuse a request that bears two, one of them in its query maybe
  * @param now_unix the time, in seconds since 1970
  * @param out receives the claims, for requests on this caller's flows; NULL unless `ZTL_OK` is returned. End them with
  *   `ztl_claims_free`

@@ -6,6 +6,8 @@ use crate::guard::Guard;
 
 /// What is known of a caller and its request.
 pub(crate) struct Gathered {
+    /// The drift of scores before this one was asked for.
+    drift: u64,
     trust_score: Option<TrustScore>,
     posture: Option<Attributes>,
     /// What the service said, which is not asked again.
@@ -21,10 +23,20 @@ impl Gathered {
         context: Option<Attributes>,
         now: Timestamp,
     ) -> Self {
+        let scored = flow.reads_trust_score();
         Self {
+            drift: if scored { guard.score_drift() } else { 0 },
             trust_score: guard.trust_score(flow, claims, now),
             posture: guard.posture(flow, claims, now),
             context,
+        }
+    }
+
+    /// What of it may drift.
+    pub(crate) fn scored(&self) -> Scored {
+        Scored {
+            drift: self.drift,
+            score: self.trust_score.as_ref().map(TrustScore::value),
         }
     }
 
@@ -35,5 +47,32 @@ impl Gathered {
         all.posture = self.posture.as_ref();
         all.context = self.context.as_ref();
         all
+    }
+}
+
+/// By which trust score something was judged; none where no rule asks for one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scored {
+    /// The drift of scores before it was asked for.
+    pub(crate) drift: u64,
+    score: Option<u8>,
+}
+
+impl Scored {
+    /// Whether a score was looked at.
+    pub(crate) const fn is_any(self) -> bool {
+        self.score.is_some()
+    }
+
+    /// Whether whoever has these claims would get another score now.
+    pub(crate) fn is_outdated(
+        self,
+        guard: &Guard,
+        flow: &FlowPermit,
+        claims: Option<&Claims>,
+        now: Timestamp,
+    ) -> bool {
+        let score = || guard.trust_score(flow, claims, now);
+        self.is_any() && self.score != score().as_ref().map(TrustScore::value)
     }
 }

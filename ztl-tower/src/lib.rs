@@ -21,6 +21,10 @@ mod federation;
 ))]
 mod fetch;
 mod forwarded;
+#[cfg_attr(
+    not(all(feature = "client", feature = "serve")),
+    allow(dead_code, reason = "nothing is judged again without either")
+)]
 mod gather;
 mod guard;
 mod host;

@@ -39,14 +39,15 @@ impl Token {
         guard: &crate::guard::Guard,
         verifier: &ztl_authz::jwt::TokenVerifier,
         flow: &ztl_core::FlowPermit,
-        headers: &http::HeaderMap,
+        parts: &http::request::Parts,
     ) -> Self {
         use http::header::AUTHORIZATION;
         use ztl_authz::jwt::{Refused, bearer_token};
 
         let bad = |detail: String| Self::none(Credential::Bad, Some(detail));
-        let fields = headers.get_all(AUTHORIZATION);
-        let token = match bearer_token(fields.iter().map(http::HeaderValue::as_bytes)) {
+        let fields = parts.headers.get_all(AUTHORIZATION);
+        let fields = fields.iter().map(http::HeaderValue::as_bytes);
+        let token = match bearer_token(fields, parts.uri.query()) {
             Ok(Some(token)) => token,
             Ok(None) => return Self::absent(),
             Err(error) => return bad(error.to_string()),

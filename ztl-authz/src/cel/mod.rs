@@ -68,6 +68,8 @@ mod walk;
 
 use std::sync::Arc;
 
+#[cfg(doc)]
+use ztl_core::authorizer::Facts;
 use ztl_core::authorizer::{Condition, ConditionCompiler, ConditionError, Setting};
 
 pub use condition::CelCondition;
@@ -83,7 +85,7 @@ pub const MAX_NODES: usize = 512;
 /// How deep `all`, `exists`, `filter` and `map` may stand within each other.
 pub const MAX_LOOPS: usize = 2;
 /// Most steps of one evaluation: a part that is looked at is one, and so is each element of a list and each 64 bytes of text
-/// that are compared, copied or put together.
+/// that are compared, copied or put together. Fewer where a decision may ask many conditions ([`Facts::steps`], T34).
 pub const MAX_STEPS: u32 = 10_000;
 /// Longest pattern of `matches`, in bytes.
 pub const MAX_PATTERN_BYTES: usize = 256;

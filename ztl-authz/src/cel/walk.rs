@@ -25,6 +25,8 @@ pub(super) struct Walk<'a> {
     /// The elements that the loops around are at, the outermost first.
     pub(super) locals: Vec<Value<'a>>,
     left: u32,
+    /// Of so many.
+    most: u32,
 }
 
 pub(super) type Told<'a, T = Value<'a>> = Result<T, Failure<'a>>;
@@ -35,11 +37,13 @@ pub(super) fn failure<'a, T>(of: &'a Node, why: impl Into<String>) -> Told<'a, T
 }
 
 impl<'a> Walk<'a> {
-    pub(super) const fn new(facts: &'a Facts<'a>) -> Self {
+    pub(super) fn new(facts: &'a Facts<'a>) -> Self {
+        let most = MAX_STEPS.min(facts.steps);
         Self {
             facts,
             locals: Vec::new(),
-            left: MAX_STEPS,
+            left: most,
+            most,
         }
     }
 
@@ -62,7 +66,7 @@ impl<'a> Walk<'a> {
             }
             None => {
                 self.left = 0;
-                failure(node, format!("takes more than {MAX_STEPS} steps"))
+                failure(node, format!("takes more than {} steps", self.most))
             }
         }
     }

@@ -1,31 +1,39 @@
-//! The token of a request (RFC 6750 §2.1).
+//! The token of a request (RFC 6750 §2).
 
 use super::compact::MAX_TOKEN_BYTES;
 
-/// Finds the bearer token among the values of a request's `Authorization` fields.
+/// Finds the bearer token among the values of a request's `Authorization` fields (RFC 6750 §2.1). `query` is that of its target, as it
+/// stood on the wire.
 ///
 /// No field, or one of another scheme, is no token: `Ok(None)`. The scheme's letter case does not count (RFC 9110 §11.1).
-/// A token in the query or in a form (RFC 6750 §2.2, §2.3) is not looked for: such a request has none (T16).
+/// A parameter `access_token` in the query (RFC 6750 §2.3) is a credential that stands in every log on the way: with it the request is
+/// refused, whatever else it bears (T16). Its name counts in any letter case, escaped or not, and `;` parts parameters as `&` does: what
+/// some reader of the query could take for one is one. A form (RFC 6750 §2.2) is not read.
 ///
 /// ```
 /// use ztl_authz::jwt::{BearerError, bearer_token};
 ///
-/// assert_eq!(bearer_token([b"Bearer abc.def.ghi".as_slice()]), Ok(Some("abc.def.ghi")));
-/// assert_eq!(bearer_token([b"Basic dTpw".as_slice()]), Ok(None));
-/// assert_eq!(bearer_token([]), Ok(None));
+/// assert_eq!(bearer_token([b"Bearer abc.def.ghi".as_slice()], None), Ok(Some("abc.def.ghi")));
+/// assert_eq!(bearer_token([b"Basic dTpw".as_slice()], Some("page=2")), Ok(None));
+/// assert_eq!(bearer_token([], None), Ok(None));
+/// assert_eq!(bearer_token([], Some("access_token=abc.def.ghi")), Err(BearerError::InQuery));
 /// assert_eq!(
-///     bearer_token([b"Bearer a".as_slice(), b"Bearer b".as_slice()]),
+///     bearer_token([b"Bearer a".as_slice(), b"Bearer b".as_slice()], None),
 ///     Err(BearerError::SeveralCredentials)
 /// );
 /// ```
 ///
 /// # Errors
 ///
-/// More than one field (RFC 9110 §5.3 allows one), a field that is no credential, and a token that is empty, too long, or has
+/// A token in the query, more than one field (RFC 9110 §5.3 allows one), a field that is no credential, and a token that is empty, too long, or has
 /// other characters than `b64token`.
 pub fn bearer_token<'a>(
     authorization: impl IntoIterator<Item = &'a [u8]>,
+    query: Option<&str>,
 ) -> Result<Option<&'a str>, BearerError> {
+    if query.is_some_and(bears_token) {
+        return Err(BearerError::InQuery);
+    }
     let mut fields = authorization.into_iter();
     let Some(field) = fields.next() else {
         return Ok(None);
@@ -63,6 +71,33 @@ pub fn bearer_token<'a>(
         .map_err(|_| BearerError::Malformed)
 }
 
+/// Whether a query has a parameter `access_token` (RFC 6750 §2.3), as any reader of it may see it: for a host that verifies tokens itself.
+#[must_use]
+pub fn bears_token(query: &str) -> bool {
+    query.split(['&', ';']).any(|parameter| {
+        let name = parameter.split('=').next().unwrap_or_default();
+        let name = unescaped(name.as_bytes()).map(|byte| byte.to_ascii_lowercase());
+        name.eq(*b"access_token")
+    })
+}
+
+/// The bytes of a name in a query; an escape that is none stands for itself (RFC 3986 §2.1).
+fn unescaped(mut left: &[u8]) -> impl Iterator<Item = u8> {
+    core::iter::from_fn(move || {
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        if let [b'%', high, low, rest @ ..] = left
+            && let (Some(high), Some(low)) = (digit(*high), digit(*low))
+            && let Ok(byte) = u8::try_from(high * 16 + low)
+        {
+            left = rest;
+            return Some(byte);
+        }
+        let (first, rest) = left.split_first()?;
+        left = rest;
+        Some(*first)
+    })
+}
+
 /// Of a scheme's name (RFC 9110 §5.6.2).
 const fn is_token_char(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
@@ -90,10 +125,15 @@ const fn is_token68(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
 }
 
-/// Why the `Authorization` fields of a request were refused. Its text holds nothing of them.
+/// Why the credentials of a request were refused. Its text holds nothing of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum BearerError {
+    /// A token in the query.
+    #[error(
+        "the request has an `access_token` in its query: send it in the `Authorization` field, and there alone"
+    )]
+    InQuery,
     /// More than one field.
     #[error("the request has more than one `Authorization` field")]
     SeveralCredentials,
@@ -110,6 +150,7 @@ impl BearerError {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::InQuery => "token_in_query",
             Self::SeveralCredentials => "authorization_several",
             Self::Malformed => "authorization_malformed",
             Self::TooLong => "token_too_long",
@@ -120,7 +161,7 @@ impl BearerError {
     #[must_use]
     pub const fn challenge(&self) -> &'static str {
         match self {
-            Self::SeveralCredentials | Self::Malformed => "invalid_request",
+            Self::InQuery | Self::SeveralCredentials | Self::Malformed => "invalid_request",
             Self::TooLong => "invalid_token",
         }
     }
@@ -133,7 +174,7 @@ mod tests {
     use super::*;
 
     fn one(field: &str) -> Result<Option<&str>, BearerError> {
-        bearer_token([field.as_bytes()])
+        bearer_token([field.as_bytes()], None)
     }
 
     #[test]
@@ -165,12 +206,48 @@ mod tests {
     fn t16_two_credentials_are_refused() {
         for second in ["Bearer b", "Bearer a", "Basic dTpw", ""] {
             assert_eq!(
-                bearer_token([b"Bearer a".as_slice(), second.as_bytes()]),
+                bearer_token([b"Bearer a".as_slice(), second.as_bytes()], None),
                 Err(BearerError::SeveralCredentials)
             );
         }
         assert_eq!(one("Bearer a, Bearer b"), Err(BearerError::Malformed));
         assert_eq!(one("Bearer a b"), Err(BearerError::Malformed));
+    }
+
+    #[test]
+    fn t16_a_token_in_the_query_is_refused_beside_another_and_alone() {
+        let field = [b"Bearer a".as_slice()];
+        for query in [
+            "access_token=a",
+            "access_token=",
+            "access_token",
+            "page=2&access_token=a",
+            "page=2;access_token=a&x",
+            "Access_Token=a",
+            "access%5ftoken=a",
+            "%61%63cess_token=a",
+            "&&=&access_token=a&access_token=b",
+        ] {
+            for fields in [&field[..], &[]] {
+                let found = bearer_token(fields.iter().copied(), Some(query));
+                assert_eq!(found, Err(BearerError::InQuery), "{query}");
+            }
+        }
+        for query in [
+            "",
+            "&",
+            "page=access_token",
+            "page=2&access_token_type=a",
+            "xaccess_token=a",
+            "access_toke%6",
+            "access_token%=a",
+            "access%255ftoken=a",
+            "access+token=a",
+            "%",
+            "é=access_token",
+        ] {
+            assert_eq!(bearer_token(field, Some(query)), Ok(Some("a")), "{query}");
+        }
     }
 
     #[test]
@@ -193,7 +270,7 @@ mod tests {
             assert_eq!(one(field), Err(BearerError::Malformed), "{field:?}");
         }
         assert_eq!(
-            bearer_token([b"Bearer \xff".as_slice()]),
+            bearer_token([b"Bearer \xff".as_slice()], None),
             Err(BearerError::Malformed)
         );
     }
@@ -210,8 +287,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_fields_are_answered(fields in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..3)) {
-            let found = bearer_token(fields.iter().map(Vec::as_slice));
+        fn any_fields_are_answered(fields in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..3), query in ".{0,40}") {
+            let found = bearer_token(fields.iter().map(Vec::as_slice), Some(&query));
             if let Ok(Some(token)) = found {
                 prop_assert_eq!(fields.len(), 1);
                 prop_assert!(!token.is_empty() && !token.contains([' ', ',']));

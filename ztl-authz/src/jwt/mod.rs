@@ -45,7 +45,7 @@ mod suites;
 mod verifier;
 
 pub use bad_tokens::{BadTokens, Refused};
-pub use bearer::{BearerError, bearer_token};
+pub use bearer::{BearerError, bearer_token, bears_token};
 pub use compact::MAX_TOKEN_BYTES;
 #[cfg(feature = "dev-issuer")]
 pub use dev_issuer::{DevIssuer, DevIssuerError};

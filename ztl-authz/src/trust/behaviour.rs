@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::hash::{BuildHasher, Hash};
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::hash::RandomState;
@@ -44,6 +45,8 @@ pub enum Measure {
 /// A decision counts for the most specific identity that was proved (T33): for the user, as it came through this workload, where a
 /// token was verified; for the workload where none was read; for nobody where one was wanted and none was good.
 ///
+/// What runs already and is judged again counts for nobody: nothing was asked for.
+///
 /// It remembers nothing over a restart: a caller is not known until its first decision, and is forgotten when it was silent for
 /// the window. At most 10 240 callers are watched, in about 8 MiB.
 ///
@@ -66,6 +69,8 @@ struct Seen {
     usual: u32,
     hasher: RandomState,
     shards: [Mutex<HashMap<u64, Track>>; SHARDS],
+    /// Decisions that were counted.
+    counted: AtomicU64,
 }
 
 impl Behaviour {
@@ -78,6 +83,7 @@ impl Behaviour {
             usual: usual.max(1),
             hasher: RandomState::new(),
             shards: core::array::from_fn(|_| Mutex::default()),
+            counted: AtomicU64::new(0),
         }))
     }
 
@@ -113,7 +119,9 @@ impl Behaviour {
     fn see(&self, record: &Record<'_>) {
         let asked = record.action().is_some() || !record.is_permit();
         let circular = record.lack() == Some(Lack::TrustScore);
-        if record.direction() != Direction::Ingress || !asked || circular {
+        // Who has a stream that is judged again did nothing: a score must not fall because it was looked at.
+        let again = record.is_again();
+        if record.direction() != Direction::Ingress || !asked || circular || again {
             return;
         }
         let part = self.part(record.time());
@@ -130,6 +138,8 @@ impl Behaviour {
         }
         let track = shard.entry(key).or_default();
         track.count(part, !record.is_permit(), kind);
+        drop(shard);
+        self.0.counted.fetch_add(1, Ordering::Release);
     }
 
     fn part(&self, at: Timestamp) -> u64 {
@@ -212,6 +222,10 @@ impl SignalSource for Measured {
         let value = self.behaviour.value(self.measure, about, now)?;
         let ends = now.saturating_add(Duration::from_millis(self.behaviour.0.part));
         Signal::new(value, now, ends, "behaviour")
+    }
+
+    fn drift(&self) -> u64 {
+        self.behaviour.0.counted.load(Ordering::Acquire)
     }
 }
 

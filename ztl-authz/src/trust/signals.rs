@@ -77,6 +77,13 @@ impl Signals {
         each.fold(0, u64::wrapping_add)
     }
 
+    /// Changes whenever the answer of a source about one caller may have, by what that one does ([`SignalSource::drift`]).
+    #[must_use]
+    pub fn drift(&self) -> u64 {
+        let each = self.0.values().map(|source| source.drift());
+        each.fold(0, u64::wrapping_add)
+    }
+
     fn look(&self, weighed: &Weighed, whom: Whom<'_>, now: Timestamp) -> Option<Signal> {
         let source = self.0.get(weighed.name())?;
         source.signal(weighed.name(), whom.about(weighed.of())?, now)

@@ -81,6 +81,13 @@ pub trait SignalSource: fmt::Debug + Send + Sync {
     fn generation(&self) -> u64 {
         0
     }
+
+    /// Counts up, after the change, whenever what it says of **one** caller may have changed by what that one does. Whoever rests on an
+    /// answer is asked about again within a second, and judged again only where another score comes of it: so it may count as
+    /// often as callers ask for something, where each count of [`generation`](Self::generation) has all that runs judged again.
+    fn drift(&self) -> u64 {
+        0
+    }
 }
 
 impl<S: SignalSource + ?Sized> SignalSource for Arc<S> {
@@ -90,5 +97,9 @@ impl<S: SignalSource + ?Sized> SignalSource for Arc<S> {
 
     fn generation(&self) -> u64 {
         (**self).generation()
+    }
+
+    fn drift(&self) -> u64 {
+        (**self).drift()
     }
 }

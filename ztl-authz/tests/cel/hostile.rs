@@ -89,6 +89,76 @@ fn rule_15_the_deepest_condition_that_loads_is_judged_on_a_small_stack() {
     });
 }
 
+/// T34: as many steps as a decision has, in parts that the policy alone makes.
+#[test]
+fn t34_many_conditions_take_together_what_one_decision_may() {
+    let list: Vec<u32> = (0..1000).collect();
+    let facts = json!({ "claims": { "list": list } });
+    let when = "token.claims.list.all(x, x >= 0)";
+    let rule = |at: usize, mode: &str, when: &str| json!({ "name": format!("p{at}"), "from": "any", "to": "models", "actions": [ACTIONS], "mode": mode, "when": when });
+    let permit = |at: usize, mode: &str, when: &str| {
+        let mut rule = rule(at, mode, when);
+        let when = rule.as_object_mut().expect("object").remove("when");
+        rule["require"] = json!({ "when": when });
+        rule
+    };
+    let loaded = |permits: Vec<Value>, forbids: Vec<Value>| {
+        load(json!(permits), json!(forbids)).unwrap_or_else(|error| panic!("{error}"))
+    };
+    let permits = |count: usize| -> Vec<Value> {
+        let all = (0..count).map(|at| permit(at, "enforce", when));
+        all.collect()
+    };
+    assert_eq!(ask(&loaded(permits(10), vec![]), &facts), "permitted");
+    let many = loaded(permits(100), vec![]);
+    assert_eq!(ask(&many, &facts), "authorizer_failed");
+    let explanation = query(&facts).explain(&many, NOW).expect("explained");
+    let failed = explanation.rules[0].failed().expect("what failed");
+    assert!(
+        failed.got.contains("takes more than 1000 steps"),
+        "{failed:?}"
+    );
+    // What takes little is asked all the same, wherever it stands.
+    let mut mixed = permits(99);
+    mixed.push(permit(99, "enforce", "params.model == 'llama'"));
+    assert_eq!(ask(&loaded(mixed, vec![]), &facts), "permitted");
+    // However many there are.
+    assert_eq!(
+        ask(&loaded(permits(5000), vec![]), &facts),
+        "authorizer_failed"
+    );
+
+    // Shadow rules take nothing from those that decide.
+    let mut beside = permits(10);
+    beside.extend((10..300).map(|at| permit(at, "shadow", when)));
+    let decision = query(&facts).decide(&loaded(beside, vec![]), NOW);
+    let decision = decision.expect("a decision");
+    assert_eq!(decision.reason.code(), "permitted");
+    assert!(decision.shadow.is_empty(), "none of them could tell");
+
+    // A forbid that cannot tell forbids, and each pattern that covers the request asks anew.
+    let open = || vec![permit(0, "enforce", "true")];
+    let never = "token.claims.list.exists(x, x < 0)";
+    let forbids = |count: usize| -> Vec<Value> {
+        let all = (1..=count).map(|at| rule(at, "enforce", never));
+        all.collect()
+    };
+    assert_eq!(ask(&loaded(open(), forbids(9)), &facts), "permitted");
+    assert_eq!(ask(&loaded(open(), forbids(100)), &facts), "forbidden");
+    let mut one = rule(1, "enforce", never);
+    let patterns = (0..100).map(|at| format!("POST /v1/models/{{p{at}}}/infer"));
+    one["actions"] = patterns.collect();
+    assert_eq!(ask(&loaded(open(), vec![one]), &facts), "forbidden");
+    // Law 4: the parts are the same whatever is known. To bring less leaves none more, not even one that reads nothing of it.
+    let mut last = permits(99);
+    let long = format!("[{}].all(x, x > 0)", vec!["1"; 300].join(","));
+    last.push(permit(99, "enforce", &long));
+    let policy = loaded(last, vec![]);
+    assert_eq!(ask(&policy, &facts), "authorizer_failed");
+    assert_eq!(ask(&policy, &json!({})), "evidence_missing");
+    assert!(holds(&long, &json!({})), "by itself it is true");
+}
+
 #[test]
 fn rule_15_work_without_end_ends_in_an_error() {
     let digits = (0..100)

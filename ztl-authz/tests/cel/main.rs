@@ -6,6 +6,7 @@ mod differential;
 mod docs;
 mod evidence;
 mod hostile;
+mod kept;
 mod language;
 mod laws;
 mod refused;

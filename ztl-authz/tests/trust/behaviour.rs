@@ -215,3 +215,27 @@ fn t33_a_gateway_does_not_fall_by_what_its_users_do() {
     assert_eq!(denials(user(Some(&gateway), "alice")), None);
     assert_eq!(denials(user(Some(&other), "mallory")), None);
 }
+
+#[test]
+fn law_8_what_runs_already_and_is_judged_again_counts_for_nobody() {
+    let run = Run::new();
+    let client = id("/client");
+    assert_eq!(run.signals.drift(), 0);
+    assert_eq!(run.ask(&client, "/open/a", NOW), Verdict::Permit);
+    assert_eq!(run.signals.drift(), 1, "a measure of it may be another");
+    assert_eq!(run.signals.generation(), 0, "nobody else's is");
+    let peer = peer(&client);
+    let flow = Flow::ingress("one", 8443, Arrival::unknown(), Some(&peer));
+    let permit = run.engine.permit_flow(&flow, NOW).expect("flow");
+    for path in ["/open/a", "/closed"] {
+        let action = Action::request("GET", path).expect("path");
+        let renew = || Ok(permit.clone());
+        let again = run
+            .engine
+            .authorize_again(&permit, renew, &action, &Evidence::none(), NOW);
+        assert_eq!(again.is_ok(), path == "/open/a");
+    }
+    assert_eq!(run.value(Measure::Rate, &client, NOW), Some(1));
+    assert_eq!(run.value(Measure::Denials, &client, NOW), Some(0));
+    assert_eq!(run.signals.drift(), 1);
+}

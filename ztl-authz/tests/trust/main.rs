@@ -5,6 +5,7 @@
 mod behaviour;
 mod endpoint;
 mod posture;
+mod six;
 mod table;
 
 use ztl_core::policy::Policy;

@@ -24,8 +24,8 @@ pub use inputs::Inputs;
 pub use lines::AppendedLines;
 pub use mask::{Field, HashKey, Mask, MaskError, Masks};
 pub use memory::MemorySink;
-pub(crate) use record::About;
 pub use record::Record;
+pub(crate) use record::{About, Occasion};
 pub use text::quoted;
 #[cfg(feature = "audit-file")]
 pub use writer::JsonLinesSink;

@@ -38,7 +38,17 @@ pub(crate) struct About<'a> {
     pub(crate) action: Option<&'a Action<'a>>,
     /// What was known beyond identity and route, where rules were asked about it.
     pub(crate) evidence: Option<&'a Evidence<'a>>,
+    pub(crate) occasion: Occasion,
     pub(crate) now: Timestamp,
+}
+
+/// Why something is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// Somebody asks for it.
+    Asked,
+    /// It runs already, and something that it rests on may have changed (law 8).
+    Again,
 }
 
 impl<'a> Record<'a> {
@@ -240,6 +250,12 @@ impl<'a> Record<'a> {
             (Some(evidence), Some(rule)) => Inputs::of(policy, rule, flow.direction(), evidence),
             _ => Inputs::none(),
         }
+    }
+
+    /// Whether it was about what runs already: nobody asked for anything, something that it rests on may have changed (law 8).
+    #[must_use]
+    pub fn is_again(&self) -> bool {
+        self.about.occasion == Occasion::Again
     }
 
     /// Under which policy.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use crate::action::Action;
-use crate::audit::About;
+use crate::audit::{About, Occasion};
 use crate::decision::Denial;
 use crate::evidence::Evidence;
 use crate::flow::{ActionPermit, AnyFlow, Direction, FlowPermit, Permitted};
@@ -35,7 +35,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<ActionPermit, Denial> {
         self.check_permit(permit, self.trust_generation(), Some(action), now)?;
-        self.authorize_checked(permit, action, evidence, now)
+        self.authorize_checked(permit, action, evidence, now, Occasion::Asked)
     }
 
     /// As [`authorize`](Self::authorize), for a permit whose connection can be proved again: where what it rests on was withdrawn,
@@ -52,6 +52,35 @@ impl Engine {
         evidence: &Evidence<'_>,
         now: Timestamp,
     ) -> Result<ActionPermit, Denial> {
+        self.authorize_renewed(permit, renew, action, evidence, now, Occasion::Asked)
+    }
+
+    /// The same for what runs already, judged again because something that it rests on may have changed (law 8). The record says so
+    /// ([`Record::is_again`](crate::audit::Record::is_again)): nobody asked for anything.
+    ///
+    /// # Errors
+    /// [`Denial`]: it is to be ended.
+    pub fn authorize_again(
+        &self,
+        permit: &FlowPermit,
+        renew: impl Fn() -> Result<FlowPermit, Denial>,
+        action: &Action<'_>,
+        evidence: &Evidence<'_>,
+        now: Timestamp,
+    ) -> Result<ActionPermit, Denial> {
+        self.authorize_renewed(permit, renew, action, evidence, now, Occasion::Again)
+    }
+
+    #[inline(always)]
+    fn authorize_renewed(
+        &self,
+        permit: &FlowPermit,
+        renew: impl Fn() -> Result<FlowPermit, Denial>,
+        action: &Action<'_>,
+        evidence: &Evidence<'_>,
+        now: Timestamp,
+        occasion: Occasion,
+    ) -> Result<ActionPermit, Denial> {
         let trust = self.trust_generation();
         if permit.0.engine == self.id && permit.0.trust_generation != trust {
             for _ in 0..16 {
@@ -60,12 +89,12 @@ impl Engine {
                 // Compared with what was read before: what changes from here on is a change after the decision.
                 if renewed.0.trust_generation == trust {
                     self.check_permit(&renewed, trust, Some(action), now)?;
-                    return self.authorize_checked(&renewed, action, evidence, now);
+                    return self.authorize_checked(&renewed, action, evidence, now, occasion);
                 }
             }
         }
         self.check_permit(permit, trust, Some(action), now)?;
-        self.authorize_checked(permit, action, evidence, now)
+        self.authorize_checked(permit, action, evidence, now, occasion)
     }
 
     #[inline(always)]
@@ -75,6 +104,7 @@ impl Engine {
         action: &Action<'_>,
         evidence: &Evidence<'_>,
         now: Timestamp,
+        occasion: Occasion,
     ) -> Result<ActionPermit, Denial> {
         // What was permitted under the policy in force is judged by what the permit brings along.
         let Permitted { in_force, edge, .. } = &*permit.0;
@@ -84,9 +114,9 @@ impl Engine {
                 edge,
                 epoch: in_force.epoch,
             };
-            return self.authorize_on(judged, permit, action, evidence, now);
+            return self.authorize_on(judged, permit, action, evidence, now, occasion);
         }
-        self.authorize_anew(permit, action, evidence, now)
+        self.authorize_anew(permit, action, evidence, now, occasion)
     }
 
     /// On a permit of an earlier policy: permits the flow again, under the one in force, and authorizes the action on that.
@@ -97,6 +127,7 @@ impl Engine {
         action: &Action<'_>,
         evidence: &Evidence<'_>,
         now: Timestamp,
+        occasion: Occasion,
     ) -> Result<ActionPermit, Denial> {
         let in_force = self.current.load_full();
         let policy = &*in_force.policy;
@@ -108,7 +139,7 @@ impl Engine {
                 edge: &edge,
                 epoch: in_force.epoch,
             };
-            return self.authorize_on(judged, permit, action, evidence, now);
+            return self.authorize_on(judged, permit, action, evidence, now, occasion);
         }
         let mut judged = policy.judged(outcome, None);
         self.explain_denial(policy, &edge, Some(action), &mut judged);
@@ -118,6 +149,7 @@ impl Engine {
             policy,
             action: Some(action),
             evidence: None,
+            occasion,
             now,
         };
         Err(self.denied(judged, &about))
@@ -131,6 +163,7 @@ impl Engine {
         action: &Action<'_>,
         evidence: &Evidence<'_>,
         now: Timestamp,
+        occasion: Occasion,
     ) -> Result<ActionPermit, Denial> {
         let Judged {
             policy,
@@ -151,6 +184,7 @@ impl Engine {
             policy,
             action: Some(action),
             evidence: Some(evidence),
+            occasion,
             now,
         };
         let (id, permitted) = self.recorded(&judged, &about);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use crate::action::Action;
-use crate::audit::About;
+use crate::audit::{About, Occasion};
 use crate::decision::Denial;
 use crate::evidence::Evidence;
 use crate::flow::{AnyFlow, Flow, FlowPermit, Permitted};
@@ -47,6 +47,7 @@ impl Engine {
             policy,
             action,
             evidence: None,
+            occasion: Occasion::Asked,
             now,
         };
         let (id, permitted) = self.recorded(&judged, &about);
@@ -129,6 +130,7 @@ impl Engine {
             policy: &policy,
             action: Some(action),
             evidence: None,
+            occasion: Occasion::Asked,
             now,
         };
         let Some(workload) = policy.workload_by_name(target) else {
@@ -182,6 +184,7 @@ impl Engine {
             policy,
             action: Some(action),
             evidence: None,
+            occasion: Occasion::Asked,
             now,
         };
         Err(self.denied(judged, &about))

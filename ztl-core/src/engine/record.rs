@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::action::Action;
-use crate::audit::{About, Record};
+use crate::audit::{About, Occasion, Record};
 use crate::decision::{DecisionId, Denial};
 use crate::flow::{ActionPermit, AnyFlow, Flow, FlowPermit};
 use crate::policy::{Judgement, Outcome};
@@ -38,6 +38,7 @@ impl Engine {
             policy: &policy,
             action,
             evidence: None,
+            occasion: Occasion::Asked,
             now,
         };
         let judged = policy.judged(Outcome::denied(stage, reason), None);
@@ -77,6 +78,7 @@ impl Engine {
             policy: &in_force.policy,
             action,
             evidence: None,
+            occasion: Occasion::Asked,
             now,
         };
         self.denied(in_force.policy.judged(outcome, None), &about)

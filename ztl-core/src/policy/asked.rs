@@ -10,14 +10,14 @@ use crate::time::Timestamp;
 
 use super::Policy;
 use super::along::{Along, Aside};
-use super::document::Effect;
+use super::document::{Effect, Mode};
 use super::edge::Edge;
 use super::index::{Kind, Line, PartyLines};
 use super::kinds::Kinds;
 use super::pattern::ActionPattern;
 use super::requirement::{Given, Unmet, reads_are_fresh, with_facts};
 use super::rule::Rule;
-use super::workload::Workload;
+use super::workload::{Workload, WorkloadIdx};
 
 /// The parameters of a path, by name and decoded.
 type Params = Vec<(Arc<str>, String)>;
@@ -56,6 +56,13 @@ impl<'a, 'e> Asked<'a, 'e> {
             along,
             now,
         }
+    }
+}
+
+impl Policy {
+    /// How many steps a condition of a rule about a target may take (T34). Outside the mesh none is asked.
+    fn steps(&self, target: Option<WorkloadIdx>, mode: Mode) -> u32 {
+        target.map_or(0, |target| self.index.steps(target, mode))
     }
 }
 
@@ -257,6 +264,7 @@ impl Asked<'_, '_> {
                 trust_score: self.evidence.trust_score,
                 posture: self.evidence.posture,
                 context: self.evidence.context,
+                steps: self.policy.steps(self.edge.target, rule.mode),
                 now: self.now,
             });
         };

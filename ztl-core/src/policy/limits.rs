@@ -29,6 +29,11 @@ pub(crate) const MAX_ISSUER_BYTES: usize = 2048;
 /// Longest host name, in bytes (RFC 1035 §2.3.4, in its text form).
 pub(crate) const MAX_HOST_BYTES: usize = 253;
 
+/// How many steps the conditions about one target may take together in one decision (T34).
+pub(crate) const MAX_STEPS: u32 = 100_000;
+/// How many each of them may take at the least, however many there are.
+pub(crate) const LEAST_STEPS: u32 = 100;
+
 /// Most `[[permit]]` and `[[forbid]]` together.
 pub(crate) const MAX_RULES: usize = 200_000;
 /// Most pairs of a caller and a target that all rules speak of: what a policy's memory grows with.

@@ -68,6 +68,15 @@ impl Rule {
         self.mode != Mode::Off && self.require.iter().any(is_heavy)
     }
 
+    /// How often judging it could ask a condition: once for each pattern that may match.
+    pub(crate) fn asks(&self) -> u32 {
+        let mut requirements = self.require.iter();
+        let asks =
+            self.when.is_some() || requirements.any(|one| matches!(one, Requirement::When(_)));
+        let patterns = u32::try_from(self.actions.len()).unwrap_or(u32::MAX);
+        if asks { patterns.max(1) } else { 0 }
+    }
+
     /// Whether judging it could read a token.
     pub(crate) fn reads_token(&self) -> bool {
         self.mode != Mode::Off

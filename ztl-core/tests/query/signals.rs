@@ -59,6 +59,51 @@ fn refused(signals: Value) -> String {
     }
 }
 
+/// A score has a time and an end, and what is not there is below every threshold, 1 among them.
+#[test]
+fn rule_55_a_score_that_is_missing_early_or_over_is_below_every_threshold() {
+    let lowest = Policy::from_toml(&POLICY.replace("trust_score = 70", "trust_score = 1"));
+    let lowest = lowest.unwrap_or_else(|error| panic!("{error}"));
+    let ask = |evidence: Value, now: u64| {
+        let mut query =
+            json!({ "from": "client", "to": "one", "method": "GET", "path": "/", "now": now });
+        let more = evidence.as_object().expect("object").clone();
+        query.as_object_mut().expect("object").extend(more);
+        let query = Query::from_json(&query.to_string()).expect("query");
+        let decision = query.decide(&lowest, NOW).expect("decision");
+        (decision.verdict, decision.reason)
+    };
+    let now = NOW.as_unix_secs();
+    assert_eq!(
+        ask(json!({}), now),
+        (Verdict::Deny, Reason::EvidenceMissing)
+    );
+    assert_eq!(
+        ask(json!({ "trust_score": 0 }), now),
+        (Verdict::Deny, Reason::RequirementUnmet)
+    );
+    assert_eq!(
+        ask(json!({ "trust_score": 1 }), now),
+        (Verdict::Permit, Reason::Permitted)
+    );
+    let signals = |observed: u64, expires: u64| {
+        let good =
+            |value: u64| json!({ "value": value, "observed_at": observed, "expires_at": expires });
+        json!({ "signals": { "device": good(100), "threats": good(0) } })
+    };
+    for (observed, expires, verdict) in [
+        (now, now + 1, Verdict::Permit),
+        (now + 60, now + 90, Verdict::Permit),
+        (now + 61, now + 90, Verdict::Deny),
+        (now - 599, now + 1, Verdict::Permit),
+        (now - 600, now + 1, Verdict::Deny),
+        (now - 10, now, Verdict::Deny),
+    ] {
+        let asked = ask(signals(observed, expires), now);
+        assert_eq!(asked.0, verdict, "{observed} {expires}");
+    }
+}
+
 #[test]
 fn t4_a_question_is_decided_by_the_score_that_its_signals_make() {
     let policy = Policy::from_toml(POLICY).unwrap_or_else(|error| panic!("{error}"));

@@ -31,7 +31,7 @@ pub(crate) fn loader() -> Loader {
 
 /// Conditions for tests: `true`, `false`, `error`, `token` (true, and reads the token), `score` (true, and reads the score), `posture` and
 /// `context` (the same), `in-a-forbid` (true, and refused in a permit), `name-is-admin`
-/// (the parameter `name`).
+/// (the parameter `name`), `dear` (true, where 30 000 steps are left to it).
 #[derive(Debug)]
 pub(crate) struct Toy;
 
@@ -46,7 +46,7 @@ impl ConditionCompiler for Toy {
     ) -> Result<Arc<dyn Condition>, ConditionError> {
         match source {
             "true" | "false" | "error" | "token" | "score" | "posture" | "context"
-            | "name-is-admin" => Ok(Arc::new(ToyCondition(source.to_owned()))),
+            | "name-is-admin" | "dear" => Ok(Arc::new(ToyCondition(source.to_owned()))),
             "in-a-forbid" if setting.effect == Effect::Forbid => {
                 Ok(Arc::new(ToyCondition("true".to_owned())))
             }
@@ -85,6 +85,7 @@ impl Condition for ToyCondition {
                 .iter()
                 .any(|(name, value)| &**name == "name" && value == "admin")),
             "error" => Err(AuthorizerError("`error` fails".into())),
+            "dear" if facts.steps < 30_000 => Err(AuthorizerError("`dear` takes more".into())),
             _ => Ok(true),
         }
     }

@@ -63,7 +63,8 @@ pub struct ztl_action_request {
     pub trust_score: i32,
     /// Zero.
     pub reserved: u32,
-    /// The claims of the caller's token, from `ztl_token_verify`; NULL if there are none.
+    /// The claims of the caller's token, from `ztl_token_verify`; NULL if there are none. They are not looked at where the query of
+    /// `target` has a token too, `access_token`: such a request bears two (T16).
     pub claims: *const ztl_claims,
 }
 
@@ -178,6 +179,8 @@ pub(crate) struct Asking<'a> {
     /// An `Err` where the target has more than one reading, or none.
     pub(crate) action: Result<Action<'a>, PathError>,
     claims: Option<&'a claims::Body>,
+    /// Whether there is a token in the query as well.
+    in_query: bool,
     score: Option<TrustScore>,
     pub(crate) fields: Fields<'a>,
     now: Timestamp,
@@ -205,9 +208,12 @@ impl<'a> Asking<'a> {
             // SAFETY: as promised to this function.
             Some(unsafe { handle::borrow(request.claims) }?)
         };
+        // SAFETY: as promised to this function.
+        let in_query = claims.is_some() && unsafe { has_token_in_query(request) }?;
         Ok(Self {
             action,
             claims,
+            in_query,
             score,
             fields,
             now,
@@ -236,7 +242,8 @@ impl<'a> Asking<'a> {
         host?.is_one_of(hosts, me)
     }
 
-    /// Takes the claims where they are of this caller, and drops them where what the token was verified by is gone.
+    /// Takes the claims where they are of this caller, and drops them where what the token was verified by is gone, or where it is not
+    /// the only one. What somebody vouches for is theirs to know.
     pub(crate) fn take_claims(
         &mut self,
         engine: &engine::Body,
@@ -244,7 +251,8 @@ impl<'a> Asking<'a> {
     ) -> Result<(), Fault> {
         if let Some(claims) = self.claims {
             claims.on(engine, peer)?;
-            if !engine.tokens.believes(claims, self.now) {
+            let one_of_two = self.in_query && claims.of.is_some();
+            if one_of_two || !engine.tokens.believes(claims, self.now) {
                 self.claims = None;
             }
         }
@@ -269,6 +277,32 @@ impl<'a> Asking<'a> {
         }
         evidence
     }
+}
+
+/// Whether the query of a request bears a token (RFC 6750 section 2.3).
+///
+/// # Safety
+/// The texts of the request are readable.
+#[cfg(feature = "jwt")]
+unsafe fn has_token_in_query(request: &ztl_action_request) -> Result<bool, Fault> {
+    // SAFETY: as promised to this function.
+    let target = unsafe { Sent::read(&request.target, "target", MAX_TARGET_BYTES) }?;
+    Ok(match target {
+        Some(Sent::Text(target)) => {
+            (target.split_once('?')).is_some_and(|(_, query)| ztl_authz::jwt::bears_token(query))
+        }
+        _ => false,
+    })
+}
+
+/// Nothing verifies tokens here.
+///
+/// # Safety
+/// None is needed.
+#[cfg(not(feature = "jwt"))]
+#[expect(clippy::unnecessary_wraps, reason = "as where tokens are verified")]
+const unsafe fn has_token_in_query(_request: &ztl_action_request) -> Result<bool, Fault> {
+    Ok(false)
 }
 
 fn score(given: i32, now: Timestamp) -> Result<Option<TrustScore>, Fault> {

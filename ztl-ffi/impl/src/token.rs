@@ -89,7 +89,7 @@ pub unsafe extern "C" fn ztl_engine_issuer(
 ///
 /// @param engine the engine
 /// @param flow the caller's permitted flow
-/// @param token the token itself, without `Bearer`. Refuse a request that bears two
+/// @param token the token itself, without `Bearer`. Refuse a request that bears two, one of them in its query maybe
 /// @param now_unix the time, in seconds since 1970
 /// @param out receives the claims, for requests on this caller's flows; NULL unless `ZTL_OK` is returned. End them with
 ///   `ztl_claims_free`

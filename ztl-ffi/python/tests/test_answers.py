@@ -127,6 +127,9 @@ class Answers(unittest.TestCase):
             ("/v1/secrets", [bearer(issuer.sign(exp=int(time.time()) - 3600))], 401, bad),
             ("/v1/secrets", [bearer(b"x")], 401, bad),
             ("/v1/secrets", [good, good], 401, bad),
+            ("/v1/secrets?access_token=x", [good], 401, bad),
+            ("/v1/secrets?page=2;Access%5fToken", [], 401, bad),
+            ("/v1/secrets?page=access_token", [good], 200, None),
             ("/v1/secrets", [bearer(issuer.sign(scope="write"))], 403, b'Bearer error="insufficient_scope"'),
             # No token would mend these, and none is asked for.
             ("/v1/elsewhere", [bearer(Issuer().sign())], 403, None),

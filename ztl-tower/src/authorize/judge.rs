@@ -136,7 +136,7 @@ pub(super) fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
         if engine.epoch() == epoch {
             if let Some(asking) = &asking {
                 let passed = (flow.forwards_in(), passed.as_ref());
-                let asked = (&wire, &token, &fields, gathered.context.as_ref(), passed);
+                let asked = (&wire, &token, &fields, &gathered, passed);
                 asking.authorized(guard, &permit, evidence_generation, asked);
             }
             break (flow, token, permit, evidence_generation);
@@ -204,7 +204,7 @@ fn bare(denial: ztl_core::Denial, detail: Option<String>) -> Refusal {
 #[cfg(feature = "jwt")]
 fn token(guard: &Guard, flow: &FlowPermit, parts: &Parts) -> Token {
     match guard.tokens().filter(|_| flow.reads_token()) {
-        Some(verifier) => Token::of(guard, &verifier, flow, &parts.headers),
+        Some(verifier) => Token::of(guard, &verifier, flow, parts),
         None => Token::absent(),
     }
 }

@@ -341,6 +341,18 @@ impl Guard {
         changes
     }
 
+    /// Counts the changes after which one caller's trust score may be another, by what that one does.
+    #[cfg(feature = "trust")]
+    pub(crate) fn score_drift(&self) -> u64 {
+        self.0.signals.drift()
+    }
+
+    /// Without sources of signals nobody has a score.
+    #[cfg(not(feature = "trust"))]
+    pub(crate) const fn score_drift(&self) -> u64 {
+        0
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         (self.0.clock)()
     }

@@ -1,6 +1,7 @@
 //! Why the keys of an issuer were not fetched.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use thiserror::Error;
 use ztl_authz::jwt::EndpointError;
@@ -8,7 +9,7 @@ use ztl_authz::jwt::EndpointError;
 use crate::fetch::FetchError;
 
 /// Why the keys of an issuer were not fetched. The last good ones stay, for as long as they may.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum KeysError {
     /// The guard does not fetch the keys of this issuer.
@@ -19,8 +20,14 @@ pub enum KeysError {
     Endpoint(#[from] EndpointError),
     /// Nothing was fetched.
     #[error(transparent)]
-    Fetch(#[from] FetchError),
+    Fetch(Arc<FetchError>),
     /// Metadata and keys together took too long.
     #[error("the issuer did not answer whole within {0:?}")]
     TimedOut(Duration),
+}
+
+impl From<FetchError> for KeysError {
+    fn from(error: FetchError) -> Self {
+        Self::Fetch(Arc::new(error))
+    }
 }

@@ -15,6 +15,7 @@ mod run;
 
 use core::fmt;
 use core::net::SocketAddr;
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -110,12 +111,25 @@ impl fmt::Debug for FetchedKeys {
 pub(crate) struct Fetched {
     issuer: Box<str>,
     from: FetchedKeys,
+    /// How many fetches began.
+    begun: Arc<AtomicU64>,
+    /// What the last one that came to its end came to, by its number.
+    last: Option<(u64, Result<KeysRefreshed, KeysError>)>,
 }
 
 /// One of them, and how its task is told of a key that is missing.
 pub(crate) struct Held {
     fetched: Arc<Mutex<Fetched>>,
+    /// How many fetches of it began.
+    begun: Arc<AtomicU64>,
     unknown: mpsc::Sender<Box<str>>,
+}
+
+impl Held {
+    /// How many fetches of it began by now.
+    fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Acquire)
+    }
 }
 
 /// All of a guard, by the issuer's name.
@@ -129,13 +143,21 @@ impl Keys {
         let (mut keys, mut waiting) = (HashMap::new(), Vec::new());
         for (issuer, from) in issuers {
             let (unknown, told) = mpsc::channel(WAITING);
+            let begun = Arc::new(AtomicU64::new(0));
             let fetched = Fetched {
                 issuer: issuer.clone(),
                 from,
+                begun: Arc::clone(&begun),
+                last: None,
             };
             let fetched = Arc::new(Mutex::new(fetched));
             waiting.push((Arc::clone(&fetched), told));
-            keys.insert(issuer, Held { fetched, unknown });
+            let held = Held {
+                fetched,
+                begun,
+                unknown,
+            };
+            keys.insert(issuer, held);
         }
         (Self(keys), waiting)
     }
@@ -148,7 +170,7 @@ impl Keys {
         }
     }
 
-    fn get(&self, issuer: &str) -> Option<&Arc<Mutex<Fetched>>> {
-        self.0.get(issuer).map(|held| &held.fetched)
+    fn get(&self, issuer: &str) -> Option<&Held> {
+        self.0.get(issuer)
     }
 }

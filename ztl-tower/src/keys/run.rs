@@ -1,5 +1,6 @@
 //! Carries out what is due: one task an issuer.
 
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::sync::{Arc, Weak};
 
@@ -24,16 +25,24 @@ pub enum KeysRefreshed {
 
 impl Guard {
     /// Fetches the keys of an issuer now, whether that is due or not: so a service that would rather not start without them can
-    /// ask for them once. Whoever calls this often is a burden to the issuer: the guard refreshes by itself.
+    /// ask for them once. Whoever calls this often is a burden to the issuer: the guard refreshes by itself. Of those who call it at once
+    /// one fetches, and the others have what that came to.
     ///
     /// # Errors
     /// [`KeysError`]; the last good keys stay, for as long as they may.
     pub async fn refresh_keys(&self, issuer: &str) -> Result<KeysRefreshed, KeysError> {
-        let fetched = self
+        let held = self
             .keys()
             .get(issuer)
             .ok_or_else(|| KeysError::NotFetched(issuer.to_owned()))?;
-        let mut fetched = fetched.lock().await;
+        let begun = held.begun();
+        let mut fetched = held.fetched.lock().await;
+        // One that began before this was asked may have read what was there before; one that began since has all that was.
+        if let Some((number, came_to)) = &fetched.last
+            && *number > begun
+        {
+            return came_to.clone();
+        }
         let fetch = fetched.from.endpoint.fetch(self.now());
         fetched.refresh(self, fetch).await
     }
@@ -104,11 +113,15 @@ impl Fetched {
     }
 
     async fn refresh(&mut self, guard: &Guard, fetch: Fetch) -> Result<KeysRefreshed, KeysError> {
+        let number = self.begun.fetch_add(1, Ordering::AcqRel) + 1;
         let timeout = self.from.timeout;
         let refreshed = tokio::time::timeout(timeout, self.fetch(guard, fetch)).await;
-        let refreshed = refreshed.unwrap_or(Err(KeysError::TimedOut(timeout)))?;
-        self.put_in_force(guard);
-        Ok(refreshed)
+        let refreshed = refreshed.unwrap_or(Err(KeysError::TimedOut(timeout)));
+        if refreshed.is_ok() {
+            self.put_in_force(guard);
+        }
+        self.last = Some((number, refreshed.clone()));
+        refreshed
     }
 
     async fn fetch(&mut self, guard: &Guard, first: Fetch) -> Result<KeysRefreshed, KeysError> {

@@ -3,21 +3,22 @@
 #[cfg(feature = "serve")]
 use std::sync::Arc;
 
-use ztl_core::{ActionPermit, Attributes, Denial, FlowPermit, Forwarding, SpiffeId};
+use ztl_core::{ActionPermit, Denial, FlowPermit, Forwarding, SpiffeId};
 
 #[cfg(feature = "serve")]
 use super::request::{Asked, Request};
+use crate::gather::Gathered;
 use crate::guard::Guard;
 use crate::name::{Fields, WireTarget};
 use crate::token::Token;
 
-/// What a request was authorized as: what it asked for, its token, its header fields, what the service said of it, and where
+/// What a request was authorized as: what it asked for, its token, its header fields, what else was known of it, and where
 /// its caller may pass ids on and whom it did.
 type As<'a> = (
     &'a WireTarget,
     &'a Token,
     &'a Fields<'a>,
-    Option<&'a Attributes>,
+    &'a Gathered,
     (Option<Forwarding>, Option<&'a SpiffeId>),
 );
 
@@ -55,7 +56,7 @@ impl Asking {
         guard: &Guard,
         permit: &ActionPermit,
         evidence: u64,
-        (wire, token, fields, context, (forwards_in, forwarded)): As<'_>,
+        (wire, token, fields, gathered, (forwards_in, forwarded)): As<'_>,
     ) {
         let asked = Asked {
             wire: wire.clone(),
@@ -63,11 +64,12 @@ impl Asking {
             #[cfg(feature = "jwt")]
             key: token.key,
             headers: fields.kept(),
-            context: context.cloned(),
+            context: gathered.context.clone(),
             forwards_in,
             forwarded: forwarded.cloned(),
         };
-        self.0.authorized(guard, permit, evidence, asked);
+        self.0
+            .authorized(guard, permit, evidence, asked, gathered.scored());
     }
 }
 

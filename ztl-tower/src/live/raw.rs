@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ztl_core::{Action, ActionPermit, Denial, Direction, Evidence, FlowPermit, Reason, Timestamp};
 
 use super::connection::Live;
-use crate::gather::Gathered;
+use crate::gather::{Gathered, Scored};
 use crate::guard::Guard;
 
 /// How often it is judged while what it rests on changes under the judgement, before it is refused.
@@ -30,6 +30,7 @@ pub(super) struct Raw {
 struct Rests {
     epoch: u64,
     evidence: u64,
+    scored: Scored,
     until: Timestamp,
 }
 
@@ -99,7 +100,12 @@ impl Live {
                 Direction::Egress => Evidence::none(),
             };
             let renew = || self.current(guard);
-            let permit = engine.authorize_or_renew(&flow, renew, &action, &evidence, now)?;
+            let again = self.rests().is_some();
+            let permit = if again {
+                engine.authorize_again(&flow, renew, &action, &evidence, now)?
+            } else {
+                engine.authorize_or_renew(&flow, renew, &action, &evidence, now)?
+            };
             if engine.epoch() == epoch {
                 if !permit.obligations().is_empty() {
                     // Law 1: all of them are of requests, and nobody discharges them for bytes.
@@ -110,6 +116,10 @@ impl Live {
                 *self.rests() = Some(Rests {
                     epoch,
                     evidence: generation,
+                    scored: match self.direction {
+                        Direction::Ingress => gathered.scored(),
+                        Direction::Egress => Scored::default(),
+                    },
                     until: permit.expires_at(),
                 });
                 return Ok((flow, permit));
@@ -124,7 +134,13 @@ impl Live {
     pub(super) fn sweep_raw(self: &Arc<Self>, guard: &Guard, now: Timestamp) {
         let Some(rests) = *self.rests() else { return };
         let (epoch, evidence) = (guard.engine().epoch(), guard.evidence_generation());
-        if rests.epoch == epoch && rests.evidence == evidence && now < rests.until {
+        let same = rests.epoch == epoch && rests.evidence == evidence && now < rests.until;
+        let drifted = || {
+            let flow = self.permit();
+            let outdated = |flow| rests.scored.is_outdated(guard, &flow, None, now);
+            rests.scored.drift != guard.score_drift() && flow.is_some_and(outdated)
+        };
+        if same && !drifted() {
             return;
         }
         #[cfg(feature = "serve")]
@@ -133,6 +149,7 @@ impl Live {
             *self.rests() = Some(Rests {
                 epoch,
                 evidence,
+                scored: Scored::default(),
                 until: Timestamp::MAX,
             });
             let raw = Arc::clone(self);

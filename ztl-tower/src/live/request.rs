@@ -14,7 +14,7 @@ use ztl_core::{
 
 use super::again::{Again, Runs};
 use super::connection::Live;
-use crate::gather::Gathered;
+use crate::gather::{Gathered, Scored};
 use crate::guard::Guard;
 use crate::name::{Fields, WireTarget};
 use crate::serve::Ticket;
@@ -33,6 +33,8 @@ pub(super) struct Requests {
     epoch: AtomicU64,
     /// What was known of callers and of issuers by then.
     evidence: AtomicU64,
+    /// How far scores had drifted by then, or before: who was judged by one since may have another.
+    drift: AtomicU64,
     /// When the first thing that one of them rests on expires, in milliseconds.
     due: AtomicU64,
     /// Those whose judgement could take long.
@@ -48,13 +50,14 @@ impl Requests {
             upgraded: Mutex::default(),
             epoch: AtomicU64::new(epoch),
             evidence: AtomicU64::new(evidence),
+            drift: AtomicU64::new(0),
             due: AtomicU64::new(u64::MAX),
             again: Again::default(),
         }
     }
 
     /// Judges those again that rest on an earlier policy, earlier signals or earlier keys of issuers, or all where something that one
-    /// rests on has expired (T15).
+    /// rests on has expired (T15). Where only what callers did is another, those whose score is.
     pub(super) fn sweep(&self, live: &Arc<Live>, guard: &Guard, now: Timestamp) {
         self.again.cut_overdue(guard);
         let of_policy = guard.engine().epoch();
@@ -63,17 +66,29 @@ impl Requests {
         let changed = (self.epoch.swap(of_policy, Ordering::AcqRel) != of_policy)
             | (self.evidence.swap(of_evidence, Ordering::AcqRel) != of_evidence);
         let expired = now.as_unix_millis() >= self.due.load(Ordering::Acquire);
+        let drift = guard.score_drift();
+        let drifted = self.drift.swap(drift, Ordering::AcqRel) != drift;
         if !changed && !expired {
+            if drifted {
+                let requests = self.all().into_iter();
+                requests
+                    .filter(|request| request.has_another_score(guard, now))
+                    .for_each(|request| self.judge(live, guard, request));
+            }
             return;
         }
         // Those that are still authorized say when they expire themselves.
         self.due.store(u64::MAX, Ordering::Release);
         for request in self.all() {
-            if request.is_heavy(guard) {
-                self.again.add(live, guard, request);
-            } else {
-                request.judge(guard);
-            }
+            self.judge(live, guard, request);
+        }
+    }
+
+    fn judge(&self, live: &Arc<Live>, guard: &Guard, request: Arc<Request>) {
+        if request.is_heavy(guard) {
+            self.again.add(live, guard, request);
+        } else {
+            request.judge(guard);
         }
     }
 
@@ -146,6 +161,11 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// The claims of its token, while the key of that is in use.
+    fn claims(&self, guard: &Guard) -> Option<&Claims> {
+        self.claims.as_ref().filter(|_| self.is_vouched_for(guard))
+    }
+
     /// Whether the key that the token was verified with is still in use. One that is gone leaves a request as one with a bad token.
     #[cfg(feature = "jwt")]
     fn is_vouched_for(&self, guard: &Guard) -> bool {
@@ -177,6 +197,8 @@ pub(crate) struct Request {
     became_stream: AtomicBool,
     wakers: Mutex<[Option<Waker>; 2]>,
     asked: Mutex<Option<Arc<Asked>>>,
+    /// By which score it was judged last.
+    scored: Mutex<Scored>,
     /// Whether it waits to be judged again.
     again: AtomicBool,
     /// It counts as running while this is there.
@@ -198,6 +220,7 @@ impl Request {
             became_stream: AtomicBool::new(false),
             wakers: Mutex::default(),
             asked: Mutex::default(),
+            scored: Mutex::default(),
             again: AtomicBool::new(false),
             ticket: Mutex::new(Some(ticket)),
         });
@@ -218,8 +241,15 @@ impl Request {
         permit: &ActionPermit,
         evidence: u64,
         asked: Asked,
+        scored: Scored,
     ) {
+        *lock(&self.scored) = scored;
         *lock(&self.asked) = Some(Arc::new(asked));
+        if scored.is_any() {
+            // What drifted since, by its own record at the least, is for the sweeper to look at.
+            let drift = &self.live.requests.drift;
+            drift.fetch_min(scored.drift, Ordering::AcqRel);
+        }
         self.holds_until(permit);
         if guard.evidence_generation() != evidence
             || !guard.engine().is_current(permit, guard.now())
@@ -239,6 +269,16 @@ impl Request {
         };
         let action = asked.wire.action();
         action.is_ok_and(|action| guard.engine().asks_heavy(&flow, Some(&action)))
+    }
+
+    /// Whether its caller would get another score than it was judged by.
+    fn has_another_score(&self, guard: &Guard, now: Timestamp) -> bool {
+        let scored = *lock(&self.scored);
+        let (true, Some(asked), Some(flow)) = (scored.is_any(), self.asked(), self.live.permit())
+        else {
+            return false;
+        };
+        scored.is_outdated(guard, &flow, asked.claims(guard), now)
     }
 
     /// Judges it again as what it was asked for; what is no longer authorized is cut.
@@ -261,15 +301,13 @@ impl Request {
                 // T12: whom it speaks for was read elsewhere, or not at all.
                 return self.cut();
             }
-            let claims = asked
-                .claims
-                .as_ref()
-                .filter(|_| asked.is_vouched_for(guard));
+            let claims = asked.claims(guard);
             let fields = |headers| Fields::new(headers, asked.forwards_in);
             let fields = asked.headers.as_ref().map(fields);
             let now = guard.now();
             let context = asked.context.clone();
             let gathered = Gathered::now(guard, &flow, claims, context, now);
+            *lock(&self.scored) = gathered.scored();
             let mut evidence = gathered.beside(Evidence::none());
             if let Some(fields) = &fields {
                 evidence = evidence.with_headers(fields);
@@ -283,7 +321,7 @@ impl Request {
             let renew = || self.live.current(guard);
             guard
                 .engine()
-                .authorize_or_renew(&flow, renew, &action, &evidence, now)
+                .authorize_again(&flow, renew, &action, &evidence, now)
         };
         match judged {
             Ok(permit) => self.holds_until(&permit),

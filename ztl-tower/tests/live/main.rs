@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod behaves;
 mod crl;
 mod deadlines;
 mod heavy;

@@ -1,7 +1,11 @@
 //! A stream whose token ends while it runs.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use ztl_authz::jwt::{DevIssuer, Issuer, Jwks, TokenVerifier};
+use ztl_core::LeafDigest;
+use ztl_mtls::X509Svid;
 
 use super::*;
 
@@ -32,6 +36,107 @@ async fn asks_for_tokens_with(
     let policy = Policy::from_toml(&policy).unwrap_or_else(|error| panic!("{error}"));
     db.guard.swap_policy(policy).expect("swap");
     db
+}
+
+fn bearer(issuer: &DevIssuer, more: &serde_json::Value) -> String {
+    let exp = now().as_unix_secs() + 600;
+    let mut claims = json!({ "sub": "alice", "aud": "db", "exp": exp });
+    let more = more.as_object().expect("object").clone();
+    claims.as_object_mut().expect("object").extend(more);
+    format!("Bearer {}", issuer.sign(claims).expect("token"))
+}
+
+/// Asks over a connection of its own, and is answered so.
+async fn knocks(db: &Db, svid: &X509Svid, alpn: &[u8], path: &str, bearer: &str) -> StatusCode {
+    let request = if alpn == b"h2" {
+        get2(path)
+    } else {
+        get1(path)
+    };
+    let request = request.header("authorization", bearer);
+    let stream = raw_connect(db.address, None, Some(svid), alpn).await;
+    let stream = TokioIo::new(stream.expect("connect"));
+    let request = request.body(axum::body::Body::empty()).expect("request");
+    if alpn == b"h2" {
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), stream)
+                .await
+                .expect("http");
+        tokio::spawn(connection);
+        sender.send_request(request).await
+    } else {
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
+            .await
+            .expect("http");
+        tokio::spawn(connection);
+        sender.send_request(request).await
+    }
+    .expect("response")
+    .status()
+}
+
+/// RFC 8705 §3.1: over mutual TLS, with the certificate of this connection and no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t16_a_token_that_is_bound_to_a_certificate_is_good_on_its_connections_alone() {
+    let issuer = DevIssuer::new(ISSUER).expect("issuer");
+    let db = asks_for_tokens(&issuer).await;
+    // One workload, two certificates.
+    let (own, other) = (db.mesh.svid("/caller"), db.mesh.svid("/caller"));
+    let bound_to = |svid: &X509Svid| {
+        let digest = LeafDigest::of(svid.chain()[0].as_ref().into());
+        let digest = URL_SAFE_NO_PAD.encode(digest.as_bytes());
+        bearer(&issuer, &json!({ "cnf": { "x5t#S256": digest } }))
+    };
+    let (bound, to_other) = (bound_to(&own), bound_to(&other));
+    let by_key = bearer(&issuer, &json!({ "cnf": { "jkt": "a" } }));
+    for alpn in [b"http/1.1".as_slice(), b"h2"] {
+        for (svid, token, status) in [
+            (&own, &bound, StatusCode::OK),
+            (&other, &bound, StatusCode::UNAUTHORIZED),
+            (&own, &to_other, StatusCode::UNAUTHORIZED),
+            (&other, &to_other, StatusCode::OK),
+            (&own, &by_key, StatusCode::UNAUTHORIZED),
+        ] {
+            assert_eq!(knocks(&db, svid, alpn, "/feed", token).await, status);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t16_a_token_in_the_query_is_no_token_and_spoils_the_one_in_the_field() {
+    let issuer = DevIssuer::new(ISSUER).expect("issuer");
+    let db = asks_for_tokens(&issuer).await;
+    let good = bearer(&issuer, &json!({}));
+    let in_query = format!("access_token={}", good.replace("Bearer ", ""));
+    let caller = db.mesh.svid("/caller");
+    for alpn in [b"http/1.1".as_slice(), b"h2"] {
+        for (path, token, status) in [
+            ("/feed", &*good, StatusCode::OK),
+            ("/feed?page=access_token", &good, StatusCode::OK),
+            (
+                &format!("/feed?{in_query}"),
+                &good,
+                StatusCode::UNAUTHORIZED,
+            ),
+            (
+                &format!("/feed?page=2;{in_query}"),
+                "Basic eDp5",
+                StatusCode::UNAUTHORIZED,
+            ),
+            ("/feed?Access%5Ftoken", &good, StatusCode::UNAUTHORIZED),
+            // What asks for no token is judged without.
+            (&format!("/v1/x?{in_query}"), &good, StatusCode::OK),
+        ] {
+            let answered = knocks(&db, &caller, alpn, path, token).await;
+            assert_eq!(answered, status, "{path}");
+        }
+    }
+    let lines = db.audit.lines();
+    let missing = lines
+        .iter()
+        .filter(|line| line.contains("evidence_missing"));
+    assert_eq!(missing.count(), 6);
+    assert!(!lines.iter().any(|line| line.contains("access_token")));
 }
 
 /// A feed that is asked for with a token that is good for so many seconds.

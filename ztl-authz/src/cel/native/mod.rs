@@ -66,7 +66,7 @@ struct Look<'a> {
 impl Native {
     /// Whether the condition holds; none where the interpreter has to say.
     pub(super) fn holds(&self, facts: &Facts<'_>) -> Option<bool> {
-        let left = usize::try_from(MAX_STEPS).unwrap_or_default();
+        let left = usize::try_from(MAX_STEPS.min(facts.steps)).unwrap_or_default();
         Look { facts, left }.holds(self)
     }
 }

@@ -23,8 +23,9 @@ use self::table::{Draft, Table, TableIdx};
 pub(crate) use self::table::{Kind, Line, Lines, PartyLines};
 use super::Policy;
 use super::along::Party;
-use super::document::Effect;
+use super::document::{Effect, Mode};
 use super::external::{Aim, External};
+use super::limits::{LEAST_STEPS, MAX_STEPS};
 use super::rule::{Caller, Rule, RuleIdx, TargetRule, Who};
 use super::workload::{Workload, WorkloadIdx};
 
@@ -85,6 +86,34 @@ pub(crate) struct Brief {
     pub(crate) asks_heavy: bool,
     /// Whether there is no enforced rule but plain permits.
     pub(crate) is_plain: bool,
+    /// How often a decision may ask a condition, at most.
+    asks: Asks,
+}
+
+/// How often a decision may ask a condition: of the rules that decide, and of those in shadow, which take nothing from these.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asks {
+    enforced: u32,
+    shadow: u32,
+}
+
+impl Asks {
+    fn count(&mut self, kind: Kind, rule: &Rule) {
+        let of = match kind {
+            Kind::Forbid | Kind::Permit => &mut self.enforced,
+            Kind::Shadow => &mut self.shadow,
+        };
+        *of = of.saturating_add(rule.asks());
+    }
+
+    /// The part of each, in steps.
+    fn steps(self, mode: Mode) -> u32 {
+        let asked = match mode {
+            Mode::Shadow => self.shadow,
+            Mode::Enforce | Mode::Off => self.enforced,
+        };
+        (MAX_STEPS / asked.max(1)).max(LEAST_STEPS)
+    }
 }
 
 /// Whom a table speaks of, where that is not one class.
@@ -142,6 +171,7 @@ impl Index {
                 drafts.brief.reads_token |= rule.reads_token() || rule.forbids_parties();
                 drafts.brief.reads = drafts.brief.reads.and(rule.reads());
                 drafts.brief.asks_heavy |= rule.asks_heavy();
+                drafts.brief.asks.count(kind, rule);
                 if rule.from.len() > FEW {
                     let list = lists
                         .entry(entry.rule)
@@ -294,6 +324,12 @@ impl Index {
     pub(crate) fn brief(&self, target: WorkloadIdx) -> Brief {
         self.target_at(target)
             .map_or_else(Brief::default, |target| target.brief)
+    }
+
+    /// How many steps a condition may take whose rule is about a target.
+    pub(crate) fn steps(&self, target: WorkloadIdx, mode: Mode) -> u32 {
+        let target = self.target_at(target);
+        target.map_or(LEAST_STEPS, |target| target.brief.asks.steps(mode))
     }
 
     fn target_at(&self, target: WorkloadIdx) -> Option<&Target> {

@@ -82,7 +82,7 @@ impl Asked<'_> {
             let failed = (Reason::AuthorizerFailed, Lack::Authorizer);
             let authorizer = self.authorizer(&name.value).ok_or(failed)?;
             self.fresh(authorizer.reads())?;
-            let opinion = self.with_facts(ends, action, params, |facts| {
+            let opinion = self.with_facts(ends, rule, action, params, |facts| {
                 authorizer.speaks(&authorizer.reads().mask(facts)).opinion
             });
             match opinion.map_err(|_| failed)? {
@@ -118,7 +118,7 @@ impl Asked<'_> {
         let condition = compiler.compile(source, &rule.setting());
         let condition = condition.map_err(|_| failed)?;
         self.fresh(condition.reads())?;
-        self.with_facts(ends, action, params, |facts| {
+        self.with_facts(ends, rule, action, params, |facts| {
             condition.holds(&condition.reads().mask(facts))
         })
         .map_err(|_| failed)
@@ -155,6 +155,7 @@ impl Asked<'_> {
     fn with_facts<T>(
         &self,
         ends: &Ends<'_>,
+        rule: &RuleDecl,
         action: &Action<'_>,
         params: &[(Arc<str>, String)],
         ask: impl Fn(&Facts<'_>) -> T,
@@ -176,8 +177,24 @@ impl Asked<'_> {
             trust_score: self.input.evidence.trust_score,
             posture: self.input.evidence.posture,
             context: self.input.evidence.context,
+            steps: self.steps(ends, rule),
             now: self.now,
         })
+    }
+
+    /// §7.12
+    fn steps(&self, ends: &Ends<'_>, of: &RuleDecl) -> u32 {
+        let mut asked = 0;
+        for rule in &self.document.rules {
+            let same = rule.mode == of.mode;
+            let is_about = (rule.to.iter()).any(|to| self.is_target(&to.value, rule, ends.target));
+            let asks = rule.when.is_some() || rule.require.when.is_some();
+            if same && is_about && asks {
+                asked += rule.actions.len().max(1);
+            }
+        }
+        let part = 100_000 / asked.max(1);
+        u32::try_from(part.max(100)).unwrap_or(u32::MAX)
     }
 
     /// §7.5

@@ -35,9 +35,13 @@ fn engine() -> Engine {
 }
 
 fn secrets(claims: Option<&Claims>) -> ztl_action_request {
+    secrets_at("/v1/secrets", claims)
+}
+
+fn secrets_at(target: &'static str, claims: Option<&Claims>) -> ztl_action_request {
     ztl_action_request {
         claims: claims.map_or(core::ptr::null(), |claims| claims.0.cast_const()),
-        ..request("GET", "/v1/secrets")
+        ..request("GET", target)
     }
 }
 
@@ -243,6 +247,87 @@ fn t16_a_verified_token_is_evidence_for_its_caller_while_its_key_is_in_use() {
     engine
         .authorize(&flow, &secrets(Some(&claims)))
         .is_denied(ZTL_REASON_EVIDENCE_MISSING);
+}
+
+#[cfg(feature = "jwt")]
+#[test]
+fn t16_a_second_token_in_the_query_leaves_a_request_with_none() {
+    use ztl_authz::jwt::DevIssuer;
+
+    let engine = engine();
+    let flow = engine.flow();
+    let dev = DevIssuer::new("https://sso.example").expect("a key");
+    assert_eq!(issuer(&engine, &dev.jwks_json()), None);
+    let told = serde_json::json!({ "sub": "alice", "aud": "model-server", "exp": NOW + 300, "scope": "read" });
+    let verified = verify(&engine, &flow, &dev.sign(told).expect("a token")).expect("verified");
+    let told =
+        r#"{"iss": "https://sso.example", "sub": "alice", "aud": "model-server", "scope": "read"}"#;
+    let vouched_for = asserted(&engine, text(told), NOW + 60).expect("claims");
+    for target in [
+        "/v1/secrets?access_token=a.b.c",
+        "/v1/secrets?access_token",
+        "/v1/secrets?page=2;Access%5ftoken=",
+    ] {
+        engine
+            .authorize(&flow, &secrets_at(target, Some(&verified)))
+            .is_denied(ZTL_REASON_EVIDENCE_MISSING);
+        engine
+            .authorize(&flow, &secrets_at(target, Some(&vouched_for)))
+            .is_permitted();
+    }
+    for target in ["/v1/secrets?page=access_token", "/v1/secrets?"] {
+        engine
+            .authorize(&flow, &secrets_at(target, Some(&verified)))
+            .is_permitted();
+    }
+}
+
+/// RFC 8705 §3.1: with the certificate that the peer was proved by, and no other.
+#[cfg(feature = "jwt")]
+#[test]
+fn t16_a_token_that_is_bound_to_a_certificate_is_good_for_whom_that_proved() {
+    use crate::authority::Authority;
+    use crate::prove::{ROUTER, connection, policy, prove_at, trust};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use ztl_authz::jwt::DevIssuer;
+    use ztl_core::LeafDigest;
+
+    let engine = Engine::new(&format!("{}{ISSUERS}", policy()));
+    let authority = Authority::new();
+    assert_eq!(trust(&engine, text(&authority.pem)).0, ZTL_OK);
+    let dev = DevIssuer::new("https://sso.example").expect("a key");
+    assert_eq!(issuer(&engine, &dev.jwks_json()), None);
+    let (one, other) = (authority.issue(ROUTER), authority.issue(ROUTER));
+    let flow_by = |leaf: &[u8]| {
+        let peer = prove_at(&engine, &connection(), &[leaf]).expect("proved");
+        engine.permit(&from_router(&peer)).1.expect("a flow")
+    };
+    let (by_one, by_other) = (flow_by(&one), flow_by(&other));
+    let bound_to = |leaf: &[u8]| {
+        let digest = URL_SAFE_NO_PAD.encode(LeafDigest::of(leaf.into()).as_bytes());
+        let told = serde_json::json!({
+            "sub": "alice", "aud": "model-server", "exp": NOW + 300, "scope": "read", "cnf": { "x5t#S256": digest },
+        });
+        dev.sign(told).expect("a token")
+    };
+    let token = bound_to(&one);
+    let claims = verify(&engine, &by_one, &token).expect("verified");
+    engine
+        .authorize(&by_one, &secrets(Some(&claims)))
+        .is_permitted();
+    // The same workload with another certificate, as after a rotation, is somebody else.
+    let refused = verify(&engine, &by_other, &token).err().expect("refused");
+    assert_eq!(refused.0, ZTL_ERR_TOKEN, "{}", refused.1);
+    engine
+        .authorize(&by_other, &secrets(Some(&claims)))
+        .says_no(ZTL_ERR_ARG);
+    assert!(verify(&engine, &by_other, &bound_to(&other)).is_ok());
+    // Whom no certificate proved can show none.
+    let asserts = Engine::new(&format!("{POLICY}{ISSUERS}"));
+    assert_eq!(issuer(&asserts, &dev.jwks_json()), None);
+    let refused = verify(&asserts, &asserts.flow(), &token);
+    assert_eq!(refused.err().expect("refused").0, ZTL_ERR_TOKEN);
 }
 
 #[cfg(feature = "jwt")]

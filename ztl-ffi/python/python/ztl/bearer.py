@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import List, Optional, Sequence, Tuple
+from urllib.parse import unquote_to_bytes
 
 from ztl._ztl import Claims, Engine, Flow
 from ztl.errors import BudgetError, TokenError
@@ -21,15 +23,17 @@ class Token:
     forbidden. A bad one is looked at anew once an issuer was told, and else at most once a minute: a rule may forbid whom it names by now
     (T12)."""
 
-    def __init__(self, headers: Fields) -> None:
-        self._headers = headers
+    def __init__(self, headers: Fields, target: bytes) -> None:
+        self._headers, self._target = headers, target
         #: How many issuers had been told when it was looked at, and when that was; none before.
         self._looked: Optional[Tuple[int, float]] = None
         self._claims: Optional[Claims] = None
         self._bad: Optional[TokenError] = None
 
-    def is_of(self, headers: Fields) -> bool:
-        """Whether a request with these header fields bears this one."""
+    def is_of(self, headers: Fields, target: bytes) -> bool:
+        """Whether a request with these header fields, for this raw target, bears this one."""
+        if _in_query(target) != _in_query(self._target):
+            return False
         return headers is self._headers or _credentials(headers) == _credentials(self._headers)
 
     def claims(self, flow: Flow, engine: Engine, issuers: int) -> Tuple[Optional[Claims], Optional[float]]:
@@ -39,7 +43,7 @@ class Token:
         if self._claims is None and self._is_unknown(issuers):
             looked = issuers, time.time()
             try:
-                token = bearer(self._headers)
+                token = bearer(self._headers, self._target)
                 self._claims = None if token is None else engine.verify_token(flow, token)
                 self._bad = None
             except BudgetError as error:
@@ -70,8 +74,11 @@ class Token:
         return TokenError("the rule asks for a token of somebody else, or for somebody else, or this one counts no more")
 
 
-def bearer(headers: Fields) -> Optional[bytes]:
-    """The request's token (RFC 6750 section 2.1). Two credentials are refused (T16)."""
+def bearer(headers: Fields, target: bytes = b"") -> Optional[bytes]:
+    """The request's token (RFC 6750 section 2.1). Two credentials are refused, and one in the query of the raw target (section 2.3) as
+    well (T16)."""
+    if _in_query(target):
+        raise TokenError("the request has an access_token in its query: send it in the Authorization field, and there alone")
     given = _credentials(headers)
     if not given:
         return None
@@ -88,3 +95,10 @@ def bearer(headers: Fields) -> Optional[bytes]:
 
 def _credentials(headers: Fields) -> List[bytes]:
     return [value for name, value in headers if name.lower() == b"authorization"]
+
+
+def _in_query(target: bytes) -> bool:
+    """Whether there is a parameter `access_token` as any reader of the query may see it: in any letter case, escaped or not, and after a
+    semicolon too."""
+    names = (parameter.partition(b"=")[0] for parameter in re.split(b"[&;]", target.partition(b"?")[2]))
+    return any(unquote_to_bytes(name).lower() == b"access_token" for name in names)

@@ -88,7 +88,7 @@ class Judge:
     def judge(self, asked: Asked, served: Optional[Permit] = None) -> Permit:
         """The permit, or an exception: `Denied`, or what went wrong. `served` is that of a request that runs already."""
         kept = None if served is None else served.token
-        token = kept if kept is not None and kept.is_of(asked.headers) else Token(asked.headers)
+        token = kept if kept is not None and kept.is_of(asked.headers, asked.target) else Token(asked.headers, asked.target)
         try:
             return self._authorize(asked, self._known(asked) or self._prove(asked), served, token, anew=True)
         except Denied as denied:
