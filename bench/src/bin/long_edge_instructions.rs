@@ -32,7 +32,10 @@ fn paths(rules: usize, count: usize) -> usize {
     let mut text = head();
     text += "[workloads.web]\nid = 'spiffe://p.example/web'\n";
     for at in 0..rules {
-        text += &format!("[[permit]]\nfrom = 'web'\nto = 'db'\nactions = ['GET /v1/{}/{{id}}']\n", name(at));
+        text += &format!(
+            "[[permit]]\nfrom = 'web'\nto = 'db'\nactions = ['GET /v1/{}/{{id}}']\n",
+            name(at)
+        );
     }
     let engine = engine(&text);
     let peer = peer("spiffe://p.example/web");
@@ -40,7 +43,12 @@ fn paths(rules: usize, count: usize) -> usize {
     let permit = engine.permit_flow(&flow, NOW).expect("permitted");
     // What is denied has a path of as many segments.
     let asked: Vec<String> = (0..rules)
-        .flat_map(|at| [format!("/v1/{}/7", name(at)), format!("/v1/{}x/7", name(at))])
+        .flat_map(|at| {
+            [
+                format!("/v1/{}/7", name(at)),
+                format!("/v1/{}x/7", name(at)),
+            ]
+        })
         .collect();
     let asked: Vec<Action<'_>> = (asked.iter())
         .map(|path| Action::request("GET", path).expect("a path"))
@@ -60,8 +68,12 @@ fn paths(rules: usize, count: usize) -> usize {
 fn labels(rules: usize, count: usize) -> usize {
     let mut text = head();
     for at in 0..rules {
-        text += &format!("[workloads.a{at}]\nid = 'spiffe://p.example/a/{at}'\nlabels = {{ team = 't{at}' }}\n");
-        text += &format!("[workloads.b{at}]\nid = 'spiffe://p.example/b/{at}'\nlabels = {{ team = 'none' }}\n");
+        text += &format!(
+            "[workloads.a{at}]\nid = 'spiffe://p.example/a/{at}'\nlabels = {{ team = 't{at}' }}\n"
+        );
+        text += &format!(
+            "[workloads.b{at}]\nid = 'spiffe://p.example/b/{at}'\nlabels = {{ team = 'none' }}\n"
+        );
         text += &format!("[[permit]]\nfrom = 'label:team=t{at}'\nto = 'db'\nactions = ['GET /']\n");
     }
     let engine = engine(&text);
