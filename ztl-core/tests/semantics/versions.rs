@@ -50,7 +50,7 @@ fn record(permits: &[&[&str]]) -> Value {
         });
     let permits: Vec<Value> = permits
         .iter()
-        .map(|asked| json!({ "name": asked.join("+"), "from": "router", "to": "gateway", "actions": ["any"], "require": { "authorizer": asked } }))
+        .map(|asked| json!({ "name": asked.join("-and-"), "from": "router", "to": "gateway", "actions": ["any"], "require": { "authorizer": asked } }))
         .collect();
     let policy = loader.load(&document(&permits, &[]).to_string(), Format::Json);
     let policy = policy.unwrap_or_else(|error| panic!("{error}"));
