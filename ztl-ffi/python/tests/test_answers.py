@@ -104,7 +104,10 @@ class Answers(unittest.TestCase):
 
         pem = (self.world.path / f"{name}.pem").read_text()
         shown = {"tls": {"client_cert_chain": [pem]}}
-        scope = self.world.scope(unquote(path), raw_path=path.encode(), headers=list(headers), extensions=shown)
+        raw, _, query = path.encode().partition(b"?")
+        scope = self.world.scope(
+            unquote(raw.decode()), raw_path=raw, query_string=query, headers=list(headers), extensions=shown
+        )
         asyncio.run(guard.asgi(shows)(scope, receive, send))
         return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"]
 
