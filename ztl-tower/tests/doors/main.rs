@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod aliases;
 mod answers;
 mod audit;
 mod expectations;
