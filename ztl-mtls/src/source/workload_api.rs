@@ -23,6 +23,8 @@ use crate::svid::X509Svid;
 /// The first pause after a stream ended; each further one is twice as long, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Where a workload is told of its agent (SPIFFE Workload Endpoint §4).
+const VARIABLE: &str = "SPIFFE_ENDPOINT_SOCKET";
 /// How long the agent may take to give the first SVID: it denies a workload whose entry has not reached it yet.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Most ids that an error lists.
@@ -54,8 +56,13 @@ impl WorkloadApi {
         provider: Arc<CryptoProvider>,
         ours: impl Fn(&SpiffeId) -> bool + Send + Sync + 'static,
     ) -> Result<Self, SourceError> {
-        let endpoint = spiffe::workload_api::endpoint::from_env().map_err(SourceError::new)?;
-        Self::spawn(endpoint, "SPIFFE_ENDPOINT_SOCKET", provider, ours)
+        let endpoint = spiffe::workload_api::endpoint::from_env().map_err(|error| {
+            SourceError::new(format!(
+                "`{VARIABLE}` of the environment names no Workload API: {}; write `unix:///path/to/socket` into it",
+                said(&error)
+            ))
+        })?;
+        Self::spawn(endpoint, VARIABLE, provider, ours)
     }
 
     /// Begins to listen to a socket: `unix:///run/spire/agent.sock`, or `tcp://127.0.0.1:8081`.

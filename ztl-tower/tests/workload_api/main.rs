@@ -4,6 +4,7 @@
 #![cfg(all(feature = "workload-api", unix))]
 
 mod agent;
+mod environment;
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -20,7 +21,7 @@ use http_body_util::{BodyExt, Empty};
 use support::{Marker, Mesh, get2, id, knock, listener, now, serve, until};
 use ztl_core::audit::MemorySink;
 use ztl_mtls::source::WorkloadApi;
-use ztl_mtls::{IssuedSvid, X509Svid};
+use ztl_mtls::{DevCa, IssuedSvid, TrustBundle, X509Svid};
 use ztl_tower::{BuildError, EgressError, Guard, GuardBuilder};
 
 /// Long enough for anything that is not to happen within it.
@@ -72,17 +73,19 @@ impl Site {
     }
 
     fn issue(&self, path: &str) -> IssuedSvid {
+        issue(&self.mesh.authority, path)
+    }
+
+    /// Gives new SVIDs of the first authority, which is all that is trusted.
+    fn rotate(&self, federated: &[TrustBundle]) {
         let authority = &self.mesh.authority;
-        authority
-            .issue(&id(path), now(), LONG, &ztl_mtls::provider())
-            .expect("svid")
+        self.give(authority, &authority.bundle(), federated);
     }
 
     /// Gives new SVIDs: somebody else's first, so that the first is not good enough (T22).
-    fn rotate(&self, federated: &[ztl_mtls::TrustBundle]) {
-        let svids = ["/other", "/caller", "/db"].map(|path| self.issue(path));
-        self.agent
-            .give(&svids, &self.mesh.authority.bundle(), federated);
+    fn give(&self, signing: &DevCa, own: &TrustBundle, federated: &[TrustBundle]) {
+        let svids = ["/other", "/caller", "/db"].map(|path| issue(signing, path));
+        self.agent.give(&svids, own, federated);
     }
 
     fn builder(&self, name: &str, grace: Duration) -> GuardBuilder {
@@ -127,6 +130,19 @@ impl Drop for Site {
     }
 }
 
+fn issue(authority: &DevCa, path: &str) -> IssuedSvid {
+    authority
+        .issue(&id(path), now(), LONG, &ztl_mtls::provider())
+        .expect("svid")
+}
+
+/// What two authorities of our trust domain are while one follows the other.
+fn together(authorities: [&DevCa; 2]) -> TrustBundle {
+    let certificates = authorities.map(|it| it.bundle().certificates().to_vec());
+    let domain = authorities[0].bundle().trust_domain().clone();
+    TrustBundle::from_der(domain, certificates.into_iter().flatten()).expect("bundle")
+}
+
 async fn ask(guard: &Guard) -> Result<u16, EgressError> {
     let request = Request::get("https://db/v1/x")
         .body(Empty::<Bytes>::new())
@@ -147,7 +163,7 @@ fn chain(guard: &Guard) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rule_30_no_request_fails_while_svids_rotate_under_load() {
+async fn rule_30_no_request_fails_while_svids_and_authorities_rotate_under_load() {
     let mut site = Site::new().await;
     let (db, caller) = site.guards(LONG).await;
     assert_eq!(
@@ -172,19 +188,42 @@ async fn rule_30_no_request_fails_while_svids_rotate_under_load() {
             failed
         })
     };
+    // An authority follows another in three steps, and with each step all SVIDs are new: the next is trusted as well, it signs in the
+    // other's place, and the other is trusted no longer.
+    let authorities: [DevCa; 5] = core::array::from_fn(|_| Mesh::new("").authority);
     let mut fresh = 0;
-    for _ in 0..10 {
-        let before = (chain(&db), chain(&caller));
-        site.rotate(&[]);
-        // New connections, each with a whole handshake, until both have taken the new SVID.
-        let deadline = tokio::time::Instant::now() + support::PATIENCE;
-        while chain(&db) == before.0 || chain(&caller) == before.1 {
-            assert!(tokio::time::Instant::now() < deadline, "rotation");
-            let shown = caller.svid().expect("svid");
-            assert_eq!(site.knock(&shown).await, Ok(200));
-            fresh += 1;
+    let mut signing = &site.mesh.authority;
+    for next in &authorities {
+        let shown_last = issue(signing, "/caller").svid;
+        for (signs, trusted) in [
+            (signing, together([signing, next])),
+            (next, together([signing, next])),
+            (next, next.bundle()),
+        ] {
+            let before = (chain(&db), chain(&caller));
+            site.give(signs, &trusted, &[]);
+            // New connections, each with a whole handshake, until both have taken the new SVID.
+            let deadline = tokio::time::Instant::now() + support::PATIENCE;
+            while chain(&db) == before.0 || chain(&caller) == before.1 {
+                assert!(tokio::time::Instant::now() < deadline, "rotation");
+                let shown = caller.svid().expect("svid");
+                assert_eq!(site.knock(&shown).await, Ok(200));
+                fresh += 1;
+            }
+            assert_eq!(site.knock(&caller.svid().expect("svid")).await, Ok(200));
+            // What was asked with the SVIDs before is answered before the next step.
+            let answered = asked.load(Ordering::SeqCst);
+            until("two answers", || {
+                asked.load(Ordering::SeqCst) >= answered + 2
+            })
+            .await;
         }
-        assert_eq!(site.knock(&caller.svid().expect("svid")).await, Ok(200));
+        let deadline = tokio::time::Instant::now() + support::PATIENCE;
+        while site.knock(&shown_last).await.is_ok() {
+            let left = tokio::time::Instant::now() < deadline;
+            assert!(left, "an authority that was withdrawn still proves");
+        }
+        signing = next;
     }
     stop.store(true, Ordering::SeqCst);
     assert_eq!(kept.await.expect("task"), Vec::<String>::new());
