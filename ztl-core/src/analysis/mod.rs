@@ -17,12 +17,16 @@ mod place;
 mod reach;
 mod routes;
 
+pub(crate) use asked::{ActionSpace, Asked};
 pub(crate) use caller::undeclared;
 pub use diff::{
     Caller, Change, Diff, DocumentChange, MAX_ACTIONS_OF_EDGE, MAX_COMPARED_ACTIONS, Otherwise,
     ReplayError, Replayed, TooLarge, diff, replay,
 };
+pub(crate) use edge::Need;
+pub(crate) use facts::{MadeUp, beside};
 pub(crate) use outward::Exit;
+pub(crate) use place::arrivals;
 pub(crate) use reach::{Chains, Counting, Hop, Mesh, Start};
 pub use reach::{
     Reach, ReachEdge, ReachError, ReachExit, ReachOptions, Reached, ReachedBy, ReachedFrom, Use,

@@ -12,14 +12,18 @@
 mod call;
 mod caller;
 mod names;
+mod witness;
 
 use std::collections::HashSet;
+
+use serde_json::Value;
 
 use crate::analysis::{Chains, Counting, Exit, Hop, Mesh, Start};
 use crate::zone::Arrival;
 
 use self::call::{Counter, overlaps};
 use self::caller::{Candidate, at_home, candidates, describe, is_meant};
+use self::witness::Witnesses;
 use super::Policy;
 use super::diagnostic::Report;
 use super::document::{NeverDecl, Target};
@@ -36,22 +40,40 @@ pub(super) fn prove(policy: &Policy, report: &mut Report) {
     };
     let at_home = at_home(policy);
     let mut chains = None;
+    let mut witnesses = Witnesses::of(policy);
     for never in &policy.document.nevers {
         if !names::are_known(policy, never, &at_home, report) {
             continue;
         }
         let inside = call::inside(policy, never, &everyone);
         if let Some(found) = inside.or_else(|| call::outward(policy, never, &at_home)) {
+            let witness = witnesses.find(never, &found);
             let Counter {
                 rule,
-                caller,
-                target,
+                called,
+                aim,
                 port,
+                ..
             } = found;
+            let mut help = format!(
+                "narrow or remove the permit `{}`, or change the assertion",
+                rule.name
+            );
+            if let Some(witness) = witness {
+                let witness = Value::Object(witness);
+                help.push_str(&format!(
+                    "; without the assertion this is permitted: {witness}"
+                ));
+            }
             report.error_with_help(
                 never.name.span,
-                format!("`{}` does not hold: the permit `{}` lets {caller} reach `{target}` on port {port}", never.name.value, rule.name),
-                format!("narrow or remove the permit `{}`, or change the assertion", rule.name),
+                format!(
+                    "`{}` does not hold: the permit `{}` lets {called} reach `{}` on port {port}",
+                    never.name.value,
+                    rule.name,
+                    aim.name()
+                ),
+                help,
             );
         } else if never.transitive {
             let mesh = || Mesh::new(policy, HashSet::new(), Counting::Nothing).map(Chains::new);

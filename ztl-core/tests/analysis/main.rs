@@ -12,3 +12,4 @@ mod outside_log;
 mod parties;
 mod reach;
 mod universe;
+mod witness;

@@ -16,10 +16,10 @@ use super::{outside, targets};
 /// What shows that an assertion does not hold.
 pub(super) struct Counter<'a> {
     pub(super) rule: &'a Rule,
+    pub(super) caller: Candidate,
     /// What to call the caller.
-    pub(super) caller: String,
-    /// What to call the target.
-    pub(super) target: String,
+    pub(super) called: String,
+    pub(super) aim: Aim<'a>,
     pub(super) port: u16,
 }
 
@@ -101,8 +101,9 @@ fn let_through<'a>(
                 }
                 return Some(Counter {
                     rule,
-                    caller: called,
-                    target: target.name(),
+                    caller: (*caller).clone(),
+                    called,
+                    aim: target,
                     port,
                 });
             }
