@@ -54,8 +54,8 @@ fn test(name: &str, keys: &str) -> String {
 fn nothing_is_exercised_by_no_test() {
     let (exercised, missing) = missing("");
     assert_eq!(exercised, 0);
-    // Two callers, a target, a port, two actions and two requirements; a caller, a target and an action: each both ways.
-    assert_eq!(missing.len(), 2 * 8 + 2 * 3);
+    // Two callers, a target, a port, two actions, a score, a token and its scope; a caller, a target and an action: each both ways.
+    assert_eq!(missing.len(), 2 * 9 + 2 * 3);
 }
 
 #[test]
@@ -125,17 +125,31 @@ fn a_requirement_is_met_and_unmet() {
         "{left:?}"
     );
     assert!(
-        !left.contains(&"reads require token unmet".to_owned()),
+        !left.contains(&"reads require token met".to_owned()),
+        "{left:?}"
+    );
+    assert!(
+        left.contains(&"reads require token unmet".to_owned()),
+        "{left:?}"
+    );
+    assert!(
+        !left.contains(&"reads require token.scopes unmet".to_owned()),
+        "{left:?}"
+    );
+    assert!(
+        left.contains(&"reads require token.scopes met".to_owned()),
         "{left:?}"
     );
     let (_, left) = missing(&test(
         "all",
         &format!("{request}trust_score = 70\nclaims = {{ scope = \"read\" }}"),
     ));
-    assert!(
-        !left.contains(&"reads require token met".to_owned()),
-        "{left:?}"
-    );
+    for met in ["token", "token.scopes"] {
+        assert!(
+            !left.contains(&format!("reads require {met} met")),
+            "{left:?}"
+        );
+    }
 }
 
 #[test]
@@ -152,15 +166,16 @@ fn everything_can_be_exercised() {
         test("f", &format!("from = \"web\"\n{request}path = \"/v1/a\"\n{score}")),
         test("g", &format!("from = \"web\"\n{request}path = \"/v1/secrets\"")),
         test("h", "from = \"web\"\nto = \"api\"\nport = 9443"),
+        test("i", &format!("from = \"web\"\n{request}path = \"/v1/a\"\n{score}claims = {{ scope = \"write\" }}")),
     ]
     .concat();
     let (exercised, left) = missing(&all);
-    assert_eq!((exercised, left), (22, Vec::new()));
+    assert_eq!((exercised, left), (24, Vec::new()));
     let text = format!("{POLICY}{all}");
     let run = ztl_with_input(&["test", "-"], text.as_bytes());
     assert!(
         run.stdout
-            .contains("22 of 22 outcomes of their clauses came about (100 %)"),
+            .contains("24 of 24 outcomes of their clauses came about (100 %)"),
         "{}",
         run.stdout
     );

@@ -91,12 +91,21 @@ pub(super) fn requirements(rule: &RuleDecl) -> Vec<&'static str> {
         return Vec::new();
     }
     let require = &rule.require;
+    let token = require.token.as_ref().map(|token| &token.value);
     let stated = [
         ("subject", !rule.subject.is_empty()),
         ("actors", !rule.actors.is_empty()),
         ("trust_score", require.trust_score.is_some()),
         ("zone_trust", require.zone_trust.is_some()),
-        ("token", require.token.is_some()),
+        ("token", token.is_some()),
+        (
+            "token.scopes",
+            token.is_some_and(|it| !it.scopes.is_empty()),
+        ),
+        (
+            "token.claims",
+            token.is_some_and(|it| !it.claims.is_empty()),
+        ),
         ("mfa", require.mfa.is_some()),
         ("headers", !require.headers.is_empty()),
         ("when", require.when.is_some()),
@@ -112,7 +121,8 @@ pub(super) fn lacking(lack: Lack) -> &'static [&'static str] {
         Lack::Subject => &["subject"],
         Lack::Actors => &["actors"],
         Lack::Token => &["subject", "actors", "token", "mfa", "when", "authorizer"],
-        Lack::Scope | Lack::Claim => &["token"],
+        Lack::Scope => &["token.scopes"],
+        Lack::Claim => &["token.claims"],
         Lack::Mfa => &["mfa"],
         Lack::TrustScore => &["trust_score", "when", "authorizer"],
         Lack::ZoneTrust => &["zone_trust"],
