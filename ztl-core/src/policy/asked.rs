@@ -1,6 +1,9 @@
 //! One action on one edge, asked of one rule after the other.
 
+use core::cell::RefCell;
 use std::sync::Arc;
+
+use smallvec::SmallVec;
 
 use crate::action::Action;
 use crate::authorizer::Facts;
@@ -16,7 +19,7 @@ use super::index::{Kind, Line, PartyLines};
 use super::kinds::Kinds;
 use super::pattern::ActionPattern;
 use super::requirement::{Given, Unmet, reads_are_fresh, with_facts};
-use super::rule::Rule;
+use super::rule::{Rule, RuleIdx};
 use super::workload::{Workload, WorkloadIdx};
 
 /// The parameters of a path, by name and decoded.
@@ -33,6 +36,8 @@ pub(super) struct Asked<'a, 'e> {
     pub(super) evidence: &'a Evidence<'a>,
     pub(super) along: &'a Along<'e>,
     pub(super) now: Timestamp,
+    /// The rules that were asked and said no: one that stands in several tables says the same in each (T34).
+    in_vain: RefCell<SmallVec<[RuleIdx; 4]>>,
 }
 
 impl<'a, 'e> Asked<'a, 'e> {
@@ -55,7 +60,12 @@ impl<'a, 'e> Asked<'a, 'e> {
             evidence,
             along,
             now,
+            in_vain: RefCell::default(),
         }
+    }
+
+    fn was_in_vain(&self, rule: RuleIdx) -> bool {
+        self.in_vain.borrow().contains(&rule)
     }
 }
 
@@ -141,11 +151,21 @@ impl Asked<'_, '_> {
     pub(super) fn line_fires(&self, line: &Line) -> bool {
         let forbids = |line: &&Line| line.effect == Effect::Forbid;
         let rule = (Some(line).filter(forbids)).filter(|line| line.covers_port(self.edge.port));
-        let rule = rule.and_then(|line| self.policy.rule(line.rule));
-        rule.is_some_and(|rule| self.forbid_fires(rule))
+        let Some(rule) = rule.and_then(|line| self.policy.rule(line.rule)) else {
+            return false;
+        };
+        if self.was_in_vain(line.rule) {
+            return false;
+        }
+        let fires = self.forbid_fires(rule);
+        if !fires && rule.when.is_some() {
+            self.in_vain.borrow_mut().push(line.rule);
+        }
+        fires
     }
 
-    /// Whether a permit that speaks of the peer names the action, and if so whether all it requires holds.
+    /// Whether a permit that speaks of the peer names the action, and if so whether all it requires holds. None too where it was
+    /// asked before, and does not.
     #[inline]
     pub(super) fn line_holds(&self, line: &Line) -> Option<Result<Timestamp, Unmet>> {
         if !line.could_name(self.kind, self.edge.port) {
@@ -155,8 +175,19 @@ impl Asked<'_, '_> {
             (Some(path), Some(resource)) => {
                 path.matches(resource.path()).then_some(Ok(Timestamp::MAX))
             }
-            _ => self.permit_holds(self.policy.rule(line.rule)?),
+            _ => self.rule_holds(line.rule),
         }
+    }
+
+    fn rule_holds(&self, index: RuleIdx) -> Option<Result<Timestamp, Unmet>> {
+        if self.was_in_vain(index) {
+            return None;
+        }
+        let told = self.permit_holds(self.policy.rule(index)?)?;
+        if told.is_err() {
+            self.in_vain.borrow_mut().push(index);
+        }
+        Some(told)
     }
 
     /// Whether a permit names the action, and if so whether all it requires holds.

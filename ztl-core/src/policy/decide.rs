@@ -438,21 +438,18 @@ impl Policy {
             let lines = self.index.lines(*share, Kind::Shadow).iter();
             lines.filter(|line| share.counts(line.effect))
         });
-        let mut said: Vec<(RuleIdx, Verdict)> = lines
-            .filter(|line| line.covers_port(edge.port))
-            .filter_map(|line| Some((line.rule, would(line)?)))
-            .collect();
+        let mut lines: Vec<&Line> = lines.filter(|line| line.covers_port(edge.port)).collect();
         if let Some(asked) = &asked {
             let of_others = asked.about_others(Kind::Shadow);
             let of_others = of_others.into_iter().flat_map(Lines::iter);
-            let fire = of_others.filter(|line| asked.line_fires(line));
-            said.extend(fire.map(|line| (line.rule, Verdict::Deny)));
+            lines.extend(of_others.filter(|line| line.effect == Effect::Forbid));
         }
-        // What speaks of the caller in two ways speaks once.
-        said.sort_by_key(|(index, _)| *index);
-        said.dedup_by_key(|(index, _)| *index);
-        let named = said.into_iter().filter_map(|(index, would)| {
-            let rule = Arc::clone(&self.rule(index)?.name);
+        // What speaks of the caller in two ways is asked once, and speaks once.
+        lines.sort_by_key(|line| line.rule);
+        lines.dedup_by_key(|line| line.rule);
+        let named = lines.into_iter().filter_map(|line| {
+            let would = would(line)?;
+            let rule = Arc::clone(&self.rule(line.rule)?.name);
             Some(ShadowOutcome { rule, would })
         });
         Box::new(Beside {

@@ -7,6 +7,7 @@ mod facts;
 mod permits;
 mod records;
 mod time;
+mod work;
 
 #[path = "../support/mod.rs"]
 mod support;
