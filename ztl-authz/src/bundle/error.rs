@@ -3,7 +3,9 @@
 use thiserror::Error;
 use ztl_core::json::FaultKind;
 
-use super::limits::{MAX_MANIFEST_BYTES, MAX_NAMED, MAX_PATH_BYTES, MAX_PATH_FOLDERS};
+use super::limits::{
+    MAX_MANIFEST_BYTES, MAX_NAMED, MAX_PATH_BYTES, MAX_PATH_FOLDERS, MAX_REVISION_BYTES,
+};
 use super::signature::SignatureError;
 use crate::data::words;
 
@@ -192,6 +194,14 @@ pub enum ManifestError {
     /// Longer than [`MAX_MANIFEST_BYTES`].
     #[error("it has {bytes} bytes; at most {MAX_MANIFEST_BYTES} are read")]
     TooLong {
+        /// The length found.
+        bytes: usize,
+    },
+    /// A revision longer than [`MAX_REVISION_BYTES`].
+    #[error(
+        "`revision` has {bytes} bytes; at most {MAX_REVISION_BYTES} are read: give it a shorter one, such as a version or a digest"
+    )]
+    LongRevision {
         /// The length found.
         bytes: usize,
     },

@@ -63,5 +63,7 @@ pub const MAX_PATH_FOLDERS: usize = 32;
 pub const MAX_SIGNATURES_BYTES: usize = 2 * MIB;
 /// The longest `.manifest`.
 pub const MAX_MANIFEST_BYTES: usize = MIB;
+/// The longest `revision` of a manifest: it stands in the record of each decision that the bundle makes.
+pub const MAX_REVISION_BYTES: usize = 1024;
 /// The most roots, and the most entrypoints, that a manifest may name.
 pub const MAX_NAMED: usize = 1024;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::error::ManifestError;
-use super::limits::MAX_NAMED;
+use super::limits::{MAX_NAMED, MAX_REVISION_BYTES};
 use super::path;
 use super::roots::Roots;
 use ztl_core::url::shown;
@@ -54,6 +54,10 @@ impl Manifest {
         let mut manifest = Self::default();
         if let Some(revision) = members.remove("revision") {
             manifest.revision = text(revision, "revision")?;
+            let bytes = manifest.revision.len();
+            if bytes > MAX_REVISION_BYTES {
+                return Err(ManifestError::LongRevision { bytes });
+            }
         }
         if let Some(roots) = members.remove("roots") {
             manifest.roots = read_roots(roots)?;

@@ -33,7 +33,7 @@ pub use error::{BundleError, ManifestError, PathFault};
 pub use key::{SigningAlgorithm, VerificationKey, VerificationKeyError};
 pub use limits::{
     Limits, MAX_DATA_DEPTH, MAX_MANIFEST_BYTES, MAX_NAMED, MAX_PATH_BYTES, MAX_PATH_FOLDERS,
-    MAX_SIGNATURES_BYTES,
+    MAX_REVISION_BYTES, MAX_SIGNATURES_BYTES,
 };
 pub use manifest::{Manifest, RegoVersion, WasmResolver};
 pub use pull::{

@@ -120,6 +120,7 @@ fn what_is_outside_the_roots_refuses_the_bundle() {
 #[test]
 fn law_1_what_is_not_understood_refuses_the_bundle() {
     let deep = format!("{}{}", "[".repeat(65), "]".repeat(65));
+    let long = json!({ "revision": "r".repeat(1025) }).to_string();
     for (path, text, why) in [
         ("patch.json", r#"{"data":[]}"#, "delta bundle"),
         ("a/patch.json", "{}", "delta bundle"),
@@ -135,6 +136,7 @@ fn law_1_what_is_not_understood_refuses_the_bundle() {
         (".manifest", "[]", "not one JSON document"),
         (".manifest", r#"{"version":2}"#, "`version` is not known"),
         (".manifest", r#"{"rego_version":9}"#, "neither 0 nor 1"),
+        (".manifest", &long, "`revision` has 1025 bytes"),
         (
             ".manifest",
             r#"{"wasm":[{"entrypoint":"a","module":"/b/policy.wasm"}]}"#,

@@ -5,7 +5,8 @@ use core::time::Duration;
 use ztl_authz::trust::{About, Behaviour, Measure, Signals, Whom};
 use ztl_core::audit::MemorySink;
 use ztl_core::{
-    Action, Arrival, Claims, Engine, Evidence, Flow, Peer, Proof, SpiffeId, Timestamp, Verdict,
+    Action, Arrival, Claims, Engine, Evidence, Flow, Peer, Proof, Reason, SpiffeId, Timestamp,
+    Verdict,
 };
 
 use super::{NOW, id, policy};
@@ -234,6 +235,13 @@ fn law_8_what_runs_already_and_is_judged_again_counts_for_nobody() {
             .engine
             .authorize_again(&permit, renew, &action, &Evidence::none(), NOW);
         assert_eq!(again.is_ok(), path == "/open/a");
+        // Nor where it is ended because nobody judged it in time, or at a time that cannot be.
+        let (engine, late) = (&run.engine, Reason::AuthorizerFailed);
+        engine.refuse_again(&permit, Some(&action), late, NOW);
+        let over = permit.expires_at();
+        let ended = engine.authorize_again(&permit, renew, &action, &Evidence::none(), over);
+        let ended = ended.map(|_| ()).expect_err("no such time");
+        assert_eq!(ended.decision().reason, Reason::ClockUntrusted);
     }
     assert_eq!(run.value(Measure::Rate, &client, NOW), Some(1));
     assert_eq!(run.value(Measure::Denials, &client, NOW), Some(0));

@@ -65,6 +65,9 @@ impl Record<'_> {
             Direction::Egress => ",\"direction\":\"egress\",\"me\":",
         });
         text::quoted(out, self.me());
+        if self.is_again() {
+            out.push_str(",\"again\":true");
+        }
         if let Some(peer) = self.peer() {
             if masks.get(Field::Peer) == Mask::Keep {
                 text::plain(out, ",\"peer\":\"", peer.as_str());

@@ -34,8 +34,9 @@ impl Engine {
         evidence: &Evidence<'_>,
         now: Timestamp,
     ) -> Result<ActionPermit, Denial> {
-        self.check_permit(permit, self.trust_generation(), Some(action), now)?;
-        self.authorize_checked(permit, action, evidence, now, Occasion::Asked)
+        let asked = Occasion::Asked;
+        self.check_permit(permit, self.trust_generation(), Some(action), now, asked)?;
+        self.authorize_checked(permit, action, evidence, now, asked)
     }
 
     /// As [`authorize`](Self::authorize), for a permit whose connection can be proved again: where what it rests on was withdrawn,
@@ -88,12 +89,12 @@ impl Engine {
                 let renewed = renew()?;
                 // Compared with what was read before: what changes from here on is a change after the decision.
                 if renewed.0.trust_generation == trust {
-                    self.check_permit(&renewed, trust, Some(action), now)?;
+                    self.check_permit(&renewed, trust, Some(action), now, occasion)?;
                     return self.authorize_checked(&renewed, action, evidence, now, occasion);
                 }
             }
         }
-        self.check_permit(permit, trust, Some(action), now)?;
+        self.check_permit(permit, trust, Some(action), now, occasion)?;
         self.authorize_checked(permit, action, evidence, now, occasion)
     }
 
@@ -241,6 +242,7 @@ impl Engine {
         trust_generation: u64,
         action: Option<&Action<'_>>,
         now: Timestamp,
+        occasion: Occasion,
     ) -> Result<(), Denial> {
         let reason = if permit.0.engine != self.id || permit.0.trust_generation != trust_generation
         {
@@ -252,7 +254,7 @@ impl Engine {
         } else {
             return Ok(());
         };
-        Err(self.refuse_permit(permit, action, reason, now))
+        Err(self.refuse_permit(permit, action, reason, now, occasion))
     }
 
     #[cold]
@@ -262,13 +264,15 @@ impl Engine {
         action: Option<&Action<'_>>,
         reason: Reason,
         now: Timestamp,
+        occasion: Occasion,
     ) -> Denial {
         let stage = if reason == Reason::FlowWithdrawn {
             Stage::Flow
         } else {
             Stage::Identity
         };
-        self.refuse_any(AnyFlow::Kept(&permit.0), action, stage, reason, now)
+        let flow = AnyFlow::Kept(&permit.0);
+        self.refuse_any(flow, action, (stage, reason), now, occasion)
     }
 
     /// Whether all of that is discharged by the enforcement point.

@@ -98,7 +98,8 @@ impl Engine {
         action: Option<&Action<'_>>,
         now: Timestamp,
     ) -> Result<FlowPermit, Denial> {
-        self.check_permit(permit, self.trust_generation(), action, now)?;
+        let trust = self.trust_generation();
+        self.check_permit(permit, trust, action, now, Occasion::Asked)?;
         if permit.0.in_force.epoch == self.epoch() {
             Ok(permit.clone())
         } else {

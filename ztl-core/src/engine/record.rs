@@ -20,16 +20,17 @@ impl Engine {
         reason: Reason,
         now: Timestamp,
     ) -> Denial {
-        self.refuse_any(AnyFlow::Asked(flow), action, stage, reason, now)
+        let flow = AnyFlow::Asked(flow);
+        self.refuse_any(flow, action, (stage, reason), now, Occasion::Asked)
     }
 
     pub(super) fn refuse_any(
         &self,
         flow: AnyFlow<'_>,
         action: Option<&Action<'_>>,
-        stage: Stage,
-        reason: Reason,
+        (stage, reason): (Stage, Reason),
         now: Timestamp,
+        occasion: Occasion,
     ) -> Denial {
         let policy = self.policy();
         let about = About {
@@ -38,7 +39,7 @@ impl Engine {
             policy: &policy,
             action,
             evidence: None,
-            occasion: Occasion::Asked,
+            occasion,
             now,
         };
         let judged = policy.judged(Outcome::denied(stage, reason), None);
@@ -53,8 +54,21 @@ impl Engine {
         reason: Reason,
         now: Timestamp,
     ) -> Denial {
-        let flow = AnyFlow::Kept(&permit.0);
-        self.refuse_any(flow, action, Stage::Action, reason, now)
+        let (flow, end) = (AnyFlow::Kept(&permit.0), (Stage::Action, reason));
+        self.refuse_any(flow, action, end, now, Occasion::Asked)
+    }
+
+    /// The same of what runs already, and was to be judged again: nobody asked for anything
+    /// ([`Record::is_again`](crate::audit::Record::is_again)).
+    pub fn refuse_again(
+        &self,
+        permit: &FlowPermit,
+        action: Option<&Action<'_>>,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Denial {
+        let (flow, end) = (AnyFlow::Kept(&permit.0), (Stage::Action, reason));
+        self.refuse_any(flow, action, end, now, Occasion::Again)
     }
 
     /// Records that what was permitted is refused after all, because an obligation of the permit does not come about: a limit, a

@@ -388,6 +388,38 @@ fn t34_what_failed_is_not_asked_again_for_the_record() {
     }
 }
 
+/// Law 8: a record of what runs already says that nobody asked.
+#[test]
+fn law_8_a_record_tells_that_nobody_asked() {
+    let audit = Arc::new(MemorySink::new(10));
+    let engine = Engine::new(load(&rules()), Arc::clone(&audit)).expect("engine");
+    let caller = peer(ROUTER);
+    let arrival = Arrival::from_addr("10.10.0.5".parse().expect("address"));
+    let flow = Flow::ingress("gateway", 8443, arrival, Some(&caller));
+    let permit = engine.permit_flow(&flow, NOW).expect("flow");
+    let action = Action::request("GET", "/v2/a").expect("action");
+    let evidence = ztl_core::Evidence::none();
+    let renew = || Ok(permit.clone());
+    engine
+        .authorize(&permit, &action, &evidence, NOW)
+        .expect("permit");
+    engine
+        .authorize_again(&permit, renew, &action, &evidence, NOW)
+        .expect("permit");
+    engine.refuse_on(&permit, Some(&action), Reason::LimitExceeded, NOW);
+    engine.refuse_again(&permit, Some(&action), Reason::AuthorizerFailed, NOW);
+    let expired = engine.authorize_again(&permit, renew, &action, &evidence, Timestamp::MAX);
+    assert!(expired.is_err());
+    let said = audit.lines();
+    let said = said.iter().map(|line| {
+        let line: Value = serde_json::from_str(line).expect("json");
+        line.get("again").cloned()
+    });
+    let again = || Some(json!(true));
+    let wanted = [None, None, again(), None, again(), again()];
+    assert_eq!(said.collect::<Vec<_>>(), wanted);
+}
+
 /// T12: whoever comes along and was judged stands in the record, so that it says for whom it was, and can be decided again.
 #[test]
 fn t12_a_record_tells_who_came_along() {

@@ -84,14 +84,21 @@ impl Live {
 
     fn judge_connect(&self, guard: &Guard) -> Result<Authorized, Denial> {
         let (engine, action) = (guard.engine(), Action::Connect);
+        let again = self.rests().is_some();
+        let refuse = |flow: &FlowPermit, reason| {
+            if again {
+                engine.refuse_again(flow, Some(&action), reason, guard.now())
+            } else {
+                engine.refuse_on(flow, Some(&action), reason, guard.now())
+            }
+        };
         for _ in 0..TRIES {
             let (epoch, generation) = (engine.epoch(), guard.evidence_generation());
             let now = guard.now();
             let flow = self.current(guard)?;
             if flow.peer().is_none() && flow.host().is_none() {
                 // Whoever proves nothing gets no raw stream, whatever a rule for `public` says.
-                let unproven = Reason::IdentityUnproven;
-                return Err(engine.refuse_on(&flow, Some(&action), unproven, now));
+                return Err(refuse(&flow, Reason::IdentityUnproven));
             }
             let gathered = Gathered::now(guard, &flow, None, None, now);
             let evidence = match self.direction {
@@ -100,7 +107,6 @@ impl Live {
                 Direction::Egress => Evidence::none(),
             };
             let renew = || self.current(guard);
-            let again = self.rests().is_some();
             let permit = if again {
                 engine.authorize_again(&flow, renew, &action, &evidence, now)?
             } else {
@@ -126,8 +132,7 @@ impl Live {
             }
         }
         let flow = self.current(guard)?;
-        let withdrawn = Reason::FlowWithdrawn;
-        Err(engine.refuse_on(&flow, Some(&action), withdrawn, guard.now()))
+        Err(refuse(&flow, Reason::FlowWithdrawn))
     }
 
     /// Judges raw bytes again where something that they rest on is another.
@@ -188,7 +193,7 @@ impl super::again::Runs for Live {
     fn ends_unjudged(&self, guard: &Guard) {
         if let Ok(flow) = self.current(guard) {
             let (engine, failed) = (guard.engine(), Reason::AuthorizerFailed);
-            engine.refuse_on(&flow, Some(&Action::Connect), failed, guard.now());
+            engine.refuse_again(&flow, Some(&Action::Connect), failed, guard.now());
         }
         self.revoke();
     }

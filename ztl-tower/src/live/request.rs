@@ -420,7 +420,7 @@ impl Runs for Request {
         if let (Some(asked), Ok(flow)) = (self.asked(), self.live.current(guard)) {
             let (action, now) = (asked.wire.action().ok(), guard.now());
             let engine = guard.engine();
-            engine.refuse_on(&flow, action.as_ref(), Reason::AuthorizerFailed, now);
+            engine.refuse_again(&flow, action.as_ref(), Reason::AuthorizerFailed, now);
         }
         self.cut();
     }
