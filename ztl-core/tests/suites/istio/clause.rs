@@ -63,6 +63,21 @@ impl Clause {
         (plain && silent && asks_nothing && !self.never).then_some(not)
     }
 
+    /// Some ids and not some others, where each is one of the others or none of them is of it: the ids that are left.
+    pub(crate) fn without_strangers(mut self) -> Self {
+        let (Some(ids), Some(not)) = (&mut self.ids, &self.not) else {
+            return self;
+        };
+        ids.retain(|id| !not.iter().any(|other| within(id, other)));
+        if !not
+            .iter()
+            .any(|other| ids.iter().any(|id| within(other, id)))
+        {
+            self.not = None;
+        }
+        self
+    }
+
     pub(crate) fn networks(networks: Vec<IpNet>) -> Self {
         Self {
             networks: Some(networks),
@@ -90,6 +105,11 @@ impl Clause {
             never: !holds,
             ..Self::default()
         }
+    }
+
+    /// It holds for nobody, or never.
+    fn matches_nothing(&self) -> bool {
+        self.never || self.ids.as_ref().is_some_and(Vec::is_empty)
     }
 
     /// Both.
@@ -124,8 +144,13 @@ pub(crate) fn times(one: &[Part], other: &[Part]) -> Vec<Part> {
     let pairs = one
         .iter()
         .flat_map(|one| other.iter().map(move |two| (one, two)));
+    let nobody = |part: &Part| part.as_ref().is_ok_and(Clause::matches_nothing);
     pairs
-        .map(|(one, two)| one.clone()?.and(two.clone()?))
+        .map(|(one, two)| match nobody(one) || nobody(two) {
+            // Whatever else it asks for.
+            true => Ok(Clause::fact(false)),
+            false => one.clone()?.and(two.clone()?),
+        })
         .collect()
 }
 

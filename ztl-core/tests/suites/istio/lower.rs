@@ -23,6 +23,8 @@ pub(crate) struct Policies {
 /// A document, and what was left out of what it permits since no document can say it.
 pub(crate) struct Lowered {
     pub(crate) policy: Policy,
+    /// Enforced permits in it.
+    pub(crate) permits: usize,
     pub(crate) without: BTreeSet<String>,
 }
 
@@ -95,8 +97,14 @@ pub(crate) fn load(policies: &[Policies]) -> Result<Lowered, Unsaid> {
             without.extend(clause.without.iter().cloned());
         }
     }
+    let enforced = document.permits.iter();
+    let permits = enforced.filter(|rule| rule["mode"].is_null()).count();
     let policy = document.load();
-    Ok(Lowered { policy, without })
+    Ok(Lowered {
+        policy,
+        permits,
+        without,
+    })
 }
 
 struct Document {

@@ -1,6 +1,7 @@
 //! Authorization policies of Istio, ztunnel and Linkerd: who may ask for what (rules 1 to 10, 41 to 46).
 
 mod clause;
+mod corpus;
 mod linkerd;
 mod lower;
 mod negation;
@@ -36,8 +37,26 @@ fn mesh<'a>(trust_domains: &'a [&'a str], target: Option<IpAddr>) -> Mesh<'a> {
     Mesh {
         trust_domains,
         target,
+        namespace: None,
         issuers: Vec::new(),
         delimited: Vec::new(),
+    }
+}
+
+/// A request of Istio's rows.
+fn asked(request: &Value) -> Request<'_> {
+    let http = request.get("http");
+    let headers = http.and_then(|http| http["headers"].as_object());
+    let headers = headers.into_iter().flatten();
+    Request {
+        identity: request["source"]["principal"].as_str().map(str::to_owned),
+        from: address(&request["source"]["ip"]),
+        port: port(&request["destination"]["port"]),
+        http: http.map(|http| (text(http, "method"), text(http, "path"))),
+        headers: headers
+            .map(|(name, value)| (name.as_str(), value.as_str().expect("a text")))
+            .collect(),
+        claims: request["claims"].as_object().cloned(),
     }
 }
 
@@ -76,20 +95,7 @@ fn rules_1_to_10_istio() {
         let set: Vec<_> = items(&sets[text(&row, "policy_set")]).cloned().collect();
         let mut mesh = mesh(&["cluster.local"], address(&request["destination"]["ip"]));
         mesh.learn(&set);
-        let http = request.get("http");
-        let headers = http.and_then(|http| http["headers"].as_object());
-        let headers = headers.into_iter().flatten();
-        let request = Request {
-            identity: request["source"]["principal"].as_str().map(str::to_owned),
-            from: address(&request["source"]["ip"]),
-            port: port(&request["destination"]["port"]),
-            http: http.map(|http| (text(http, "method"), text(http, "path"))),
-            headers: headers
-                .map(|(name, value)| (name.as_str(), value.as_str().expect("a text")))
-                .collect(),
-            claims: request["claims"].as_object().cloned(),
-        };
-        compare(&mut tally, &row, &mesh.policies(&set), &request);
+        compare(&mut tally, &row, &mesh.policies(&set), &asked(request));
     }
     let expected = Counts {
         agree: 79,

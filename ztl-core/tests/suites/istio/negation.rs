@@ -23,6 +23,7 @@ pub(crate) fn without_negations<'a>(
     let mut kept = Vec::new();
     let mut denied = Vec::new();
     for (policy, clause) in rules {
+        let clause = clause.without_strangers();
         match (policy.denies, policy.dry_run, &clause.not) {
             (_, _, None) => said.push((policy, clause)),
             (true, false, Some(_)) => {

@@ -12,11 +12,14 @@ use crate::netpol::cluster::{entries, items};
 use crate::text;
 
 /// What the policies are read for.
+#[derive(Clone)]
 pub(crate) struct Mesh<'a> {
     /// Namespaces and service accounts are looked for in these.
     pub(crate) trust_domains: &'a [&'a str],
     /// The target's address: a policy may ask for it, and it is known.
     pub(crate) target: Option<IpAddr>,
+    /// The namespace that a policy stands in: a service account without one is of it.
+    pub(crate) namespace: Option<&'a str>,
     /// Issuers of tokens (RequestAuthentication).
     pub(crate) issuers: Vec<String>,
     /// Claims that are lists written as one text.
@@ -44,12 +47,16 @@ impl Mesh<'_> {
     }
 
     fn policy(&self, policy: &Value) -> Policies {
+        let mesh = Mesh {
+            namespace: policy["metadata"]["namespace"].as_str(),
+            ..self.clone()
+        };
         let action = policy["spec"]["action"].as_str().unwrap_or("ALLOW");
         let dry_run = &policy["metadata"]["annotations"]["istio.io/dry-run"] == "true";
         let denies = action != "ALLOW";
         let rules = items(&policy["spec"]["rules"]);
         let alternatives = match action {
-            "ALLOW" | "DENY" => rules.flat_map(|rule| self.rule(rule, denies)).collect(),
+            "ALLOW" | "DENY" => rules.flat_map(|rule| mesh.rule(rule, denies)).collect(),
             // Somebody else is asked: whatever it says, nothing here says it.
             _ => vec![Err(Unsaid(format!("the action {action}")))],
         };
@@ -66,6 +73,10 @@ impl Mesh<'_> {
         let of = |key: &str, inner: &str, read: &dyn Fn((&String, &Value)) -> Vec<Part>| {
             let mut any = Vec::new();
             for entry in items(&rule[key]) {
+                if let Some(unsaid) = mixed(&entry[inner]) {
+                    any.push(Err(unsaid));
+                    continue;
+                }
                 let fields = entries(&entry[inner]).map(read);
                 any.extend(fields.fold(vec![Ok(Clause::default())], |one, two| times(&one, &two)));
             }
@@ -121,7 +132,8 @@ impl Mesh<'_> {
                 },
                 "namespaces" => in_every(format!("{value}/**")).collect(),
                 "serviceAccounts" => {
-                    let account = value.split_once('/');
+                    let own = || Some((self.namespace?, *value));
+                    let account = value.split_once('/').or_else(own);
                     let (namespace, account) = account.ok_or("an account without namespace")?;
                     in_every(format!("{namespace}/sa/{account}")).collect()
                 }
@@ -129,7 +141,12 @@ impl Mesh<'_> {
                 other => return Err(other.into()),
             };
             for id in written {
-                ids.push(IdPattern::parse(&id).map_err(|_| "an id that is no pattern here")?);
+                match IdPattern::parse(&id) {
+                    Ok(pattern) => ids.push(pattern),
+                    Err(_) if value.contains('*') => return Err("an id by a glob".into()),
+                    // No SVID bears it (rules 17 and 18), so it means nobody.
+                    Err(_) => {}
+                }
             }
         }
         Ok(Clause::ids(ids))
@@ -150,8 +167,13 @@ impl Mesh<'_> {
                         json!({ "issuer": issuer, "claims": { "sub": subject } }),
                     ));
                 }
-                _ => any.push(Err("a token's subject by a glob".into())),
+                _ if value.contains('*') => any.push(Err("a token's subject by a glob".into())),
+                // Whom a token names is written with its issuer, so this is nobody.
+                _ => {}
             }
+        }
+        if any.is_empty() {
+            return vec![Ok(Clause::fact(false))];
         }
         any.into_iter()
             .map(|token| token.map(Clause::token))
@@ -226,6 +248,14 @@ impl Mesh<'_> {
             blocks.iter().any(|block| block.contains(&target)),
         ))
     }
+}
+
+/// A source that Istio's own validation refuses: a service account is an id, and is not to be narrowed by other ids.
+fn mixed(source: &Value) -> Option<Unsaid> {
+    let has = |keys: &[&str]| keys.iter().any(|key| items(&source[*key]).next().is_some());
+    let mixed = has(&["serviceAccounts", "notServiceAccounts"])
+        && has(&["principals", "notPrincipals", "namespaces", "notNamespaces"]);
+    mixed.then(|| "service accounts beside other ids".into())
 }
 
 /// What a negation negates.
