@@ -206,6 +206,76 @@ fn x509_svid_6_2_only_the_first_certificate_is_read() {
 }
 
 #[test]
+fn svids_6_1_what_is_written_says_its_use_and_has_a_key_id_for_tokens_alone() {
+    let authorities = [Ca::new("one"), Ca::new("two")];
+    let ders = authorities.each_ref().map(|ca| ca.der.clone());
+    let x509 = TrustBundle::from_der(domain("a.test"), ders.clone()).expect("bundle");
+    let written = SpiffeBundle::new(x509).to_json().expect("written");
+    let mut set: Value = serde_json::from_str(&written).expect("json");
+    let keys = set["keys"].as_array_mut().expect("keys");
+    let mut found: Vec<_> = keys.iter().map(|key| key["x5c"].clone()).collect();
+    let mut wanted = ders.map(|der| json!([STANDARD.encode(der)])).to_vec();
+    found.sort_by_key(Value::to_string);
+    wanted.sort_by_key(Value::to_string);
+    assert_eq!(found, wanted, "one certificate each");
+    for key in &*keys {
+        assert_eq!((&key["use"], key.get("kid")), (&"x509-svid".into(), None));
+    }
+    let token = r#"{"use":"jwt-svid","kid":"k","kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    keys.push(serde_json::from_str(token).expect("json"));
+    let again = read(&set.to_string())
+        .expect("bundle")
+        .to_json()
+        .expect("written");
+    let again: Value = serde_json::from_str(&again).expect("json");
+    let last = again["keys"].as_array().and_then(|keys| keys.last());
+    let last = last.expect("a key");
+    assert_eq!(
+        (&last["use"], &last["kid"]),
+        (&"jwt-svid".into(), &"k".into())
+    );
+}
+
+#[test]
+fn bundle_4_2_what_is_not_known_is_ignored_and_what_stands_beside_it_is_not() {
+    let ca = Ca::new("root");
+    let good = document(&ca)["keys"][0].clone();
+    let changed = |name: &str, value: Option<&str>| {
+        let mut key = good.clone();
+        let members = key.as_object_mut().expect("object");
+        match value {
+            Some(value) => drop(members.insert(name.to_owned(), value.into())),
+            None => drop(members.remove(name)),
+        }
+        key
+    };
+    for unknown in [
+        json!({}),
+        changed("use", None),
+        changed("use", Some("wit-svid")),
+        changed("use", Some("")),
+        changed("kty", Some("AKP")),
+        changed("crv", Some("P-192")),
+        changed("x5c", None),
+        json!({"use": "jwt-svid", "kty": "AKP", "kid": "k"}),
+    ] {
+        for keys in [
+            json!([unknown, good]),
+            json!([good, unknown]),
+            json!([unknown, unknown, good]),
+        ] {
+            let bundle = read(&json!({ "keys": keys }).to_string()).expect("bundle");
+            assert_eq!(
+                bundle.x509().certificates(),
+                std::slice::from_ref(&ca.der),
+                "{unknown}"
+            );
+            assert!(bundle.jwt_authorities().is_empty(), "{unknown}");
+        }
+    }
+}
+
+#[test]
 fn what_is_no_certificate_of_an_authority_and_of_the_key_is_refused() {
     let ca = Ca::new("root");
     let first = |value: Value| with(&ca, |key| key["x5c"] = json!([value]));

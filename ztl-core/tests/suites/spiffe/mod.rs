@@ -47,6 +47,50 @@ fn rules_17_and_18_spiffe_ids() {
     tally.finish("spiffe ids", expected);
 }
 
+/// SPIFFE-ID §2.1: whether a name would be an address, or a name of DNS, changes nothing, neither what is taken nor what is equal.
+#[test]
+fn rule_17_a_trust_domain_that_looks_like_an_address_is_as_any_other() {
+    let names = [
+        "192.0.2.7",
+        "192.0.2.07",
+        "192.0.2.7.",
+        "3221225991",
+        "0xc0000207",
+        "256.1.1.1",
+        "127.1",
+        "127.0.0.1",
+        "localhost",
+        "1",
+        "-",
+        "_",
+        ".",
+        "..",
+        "a..b",
+        "a.",
+        "-a-",
+        "a_b",
+        "xn--",
+        "example.org",
+        "example.org.",
+    ];
+    for name in names {
+        let domain = TrustDomain::parse(name).expect(name);
+        let id = SpiffeId::parse(&format!("spiffe://{name}/a")).expect(name);
+        assert_eq!((domain.as_str(), id.trust_domain_name()), (name, name));
+        for other in names {
+            let pattern = IdPattern::parse(&format!("trust-domain:{other}")).expect(other);
+            assert_eq!(pattern.matches(&id), name == other, "{name} and {other}");
+        }
+    }
+    for name in ["[::1]", "::1", "192.0.2.7:443", "Localhost", "ex ample"] {
+        assert!(TrustDomain::parse(name).is_err(), "{name}");
+        assert!(
+            SpiffeId::parse(&format!("spiffe://{name}/a")).is_err(),
+            "{name}"
+        );
+    }
+}
+
 /// Taken, or why not.
 type Answer = Result<(), &'static str>;
 
