@@ -3,14 +3,8 @@
 #![cfg(test)]
 #![cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 
-use std::process::Command;
-
 use ztl_mtls::provider;
 use ztl_mtls::source::WorkloadApi;
-
-const SOCKET: &str = "SPIFFE_ENDPOINT_SOCKET";
-/// Says to the process of a test that it is to read its environment.
-const CHILD: &str = "ZTL_TEST_READS_ITS_ENVIRONMENT";
 
 /// What an address comes to. Outside of tokio nothing is listened to, which is said of good addresses alone.
 fn said(address: &str) -> String {
@@ -49,39 +43,5 @@ fn workload_endpoint_4_an_address_is_a_socket_or_an_ip_address_with_a_port() {
         let said = said(bad);
         let named = said.contains(&format!("`{bad}` is no address of a Workload API"));
         assert!(named && said.contains("unix:///"), "{bad}: {said}");
-    }
-}
-
-#[test]
-fn workload_endpoint_4_the_environment_names_the_socket() {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the environment is what is tested"
-    )]
-    let is_child = std::env::var_os(CHILD).is_some();
-    if is_child {
-        let asked = WorkloadApi::from_env(provider(), |_| true);
-        println!("said: {}", asked.expect_err("no runtime"));
-        return;
-    }
-    // An environment is a process's own.
-    for (value, says) in [
-        (None, SOCKET),
-        (Some(""), "socket"),
-        (Some("http://agent"), "scheme"),
-        (Some("unix:///run/agent.sock"), "within tokio"),
-    ] {
-        let mut child = Command::new(std::env::current_exe().expect("this program"));
-        child.args(["--exact", "--nocapture"]);
-        child.arg("workload_endpoint_4_the_environment_names_the_socket");
-        child.env(CHILD, "").env_remove(SOCKET);
-        if let Some(value) = value {
-            child.env(SOCKET, value);
-        }
-        let output = child.output().expect("it runs");
-        let text = String::from_utf8_lossy(&output.stdout);
-        let said = text.lines().find_map(|line| line.split_once("said: "));
-        let (_, said) = said.unwrap_or_else(|| panic!("{value:?}: {text}"));
-        assert!(output.status.success() && said.contains(says), "{said}");
     }
 }
