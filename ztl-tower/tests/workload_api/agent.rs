@@ -112,6 +112,18 @@ impl Agent {
         self.answer.send_replace(Answer::Message(message.into()));
     }
 
+    /// An answer without an SVID.
+    pub(crate) fn give_nothing(&self) {
+        self.answer.send_replace(Answer::Message(Bytes::new()));
+    }
+
+    /// An SVID of which every mandatory field is empty (Workload API section 4.5).
+    pub(crate) fn give_hollow(&self) {
+        let mut message = Vec::new();
+        field(&mut message, 1, b"");
+        self.answer.send_replace(Answer::Message(message.into()));
+    }
+
     /// Bytes that are no gRPC message.
     pub(crate) fn give_garbage(&self) {
         let bytes = Bytes::from_static(b"\xff\xff\xff\xff\xff\xff\xff\xff garbage");

@@ -277,7 +277,12 @@ async fn an_agent_that_restarts_within_the_grace_is_not_noticed() {
 async fn rule_31_nonsense_changes_nothing_and_the_next_answer_is_taken() {
     let mut site = Site::new().await;
     let (db, caller) = site.guards(LONG).await;
-    for nonsense in [Agent::give_nonsense, Agent::give_garbage] {
+    for nonsense in [
+        Agent::give_nonsense,
+        Agent::give_garbage,
+        Agent::give_nothing,
+        Agent::give_hollow,
+    ] {
         let before = chain(&db);
         nonsense(&site.agent);
         assert_eq!(site.knock(&caller.svid().expect("svid")).await, Ok(200));
