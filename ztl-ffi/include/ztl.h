@@ -750,7 +750,8 @@ void ztl_text_free(struct ztl_text *text);
 /**
  * Makes an engine.
  *
- * @param policy the document; a rule that asks for a condition or an authorizer is refused, as none can be registered here
+ * @param policy the document; a rule that asks for an authorizer is refused, as none can be registered here, and in a library that
+ *   was built without the feature `cel` one that asks for a condition too
  * @param format `ZTL_FORMAT_TOML` or `ZTL_FORMAT_JSON`
  * @param audit_file where records go, one line of JSON each: a path in UTF-8, made with mode 0600 where it does not exist and
  *   appended to where it does. Absent: the last 1024 records are kept in memory, which C cannot read

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustls_pki_types::CertificateDer;
 use ztl_core::audit::{AuditError, JsonLinesSink, MemorySink, Sink};
-use ztl_core::policy::{LoadError, MAX_DOCUMENT_BYTES, Policy};
+use ztl_core::policy::{Format, LoadError, Loader, MAX_DOCUMENT_BYTES, Policy};
 use ztl_core::{Engine, EngineError, MAX_TRUST_DOMAIN_BYTES, TrustDomain};
 use ztl_mtls::{
     BundleSet, Bundles, MAX_AUTHORITIES, MAX_PEM_BYTES, Prover, SpiffeBundle, TrustBundle,
@@ -94,7 +94,8 @@ impl Body {
 
 /// Makes an engine.
 ///
-/// @param policy the document; a rule that asks for a condition or an authorizer is refused, as none can be registered here
+/// @param policy the document; a rule that asks for an authorizer is refused, as none can be registered here, and in a library that
+///   was built without the feature `cel` one that asks for a condition too
 /// @param format `ZTL_FORMAT_TOML` or `ZTL_FORMAT_JSON`
 /// @param audit_file where records go, one line of JSON each: a path in UTF-8, made with mode 0600 where it does not exist and
 ///   appended to where it does. Absent: the last 1024 records are kept in memory, which C cannot read
@@ -273,9 +274,9 @@ pub(crate) unsafe fn with_audit_file(policy: Policy, audit_file: ztl_str) -> Res
 /// # Safety
 /// `document` is readable.
 pub(crate) unsafe fn read_policy(document: ztl_str, format: u32) -> Result<Policy, Fault> {
-    let load = match format {
-        ZTL_FORMAT_TOML => Policy::from_toml,
-        ZTL_FORMAT_JSON => Policy::from_json,
+    let format = match format {
+        ZTL_FORMAT_TOML => Format::Toml,
+        ZTL_FORMAT_JSON => Format::Json,
         other => {
             return Err(Fault::arg(format!(
                 "`format` is {other}, which is neither ZTL_FORMAT_TOML nor ZTL_FORMAT_JSON"
@@ -284,7 +285,16 @@ pub(crate) unsafe fn read_policy(document: ztl_str, format: u32) -> Result<Polic
     };
     // SAFETY: as promised to this function.
     let text = unsafe { document.required("policy", MAX_DOCUMENT_BYTES) }?;
-    load(text).map_err(|error: LoadError| Fault::new(ZTL_ERR_POLICY, error.to_string()))
+    let read = loader().load(text, format);
+    read.map_err(|error: LoadError| Fault::new(ZTL_ERR_POLICY, error.to_string()))
+}
+
+/// What a policy's rules may ask beyond what every engine knows.
+fn loader() -> Loader {
+    let loader = Loader::new();
+    #[cfg(feature = "cel")]
+    let loader = loader.with_conditions(Arc::new(ztl_authz::cel::Cel::new()));
+    loader
 }
 
 /// The trust domain of this name.

@@ -122,6 +122,23 @@ class Verbs(unittest.TestCase):
         with self.assertRaises(ztl.ZtlError):
             ztl.Engine(POLICY).refuse(self.flow, "objected", now=NOW)
 
+    def test_a_condition_is_asked_of_what_the_request_says(self) -> None:
+        when = """[permit.require]
+when = 'params.model == "llama" && trust_score > 30'
+"""
+        self.engine.swap(POLICY.replace('infer", "GET /v1/who", "GET /v1/live", "websocket /v1/socket"', "infer\"") + when)
+        flow = flow_of(self.engine)
+        ask = lambda model, score: self.engine.authorize(
+            flow, "POST", f"/v1/models/{model}/infer", trust_score=score, now=NOW
+        )
+        self.assertEqual(ask("llama", 31).rule, "router-infers")
+        for model, score, reason in (("llama", 30, "objected"), ("gpt", 99, "objected"), ("llama", None, "evidence_missing")):
+            with self.assertRaises(ztl.Denied) as caught:
+                ask(model, score)
+            self.assertEqual(caught.exception.reason, reason)
+        with self.assertRaisesRegex(ztl.PolicyError, "unknown name `parms`"):
+            self.engine.swap(POLICY + when.replace("params", "parms"))
+
     def test_law_8_another_policy_is_in_force_at_once(self) -> None:
         self.engine.swap(NO_RULES)
         with self.assertRaises(ztl.Denied):

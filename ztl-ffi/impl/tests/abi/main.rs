@@ -10,6 +10,7 @@
 mod audit;
 mod authority;
 mod claims;
+mod conditions;
 mod crl;
 mod decisions;
 mod egress;
