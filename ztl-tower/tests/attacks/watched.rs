@@ -5,6 +5,7 @@
 
 mod listens;
 mod names;
+mod prometheus;
 
 use bytes::Bytes;
 use http::Request;
