@@ -253,6 +253,21 @@ impl Live {
         }
     }
 
+    /// Whether something runs on it that rests on what is no longer so.
+    pub(super) fn is_behind(&self, guard: &Guard, now: Timestamp) -> bool {
+        #[cfg(any(feature = "client", feature = "serve"))]
+        if self.is_raw_behind(guard, now) {
+            return true;
+        }
+        #[cfg(feature = "serve")]
+        return self.requests.are_behind(guard, now);
+        #[cfg(not(feature = "serve"))]
+        {
+            let _ = (guard, now);
+            false
+        }
+    }
+
     /// Whether it has lasted long enough.
     pub(crate) fn is_aged(&self, now: Timestamp) -> bool {
         now >= self.aged

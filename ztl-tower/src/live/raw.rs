@@ -165,6 +165,16 @@ impl Live {
         }
     }
 
+    /// Whether raw bytes rest on what may be another by now.
+    pub(super) fn is_raw_behind(&self, guard: &Guard, now: Timestamp) -> bool {
+        self.rests().is_some_and(|rests| {
+            rests.epoch != guard.engine().epoch()
+                || rests.evidence != guard.evidence_generation()
+                || now >= rests.until
+                || rests.scored.is_any() && rests.scored.drift != guard.score_drift()
+        })
+    }
+
     /// Whether it was authorized as raw bytes.
     #[cfg(feature = "serve")]
     pub(super) fn is_raw(&self) -> bool {

@@ -84,6 +84,15 @@ impl Requests {
         }
     }
 
+    /// Whether a sweep may have something to judge.
+    pub(super) fn are_behind(&self, guard: &Guard, now: Timestamp) -> bool {
+        let outdated = self.epoch.load(Ordering::Acquire) != guard.engine().epoch()
+            || self.evidence.load(Ordering::Acquire) != guard.evidence_generation()
+            || self.drift.load(Ordering::Acquire) != guard.score_drift()
+            || now.as_unix_millis() >= self.due.load(Ordering::Acquire);
+        outdated && self.len() > 0
+    }
+
     fn judge(&self, live: &Arc<Live>, guard: &Guard, request: Arc<Request>) {
         if request.is_heavy(guard) {
             self.again.add(live, guard, request);

@@ -49,7 +49,7 @@ impl Activity {
     }
 
     /// A request begins. It runs until the ticket is dropped.
-    pub(super) fn begin(&self) -> Ticket {
+    pub(crate) fn begin(&self) -> Ticket {
         self.0.running.fetch_add(1, Ordering::AcqRel);
         self.0.asked.store(true, Ordering::Release);
         Ticket {

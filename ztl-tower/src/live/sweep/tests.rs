@@ -17,9 +17,12 @@ use ztl_core::policy::Policy;
 use ztl_core::{Arrival, Flow, SpiffeId, TrustDomain};
 use ztl_mtls::{BundleSet, CrlSet, Denied, DevCa, Purpose, TrustBundle, X509Svid};
 
+use super::round::MANY;
 use super::*;
 use crate::live::grounds::Begun;
 use crate::live::registry::{Registered, Registry};
+#[cfg(feature = "bundle")]
+use crate::live::request::{Carried, Request};
 
 const POLICY: &str = "schema = 1\ntrust_domain = 'prod.example'\n[workloads.db]\nid = 'spiffe://prod.example/db'\nports = [8443]\n\
     [[permit]]\nname = 'reads'\nfrom = 'spiffe://prod.example/callers/**'\nto = 'db'\nactions = ['GET /v1/{*rest}']\n";
@@ -226,4 +229,62 @@ async fn law_8_a_second_is_enough_however_many_peers_there_are() {
         let counts = open.len() <= FEW || !cfg!(debug_assertions);
         assert!(took < AT_ONCE || !counts, "{what}: {took:?}");
     }
+}
+
+/// Resolves once it is so; what never is fails the test.
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < patience, "{what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[test]
+fn law_8_what_changes_counts_though_no_thread_is_to_be_had_for_a_helper() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let mesh = Mesh::new(FEW).await;
+        let open = mesh.open();
+        let lives = || open.iter().filter(|it| !it.live().is_revoked()).count();
+        let (free, taken) = std::sync::mpsc::channel::<()>();
+        let holds = tokio::task::spawn_blocking(move || taken.recv().is_err());
+        // More than one judges alone: helpers are asked for.
+        let (what, change, _) = CHANGES[0];
+        change(&mesh);
+        let stale = |it: &Registered| it.live().is_stale(&mesh.guard, mesh.guard.now());
+        until(what, || !open.iter().any(stale)).await;
+        assert_eq!(lives(), open.len());
+        let last = mesh.chains.last().expect("a peer");
+        let serial = Denied::serial_of(&last[0]).expect("serial");
+        mesh.guard.deny(serial);
+        until("the last is denied", || lives() == open.len() - 1).await;
+        drop(free);
+        assert!(holds.await.expect("a thread"), "it was taken all along");
+    });
+}
+
+/// What is known of callers changes, and nothing that a connection itself rests on.
+#[cfg(feature = "bundle")]
+#[tokio::test]
+async fn law_8_many_requests_that_are_to_be_judged_again_are_judged_by_several() {
+    let mesh = Mesh::new(MANY).await;
+    let open = mesh.open();
+    let much = || Round::begin(&mesh.guard).is_much();
+    // The sweeper has this thread only where something is awaited.
+    mesh.guard.opa_bundle_changed();
+    assert!(!much(), "nothing runs");
+    let begin = |it: &Registered| {
+        let ticket = it.live().hosted().begin();
+        Request::begin(it.live(), Carried::AmongOthers, ticket)
+    };
+    let mut running: Vec<_> = open.iter().map(begin).collect();
+    assert!(much());
+    running.pop();
+    assert!(!much(), "one is too few");
 }
