@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST, HeaderValue};
-use http::{Extensions, Request, Response, request};
+use http::{Extensions, HeaderMap, Request, Response, request};
 use http_body::Body;
 use hyper::body::Incoming;
 use tower_service::Service;
@@ -26,7 +26,7 @@ use crate::guard::Guard;
 use crate::name;
 use crate::peer::Peer;
 use crate::said::Said;
-use crate::trace::{TraceContext, pass_on};
+use crate::trace::{TraceContext, came_with, pass_on};
 
 /// Sends requests to other workloads, as this one, and to the hosts outside the mesh that a permit names. A tower service; cheap to clone. Made by [`Guard::client`].
 ///
@@ -62,8 +62,12 @@ fn came_in(extensions: &Extensions) -> bool {
 
 impl Client {
     /// Sends the `Authorization` of a request that came in and is handed on as well: to every target of this client, which then holds a
-    /// token that was meant for us (T27). Without this, what comes in with a request stays here, and only one that is set on a
-    /// request of one's own is sent.
+    /// token that was meant for us (T27).
+    ///
+    /// Without this, what comes in with a request stays here, and only another that is set on a request of one's own is sent. What came in
+    /// is known by the extensions of the request, and by its value where a request of one's own has it, with all fields copied for one:
+    /// for as long as a handler or the body of an answer is polled by a listener. In a task that a handler spawns, hand on the extensions
+    /// with the fields.
     #[must_use]
     pub fn pass_on_authorization(self) -> Self {
         Self {
@@ -88,8 +92,7 @@ impl Client {
         let guard = &self.guard;
         let policy = guard.engine().policy();
         let (mut parts, body) = request.into_parts();
-        // T27: whose token came in is not told to others. What a guard let in, its handler may hand on whole.
-        if !self.passes_authorization && came_in(&parts.extensions) {
+        if self.keeps_token(&parts.headers, &parts.extensions) {
             parts.headers.remove(AUTHORIZATION);
         }
         let (named, port) = target(&parts.uri)?;
@@ -185,6 +188,13 @@ impl Client {
             workload: key.name().to_owned(),
             error: "each connection went away before it took the request".into(),
         })
+    }
+
+    /// T27: whose token came in is not told to others. What a guard let in, its handler may hand on whole, or copy the fields of. To be
+    /// asked before anything is awaited: what is answered just now is known here.
+    fn keeps_token(&self, fields: &HeaderMap, extensions: &Extensions) -> bool {
+        !self.passes_authorization
+            && (came_in(extensions) || came_with(fields.get_all(AUTHORIZATION).iter()))
     }
 
     /// Authorizes the request on a connection and sends it there.
@@ -290,8 +300,12 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let client = self.clone();
+        // Before another task has it.
+        if client.keeps_token(request.headers(), request.extensions()) {
+            request.headers_mut().remove(AUTHORIZATION);
+        }
         Box::pin(async move { client.request(request).await })
     }
 }

@@ -26,13 +26,11 @@ impl Watched {
             Some(context) => drop(request.extensions_mut().insert(context.clone())),
             None => drop(request.extensions_mut().remove::<TraceContext>()),
         }
-        Self {
-            span,
-            asked: Asked::with(context),
-        }
+        let asked = Asked::with(context, request.headers());
+        Self { span, asked }
     }
 
-    /// Does something within the span, of which requests that are made meanwhile carry the trace on.
+    /// Does something within the span, of which requests that are made meanwhile carry the trace on, and no credential.
     pub(super) fn within<T>(&self, does: impl FnOnce() -> T) -> T {
         let _span = self.span.enter();
         let _sits = Sits::down(&self.asked);

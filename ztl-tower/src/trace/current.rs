@@ -1,8 +1,13 @@
-//! The request that is being answered on this thread just now, and what its trace is.
+//! The request that is being answered on this thread just now: what its trace is, and which credential it came with.
 
 use core::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 
+#[cfg(feature = "serve")]
+use http::HeaderMap;
+use http::HeaderValue;
+#[cfg(feature = "serve")]
+use http::header::AUTHORIZATION;
 #[cfg(feature = "client")]
 use rustls::crypto::SecureRandom;
 
@@ -10,9 +15,16 @@ use super::context::TraceContext;
 #[cfg(feature = "client")]
 use super::context::{SpanId, TraceId};
 
-/// The trace of one request: that which it came with, or one that begins with the first request that is made for it.
-#[derive(Clone, Default)]
-pub(crate) struct Asked(Arc<OnceLock<TraceContext>>);
+/// What requests that are made for one request have of it. Holds a credential: it has no `Debug`.
+#[derive(Clone)]
+pub(crate) struct Asked(Arc<Came>);
+
+struct Came {
+    /// The trace that it came with, or one that begins with the first request that is made for it.
+    trace: OnceLock<TraceContext>,
+    /// What was shown to us, and is not to be shown to others (T27).
+    authorization: Box<[HeaderValue]>,
+}
 
 thread_local! {
     static CURRENT: RefCell<Option<Asked>> = const { RefCell::new(None) };
@@ -20,12 +32,13 @@ thread_local! {
 
 #[cfg(feature = "serve")]
 impl Asked {
-    pub(crate) fn with(context: Option<TraceContext>) -> Self {
-        let asked = OnceLock::new();
-        if let Some(context) = context {
-            let _ = asked.set(context);
-        }
-        Self(Arc::new(asked))
+    /// Of a request that came with this context and these fields.
+    pub(crate) fn with(context: Option<TraceContext>, fields: &HeaderMap) -> Self {
+        let authorization = fields.get_all(AUTHORIZATION).iter().cloned();
+        Self(Arc::new(Came {
+            trace: context.map_or_else(OnceLock::new, OnceLock::from),
+            authorization: authorization.collect(),
+        }))
     }
 }
 
@@ -63,10 +76,33 @@ pub(crate) fn pass_on(
     let Some(Asked(current)) = current else {
         return begin();
     };
+    let current = &current.trace;
     if current.get().is_none() {
         let _ = current.set(begin()?);
     }
     current.get().map(|context| context.under(own))
+}
+
+/// Whether the request that is being answered just now came with one of these values of `Authorization`.
+#[cfg(feature = "client")]
+pub(crate) fn came_with<'a>(mut values: impl Iterator<Item = &'a HeaderValue>) -> bool {
+    CURRENT.with_borrow(|current| {
+        let shown = current
+            .as_ref()
+            .map_or(&[][..], |Asked(current)| current.authorization.as_ref());
+        !shown.is_empty() && values.any(|value| shown.iter().any(|shown| is_same(shown, value)))
+    })
+}
+
+/// In the same time wherever they differ: what a caller shows must not be a guess at a credential of ours.
+#[cfg(feature = "client")]
+fn is_same(one: &HeaderValue, other: &HeaderValue) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let differing = one
+        .iter()
+        .zip(other)
+        .fold(0, |bits, (one, other)| bits | (one ^ other));
+    one.len() == other.len() && core::hint::black_box(differing) == 0
 }
 
 #[cfg(feature = "client")]

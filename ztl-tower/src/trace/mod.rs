@@ -18,7 +18,7 @@ mod current;
 mod state;
 
 pub use context::{SpanId, TraceContext, TraceId};
-#[cfg(feature = "client")]
-pub(crate) use current::pass_on;
 #[cfg(feature = "serve")]
 pub(crate) use current::{Asked, Sits};
+#[cfg(feature = "client")]
+pub(crate) use current::{came_with, pass_on};

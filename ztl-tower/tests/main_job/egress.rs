@@ -158,8 +158,8 @@ async fn egress_reports_a_refusal_at_the_targets_door() {
     assert_eq!(run.marker.calls(), 0);
 }
 
-/// The token that a request came in with stays with whom it was shown to, unless the client is told otherwise; one that is set on a
-/// request of one's own is sent.
+/// The token that a request came in with stays with whom it was shown to, unless the client is told otherwise, also where it was copied
+/// into a request of one's own; another that is set on one is sent.
 #[tokio::test]
 async fn t27_an_inbound_authorization_is_not_handed_on() {
     let ((first, edge), (second, behind)) = (listener().await, listener().await);
@@ -192,17 +192,34 @@ async fn t27_an_inbound_authorization_is_not_handed_on() {
             let how = parts.uri.path().to_owned();
             let uri = format!("https://behind{how}").parse().expect("uri");
             let client = match how.as_str() {
-                "/opted" => client.pass_on_authorization(),
+                "/opted" | "/opted-copied" => client.pass_on_authorization(),
                 _ => client,
             };
-            let request = if how == "/own" {
-                let request = Request::get(uri).header("authorization", "of-the-edge");
-                request.body(body).expect("request")
-            } else {
-                parts.uri = uri;
-                Request::from_parts(parts, body)
+            let request = match how.as_str() {
+                "/own" => {
+                    let request = Request::get(uri).header("authorization", "of-the-edge");
+                    request.body(body).expect("request")
+                }
+                "/copied" | "/called" | "/opted-copied" => {
+                    let mut request = Request::get(uri);
+                    *request.headers_mut().expect("fields") = parts.headers;
+                    request.body(body).expect("request")
+                }
+                _ => {
+                    parts.uri = uri;
+                    Request::from_parts(parts, body)
+                }
             };
-            let response = client.request(request).await.expect("response");
+            let response = match how.as_str() {
+                // As tonic does, and in a task of its own.
+                "/called" => {
+                    let mut client = client;
+                    let called = tower::Service::call(&mut client, request);
+                    tokio::spawn(called).await.expect("a task")
+                }
+                _ => client.request(request).await,
+            };
+            let response = response.expect("response");
             axum::body::Body::new(response.into_body())
         }
     });
@@ -212,8 +229,11 @@ async fn t27_an_inbound_authorization_is_not_handed_on() {
     let caller = caller.endpoint("edge", edge).build().await.expect("guard");
     for (how, seen) in [
         ("handed-on", "none"),
+        ("copied", "none"),
+        ("called", "none"),
         ("own", "\"of-the-edge\""),
         ("opted", "\"of-the-user\""),
+        ("opted-copied", "\"of-the-user\""),
     ] {
         let request = Request::get(format!("https://edge/{how}"));
         let request = request.header("authorization", "of-the-user");
