@@ -182,10 +182,15 @@ pub(crate) struct WireTarget {
 }
 
 impl WireTarget {
-    /// Whether there is a credential, whatever it is worth.
+    /// Whether there is a credential, whatever it is worth: in the query as well, which is no place for one (RFC 6750 §2.3).
     #[cfg(feature = "serve")]
-    pub(crate) const fn has_credential(&self) -> bool {
-        self.authorization.is_some()
+    pub(crate) fn has_credential(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        let in_query = (self.target.as_ref().and_then(PathAndQuery::query))
+            .is_some_and(ztl_authz::jwt::bears_token);
+        #[cfg(not(feature = "jwt"))]
+        let in_query = false;
+        self.authorization.is_some() || in_query
     }
 
     pub(crate) fn of(parts: &Parts, said: Said) -> Self {
@@ -272,6 +277,20 @@ mod tests {
     fn named(request: http::request::Builder) -> Result<String, Ambiguity> {
         let (parts, ()) = request.body(()).expect("request").into_parts();
         action(&parts, Said::of(&parts.headers)).map(|action| action.to_string())
+    }
+
+    #[cfg(all(feature = "jwt", feature = "serve"))]
+    #[test]
+    fn t12_a_token_in_the_query_is_a_credential_too() {
+        let has = |request: http::request::Builder| {
+            let (parts, ()) = request.body(()).expect("request").into_parts();
+            WireTarget::of(&parts, Said::of(&parts.headers)).has_credential()
+        };
+        assert!(has(
+            Request::get("/v1/x").header("authorization", "Bearer a")
+        ));
+        assert!(has(Request::get("/v1/x?a=1&access%5Ftoken=b")));
+        assert!(!has(Request::get("/v1/x?a=access_token")));
     }
 
     #[test]
