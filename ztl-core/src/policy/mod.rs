@@ -1,6 +1,7 @@
 //! The policy: its document, what it means, and the decision.
 
 use core::fmt;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 mod along;
@@ -192,6 +193,26 @@ impl Policy {
     pub fn workload_by_id(&self, id: &SpiffeId) -> Option<&Workload> {
         let id = self.primary_id(id)?;
         self.workload_with_id(&id).map(|(_, workload)| workload)
+    }
+
+    /// The one id by which a caller is counted, whichever of its names it shows: an id of an alias of the primary trust domain is the
+    /// same one there (rule 28), and every other is itself (T13).
+    ///
+    /// ```
+    /// use ztl_core::SpiffeId;
+    /// use ztl_core::policy::Policy;
+    ///
+    /// let policy = Policy::from_toml(
+    ///     "schema = 1\ntrust_domain = 'prod.example'\ntrust_domain_aliases = ['old.example']\n\
+    ///     [workloads]\ndb = { id = 'spiffe://prod.example/db', ports = 8443 }\n",
+    /// )?;
+    /// let shown = SpiffeId::parse("spiffe://old.example/caller")?;
+    /// assert_eq!(policy.one_id_of(&shown).as_str(), "spiffe://prod.example/caller");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn one_id_of<'a>(&self, id: &'a SpiffeId) -> Cow<'a, SpiffeId> {
+        self.primary_id(id).unwrap_or(Cow::Borrowed(id))
     }
 
     /// Its destinations outside the mesh, in document order.

@@ -10,7 +10,6 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tokio::sync::oneshot;
 use tower_service::Service;
-use ztl_core::policy::Workload;
 use ztl_core::{FlowPermit, Prefix, Reason};
 
 use super::judge::{Refusal, flow_of, is_judged, judge, plain};
@@ -385,10 +384,10 @@ pub(crate) fn caller(guard: &Guard, parts: &Parts) -> String {
     let flow = flow_of(guard, parts);
     match flow.map(|flow| (flow.peer(), flow.arrival().addr())) {
         // T13: one share under all its names.
-        Some((Some(peer), _)) => (guard.engine().policy())
-            .workload_by_id(peer.id())
-            .map_or(peer.id(), Workload::id)
-            .to_string(),
+        Some((Some(peer), _)) => {
+            let policy = guard.engine().policy();
+            policy.one_id_of(peer.id()).to_string()
+        }
         Some((None, Some(addr))) => Prefix::from(addr).to_string(),
         _ => String::new(),
     }

@@ -59,11 +59,8 @@ impl Live {
     async fn judge_connect_apart(self: &Arc<Self>, guard: &Guard) -> Result<Authorized, Denial> {
         let flow = self.current(guard)?;
         // T13: one share under all its names.
-        let share = flow.peer().map(|peer| {
-            let policy = guard.engine().policy();
-            let named = policy.workload_by_id(peer.id());
-            named.map_or(peer.id(), |named| named.id()).to_string()
-        });
+        let policy = guard.engine().policy();
+        let share = (flow.peer()).map(|peer| policy.one_id_of(peer.id()).to_string());
         let (tell, told) = tokio::sync::oneshot::channel();
         let (live, of) = (Arc::clone(self), guard.clone());
         let runs = guard.judging().run(&share.unwrap_or_default(), move || {

@@ -103,7 +103,9 @@ impl Door {
         let Some(peer) = permit.peer() else {
             return true;
         };
-        if let Some(share) = self.peers.take(peer.id()) {
+        // T13: one share under all its names.
+        let policy = self.guard.engine().policy();
+        if let Some(share) = self.peers.take(&policy.one_id_of(peer.id())) {
             place.prove(share);
             return true;
         }
@@ -141,5 +143,51 @@ impl Door {
             live.drain(by);
         }
         Some((stream, registered.keep(place), span))
+    }
+}
+
+#[cfg(all(test, feature = "test-util"))]
+mod tests {
+    use super::*;
+    use ztl_core::Flow;
+
+    const POLICY: &str = "schema = 1\ntrust_domain = 'prod.example'\ntrust_domain_aliases = ['old.example']\n\
+        [workloads.db]\nid = 'spiffe://prod.example/db'\nports = [8443]\n\
+        [workloads.caller]\nid = 'spiffe://prod.example/caller'\n\
+        [[permit]]\nfrom = ['caller', 'spiffe://prod.example/jobs/**']\nto = 'db'\nactions = ['GET /v1/x']\n";
+
+    #[tokio::test]
+    async fn t13_a_peer_has_one_share_under_all_its_names() {
+        let guard = crate::test::builder("db", POLICY).max_connections_per_peer(2);
+        let guard = guard.build().await.expect("a guard");
+        let door = Door::mutual(&guard, 8443);
+        let slots = Arc::new(Semaphore::new(9));
+        let seat = |id: &str| {
+            let peer = crate::test::peer(id);
+            let flow = Flow::ingress("db", 8443, Remote::from_addr(None).arrival(), Some(&peer));
+            let permit = guard.engine().permit_flow(&flow, guard.now());
+            let slot = Arc::clone(&slots).try_acquire_owned().expect("a slot");
+            let place = door.place(slot, Remote::from_addr(None));
+            let mut place = place.expect("a place");
+            let seated = door.seats(&permit.expect("permitted"), &mut place);
+            seated.then_some(place)
+        };
+        // Declared in the policy, and not.
+        for who in ["caller", "jobs/7"] {
+            let first = seat(&format!("spiffe://prod.example/{who}"));
+            let second = seat(&format!("spiffe://old.example/{who}"));
+            assert!(first.is_some() && second.is_some(), "{who}");
+            for domain in ["prod.example", "old.example"] {
+                assert!(
+                    seat(&format!("spiffe://{domain}/{who}")).is_none(),
+                    "{domain}, {who}"
+                );
+            }
+            drop(second);
+            assert!(
+                seat(&format!("spiffe://prod.example/{who}")).is_some(),
+                "{who}"
+            );
+        }
     }
 }

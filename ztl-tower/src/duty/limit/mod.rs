@@ -48,7 +48,7 @@ impl Principal {
             return (Self::Workload(workload.name().to_owned()), rate);
         }
         // T13: one workload has one count, by whichever name it comes.
-        let id = workload.map(ztl_core::policy::Workload::id).or(id);
+        let id = id.map(|id| policy.one_id_of(id));
         let principal = match limit.by {
             LimitBy::Subject => {
                 let claims = parts.extensions.get::<Claims>();
