@@ -25,7 +25,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 use ztl_core::Timestamp;
 use ztl_mtls::source::BundleEndpoint;
-use ztl_mtls::{BundleSet, SpiffeBundle, TrustBundle};
+use ztl_mtls::{BundleSet, TrustBundle};
 
 pub use error::FederationError;
 pub use run::Refreshed;
@@ -83,6 +83,9 @@ impl FederatedBundle {
 
     /// Begins with the bundle in a file, read once: a SPIFFE bundle document or PEM. `https_spiffe` needs one where the endpoint
     /// is of the same trust domain.
+    ///
+    /// It is as old as the file says that it is, by the time when it was last written. Past the endpoint's `max_age` it proves the
+    /// endpoint, so that a new one can be fetched, and nobody else.
     #[must_use]
     pub fn bootstrap_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.bootstrap = Some(path.into());
@@ -190,9 +193,7 @@ fn begin(
     now: Timestamp,
 ) -> Result<(), FederationError> {
     if let Some(path) = bootstrap {
-        let bundle = SpiffeBundle::from_file(endpoint.trust_domain().clone(), path);
-        let bundle = bundle.map_err(ztl_mtls::source::EndpointError::from)?;
-        *endpoint = endpoint.clone().with_bundle(bundle, now)?;
+        *endpoint = endpoint.clone().with_bundle_file(path, now)?;
     }
     if let Some(path) = state {
         endpoint.restore_file(path, now)?;

@@ -236,7 +236,8 @@ impl BundleEndpoint {
         self
     }
 
-    /// Begins with a bundle that came another way, such as a file (§5.2.2.2).
+    /// Begins with a bundle that came another way, and came at that time (§5.2.2.2). Of a file, [`with_bundle_file`](Self::with_bundle_file)
+    /// knows how old it is.
     ///
     /// # Errors
     /// [`EndpointError::OtherTrustDomain`].

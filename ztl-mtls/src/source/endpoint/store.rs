@@ -2,14 +2,44 @@
 
 use std::io;
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 use ztl_core::Timestamp;
 
 use super::{BundleEndpoint, EndpointError, MAX_STATE_BYTES};
+use crate::bundle::SpiffeBundle;
 use crate::file::{self, FileError};
 use crate::regular::replace_file;
 
 impl BundleEndpoint {
+    /// Begins with the bundle in a file, a document or PEM, which is as old as the file: past [`max_age`](Self::max_age), which is set
+    /// first, it proves the endpoint and nobody else. Whoever keeps us from the endpoint cannot have a withdrawn authority back by a
+    /// restart.
+    ///
+    /// # Errors
+    /// [`EndpointError`], with the name of the file.
+    pub fn with_bundle_file(
+        self,
+        path: impl AsRef<Path>,
+        now: Timestamp,
+    ) -> Result<Self, EndpointError> {
+        let path = path.as_ref();
+        // Before it is read: what is put in its place meanwhile is no younger than it says. One whose age is not known is as old as can be.
+        let written = std::fs::metadata(path).and_then(|file| file.modified());
+        let written = written
+            .ok()
+            .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let written = written.map_or(Timestamp::EPOCH, |since| {
+            Timestamp::from_unix_secs(since.as_secs())
+        });
+        let bundle = SpiffeBundle::from_file(self.trust_domain.clone(), path)?;
+        let mut endpoint = self.with_bundle(bundle, written.min(now))?;
+        if endpoint.schedule.is_past_its_age(now) {
+            endpoint.schedule.withdraw();
+        }
+        Ok(endpoint)
+    }
+
     /// [`restore`](Self::restore)s from a file. One that is not there yet is not an error: nothing was fetched before.
     ///
     /// # Errors
