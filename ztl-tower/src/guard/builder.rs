@@ -383,6 +383,17 @@ impl GuardBuilder {
             crate::opa_bundle::begin(&guard).await?;
             crate::opa_bundle::spawn(&guard, &guard.0);
         }
+        #[cfg(feature = "signal")]
+        if self.signalled {
+            guard
+                .shutdown_on_signals()
+                .map_err(BuildError::ShutdownSignals)?;
+        }
+        // Last: what no guard was built with was not in force.
+        let policy_file = match policy_file {
+            Some(file) => Some(file.in_force(guard.engine().policy().serial()).await?),
+            None => None,
+        };
         #[cfg(feature = "oidc")]
         crate::keys::spawn(tokens.waiting, &guard.0);
         #[cfg(all(feature = "client", feature = "trust"))]
@@ -404,12 +415,6 @@ impl GuardBuilder {
             bundles,
         }
         .spawn(&guard.0, self.reload_every);
-        #[cfg(feature = "signal")]
-        if self.signalled {
-            guard
-                .shutdown_on_signals()
-                .map_err(BuildError::ShutdownSignals)?;
-        }
         Ok(guard)
     }
 }

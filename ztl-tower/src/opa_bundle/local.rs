@@ -177,14 +177,14 @@ impl BundleFile {
             self.from.taker = self.from.taker.clone().with_mark(mark);
         }
         let bytes = self.file.load().map_err(OpaBundleError::File)?;
-        take(&mut self.from, bytes)?;
+        take(&mut self.from, &bytes)?;
         Ok(self.from.taken())
     }
 
     fn poll(&mut self) -> Looked {
         let taken = match self.file.poll() {
             Ok(None) => return Looked::default(),
-            Ok(Some(bytes)) => take(&mut self.from, bytes),
+            Ok(Some(bytes)) => take(&mut self.from, &bytes),
             Err(error) => Err(OpaBundleError::File(error)),
         };
         match taken {

@@ -257,7 +257,7 @@ pub(super) fn stored_in(path: &Path) -> Result<Option<RevisionMark>, OpaBundleEr
         }
         Err(error) => Err(error.into()),
         Ok(bytes) => {
-            RevisionMark::from_json(bytes)
+            RevisionMark::from_json(&bytes)
                 .map(Some)
                 .map_err(|error| OpaBundleError::State {
                     path: path.to_owned(),

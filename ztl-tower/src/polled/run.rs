@@ -126,7 +126,7 @@ impl FetchedSignals {
             guard.svid()?;
         }
         let token = match &mut self.token {
-            Some(file) => Some(bearer(file.load()?)?),
+            Some(file) => Some(bearer(&file.load()?)?),
             None => None,
         };
         let url = self.endpoint.url();

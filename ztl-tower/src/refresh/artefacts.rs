@@ -50,8 +50,8 @@ impl Named {
     }
 
     /// Whether one of them holds something else than was read.
-    pub(super) fn differ(&self) -> Result<bool, FileError> {
-        for file in self.0.values() {
+    pub(super) fn differ(&mut self) -> Result<bool, FileError> {
+        for file in self.0.values_mut() {
             if file.differs()? {
                 return Ok(true);
             }
@@ -76,7 +76,7 @@ impl Artefacts for Beside {
     fn read(&self, name: &str) -> Result<Vec<u8>, String> {
         let mut file = SteadyFile::new(self.folder.path(name)?, MAX_ARTEFACT_BYTES);
         let bytes = match file.load() {
-            Ok(bytes) => Ok(bytes.to_vec()),
+            Ok(bytes) => Ok(bytes),
             Err(error) => Err(format!("cannot be read: {error}")),
         };
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);

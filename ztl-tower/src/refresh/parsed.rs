@@ -29,13 +29,17 @@ impl<N: Clone, T> ParsedFile<N, T> {
     fn load(&mut self) -> Result<(N, T), Error> {
         let path = self.file.path().display().to_string();
         let bytes = self.file.load()?;
-        let read = (self.read)(bytes).map_err(|error| format!("`{path}`: {error}"))?;
+        let read = (self.read)(&bytes).map_err(|error| format!("`{path}`: {error}"))?;
         Ok((self.name.clone(), read))
     }
 
     fn poll(&mut self) -> Result<Option<T>, Error> {
         let path = self.file.path().display().to_string();
-        let changed = self.file.poll()?.map(&self.read).transpose();
+        let changed = self
+            .file
+            .poll()?
+            .map(|bytes| (self.read)(&bytes))
+            .transpose();
         changed.map_err(|error| format!("`{path}`: {error}").into())
     }
 }

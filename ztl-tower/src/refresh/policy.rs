@@ -73,13 +73,24 @@ impl PolicyFile {
         };
         let (file, policy) = off_thread(file, move |file| {
             file.ask(vouching, &provider)?;
-            let policy = file.load()?;
-            file.taken(policy.serial())?;
-            Ok::<_, BuildError>(policy)
+            file.load()
         })
         .await
         .map_err(failed)?;
         Ok((policy?, file))
+    }
+
+    /// A guard was built with it: stores its serial. What no guard was built with was not in force, and may be taken back.
+    pub(crate) async fn in_force(self, serial: Option<u64>) -> Result<Self, BuildError> {
+        let path = self.document.path().to_owned();
+        let failed = |error| FileError::Read {
+            path,
+            error: std::io::Error::other(error),
+        };
+        let noted = off_thread(self, move |file| file.taken(serial)).await;
+        let (file, noted) = noted.map_err(failed)?;
+        noted?;
+        Ok(file)
     }
 
     /// Takes along what has to vouch for the file.
@@ -93,8 +104,8 @@ impl PolicyFile {
                 path: path.clone(),
                 error,
             };
-            FileKeys::from_pem(keys, provider).map_err(wrong)?;
-            pem.extend_from_slice(keys);
+            FileKeys::from_pem(&keys, provider).map_err(wrong)?;
+            pem.extend_from_slice(&keys);
             pem.push(b'\n');
         }
         if let Some(first) = vouching.keys.first() {
@@ -114,14 +125,15 @@ impl PolicyFile {
         let bytes = self.document.load()?;
         // Before anything of it is read: a parser is no place for what nobody vouches for.
         if let Some(signed) = &mut self.signed {
-            signed.check(&path, bytes)?;
+            signed.check(&path, &bytes)?;
         }
         #[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
-        let policy = self.named.read_by(&path, loader(&self.given), |loader| {
-            parse(loader, &path, bytes)
-        })?;
+        let policy = {
+            let parse = |loader| parse(loader, &path, &bytes);
+            self.named.read_by(&path, loader(&self.given), parse)?
+        };
         #[cfg(not(any(feature = "opa", feature = "rego", feature = "schema")))]
-        let policy = parse(loader(&self.given), &path, bytes)?;
+        let policy = parse(loader(&self.given), &path, &bytes)?;
         if let Some(high_water) = &self.high_water {
             high_water.admits(&path, &policy)?;
         }
@@ -134,12 +146,18 @@ impl PolicyFile {
         high_water.map_or(Ok(()), |high_water| high_water.note(serial))
     }
 
+    /// Stores a serial that could not be stored before. Tells whether that was done.
+    fn notes_again(&mut self) -> bool {
+        let due = self.high_water.as_mut().filter(|it| it.is_due());
+        due.is_some_and(|high_water| high_water.store().is_ok())
+    }
+
     /// A changed document, or one that names a changed file: what was loaded of all of them, once none has changed again by the next
     /// look, for half of what somebody writes just now is not what they mean (T6). Taken or refused, it is not looked at again until
     /// something changes; a file that cannot be read is told of at each look.
     fn poll(&mut self) -> Result<Option<Policy>, BuildError> {
         let changed = self.document.differs()?;
-        let changed = changed || self.signed.as_ref().map_or(Ok(false), Signed::differs)?;
+        let changed = changed || self.signed.as_mut().map_or(Ok(false), Signed::differs)?;
         #[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
         let changed = changed || self.named.differ()?;
         if changed {
@@ -174,11 +192,15 @@ impl Refresh {
         let Some(file) = self.policy.take() else {
             return;
         };
-        let (file, polled) = match off_thread(file, PolicyFile::poll).await {
+        let look = |file: &mut PolicyFile| (file.notes_again(), file.poll());
+        let (file, (noted, polled)) = match off_thread(file, look).await {
             Ok(polled) => polled,
             Err(error) => return unwatched(guard, "policy", &error),
         };
         self.policy = Some(file);
+        if noted {
+            tracing::info!(target: "ztl", workload = guard.name(), "the policy's serial is stored now");
+        }
         let swapped = match polled {
             Ok(None) => return,
             Ok(Some(policy)) => {
@@ -210,7 +232,7 @@ async fn note(guard: &Guard, file: Option<PolicyFile>, serial: Option<u64>) -> O
     match noted {
         Ok((file, Ok(()))) => Some(file),
         Ok((file, Err(error))) => {
-            tracing::error!(target: "ztl", workload = guard.name(), %error, "the policy's serial could not be stored; after a restart an older one would be taken");
+            tracing::error!(target: "ztl", workload = guard.name(), %error, "the policy's serial could not be stored, which is tried again; after a restart an older one would be taken");
             Some(file)
         }
         Err(error) => {

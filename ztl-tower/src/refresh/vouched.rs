@@ -31,8 +31,8 @@ impl Signed {
         }
     }
 
-    /// Whether the signature is another than was read last. One that is not there differs from one that was.
-    pub(super) fn differs(&self) -> Result<bool, FileError> {
+    /// Whether the signature is another than was read last. One that cannot be read is an error, and so is one that is not there.
+    pub(super) fn differs(&mut self) -> Result<bool, FileError> {
         self.signature.differs()
     }
 
@@ -51,7 +51,7 @@ impl Signed {
             }
             Err(error) => return Err(error),
         };
-        let verified = self.keys.verify(bytes, signature);
+        let verified = self.keys.verify(bytes, &signature);
         verified.map_err(|error| not_signed(error.to_string()))
     }
 }
@@ -59,22 +59,29 @@ impl Signed {
 /// The highest serial that was in force, in a file that outlives the process.
 pub(super) struct HighWater {
     path: PathBuf,
+    /// The highest that was in force.
     seen: Option<u64>,
+    /// The highest that the file has.
+    stored: Option<u64>,
 }
 
 impl HighWater {
     /// What an earlier run left; nothing where there is no such file yet.
     pub(super) fn open(path: PathBuf) -> Result<Self, FileError> {
         let mut file = SteadyFile::new(path.clone(), MAX_STATE_BYTES);
-        let seen = match file.load() {
+        let stored = match file.load() {
             Err(FileError::Read { error, .. }) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error),
-            Ok(bytes) => Some(serial(bytes).map_err(|why| FileError::State {
+            Ok(bytes) => Some(serial(&bytes).map_err(|why| FileError::State {
                 path: path.clone(),
                 why,
             })?),
         };
-        Ok(Self { path, seen })
+        Ok(Self {
+            path,
+            seen: stored,
+            stored,
+        })
     }
 
     /// Whether a policy is as new as any that was in force.
@@ -92,17 +99,28 @@ impl HighWater {
         }
     }
 
-    /// Stores the serial of what is in force now, where it is higher.
+    /// Stores the serial of what is in force now, where it is higher. Where that fails it is [due](Self::is_due).
     pub(super) fn note(&mut self, serial: Option<u64>) -> Result<(), FileError> {
-        if serial.is_none() || serial <= self.seen {
+        self.seen = self.seen.max(serial);
+        self.store()
+    }
+
+    /// Whether a serial was in force that the file has not.
+    pub(super) fn is_due(&self) -> bool {
+        self.seen > self.stored
+    }
+
+    /// Stores what is due.
+    pub(super) fn store(&mut self) -> Result<(), FileError> {
+        let Some(serial) = self.seen.filter(|_| self.is_due()) else {
             return Ok(());
-        }
-        let state = serial.map_or_else(String::new, |serial| format!("{serial}\n"));
+        };
+        let state = format!("{serial}\n");
         ztl_mtls::replace_file(&self.path, state.as_bytes()).map_err(|error| FileError::Read {
             path: self.path.clone(),
             error,
         })?;
-        self.seen = serial;
+        self.stored = self.seen;
         Ok(())
     }
 }

@@ -37,8 +37,8 @@ impl PublicTls {
     ) -> Result<Self, ServeError> {
         let read = |path: &Path| {
             let mut file = SteadyFile::new(path.to_owned(), MAX_PEM_BYTES);
-            let read = file.load().map(<[u8]>::to_vec);
-            read.map_err(|error| ServeError::Certificate(error.into()))
+            file.load()
+                .map_err(|error| ServeError::Certificate(error.into()))
         };
         Ok(Self {
             certificate: read(certificate.as_ref())?,

@@ -142,6 +142,13 @@ async fn t6_an_older_serial_is_refused_after_a_restart() {
         assert!(place.builder().build().await.is_ok());
     }
     assert_eq!(stored(), "9\n");
+    // One that no guard was built with was not in force.
+    place.publish(Some(11), None);
+    let error = place
+        .refused(kept().identity(place.mesh.svid("/other")))
+        .await;
+    assert!(error.contains("spiffe://prod.example/other"), "{error}");
+    assert_eq!(stored(), "9\n");
     place.publish(Some(9), None);
     assert!(kept().build().await.is_ok());
     // A state that says nothing is not taken for none.
@@ -150,4 +157,24 @@ async fn t6_an_older_serial_is_refused_after_a_restart() {
         let error = place.refused(kept()).await;
         assert!(error.contains("holds no serial"), "{bad:?}: {error}");
     }
+}
+
+#[tokio::test]
+async fn t6_a_serial_that_could_not_be_stored_is_stored_later() {
+    let place = Place::new("unstored");
+    let folder = place.at("kept");
+    std::fs::create_dir(&folder).expect("folder");
+    let state = folder.join("policy.serial");
+    place.publish(Some(1), None);
+    let builder = place.builder().policy_state_file(&state);
+    let guard = builder.build().await.expect("guard");
+    std::fs::remove_dir_all(&folder).expect("removed");
+    place.publish(Some(2), None);
+    let serial = || guard.engine().policy().serial();
+    until("it is in force", || serial() == Some(2)).await;
+    tokio::time::sleep(Duration::from_millis(80)).await;
+    assert!(!state.exists());
+    std::fs::create_dir(&folder).expect("folder");
+    let stored = || std::fs::read_to_string(&state).unwrap_or_default();
+    until("it is stored", || stored() == "2\n").await;
 }

@@ -33,8 +33,7 @@ impl Here<'_> {
     /// A file that only its owner may write.
     pub(super) fn bytes(self, path: &str, most: usize) -> Result<Vec<u8>, String> {
         let mut file = SteadyFile::new(self.at(path), most);
-        let bytes = file.load().map_err(|error| error.to_string())?;
-        Ok(bytes.to_vec())
+        file.load().map_err(|error| error.to_string())
     }
 
     /// The text of such a file, without the white space around it.

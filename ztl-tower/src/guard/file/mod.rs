@@ -79,7 +79,7 @@ impl GuardBuilder {
         let path = path.as_ref();
         let mut file = SteadyFile::new(path.to_owned(), MAX_SETTINGS_BYTES);
         let bytes = file.load().map_err(BuildError::GuardFile)?;
-        let text = core::str::from_utf8(bytes).map_err(|_| {
+        let text = core::str::from_utf8(&bytes).map_err(|_| {
             BuildError::GuardFile(FileError::NotUtf8 {
                 path: path.to_owned(),
             })
