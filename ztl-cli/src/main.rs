@@ -13,6 +13,7 @@ mod exit;
 mod explain;
 mod json;
 mod lines;
+mod named;
 mod output;
 mod pages;
 mod places;

@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ztl_core::policy::{Format, Loader, MAX_DOCUMENT_BYTES, Policy};
 
 use crate::exit::{Failure, Refusal};
+use crate::named::Named;
 use crate::places::{Place, Places};
 
 /// What stands for standard input where a file is asked for.
@@ -21,6 +22,8 @@ pub(crate) struct PolicyFile {
     pub(crate) policy: Policy,
     /// Others than its owner may write it.
     pub(crate) open_to_others: bool,
+    /// The files that it names.
+    pub(crate) named: Vec<PathBuf>,
 }
 
 impl PolicyFile {
@@ -47,7 +50,8 @@ impl PolicyFile {
             true => Format::Json,
             false => Format::of_path(path),
         };
-        let policy = loader(path)
+        let named = Named::default();
+        let policy = loader(path, &named)
             .source(&name)
             .load(&text, format)
             .map_err(|error| Failure::Policy(Refusal::Load(error)))?;
@@ -56,6 +60,7 @@ impl PolicyFile {
             text,
             policy,
             open_to_others,
+            named: named.paths(),
         })
     }
 }
@@ -68,7 +73,7 @@ impl PolicyFile {
         reason = "only policies in Rego and schemas are files of their own"
     )
 )]
-fn loader(path: &Path) -> Loader {
+fn loader(path: &Path, named: &Named) -> Loader {
     let loader = Loader::new();
     #[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
     let loader = {
@@ -78,7 +83,7 @@ fn loader(path: &Path) -> Loader {
         use ztl_authz::rego::RegoKind;
         #[cfg(feature = "schema")]
         use ztl_authz::schema::Schemas;
-        let folder = Arc::new(Folder::new(path.parent().unwrap_or(Path::new(""))));
+        let folder = named.of(Folder::new(path.parent().unwrap_or(Path::new(""))));
         #[cfg(feature = "rego")]
         let loader =
             loader.authorizer_kind("rego", Arc::new(RegoKind::interpreter(folder.clone())));

@@ -103,6 +103,72 @@ fn t6_a_policy_is_signed_as_openssl_signs() {
     let _ = std::fs::remove_dir_all(&folder);
 }
 
+#[cfg(feature = "schema")]
+#[test]
+fn t6_what_a_signed_policy_names_has_to_be_signed_too() {
+    let folder = std::env::temp_dir().join(format!("ztl-cli-named-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("folder");
+    let at = |name: &str| folder.join(name).display().to_string();
+    let check = || ztl(&["check", "--key", &at("policy.pub.pem"), &at("policy.toml")]);
+    let text = format!(
+        "{POLICY}[[permit]]\nname = 'posts'\nwhy = 'a'\nfrom = 'a'\nto = 'a'\nactions = ['POST /x']\n\
+        [permit.oblige]\nschema = 'tune.json'\n"
+    );
+    std::fs::write(at("policy.toml"), text).expect("policy");
+    std::fs::write(at("tune.json"), "{}").expect("schema");
+    let sign = |name: &str| {
+        let signature = format!("{name}.sig");
+        let sign = [
+            "pkeyutl",
+            "-sign",
+            "-rawin",
+            "-inkey",
+            "policy.key",
+            "-in",
+            name,
+            "-out",
+            &signature,
+        ];
+        let mut run = Command::new("openssl");
+        let run = run.current_dir(&folder).args(sign).output();
+        assert!(run.expect("openssl").status.success());
+    };
+    let sign_policy = [
+        "pkeyutl",
+        "-sign",
+        "-rawin",
+        "-inkey",
+        "policy.key",
+        "-in",
+        "policy.toml",
+        "-out",
+        "policy.toml.sig",
+    ];
+    if signed_by_openssl(&folder, &["-algorithm", "ed25519"], &sign_policy) {
+        let run = check();
+        assert_eq!(run.code, Some(3));
+        assert!(
+            run.stderr.contains("tune.json.sig` is not there"),
+            "{}",
+            run.stderr
+        );
+        sign("tune.json");
+        let run = check();
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        std::fs::write(at("tune.json"), "{ }").expect("schema");
+        let run = check();
+        assert_eq!(run.code, Some(3));
+        assert!(
+            run.stderr.contains("tune.json`, which it names"),
+            "{}",
+            run.stderr
+        );
+    } else {
+        eprintln!("left out: there is no openssl here");
+    }
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
 #[test]
 fn a_key_that_is_none_is_wrong_use() {
     let policy = common::policy("signed-no-key", POLICY);

@@ -7,7 +7,8 @@ use super::GuardBuilder;
 impl GuardBuilder {
     /// Takes the policy's file only where one of the keys in this file signed it: for `policy.toml` the signature stands in
     /// `policy.toml.sig`. Once this is called an unsigned document is refused (T6): at the start with an error, later with the last good
-    /// one in force. Files of several keys, and several files, are for the time in which one key follows another; the keys are read once.
+    /// one in force. So is one that names a file, such as a policy in Rego or a schema, which is not signed in the same way. Files of several
+    /// keys, and several files, are for the time in which one key follows another; the keys are read once.
     ///
     /// The keys are PEM blocks `PUBLIC KEY`: see [`FileKeys`](ztl_mtls::FileKeys) for their kinds and how OpenSSL signs with them.
     ///

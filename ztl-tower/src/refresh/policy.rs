@@ -114,7 +114,7 @@ impl PolicyFile {
                 error,
             };
             let keys = FileKeys::from_pem(&pem, provider).map_err(wrong)?;
-            self.signed = Some(Signed::by(keys, self.document.path()));
+            self.signed = Some(Signed::by(Arc::new(keys), self.document.path()));
         }
         self.high_water = vouching.state.map(HighWater::open).transpose()?;
         Ok(())
@@ -129,8 +129,10 @@ impl PolicyFile {
         }
         #[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
         let policy = {
+            let keys = self.signed.as_ref().map(Signed::keys);
             let parse = |loader| parse(loader, &path, &bytes);
-            self.named.read_by(&path, loader(&self.given), parse)?
+            self.named
+                .read_by(&path, keys, loader(&self.given), parse)?
         };
         #[cfg(not(any(feature = "opa", feature = "rego", feature = "schema")))]
         let policy = parse(loader(&self.given), &path, &bytes)?;

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ztl_core::policy::Policy;
 use ztl_mtls::FileKeys;
@@ -16,19 +17,25 @@ const MAX_STATE_BYTES: usize = 4096;
 
 /// A signature beside a file, and whose it has to be.
 pub(super) struct Signed {
-    keys: FileKeys,
+    keys: Arc<FileKeys>,
     signature: SteadyFile,
 }
 
 impl Signed {
     /// By one of these keys. The signature of `policy.toml` stands in `policy.toml.sig`.
-    pub(super) fn by(keys: FileKeys, path: &Path) -> Self {
+    pub(super) fn by(keys: Arc<FileKeys>, path: &Path) -> Self {
         let mut signature = path.as_os_str().to_owned();
         signature.push(".sig");
         Self {
             keys,
             signature: SteadyFile::new(signature.into(), MAX_SIGNATURE_BYTES),
         }
+    }
+
+    /// Whose signatures these are.
+    #[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
+    pub(super) const fn keys(&self) -> &Arc<FileKeys> {
+        &self.keys
     }
 
     /// Whether the signature is another than was read last. One that cannot be read is an error, and so is one that is not there.

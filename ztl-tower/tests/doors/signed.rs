@@ -63,6 +63,17 @@ impl Place {
             .reload_every(Duration::from_millis(10))
     }
 
+    /// A file that the document names, signed by a key where one is given.
+    #[cfg(feature = "schema")]
+    fn beside(&self, name: &str, text: &str, signer: Option<&KeyPair>) {
+        let _ = std::fs::remove_file(self.at(&format!("{name}.sig")));
+        if let Some(signer) = signer {
+            let signature = signer.sign(text.as_bytes()).expect("signature");
+            self.write(&format!("{name}.sig"), &signature);
+        }
+        self.write(name, text.as_bytes());
+    }
+
     async fn refused(&self, builder: ztl_tower::GuardBuilder) -> String {
         let built = builder.build().await;
         built.expect_err("refused").to_string()
@@ -177,4 +188,42 @@ async fn t6_a_serial_that_could_not_be_stored_is_stored_later() {
     std::fs::create_dir(&folder).expect("folder");
     let stored = || std::fs::read_to_string(&state).unwrap_or_default();
     until("it is stored", || stored() == "2\n").await;
+}
+
+#[cfg(feature = "schema")]
+#[tokio::test]
+async fn t6_what_a_signed_document_names_has_to_be_signed_too() {
+    let mut place = Place::new("named");
+    let [signer, other] = [(); 2].map(|()| KeyPair::generate_for(&PKCS_ED25519).expect("key"));
+    place.write("policy.pub.pem", signer.public_key_pem().as_bytes());
+    place.mesh.policy.push_str(
+        "[workloads.caller]\nid = 'spiffe://prod.example/caller'\n\
+        [[permit]]\nname = 'posts'\nfrom = 'caller'\nto = 'gateway'\nactions = ['POST /v1/x']\n\
+        [permit.oblige]\nschema = 'tune.json'\n",
+    );
+    place.publish(None, Some(&signer));
+    let signed = || place.builder().policy_key_file(place.at("policy.pub.pem"));
+    for (by, why) in [
+        (None, "tune.json.sig` is not there"),
+        (Some(&other), "by none of the keys"),
+    ] {
+        place.beside("tune.json", "{}", by);
+        let error = place.refused(signed()).await;
+        assert!(error.contains(why), "{error}");
+        // Where nobody asks for a signature there is none to look for.
+        assert!(place.builder().build().await.is_ok());
+    }
+    place.beside("tune.json", "{}", Some(&signer));
+    let guard = signed().build().await.expect("guard");
+    let revision = || guard.engine().policy().revision();
+    let first = revision();
+    let changed = r#"{ "type": "object" }"#;
+    for by in [None, Some(&other)] {
+        place.beside("tune.json", changed, by);
+        tokio::time::sleep(Duration::from_millis(80)).await;
+        assert_eq!(revision(), first);
+    }
+    // Only the signature changes.
+    place.beside("tune.json", changed, Some(&signer));
+    until("the signed schema", || revision() != first).await;
 }
