@@ -379,10 +379,7 @@ impl GuardBuilder {
         #[cfg(feature = "bundle")]
         let bundles = crate::opa_bundle::BundleFiles::open(&guard, self.opa_bundle_files).await?;
         #[cfg(feature = "bundle")]
-        {
-            crate::opa_bundle::begin(&guard).await?;
-            crate::opa_bundle::spawn(&guard, &guard.0);
-        }
+        crate::opa_bundle::begin(&guard).await?;
         #[cfg(feature = "signal")]
         if self.signalled {
             guard
@@ -394,6 +391,13 @@ impl GuardBuilder {
             Some(file) => Some(file.in_force(guard.engine().policy().serial()).await?),
             None => None,
         };
+        #[cfg(feature = "bundle")]
+        {
+            bundles.note(&guard).await;
+            crate::opa_bundle::note(&guard).await;
+            bundles.spawn(&guard.0, self.reload_every);
+            crate::opa_bundle::spawn(&guard, &guard.0);
+        }
         #[cfg(feature = "oidc")]
         crate::keys::spawn(tokens.waiting, &guard.0);
         #[cfg(all(feature = "client", feature = "trust"))]
@@ -411,8 +415,6 @@ impl GuardBuilder {
             tables: known.files,
             #[cfg(feature = "jwt")]
             keys: tokens.files,
-            #[cfg(feature = "bundle")]
-            bundles,
         }
         .spawn(&guard.0, self.reload_every);
         Ok(guard)

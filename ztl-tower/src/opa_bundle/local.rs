@@ -1,17 +1,18 @@
 //! Bundles in files, looked at as the policy document is.
 
 use core::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use core::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ztl_authz::bundle::{
-    BundleConsumer, BundleReader, BundleTaker, RevisionMark, RevisionOrder, TakeError,
-};
+use tokio::time::MissedTickBehavior;
+use ztl_authz::bundle::{BundleConsumer, BundleReader, BundleTaker, RevisionOrder, TakeError};
 
 use super::OpaBundleStatus;
 use super::error::OpaBundleError;
 use super::run::{gauges, stored_in};
-use crate::guard::{BuildError, Guard, GuardBuilder};
+use crate::guard::{BuildError, Guard, GuardBuilder, Inner};
 use crate::refresh::{SteadyFile, off_thread};
 use crate::watch::reloaded;
 
@@ -84,7 +85,8 @@ impl GuardBuilder {
     /// Call it once a bundle, each under a name of its own.
     ///
     /// A file that group or others may write is refused. One that is not good builds no guard; once one is in force, a bad one leaves
-    /// it there, and an error event says so.
+    /// it there, and an error event says so. One that could not be put in force is tried again, less and less often. Where whoever puts it
+    /// in force panics, nobody knows what is: it is withdrawn, and tried again as well.
     pub fn opa_bundle_file(mut self, name: &str, bundle: OpaBundleFile) -> Self {
         self.opa_bundle_files.push((name.into(), bundle));
         self
@@ -93,20 +95,45 @@ impl GuardBuilder {
 
 /// All of a guard.
 #[derive(Default)]
-pub(crate) struct BundleFiles(Vec<BundleFile>);
+pub(crate) struct BundleFiles(Vec<Arc<Mutex<BundleFile>>>);
 
 struct BundleFile {
     name: Box<str>,
     file: SteadyFile,
     from: OpaBundleFile,
+    /// Why what the file holds is not in force.
+    refused: Option<String>,
+    again: Again,
+    /// Whether the newest revision is not stored, and why that failed last.
+    unnoted: Option<String>,
 }
 
-/// What a look at a file came to.
+/// When a bundle is tried again that could not be put in force: after 1, 2, 4 looks and so on.
 #[derive(Default)]
+struct Again {
+    wait: u32,
+    left: u32,
+}
+
+/// The most looks until a bundle is tried again.
+const LONGEST: u32 = 64;
+
+/// What a look at a file came to.
 struct Looked {
-    /// Whether another bundle is in force now.
-    changed: bool,
+    became: Became,
+    /// What is to be told of.
     error: Option<OpaBundleError>,
+    /// What is wrong, told of or not.
+    wrong: Option<String>,
+    revision: Option<Box<str>>,
+}
+
+enum Became {
+    Same,
+    /// Another bundle is in force now.
+    Taken,
+    /// None is.
+    Withdrawn,
 }
 
 impl BundleFiles {
@@ -125,48 +152,86 @@ impl BundleFiles {
                 name: name.clone(),
                 file: SteadyFile::new(from.path.clone(), from.taker.max_bytes()),
                 from,
+                refused: None,
+                again: Again::default(),
+                unnoted: None,
             };
             let loaded = off_thread(file, BundleFile::load).await;
             let (file, loaded) =
                 loaded.map_err(|error| refused(OpaBundleError::Panicked(error)))?;
-            match loaded {
-                Ok(looked) => file.tell(guard, looked),
-                Err(error) => return Err(refused(error)),
-            }
-            opened.push(file);
+            tell(guard, &name, loaded.map_err(refused)?);
+            opened.push(Arc::new(Mutex::new(file)));
         }
         Ok(Self(opened))
     }
 
-    /// Looks at each once more.
-    pub(crate) async fn look(&mut self, guard: &Guard) {
-        for file in core::mem::take(&mut self.0) {
-            let (name, status) = (file.name.clone(), guard.opa_bundles().file(&file.name));
-            match off_thread(file, BundleFile::poll).await {
-                Ok((file, looked)) => {
-                    match (looked.changed, &looked.error) {
-                        (true, _) => reloaded(guard, "opa_bundle", "taken"),
-                        (false, Some(_)) => reloaded(guard, "opa_bundle", "refused"),
-                        (false, None) => {}
-                    }
-                    file.tell(guard, looked);
-                    self.0.push(file);
-                }
-                Err(error) => {
-                    // Nobody knows what is in force.
-                    guard.opa_bundle_changed();
-                    let error = OpaBundleError::Panicked(error);
-                    if let Some(status) = status {
-                        status
-                            .lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .last_error = Some(error.to_string());
-                    }
-                    tracing::error!(target: "ztl", workload = guard.name(), bundle = &*name, %error, "the bundle is not read again");
-                }
+    /// A guard was built with them: stores their revisions. What no guard was built with was not in force, and may be taken back.
+    pub(crate) async fn note(&self, guard: &Guard) {
+        for file in &self.0 {
+            let noted = off_thread(Arc::clone(file), |file| {
+                let mut file = locked(file);
+                (file.name.clone(), file.noted())
+            });
+            if let Ok((_, (name, looked))) = noted.await {
+                tell(guard, &name, looked);
             }
         }
     }
+
+    /// Looks at each again and again for as long as the guard lives: in tasks of their own, for nothing waits until one is compiled.
+    pub(crate) fn spawn(self, guard: &Arc<Inner>, every: Duration) {
+        for file in self.0 {
+            let guard = Arc::downgrade(guard);
+            tokio::spawn(async move {
+                let mut ticks = tokio::time::interval(every.max(Duration::from_millis(1)));
+                ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                loop {
+                    ticks.tick().await;
+                    let Some(guard) = guard.upgrade().map(Guard::from_inner) else {
+                        return;
+                    };
+                    look(&guard, &file).await;
+                }
+            });
+        }
+    }
+}
+
+/// Looks at one once more.
+async fn look(guard: &Guard, file: &Arc<Mutex<BundleFile>>) {
+    let polled = off_thread(Arc::clone(file), |file| {
+        let mut file = locked(file);
+        (file.name.clone(), file.poll())
+    });
+    let looked = match polled.await {
+        Ok((_, looked)) => looked,
+        Err(panicked) => {
+            // Nobody knows what is in force.
+            let error = OpaBundleError::Panicked(panicked);
+            let withdrawn = off_thread(Arc::clone(file), |file| {
+                let mut file = locked(file);
+                (file.name.clone(), file.withdrawn(error))
+            });
+            match withdrawn.await {
+                Ok((_, looked)) => looked,
+                // The runtime ends.
+                Err(_) => return,
+            }
+        }
+    };
+    let (name, looked) = looked;
+    match (&looked.became, &looked.error) {
+        (Became::Taken, _) => reloaded(guard, "opa_bundle", "taken"),
+        (Became::Withdrawn, _) => reloaded(guard, "opa_bundle", "withdrawn"),
+        (Became::Same, Some(_)) => reloaded(guard, "opa_bundle", "refused"),
+        (Became::Same, None) => {}
+    }
+    tell(guard, &name, looked);
+}
+
+/// Also where putting it in force panicked: what is kept of the file is as it was before.
+fn locked(file: &Mutex<BundleFile>) -> MutexGuard<'_, BundleFile> {
+    file.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl BundleFile {
@@ -177,85 +242,153 @@ impl BundleFile {
             self.from.taker = self.from.taker.clone().with_mark(mark);
         }
         let bytes = self.file.load().map_err(OpaBundleError::File)?;
-        take(&mut self.from, &bytes)?;
-        Ok(self.from.taken())
+        self.take(&bytes)?;
+        Ok(self.looked(Became::Taken, None))
     }
 
     fn poll(&mut self) -> Looked {
-        let taken = match self.file.poll() {
-            Ok(None) => return Looked::default(),
-            Ok(Some(bytes)) => take(&mut self.from, &bytes),
-            Err(error) => Err(OpaBundleError::File(error)),
-        };
-        match taken {
-            Ok(()) => self.from.taken(),
-            Err(error) => Looked {
-                changed: false,
-                error: Some(error),
-            },
+        if self.again.is_due() {
+            self.file.forget();
         }
+        let (became, error) = match self.file.poll() {
+            Ok(None) => (Became::Same, None),
+            Ok(Some(bytes)) => {
+                // Where it panics, it is tried again.
+                self.again.failed();
+                match self.take(&bytes) {
+                    Ok(()) => (Became::Taken, None),
+                    Err(error) => (Became::Same, Some(error)),
+                }
+            }
+            Err(error) => (Became::Same, Some(OpaBundleError::File(error))),
+        };
+        let noted = self.note();
+        self.looked(became, error.or(noted.err()))
     }
 
-    /// Says what became of a look.
-    fn tell(&self, guard: &Guard, looked: Looked) {
-        let Looked { changed, error } = looked;
-        let (workload, bundle) = (guard.name(), &*self.name);
-        let revision = self.from.taker.mark().map(RevisionMark::revision);
-        if changed {
-            guard.opa_bundle_changed();
-            tracing::info!(target: "ztl", workload, bundle, revision, "bundle in force");
+    fn take(&mut self, bytes: &[u8]) -> Result<(), OpaBundleError> {
+        let taken = self.from.taker.take(bytes, &*self.from.consumer);
+        let taken = taken.map_err(|error| match error {
+            TakeError::NotInForce(fault) => OpaBundleError::NotInForce(fault),
+            TakeError::Bundle(error) => OpaBundleError::Pull(error),
+            other => OpaBundleError::NotInForce(other.into()),
+        });
+        // What would not be taken at another time either waits for other bytes.
+        if !matches!(taken, Err(OpaBundleError::NotInForce(_))) {
+            self.again = Again::default();
         }
-        if let Some(error) = &error {
+        self.refused = taken.as_ref().err().map(ToString::to_string);
+        if taken.is_ok() {
+            // In force it is already: a full disk must not keep an old policy.
+            self.unnoted = Some(String::new());
+        }
+        taken
+    }
+
+    /// Whoever put it in force panicked.
+    fn withdrawn(&mut self, error: OpaBundleError) -> Looked {
+        // Where it panics it has withdrawn whatever it could.
+        let withdraw = || self.from.consumer.withdraw();
+        let _ = catch_unwind(AssertUnwindSafe(withdraw));
+        self.refused = Some(error.to_string());
+        self.looked(Became::Withdrawn, Some(error))
+    }
+
+    fn noted(&mut self) -> Looked {
+        let noted = self.note();
+        self.looked(Became::Same, noted.err())
+    }
+
+    /// Stores the newest revision, where it is not. It is told of the first time that it cannot be.
+    fn note(&mut self) -> Result<(), OpaBundleError> {
+        let Some(before) = self.unnoted.take() else {
+            return Ok(());
+        };
+        let (Some(path), Some(mark)) = (&self.from.state, self.from.taker.mark()) else {
+            return Ok(());
+        };
+        let Err(error) = ztl_mtls::replace_file(path, mark.to_json().as_bytes()) else {
+            return Ok(());
+        };
+        let path = path.clone();
+        let error = OpaBundleError::Store { path, error };
+        let why = self.unnoted.insert(error.to_string());
+        if *why == before { Ok(()) } else { Err(error) }
+    }
+
+    fn looked(&self, became: Became, error: Option<OpaBundleError>) -> Looked {
+        let file = error.as_ref().map(ToString::to_string);
+        let unnoted = self.unnoted.clone().filter(|why| !why.is_empty());
+        Looked {
+            became,
+            error,
+            wrong: file.or_else(|| self.refused.clone()).or(unnoted),
+            revision: (self.from.taker.mark()).map(|mark| mark.revision().into()),
+        }
+    }
+}
+
+impl Again {
+    fn failed(&mut self) {
+        self.wait = self.wait.saturating_mul(2).clamp(1, LONGEST);
+        self.left = self.wait;
+    }
+
+    /// Another look; whether it is time.
+    fn is_due(&mut self) -> bool {
+        let before = self.left;
+        self.left = before.saturating_sub(1);
+        before == 1
+    }
+}
+
+/// Says what became of a look.
+fn tell(guard: &Guard, bundle: &str, looked: Looked) {
+    let Looked {
+        became,
+        error,
+        wrong,
+        revision,
+    } = looked;
+    let workload = guard.name();
+    match (&became, &error) {
+        (Became::Same, None) => {}
+        (Became::Same, Some(error)) => {
             tracing::error!(target: "ztl", workload, bundle, %error, "bundle not taken as it should be; the last good one stays in force");
         }
-        let Some(status) = guard.opa_bundles().file(&self.name) else {
-            return;
-        };
-        let mut status = status.lock().unwrap_or_else(PoisonError::into_inner);
-        if changed {
+        (Became::Taken, _) => {
+            guard.opa_bundle_changed();
+            tracing::info!(target: "ztl", workload, bundle, revision, "bundle in force");
+            if let Some(error) = &error {
+                tracing::error!(target: "ztl", workload, bundle, %error, "the bundle in force could not be stored as the newest, which is tried again; after a restart an older one would be taken");
+            }
+        }
+        (Became::Withdrawn, _) => {
+            guard.opa_bundle_changed();
+            let error = error.as_ref().map(ToString::to_string);
+            tracing::error!(target: "ztl", workload, bundle, error, "whoever puts the bundle in force panicked: nothing of it is in force now, and it is tried again");
+        }
+    }
+    let Some(status) = guard.opa_bundles().file(bundle) else {
+        return;
+    };
+    let mut status = status.lock().unwrap_or_else(PoisonError::into_inner);
+    match became {
+        Became::Same => {}
+        Became::Taken => {
             gauges(guard, bundle, Some(guard.now()));
             *status = OpaBundleStatus {
                 in_force: true,
-                revision: revision.map(Into::into),
+                revision,
                 fetched_at: Some(guard.now()),
                 ends_at: None,
                 last_error: None,
             };
         }
-        if let Some(error) = error {
-            status.last_error = Some(error.to_string());
+        Became::Withdrawn => {
+            gauges(guard, bundle, None);
+            status.in_force = false;
         }
     }
-}
-
-impl OpaBundleFile {
-    /// A bundle was taken: stores its revision. In force it is already: a full disk must not keep an old policy.
-    fn taken(&self) -> Looked {
-        let noted = match (&self.state, self.taker.mark()) {
-            (Some(path), Some(mark)) => note(path, mark),
-            _ => Ok(()),
-        };
-        Looked {
-            changed: true,
-            error: noted.err(),
-        }
-    }
-}
-
-fn take(from: &mut OpaBundleFile, bytes: &[u8]) -> Result<(), OpaBundleError> {
-    from.taker
-        .take(bytes, &*from.consumer)
-        .map_err(|error| match error {
-            TakeError::NotInForce(fault) => OpaBundleError::NotInForce(fault),
-            TakeError::Bundle(error) => OpaBundleError::Pull(error),
-            other => OpaBundleError::NotInForce(other.into()),
-        })
-}
-
-fn note(path: &Path, mark: &RevisionMark) -> Result<(), OpaBundleError> {
-    let stored = ztl_mtls::replace_file(path, mark.to_json().as_bytes());
-    stored.map_err(|error| OpaBundleError::Store {
-        path: path.to_owned(),
-        error,
-    })
+    status.last_error = wrong;
 }

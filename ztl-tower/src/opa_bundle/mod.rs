@@ -5,6 +5,7 @@
 //! 2. The guard is built once the first good bundle is in force. Where none comes in time it is not built.
 //! 3. A bundle is read, verified and put in force on a thread for blocking work: no request waits for it. One that cannot be put
 //!    in force leaves the last good one, and an error event says so.
+//!    Where whoever does that panics, one that is pulled stays for as long as it may; one in a file, which would stay for ever, is withdrawn.
 //! 4. When another bundle is in force, or none any more, running requests are judged again (law 8).
 //! 5. A fetch ends within its time, however slow the host sends, and reads no more than may come. It follows no redirect, uses no
 //!    proxy of the environment, sends no cookie and no certificate of ours, and no credential but the configured token.
@@ -32,7 +33,7 @@ pub use local::OpaBundleFile;
 pub use run::OpaBundleRefreshed;
 
 pub(crate) use local::BundleFiles;
-pub(crate) use run::{begin, spawn};
+pub(crate) use run::{begin, note, spawn};
 
 use crate::guard::{BuildError, Guard, GuardBuilder};
 
@@ -68,6 +69,8 @@ pub struct OpaBundle {
     first_within: Duration,
     address: Option<SocketAddr>,
     state: Option<PathBuf>,
+    /// The newest revision is not stored yet.
+    unnoted: bool,
 }
 
 impl OpaBundle {
@@ -90,6 +93,7 @@ impl OpaBundle {
             first_within: FIRST_WITHIN,
             address: None,
             state: None,
+            unnoted: false,
         }
     }
 

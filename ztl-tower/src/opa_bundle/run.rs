@@ -70,6 +70,18 @@ pub(crate) fn spawn(guard: &Guard, inner: &Arc<Inner>) {
     }
 }
 
+/// A guard was built with them: stores their revisions. What no guard was built with was not in force, and may be taken back.
+pub(crate) async fn note(guard: &Guard) {
+    for held in guard.opa_bundles().all() {
+        let mut from = held.from.lock().await;
+        if let Err(error) = store(&mut from).await {
+            let (workload, bundle) = (guard.name(), &*held.name);
+            tracing::error!(target: "ztl", workload, bundle, %error, "the bundle in force could not be stored as the newest, which is tried again; after a restart an older one would be taken");
+            shows(guard, held, &from, Some(error.to_string()));
+        }
+    }
+}
+
 async fn first(guard: &Guard, held: &Held) -> Result<(), OpaBundleError> {
     let mut from = held.from.lock().await;
     if let Some(path) = from.state.clone()
@@ -77,6 +89,18 @@ async fn first(guard: &Guard, held: &Held) -> Result<(), OpaBundleError> {
     {
         from.pull = from.pull.clone().with_mark(mark);
     }
+    // Nothing is stored until the guard is built.
+    let state = from.state.take();
+    let came = first_good(guard, held, &mut from).await;
+    from.state = state;
+    came
+}
+
+async fn first_good(
+    guard: &Guard,
+    held: &Held,
+    from: &mut OpaBundle,
+) -> Result<(), OpaBundleError> {
     let within = from.first_within;
     let deadline = Instant::now() + within;
     let mut last = OpaBundleError::TimedOut(within);
@@ -84,10 +108,9 @@ async fn first(guard: &Guard, held: &Held) -> Result<(), OpaBundleError> {
         let now = guard.now();
         let wait = match from.pull.due(now) {
             PullDue::Fetch(fetch) => {
-                let work = refresh(guard, held, &mut from, fetch);
+                let work = refresh(guard, held, from, fetch);
                 match tokio::time::timeout_at(deadline, work).await {
                     Ok(Err(error)) if from.pull.fetched_at().is_none() => last = error,
-                    // In force, whether it could be noted or not: that was logged.
                     Ok(_) => return Ok(()),
                     Err(_) => return Err(last),
                 }
@@ -160,14 +183,14 @@ async fn refresh(
             Err(error)
         }
     };
-    let refreshed = match refreshed {
-        Ok(OpaBundleRefreshed::Changed) => {
-            let revision = from.pull.mark().map(RevisionMark::to_string);
-            tracing::info!(target: "ztl", workload, bundle, revision, "bundle in force");
-            note(from).await.map(|()| OpaBundleRefreshed::Changed)
-        }
-        other => other,
-    };
+    if matches!(refreshed, Ok(OpaBundleRefreshed::Changed)) {
+        let revision = from.pull.mark().map(RevisionMark::to_string);
+        tracing::info!(target: "ztl", workload, bundle, revision, "bundle in force");
+        from.unnoted = true;
+    }
+    // What could not be stored is tried again, whatever became of this fetch.
+    let noted = store(from).await;
+    let refreshed = refreshed.and_then(|refreshed| noted.map(|()| refreshed));
     if let Err(error) = &refreshed {
         let in_force = from.pull.fetched_at().is_some();
         tracing::error!(target: "ztl", workload, bundle, in_force, %error, "bundle not pulled; the last good one stays for as long as it may");
@@ -227,9 +250,10 @@ async fn take(
     }
 }
 
-/// Stores the newest revision. In force it is already: a full disk must not keep an old policy.
-async fn note(from: &OpaBundle) -> Result<(), OpaBundleError> {
-    let (Some(path), Some(mark)) = (from.state.clone(), from.pull.mark()) else {
+/// Stores the newest revision, where it is not. In force it is already: a full disk must not keep an old policy.
+async fn store(from: &mut OpaBundle) -> Result<(), OpaBundleError> {
+    let (true, Some(path), Some(mark)) = (from.unnoted, from.state.clone(), from.pull.mark())
+    else {
         return Ok(());
     };
     let state = mark.to_json();
@@ -238,7 +262,9 @@ async fn note(from: &OpaBundle) -> Result<(), OpaBundleError> {
     })
     .await
     .map_err(OpaBundleError::Panicked)?;
-    stored.map_err(|error| OpaBundleError::Store { path, error })
+    stored.map_err(|error| OpaBundleError::Store { path, error })?;
+    from.unnoted = false;
+    Ok(())
 }
 
 /// What an earlier run stored; none where there is no such file yet.

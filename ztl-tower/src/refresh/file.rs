@@ -100,6 +100,12 @@ impl SteadyFile {
         Ok(Some(bytes))
     }
 
+    /// What it holds is to be answered once more, as if it had changed.
+    #[cfg(feature = "bundle")]
+    pub(crate) const fn forget(&mut self) {
+        self.seen = None;
+    }
+
     /// Reads it, unless it is large and stands as it did.
     fn changed(&mut self) -> Result<Option<(Vec<u8>, Version)>, FileError> {
         let (file, metadata) = self.open()?;
@@ -277,5 +283,8 @@ mod tests {
         assert_eq!(file.poll().expect("read"), None);
         assert_eq!(file.poll().expect("read").as_deref(), Some(&b"abc"[..]));
         assert_eq!(file.poll().expect("read"), None);
+        file.forget();
+        assert_eq!(file.poll().expect("read"), None);
+        assert_eq!(file.poll().expect("read").as_deref(), Some(&b"abc"[..]));
     }
 }

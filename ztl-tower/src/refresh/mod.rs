@@ -1,5 +1,5 @@
-//! What changes while the service runs: the files of the policy, of revocations, of issuers' keys, of bundles of policies and of what is
-//! known of callers, and what the sources of our SVID and our bundles give.
+//! What changes while the service runs: the files of the policy, of revocations, of issuers' keys and of what is known of callers, and what
+//! the sources of our SVID and our bundles give. Files of bundles of policies have tasks of their own.
 //!
 //! A file is taken when two reads a moment apart agree, is checked whole before anything of it is used, and where it is
 //! bad the last good one stays in force and an error event says so. What sources give is kept for a grace and then withdrawn;
@@ -69,8 +69,6 @@ pub(crate) struct Refresh {
     pub(crate) tables: TableFiles,
     #[cfg(feature = "jwt")]
     pub(crate) keys: KeyFiles,
-    #[cfg(feature = "bundle")]
-    pub(crate) bundles: crate::opa_bundle::BundleFiles,
 }
 
 impl Refresh {
@@ -96,8 +94,6 @@ impl Refresh {
                     self.tables.look(&guard).await;
                     #[cfg(feature = "jwt")]
                     self.keys.look(&guard).await;
-                    #[cfg(feature = "bundle")]
-                    self.bundles.look(&guard).await;
                 }
                 self.sources.look(&guard, look).await;
                 self.expiry(&guard);

@@ -305,6 +305,31 @@ async fn t24_a_restart_forgets_no_revision() {
     std::fs::remove_file(&state).expect("remove");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t24_a_revision_that_could_not_be_stored_is_stored_with_a_later_answer() {
+    let folder = file("unstored");
+    std::fs::create_dir(&folder).expect("created");
+    let state = folder.join("state.json");
+    let server = Server::start().await;
+    server.publish(pack::signed("7", &pack::open(true), SECRET), "7");
+    let keeps = |bundle: OpaBundle| bundle.state_file(&state);
+    let service = Service::with(server.pull(), keeps).await.expect("guard");
+    assert!(state.exists());
+    std::fs::remove_dir_all(&folder).expect("removed");
+    server.publish(pack::signed("8", &pack::open(true), SECRET), "8");
+    // The newest, and nothing changes.
+    for _ in 0..2 {
+        let refused = service.refused().await;
+        assert!(refused.contains("could not be stored"), "{refused}");
+        assert_eq!(service.revision().as_deref(), Some("8"));
+    }
+    std::fs::create_dir(&folder).expect("created");
+    assert_eq!(service.refresh().await, OpaBundleRefreshed::Unchanged);
+    let stored = std::fs::read_to_string(&state).expect("stored");
+    assert!(stored.contains("\"8\""), "{stored}");
+    std::fs::remove_dir_all(&folder).expect("removed");
+}
+
 #[tokio::test]
 async fn names_are_given_once() {
     let server = Server::start().await;

@@ -3,8 +3,11 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use std::sync::Mutex;
+
 use serde_json::json;
-use ztl_tower::OpaBundleFile;
+use ztl_tower::authz::bundle::{Bundle, BundleConsumer, BundleFault};
+use ztl_tower::{GuardBuilder, OpaBundleFile};
 
 use super::*;
 use crate::support::until;
@@ -48,20 +51,27 @@ async fn start(
     reader: BundleReader,
     more: impl FnOnce(OpaBundleFile) -> OpaBundleFile,
 ) -> Result<Service, BuildError> {
-    let (listener, address) = listener().await;
     let engine = Arc::new(Engine::default());
-    let mesh = Mesh::new("");
     let bundle = OpaBundleFile::new(folder.bundle(), reader, engine.clone());
-    let guard = Guard::builder("model-server")
+    built(engine, more(bundle), |it| it).await
+}
+
+async fn built(
+    engine: Arc<Engine>,
+    bundle: OpaBundleFile,
+    more: impl FnOnce(GuardBuilder) -> GuardBuilder,
+) -> Result<Service, BuildError> {
+    let (listener, address) = listener().await;
+    let mesh = Mesh::new("");
+    let builder = Guard::builder("model-server")
         .policy(policy(address.port(), engine.clone()))
         .identity(mesh.svid("/model-server"))
         .bundle(mesh.authority.bundle())
         .allow_dev_authority()
         .audit(Arc::new(MemorySink::new(10_000)))
         .reload_every(Duration::from_millis(10))
-        .opa_bundle_file("authz", more(bundle))
-        .build()
-        .await?;
+        .opa_bundle_file("authz", bundle);
+    let guard = more(builder).build().await?;
     serve(&guard, listener, engine::app());
     let caller = mesh.svid("/router");
     Ok(Service {
@@ -206,6 +216,201 @@ async fn t24_a_file_that_is_rolled_back_is_refused_after_a_restart_too() {
     std::fs::write(folder.state(), "{").expect("written");
     let refused = start(&folder, signed_only(), keeps).await.err();
     assert!(support::chain(&refused.expect("a broken state")).contains("cannot be read"));
+}
+
+/// What an engine does with the next bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mood {
+    Takes,
+    Fails,
+    Panics,
+    Waits,
+}
+
+/// An engine that does not always do what it should.
+struct Moody {
+    engine: Arc<Engine>,
+    mood: Mutex<Mood>,
+}
+
+impl Moody {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            engine: Arc::default(),
+            mood: Mutex::new(Mood::Takes),
+        })
+    }
+
+    fn is(&self, mood: Mood) {
+        *self.mood.lock().expect("lock") = mood;
+    }
+
+    fn mood(&self) -> Mood {
+        *self.mood.lock().expect("lock")
+    }
+
+    async fn start(self: &Arc<Self>, folder: &Folder) -> Service {
+        self.with(folder, |it| it).await
+    }
+
+    async fn with(
+        self: &Arc<Self>,
+        folder: &Folder,
+        more: impl FnOnce(GuardBuilder) -> GuardBuilder,
+    ) -> Service {
+        folder.put(&pack::signed("5", &pack::open(true), SECRET));
+        let bundle = OpaBundleFile::new(folder.bundle(), signed_only(), self.clone());
+        let service = built(self.engine.clone(), bundle, more).await;
+        service.expect("guard")
+    }
+}
+
+impl BundleConsumer for Moody {
+    fn put_in_force(&self, bundle: Bundle) -> Result<(), BundleFault> {
+        match self.mood() {
+            Mood::Takes => {}
+            Mood::Fails => return Err("no memory is left".into()),
+            Mood::Panics => panic!("a bug of the engine"),
+            Mood::Waits => {
+                while self.mood() == Mood::Waits {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+        }
+        self.engine.put_in_force(bundle)
+    }
+
+    fn withdraw(&self) {
+        self.engine.withdraw();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule57_a_good_file_is_tried_again_that_could_not_be_put_in_force() {
+    let (folder, engine) = (Folder::new("again"), Moody::new());
+    let service = engine.start(&folder).await;
+    engine.is(Mood::Fails);
+    folder.put(&pack::signed("6", &pack::open(false), SECRET));
+    service.refuses("no memory is left").await;
+    assert_eq!(service.ask().await, StatusCode::OK);
+    engine.is(Mood::Takes);
+    until("it is taken", || service.revision().as_deref() == Some("6")).await;
+    assert_eq!(service.ask().await, StatusCode::FORBIDDEN);
+    let status = service.guard.opa_bundle_status("authz").expect("status");
+    assert_eq!(status.last_error, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn law_1_a_file_is_withdrawn_and_tried_again_where_putting_it_in_force_panics() {
+    let (folder, engine) = (Folder::new("panics"), Moody::new());
+    let service = engine.start(&folder).await;
+    engine.is(Mood::Panics);
+    folder.put(&pack::signed("6", &pack::open(true), SECRET));
+    service.refuses("broke off").await;
+    assert_eq!(service.revision(), None);
+    assert_eq!(service.ask().await, StatusCode::FORBIDDEN);
+    engine.is(Mood::Takes);
+    until("it is taken", || service.revision().as_deref() == Some("6")).await;
+    assert_eq!(service.ask().await, StatusCode::OK);
+    // And it is looked at as before.
+    folder.put(&pack::signed("7", &pack::open(false), SECRET));
+    until("it is taken", || service.revision().as_deref() == Some("7")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_wrong_with_a_file_is_said_for_as_long_as_it_is() {
+    let folder = Folder::new("wrong");
+    folder.put(&pack::signed("5", &pack::open(true), SECRET));
+    let service = start(&folder, signed_only(), |it| it).await.expect("guard");
+    let away = || std::fs::rename(folder.bundle(), folder.0.join("away")).expect("renamed");
+    let back = || std::fs::rename(folder.0.join("away"), folder.bundle()).expect("renamed");
+    away();
+    service.refuses("No such file").await;
+    back();
+    let status = || service.guard.opa_bundle_status("authz").expect("status");
+    until("nothing is wrong", || status().last_error.is_none()).await;
+    // What was wrong before is again.
+    folder.put(b"no gzip");
+    service.refuses("gzip").await;
+    away();
+    service.refuses("No such file").await;
+    back();
+    service.refuses("gzip").await;
+    assert!(status().in_force);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t24_a_revision_that_could_not_be_stored_is_stored_later() {
+    let folder = Folder::new("unstored");
+    let kept = folder.0.join("kept");
+    std::fs::create_dir(&kept).expect("created");
+    let state = kept.join("state.json");
+    let keeps = |it: OpaBundleFile| it.state_file(&state);
+    folder.put(&pack::signed("7", &pack::open(true), SECRET));
+    let service = start(&folder, signed_only(), keeps).await.expect("guard");
+    std::fs::remove_dir_all(&kept).expect("removed");
+    folder.put(&pack::signed("8", &pack::open(true), SECRET));
+    service.refuses("could not be stored").await;
+    assert_eq!(service.revision().as_deref(), Some("8"));
+    std::fs::create_dir(&kept).expect("created");
+    let stored = || std::fs::read_to_string(&state).unwrap_or_default();
+    until("it is stored", || stored().contains("\"8\"")).await;
+    let status = || service.guard.opa_bundle_status("authz").expect("status");
+    until("nothing is wrong", || status().last_error.is_none()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t24_what_no_guard_was_built_with_may_be_taken_back() {
+    let (folder, server) = (Folder::new("unbuilt"), Server::start().await);
+    let engine = Arc::new(Engine::default());
+    folder.put(&pack::signed("7", &pack::open(true), SECRET));
+    let bundle = OpaBundleFile::new(folder.bundle(), signed_only(), engine.clone());
+    let bundle = bundle.state_file(folder.state());
+    // Nothing is there to be pulled.
+    let never = OpaBundle::without_roots(server.pull(), engine.clone());
+    let never = never.first_within(Duration::from_millis(100));
+    let never = |it: GuardBuilder| it.opa_bundle("never", never);
+    assert!(built(engine, bundle, never).await.is_err());
+    assert!(!folder.state().exists());
+    folder.put(&pack::signed("6", &pack::open(true), SECRET));
+    let keeps = |it: OpaBundleFile| it.state_file(folder.state());
+    assert!(start(&folder, signed_only(), keeps).await.is_ok());
+    assert!(folder.state().exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn law_8_a_bundle_that_takes_long_delays_no_deny_list() {
+    let (folder, engine) = (Folder::new("slow"), Moody::new());
+    let denied = folder.0.join("denied");
+    let deny = |text: &str| {
+        std::fs::write(&denied, text).expect("written");
+        std::fs::set_permissions(&denied, std::fs::Permissions::from_mode(0o600)).expect("mode");
+    };
+    deny("end 0\n");
+    let service = (engine.with(&folder, |it| it.deny_list_file(&denied))).await;
+    assert_eq!(service.ask().await, StatusCode::OK);
+    engine.is(Mood::Waits);
+    folder.put(&pack::signed("6", &pack::open(true), SECRET));
+    // Both are looked at as often: by then it waits.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    deny(&format!("id {}\nend 1\n", service.caller.id()));
+    let denies = || service.guard.connections().is_empty();
+    let asked = async || {
+        let request = get2("/v1/models");
+        knock(service.address, None, Some(&service.caller), b"h2", request).await
+    };
+    for _ in 0..500 {
+        if asked().await.is_err() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let still = (engine.mood(), service.revision());
+    assert!(asked().await.is_err(), "the caller is denied");
+    assert_eq!(still, (Mood::Waits, Some("5".into())));
+    until("nothing is open", denies).await;
+    engine.is(Mood::Takes);
+    until("it is taken", || service.revision().as_deref() == Some("6")).await;
 }
 
 /// A name is that of one bundle, wherever it comes from.
