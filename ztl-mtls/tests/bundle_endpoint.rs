@@ -301,53 +301,6 @@ fn past_its_age_a_bundle_is_withdrawn_once_and_the_next_good_one_puts_it_back() 
 }
 
 #[test]
-fn rule_30_a_bundle_in_a_file_is_as_old_as_the_file() {
-    let ca = Ca::new("b");
-    let path = std::env::temp_dir().join(format!("ztl-bootstrap-{}", std::process::id()));
-    std::fs::write(&path, json(&ca, Some(7), None)).expect("written");
-    let file = std::fs::File::options().append(true).open(&path);
-    let file = file.expect("open");
-    let begun = |written: u64, endpoint: BundleEndpoint| {
-        let at = Duration::from_secs(written);
-        file.set_modified(std::time::UNIX_EPOCH + at).expect("set");
-        endpoint.with_bundle_file(&path, NOW).expect("read")
-    };
-    let (now, day) = (NOW.as_unix_secs(), DEFAULT_MAX_AGE.as_secs());
-    let mut young = begun(now - day + 60, endpoint());
-    assert!(young.is_in_force());
-    assert!(matches!(young.due(later(0)), Due::Fetch(_)));
-    assert!(matches!(young.due(later(59)), Due::At(_)));
-    assert!(
-        matches!(young.due(later(60)), Due::Withdraw),
-        "a minute was left"
-    );
-    // A file of times to come is as young as can be, and no younger.
-    let mut odd = begun(now + 9 * day, endpoint());
-    assert!(odd.is_in_force());
-    assert!(matches!(odd.due(later(day)), Due::Withdraw));
-    assert!(begun(0, endpoint().allow_any_age()).is_in_force());
-
-    let mut old = begun(now - day, endpoint());
-    assert!(!old.is_in_force() && old.bundle().is_some());
-    // It is known all the same: nothing older is taken, and what is good puts the domain back.
-    let older = json(&ca, Some(6), None);
-    assert!(old.receive(older.as_bytes(), NOW).is_err());
-    let same = json(&ca, Some(7), None);
-    let back = old.receive(same.as_bytes(), NOW).expect("taken");
-    assert_eq!(back, Received::Changed);
-    assert!(old.is_in_force());
-    // And so it is where a state of an earlier run is older than the file.
-    let mut fetched = endpoint();
-    let body = json(&ca, Some(6), None);
-    let _ = fetched.receive(body.as_bytes(), NOW).expect("taken");
-    let state = fetched.state().expect("state").expect("held");
-    let mut old = begun(now - day, endpoint());
-    old.restore(state.as_bytes(), NOW).expect("restored");
-    assert!(!old.is_in_force());
-    std::fs::remove_file(&path).expect("removed");
-}
-
-#[test]
 fn rule_30_a_bundle_that_is_not_renewed_is_withdrawn_after_a_day_unless_any_age_is_allowed() {
     let ca = Ca::new("b");
     let day = DEFAULT_MAX_AGE.as_secs();
