@@ -171,7 +171,8 @@ impl fmt::Debug for Behaviour {
 /// gateway does not fall by what its users do, nor a user by what another gateway does; the workload where no token was read;
 /// and nobody where a token was wanted and none was good.
 fn answerable<'a>(record: &Record<'a>) -> Option<About<'a>> {
-    let through = record.peer();
+    // Scores are asked for under that name (T13).
+    let through = record.workload_id();
     if let Some((issuer, subject)) = record.subject() {
         return Some(About::Subject {
             issuer,

@@ -217,6 +217,21 @@ fn t33_a_gateway_does_not_fall_by_what_its_users_do() {
     assert_eq!(denials(user(Some(&other), "mallory")), None);
 }
 
+/// T13: whoever comes by another name of its workload is seen under the one that its score is asked for by.
+#[test]
+fn t13_a_workload_has_one_behaviour_under_all_its_names() {
+    let run = Run::new();
+    let client = id("/client");
+    let alias = SpiffeId::parse("spiffe://old.example/client").expect("id");
+    for of in [&client, &alias] {
+        assert_eq!(run.ask(of, "/open/a", NOW), Verdict::Permit);
+        assert_eq!(run.ask(of, "/closed", NOW), Verdict::Deny);
+    }
+    assert_eq!(run.value(Measure::Denials, &client, NOW), Some(10));
+    assert_eq!(run.value(Measure::Rate, &client, NOW), Some(4));
+    assert_eq!(run.value(Measure::Rate, &alias, NOW), None);
+}
+
 #[test]
 fn law_8_what_runs_already_and_is_judged_again_counts_for_nobody() {
     let run = Run::new();

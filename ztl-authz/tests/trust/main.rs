@@ -18,6 +18,7 @@ fn policy(trust: &str) -> Policy {
         r#"
         schema = 1
         trust_domain = "prod.example"
+        trust_domain_aliases = ["old.example"]
         {trust}
         [workloads.client]
         id = "spiffe://prod.example/client"

@@ -14,7 +14,7 @@ use crate::flow::{AnyFlow, Direction};
 use crate::id::SpiffeId;
 use crate::obligation::Obligations;
 use crate::peer::{Peer, Proof};
-use crate::policy::{Edge, Judgement, Policy, Revision, Said, actors};
+use crate::policy::{Edge, Judgement, Policy, Revision, Said, Workload, actors};
 use crate::reason::{Reason, Stage, Verdict};
 use crate::time::Timestamp;
 use crate::zone::Zone;
@@ -170,6 +170,15 @@ impl<'a> Record<'a> {
     #[must_use]
     pub fn peer(&self) -> Option<&'a SpiffeId> {
         self.about.flow.peer().map(Peer::id)
+    }
+
+    /// The id of the workload that the other end is, by whichever name of it that came (rule 28, T13); of one that the policy does not
+    /// declare, as it came.
+    #[must_use]
+    pub fn workload_id(&self) -> Option<&'a SpiffeId> {
+        let shown = self.peer()?;
+        let declared = self.about.policy.workload_by_id(shown);
+        Some(declared.map_or(shown, Workload::id))
     }
 
     /// The host outside the mesh that was called, proved or not.
