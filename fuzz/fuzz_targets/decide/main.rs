@@ -1,4 +1,5 @@
-//! The invariants of the decision (laws 1, 3, 4 and 6):
+//! The invariants of the decision (laws 1, 3, 4 and 6), of one rich document and hostile requests, or of a document that the input
+//! makes up out of every form of the language, and questions near its rules (`made_up`):
 //!
 //! 1. The same inputs give the same decision.
 //! 2. A permit names an enforced permit of the document, which names the action and the caller; and nobody whose proof has
@@ -12,9 +13,15 @@
 
 #![no_main]
 
+#[path = "../../../ztl-core/tests/support/forms/mod.rs"]
+mod forms;
+mod made_up;
 mod policy;
 mod request;
+#[path = "../../../ztl-core/tests/support/toys.rs"]
+mod toys;
 
+use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use policy::WORLD;
 use request::{NOW, Request};
@@ -23,7 +30,18 @@ use ztl_core::policy::{
 };
 use ztl_core::{Clause, Decision, Evidence, Flow, HeaderPairs, Lack, Peer, Reason, Stage, Verdict};
 
-fuzz_target!(|request: Request<'_>| {
+fuzz_target!(|bytes: &[u8]| {
+    let Some((which, rest)) = bytes.split_first() else {
+        return;
+    };
+    if which % 2 == 1 {
+        made_up::check(rest);
+    } else if let Ok(request) = Request::arbitrary_take_rest(Unstructured::new(rest)) {
+        check(&request);
+    }
+});
+
+fn check(request: &Request<'_>) {
     let peer = request.from.peer();
     let port = request.port.number();
     let me = request.to.as_str();
@@ -73,7 +91,7 @@ fuzz_target!(|request: Request<'_>| {
     assert_eq!(permitted, decision.reason == Reason::Permitted);
     assert_eq!(decision, ask(&WORLD.base, evidence));
     if permitted {
-        check_permit(&request, peer.as_ref(), &decision);
+        check_permit(request, peer.as_ref(), &decision);
     }
 
     let at = usize::from(request.forbid) % WORLD.narrowed.len();
@@ -100,8 +118,8 @@ fuzz_target!(|request: Request<'_>| {
     );
     shadowed.shadow.clear();
     assert_eq!(decision, shadowed);
-    check_engine(&request, flow, &evidence, &decision);
-});
+    check_engine(request, flow, &evidence, &decision);
+}
 
 fn check_permit(request: &Request<'_>, peer: Option<&Peer>, decision: &Decision) {
     assert!(peer.is_none_or(|peer| NOW < peer.expires_at()));

@@ -1,6 +1,13 @@
 //! Toy conditions and authorizers, and the loader that knows them.
 
-use super::*;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use ztl_core::authorizer::{
+    Authorizer, AuthorizerError, AuthorizerFactory, Condition, ConditionCompiler, ConditionError,
+    Demands, Facts, Opinion, Reads, Setting,
+};
+use ztl_core::policy::{Effect, Loader};
 
 pub(crate) fn loader() -> Loader {
     Loader::new()
