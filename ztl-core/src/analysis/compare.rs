@@ -92,6 +92,15 @@ impl<'e, 'a> Cell<'e, 'a> {
         unclear
     }
 
+    /// Whether this rule could permit it: no forbid covers it whatever the facts are, and no condition on which one fires is
+    /// among those that the rule asks for.
+    pub(crate) fn could_pass(&self, rule: RuleIdx) -> bool {
+        let refuted: BTreeSet<&Variable> = self.conditions.iter().map(|(one, _)| one).collect();
+        let mut grants = self.grants.iter().filter(|(grant, _)| grant.rule == rule);
+        self.forbidden.is_none()
+            && grants.any(|(_, agreed)| !agreed.iter().any(|one| refuted.contains(one)))
+    }
+
     /// Whether no evidence decides here.
     pub(crate) fn reads_nothing(&self) -> bool {
         let asks_nothing = |grant: &Grant<'_>| grant.need.asks_nothing();

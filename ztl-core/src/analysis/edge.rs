@@ -141,24 +141,7 @@ impl<'a> Question<'_, 'a> {
             .map(crate::zone::Zone::trust);
         let mut edge = Edge::default();
         for (index, rule, decl, of_peer) in self.forbidding(&caller) {
-            let when = decl.when.as_ref().zip(rule.when.as_ref());
-            let when = when.map(|(text, condition)| When {
-                text: &text.value,
-                reads: condition.reads(),
-            });
-            let veto = |pattern| Veto {
-                rule: index,
-                pattern,
-                when,
-                of_peer,
-                policy: self.policy,
-                of: rule,
-            };
-            if rule.actions.is_empty() {
-                edge.forbids.push(veto(None));
-            }
-            edge.forbids
-                .extend(rule.actions.iter().map(|pattern| veto(Some(pattern))));
+            (edge.forbids).extend(Veto::of(self.policy, (index, rule, decl), of_peer));
         }
         for (index, rule, decl) in permits {
             let trusted = |one: &Requirement| match one {
@@ -169,12 +152,7 @@ impl<'a> Question<'_, 'a> {
                 continue;
             }
             let need = Need::of(self.policy, rule, decl);
-            edge.permits
-                .extend(rule.actions.iter().map(|pattern| Grant {
-                    rule: index,
-                    pattern,
-                    need: need.clone(),
-                }));
+            edge.permits.extend(Grant::of(index, rule, &need));
         }
         Some(edge)
     }
@@ -207,6 +185,31 @@ impl<'a> Question<'_, 'a> {
         Aim::Workload(self.target)
             .enforced(self.policy, self.port)
             .filter(move |(index, _, _)| !without.contains(index))
+    }
+}
+
+impl<'a> Veto<'a> {
+    /// A forbid that does not forbid the flow, once for each of its patterns.
+    pub(crate) fn of(
+        policy: &'a Policy,
+        (index, rule, decl): (RuleIdx, &'a Rule, &'a RuleDecl),
+        of_peer: bool,
+    ) -> impl Iterator<Item = Self> {
+        let when = decl.when.as_ref().zip(rule.when.as_ref());
+        let when = when.map(|(text, condition)| When {
+            text: &text.value,
+            reads: condition.reads(),
+        });
+        let whole = rule.actions.is_empty().then_some(None);
+        let patterns = whole.into_iter().chain(rule.actions.iter().map(Some));
+        patterns.map(move |pattern| Self {
+            rule: index,
+            pattern,
+            when,
+            of_peer,
+            policy,
+            of: rule,
+        })
     }
 }
 
@@ -257,6 +260,21 @@ impl Veto<'_> {
             return None;
         }
         Some((Variable::when(when.text, self.pattern), when.reads))
+    }
+}
+
+impl<'a> Grant<'a> {
+    /// A permit, once for each of its patterns.
+    pub(crate) fn of<'n>(
+        index: RuleIdx,
+        rule: &'a Rule,
+        need: &'n Need<'a>,
+    ) -> impl Iterator<Item = Self> + use<'a, 'n> {
+        rule.actions.iter().map(move |pattern| Self {
+            rule: index,
+            pattern,
+            need: need.clone(),
+        })
     }
 }
 

@@ -61,12 +61,7 @@ impl<'a> Outward<'_, 'a> {
                 }
                 Effect::Permit => {
                     let need = Need::of(self.policy, rule, decl);
-                    let grants = rule.actions.iter();
-                    edge.permits.extend(grants.map(|pattern| Grant {
-                        rule: index,
-                        pattern,
-                        need: need.clone(),
-                    }));
+                    edge.permits.extend(Grant::of(index, rule, &need));
                 }
             }
         }

@@ -43,17 +43,21 @@ impl Finding {
 pub(super) struct Found {
     findings: Vec<Finding>,
     steps: usize,
+    tries: usize,
     cut_short: bool,
 }
 
 /// Most comparisons of one run: about a second.
 const MAX_STEPS: usize = 5_000_000;
+/// Most calls that are tried in one run: about a second.
+const MAX_TRIES: usize = 5_000_000;
 
 impl Default for Found {
     fn default() -> Self {
         Self {
             findings: Vec::new(),
             steps: MAX_STEPS,
+            tries: MAX_TRIES,
             cut_short: false,
         }
     }
@@ -74,6 +78,17 @@ impl Found {
     pub(super) fn may_compare(&mut self, steps: usize) -> bool {
         let left = self.steps.checked_sub(steps);
         self.steps = left.unwrap_or_default();
+        self.is_left(left)
+    }
+
+    /// The same for calls that are tried.
+    pub(super) fn may_try(&mut self, calls: usize) -> bool {
+        let left = self.tries.checked_sub(calls);
+        self.tries = left.unwrap_or_default();
+        self.is_left(left)
+    }
+
+    fn is_left(&mut self, left: Option<usize>) -> bool {
         if left.is_none() && !self.cut_short {
             self.cut_short = true;
             self.add(

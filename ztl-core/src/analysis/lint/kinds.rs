@@ -68,9 +68,9 @@ lints! {
     /// A rule, or an entry of its lists, that no call can match.
     NeverMatching = "never-matching-rule", Warning,
         "a rule, or one of its entries, can never match";
-    /// Whatever the permit lets through, an unconditional forbid takes away.
+    /// Whatever the permit lets through, unconditional forbids take away, one or several together.
     ShadowedByForbid = "permit-shadowed-by-forbid", Warning,
-        "a forbid takes away everything that a permit lets through";
+        "forbids take away everything that a permit lets through";
     /// Another permit lets through everything that this one does, and asks for the same.
     DuplicatePermit = "duplicate-permit", Warning,
         "a permit adds nothing to another";
@@ -98,7 +98,7 @@ lints! {
     /// A declared issuer whose tokens no rule asks for.
     UnusedIssuer = "unused-issuer", Warning,
         "no rule asks for a token of a declared issuer";
-    /// A workload listens, and no enforced permit leads to it.
+    /// A workload listens, and nobody may ask anything of it.
     UnreachableWorkload = "unreachable-workload", Warning,
         "a workload listens and nobody may reach it";
     /// A rule in shadow whose outcome is settled by an enforced one.

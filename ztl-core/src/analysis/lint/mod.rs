@@ -3,8 +3,9 @@
 //! A finding names its [`Lint`], says where it is, what it means and how to mend it. Each lint has a page in `docs/lints`, which
 //! `ztl check --explain` prints. Nothing here changes a decision; a document with findings decides as it says.
 //!
-//! Rules are compared with each other by what they name, through an index, and the comparisons of one run are bounded: where
-//! they would be too many the run says so ([`Lint::Incomplete`]) instead of taking for ever.
+//! Rules are compared with each other by what they name, through an index; and whether there is a call that a rule matches,
+//! that forbids leave of a permit, or that reaches a workload, is found by trying one call of each kind that the rules tell
+//! apart. Both are bounded: where it would be too much the run says so ([`Lint::Incomplete`]) instead of taking for ever.
 //!
 //! ```
 //! use ztl_core::analysis::lint::{Lint, lint};
@@ -29,11 +30,13 @@
 //! ```
 
 mod audience;
+mod calls;
 mod cover;
 mod document_tests;
 mod finding;
 mod key;
 mod kinds;
+mod left;
 mod pairs;
 mod pattern;
 mod place;
@@ -43,6 +46,7 @@ mod workloads;
 
 use crate::policy::Policy;
 
+use self::calls::Calls;
 use self::finding::Found;
 use self::key::Keys;
 
@@ -55,11 +59,12 @@ pub fn lint(policy: &Policy) -> Vec<Finding> {
     let mut found = Found::default();
     let keys = Keys::of(policy);
     rules::check(policy, &mut found);
-    reachable::check(&keys, &mut found);
-    workloads::check(&keys, &mut found);
+    let calls = Calls::of(policy, &mut found);
+    reachable::check(&keys, &calls, &mut found);
+    workloads::check(&keys, &calls, &mut found);
     place::check(policy.document(), &mut found);
     audience::check(&keys, &mut found);
     document_tests::check(policy.document(), &mut found);
-    pairs::check(&keys, &mut found);
+    pairs::check(&keys, &calls, &mut found);
     found.sorted()
 }

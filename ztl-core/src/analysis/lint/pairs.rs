@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use crate::policy::{ActionPattern, Effect, Mode, RuleDecl};
 
+use super::calls::Calls;
 use super::cover::{asks_no_more, covers};
 use super::finding::Found;
 use super::key::{Key, Keys, RuleKeys};
 use super::kinds::Lint;
 
-pub(super) fn check(keys: &Keys<'_>, found: &mut Found) {
+pub(super) fn check(keys: &Keys<'_>, calls: &Calls, found: &mut Found) {
     let flat = |rule: &RuleKeys<'_>| {
         let decl = rule.decl;
         let narrowed = decl.when.is_some() || !decl.subject.is_empty() || !decl.actors.is_empty();
@@ -20,7 +21,11 @@ pub(super) fn check(keys: &Keys<'_>, found: &mut Found) {
     for (at, rule) in keys.rules.iter().enumerate() {
         match (rule.decl.effect, rule.decl.mode) {
             (_, Mode::Off) | (Effect::Forbid, Mode::Enforce) => {}
-            (Effect::Permit, Mode::Enforce) => permit(keys, at, rule, &forbids, &permits, found),
+            (Effect::Permit, Mode::Enforce) => {
+                if !shadowed(keys, at, rule, calls, &forbids, found) {
+                    permit(keys, at, rule, &permits, found);
+                }
+            }
             (effect, Mode::Shadow) => {
                 let wide = match effect {
                     Effect::Forbid => forbids.find(keys, at, rule, found, |_| true),
@@ -38,27 +43,50 @@ pub(super) fn check(keys: &Keys<'_>, found: &mut Found) {
     }
 }
 
+/// Whether forbids take away all that a permit lets through: one that covers it, else those that do together.
+fn shadowed<'a>(
+    keys: &Keys<'a>,
+    at: usize,
+    rule: &RuleKeys<'a>,
+    calls: &Calls,
+    forbids: &Index<'a>,
+    found: &mut Found,
+) -> bool {
+    let names: Vec<&str> = match forbids.find(keys, at, rule, found, |_| true) {
+        Some((_, forbid)) => vec![&forbid.name.value],
+        None => match calls.rule(at) {
+            Some(matched) if !matched.left && !matched.by.is_empty() => {
+                let rules = matched.by.iter().filter_map(|rule| keys.policy.rule(*rule));
+                rules.map(|rule| &*rule.name).collect()
+            }
+            _ => return false,
+        },
+    };
+    let name = &rule.decl.name.value;
+    let together = match names.as_slice() {
+        [one] => format!("the forbid `{one}` takes all of it away"),
+        all => format!(
+            "the forbids `{}` together take all of it away",
+            all.join("`, `")
+        ),
+    };
+    found.add(
+        Lint::ShadowedByForbid,
+        rule.decl.name.span,
+        format!("the permit `{name}` lets nothing through: {together}"),
+        "narrow the forbid, or remove the permit",
+    );
+    true
+}
+
 fn permit<'a>(
     keys: &Keys<'a>,
     at: usize,
     rule: &RuleKeys<'a>,
-    forbids: &Index<'a>,
     permits: &Index<'a>,
     found: &mut Found,
 ) {
     let name = &rule.decl.name.value;
-    if let Some((_, forbid)) = forbids.find(keys, at, rule, found, |_| true) {
-        found.add(
-            Lint::ShadowedByForbid,
-            rule.decl.name.span,
-            format!(
-                "the permit `{name}` lets nothing through: the forbid `{}` takes all of it away",
-                forbid.name.value
-            ),
-            "narrow the forbid, or remove the permit",
-        );
-        return;
-    }
     // Of two that say the same the later one is too much.
     let adds_nothing = |wide: &(usize, &RuleDecl)| {
         // The first permit that holds says what its caller is obliged to.

@@ -1,82 +1,105 @@
 //! Rules, and entries of their lists, that no call can match; beyond what refuses a document.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
-use crate::policy::{Effect, Mode, PortRange, Span, Spanned, ZoneDecl};
+use crate::analysis::place;
+use crate::policy::{Effect, Mode, Span};
 
+use super::calls::Calls;
 use super::finding::Found;
 use super::key::{Key, Keys, RuleKeys};
 use super::kinds::Lint;
 
-pub(super) fn check(keys: &Keys<'_>, found: &mut Found) {
-    let document = keys.policy.document();
-    // The trust of each zone that somebody can be seen to arrive from.
-    let arrivals: HashMap<&str, u8> = document
-        .zones
+const NO_PORT: (&str, &str) = (
+    "none of its targets listens on a port that it speaks of",
+    "correct `ports`",
+);
+
+pub(super) fn check(keys: &Keys<'_>, calls: &Calls, found: &mut Found) {
+    let policy = keys.policy;
+    let places = place::arrivals(&[policy]);
+    let zones = places
         .iter()
-        .filter(|zone| somebody_arrives(zone, keys))
-        .map(|zone| (&*zone.name.value, zone.trust))
-        .collect();
-    let ports = Ports::of(keys);
-    for rule in keys.rules.iter().filter(|rule| rule.decl.mode != Mode::Off) {
-        if !listens(rule, &ports) {
-            never(
-                rule,
-                rule.decl.name.span,
-                "none of its targets listens on a port that it speaks of",
-                "correct `ports`",
-                found,
-            );
+        .filter_map(|place| policy.zones().zone_of(place));
+    let arrivals: HashSet<&str> = zones.map(crate::zone::Zone::name).collect();
+    for (at, rule) in keys.rules.iter().enumerate() {
+        if rule.decl.mode == Mode::Off {
             continue;
         }
-        if rule.decl.effect == Effect::Permit {
-            callers(keys, rule, &arrivals, found);
+        let whole = rule.decl.name.span;
+        if !calls.listens(at) {
+            never(rule, whole, NO_PORT, found);
+            continue;
+        }
+        let Some(matched) = calls.rule(at) else {
+            continue;
+        };
+        if matched.from.iter().all(|matches| *matches) {
+            continue;
+        }
+        if rule.decl.effect == Effect::Forbid {
+            let what = "nobody of whom it speaks comes to one of its targets";
+            never(rule, whole, (what, "correct `from`, or remove it"), found);
+        } else if rule.from.iter().all(|key| *key == Key::Public) {
+            never(rule, whole, NO_PORT, found);
+        } else {
+            let entries = rule.from.iter().zip(&rule.decl.from).zip(&matched.from);
+            for ((key, entry), _) in entries.filter(|(_, matches)| !**matches) {
+                let (what, help) = why(keys, rule, key, &arrivals);
+                never(rule, entry.span, (&what, help), found);
+            }
         }
     }
 }
 
-fn somebody_arrives(zone: &ZoneDecl, keys: &Keys<'_>) -> bool {
-    let relays = &keys.policy.document().relays;
-    zone.networks.iter().any(|network| {
-        !relays
-            .iter()
-            .any(|relay| relay.value.contains(&network.value))
-    })
-}
-
-/// The callers of a permit that can never come.
-fn callers(keys: &Keys<'_>, rule: &RuleKeys<'_>, arrivals: &HashMap<&str, u8>, found: &mut Found) {
-    let least = rule.decl.require.zone_trust.map_or(0, |trust| trust.value);
-    let zone_of = |key: &Key<'_>| match key {
-        Key::Zone(zone) => Some((*zone).to_owned()),
-        Key::Workload(name) => {
-            let (decl, _) = keys.declaration(name)?;
-            decl.zone.as_ref().map(|zone| zone.value.to_string())
-        }
+/// Why nobody comes of whom an entry of a permit speaks.
+fn why(
+    keys: &Keys<'_>,
+    rule: &RuleKeys<'_>,
+    key: &Key<'_>,
+    arrivals: &HashSet<&str>,
+) -> (String, &'static str) {
+    let zone = match key {
+        Key::Zone(zone) => Some(*zone),
+        Key::Workload(name) => (keys.declaration(name))
+            .and_then(|(decl, _)| decl.zone.as_ref())
+            .map(|zone| &*zone.value),
         _ => None,
     };
-    for (key, entry) in rule.from.iter().zip(&rule.decl.from) {
-        let Some(zone) = zone_of(key) else { continue };
-        let (what, help) = match arrivals.get(&*zone) {
-            None => (
-                format!(
-                    "nobody is seen to arrive from the zone `{zone}`, whose networks are none or lie behind a relay"
-                ),
-                "give the zone the networks that it stands for",
+    let trust = |zone: &str| {
+        let zones = &keys.policy.document().zones;
+        let zone = zones.iter().find(|decl| *decl.name.value == *zone);
+        zone.map_or(0, |decl| decl.trust)
+    };
+    let least = rule.decl.require.zone_trust.map_or(0, |trust| trust.value);
+    match zone {
+        _ if *key == Key::Public => (
+            "none of its targets takes callers without an SVID on a port that it speaks of"
+                .to_owned(),
+            "correct `ports`, or leave `public` out",
+        ),
+        Some(zone) if !arrivals.contains(zone) => (
+            format!(
+                "nobody is seen to arrive from the zone `{zone}`: its networks are none, lie behind a relay, or are those of narrower zones"
             ),
-            Some(trust) if *trust < least => (
-                format!(
-                    "the zone `{zone}` has a trust of {trust}, and the permit requires {least}"
-                ),
-                "lower `zone_trust`, or leave these callers out",
+            "give the zone the networks that it stands for",
+        ),
+        Some(zone) if trust(zone) < least => (
+            format!(
+                "the zone `{zone}` has a trust of {}, and the permit requires {least}",
+                trust(zone)
             ),
-            Some(_) => continue,
-        };
-        never(rule, entry.span, &what, help, found);
+            "lower `zone_trust`, or leave these callers out",
+        ),
+        _ => (
+            "nobody of whom it speaks comes from where its targets take calls, and is trusted enough there"
+                .to_owned(),
+            "correct where these callers stand, or leave them out",
+        ),
     }
 }
 
-fn never(rule: &RuleKeys<'_>, span: Span, what: &str, help: &str, found: &mut Found) {
+fn never(rule: &RuleKeys<'_>, span: Span, (what, help): (&str, &str), found: &mut Found) {
     let (kind, name) = (rule.decl.effect.as_str(), &rule.decl.name.value);
     let entry = if span == rule.decl.name.span {
         ""
@@ -89,60 +112,4 @@ fn never(rule: &RuleKeys<'_>, span: Span, what: &str, help: &str, found: &mut Fo
         format!("{entry}the {kind} `{name}` can never match: {what}"),
         help,
     );
-}
-
-fn listens(rule: &RuleKeys<'_>, ports: &Ports<'_>) -> bool {
-    let outward = |key: &Key<'_>| matches!(key, Key::External(_));
-    let public_only = !rule.from.is_empty() && rule.from.iter().all(|key| *key == Key::Public);
-    if rule.decl.ports.is_empty() || rule.to.iter().any(outward) {
-        return true;
-    }
-    let listening = if public_only {
-        &ports.public
-    } else {
-        &ports.all
-    };
-    rule.to.iter().any(|to| {
-        listening
-            .get(to)
-            .is_some_and(|ports| any_in(ports, &rule.decl.ports))
-    })
-}
-
-fn any_in(sorted: &[u16], ranges: &[Spanned<PortRange>]) -> bool {
-    ranges.iter().any(|range| {
-        let next = sorted.partition_point(|port| *port < range.value.first);
-        sorted
-            .get(next)
-            .is_some_and(|port| *port <= range.value.last)
-    })
-}
-
-/// The ports on which the workloads of a key listen, in order.
-struct Ports<'a> {
-    all: HashMap<Key<'a>, Vec<u16>>,
-    public: HashMap<Key<'a>, Vec<u16>>,
-}
-
-impl<'a> Ports<'a> {
-    fn of(keys: &Keys<'a>) -> Self {
-        let (mut all, mut public): (HashMap<_, Vec<u16>>, HashMap<_, Vec<u16>>) =
-            Default::default();
-        for workload in keys.policy.workloads() {
-            for key in keys.wider(&Key::Workload(workload.name())) {
-                let ports = all.entry(key.clone()).or_default();
-                ports.extend(workload.ports());
-                ports.extend(workload.public_ports());
-                public
-                    .entry(key)
-                    .or_default()
-                    .extend(workload.public_ports());
-            }
-        }
-        for ports in all.values_mut().chain(public.values_mut()) {
-            ports.sort_unstable();
-            ports.dedup();
-        }
-        Self { all, public }
-    }
 }

@@ -4,12 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use crate::policy::{ActionPattern, Effect, Workload, WorkloadDecl};
 
+use super::calls::{Calls, Reached};
 use super::cover::listened;
 use super::finding::Found;
 use super::key::{Key, Keys, RuleKeys};
 use super::kinds::Lint;
 
-pub(super) fn check<'a>(keys: &Keys<'a>, found: &mut Found) {
+pub(super) fn check<'a>(keys: &Keys<'a>, calls: &Calls, found: &mut Found) {
     let permits = || keys.rules.iter().filter(|rule| rule.counts(Effect::Permit));
     let callers: HashSet<&Key<'_>> = permits().flat_map(|rule| &rule.from).collect();
     let mut targets: HashMap<&Key<'a>, Vec<&RuleKeys<'a>>> = HashMap::new();
@@ -21,18 +22,17 @@ pub(super) fn check<'a>(keys: &Keys<'a>, found: &mut Found) {
             }
         }
     }
-    for (decl, workload) in keys
-        .policy
-        .document()
-        .workloads
-        .iter()
-        .zip(keys.policy.workloads())
-    {
+    let declared = keys.policy.document().workloads.iter();
+    let declared = declared.zip(keys.policy.workloads()).enumerate();
+    for (at, (decl, workload)) in declared {
         let meant = keys.wider(&Key::Workload(workload.name()));
         let listens = !decl.ports.is_empty() || !decl.public_ports.is_empty();
         let called = meant.iter().any(|key| targets.contains_key(key));
         if listens && !called {
-            unreachable(decl, found);
+            unreachable(decl, "no enforced permit has it as `to`", found);
+        } else if listens && calls.reached(at) == Reached::ByNobody {
+            let what = "what enforced permits have it as `to` matches no call, or is taken away by forbids";
+            unreachable(decl, what, found);
         }
         if !meant.iter().any(|key| callers.contains(key)) {
             without_egress(decl, found);
@@ -42,12 +42,12 @@ pub(super) fn check<'a>(keys: &Keys<'a>, found: &mut Found) {
     }
 }
 
-fn unreachable(decl: &WorkloadDecl, found: &mut Found) {
+fn unreachable(decl: &WorkloadDecl, what: &str, found: &mut Found) {
     let name = &decl.name.value;
     found.add(
         Lint::UnreachableWorkload,
         decl.name.span,
-        format!("nobody may reach the workload `{name}`: no enforced permit has it as `to`"),
+        format!("nobody may reach the workload `{name}`: {what}"),
         "write a permit, or remove its ports if it only calls others",
     );
 }
