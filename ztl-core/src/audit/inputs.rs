@@ -3,7 +3,9 @@
 
 use core::fmt;
 
+use core::fmt::Write as _;
 use serde_json::Value;
+
 use smallvec::SmallVec;
 
 use super::mask::{Field, Mask, Masks};
@@ -295,7 +297,8 @@ impl Members<'_, '_> {
             (Some(value @ (Value::Bool(_) | Value::Number(_))), _)
                 if wanted == value && self.masks.get(Field::Claims) == Mask::Keep =>
             {
-                self.out.push_str(&value.to_string());
+                // Writing to a String cannot fail.
+                let _ = write!(self.out, "{value}");
             }
             (Some(value), _) => {
                 self.value(Field::Claims, &value.to_string(), wanted == value);
