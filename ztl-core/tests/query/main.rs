@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod any;
+mod recorded;
 mod refused;
 mod signals;
 

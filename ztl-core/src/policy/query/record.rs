@@ -25,7 +25,8 @@ pub struct Recorded {
     pub rule: Option<Box<str>>,
     /// `revision`: under which policy.
     pub revision: Box<str>,
-    /// What the record does not hold and a decision may have read, in words.
+    /// What the record does not hold and a decision may have read, in words. Where the decision shows that there was something,
+    /// as `forwarded_untrusted` shows that an id was passed on, that is among them though no mask left a trace of it.
     pub missing: Vec<&'static str>,
 }
 
@@ -95,6 +96,9 @@ impl Record<'_> {
                     .filter(|value| value.is_object())
                     .map(|_| what),
             );
+        }
+        if !self.0.contains_key("forwarded") && self.needed("reason")? == "forwarded_untrusted" {
+            missing.push("the id that the peer passed on, which is not in the record");
         }
         if query.from.is_none() && self.needed("reason")? == "identity_unproven" {
             missing.push("what the peer showed, where it proved nothing");
