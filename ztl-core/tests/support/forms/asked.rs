@@ -116,7 +116,9 @@ impl Asked {
         evidence.trust_score = self.score;
         evidence.posture = self.posture.as_ref();
         evidence.context = self.context.as_ref();
-        evidence.headers = headers.as_ref().map(|headers| headers as _);
+        if let Some(headers) = &headers {
+            evidence = evidence.with_headers(headers);
+        }
         evidence.forwarded = self.forwarded.as_ref();
         let mut input = Input::new(flow).with_evidence(evidence);
         match &self.action {
