@@ -8,6 +8,7 @@ mod forms;
 #[path = "../support/toys.rs"]
 mod toys;
 
+mod keys;
 mod tally;
 
 use std::sync::Arc;

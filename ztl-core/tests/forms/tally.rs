@@ -24,7 +24,7 @@ fn count(tally: &mut Tally, form: String, verdict: Verdict) {
 }
 
 /// So many bytes that have no pattern: SplitMix64.
-fn bytes(seed: usize) -> Vec<u8> {
+pub(crate) fn bytes(seed: usize) -> Vec<u8> {
     let mut state = u64::try_from(seed).expect("a seed") << 32;
     let mut next = || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
