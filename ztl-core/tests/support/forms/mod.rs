@@ -12,6 +12,7 @@ mod draft;
 mod kinds;
 mod near;
 mod rule;
+mod spoilt;
 mod world;
 
 pub(crate) use asked::Asked;
