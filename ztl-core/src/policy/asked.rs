@@ -36,7 +36,8 @@ pub(super) struct Asked<'a, 'e> {
     pub(super) evidence: &'a Evidence<'a>,
     pub(super) along: &'a Along<'e>,
     pub(super) now: Timestamp,
-    /// The rules that were asked and said no: one that stands in several tables says the same in each (T34).
+    /// The rules with a condition or an authorizer that were asked and said no: one that stands in several tables says the same in
+    /// each (T34).
     in_vain: RefCell<SmallVec<[RuleIdx; 4]>>,
 }
 
@@ -164,8 +165,8 @@ impl Asked<'_, '_> {
         fires
     }
 
-    /// Whether a permit that speaks of the peer names the action, and if so whether all it requires holds. None too where it was
-    /// asked before, and does not.
+    /// Whether a permit that speaks of the peer names the action, and if so whether all it requires holds. None too where its
+    /// condition or authorizer was asked before, and it does not.
     #[inline]
     pub(super) fn line_holds(&self, line: &Line) -> Option<Result<Timestamp, Unmet>> {
         if !line.could_name(self.kind, self.edge.port) {
@@ -183,8 +184,10 @@ impl Asked<'_, '_> {
         if self.was_in_vain(index) {
             return None;
         }
-        let told = self.permit_holds(self.policy.rule(index)?)?;
-        if told.is_err() {
+        let rule = self.policy.rule(index)?;
+        let told = self.permit_holds(rule)?;
+        // What asks nobody may be asked again: to keep it in mind would cost more, and room (P3).
+        if told.is_err() && rule.reads_params() {
             self.in_vain.borrow_mut().push(index);
         }
         Some(told)

@@ -276,7 +276,7 @@ fn p3_what_allocates_is_known() {
             1,
             Ok("permit-"),
         ),
-        // What rules in shadow say is kept beside the judgement: the box, and where one says something, the list and its growth.
+        // What rules in shadow say is kept beside the judgement: the box, the list of those that are asked, and of what they say.
         (
             "a rule in shadow that says something",
             &shadowed,
@@ -292,7 +292,7 @@ fn p3_what_allocates_is_known() {
             target(),
             "/int/7",
             full,
-            1,
+            2,
             Ok("int"),
         ),
     ] {
