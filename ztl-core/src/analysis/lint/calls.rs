@@ -14,6 +14,7 @@ use std::rc::Rc;
 use crate::analysis::edge::Seen;
 use crate::analysis::outward::{Exit, Outward};
 use crate::analysis::{caller, place};
+use crate::id::IdPattern;
 use crate::policy::{
     Effect, External, Mode, Policy, Requirement, Rule, RuleIdx, TargetRule, Who, Workload,
     WorkloadIdx, calling,
@@ -170,11 +171,24 @@ impl<'a> Trial<'a> {
     }
 
     /// The callers of whom a principal could speak, wherever they come from.
-    fn named(&mut self, who: &Who) -> Rc<[usize]> {
-        if let Who::Workload(index) = who {
-            return usize::try_from(index.0).into_iter().collect();
-        }
+    fn named(&mut self, who: &Who, found: &mut Found) -> Option<Rc<[usize]>> {
         let (policy, callers) = (self.policy, &self.callers);
+        let declared = match who {
+            Who::Workload(index) => Some(*index),
+            Who::Id(IdPattern::Exact(id)) => policy.workload_with_id(id).map(|(index, _)| index),
+            _ => None,
+        };
+        if let Some(index) = declared {
+            return Some(usize::try_from(index.0).into_iter().collect());
+        }
+        let key = format!("{who:?}");
+        if let Some(named) = self.known.get(&key) {
+            return Some(Rc::clone(named));
+        }
+        // To look at one is less than to try a call.
+        if !found.may_try(callers.len() / 16 + 1) {
+            return None;
+        }
         let could = |comes: &Comes<'_>| match who {
             Who::Zone(zone) => {
                 comes.seen.id.is_some() && comes.bound.is_none_or(|bound| bound == *zone)
@@ -183,12 +197,11 @@ impl<'a> Trial<'a> {
                 .speaks_of(&comes.seen.from(&UNKNOWN), Effect::Permit, policy.zones())
                 .counts_for(Effect::Permit),
         };
-        let named = self.known.entry(format!("{who:?}")).or_insert_with(|| {
-            let all = callers.iter().enumerate();
-            let meant = all.filter(|(_, comes)| could(comes));
-            meant.map(|(at, _)| at).collect()
-        });
-        Rc::clone(named)
+        let all = callers.iter().enumerate();
+        let meant = all.filter(|(_, comes)| could(comes));
+        let named: Rc<[usize]> = meant.map(|(at, _)| at).collect();
+        self.known.insert(key, Rc::clone(&named));
+        Some(named)
     }
 
     /// What is judged at the targets' ends.
@@ -237,10 +250,19 @@ impl<'a> Trial<'a> {
             if settled(&matched, reached) || ports.is_empty() {
                 continue;
             }
-            for caller in self.named(who).iter().copied() {
+            let Some(named) = self.named(who, found) else {
+                complete = None;
+                break;
+            };
+            for caller in named.iter().copied() {
                 let Some(comes) = self.callers.get(caller) else {
                     continue;
                 };
+                // Also one that comes from nowhere.
+                if !found.may_try(1) {
+                    complete = None;
+                    break 'entries;
+                }
                 for arrival in self.places_of(comes) {
                     for port in &ports {
                         if !found.may_try(1 + about.forbids.len()) {
@@ -317,6 +339,9 @@ impl<'a> Trial<'a> {
                 return Some(true);
             }
             for comes in &self.callers {
+                if !found.may_try(1) {
+                    return None;
+                }
                 for arrival in self.places_of(comes) {
                     if !found.may_try(ports.len()) {
                         return None;
