@@ -14,6 +14,10 @@ const NO_PORT: (&str, &str) = (
     "none of its targets listens on a port that it speaks of",
     "correct `ports`",
 );
+const DEAF: (&str, &str) = (
+    "none of its targets listens on a port",
+    "declare `ports` of the workloads that are meant, or remove it",
+);
 
 pub(super) fn check(keys: &Keys<'_>, calls: &Calls, found: &mut Found) {
     let policy = keys.policy;
@@ -28,7 +32,12 @@ pub(super) fn check(keys: &Keys<'_>, calls: &Calls, found: &mut Found) {
         }
         let whole = rule.decl.name.span;
         if !calls.listens(at) {
-            never(rule, whole, NO_PORT, found);
+            let said = if rule.decl.ports.is_empty() {
+                DEAF
+            } else {
+                NO_PORT
+            };
+            never(rule, whole, said, found);
             continue;
         }
         let Some(matched) = calls.rule(at) else {
