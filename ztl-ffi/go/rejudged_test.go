@@ -248,6 +248,74 @@ func TestT12ATokenThatBeginsIsLookedAtAnew(t *testing.T) {
 	}
 }
 
+// A token that nobody looks at, for its caller's budget is spent, is looked at once there is some again: a forbid by whom it names then fires
+// on what runs, whether the request began meanwhile or its token was bad before.
+func TestT12ATokenThatWasNotLookedAtForTheBudgetIsLookedAtLater(t *testing.T) {
+	a := newAuthority(t)
+	issuer, sign := issuerOf(t)
+	other, _ := issuerOf(t)
+	leaf := a.issue(id("router"))
+	for name, bad := range map[string]bool{"begun meanwhile": false, "bad before": true} {
+		config := a.config("model-server")
+		config.Policy = []byte(policy + tokenRule + forbidsEvil)
+		config.Issuers = []Issuer{issuer}
+		if bad {
+			config.Issuers = []Issuer{other}
+		}
+		// It stands still, so that nothing of what was spent is forgotten.
+		var at atomic.Int64
+		at.Store(time.Now().Unix())
+		config.Now = func() time.Time { return time.Unix(at.Load(), 0) }
+		guard := guardWithTokens(t, config)
+		one := a.request(leaf, "GET", "/v1/secrets")
+		begin := func(target, token string) (context.Context, func(), error) {
+			request := one.Clone(one.Context())
+			request.RequestURI, request.URL.Path = target, target
+			request.Header.Set("Authorization", "Bearer "+token)
+			return guard.Begin(request)
+		}
+		evil := sign(map[string]any{
+			"iss": "https://sso.example", "sub": id("evil"), "aud": "model-server", "exp": time.Now().Add(time.Hour).Unix(),
+		})
+		spend := func() {
+			for range 400 {
+				if _, _, err := begin("/v1/secrets", "a.b.c"); errors.Is(err, ErrBudget) {
+					return
+				} else if !errors.Is(err, ErrToken) {
+					t.Fatal(name, err)
+				}
+			}
+			t.Fatal(name, "the budget is never spent")
+		}
+		if !bad {
+			spend()
+		}
+		ctx, end, err := begin("/v1/who", evil)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		defer end()
+		if bad {
+			spend()
+			// Its issuer is told: it would be looked at.
+			if err := guard.SetIssuer(issuer); err != nil {
+				t.Fatal(name, err)
+			}
+		}
+		if cause := context.Cause(ctx); cause != nil {
+			t.Fatal(name, "it was looked at past the budget:", cause)
+		}
+		at.Add(1)
+		select {
+		case <-ctx.Done():
+		case <-time.After(10 * time.Second):
+		}
+		if cause := context.Cause(ctx); !errors.Is(cause, Forbidden) {
+			t.Error(name, "a forbid by whom its token names did not fire:", cause)
+		}
+	}
+}
+
 // Two changes at once deny nobody who is proved under both, though one takes back what the other one's proofs rest on.
 func TestLaw8ChangesThatMeetDenyNobodyWhoIsProved(t *testing.T) {
 	a := newAuthority(t)

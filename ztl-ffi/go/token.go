@@ -13,9 +13,13 @@ import (
 // badFor is how many seconds a bad token is taken for one without another look: it may not have begun yet.
 const badFor = 60
 
+// lookAgain is after how long a token is looked at that was not, for its caller's budget was spent.
+const lookAgain = time.Second
+
 // token is what a request bears, as far as anybody has looked. Judged again, it has the same claims, which the library holds against the
 // keys in force and the clock; what no longer counts has cost its caller nothing (T34). It is looked at anew where the claims rest on
-// something else than what is said of the issuers by now, and a bad one once an issuer was told since, or [badFor] went by.
+// something else than what is said of the issuers by now, and a bad one once an issuer was told since, or [badFor] went by. One that nobody
+// looked at, for its caller's budget was spent, is not known: whom it names may be forbidden, so that it is looked at each time.
 type token struct {
 	claims *claims
 	// bad says why it is none.
@@ -27,7 +31,7 @@ type token struct {
 }
 
 // of is the claims of a request's token, or why it has none. A bad token is none: what asks for one denies, and that is recorded. `anew` is
-// when to judge the request again where a bad one was not looked at; zero otherwise.
+// when to judge the request again where a bad one was not looked at, or none could be; zero otherwise.
 func (t *token) of(g *Guard, from *flow, r *http.Request, now time.Time) (held *claims, anew time.Time, bad error) {
 	issuers, changed := g.issuers.Load(), g.changedIssuers.Load()
 	switch age := now.Unix() - t.at; {
@@ -44,10 +48,13 @@ func (t *token) of(g *Guard, from *flow, r *http.Request, now time.Time) (held *
 		t.claims, bad = g.engine.verify(from, shown, now)
 	}
 	t.issuers, t.changed, t.at = issuers, changed, now.Unix()
-	if t.bad = nil; errors.Is(bad, ErrToken) {
+	switch t.bad = nil; {
+	case errors.Is(bad, ErrToken):
 		t.bad = bad
+	case errors.Is(bad, ErrBudget):
+		anew = now.Add(lookAgain)
 	}
-	return t.claims, time.Time{}, bad
+	return t.claims, anew, bad
 }
 
 // free gives back what the library holds of it; nobody uses it meanwhile.

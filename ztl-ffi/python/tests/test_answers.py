@@ -251,6 +251,36 @@ class Answers(unittest.TestCase):
                 guard.judge(running, permit)
             self.assertEqual((caught.exception.reason, engine.verify_token.call_count), ("forbidden", 2))
 
+    def test_t12_a_token_that_was_not_looked_at_for_the_budget_is_looked_at_later(self) -> None:
+        evil = '[workloads.evil]\nid = "spiffe://prod.example/evil"\n[[forbid]]\nfrom = "evil"\nto = "model-server"\n'
+        spent = ztl.BudgetError("spent")
+        for bad_before in (False, True):
+            guard, issuer = self.tokens()
+            self.world.write("policy.toml", (POLICY + TOKENS + evil).encode())
+            guard.reload()
+            other = Issuer() if bad_before else issuer
+            bearer = [(b"authorization", b"Bearer " + other.sign(sub=spiffe("evil")))]
+            running = ztl.Asked(b"GET", b"/v1/who", bearer, chain=self.world.chain("router"), address="127.0.0.1")
+            engine, now = mock.Mock(wraps=guard.engine), time.time()
+            engine.verify_token.side_effect = [mock.DEFAULT, spent, spent, mock.DEFAULT] if bad_before else [spent, spent, mock.DEFAULT]
+            with mock.patch.object(guard._judge, "engine", engine), mock.patch("time.time", return_value=now) as clock:
+                permit = guard.judge(running)
+                if bad_before:
+                    # Its issuer is told: it would be looked at.
+                    self.assertFalse(permit.is_over)
+                    self.world.write("sso.jwks", other.jwks)
+                    guard.reload()
+                    permit = guard.judge(running, permit)
+                for later in (1, 2):
+                    self.assertFalse(permit.is_over)
+                    clock.return_value = now + later
+                    self.assertTrue(permit.is_over)
+                    if later == 1:
+                        permit = guard.judge(running, permit)
+                with self.assertRaises(ztl.Denied) as caught:
+                    guard.judge(running, permit)
+            self.assertEqual((caught.exception.reason, engine.verify_token.call_count), ("forbidden", 4 if bad_before else 3))
+
     def test_t34_a_running_request_with_a_bad_token_is_counted_once_a_minute(self) -> None:
         guard, _ = self.tokens()
         bearer = [(b"authorization", b"Bearer " + Issuer().sign())]

@@ -14,6 +14,8 @@ Fields = Sequence[Tuple[bytes, bytes]]
 
 #: How long a bad token is taken for bad, in seconds, while no issuer is told: one whose time has not come is good a little later.
 _BAD_FOR = 60.0
+#: After how long one is looked at that was not, for its caller's budget was spent, in seconds.
+_LOOK_AGAIN = 1.0
 
 
 class Token:
@@ -21,7 +23,7 @@ class Token:
     would else spend the budget of all who come through the same caller, at each change (T34). The engine holds its claims against what is
     in force: they are none once their key is gone, and stale once they have ended, which only denies more, for whom they name stays
     forbidden. A bad one is looked at anew once an issuer was told, and else at most once a minute: a rule may forbid whom it names by now
-    (T12)."""
+    (T12). One that nobody looked at, for the budget was spent, is not known, and looked at each time."""
 
     def __init__(self, headers: Fields, target: bytes) -> None:
         self._headers, self._target = headers, target
@@ -37,8 +39,8 @@ class Token:
         return headers is self._headers or _credentials(headers) == _credentials(self._headers)
 
     def claims(self, flow: Flow, engine: Engine, issuers: int) -> Tuple[Optional[Claims], Optional[float]]:
-        """What it says; `None` where there is none, or a bad one. And until when one is taken for bad that nobody looked at now. `issuers`
-        is how many were told by now."""
+        """What it says; `None` where there is none, or a bad one. And when to ask again, where nobody looked at it now: it was bad, or the
+        budget is spent. `issuers` is how many were told by now."""
         again = None
         if self._claims is None and self._is_unknown(issuers):
             looked = issuers, time.time()
@@ -47,9 +49,9 @@ class Token:
                 self._claims = None if token is None else engine.verify_token(flow, token)
                 self._bad = None
             except BudgetError as error:
-                # Nothing was found out about it, so that it is not known.
-                self._bad = error
-                return None, None
+                # Nothing was found out about it, so that it is not known: whom it names may be forbidden (T12).
+                self._bad, self._looked = error, None
+                return None, looked[1] + _LOOK_AGAIN
             except TokenError as error:
                 self._bad = error
             except ValueError as error:

@@ -61,7 +61,8 @@ class Permit:
     passes: FrozenSet[str] = frozenset()
     #: What its token came to, for when it is judged again.
     token: Optional[Token] = field(default=None, repr=False, compare=False)
-    #: From when on a token that was taken for bad without a look is looked at again: whom it names may be forbidden by now.
+    #: From when on a token that nobody looked at is looked at again, since it was bad before or the budget spent: whom it names may be
+    #: forbidden.
     looks_again: Optional[float] = field(default=None, repr=False, compare=False)
 
     @property
