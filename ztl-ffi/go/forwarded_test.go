@@ -347,22 +347,39 @@ func TestT27AnInboundAuthorizationIsNotHandedOn(t *testing.T) {
 	handed.PassOnAuthorization = true
 	w := newWorldOfHandler(a, a.config("model-server"), func(out http.ResponseWriter, r *http.Request) {
 		sent := must[*http.Request](t)(http.NewRequestWithContext(r.Context(), "GET", "https://model-server:8443/v1/who", nil))
-		sent.Header.Set("Authorization", r.Header.Get("Authorization"))
-		through := http.RoundTripper(transport)
+		through, field := http.RoundTripper(transport), "Authorization"
+		_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		token = strings.TrimSpace(token)
+		value := r.Header.Get("Authorization")
 		switch r.URL.Query().Get("how") {
 		case "own":
-			sent.Header.Set("Authorization", "of-the-service")
+			value = "Bearer of-the-service"
 		case "opted":
 			through = handed
+		case "rebuilt":
+			value = "Bearer " + token
+		case "bare":
+			value = token
+		case "spaced":
+			value = " bearer \t " + token + " "
+		case "small":
+			field, value = "authorization", "BEARER "+token
+		case "both":
+			sent.Header["authorization"] = []string{"Bearer " + token}
+			value = "Bearer of-the-service"
 		}
+		sent.Header[field] = []string{value}
 		response := must[*http.Response](t)(through.RoundTrip(sent))
 		defer response.Body.Close()
 		_, _ = io.Copy(out, response.Body)
 	})
 	client := w.client(a.issue(id("router")))
-	for how, want := range map[string]string{"": "[]", "own": "[of-the-service]", "opted": "[of-the-user]"} {
+	for how, want := range map[string]string{
+		"": "[]", "own": "[Bearer of-the-service]", "opted": "[bearer  of-the-user]", "rebuilt": "[]", "bare": "[]", "spaced": "[]",
+		"small": "[]", "both": "[Bearer of-the-service]",
+	} {
 		request := must[*http.Request](t)(http.NewRequest("GET", "https://"+w.addr()+"/v1/who?how="+how, nil))
-		request.Header.Set("Authorization", "of-the-user")
+		request.Header.Set("Authorization", "bearer  of-the-user")
 		response := must[*http.Response](t)(client.Do(request))
 		seen := string(must[[]byte](t)(io.ReadAll(response.Body)))
 		_ = response.Body.Close()

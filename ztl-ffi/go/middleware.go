@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
 	"time"
 )
 
@@ -59,8 +58,8 @@ func (g *Guard) begin(r *http.Request, cut func()) (context.Context, func(), err
 		return nil, nil, err
 	}
 	inbound := context.WithValue(r.Context(), peerKey{}, Peer{ID: first.from.peer})
-	if shown := r.Header["Authorization"]; len(shown) > 0 {
-		inbound = context.WithValue(inbound, shownKey{}, slices.Clone(shown))
+	if shown := credentials(r.Header); len(shown) > 0 {
+		inbound = context.WithValue(inbound, shownKey{}, shown)
 	}
 	ctx, cancel := context.WithCancelCause(inbound)
 	// Whom the host's function asks about it need not be asked any longer than it runs.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -88,6 +89,38 @@ func bearer(header http.Header, target string) (string, error) {
 		return bad("the Authorization field does not bear one token")
 	}
 	return token, nil
+}
+
+// credentials are those that the Authorization fields of a header show, however the name is written.
+func credentials(header http.Header) (shown []string) {
+	for name, values := range header {
+		if strings.EqualFold(name, "Authorization") {
+			for _, value := range values {
+				shown = append(shown, credential(value))
+			}
+		}
+	}
+	return shown
+}
+
+// credential is what a value of Authorization shows, without its scheme, which is written in any letter case, and without the blanks around
+// it (RFC 9110 §11.4).
+func credential(value string) string {
+	value = strings.Trim(value, " \t")
+	if end := strings.IndexAny(value, " \t"); end >= 0 {
+		return strings.TrimLeft(value[end:], " \t")
+	}
+	return value
+}
+
+// withhold takes away the Authorization fields that show one of these credentials.
+func withhold(header http.Header, shown []string) {
+	for name, values := range header {
+		is := func(value string) bool { return slices.Contains(shown, credential(value)) }
+		if strings.EqualFold(name, "Authorization") && slices.ContainsFunc(values, is) {
+			delete(header, name)
+		}
+	}
 }
 
 // bearsToken tells whether a query has a parameter access_token as any reader of it may see it: in any letter case, escaped or not,

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,9 +26,9 @@ type target struct {
 // where no port is named. Whoever answers has to prove that it is that workload, and each request has to be permitted, before
 // anything of it is sent. No proxies, and no plain HTTP. Make one and keep it: it holds connections.
 type Transport struct {
-	// PassOnAuthorization sends the Authorization of a request that came in as well, where one goes out under its context with the same:
-	// to whoever is called, who then holds a token that was meant for us (T27). Without it what came in stays here, and only another
-	// is sent. Set it before the first request.
+	// PassOnAuthorization sends the Authorization of a request that came in as well, where one goes out under its context with the same
+	// credential: to whoever is called, who then holds a token that was meant for us (T27). Without it what came in stays here, however
+	// its scheme and its field are written by then, and only another is sent. Set it before the first request.
 	PassOnAuthorization bool
 
 	guard *Guard
@@ -49,7 +48,7 @@ type outbound struct {
 
 var _ http.RoundTripper = (*Transport)(nil)
 
-// shownKey is where the context of a request that came in has its Authorization.
+// shownKey is where the context of a request that came in has its credentials.
 type shownKey struct{}
 
 // Transport makes a transport with its own connections.
@@ -124,9 +123,8 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	// T12: for whom we speak is said by a proxy alone.
 	strip(sent.Header, passes)
 	// T27: whose token came in is not told to others.
-	if shown, _ := r.Context().Value(shownKey{}).([]string); len(shown) > 0 && !t.PassOnAuthorization &&
-		slices.ContainsFunc(sent.Header["Authorization"], func(one string) bool { return slices.Contains(shown, one) }) {
-		sent.Header.Del("Authorization")
+	if shown, _ := r.Context().Value(shownKey{}).([]string); len(shown) > 0 && !t.PassOnAuthorization {
+		withhold(sent.Header, shown)
 	}
 	// Looked up after it was judged: where something changed, the old connections are out of reach.
 	return t.inner.Load().RoundTrip(sent)
