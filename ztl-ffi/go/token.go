@@ -124,11 +124,12 @@ func withhold(header http.Header, shown []string) {
 }
 
 // bearsToken tells whether a query has a parameter access_token as any reader of it may see it: in any letter case, escaped or not,
-// and after a semicolon too.
+// and after a semicolon too. Letters beside ASCII's are no others of its: as many bytes leave no room for one.
 func bearsToken(query string) bool {
 	for _, parameter := range strings.FieldsFunc(query, func(r rune) bool { return r == '&' || r == ';' }) {
 		name, _, _ := strings.Cut(parameter, "=")
-		if unescaped, err := url.PathUnescape(name); err == nil && strings.EqualFold(unescaped, "access_token") {
+		unescaped, err := url.PathUnescape(name)
+		if err == nil && len(unescaped) == len("access_token") && strings.EqualFold(unescaped, "access_token") {
 			return true
 		}
 	}
