@@ -127,25 +127,32 @@ func NewGuard(config Config) (*Guard, error) {
 	g := &Guard{
 		engine: engine, config: config, told: map[string]said{}, running: map[*running]struct{}{}, judges: make(chan struct{}, judgedAtOnce),
 	}
-	for domain, pem := range config.Bundles {
-		if err := engine.trust(domain, pem); err != nil {
-			return nil, fmt.Errorf("bundle of %s: %w", domain, err)
-		}
-	}
-	for domain, lists := range config.CRLs {
-		if err := engine.crls(domain, lists); err != nil {
-			return nil, fmt.Errorf("revocation lists of %s: %w", domain, err)
-		}
-	}
-	for _, issuer := range config.Issuers {
-		if err := g.tell(issuer); err != nil {
-			return nil, fmt.Errorf("issuer %s: %w", issuer.Name, err)
-		}
-	}
-	if err := g.Rotate(config.Certificate); err != nil {
+	if err := g.equip(); err != nil {
+		// Its audit file as well is not the collector's to close, some time.
+		engine.close()
 		return nil, err
 	}
 	return g, nil
+}
+
+// equip puts in force what the configuration has beside the policy.
+func (g *Guard) equip() error {
+	for domain, pem := range g.config.Bundles {
+		if err := g.engine.trust(domain, pem); err != nil {
+			return fmt.Errorf("bundle of %s: %w", domain, err)
+		}
+	}
+	for domain, lists := range g.config.CRLs {
+		if err := g.engine.crls(domain, lists); err != nil {
+			return fmt.Errorf("revocation lists of %s: %w", domain, err)
+		}
+	}
+	for _, issuer := range g.config.Issuers {
+		if err := g.tell(issuer); err != nil {
+			return fmt.Errorf("issuer %s: %w", issuer.Name, err)
+		}
+	}
+	return g.Rotate(g.config.Certificate)
 }
 
 // Close ends the guard: from then on it denies everything, and what runs is cut. A connection that carries no request stays open until

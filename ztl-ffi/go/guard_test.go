@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -311,6 +314,45 @@ func TestT22AnothersSVIDMakesNoGuard(t *testing.T) {
 	if err := guard.Rotate(a.issue(id("model-server"))); err != nil {
 		t.Error(err)
 	}
+}
+
+// A guard that is not made keeps nothing open until the collector comes: a host that tries again would keep an audit file for each time.
+func TestAGuardThatIsNotMadeClosesWhatItOpened(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	a := newAuthority(t)
+	audit := filepath.Join(t.TempDir(), "audit.jsonl")
+	open := func() (count int) {
+		for _, entry := range must[[]os.DirEntry](t)(os.ReadDir("/proc/self/fd")) {
+			if at, err := os.Readlink("/proc/self/fd/" + entry.Name()); err == nil && at == audit {
+				count++
+			}
+		}
+		return count
+	}
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux says which files are open")
+	}
+	nonsense := []byte("nonsense")
+	for name, spoil := range map[string]func(*Config){
+		"a bundle":         func(c *Config) { c.Bundles = map[string][]byte{"prod.example": nonsense} },
+		"revocation lists": func(c *Config) { c.CRLs = map[string][]byte{"prod.example": nonsense} },
+		"an issuer":        func(c *Config) { c.Issuers = []Issuer{{Name: "sso", JWKS: nonsense}} },
+		"an SVID":          func(c *Config) { c.Certificate = a.issue(id("router")) },
+	} {
+		config := a.config("model-server")
+		config.AuditFile = audit
+		if spoil(&config); open() != 0 {
+			t.Fatal(name, "the file is open before")
+		}
+		if guard, err := NewGuard(config); err == nil || guard != nil || open() != 0 {
+			t.Error(name, "left", open(), "open:", err)
+		}
+	}
+	guard := must[*Guard](t)(NewGuard(func() Config { config := a.config("model-server"); config.AuditFile = audit; return config }()))
+	if open() != 1 {
+		t.Error("the audit file of a guard is open", open(), "times")
+	}
+	_ = guard.Close()
 }
 
 func TestCallsReachTheWorkloadThatWasNamed(t *testing.T) {
