@@ -5,6 +5,7 @@ package ztl
 #cgo noescape goz_authorize
 #cgo nocallback goz_authorize
 #include <stdlib.h>
+#include <string.h>
 #include "request.h"
 
 #if ZTL_ABI_VERSION != 1
@@ -99,6 +100,8 @@ static ztl_status goz_connect(const ztl_engine *engine, const void *me, size_t m
     request.to = goz_str(to, to_len);
     count = goz_chain(chain, ders, lens, count);
     for (tries = 0;; tries++) {
+        // What one try decided is not what the next one fails for.
+        memset(decision, 0, sizeof *decision);
         request.peer = NULL;
         status = ztl_peer_prove(engine, &request, chain, count, peer, error);
         if (status != ZTL_OK) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -344,6 +345,45 @@ func TestLaw8ChangesThatMeetDenyNobodyWhoIsProved(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// What the first try decided is not told of a second one that proves nobody: such a denial has no record of a flow.
+func TestLaw6ADenialOfAProofIsThatOfNoFlow(t *testing.T) {
+	a := newAuthority(t)
+	other := newAuthority(t)
+	guard := a.guard(a.config("model-server"))
+	call := connection{me: "model-server", port: 8443}
+	call.chain.add(a.issue(id("router")).Certificate[0])
+	over := make(chan struct{})
+	var callers sync.WaitGroup
+	for range 2 {
+		callers.Add(1)
+		go func() {
+			defer callers.Done()
+			for {
+				select {
+				case <-over:
+					return
+				default:
+				}
+				_, err := guard.engine.connect(&call, time.Now())
+				denial := &Denial{}
+				if errors.As(err, &denial) && denial.Reason == IdentityUnproven && (denial.ID != [16]byte{} || denial.Stage != "identity") {
+					t.Error("nobody is proved, and that is said to be of the flow", denial.Decision(), denial.Stage)
+					return
+				}
+			}
+		}()
+	}
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); {
+		for _, pem := range [][]byte{other.pem, a.pem} {
+			if err := guard.engine.trust("prod.example", pem); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	close(over)
+	callers.Wait()
 }
 
 // Who proves nothing is recorded once: nothing changed that could prove it.
