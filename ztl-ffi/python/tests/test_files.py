@@ -164,6 +164,40 @@ class Files(unittest.TestCase):
         self.assertEqual(loaded[-1], tuple(files.read(self.world.path / f"model-server.{end}") for end in ("pem", "key")))
         self.assertNotEqual(loaded[-2], loaded[-1])
 
+    def test_t6_a_fork_while_a_change_is_taken_leaves_no_child_with_what_was(self) -> None:
+        guard, read, parent = self.world.guard(check_every=0.02), files.policy, os.getpid()
+        reading, forked = threading.Event(), threading.Event()
+
+        def slow(path: Any) -> bytes:
+            if os.getpid() == parent:
+                reading.set()
+                forked.wait(20)
+            return read(path)
+
+        def is_denied() -> bool:
+            try:
+                guard.judge(self.world.asked())
+                return False
+            except ztl.Denied:
+                return True
+
+        self.assertFalse(is_denied())
+        with mock.patch("ztl.files.policy", slow):
+            self.world.write("policy.toml", NO_RULES.encode())
+            takes = threading.Thread(target=lambda: until(is_denied))
+            takes.start()
+            self.assertTrue(reading.wait(20))
+            if (child := os.fork()) == 0:
+                code = 9
+                try:
+                    code = 0 if until(is_denied, 5) else 1
+                finally:
+                    os._exit(code)
+            forked.set()
+            takes.join()
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        self.assertTrue(is_denied())
+
     def test_a_right_that_was_mended_is_a_change(self) -> None:
         path = self.world.path / "policy.toml"
         before = files.signature(path)

@@ -330,5 +330,7 @@ def _afresh(held: "weakref.ref[Guard]") -> Callable[[], None]:
             # Another thread of the parent may have held it, and no request of the parent runs here.
             guard._lock, guard._looking = threading.RLock(), threading.Lock()
             guard._running, guard._reading = {}, False
+            # Nor does that thread end here what it began: what it was about to take is taken by the child itself.
+            guard._taken, guard._once_more = (), False
 
     return child
