@@ -11,7 +11,7 @@ use crate::output::{Colour, Output};
 use crate::places::Places;
 use crate::policy_file::PolicyFile;
 
-/// A rule, or an assertion, which states no controls.
+/// A rule, or an assertion (`[[never]]`), and what it states.
 struct Stated<'a> {
     kind: &'static str,
     name: &'a str,
