@@ -6,8 +6,8 @@ use super::compact::MAX_TOKEN_BYTES;
 /// stood on the wire.
 ///
 /// No field, or one of another scheme, is no token: `Ok(None)`. The scheme's letter case does not count (RFC 9110 §11.1).
-/// A parameter `access_token` in the query (RFC 6750 §2.3) is a credential that stands in every log on the way: with it the request is
-/// refused, whatever else it bears (T16). Its name counts in any letter case, escaped or not, and `;` parts parameters as `&` does: what
+/// A parameter `access_token` in the query (RFC 6750 §2.3) is a credential that stands in every log on the way: with it there is no good
+/// token, whatever the fields hold, so that what asks for one denies (T16). Its name counts in any letter case, escaped or not, and `;` parts parameters as `&` does: what
 /// some reader of the query could take for one is one. A form (RFC 6750 §2.2) is not read.
 ///
 /// ```
