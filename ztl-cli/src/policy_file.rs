@@ -29,6 +29,15 @@ pub(crate) struct PolicyFile {
 impl PolicyFile {
     /// Reads and loads a file, or standard input for `-`. There a document that begins with `{` is JSON.
     pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
+        Self::load_vouched(path, |_, _| Ok(()))
+    }
+
+    /// The same, once somebody vouched for its bytes under the name that messages call it: before anything of them, or of the files that they
+    /// name, is read.
+    pub(crate) fn load_vouched(
+        path: &Path,
+        vouch: impl FnOnce(&str, &[u8]) -> Result<(), Failure>,
+    ) -> Result<Self, Failure> {
         let (name, bytes, open_to_others) = if path.as_os_str() == STDIN {
             (
                 "<stdin>".to_owned(),
@@ -45,6 +54,15 @@ impl PolicyFile {
                 open_to_others,
             )
         };
+        if bytes.len() > MAX_DOCUMENT_BYTES {
+            return Err(Failure::Policy(Refusal::Unreadable {
+                line: 1,
+                column: 1,
+                message: format!("the document has more than {MAX_DOCUMENT_BYTES} bytes"),
+                name,
+            }));
+        }
+        vouch(&name, &bytes)?;
         let text = text(bytes, &name).map_err(Failure::Policy)?;
         let format = match path.as_os_str() == STDIN && text.trim_start().starts_with('{') {
             true => Format::Json,
@@ -117,22 +135,17 @@ fn read(input: impl Read, name: &str) -> Result<Vec<u8>, Failure> {
 }
 
 fn text(bytes: Vec<u8>, name: &str) -> Result<String, Refusal> {
-    let refused = |line, column, message| Refusal::Unreadable {
-        line,
-        column,
-        message,
-        name: name.to_owned(),
-    };
-    if bytes.len() > MAX_DOCUMENT_BYTES {
-        let message = format!("the document has more than {MAX_DOCUMENT_BYTES} bytes");
-        return Err(refused(1, 1, message));
-    }
     String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let before =
             String::from_utf8_lossy(error.as_bytes().get(..good).unwrap_or_default()).into_owned();
         let Place { line, column } = Places::new(&before).of(before.len());
-        refused(line, column, "the document is not UTF-8 here".to_owned())
+        Refusal::Unreadable {
+            line,
+            column,
+            message: "the document is not UTF-8 here".to_owned(),
+            name: name.to_owned(),
+        }
     })
 }
 

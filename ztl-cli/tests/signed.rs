@@ -169,6 +169,61 @@ fn t6_what_a_signed_policy_names_has_to_be_signed_too() {
     let _ = std::fs::remove_dir_all(&folder);
 }
 
+/// The public key of RFC 8410 §10.1, which signed nothing here.
+const KEY: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
+
+#[test]
+fn t6_nothing_of_a_document_that_nobody_signed_is_read() {
+    let key = common::scratch("signed-key").join("policy.pub.pem");
+    std::fs::write(&key, KEY).expect("key");
+    let key = key.display().to_string();
+    let unread = format!("{POLICY}[authorizers.a]\nkind = 'rego'\nfile = 'no-such.rego'\n");
+    for (at, text) in ["schema = ".to_owned(), unread].iter().enumerate() {
+        let policy = common::policy(&format!("signed-by-nobody-{at}"), text);
+        let run = ztl(&["check", "--key", &key, &policy]);
+        assert_eq!(run.code, Some(3), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("policy.toml.sig` is not there"),
+            "{}",
+            run.stderr
+        );
+        std::fs::write(format!("{policy}.sig"), [0; 64]).expect("signature");
+        let run = ztl(&["check", "--key", &key, &policy]);
+        assert!(run.stderr.contains("by none of the keys"), "{}", run.stderr);
+        assert!(!run.stderr.contains("no-such.rego"), "{}", run.stderr);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn t6_a_signature_and_keys_that_never_end_are_refused() {
+    let key = common::scratch("endless-key").join("policy.pub.pem");
+    std::fs::write(&key, KEY).expect("key");
+    let key = key.display().to_string();
+    let policy = common::policy("endless-signature", POLICY);
+    let run = ztl(&["check", "--key", "/dev/zero", &policy]);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("more than 65536 bytes"),
+        "{}",
+        run.stderr
+    );
+    let signature = format!("{policy}.sig");
+    std::os::unix::fs::symlink("/dev/zero", &signature).expect("link");
+    let run = ztl(&["check", "--key", &key, &policy]);
+    assert_eq!(run.code, Some(3), "{}", run.stderr);
+    assert!(run.stderr.contains("is no regular file"), "{}", run.stderr);
+    std::fs::remove_file(&signature).expect("removed");
+    std::fs::write(&signature, vec![0; 1 << 20]).expect("signature");
+    let run = ztl(&["check", "--key", &key, &policy]);
+    assert_eq!(run.code, Some(3), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("longer than a signature"),
+        "{}",
+        run.stderr
+    );
+}
+
 #[test]
 fn a_key_that_is_none_is_wrong_use() {
     let policy = common::policy("signed-no-key", POLICY);

@@ -22,6 +22,7 @@ use crate::places::Places;
 use crate::policy_file::{PolicyFile, STDIN};
 
 use self::item::{Item, Level};
+use self::signed::Keys;
 use self::summary::Summary;
 
 /// Check that a policy loads, and point at what looks like a mistake
@@ -97,9 +98,13 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             "`--key` looks for a signature beside the policy, and standard input has nothing beside it".to_owned(),
         ));
     }
-    let loaded = PolicyFile::load(path).and_then(|file| {
-        let keys = args.key.as_ref();
-        keys.map_or(Ok(()), |keys| signed::check(keys, path, &file))
+    let keys = args.key.as_deref().map(Keys::read).transpose()?;
+    let keys = keys.as_ref();
+    let loaded = PolicyFile::load_vouched(path, |name, bytes| {
+        keys.map_or(Ok(()), |keys| keys.vouch(path, name, bytes))
+    })
+    .and_then(|file| {
+        keys.map_or(Ok(()), |keys| keys.vouch_named(&file))
             .map(|()| file)
     });
     let file = match loaded {

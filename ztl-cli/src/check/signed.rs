@@ -1,55 +1,85 @@
 //! Whether a policy is signed, as a guard with `policy_key` asks.
 
 use std::fs;
+use std::io::{self, Read as _};
 use std::path::Path;
 
-use ztl_mtls::{FileKeys, provider};
+use ztl_mtls::{FileKeys, open_regular, provider};
 
 use crate::exit::{Failure, Refusal};
-use crate::policy_file::PolicyFile;
+use crate::policy_file::{PolicyFile, open};
 
-/// Whether one of the keys in this file signed the policy, and each file that it names. The signature of `policy.toml` stands in
-/// `policy.toml.sig`.
-pub(super) fn check(keys: &Path, path: &Path, file: &PolicyFile) -> Result<(), Failure> {
-    let pem = fs::read(keys).map_err(|error| unreadable(keys, &error))?;
-    let known = FileKeys::from_pem(&pem, &provider())
-        .map_err(|error| Failure::Usage(format!("`{}` {error}", keys.display())))?;
-    let refused = |what: &str, why: String| {
-        Failure::Policy(Refusal::Unreadable {
-            line: 1,
-            column: 1,
-            message: format!("a guard with this key refuses {what}: its signature {why}"),
-            name: file.name.clone(),
-        })
-    };
-    let good = verify(&known, path, file.text.as_bytes())?;
-    good.map_err(|why| refused("it", why))?;
-    for named in &file.named {
-        let bytes = fs::read(named).map_err(|error| unreadable(named, &error))?;
-        let good = verify(&known, named, &bytes)?;
-        good.map_err(|why| refused(&format!("`{}`, which it names", named.display()), why))?;
+/// Most bytes of the keys that are read; who reads them takes less by one.
+const MAX_KEYS_BYTES: u64 = 64 * 1024 + 1;
+/// Most bytes of a signature that are read; who verifies it takes less.
+const MAX_SIGNATURE_BYTES: u64 = 4096 + 1;
+
+/// The keys, one of which has to have signed each file. The signature of `policy.toml` stands in `policy.toml.sig`.
+pub(super) struct Keys(FileKeys);
+
+impl Keys {
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        let pem = bounded(open(path)?, MAX_KEYS_BYTES).map_err(|error| unreadable(path, &error))?;
+        FileKeys::from_pem(&pem, &provider())
+            .map(Self)
+            .map_err(|error| Failure::Usage(format!("`{}` {error}", path.display())))
     }
-    Ok(())
-}
 
-/// What is wrong with the signature beside a file.
-fn verify(known: &FileKeys, path: &Path, bytes: &[u8]) -> Result<Result<(), String>, Failure> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".sig");
-    let beside = Path::new(&beside);
-    let wrong = |why: &dyn core::fmt::Display| format!("`{}` {why}", beside.display());
-    let signature = match fs::read(beside) {
-        Ok(signature) => signature,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(Err(wrong(&"is not there")));
+    /// Whether one of them signed these bytes of a policy.
+    pub(super) fn vouch(&self, path: &Path, name: &str, document: &[u8]) -> Result<(), Failure> {
+        self.verify(path, document)?
+            .map_err(|why| refused(name, "it", &why))
+    }
+
+    /// Whether one of them signed each file that a policy names.
+    pub(super) fn vouch_named(&self, file: &PolicyFile) -> Result<(), Failure> {
+        for named in &file.named {
+            let bytes = fs::read(named).map_err(|error| unreadable(named, &error))?;
+            let what = format!("`{}`, which it names", named.display());
+            self.verify(named, &bytes)?
+                .map_err(|why| refused(&file.name, &what, &why))?;
         }
-        Err(error) => return Err(unreadable(beside, &error)),
-    };
-    Ok(known
-        .verify(bytes, &signature)
-        .map_err(|error| wrong(&error)))
+        Ok(())
+    }
+
+    /// What is wrong with the signature beside a file.
+    fn verify(&self, path: &Path, bytes: &[u8]) -> Result<Result<(), String>, Failure> {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".sig");
+        let beside = Path::new(&beside);
+        let wrong = |why: &dyn core::fmt::Display| format!("`{}` {why}", beside.display());
+        // Nobody named it: it may be whatever came with the file.
+        let signature = match open_regular(beside) {
+            Ok(Some(file)) => {
+                bounded(file, MAX_SIGNATURE_BYTES).map_err(|error| unreadable(beside, &error))?
+            }
+            Ok(None) => return Ok(Err(wrong(&"is no regular file"))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Err(wrong(&"is not there")));
+            }
+            Err(error) => return Err(unreadable(beside, &error)),
+        };
+        let signed = self.0.verify(bytes, &signature);
+        Ok(signed.map_err(|error| wrong(&error)))
+    }
 }
 
-fn unreadable(at: &Path, error: &dyn core::fmt::Display) -> Failure {
+fn refused(name: &str, what: &str, why: &str) -> Failure {
+    Failure::Policy(Refusal::Unreadable {
+        line: 1,
+        column: 1,
+        message: format!("a guard with this key refuses {what}: its signature {why}"),
+        name: name.to_owned(),
+    })
+}
+
+/// At most so many bytes: what is longer is refused by who reads them, and what never ends is not waited for.
+fn bounded(file: impl io::Read, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn unreadable(at: &Path, error: &io::Error) -> Failure {
     Failure::Usage(format!("cannot read `{}`: {error}", at.display()))
 }
