@@ -5,36 +5,18 @@
  *
  * Exits with 0 if all came out as it should; the ids in the files are for the caller to compare. */
 
-#include "ztl.h"
+#include "mesh.h"
 
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define NOW UINT64_C(1790000000)
 #define THREADS 3
 #define CHILDREN 8
 #define ROUNDS 500
 /* Seconds after which a child counts as hung. */
 #define PATIENCE 60
-
-static const char *const POLICY =
-    "schema = 1\n"
-    "trust_domain = 'prod.example'\n"
-    "[workloads.router]\n"
-    "id = 'spiffe://prod.example/router'\n"
-    "[workloads.model-server]\n"
-    "id = 'spiffe://prod.example/model-server'\n"
-    "ports = [8443]\n"
-    "asserted_by = ['fork']\n"
-    "[[permit]]\n"
-    "name = 'router-infers'\n"
-    "from = 'router'\n"
-    "to = 'model-server'\n"
-    "actions = ['POST /v1/models/{model}/infer']\n";
 
 /* An engine, and what was made at it. */
 typedef struct {
@@ -46,44 +28,20 @@ typedef struct {
 static world parent;
 static int ended;
 
-static void check(int so, const char *what)
-{
-    if (!so) {
-        fprintf(stderr, "%ld: not so: %s\n", (long)getpid(), what);
-        _exit(1);
-    }
-}
-
 static ztl_status permit(const world *of, ztl_flow **flow, uint8_t *permitted, ztl_error **error)
 {
-    ztl_decision decision = {0};
-    ztl_flow_request connection = {0};
-    ztl_status status;
-    decision.size = sizeof decision;
-    decision.permit = 1;
-    connection.size = sizeof connection;
-    connection.me = ztl_str_of("model-server");
-    connection.port = 8443;
-    connection.peer = of->peer;
-    connection.now_unix = NOW;
-    status = ztl_flow_permit(of->engine, &connection, flow, &decision, error);
+    ztl_decision decision = undecided();
+    ztl_flow_request made = connection(of->peer);
+    ztl_status status = ztl_flow_permit(of->engine, &made, flow, &decision, error);
     *permitted = decision.permit;
     return status;
 }
 
 static ztl_status ask(const world *of, uint8_t *permitted, ztl_error **error)
 {
-    ztl_decision decision = {0};
-    ztl_action_request request = {0};
-    ztl_status status;
-    decision.size = sizeof decision;
-    decision.permit = 1;
-    request.size = sizeof request;
-    request.method = ztl_str_of("POST");
-    request.target = ztl_str_of("/v1/models/llama/infer");
-    request.now_unix = NOW;
-    request.trust_score = -1;
-    status = ztl_action_authorize(of->engine, of->flow, &request, &decision, error);
+    ztl_decision decision = undecided();
+    ztl_action_request asked = request("POST");
+    ztl_status status = ztl_action_authorize(of->engine, of->flow, &asked, &decision, error);
     *permitted = decision.permit;
     return status;
 }
@@ -93,9 +51,7 @@ static world make(const char *audit)
     world made = {0};
     uint8_t permitted = 0;
     check(ztl_engine_new(ztl_str_of(POLICY), ZTL_FORMAT_TOML, ztl_str_of(audit), &made.engine, NULL) == ZTL_OK, "an engine");
-    check(ztl_peer_assert_dangerous(made.engine, ztl_str_of("spiffe://prod.example/router"), ztl_str_of("fork"), NOW + 3600, &made.peer,
-                                    NULL) == ZTL_OK,
-          "a peer");
+    made.peer = router(made.engine);
     check(permit(&made, &made.flow, &permitted, NULL) == ZTL_OK && permitted == 1, "a flow");
     return made;
 }
@@ -152,7 +108,7 @@ static void refuses_the_parents(void)
     status = permit(&parent, &flow, &permitted, &error);
     is_refused(status, error);
     check(permitted == 0 && flow == NULL, "it is no flow");
-    status = ztl_peer_assert_dangerous(parent.engine, ztl_str_of("spiffe://prod.example/router"), ztl_str_of("fork"), NOW, &peer, &error);
+    status = ztl_peer_assert_dangerous(parent.engine, ztl_str_of(ROUTER), ztl_str_of("test"), NOW, &peer, &error);
     is_refused(status, error);
     status = ztl_token_verify(parent.engine, parent.flow, ztl_str_of("a.b.c"), NOW, &claims, &error);
     is_refused(status, error);

@@ -5,40 +5,12 @@
  * Exits with 0 if it grew by less than 4 MiB after the first tenth, in which allocators take what they keep. With -DLEAK=1 a
  * flow is not freed each time, so that it is known to be told. */
 
-#include "ztl.h"
+#include "mesh.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define NOW UINT64_C(1790000000)
 #define MOST_KIB 4096
 #if !defined(LEAK)
 #define LEAK 0
 #endif
-
-static const char *const POLICY =
-    "schema = 1\n"
-    "trust_domain = 'prod.example'\n"
-    "[workloads.router]\n"
-    "id = 'spiffe://prod.example/router'\n"
-    "[workloads.model-server]\n"
-    "id = 'spiffe://prod.example/model-server'\n"
-    "ports = [8443]\n"
-    "asserted_by = ['growth']\n"
-    "[[permit]]\n"
-    "name = 'router-infers'\n"
-    "from = 'router'\n"
-    "to = 'model-server'\n"
-    "actions = ['POST /v1/models/{model}/infer']\n";
-
-static void check(int so, const char *what)
-{
-    if (!so) {
-        fprintf(stderr, "not so: %s\n", what);
-        exit(1);
-    }
-}
 
 /* What is resident, in KiB (proc(5)). */
 static long resident(void)
@@ -56,16 +28,10 @@ static long resident(void)
 
 static ztl_status ask(const ztl_engine *engine, const ztl_flow *flow, const char *method, const ztl_claims *claims, ztl_error **error)
 {
-    ztl_decision decision = {0};
-    ztl_action_request request = {0};
-    decision.size = sizeof decision;
-    request.size = sizeof request;
-    request.method = ztl_str_of(method);
-    request.target = ztl_str_of("/v1/models/llama/infer");
-    request.now_unix = NOW;
-    request.trust_score = -1;
-    request.claims = claims;
-    return ztl_action_authorize(engine, flow, &request, &decision, error);
+    ztl_decision decision = undecided();
+    ztl_action_request asked = request(method);
+    asked.claims = claims;
+    return ztl_action_authorize(engine, flow, &asked, &decision, error);
 }
 
 static void cycle(void)
@@ -76,20 +42,13 @@ static void cycle(void)
     ztl_claims *claims = NULL;
     ztl_text *text = NULL;
     ztl_error *error = NULL;
-    ztl_decision decision = {0};
-    ztl_flow_request connection = {0};
+    ztl_decision decision = undecided();
+    ztl_flow_request made;
 
     check(ztl_engine_new(ztl_str_of(POLICY), ZTL_FORMAT_TOML, ztl_str_of(NULL), &engine, NULL) == ZTL_OK, "an engine");
-    check(ztl_peer_assert_dangerous(engine, ztl_str_of("spiffe://prod.example/router"), ztl_str_of("growth"), NOW + 60, &peer, NULL)
-              == ZTL_OK,
-          "a peer");
-    decision.size = sizeof decision;
-    connection.size = sizeof connection;
-    connection.me = ztl_str_of("model-server");
-    connection.port = 8443;
-    connection.peer = peer;
-    connection.now_unix = NOW;
-    check(ztl_flow_permit(engine, &connection, &flow, &decision, NULL) == ZTL_OK, "a flow");
+    peer = router(engine);
+    made = connection(peer);
+    check(ztl_flow_permit(engine, &made, &flow, &decision, NULL) == ZTL_OK, "a flow");
     check(ztl_claims_assert_dangerous(engine, ztl_str_of("{\"sub\": \"alice\"}"), NOW + 60, &claims, NULL) == ZTL_OK, "claims");
     check(ask(engine, flow, "POST", claims, NULL) == ZTL_OK, "the rule permits");
     check(ask(engine, flow, "PUT", NULL, &error) == ZTL_DENIED, "no rule permits");

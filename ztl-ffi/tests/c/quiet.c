@@ -6,34 +6,16 @@
  *
  * Exits with 0 if all came out as it should. */
 
-#include "ztl.h"
+#include "mesh.h"
 
 #include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define NOW UINT64_C(1790000000)
 #define SIGNALS 65
 
 extern char **environ;
-
-static const char *const POLICY =
-    "schema = 1\n"
-    "trust_domain = 'prod.example'\n"
-    "[workloads.router]\n"
-    "id = 'spiffe://prod.example/router'\n"
-    "[workloads.model-server]\n"
-    "id = 'spiffe://prod.example/model-server'\n"
-    "ports = [8443]\n"
-    "asserted_by = ['quiet']\n"
-    "[[permit]]\n"
-    "name = 'router-infers'\n"
-    "from = 'router'\n"
-    "to = 'model-server'\n"
-    "actions = ['POST /v1/models/{model}/infer']\n";
 
 /* A process, as far as a library could change it without being asked. */
 typedef struct {
@@ -54,14 +36,6 @@ typedef struct {
     ztl_text *text;
     ztl_claims *claims;
 } things;
-
-static void check(int so, const char *what)
-{
-    if (!so) {
-        fprintf(stderr, "not so: %s\n", what);
-        exit(1);
-    }
-}
 
 static int entries(const char *path)
 {
@@ -107,37 +81,19 @@ static void is_as(const process *before, const char *when)
     check(before->stack.ss_sp == after.stack.ss_sp && before->stack.ss_flags == after.stack.ss_flags, "signals have the stack that they had");
 }
 
-static ztl_action_request request(const char *method)
-{
-    ztl_action_request made = {0};
-    made.size = sizeof made;
-    made.method = ztl_str_of(method);
-    made.target = ztl_str_of("/v1/models/llama/infer");
-    made.now_unix = NOW;
-    made.trust_score = -1;
-    return made;
-}
-
 static void *make(void *given)
 {
     things *of = (things *)given;
-    ztl_decision decision = {0};
-    ztl_flow_request connection = {0};
+    ztl_decision decision = undecided();
+    ztl_flow_request flow;
     ztl_action_request denied = request("PUT");
     ztl_status status;
     check(ztl_engine_new(ztl_str_of(POLICY), ZTL_FORMAT_TOML, ztl_str_of(of->audit), &of->engine, NULL) == ZTL_OK, "an engine");
-    check(ztl_peer_assert_dangerous(of->engine, ztl_str_of("spiffe://prod.example/router"), ztl_str_of("quiet"), NOW + 60, &of->peer, NULL)
-              == ZTL_OK,
-          "a peer");
-    decision.size = sizeof decision;
-    connection.size = sizeof connection;
-    connection.me = ztl_str_of("model-server");
-    connection.port = 8443;
-    connection.peer = of->peer;
-    connection.now_unix = NOW;
-    check(ztl_flow_permit(of->engine, &connection, &of->flow, &decision, NULL) == ZTL_OK, "a flow");
+    of->peer = router(of->engine);
+    flow = connection(of->peer);
+    check(ztl_flow_permit(of->engine, &flow, &of->flow, &decision, NULL) == ZTL_OK, "a flow");
     check(ztl_claims_assert_dangerous(of->engine, ztl_str_of("{\"sub\": \"alice\"}"), NOW + 60, &of->claims, NULL) == ZTL_OK, "claims");
-    check(ztl_explain(of->engine, &connection, &denied, ztl_str_of(POLICY), &of->text, NULL) == ZTL_OK, "a text");
+    check(ztl_explain(of->engine, &flow, &denied, ztl_str_of(POLICY), &of->text, NULL) == ZTL_OK, "a text");
     status = ztl_action_authorize(of->engine, of->flow, &denied, &decision, &of->error);
     check(status == ZTL_DENIED && of->error != NULL, "a denial");
     return NULL;
@@ -147,7 +103,7 @@ static void *use(void *given)
 {
     const things *of = (const things *)given;
     ztl_action_request permitted = request("POST");
-    ztl_decision decision = {0};
+    ztl_decision decision = undecided();
     ztl_error *other = NULL;
     const uint8_t *text = NULL;
     size_t len = 0;
@@ -155,7 +111,6 @@ static void *use(void *given)
     ztl_claims *claims = NULL;
     ztl_status status;
     permitted.claims = of->claims;
-    decision.size = sizeof decision;
     check(ztl_action_authorize(of->engine, of->flow, &permitted, &decision, NULL) == ZTL_OK, "a permit");
     /* An error of this thread does not take the place of the other's. */
     status = ztl_engine_swap(of->engine, ztl_str_of("nonsense"), ZTL_FORMAT_TOML, &other);

@@ -3,13 +3,10 @@
  *
  * Exits with 0 if nobody heard what was not so. */
 
-#include "ztl.h"
+#include "mesh.h"
 
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 
-#define NOW UINT64_C(1790000000)
 #define THREADS 4
 #if !defined(ROUNDS)
 #define ROUNDS 2000
@@ -19,33 +16,10 @@
 #define RACE 0
 #endif
 
-static const char *const POLICY =
-    "schema = 1\n"
-    "trust_domain = 'prod.example'\n"
-    "[workloads.router]\n"
-    "id = 'spiffe://prod.example/router'\n"
-    "[workloads.model-server]\n"
-    "id = 'spiffe://prod.example/model-server'\n"
-    "ports = [8443]\n"
-    "asserted_by = ['threads']\n"
-    "[[permit]]\n"
-    "name = 'router-infers'\n"
-    "from = 'router'\n"
-    "to = 'model-server'\n"
-    "actions = ['POST /v1/models/{model}/infer']\n";
-
 static ztl_engine *engine;
 static ztl_peer *peer;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static long records;
-
-static void check(int so, const char *what)
-{
-    if (!so) {
-        fprintf(stderr, "not so: %s\n", what);
-        exit(1);
-    }
-}
 
 /* Several threads call it at once: the lock is the host's. */
 static int32_t recorded(void *context, const uint8_t *line, size_t len)
@@ -64,18 +38,10 @@ static int32_t recorded(void *context, const uint8_t *line, size_t len)
 
 static ztl_status ask(const ztl_flow *flow, const char *method, uint8_t *permit)
 {
-    ztl_decision decision = {0};
-    ztl_action_request request = {0};
+    ztl_decision decision = undecided();
+    ztl_action_request asked = request(method);
     ztl_error *error = NULL;
-    ztl_status status;
-    decision.size = sizeof decision;
-    decision.permit = 1;
-    request.size = sizeof request;
-    request.method = ztl_str_of(method);
-    request.target = ztl_str_of("/v1/models/llama/infer");
-    request.now_unix = NOW;
-    request.trust_score = -1;
-    status = ztl_action_authorize(engine, flow, &request, &decision, &error);
+    ztl_status status = ztl_action_authorize(engine, flow, &asked, &decision, &error);
     ztl_error_free(error);
     *permit = decision.permit;
     return status;
@@ -84,16 +50,10 @@ static ztl_status ask(const ztl_flow *flow, const char *method, uint8_t *permit)
 static void *decide(void *unused)
 {
     ztl_flow *flow = NULL;
-    ztl_decision decision = {0};
-    ztl_flow_request connection = {0};
+    ztl_decision decision = undecided();
+    ztl_flow_request made = connection(peer);
     (void)unused;
-    decision.size = sizeof decision;
-    connection.size = sizeof connection;
-    connection.me = ztl_str_of("model-server");
-    connection.port = 8443;
-    connection.peer = peer;
-    connection.now_unix = NOW;
-    check(ztl_flow_permit(engine, &connection, &flow, &decision, NULL) == ZTL_OK, "the flow is permitted");
+    check(ztl_flow_permit(engine, &made, &flow, &decision, NULL) == ZTL_OK, "the flow is permitted");
     for (int round = 0; round < ROUNDS; round++) {
         uint8_t permit = 2;
         ztl_status status = ask(flow, "POST", &permit);
@@ -109,9 +69,7 @@ int main(void)
 {
     pthread_t threads[THREADS];
     check(ztl_engine_new_with_audit(ztl_str_of(POLICY), ZTL_FORMAT_TOML, recorded, &records, &engine, NULL) == ZTL_OK, "the engine");
-    check(ztl_peer_assert_dangerous(engine, ztl_str_of("spiffe://prod.example/router"), ztl_str_of("threads"), NOW + 3600, &peer, NULL)
-              == ZTL_OK,
-          "the peer");
+    peer = router(engine);
     for (int i = 0; i < THREADS; i++) {
         check(pthread_create(&threads[i], NULL, decide, NULL) == 0, "a thread");
     }
