@@ -1,6 +1,6 @@
 //! Whom a proxy passes on, read from its requests; and such fields taken away from everybody else's (T12).
 
-use crate::said::{Field, Said};
+use crate::said::{Field, Names};
 use http::header::FORWARDED;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ztl_core::{FlowPermit, Forwarding, ForwardingError, SpiffeId};
@@ -29,7 +29,7 @@ pub(crate) fn read(
 }
 
 /// Takes away what claims to be passed on by somebody who does not do so in that field.
-pub(crate) fn strip(headers: &mut HeaderMap, said: Said, trusted: Option<Forwarding>) {
+pub(crate) fn strip(headers: &mut HeaderMap, said: Names, trusted: Option<Forwarding>) {
     for field in Forwarding::ALL {
         if trusted != Some(*field)
             && let Some((name, known)) = name(*field)

@@ -3,10 +3,10 @@
 use core::fmt;
 use std::sync::Arc;
 
-use http::header::HOST;
 use http::request::Parts;
 
 use crate::live::Asking;
+use crate::said::Said;
 
 /// The server name that a client asked for in its TLS handshake (RFC 6066 §3): in the extensions of a request of a server of your own,
 /// for [`Guard::authorize`](crate::Guard::authorize) to compare with the request's host. A listener of the guard needs none.
@@ -43,6 +43,7 @@ impl fmt::Display for Elsewhere {
 /// own name as well, by which other workloads call it.
 pub(crate) fn check(
     parts: &Parts,
+    said: &Said<'_>,
     hosts: &[Arc<str>],
     me: &str,
     asking: Option<&Asking>,
@@ -53,7 +54,7 @@ pub(crate) fn check(
     if name.is_none() && hosts.is_empty() {
         return Ok(());
     }
-    let host = host_of(parts);
+    let host = host_of(parts, said);
     if let (Some(name), Some(host)) = (name, host)
         && !is_same(name, host)
     {
@@ -68,13 +69,12 @@ pub(crate) fn check(
 }
 
 /// The host, without its port.
-fn host_of(parts: &Parts) -> Option<&str> {
-    if let Some(authority) = parts.uri.authority() {
-        return Some(authority.host());
-    }
-    let field = parts.headers.get(HOST)?;
-    // What is no text is nobody's name.
-    let text = field.to_str().unwrap_or("");
+fn host_of<'a>(parts: &'a Parts, said: &Said<'a>) -> Option<&'a str> {
+    let text = match parts.uri.authority() {
+        Some(authority) => authority.as_str(),
+        // What is no text is nobody's name.
+        None => said.host?.to_str().unwrap_or(""),
+    };
     let digits = text.bytes().rev().take_while(u8::is_ascii_digit).count();
     let before = text.len().saturating_sub(digits);
     // The colons of an address are within brackets (RFC 3986 §3.2.2).
@@ -95,6 +95,7 @@ fn is_same(one: &str, two: &str) -> bool {
 mod tests {
     use super::*;
     use http::Request;
+    use http::header::HOST;
 
     fn asked(
         uri: &str,
@@ -111,7 +112,8 @@ mod tests {
             parts.extensions.insert(ServerName::new(name));
         }
         let hosts: Vec<Arc<str>> = hosts.iter().map(|host| (*host).into()).collect();
-        check(&parts, &hosts, "shop", None)
+        let said = Said::of(&parts.headers);
+        check(&parts, &said, &hosts, "shop", None)
     }
 
     #[test]
@@ -127,10 +129,24 @@ mod tests {
                 "{host}"
             );
         }
-        assert_eq!(
-            asked("https://A.example./x", None, Some("a.example"), &[]),
-            Ok(())
-        );
+        for authority in ["A.example.", "a.example:8443", "a.example:"] {
+            let uri = format!("https://{authority}/x");
+            assert_eq!(asked(&uri, None, Some("a.example"), &[]), Ok(()), "{uri}");
+        }
+        for authority in [
+            "b.example",
+            "a.example.b:1",
+            "a.example@b.example",
+            "[::1]:1",
+        ] {
+            let uri = format!("https://{authority}/x");
+            let elsewhere = Err(Elsewhere::Connection);
+            assert_eq!(
+                asked(&uri, None, Some("a.example"), &[]),
+                elsewhere,
+                "{uri}"
+            );
+        }
         for host in [
             "b.example",
             "a.example.b",

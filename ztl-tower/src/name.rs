@@ -2,11 +2,12 @@
 
 use core::cell::Cell;
 use core::fmt;
+use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, UPGRADE};
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use http::{HeaderMap, HeaderValue, Method, Version};
 use ztl_core::{Action, Forwarding, Headers, PathError, is_host};
 
 use crate::forwarded;
@@ -59,33 +60,24 @@ impl fmt::Display for Ambiguity {
 }
 
 /// Names the action of a request as it came off the wire.
-pub(crate) fn action(parts: &Parts, said: Said) -> Result<Action<'_>, Ambiguity> {
+pub(crate) fn action<'a>(parts: &'a Parts, said: &Said<'a>) -> Result<Action<'a>, Ambiguity> {
     check(parts, said)?;
     named(
         parts.method.as_str(),
         parts.uri.path_and_query(),
-        field(parts, said, Field::Upgrade, &UPGRADE),
+        said.upgrade,
         parts.extensions.get(),
     )
 }
 
-/// The first line of a field, looked for where it is known to be.
-fn field<'a>(
-    parts: &'a Parts,
-    said: Said,
-    field: Field,
-    name: &HeaderName,
-) -> Option<&'a HeaderValue> {
-    said.has(field).then(|| parts.headers.get(name)).flatten()
-}
-
 /// Whether what stands beside a request's target leaves it one reading.
-pub(crate) fn check(parts: &Parts, said: Said) -> Result<(), Ambiguity> {
+pub(crate) fn check(parts: &Parts, said: &Said<'_>) -> Result<(), Ambiguity> {
     check_authority(parts, said)?;
-    if said.has(Field::OtherMethod) {
+    let names = said.names;
+    if names.has(Field::OtherMethod) {
         return Err(Ambiguity::MethodOverride);
     }
-    if said.has(Field::OtherTarget) {
+    if names.has(Field::OtherTarget) {
         return Err(Ambiguity::TargetOverride);
     }
     if parts
@@ -96,7 +88,7 @@ pub(crate) fn check(parts: &Parts, said: Said) -> Result<(), Ambiguity> {
     {
         return Err(Ambiguity::MethodCase);
     }
-    if said.repeats(Field::Upgrade) && parts.extensions.get::<hyper::ext::Protocol>().is_none() {
+    if names.repeats(Field::Upgrade) && parts.extensions.get::<hyper::ext::Protocol>().is_none() {
         return Err(Ambiguity::Upgrade);
     }
     Ok(())
@@ -175,6 +167,12 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
 pub(crate) struct WireTarget {
     method: Method,
     target: Option<PathAndQuery>,
+    beside: Option<Arc<Beside>>,
+}
+
+/// What few requests have beside method and target.
+#[derive(PartialEq, Eq)]
+struct Beside {
     upgrade: Option<HeaderValue>,
     protocol: Option<hyper::ext::Protocol>,
     authorization: Option<HeaderValue>,
@@ -190,17 +188,24 @@ impl WireTarget {
             .is_some_and(ztl_authz::jwt::bears_token);
         #[cfg(not(feature = "jwt"))]
         let in_query = false;
-        self.authorization.is_some() || in_query
+        let beside = self.beside.as_ref();
+        beside.is_some_and(|beside| beside.authorization.is_some()) || in_query
     }
 
-    pub(crate) fn of(parts: &Parts, said: Said) -> Self {
+    pub(crate) fn of(parts: &Parts, said: &Said<'_>) -> Self {
+        let protocol: Option<&hyper::ext::Protocol> = parts.extensions.get();
+        let any = protocol.is_some() || said.upgrade.is_some() || said.authorization.is_some();
         Self {
             method: parts.method.clone(),
             target: parts.uri.path_and_query().cloned(),
-            upgrade: field(parts, said, Field::Upgrade, &UPGRADE).cloned(),
-            protocol: parts.extensions.get().cloned(),
-            authorization: field(parts, said, Field::Authorization, &AUTHORIZATION).cloned(),
-            more_authorizations: said.repeats(Field::Authorization),
+            beside: any.then(|| {
+                Arc::new(Beside {
+                    upgrade: said.upgrade.cloned(),
+                    protocol: protocol.cloned(),
+                    authorization: said.authorization.cloned(),
+                    more_authorizations: said.names.repeats(Field::Authorization),
+                })
+            }),
         }
     }
 
@@ -219,39 +224,40 @@ impl WireTarget {
         is_rest
             && whole.query() == rest.query()
             && self.method == other.method
-            && self.upgrade == other.upgrade
-            && self.protocol == other.protocol
-            && self.authorization == other.authorization
-            && self.more_authorizations == other.more_authorizations
+            && self.beside == other.beside
     }
 
     /// What it was judged as.
     pub(crate) fn action(&self) -> Result<Action<'_>, Ambiguity> {
+        let beside = self.beside.as_deref();
         named(
             self.method.as_str(),
             self.target.as_ref(),
-            self.upgrade.as_ref(),
-            self.protocol.as_ref(),
+            beside.and_then(|beside| beside.upgrade.as_ref()),
+            beside.and_then(|beside| beside.protocol.as_ref()),
         )
     }
 }
 
-fn check_authority(parts: &Parts, said: Said) -> Result<(), Ambiguity> {
-    if said.repeats(Field::Host) {
+fn check_authority(parts: &Parts, said: &Said<'_>) -> Result<(), Ambiguity> {
+    if said.names.repeats(Field::Host) {
         return Err(Ambiguity::Authority);
     }
-    let host = field(parts, said, Field::Host, &HOST);
+    let host = said.host;
     let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-    if authority.is_some_and(|authority| authority.contains('@'))
-        || host.is_some_and(|host| host.as_bytes().contains(&b'@'))
-    {
-        return Err(Ambiguity::UserInfo);
-    }
-    let is_none = |value: &[u8]| !value.is_empty() && !is_host(value);
-    if authority.is_some_and(|authority| is_none(authority.as_bytes()))
-        || host.is_some_and(|host| is_none(host.as_bytes()))
-    {
-        return Err(Ambiguity::Authority);
+    let named = [
+        authority.map(str::as_bytes),
+        host.map(HeaderValue::as_bytes),
+    ];
+    let is_none = |value: &&[u8]| !value.is_empty() && !is_host(value);
+    if named.iter().flatten().any(is_none) {
+        // No host has user information.
+        let user = named.iter().flatten().any(|value| value.contains(&b'@'));
+        return Err(if user {
+            Ambiguity::UserInfo
+        } else {
+            Ambiguity::Authority
+        });
     }
     match (authority, host) {
         (Some(authority), Some(host))
@@ -276,7 +282,7 @@ mod tests {
 
     fn named(request: http::request::Builder) -> Result<String, Ambiguity> {
         let (parts, ()) = request.body(()).expect("request").into_parts();
-        action(&parts, Said::of(&parts.headers)).map(|action| action.to_string())
+        action(&parts, &Said::of(&parts.headers)).map(|action| action.to_string())
     }
 
     #[cfg(all(feature = "jwt", feature = "serve"))]
@@ -284,7 +290,7 @@ mod tests {
     fn t12_a_token_in_the_query_is_a_credential_too() {
         let has = |request: http::request::Builder| {
             let (parts, ()) = request.body(()).expect("request").into_parts();
-            WireTarget::of(&parts, Said::of(&parts.headers)).has_credential()
+            WireTarget::of(&parts, &Said::of(&parts.headers)).has_credential()
         };
         assert!(has(
             Request::get("/v1/x").header("authorization", "Bearer a")

@@ -1,7 +1,7 @@
 //! Which of the header fields that say what a request asks for are there: found in one walk over all of them, which costs less than
 //! a look for each.
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// What such a field says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,24 +48,12 @@ impl Field {
 
 /// Which of them a request has, and which on more than one line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Said {
+pub(crate) struct Names {
     once: u8,
     again: u8,
 }
 
-impl Said {
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let mut said = Self::default();
-        // A field of several lines comes several times.
-        for (name, _) in headers {
-            if let Some(field) = Field::of(name) {
-                said.again |= said.once & field.bit();
-                said.once |= field.bit();
-            }
-        }
-        said
-    }
-
+impl Names {
     pub(crate) const fn has(self, field: Field) -> bool {
         self.once & field.bit() != 0
     }
@@ -76,10 +64,40 @@ impl Said {
     }
 }
 
+/// The same with what the first line of some says. It may hold a credential: it has no `Debug`.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Said<'a> {
+    pub(crate) names: Names,
+    pub(crate) host: Option<&'a HeaderValue>,
+    pub(crate) upgrade: Option<&'a HeaderValue>,
+    pub(crate) authorization: Option<&'a HeaderValue>,
+}
+
+impl<'a> Said<'a> {
+    pub(crate) fn of(headers: &'a HeaderMap) -> Self {
+        let mut said = Self::default();
+        // A field of several lines comes several times, the first line first.
+        for (name, line) in headers {
+            let Some(field) = Field::of(name) else {
+                continue;
+            };
+            said.names.again |= said.names.once & field.bit();
+            said.names.once |= field.bit();
+            let first = match field {
+                Field::Host => &mut said.host,
+                Field::Upgrade => &mut said.upgrade,
+                Field::Authorization => &mut said.authorization,
+                _ => continue,
+            };
+            first.get_or_insert(line);
+        }
+        said
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
     use ztl_core::{METHOD_OVERRIDES, TARGET_OVERRIDES};
 
     #[test]
@@ -96,16 +114,25 @@ mod tests {
         let names = [names.as_slice(), &methods, &targets].concat();
         for &(field, name) in &names {
             let name = HeaderName::try_from(name).expect("name");
-            for lines in 0..3 {
+            for lines in 0..3_u16 {
                 let mut headers = HeaderMap::new();
                 for other in ["accept", "hos", "x-http-methods", "forwarded-for"] {
                     headers.append(other, HeaderValue::from_static("x"));
                     headers.append(other, HeaderValue::from_static("y"));
                 }
-                for _ in 0..lines {
-                    headers.append(&name, HeaderValue::from_static("x"));
+                for line in 0..lines {
+                    headers.append(&name, HeaderValue::from(line));
                 }
+                let first = (lines > 0).then_some("0");
                 let said = Said::of(&headers);
+                let line = match field {
+                    Field::Host => said.host,
+                    Field::Upgrade => said.upgrade,
+                    Field::Authorization => said.authorization,
+                    _ => first.and_then(|_| headers.get(&name)),
+                };
+                assert_eq!(line.and_then(|line| line.to_str().ok()), first, "{name}");
+                let said = said.names;
                 assert_eq!(said.has(field), lines > 0, "{name} on {lines} lines");
                 assert_eq!(said.repeats(field), lines > 1, "{name} on {lines} lines");
                 let others = names.iter().filter(|(other, _)| *other != field);

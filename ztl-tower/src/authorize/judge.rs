@@ -23,24 +23,24 @@ const TRIES: usize = 16;
 
 /// Whether this very request was judged, by a layer further out or before its obligations were discharged, and nothing has changed
 /// since.
-pub(super) fn is_judged(guard: &Guard, parts: &mut Parts, said: Said) -> bool {
+pub(super) fn is_judged(guard: &Guard, parts: &mut Parts) -> bool {
     if parts.extensions.get::<ActionPermit>().is_none() {
         return false;
     }
-    let (wire, routed) = (WireTarget::of(parts, said), witness::routed(parts));
-    let engine = guard.engine();
+    let (routed, engine) = (witness::routed(parts), guard.engine());
+    let said = Said::of(&parts.headers);
     let Some(ActionPermit { permit, given_for }) = parts.extensions.get() else {
         return false;
     };
-    given_for.stands_for(&wire, &routed)
+    given_for.stands_for(&WireTarget::of(parts, &said), &routed)
         && flow_of(guard, parts).is_some_and(|flow| {
             let asking = parts.extensions.get::<Asking>();
             flow.id() == given_for.flow
-                && host::check(parts, flow.hosts(), guard.name(), asking).is_ok()
+                && host::check(parts, &said, flow.hosts(), guard.name(), asking).is_ok()
         })
         && given_for.evidence_generation == guard.evidence_generation()
         && engine.is_current(permit, guard.now())
-        && name::check(parts, said).is_ok()
+        && name::check(parts, &said).is_ok()
         && routed.agrees(given_for.wire.path()) != Some(false)
 }
 
@@ -59,12 +59,12 @@ pub(super) fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
     let Some(flow) = flow_of(guard, parts).cloned() else {
         return Err(plain(guard, parts, Reason::NotJudged, None));
     };
-    let said = Said::of(&parts.headers);
-    if is_judged(guard, parts, said) {
+    if is_judged(guard, parts) {
         return Ok(());
     }
     let routed = witness::routed(parts);
-    let mut wire = WireTarget::of(parts, said);
+    let said = Said::of(&parts.headers);
+    let mut wire = WireTarget::of(parts, &said);
     let mut forwarded_in = None;
     if let Some(ActionPermit { given_for, .. }) = parts.extensions.get() {
         if !given_for.stands_for(&wire, &routed) {
@@ -95,7 +95,7 @@ pub(super) fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
             bare(denial, Some(detail.to_string()))
         };
         // T34: the cheap question before the dear one.
-        let action = name::check(parts, said)
+        let action = name::check(parts, &said)
             .and_then(|()| wire.action())
             .map_err(|ambiguity| refuse(None, Reason::PathAmbiguous, &ambiguity))?;
         // Rule 49, T19: the path that a router matched is a second witness.
@@ -103,7 +103,7 @@ pub(super) fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
             return Err(refuse(None, Reason::PathAmbiguous, &Ambiguity::Route));
         }
         // T21
-        host::check(parts, flow.hosts(), guard.name(), asking.as_ref())
+        host::check(parts, &said, flow.hosts(), guard.name(), asking.as_ref())
             .map_err(|elsewhere| refuse(Some(&action), Reason::Misdirected, &elsewhere))?;
         // T12
         let passed = forwarded::read(&flow, &parts.headers)
@@ -145,7 +145,8 @@ pub(super) fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
             return Err(plain(guard, parts, Reason::FlowWithdrawn, None));
         }
     };
-    forwarded::strip(&mut parts.headers, said, flow.forwards_in());
+    let names = said.names;
+    forwarded::strip(&mut parts.headers, names, flow.forwards_in());
     match flow.peer() {
         Some(peer) => drop(parts.extensions.insert(Peer(peer.clone()))),
         None => drop(parts.extensions.remove::<Peer>()),
@@ -184,7 +185,7 @@ pub(crate) fn plain(
 ) -> Refusal {
     let now = guard.now();
     let engine = guard.engine();
-    let action = name::action(parts, Said::of(&parts.headers)).ok();
+    let action = name::action(parts, &Said::of(&parts.headers)).ok();
     let denial = match flow_of(guard, parts) {
         Some(flow) => engine.refuse_on(flow, action.as_ref(), reason, now),
         None => {

@@ -76,8 +76,8 @@ where
         #[cfg(feature = "browser")]
         self.guard.tell_of_its_boundary();
         let (mut parts, body) = request.into_parts();
-        let heavy = heavy(&self.guard, &parts);
-        let state = if heavy.is_some_and(|said| !is_judged(&self.guard, &mut parts, said)) {
+        let heavy = is_heavy(&self.guard, &parts);
+        let state = if heavy && !is_judged(&self.guard, &mut parts) {
             let inner = ready_one(&mut self.inner);
             State::judge_apart(&self.guard, parts, body, inner, None)
         } else {
@@ -208,9 +208,8 @@ impl<S: Service<Request<B>>, B, R> State<S, B, R> {
     /// (law 8).
     fn discharged(guard: &Guard, request: Request<B>, after: After, mut inner: S) -> Self {
         let (mut parts, body) = request.into_parts();
-        let said = Said::of(&parts.headers);
-        if !is_judged(guard, &mut parts, said) {
-            if heavy(guard, &parts).is_some() {
+        if !is_judged(guard, &mut parts) {
+            if is_heavy(guard, &parts) {
                 // T34: not here, where others wait.
                 return Self::judge_apart(guard, parts, body, inner, Some(after));
             }
@@ -370,13 +369,15 @@ fn is_cut(parts: &Parts) -> bool {
     asking.is_some_and(Asking::is_cut)
 }
 
-/// Which fields a request has that says what it asks for, where judging it could take so long that nobody must wait for it.
-fn heavy(guard: &Guard, parts: &Parts) -> Option<Said> {
-    let (engine, flow) = (guard.engine(), flow_of(guard, parts)?);
+/// Whether judging a request could take so long that nobody must wait for it.
+fn is_heavy(guard: &Guard, parts: &Parts) -> bool {
+    let (engine, Some(flow)) = (guard.engine(), flow_of(guard, parts)) else {
+        return false;
+    };
     // T34: the name only where a rule of the flow could ask.
-    let said = (engine.asks_heavy(flow, None)).then(|| Said::of(&parts.headers))?;
-    let action = name::action(parts, said).ok()?;
-    engine.asks_heavy(flow, Some(&action)).then_some(said)
+    engine.asks_heavy(flow, None)
+        && name::action(parts, &Said::of(&parts.headers))
+            .is_ok_and(|action| engine.asks_heavy(flow, Some(&action)))
 }
 
 /// Whose share of the judgements a request counts against.

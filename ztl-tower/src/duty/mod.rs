@@ -95,7 +95,7 @@ async fn discharge<B: AnyBody>(
         guard,
         flow,
         permit,
-        wire: WireTarget::of(&parts, Said::of(&parts.headers)),
+        wire: WireTarget::of(&parts, &Said::of(&parts.headers)),
         passed: OnceLock::new(),
     });
     let mut after = After {
@@ -286,6 +286,6 @@ impl After {
 
 /// The request as `name` reads it, for the log.
 fn action_text(parts: &Parts) -> String {
-    let named = name::action(parts, Said::of(&parts.headers));
+    let named = name::action(parts, &Said::of(&parts.headers));
     named.map_or_else(|_| String::new(), |action| action.to_string())
 }

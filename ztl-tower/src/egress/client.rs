@@ -130,7 +130,7 @@ impl Client {
         };
         {
             let said = Said::of(&parts.headers);
-            let action = name::action(&parts, said).map_err(|ambiguity| {
+            let action = name::action(&parts, &said).map_err(|ambiguity| {
                 let flow = match &to {
                     Ok(To::Host(host)) => {
                         Flow::external_unproved(guard.name(), port, host, Arrival::unknown())
@@ -214,8 +214,9 @@ impl Client {
         let live = Arc::clone(&sender.live);
         let permit = live.current(guard)?;
         let said = Said::of(&parts.headers);
+        let names = said.names;
         {
-            let action = name::action(&parts, said).map_err(|ambiguity| {
+            let action = name::action(&parts, &said).map_err(|ambiguity| {
                 let denial =
                     guard
                         .engine()
@@ -246,7 +247,7 @@ impl Client {
         // What was judged here must not be taken as judged there.
         parts.extensions.clear();
         // T12: whom we speak for is said by a proxy alone.
-        forwarded::strip(&mut parts.headers, said, permit.forwards_in());
+        forwarded::strip(&mut parts.headers, names, permit.forwards_in());
         let held = Held::new(body);
         let request = Request::from_parts(parts, held.body());
         let mut response = match sender.send(request, trailers).await {
