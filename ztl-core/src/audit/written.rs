@@ -14,6 +14,9 @@ use crate::reason::{Reason, Stage, Verdict};
 /// Most outcomes of shadow rules in one record; of others it tells how many there are.
 const MAX_SHADOWS: usize = 32;
 
+/// Most records are shorter, in bytes.
+const ROOM: usize = 640;
+
 impl Record<'_> {
     /// Appends the record as one JSON object, without a line end. Fields that are not known are left out.
     pub fn write_json(&self, out: &mut String) {
@@ -22,6 +25,8 @@ impl Record<'_> {
 
     /// The same with some fields hashed or left out.
     pub fn write_masked_json(&self, out: &mut String, masks: &Masks) {
+        // At once, and not first for a brace alone.
+        out.reserve(ROOM);
         out.push('{');
         self.write_members(out, masks);
         out.push('}');
@@ -29,8 +34,7 @@ impl Record<'_> {
 
     /// The members of that object.
     pub(super) fn write_members(&self, out: &mut String, masks: &Masks) {
-        // Most records are shorter.
-        out.reserve(640);
+        out.reserve(ROOM);
         let plain_addr = match self.addr() {
             Some(IpAddr::V4(addr)) if masks.get(Field::Addr) == Mask::Keep => Some(addr),
             _ => None,
