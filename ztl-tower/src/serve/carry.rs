@@ -71,9 +71,10 @@ where
         if self.live.state() == State::Draining {
             self.live.notify();
         }
-        let opens_stream = request.extensions().get::<hyper::ext::Protocol>().is_some();
-        let mut request = request.map(|came| body(came, Arc::clone(&running)));
-        let watched = Watched::begin(&self.span, &mut request);
+        let (mut parts, came) = request.into_parts();
+        let opens_stream = parts.extensions.get::<hyper::ext::Protocol>().is_some();
+        let mut watched = Watched::begin(&self.span, &mut parts);
+        let mut request = Request::from_parts(parts, body(came, Arc::clone(&running)));
         let answer = watched.within(|| match self.live.current(&self.guard) {
             // T35: before anything is done for it.
             Ok(permit) if is_too_many => {

@@ -19,19 +19,17 @@ pin_project! {
     pub struct Running<T> {
         #[pin]
         inner: T,
-        request: Arc<Request>,
+        // None once it went on with the answer.
+        request: Option<Arc<Request>>,
         watched: Watched,
         // An extended CONNECT: the stream lives on when the answer has no body (RFC 8441 §5).
         opens_stream: bool,
-        // The answer is over when this is dropped.
-        ends: bool,
     }
 
     impl<T> PinnedDrop for Running<T> {
         fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            if *this.ends {
-                this.request.is_answered();
+            if let Some(request) = this.project().request {
+                request.is_answered();
             }
         }
     }
@@ -46,10 +44,9 @@ impl<T> Running<T> {
     ) -> Self {
         Self {
             inner,
-            request,
+            request: Some(request),
             watched,
             opens_stream,
-            ends: true,
         }
     }
 }
@@ -68,26 +65,27 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        claim(this.request);
+        if let Some(request) = this.request {
+            claim(request);
+        }
         let mut response = ready!(this.watched.within(|| this.inner.poll(cx)))?;
         this.watched.answered(&response);
+        // A future is not polled again once it is ready.
+        let Some(request) = this.request.take() else {
+            return Poll::Pending;
+        };
         let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         if switches || (*this.opens_stream && response.status().is_success()) {
-            this.request.becomes_stream();
-        } else if this.request.is_alone() && this.request.live().state() == State::Draining {
+            request.becomes_stream();
+        } else if request.is_alone() && request.live().state() == State::Draining {
             // RFC 9112 §9.6: the client hears that this was the last response, and does not send into a closing connection.
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
         }
-        *this.ends = false;
-        let (request, watched) = (Arc::clone(this.request), this.watched.clone());
-        Poll::Ready(Ok(response.map(|inner| Running {
-            inner,
-            request,
-            watched,
-            opens_stream: false,
-            ends: true,
-        })))
+        let watched = this.watched.hand_on();
+        Poll::Ready(Ok(
+            response.map(|inner| Running::new(inner, request, watched, false))
+        ))
     }
 }
 

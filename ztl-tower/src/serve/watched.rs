@@ -1,6 +1,7 @@
 //! What is known of a request beside its decision: its span, and its trace.
 
-use http::{Request, Response};
+use http::Response;
+use http::request::Parts;
 use tracing::Span;
 
 use crate::authorize::Refused;
@@ -8,7 +9,6 @@ use crate::trace::{Asked, Sits, TraceContext};
 use crate::watch::{self, RequestSpan};
 
 /// The span and the trace of a request, for as long as anything of it is polled.
-#[derive(Clone)]
 pub(super) struct Watched {
     span: Span,
     asked: Asked,
@@ -16,24 +16,32 @@ pub(super) struct Watched {
 
 impl Watched {
     /// Of a request that comes in. The trace context that it carries is put in its extensions, for tasks that its handler begins.
-    pub(super) fn begin<B>(connection: &Span, request: &mut Request<B>) -> Self {
-        let context = TraceContext::from_headers(request.headers());
-        let span = watch::request(connection, request, context.as_ref());
+    pub(super) fn begin(connection: &Span, parts: &mut Parts) -> Self {
+        let context = TraceContext::from_headers(&parts.headers);
+        let span = watch::request(connection, parts, context.as_ref());
         if !span.is_disabled() {
-            request.extensions_mut().insert(RequestSpan(span.clone()));
+            parts.extensions.insert(RequestSpan(span.clone()));
         }
         match &context {
-            Some(context) => drop(request.extensions_mut().insert(context.clone())),
-            None => drop(request.extensions_mut().remove::<TraceContext>()),
+            Some(context) => drop(parts.extensions.insert(context.clone())),
+            None => drop(parts.extensions.remove::<TraceContext>()),
         }
-        let asked = Asked::with(context, request.headers());
+        let asked = Asked::with(context, &parts.headers);
         Self { span, asked }
     }
 
+    /// From one part of a request to the next, which is polled from here on.
+    pub(super) fn hand_on(&mut self) -> Self {
+        Self {
+            span: core::mem::replace(&mut self.span, Span::none()),
+            asked: core::mem::take(&mut self.asked),
+        }
+    }
+
     /// Does something within the span, of which requests that are made meanwhile carry the trace on, and no credential.
-    pub(super) fn within<T>(&self, does: impl FnOnce() -> T) -> T {
+    pub(super) fn within<T>(&mut self, does: impl FnOnce() -> T) -> T {
         let _span = self.span.enter();
-        let _sits = Sits::down(&self.asked);
+        let _sits = Sits::down(&mut self.asked);
         does()
     }
 

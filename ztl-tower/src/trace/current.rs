@@ -1,7 +1,6 @@
 //! The request that is being answered on this thread just now: what its trace is, and which credential it came with.
 
 use core::cell::RefCell;
-use std::sync::{Arc, OnceLock};
 
 #[cfg(feature = "serve")]
 use http::HeaderMap;
@@ -15,13 +14,14 @@ use super::context::TraceContext;
 #[cfg(feature = "client")]
 use super::context::{SpanId, TraceId};
 
-/// What requests that are made for one request have of it. Holds a credential: it has no `Debug`.
-#[derive(Clone)]
-pub(crate) struct Asked(Arc<Came>);
+/// What requests that are made for one request have of it, where that is anything yet. Holds a credential: it has no `Debug`.
+#[derive(Default)]
+pub(crate) struct Asked(Option<Box<Came>>);
 
+#[derive(Default)]
 struct Came {
     /// The trace that it came with, or one that begins with the first request that is made for it.
-    trace: OnceLock<TraceContext>,
+    trace: Option<TraceContext>,
     /// What was shown to us, and is not to be shown to others (T27).
     authorization: Box<[HeaderValue]>,
 }
@@ -34,29 +34,37 @@ thread_local! {
 impl Asked {
     /// Of a request that came with this context and these fields.
     pub(crate) fn with(context: Option<TraceContext>, fields: &HeaderMap) -> Self {
-        let authorization = fields.get_all(AUTHORIZATION).iter().cloned();
-        Self(Arc::new(Came {
-            trace: context.map_or_else(OnceLock::new, OnceLock::from),
-            authorization: authorization.collect(),
+        let authorization: Box<[_]> = fields.get_all(AUTHORIZATION).iter().cloned().collect();
+        let came = context.is_some() || !authorization.is_empty();
+        Self(came.then(|| {
+            Box::new(Came {
+                trace: context,
+                authorization,
+            })
         }))
     }
 }
 
-/// A request is being answered for as long as this lives. What was before comes back, also where a handler panics.
+/// A request is being answered for as long as this lives, and its trace is here meanwhile. What was before comes back, also where a
+/// handler panics.
 #[cfg(feature = "serve")]
-pub(crate) struct Sits(Option<Asked>);
+pub(crate) struct Sits<'a> {
+    asked: &'a mut Asked,
+    before: Option<Asked>,
+}
 
 #[cfg(feature = "serve")]
-impl Sits {
-    pub(crate) fn down(asked: &Asked) -> Self {
-        Self(CURRENT.replace(Some(asked.clone())))
+impl<'a> Sits<'a> {
+    pub(crate) fn down(asked: &'a mut Asked) -> Self {
+        let before = CURRENT.replace(Some(core::mem::take(asked)));
+        Self { asked, before }
     }
 }
 
 #[cfg(feature = "serve")]
-impl Drop for Sits {
+impl Drop for Sits<'_> {
     fn drop(&mut self) {
-        CURRENT.set(self.0.take());
+        *self.asked = CURRENT.replace(self.before.take()).unwrap_or_default();
     }
 }
 
@@ -71,25 +79,28 @@ pub(crate) fn pass_on(
     if let Some(given) = given.or_else(|| TraceContext::from_headers(&parts.headers)) {
         return Some(given.under(own));
     }
-    let begin = || Some(TraceContext::new(TraceId::new(bytes(random)?)?, own));
-    let current = CURRENT.with_borrow(Clone::clone);
-    let Some(Asked(current)) = current else {
-        return begin();
-    };
-    let current = &current.trace;
-    if current.get().is_none() {
-        let _ = current.set(begin()?);
+    let known = CURRENT.with_borrow(|current| {
+        let Asked(came) = current.as_ref()?;
+        Some(came.as_ref()?.trace.as_ref()?.under(own))
+    });
+    if known.is_some() {
+        return known;
     }
-    current.get().map(|context| context.under(own))
+    let begun = TraceContext::new(TraceId::new(bytes(random)?)?, own);
+    CURRENT.with_borrow_mut(|current| {
+        if let Some(Asked(came)) = current {
+            came.get_or_insert_default().trace = Some(begun.clone());
+        }
+    });
+    Some(begun)
 }
 
 /// Whether the request that is being answered just now came with one of these values of `Authorization`.
 #[cfg(feature = "client")]
 pub(crate) fn came_with<'a>(mut values: impl Iterator<Item = &'a HeaderValue>) -> bool {
     CURRENT.with_borrow(|current| {
-        let shown = current
-            .as_ref()
-            .map_or(&[][..], |Asked(current)| current.authorization.as_ref());
+        let came = current.as_ref().and_then(|Asked(came)| came.as_deref());
+        let shown = came.map_or(&[][..], |came| came.authorization.as_ref());
         !shown.is_empty() && values.any(|value| shown.iter().any(|shown| is_same(shown, value)))
     })
 }

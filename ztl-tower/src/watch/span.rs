@@ -7,10 +7,11 @@ use core::net::SocketAddr;
 use crate::extract::ActionPermit;
 use http::Extensions;
 #[cfg(feature = "serve")]
-use http::{Request, Version};
+use http::{Version, request::Parts};
 use tracing::Span;
 #[cfg(feature = "serve")]
 use tracing::field::{Empty, display};
+use tracing::level_filters::LevelFilter;
 
 use crate::authorize::Refused;
 use crate::live::Connection;
@@ -43,11 +44,7 @@ pub(crate) fn is_peer(span: &Span, live: &crate::live::Live) {
 
 /// The span of a request, which tells how it was decided and answered.
 #[cfg(feature = "serve")]
-pub(crate) fn request<B>(
-    connection: &Span,
-    request: &Request<B>,
-    trace: Option<&TraceContext>,
-) -> Span {
+pub(crate) fn request(connection: &Span, request: &Parts, trace: Option<&TraceContext>) -> Span {
     let span = tracing::info_span!(
         target: "ztl",
         parent: connection,
@@ -72,16 +69,16 @@ pub(crate) fn request<B>(
 
 /// A method that is in no rule is anybody's text.
 #[cfg(feature = "serve")]
-fn method<B>(request: &Request<B>) -> &'static str {
-    match ztl_core::Method::parse(request.method().as_str()) {
+fn method(request: &Parts) -> &'static str {
+    match ztl_core::Method::parse(request.method.as_str()) {
         ztl_core::Method::Other => "_OTHER",
         named => named.as_str(),
     }
 }
 
 #[cfg(feature = "serve")]
-fn version<B>(request: &Request<B>) -> &'static str {
-    match request.version() {
+fn version(request: &Parts) -> &'static str {
+    match request.version {
         Version::HTTP_2 => "2",
         Version::HTTP_10 => "1.0",
         _ => "1.1",
@@ -94,6 +91,10 @@ pub(crate) struct RequestSpan(pub(crate) Span);
 
 /// The request with these extensions is permitted. On a server of the host's own it is the span that is entered just now.
 pub(crate) fn permitted(extensions: &Extensions) {
+    if LevelFilter::current() == LevelFilter::OFF {
+        // Nobody listens.
+        return;
+    }
     let own = extensions.get::<RequestSpan>();
     let span = own.map_or_else(Span::current, |RequestSpan(span)| span.clone());
     if span.is_disabled() {
