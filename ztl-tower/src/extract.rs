@@ -3,8 +3,9 @@
 use core::ops::Deref;
 use std::sync::Arc;
 
-use ztl_core::{DecisionId, Forwarding};
+use ztl_core::{DecisionId, FlowPermit};
 
+use crate::live::Link;
 use crate::name::WireTarget;
 
 /// The claims of the caller's token, verified: an extractor for handlers, and an extension of every request whose token a rule of its
@@ -49,11 +50,35 @@ pub struct ActionPermit {
 #[derive(Clone)]
 pub(crate) struct GivenFor {
     pub(crate) wire: WireTarget,
-    pub(crate) flow: DecisionId,
-    /// Where the caller could pass ids on; such a field is not there any more where it could not.
-    pub(crate) forwards_in: Option<Forwarding>,
+    /// That it was given on. Where the caller could not pass ids on by it, such a field is not there any more.
+    pub(crate) flow: FlowPermit,
+    /// The request itself, where a listener of ours took it.
+    pub(crate) link: Option<Link>,
     /// Of what is known of callers and issuers.
     pub(crate) evidence_generation: u64,
+}
+
+impl GivenFor {
+    /// Whether what it rests on was withdrawn from a request that a listener of ours took, or that one is over.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.link.as_ref().is_some_and(Link::is_cut)
+    }
+}
+
+impl ActionPermit {
+    /// The permit of the flow that the action was authorized on: who is at the other end, where it arrived from, on which port.
+    ///
+    /// ```
+    /// # #[cfg(feature = "axum-core")] {
+    /// async fn whence(permit: ztl_tower::ActionPermit) -> String {
+    ///     permit.flow().arrival().addr().map_or_else(String::new, |addr| addr.to_string())
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub const fn flow(&self) -> &FlowPermit {
+        &self.given_for.flow
+    }
 }
 
 impl Deref for ActionPermit {

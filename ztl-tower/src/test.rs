@@ -245,7 +245,7 @@ where
                 }
                 self.inner.call(request)
             }
-            Err(denial) => Authorize::<S>::refuse(guard, denial, request),
+            Err(denial) => ResponseFuture::refused(guard, denial, &request.into_parts().0),
         }
     }
 }

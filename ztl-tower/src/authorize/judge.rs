@@ -1,8 +1,9 @@
 //! The judgement of a request, and what is kept of it.
 
 use http::request::Parts;
-use ztl_core::{Direction, Evidence, Flow, FlowPermit, Reason, Stage};
+use ztl_core::{Evidence, Flow, FlowPermit, Reason, Stage};
 
+use super::came::Came;
 use super::response::{Credential, Refused};
 use super::witness::{self, Routed};
 use crate::extract::{ActionPermit, Claims, GivenFor};
@@ -23,7 +24,7 @@ const TRIES: usize = 16;
 
 /// Whether this very request was judged, by a layer further out or before its obligations were discharged, and nothing has changed
 /// since.
-pub(super) fn is_judged(guard: &Guard, parts: &mut Parts) -> bool {
+pub(super) fn is_judged(guard: &Guard, parts: &mut Parts, came: &Came) -> bool {
     if parts.extensions.get::<ActionPermit>().is_none() {
         return false;
     }
@@ -32,12 +33,10 @@ pub(super) fn is_judged(guard: &Guard, parts: &mut Parts) -> bool {
     let Some(ActionPermit { permit, given_for }) = parts.extensions.get() else {
         return false;
     };
+    let (flow, asking) = (&came.flow, came.asking.as_ref());
     given_for.stands_for(&WireTarget::of(parts, &said), &routed)
-        && flow_of(guard, parts).is_some_and(|flow| {
-            let asking = parts.extensions.get::<Asking>();
-            flow.id() == given_for.flow
-                && host::check(parts, &said, flow.hosts(), guard.name(), asking).is_ok()
-        })
+        && flow.id() == given_for.flow.id()
+        && host::check(parts, &said, flow.hosts(), guard.name(), asking).is_ok()
         && given_for.evidence_generation == guard.evidence_generation()
         && engine.is_current(permit, guard.now())
         && name::check(parts, &said).is_ok()
@@ -53,42 +52,49 @@ impl GivenFor {
 }
 
 /// Judges a request. Permitted, it carries an [`ActionPermit`], its [`Peer`] and its [`Claims`] in its extensions.
-pub(super) fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
-    let now = guard.now();
-    let engine = guard.engine();
-    let Some(flow) = flow_of(guard, parts).cloned() else {
-        return Err(plain(guard, parts, Reason::NotJudged, None));
-    };
-    if is_judged(guard, parts) {
+pub(super) fn judge(guard: &Guard, parts: &mut Parts, came: Came) -> Result<(), Refusal> {
+    if is_judged(guard, parts, &came) {
         return Ok(());
     }
+    let (now, engine) = (guard.now(), guard.engine());
     let routed = witness::routed(parts);
     let said = Said::of(&parts.headers);
     let mut wire = WireTarget::of(parts, &said);
+    let Came {
+        mut flow,
+        asking,
+        mut under,
+    } = came;
     let mut forwarded_in = None;
     if let Some(ActionPermit { given_for, .. }) = parts.extensions.get() {
         if !given_for.stands_for(&wire, &routed) {
-            return Err(plain(guard, parts, Reason::NotJudged, None));
+            return Err(plain(guard, parts, Some(&flow), Reason::NotJudged, None));
         }
         wire = given_for.wire.clone();
-        forwarded_in = Some(given_for.forwards_in);
+        forwarded_in = Some(given_for.flow.forwards_in());
     }
-    let asking = parts.extensions.get::<Asking>().cloned();
     let mut tries = 0;
-    let came_on = flow.id();
-    let (flow, token, permit, evidence_generation) = loop {
+    let (token, permit, evidence_generation) = loop {
         tries += 1;
-        // What changes after this is noticed below, by the policy here and by the request's own record of what it rests on.
-        let (epoch, evidence_generation) = (engine.epoch(), guard.evidence_generation());
-        // Under the policy in force, so that evidence is gathered for the rules that will judge (T12).
-        let renewed = match &asking {
-            Some(asking) => asking.renew(guard),
-            None => engine.renew_flow(&flow, now),
+        let (epoch, evidence_generation) = match under.take() {
+            Some(just_now) => just_now,
+            None => {
+                // What changes after this is noticed below, by the policy here and by the request's own record of what it rests on.
+                let before = (engine.epoch(), guard.evidence_generation());
+                // Under the policy in force, so that evidence is gathered for the rules that will judge (T12).
+                let renewed = match &asking {
+                    Some(asking) => asking.renew(guard),
+                    None => engine.renew_flow(&flow, now),
+                };
+                flow = renewed.map_err(|denial| bare(denial, None))?;
+                before
+            }
         };
-        let flow = renewed.map_err(|denial| bare(denial, None))?;
-        if forwarded_in.is_some_and(|field| field != flow.forwards_in()) {
+        let forwards_in = flow.forwards_in();
+        if forwarded_in.is_some_and(|field| field != forwards_in) {
             // T12: whom it speaks for was read elsewhere, or not at all.
-            return Err(plain(guard, parts, Reason::FlowWithdrawn, None));
+            let withdrawn = Reason::FlowWithdrawn;
+            return Err(plain(guard, parts, Some(&flow), withdrawn, None));
         }
         let refuse = |action, reason, detail: &dyn core::fmt::Display| {
             let denial = engine.refuse_on(&flow, action, reason, now);
@@ -109,7 +115,7 @@ pub(super) fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
         let passed = forwarded::read(&flow, &parts.headers)
             .map_err(|error| refuse(Some(&action), Reason::ForwardedUntrusted, &error))?;
         let token = token(guard, &flow, parts);
-        let fields = Fields::new(&parts.headers, flow.forwards_in());
+        let fields = Fields::new(&parts.headers, forwards_in);
         let context = guard.context(&flow, parts, now);
         let gathered = Gathered::now(guard, &flow, token.claims.as_ref(), context, now);
         let mut evidence = gathered.beside(Evidence::none().with_headers(&fields));
@@ -135,58 +141,49 @@ pub(super) fn judge(guard: &Guard, parts: &mut Parts) -> Result<(), Refusal> {
         };
         if engine.epoch() == epoch {
             if let Some(asking) = &asking {
-                let passed = (flow.forwards_in(), passed.as_ref());
+                let passed = (forwards_in, passed.as_ref());
                 let asked = (&wire, &token, &fields, &gathered, passed);
                 asking.authorized(guard, &permit, evidence_generation, asked);
             }
-            break (flow, token, permit, evidence_generation);
+            break (token, permit, evidence_generation);
         }
         if tries == TRIES {
-            return Err(plain(guard, parts, Reason::FlowWithdrawn, None));
+            let withdrawn = Reason::FlowWithdrawn;
+            return Err(plain(guard, parts, Some(&flow), withdrawn, None));
         }
     };
     let names = said.names;
     forwarded::strip(&mut parts.headers, names, flow.forwards_in());
-    match flow.peer() {
-        Some(peer) => drop(parts.extensions.insert(Peer(peer.clone()))),
-        None => drop(parts.extensions.remove::<Peer>()),
-    }
     match token.claims {
         Some(claims) => drop(parts.extensions.insert(Claims(claims))),
         None => drop(parts.extensions.remove::<Claims>()),
     }
+    match flow.peer() {
+        Some(peer) => drop(parts.extensions.insert(Peer(peer.clone()))),
+        None => drop(parts.extensions.remove::<Peer>()),
+    }
     let given_for = GivenFor {
         wire,
-        flow: flow.id(),
-        forwards_in: flow.forwards_in(),
+        flow,
+        link: asking.as_ref().map(Asking::link),
         evidence_generation,
     };
-    if flow.id() != came_on {
-        parts.extensions.insert(flow);
-    }
     parts.extensions.insert(ActionPermit { permit, given_for });
     Ok(())
 }
 
-/// The permit of the flow that the request came on: into this workload, and no other.
-pub(super) fn flow_of<'a>(guard: &Guard, parts: &'a Parts) -> Option<&'a FlowPermit> {
-    parts
-        .extensions
-        .get::<FlowPermit>()
-        .filter(|flow| flow.direction() == Direction::Ingress && flow.me() == guard.name())
-}
-
-/// A refusal of a request that came past the door.
+/// A refusal of a request that came past the door, on this flow where on any.
 pub(crate) fn plain(
     guard: &Guard,
     parts: &Parts,
+    flow: Option<&FlowPermit>,
     reason: Reason,
     detail: Option<String>,
 ) -> Refusal {
     let now = guard.now();
     let engine = guard.engine();
     let action = name::action(parts, &Said::of(&parts.headers)).ok();
-    let denial = match flow_of(guard, parts) {
+    let denial = match flow {
         Some(flow) => engine.refuse_on(flow, action.as_ref(), reason, now),
         None => {
             let flow = Flow::ingress(guard.name(), 0, ztl_core::Arrival::unknown(), None);

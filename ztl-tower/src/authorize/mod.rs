@@ -1,7 +1,7 @@
 //! Step three as a tower layer: every request is named, judged, and only then handed on.
 //!
 //! 1. A request without a [`FlowPermit`](ztl_core::FlowPermit) into this workload in its extensions was never let in:
-//!    `not_judged`, 403.
+//!    `not_judged`, 403. It goes into the [`ActionPermit`](crate::ActionPermit) of a request that is permitted, for layers further in.
 //! 2. A target with more than one reading: `path_ambiguous`, 400.
 //! 3. What no rule permits: 403 with the decision id and nothing else; 401 where a rule asks for a token and there is none.
 //! 4. A request that was judged already passes, unless method, target, upgrade or credential were rewritten since: then
@@ -13,6 +13,7 @@
 //! 7. What could ask an authorizer that may take long (a policy in Rego) is judged on threads of its own: those who wait for it
 //!    have a share each, and where there is no place the answer is 503 (T34).
 
+mod came;
 mod judge;
 mod layer;
 mod pool;
@@ -24,6 +25,7 @@ pub use layer::AuthorizeLayer;
 pub use response::{Refused, ResponseBody};
 pub use service::{Authorize, ResponseFuture};
 
+pub(crate) use came::judged_on;
 pub(crate) use judge::plain;
 pub(crate) use pool::Pool as JudgingPool;
 pub(crate) use response::{Answer, Credential, Dress, refusal};

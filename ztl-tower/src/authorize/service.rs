@@ -12,11 +12,12 @@ use tokio::sync::oneshot;
 use tower_service::Service;
 use ztl_core::{FlowPermit, Prefix, Reason};
 
-use super::judge::{Refusal, flow_of, is_judged, judge, plain};
+use super::came::{Came, judged_on};
+use super::judge::{Refusal, is_judged, judge, plain};
 use super::response::{Credential, Dress, Hidden, Refused, ResponseBody, refusal};
 use crate::duty::{self, After, AnyBody, Discharging};
+use crate::extract::ActionPermit;
 use crate::guard::Guard;
-use crate::live::Asking;
 use crate::name;
 use crate::said::Said;
 use crate::watch;
@@ -31,21 +32,6 @@ pub struct Authorize<S> {
 impl<S> Authorize<S> {
     pub(crate) const fn new(inner: S, guard: Guard) -> Self {
         Self { inner, guard }
-    }
-
-    /// The answer to a request whose connection is no longer permitted.
-    #[cfg(any(feature = "serve", feature = "test-util"))]
-    pub(crate) fn refuse<B, R>(
-        guard: &Guard,
-        denial: ztl_core::Denial,
-        request: Request<B>,
-    ) -> ResponseFuture<S, B, R>
-    where
-        S: Service<Request<B>>,
-    {
-        let (parts, _) = request.into_parts();
-        let refused = Refused::new(denial, None);
-        ResponseFuture::refusal(guard, refused, Credential::Absent, dress(&parts))
     }
 
     /// The service inside.
@@ -73,22 +59,43 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        #[cfg(feature = "browser")]
-        self.guard.tell_of_its_boundary();
         let (mut parts, body) = request.into_parts();
-        let heavy = is_heavy(&self.guard, &parts);
-        let state = if heavy && !is_judged(&self.guard, &mut parts) {
-            let inner = ready_one(&mut self.inner);
-            State::judge_apart(&self.guard, parts, body, inner, None)
-        } else {
-            match judge(&self.guard, &mut parts) {
-                Ok(()) => State::permitted(&self.guard, parts, body, &mut self.inner),
-                Err((refused, credential)) => {
-                    State::refusal(&self.guard, *refused, credential, dress(&parts))
-                }
-            }
-        };
+        let came = Came::of(&self.guard, &mut parts);
+        let state = State::decide(&self.guard, &mut self.inner, (parts, body), came);
         ResponseFuture { state }
+    }
+}
+
+#[cfg(feature = "serve")]
+impl<S, B, R> ResponseFuture<S, B, R>
+where
+    B: AnyBody,
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+{
+    /// Answers a request that a listener of ours took, by a service that is ready.
+    pub(crate) fn of(
+        guard: &Guard,
+        inner: &mut S,
+        (mut parts, body): (Parts, B),
+        request: &Arc<crate::live::Request>,
+    ) -> Self {
+        match Came::on(guard, &mut parts, request) {
+            Ok(came) => Self {
+                state: State::decide(guard, inner, (parts, body), came),
+            },
+            Err(denial) => Self::refused(guard, denial, &parts),
+        }
+    }
+}
+
+#[cfg(any(feature = "serve", feature = "test-util"))]
+impl<S: Service<Request<B>>, B, R> ResponseFuture<S, B, R> {
+    /// The answer to a request that is not judged at all: its connection is no longer permitted, or its caller asks too much.
+    pub(crate) fn refused(guard: &Guard, denial: ztl_core::Denial, parts: &Parts) -> Self {
+        let refused = Refused::new(denial, None);
+        Self {
+            state: State::refusal(guard, refused, Credential::Absent, dress(parts)),
+        }
     }
 }
 
@@ -133,7 +140,7 @@ struct Waiting<S, B> {
     inner: S,
     body: B,
     guard: Guard,
-    flow: Option<FlowPermit>,
+    flow: FlowPermit,
     /// What an earlier permit obliged to was done.
     after: Option<After>,
 }
@@ -145,13 +152,37 @@ struct Go<S> {
 }
 
 impl<S: Service<Request<B>> + Clone, B: AnyBody, R> State<S, B, R> {
+    /// Judges a request that came so, and has it answered; one that nobody let in is refused.
+    #[inline]
+    fn decide(
+        guard: &Guard,
+        inner: &mut S,
+        (mut parts, body): (Parts, B),
+        came: Option<Came>,
+    ) -> Self {
+        #[cfg(feature = "browser")]
+        guard.tell_of_its_boundary();
+        let Some(came) = came else {
+            let (refused, credential) = plain(guard, &parts, None, Reason::NotJudged, None);
+            return Self::refusal(guard, *refused, credential, dress(&parts));
+        };
+        if is_heavy(guard, &parts, &came.flow) && !is_judged(guard, &mut parts, &came) {
+            return Self::judge_apart(guard, (parts, came), body, ready_one(inner), None);
+        }
+        match judge(guard, &mut parts, came) {
+            Ok(()) => Self::permitted(guard, parts, body, inner),
+            Err((refused, credential)) => Self::refusal(guard, *refused, credential, dress(&parts)),
+        }
+    }
+
     /// To the service, at once or when what the permit obliges to is discharged.
     #[inline]
     fn permitted(guard: &Guard, parts: Parts, body: B, inner: &mut S) -> Self {
-        if is_cut(&parts) {
+        let permit: Option<&ActionPermit> = parts.extensions.get();
+        let Some(permit) = permit.filter(|permit| !permit.given_for.is_cut()) else {
             return Self::withdrawn(guard, &parts);
-        }
-        if duty::is_free(&parts) {
+        };
+        if duty::is_free(&parts, permit) {
             let hidden = Hidden::of(guard, &parts);
             return Self::to_service(Request::from_parts(parts, body), inner, hidden, None);
         }
@@ -164,22 +195,28 @@ impl<S: Service<Request<B>> + Clone, B: AnyBody, R> State<S, B, R> {
 
 impl<S: Service<Request<B>>, B, R> State<S, B, R> {
     /// Judges on threads that are there for it, and goes on afterwards.
-    fn judge_apart(guard: &Guard, parts: Parts, body: B, inner: S, after: Option<After>) -> Self {
-        let (dress, caller) = (dress(&parts), caller(guard, &parts));
-        let flow = flow_of(guard, &parts).cloned();
+    fn judge_apart(
+        guard: &Guard,
+        (parts, came): (Parts, Came),
+        body: B,
+        inner: S,
+        after: Option<After>,
+    ) -> Self {
+        let (dress, flow) = (dress(&parts), came.flow.clone());
+        let caller = caller(guard, &flow);
         let (tell, told) = oneshot::channel();
         // Where there is no place for them they are needed here.
-        let unjudged = Arc::new(Mutex::new(Some(parts)));
+        let unjudged = Arc::new(Mutex::new(Some((parts, came.later()))));
         let taken = Arc::clone(&unjudged);
-        let take = |parts: &Mutex<Option<Parts>>| {
-            parts.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let take = |unjudged: &Mutex<Option<(Parts, Came)>>| {
+            (unjudged.lock().unwrap_or_else(PoisonError::into_inner)).take()
         };
         let judges = guard.clone();
         let runs = guard.judging().run(&caller, move || {
             // Whoever gave up waiting gets no judgement made for them.
-            let parts = (!tell.is_closed()).then(|| take(&taken)).flatten();
-            if let Some(mut parts) = parts {
-                let judged = judge(&judges, &mut parts);
+            let unjudged = (!tell.is_closed()).then(|| take(&taken)).flatten();
+            if let Some((mut parts, came)) = unjudged {
+                let judged = judge(&judges, &mut parts, came);
                 let _ = tell.send(Told { parts, judged });
             }
         });
@@ -198,8 +235,10 @@ impl<S: Service<Request<B>>, B, R> State<S, B, R> {
             };
         }
         watch::judgement_turned_away(guard);
-        let parts = take(&unjudged).unwrap_or_else(|| Request::new(()).into_parts().0);
-        let (mut refused, credential) = plain(guard, &parts, Reason::AuthorizerFailed, None);
+        let parts = take(&unjudged).map(|(parts, _)| parts);
+        let parts = parts.unwrap_or_else(|| Request::new(()).into_parts().0);
+        let failed = Reason::AuthorizerFailed;
+        let (mut refused, credential) = plain(guard, &parts, Some(&flow), failed, None);
         refused.overloaded = true;
         Self::refusal(guard, *refused, credential, dress)
     }
@@ -208,12 +247,15 @@ impl<S: Service<Request<B>>, B, R> State<S, B, R> {
     /// (law 8).
     fn discharged(guard: &Guard, request: Request<B>, after: After, mut inner: S) -> Self {
         let (mut parts, body) = request.into_parts();
-        if !is_judged(guard, &mut parts) {
-            if is_heavy(guard, &parts) {
+        let Some(came) = Came::of(guard, &mut parts) else {
+            return Self::withdrawn(guard, &parts);
+        };
+        if !is_judged(guard, &mut parts, &came) {
+            if is_heavy(guard, &parts, &came.flow) {
                 // T34: not here, where others wait.
-                return Self::judge_apart(guard, parts, body, inner, Some(after));
+                return Self::judge_apart(guard, (parts, came), body, inner, Some(after));
             }
-            if let Err((refused, credential)) = judge(guard, &mut parts) {
+            if let Err((refused, credential)) = judge(guard, &mut parts, came) {
                 return Self::refusal(guard, *refused, credential, dress(&parts));
             }
         }
@@ -222,7 +264,8 @@ impl<S: Service<Request<B>>, B, R> State<S, B, R> {
 
     /// To the service, where what was done is what the permit in force obliges to.
     fn concluded(guard: &Guard, mut parts: Parts, body: B, after: After, inner: &mut S) -> Self {
-        if is_cut(&parts) {
+        let permit: Option<&ActionPermit> = parts.extensions.get();
+        if permit.is_some_and(|permit| permit.given_for.is_cut()) {
             return Self::withdrawn(guard, &parts);
         }
         if let Err((refused, dress)) = after.conclude(&mut parts) {
@@ -235,7 +278,8 @@ impl<S: Service<Request<B>>, B, R> State<S, B, R> {
 
     /// The request was cut while it was on its way to the service.
     fn withdrawn(guard: &Guard, parts: &Parts) -> Self {
-        let (refused, credential) = plain(guard, parts, Reason::FlowWithdrawn, None);
+        let withdrawn = Reason::FlowWithdrawn;
+        let (refused, credential) = plain(guard, parts, judged_on(parts), withdrawn, None);
         Self::refusal(guard, *refused, credential, dress(parts))
     }
 
@@ -259,13 +303,6 @@ impl<S: Service<Request<B>>, B, R> State<S, B, R> {
         Self::Refusal {
             response: Some(refusal(guard, refused, credential, dress)),
         }
-    }
-}
-
-impl<S: Service<Request<B>>, B, R> ResponseFuture<S, B, R> {
-    fn refusal(guard: &Guard, refused: Refused, credential: Credential, dress: Dress) -> Self {
-        let state = State::refusal(guard, refused, credential, dress);
-        Self { state }
     }
 }
 
@@ -321,13 +358,10 @@ where
                         }) => State::refusal(&guard, *refused, credential, *dress),
                         // The judgement ended without an answer.
                         Err(_) => {
-                            let mut parts = Request::new(()).into_parts().0;
+                            let parts = Request::new(()).into_parts().0;
                             // Law 6: whoever asked stands in the record; what for went with the judgement.
-                            if let Some(flow) = flow {
-                                parts.extensions.insert(flow);
-                            }
                             let (refused, credential) =
-                                plain(&guard, &parts, Reason::NotJudged, None);
+                                plain(&guard, &parts, Some(&flow), Reason::NotJudged, None);
                             State::refusal(&guard, *refused, credential, *dress)
                         }
                     }
@@ -363,34 +397,25 @@ where
     }
 }
 
-/// Whether what it rests on was withdrawn from a request that a listener of ours took.
-fn is_cut(parts: &Parts) -> bool {
-    let asking = parts.extensions.get::<Asking>();
-    asking.is_some_and(Asking::is_cut)
-}
-
 /// Whether judging a request could take so long that nobody must wait for it.
-fn is_heavy(guard: &Guard, parts: &Parts) -> bool {
-    let (engine, Some(flow)) = (guard.engine(), flow_of(guard, parts)) else {
-        return false;
-    };
+fn is_heavy(guard: &Guard, parts: &Parts, flow: &FlowPermit) -> bool {
+    let engine = guard.engine();
     // T34: the name only where a rule of the flow could ask.
     engine.asks_heavy(flow, None)
         && name::action(parts, &Said::of(&parts.headers))
             .is_ok_and(|action| engine.asks_heavy(flow, Some(&action)))
 }
 
-/// Whose share of the judgements a request counts against.
-pub(crate) fn caller(guard: &Guard, parts: &Parts) -> String {
-    let flow = flow_of(guard, parts);
-    match flow.map(|flow| (flow.peer(), flow.arrival().addr())) {
+/// Whose share of the judgements a request on this flow counts against.
+pub(crate) fn caller(guard: &Guard, flow: &FlowPermit) -> String {
+    match (flow.peer(), flow.arrival().addr()) {
         // T13: one share under all its names.
-        Some((Some(peer), _)) => {
+        (Some(peer), _) => {
             let policy = guard.engine().policy();
             policy.one_id_of(peer.id()).to_string()
         }
-        Some((None, Some(addr))) => Prefix::from(addr).to_string(),
-        _ => String::new(),
+        (None, Some(addr)) => Prefix::from(addr).to_string(),
+        (None, None) => String::new(),
     }
 }
 

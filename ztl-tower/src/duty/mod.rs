@@ -35,7 +35,9 @@ pub use body::AnyBody;
 pub use limit::{Away, RedisLimits};
 pub(crate) use settings::{Duties, kinds};
 
-use crate::authorize::{Answer, Credential, Dress, Refused, ResponseBody, dress, plain, refusal};
+use crate::authorize::{
+    Answer, Credential, Dress, Refused, ResponseBody, dress, judged_on, plain, refusal,
+};
 use crate::extract;
 use crate::guard::Guard;
 use crate::name::{self, WireTarget};
@@ -52,10 +54,7 @@ pub(crate) type Undone = (Box<Refused>, Dress);
 
 /// Whether the permit of a request obliges to nothing, or all of it was done.
 #[inline]
-pub(crate) fn is_free(parts: &Parts) -> bool {
-    let Some(extract::ActionPermit { permit, .. }) = parts.extensions.get() else {
-        return false;
-    };
+pub(crate) fn is_free(parts: &Parts, permit: &ActionPermit) -> bool {
     permit.obligations().is_empty()
         || (parts.extensions.get()).is_some_and(|Done(id)| *id == permit.id())
 }
@@ -77,7 +76,8 @@ struct Done(DecisionId);
 
 /// A request that came without a permit.
 fn unjudged(guard: &Guard, parts: &Parts) -> Undone {
-    (plain(guard, parts, Reason::NotJudged, None).0, dress(parts))
+    let (refused, _) = plain(guard, parts, judged_on(parts), Reason::NotJudged, None);
+    (refused, dress(parts))
 }
 
 async fn discharge<B: AnyBody>(
@@ -86,7 +86,7 @@ async fn discharge<B: AnyBody>(
     parts: Parts,
     body: B,
 ) -> Discharged<B> {
-    let Some(flow) = parts.extensions.get::<FlowPermit>().cloned() else {
+    let Some(flow) = judged_on(&parts).cloned() else {
         // No permit is there without its flow's.
         return Err(unjudged(&guard, &parts));
     };

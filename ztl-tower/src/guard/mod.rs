@@ -160,7 +160,8 @@ impl Guard {
 
     /// A tower layer that judges every request, for hosts with a server of their own. [`serve`](Self::serve) needs none.
     ///
-    /// The requests it gets must carry a [`FlowPermit`](ztl_core::FlowPermit) in their extensions; one without is denied.
+    /// The requests it gets must carry a [`FlowPermit`](ztl_core::FlowPermit) in their extensions; one without is denied. Behind the layer it
+    /// is within the [`ActionPermit`](crate::ActionPermit::flow), so that neither is there without the other.
     /// A [`ServerName`](crate::ServerName) beside it is compared with the request's host.
     #[must_use]
     pub fn authorize(&self) -> AuthorizeLayer {

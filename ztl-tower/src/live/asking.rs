@@ -1,7 +1,7 @@
 //! What a request knows of the connection that it came on.
 
 #[cfg(feature = "serve")]
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use ztl_core::{ActionPermit, Denial, FlowPermit, Forwarding, SpiffeId};
 
@@ -22,26 +22,37 @@ type As<'a> = (
     (Option<Forwarding>, Option<&'a SpiffeId>),
 );
 
-/// In the extensions of a request that a listener of ours took: where to get a permit that rests on what is in force.
+/// A request that a listener of ours took, for as long as somebody looks at it: where to get a permit that rests on what is in force.
+#[cfg(feature = "serve")]
+pub(crate) struct Asking(Arc<Request>);
+
+/// Leads from a permit back to its request. Whoever keeps the permit keeps no request running.
 #[cfg(feature = "serve")]
 #[derive(Clone)]
-pub(crate) struct Asking(pub(crate) Arc<Request>);
+pub(crate) struct Link(Weak<Request>);
 
 /// Without listeners of ours there is no such request.
 #[cfg(not(feature = "serve"))]
-#[derive(Clone)]
 pub(crate) enum Asking {}
+
+/// Nor anything that leads to one.
+#[cfg(not(feature = "serve"))]
+#[derive(Clone)]
+pub(crate) enum Link {}
 
 #[cfg(feature = "serve")]
 impl Asking {
+    pub(crate) fn of(request: &Arc<Request>) -> Self {
+        Self(Arc::clone(request))
+    }
+
+    pub(crate) fn link(&self) -> Link {
+        Link(Arc::downgrade(&self.0))
+    }
+
     /// A permit of the connection that rests on what is in force now.
     pub(crate) fn renew(&self, guard: &Guard) -> Result<FlowPermit, Denial> {
         self.0.live().current(guard)
-    }
-
-    /// Whether it is no longer authorized.
-    pub(crate) fn is_cut(&self) -> bool {
-        self.0.is_cut() || self.0.live().is_revoked()
     }
 
     /// The server name of the handshake of its connection.
@@ -73,13 +84,27 @@ impl Asking {
     }
 }
 
+#[cfg(feature = "serve")]
+impl Link {
+    /// The request, where it runs still.
+    pub(crate) fn asking(&self) -> Option<Asking> {
+        self.0.upgrade().map(Asking)
+    }
+
+    /// Whether it is no longer authorized, or over.
+    pub(crate) fn is_cut(&self) -> bool {
+        let request = self.0.upgrade();
+        request.is_none_or(|request| request.is_cut() || request.live().is_revoked())
+    }
+}
+
 #[cfg(not(feature = "serve"))]
 impl Asking {
-    pub(crate) const fn renew(&self, _guard: &Guard) -> Result<FlowPermit, Denial> {
+    pub(crate) const fn link(&self) -> Link {
         match *self {}
     }
 
-    pub(crate) const fn is_cut(&self) -> bool {
+    pub(crate) const fn renew(&self, _guard: &Guard) -> Result<FlowPermit, Denial> {
         match *self {}
     }
 
@@ -94,6 +119,17 @@ impl Asking {
         _evidence: u64,
         _as: As<'_>,
     ) {
+        match *self {}
+    }
+}
+
+#[cfg(not(feature = "serve"))]
+impl Link {
+    pub(crate) const fn asking(&self) -> Option<Asking> {
+        match *self {}
+    }
+
+    pub(crate) const fn is_cut(&self) -> bool {
         match *self {}
     }
 }

@@ -30,7 +30,7 @@ mod sweep;
 #[cfg(feature = "serve")]
 mod task;
 
-pub(crate) use asking::Asking;
+pub(crate) use asking::{Asking, Link};
 #[cfg(any(feature = "client", feature = "serve"))]
 pub(crate) use connection::{Live, State};
 #[cfg(any(feature = "client", feature = "serve"))]

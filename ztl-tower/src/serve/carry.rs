@@ -12,18 +12,23 @@ use super::activity::Activity;
 use super::body::RequestBody;
 use super::running::Running;
 use super::watched::Watched;
-use crate::authorize::{Authorize, ResponseBody};
+use crate::authorize::{Authorize, ResponseBody, ResponseFuture};
 use crate::guard::Guard;
-use crate::live::{self, Asking, Carried, Live, State};
+use crate::live::{self, Carried, Live, State};
 
-/// Registers each request of the connection, and puts a flow permit in it that rests on what is in force.
+/// Registers each request of the connection, and has it judged on a flow permit that rests on what is in force. hyper clones it for each
+/// request, so that all but the service is shared.
 #[derive(Clone)]
 pub(super) struct Carry<S> {
+    shared: Arc<Shared>,
+    service: S,
+}
+
+struct Shared {
     guard: Guard,
     live: Arc<Live>,
     activity: Activity,
     span: Span,
-    inner: Authorize<S>,
 }
 
 /// What answers a request that was carried.
@@ -40,13 +45,13 @@ impl<S> Carry<S> {
         span: Span,
         service: S,
     ) -> Self {
-        Self {
+        let shared = Arc::new(Shared {
             guard: guard.clone(),
             live: Arc::clone(live),
             activity: activity.clone(),
             span,
-            inner: Authorize::new(service, guard.clone()),
-        }
+        });
+        Self { shared, service }
     }
 }
 
@@ -55,7 +60,7 @@ where
     S: Service<Request<RequestBody>, Response = Response<R>> + Clone,
 {
     pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        Service::<Request<RequestBody>>::poll_ready(&mut self.inner, cx)
+        self.service.poll_ready(cx)
     }
 
     /// A request that came on the connection in this way; `body` is what its body becomes.
@@ -65,30 +70,27 @@ where
         request: Request<B>,
         body: impl FnOnce(B, Arc<live::Request>) -> RequestBody,
     ) -> Answers<S> {
-        let ticket = self.activity.begin();
+        let of = &*self.shared;
+        let ticket = of.activity.begin();
         let is_too_many = ticket.is_too_many();
-        let running = live::Request::begin(&self.live, carried, ticket);
-        if self.live.state() == State::Draining {
-            self.live.notify();
+        let running = live::Request::begin(&of.live, carried, ticket);
+        if of.live.state() == State::Draining {
+            of.live.notify();
         }
         let (mut parts, came) = request.into_parts();
         let opens_stream = parts.extensions.get::<hyper::ext::Protocol>().is_some();
-        let mut watched = Watched::begin(&self.span, &mut parts);
-        let mut request = Request::from_parts(parts, body(came, Arc::clone(&running)));
-        let answer = watched.within(|| match self.live.current(&self.guard) {
-            // T35: before anything is done for it.
-            Ok(permit) if is_too_many => {
-                let (engine, now) = (self.guard.engine(), self.guard.now());
-                let denial = engine.refuse_on(&permit, None, Reason::LimitExceeded, now);
-                Authorize::<S>::refuse(&self.guard, denial, request)
+        let body = body(came, Arc::clone(&running));
+        let mut watched = Watched::begin(&of.span, &mut parts);
+        let (guard, service) = (&of.guard, &mut self.service);
+        let answer = watched.within(|| {
+            if is_too_many {
+                // T35: before anything is done for it.
+                let (engine, now) = (guard.engine(), guard.now());
+                let refuse = |permit| engine.refuse_on(&permit, None, Reason::LimitExceeded, now);
+                let denial = of.live.current(guard).map_or_else(|denial| denial, refuse);
+                return ResponseFuture::refused(guard, denial, &parts);
             }
-            Ok(permit) => {
-                let extensions = request.extensions_mut();
-                extensions.insert(permit);
-                extensions.insert(Asking(Arc::clone(&running)));
-                self.inner.call(request)
-            }
-            Err(denial) => Authorize::<S>::refuse(&self.guard, denial, request),
+            ResponseFuture::of(guard, service, (parts, body), &running)
         });
         Running::new(answer, running, watched, opens_stream)
     }

@@ -159,17 +159,69 @@ async fn t19_nothing_that_was_judged_may_change_before_the_inner_layer() {
     );
     assert_eq!(ask(|_, r| put(r, "x-original-url", "/v2/x")).await, 400);
     assert_eq!(
-        ask(|_, r| drop(r.extensions_mut().remove::<ztl_core::FlowPermit>())).await,
+        ask(|_, r| drop(r.extensions_mut().remove::<ActionPermit>())).await,
         403
     );
     assert_eq!(marker.calls(), 1);
+    // The flow's permit is within the action's, so that neither is there without the other.
+    let whole = |_: &Guard, r: &mut Request<axum::body::Body>| {
+        assert!(r.extensions().get::<ztl_core::FlowPermit>().is_none());
+        let flow = r.extensions().get().map(ActionPermit::flow);
+        assert_eq!(flow.map(ztl_core::FlowPermit::rule), Some("caller-reads"));
+    };
+    assert_eq!(ask(whole).await, 200);
+    assert_eq!(marker.calls(), 2);
     // T5: withdrawn in between.
     assert_eq!(ask(|guard, _| guard.engine().withdraw_flows()).await, 403);
     assert_eq!(
         reasons(&run.audit).last().map(String::as_str),
         Some("flow_withdrawn")
     );
-    assert_eq!(marker.calls(), 1);
+    assert_eq!(marker.calls(), 2);
+}
+
+#[tokio::test]
+async fn law_8_what_is_kept_of_a_request_that_is_over_is_no_leave_to_ask_again() {
+    let ((listening, address), (_, public)) = (listener().await, listener().await);
+    let mesh = Mesh::new(&policy(address.port(), public.port()));
+    let audit = Arc::new(MemorySink::new(100));
+    let builder = mesh.builder("gateway", "/gateway", &audit);
+    let guard = builder.token_verifier(some_verifier("gateway")).build();
+    let guard = guard.await.expect("guard");
+    let marker = Marker::default();
+    let within = guard.authorize().layer(marker.app());
+    let (keep, mut kept) = tokio::sync::mpsc::unbounded_channel();
+    let asks = within.clone();
+    // While it runs it may, and nothing is decided again.
+    let handler = async move |request: Request<axum::body::Body>| {
+        let (parts, _) = request.into_parts();
+        let again = Request::from_parts(parts.clone(), axum::body::Body::empty());
+        let status = asks.oneshot(again).await.expect("response").status();
+        keep.send(parts).expect("kept");
+        status
+    };
+    serve(&guard, listening, Router::new().fallback(handler));
+    let svid = mesh.svid("/caller");
+    for protocol in [b"h2".as_slice(), b"http/1.1"] {
+        let request = if protocol == b"h2" {
+            get2("/v1/x")
+        } else {
+            get1("/v1/x")
+        };
+        let answer = knock(address, None, Some(&svid), protocol, request).await;
+        assert_eq!(answer.expect("response").status(), StatusCode::OK);
+        let parts = kept.recv().await.expect("parts");
+        until("it is over", || guard.connections().is_empty()).await;
+        let (taken, calls) = (audit.taken(), marker.calls());
+        let again = Request::from_parts(parts, axum::body::Body::empty());
+        let answer = within.clone().oneshot(again).await.expect("response");
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+        assert_eq!((audit.taken(), marker.calls()), (taken + 1, calls));
+        assert_eq!(
+            reasons(&audit).last().map(String::as_str),
+            Some("not_judged")
+        );
+    }
 }
 
 fn put(request: &mut Request<axum::body::Body>, name: &'static str, value: &'static str) {

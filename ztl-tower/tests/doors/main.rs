@@ -47,7 +47,7 @@ use ztl_core::audit::MemorySink;
 use ztl_core::policy::Policy;
 use ztl_core::{Arrival, Flow};
 use ztl_mtls::DevWebCa;
-use ztl_tower::{BuildError, Guard, GuardBuilder, PublicTls, Refused, TracingSink};
+use ztl_tower::{ActionPermit, BuildError, Guard, GuardBuilder, PublicTls, Refused, TracingSink};
 
 fn policy(port: u16, public: u16) -> String {
     format!(

@@ -110,7 +110,8 @@ pub(super) async fn check<B: AnyBody>(
     };
     let looks = &asked.guard.duties().schemas;
     let bounds = Bounds::new(looks.together, looks.most);
-    let place = looks.room.place(&caller(&asked.guard, parts), bounds);
+    let caller = caller(&asked.guard, &asked.flow);
+    let place = looks.room.place(&caller, bounds);
     let mut read = Read::begin(body, place);
     let looked = look(asked, &*schema, parts, &mut read, looks.most).await;
     if matches!(looked, Err(Misfit::Full)) {
