@@ -75,7 +75,6 @@ impl ActionPermit {
     /// }
     /// # }
     /// ```
-    #[must_use]
     pub const fn flow(&self) -> &FlowPermit {
         &self.given_for.flow
     }

@@ -24,7 +24,7 @@ impl GuardBuilder {
     /// Where the `context` comes from that conditions and authorizers read: what only the service knows of a request, such as who
     /// owns what is asked for. Asked for each request on a flow whose rules could read it, and for no other (T34), on the path of
     /// the request: it answers from memory, at once. A layer in front of [`Guard::authorize`] that has to wait for something leaves
-    /// what it found in the request's extensions, where this finds it.
+    /// what it found in the request's extensions, where this finds it, and beside it who asks: the [`FlowPermit`].
     ///
     /// What it says holds until it [expires](Attributes::expires_at), also for what is judged again meanwhile. Where it says nothing,
     /// a permit that reads the context does not permit, and a forbid forbids (T7).

@@ -54,3 +54,32 @@ impl Watched {
         }
     }
 }
+
+#[cfg(all(test, feature = "client"))]
+mod tests {
+    use super::*;
+    use crate::guard::default_provider;
+    use crate::trace::pass_on;
+    use http::Request;
+
+    #[test]
+    fn a_trace_that_begins_with_an_answer_goes_on_with_its_body() {
+        let provider = default_provider().expect("a provider");
+        let parts = || Request::new(()).into_parts().0;
+        let asks = || pass_on(&parts(), provider.secure_random).expect("a context");
+        let mut watched = Watched::begin(&Span::none(), &mut parts());
+        let first = watched.within(asks);
+        let again = watched.within(asks);
+        let mut body = watched.hand_on();
+        // Another request is answered within.
+        let mut other = Watched::begin(&Span::none(), &mut parts());
+        let (last, others) = body.within(|| (asks(), other.within(asks)));
+        for later in [&again, &last] {
+            assert_eq!(later.trace_id(), first.trace_id());
+            assert_ne!(later.parent_id(), first.parent_id());
+        }
+        assert_ne!(others.trace_id(), first.trace_id());
+        assert_eq!(body.within(asks).trace_id(), first.trace_id());
+        assert_ne!(asks().trace_id(), first.trace_id(), "nobody is answered");
+    }
+}

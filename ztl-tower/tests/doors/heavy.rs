@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ztl_authz::rego::RegoKind;
+use ztl_core::authorizer::{Authorizer, AuthorizerError, Facts, Reads};
 use ztl_core::policy::{Format, Loader, Policy};
 use ztl_core::{FlowPermit, Peer, Proof};
 
@@ -60,10 +61,13 @@ allow if { some a in numbers.range(0, 9999); some b in numbers.range(0, 9999); a
 brief if input.params.n == "7"
 "#;
 
-fn policy() -> Policy {
+fn rego() -> Arc<RegoKind> {
     let files = [("endless.rego".to_owned(), ENDLESS.as_bytes().to_vec())];
-    let kind = RegoKind::interpreter(Arc::new(BTreeMap::from(files)));
-    let loader = Loader::new().authorizer_kind("rego", Arc::new(kind));
+    Arc::new(RegoKind::interpreter(Arc::new(BTreeMap::from(files))))
+}
+
+fn policy() -> Policy {
+    let loader = Loader::new().authorizer_kind("rego", rego());
     let loaded = loader.load(POLICY, Format::Toml);
     loaded.unwrap_or_else(|error| panic!("{error}"))
 }
@@ -135,6 +139,44 @@ async fn a_policy_is_asked_and_its_answer_counts() {
     assert_eq!(host.ask(&flow, "/brief/8").await.0, StatusCode::FORBIDDEN);
     assert_eq!(host.marker.calls(), 1);
     assert_eq!(reasons(&host.audit), ["permitted", "permitted", "objected"]);
+}
+
+/// Has a bug.
+#[derive(Debug)]
+struct Falls;
+
+impl Authorizer for Falls {
+    fn reads(&self) -> Reads {
+        Reads::nothing()
+    }
+
+    fn objects(&self, _: &Facts<'_>) -> Result<bool, AuthorizerError> {
+        panic!("a bug of the authorizer")
+    }
+
+    fn is_heavy(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn law_6_a_judgement_that_ends_without_an_answer_denies_and_says_whom() {
+    let host = Host::new().await;
+    let falls = POLICY.replace("authorizer = \"brief\"", "authorizer = \"falls\"");
+    let loader = Loader::new().authorizer_kind("rego", rego());
+    let loader = loader.with_authorizer("falls", Arc::new(Falls));
+    let policy = loader.load(&falls, Format::Toml);
+    let policy = policy.unwrap_or_else(|error| panic!("{error}"));
+    host.guard.swap_policy(policy).expect("swap");
+    let flow = host.flow("/caller");
+    let asked = host.ask(&flow, "/brief/7").await;
+    assert_eq!(asked, (StatusCode::FORBIDDEN, false));
+    assert_eq!(host.marker.calls(), 0);
+    let lines = host.audit.lines();
+    let last: serde_json::Value =
+        serde_json::from_str(lines.last().expect("a record")).expect("json");
+    assert_eq!(last["reason"], "not_judged");
+    assert_eq!(last["peer"], "spiffe://prod.example/caller");
 }
 
 /// On one thread: were a judgement made on it, everybody would wait.

@@ -195,6 +195,29 @@ async fn an_answer_that_is_read_late_is_whole() {
 }
 
 #[tokio::test]
+async fn t35_what_a_service_keeps_of_a_request_keeps_no_slot() {
+    let (keep, mut kept) = tokio::sync::mpsc::unbounded_channel();
+    let app = Router::new().fallback(async move |request: Request<axum::body::Body>| {
+        keep.send(request).expect("kept");
+        "hello"
+    });
+    let short = |builder: GuardBuilder| builder.header_timeout(Duration::from_millis(300));
+    let (mesh, _guard, address) = door_to(app, short).await;
+    let svid = mesh.svid("/caller");
+    let connected = support::raw_connect(address, None, Some(&svid), b"http/1.1").await;
+    let mut stream = connected.expect("connect");
+    stream.write_all(ASK).await.expect("write");
+    stream.flush().await.expect("flush");
+    let mut answer = Vec::new();
+    let ends = tokio::time::timeout(support::PATIENCE, stream.read_to_end(&mut answer));
+    ends.await.expect("it ends").expect("in good order");
+    assert!(answer.ends_with(b"hello"), "{answer:?}");
+    kept.recv()
+        .await
+        .expect("a request, with all that it holds");
+}
+
+#[tokio::test]
 async fn t35_half_of_a_second_header_section_keeps_no_slot() {
     let short = |builder: GuardBuilder| builder.header_timeout(Duration::from_millis(300));
     let (mesh, _guard, address) = door(short).await;

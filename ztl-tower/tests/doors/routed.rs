@@ -123,6 +123,19 @@ async fn t19_what_is_rewritten_on_the_way_to_a_route_is_denied() {
     let app = test::handshake(&guard, cart()).layer(app);
     let answer = app.oneshot(ask("/v1/items/7")).await.expect("answer");
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    // Within a nested router it is the same target, and asks for something else.
+    for (name, value) in [("upgrade", "websocket"), ("authorization", "Bearer x")] {
+        let adds = tower::util::MapRequestLayer::new(move |mut request: Request<Body>| {
+            request
+                .headers_mut()
+                .insert(name, value.parse().expect("value"));
+            request
+        });
+        let app = Router::new().nest("/v1", items().layer(guard.authorize()).layer(adds));
+        let app = test::handshake(&guard, cart()).layer(app);
+        let answer = app.oneshot(ask("/v1/items/7")).await.expect("answer");
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{name}");
+    }
     assert_eq!(marker.calls(), 0);
 }
 

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 use ztl_authz::cel::Cel;
-use ztl_core::Attributes;
 use ztl_core::policy::{Format, Loader};
+use ztl_core::{Attributes, FlowPermit};
 use ztl_tower::BuildError;
 
 use super::*;
@@ -138,6 +138,10 @@ async fn t34_the_service_is_asked_where_a_rule_reads_the_context_and_nowhere_els
     let db = Db::with(|builder| {
         builder.context_from(move |parts, at| {
             count.fetch_add(1, Ordering::SeqCst);
+            // Whoever owns what may depend on who asks.
+            let flow: &FlowPermit = parts.extensions.get().expect("who asks");
+            let caller = flow.peer().expect("a peer").id().to_string();
+            assert_eq!(caller, "spiffe://prod.example/caller");
             let owner = parts.headers.get("x-owner")?.to_str().ok()?;
             let said = Map::from_iter([("owner".to_owned(), Value::from(owner))]);
             let until = at.saturating_add(Duration::from_secs(60));

@@ -72,15 +72,24 @@ actions = ["GET /feed", "POST /upload", "websocket /chat"]
 
 /// How many endless things run in the service.
 #[derive(Clone, Default)]
-struct Running(Arc<AtomicUsize>);
+struct Running {
+    count: Arc<AtomicUsize>,
+    begun: Arc<AtomicUsize>,
+}
 
 impl Running {
     fn count(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
+        self.count.load(Ordering::SeqCst)
+    }
+
+    /// How many there ever were.
+    fn begun(&self) -> usize {
+        self.begun.load(Ordering::SeqCst)
     }
 
     fn begin(&self) -> Runs {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        self.count.fetch_add(1, Ordering::SeqCst);
         Runs(self.clone())
     }
 }
@@ -89,7 +98,7 @@ struct Runs(Running);
 
 impl Drop for Runs {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::SeqCst);
+        self.0.count.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
