@@ -171,13 +171,30 @@ async fn t19_nothing_that_was_judged_may_change_before_the_inner_layer() {
     };
     assert_eq!(ask(whole).await, 200);
     assert_eq!(marker.calls(), 2);
+    // With another flow's permit in between it is judged anew, on that one.
+    let taken = run.audit.taken();
+    let on_another = |guard: &Guard, r: &mut Request<axum::body::Body>| {
+        let flow = r.extensions().get().map(ActionPermit::flow);
+        let (port, arrival) = flow.map(|flow| (flow.port(), flow.arrival())).expect("it");
+        let peer = vouched("/caller");
+        let flow = Flow::ingress("gateway", port, arrival, Some(&peer));
+        let another = guard.engine().permit_flow(&flow, now()).expect("permit");
+        r.extensions_mut().insert(another);
+    };
+    assert_eq!(ask(on_another).await, 200);
+    assert_eq!(
+        run.audit.taken(),
+        taken + 3,
+        "the other flow, and each judgement"
+    );
+    assert_eq!(marker.calls(), 3);
     // T5: withdrawn in between.
     assert_eq!(ask(|guard, _| guard.engine().withdraw_flows()).await, 403);
     assert_eq!(
         reasons(&run.audit).last().map(String::as_str),
         Some("flow_withdrawn")
     );
-    assert_eq!(marker.calls(), 2);
+    assert_eq!(marker.calls(), 3);
 }
 
 #[tokio::test]
