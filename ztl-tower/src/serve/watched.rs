@@ -59,21 +59,28 @@ impl Watched {
 mod tests {
     use super::*;
     use crate::guard::default_provider;
-    use crate::trace::pass_on;
-    use http::Request;
+    use crate::trace::{came_with, pass_on};
+    use http::header::AUTHORIZATION;
+    use http::{HeaderValue, Request};
 
     #[test]
-    fn a_trace_that_begins_with_an_answer_goes_on_with_its_body() {
+    fn t27_what_is_known_of_a_request_goes_on_with_the_body_of_its_answer() {
         let provider = default_provider().expect("a provider");
         let parts = || Request::new(()).into_parts().0;
         let asks = || pass_on(&parts(), provider.secure_random).expect("a context");
-        let mut watched = Watched::begin(&Span::none(), &mut parts());
+        let shown = HeaderValue::from_static("Bearer a");
+        let came = || came_with([&shown].into_iter());
+        let mut with_token = parts();
+        with_token.headers.insert(AUTHORIZATION, shown.clone());
+        let mut watched = Watched::begin(&Span::none(), &mut with_token);
         let first = watched.within(asks);
+        assert!(watched.within(came) && !came());
         let again = watched.within(asks);
         let mut body = watched.hand_on();
         // Another request is answered within.
         let mut other = Watched::begin(&Span::none(), &mut parts());
         let (last, others) = body.within(|| (asks(), other.within(asks)));
+        assert!(body.within(|| !other.within(came) && came()) && !watched.within(came));
         for later in [&again, &last] {
             assert_eq!(later.trace_id(), first.trace_id());
             assert_ne!(later.parent_id(), first.parent_id());

@@ -45,7 +45,7 @@ impl Asked {
     }
 }
 
-/// A request is being answered for as long as this lives, and its trace is here meanwhile. What was before comes back, also where a
+/// A request is being answered for as long as this lives, and what is known of it is here meanwhile. What was before comes back, also where a
 /// handler panics.
 #[cfg(feature = "serve")]
 pub(crate) struct Sits<'a> {
