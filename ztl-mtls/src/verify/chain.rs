@@ -38,12 +38,13 @@ struct Certificates {
 }
 
 impl ProvedChain {
-    pub(crate) fn of(chain: Chain<'_>) -> Self {
+    /// `leaf` is a copy of the chain's own, `held` what the chain held by.
+    pub(crate) fn of(chain: Chain<'_>, leaf: Arc<[u8]>, held: Option<Held>) -> Self {
         let intermediates = chain.intermediates.iter().map(|der| der.as_ref().into());
         Self(Arc::new(Certificates {
-            leaf: chain.leaf.as_ref().into(),
+            leaf,
             intermediates: intermediates.collect(),
-            held: ArcSwapOption::empty(),
+            held: ArcSwapOption::new(held.map(Arc::new)),
         }))
     }
 

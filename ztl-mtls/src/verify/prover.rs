@@ -324,10 +324,10 @@ impl Prover {
             purpose,
         };
         let found = search.run(leaf, &cert, &id, intermediates)?;
-        let chain = kept.map_or_else(|| ProvedChain::of(presented), ProvedChain::clone);
+        let leaf = kept.map_or_else(|| leaf.as_ref().into(), |kept| Arc::clone(kept.leaf()));
         let proof = Proof::X509 {
             id,
-            leaf_sha256: LeafDigest::of(Arc::clone(chain.leaf())),
+            leaf_sha256: LeafDigest::of(Arc::clone(&leaf)),
             serial: cert.serial.into(),
             not_after: found.not_after,
         };
@@ -339,9 +339,14 @@ impl Prover {
             proof,
             "path to an authority of its own trust domain verified",
         );
-        if let Some(held) = search.held(found, &peer) {
-            chain.hold(held);
-        }
+        let held = search.held(found, &peer);
+        let chain = match kept {
+            None => ProvedChain::of(presented, leaf, held),
+            Some(kept) => {
+                held.into_iter().for_each(|held| kept.hold(held));
+                kept.clone()
+            }
+        };
         if let Some(hash) = hash {
             self.cache.insert(hash, &chain, under, found, &peer);
         }
