@@ -81,6 +81,7 @@ pub struct Door {
     prover: Prover,
     engine: Arc<Engine>,
     identity: Arc<IdentitySource>,
+    provider: Arc<CryptoProvider>,
     name: Arc<str>,
     port: u16,
 }
@@ -93,6 +94,7 @@ impl Door {
             prover,
             engine: Arc::new(engine),
             identity: Arc::new(IdentitySource::new(hello.service_svid())),
+            provider: ztl_mtls::provider(),
             name: hello.service_name().into(),
             port,
         }
@@ -115,7 +117,7 @@ impl Door {
         let verifier = ClientVerifier::new(self.prover.clone(), Arc::new(hook));
         let alpn = PROTOCOLS.map(str::as_bytes);
         ztl_mtls::server_config(
-            ztl_mtls::provider(),
+            Arc::clone(&self.provider),
             Arc::clone(&self.identity),
             verifier,
             &alpn,

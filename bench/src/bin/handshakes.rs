@@ -24,7 +24,7 @@ use ztl_mtls::{Prover, Purpose};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Handshakes of one kind in a row.
+/// Handshakes of one kind in a round; in memory one of each kind after the other, over sockets in a row.
 const BATCH: usize = 20;
 /// Proofs of one kind in a row.
 const PROOFS: usize = 200;
@@ -64,13 +64,17 @@ fn in_memory(hello: &Hello, rounds: usize) {
     let caller = Caller::new(hello, "h2");
     let mut took = vec![Vec::new(); servers.len()];
     for round in 0..=rounds {
-        for ((_, server), took) in servers.iter().zip(&mut took) {
-            let batch =
-                (0..BATCH).map(|_| tls::handshake(caller.config(), server).as_secs_f64() * 1e6);
-            let batch = median(batch.collect());
-            if round > 0 {
-                took.push(batch);
+        let mut batches = vec![Vec::with_capacity(BATCH); servers.len()];
+        for _ in 0..BATCH {
+            for ((_, server), batch) in servers.iter().zip(&mut batches) {
+                batch.push(tls::handshake(caller.config(), server).as_secs_f64() * 1e6);
             }
+        }
+        if round > 0 {
+            let batches = batches.into_iter().map(median);
+            batches
+                .zip(&mut took)
+                .for_each(|(batch, took)| took.push(batch));
         }
     }
     let webpki = took[1].clone();

@@ -84,6 +84,10 @@ const HANDSHAKE: Group = Group {
             "The same, as a share of rustls with WebPkiClientVerifier",
         ),
         (
+            "handshake-instructions",
+            "Instructions of one, both ends together",
+        ),
+        (
             "connection-server-us",
             "Over sockets: µs of the server's processor time for a connection, its handshake and one request",
         ),
@@ -96,6 +100,7 @@ const HANDSHAKE: Group = Group {
             "prove-beyond-webpki-ns",
             "ns beyond webpki, median of pairs",
         ),
+        ("prove-instructions", "Instructions of it"),
         ("prove-allocations", "Allocations of it"),
         (
             "idle-bytes",
