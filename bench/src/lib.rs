@@ -10,7 +10,10 @@ pub mod random;
 pub mod report;
 pub mod service;
 pub mod sidecar;
+#[cfg(feature = "spiffe")]
+pub mod spiffe;
 pub mod tls;
+pub mod trust;
 pub mod wire;
 
 /// The numbers of rules at which everything is measured: those in the environment's `BENCH_SIZES`, else all.

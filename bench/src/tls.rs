@@ -4,11 +4,15 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use cpu_time::ThreadTime;
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
 use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    ClientConfig, ClientConnection, NamedGroup, RootCertStore, ServerConfig, ServerConnection,
+    ClientConfig, ClientConnection, DigitallySignedStruct, DistinguishedName, NamedGroup,
+    RootCertStore, ServerConfig, ServerConnection, SignatureScheme,
 };
+use rustls_pki_types::{CertificateDer, UnixTime};
 use ztl_core::{Arrival, Engine, Flow};
 use ztl_mtls::{
     BundleSet, Bundles, ClientVerifier, IdentitySource, Prover, Refused, ServerVerifier, X509Svid,
@@ -17,7 +21,9 @@ use ztl_mtls::{
 use crate::service::{Hello, now};
 use crate::wire::PROTOCOLS;
 
-fn alpn() -> Vec<Vec<u8>> {
+/// What all speak within TLS.
+#[must_use]
+pub fn alpn() -> Vec<Vec<u8>> {
     PROTOCOLS.map(|name| name.as_bytes().to_vec()).to_vec()
 }
 
@@ -26,7 +32,7 @@ fn alpn() -> Vec<Vec<u8>> {
 /// # Panics
 /// Where rustls does not take the authority.
 #[must_use]
-pub fn webpki(hello: &Hello) -> Arc<dyn rustls::server::danger::ClientCertVerifier> {
+pub fn webpki(hello: &Hello) -> Arc<dyn ClientCertVerifier> {
     let mut roots = RootCertStore::empty();
     for root in hello.roots() {
         roots.add(root).expect("an authority");
@@ -42,16 +48,63 @@ pub fn webpki_server(hello: &Hello) -> ServerConfig {
     server(hello, Some(webpki(hello)))
 }
 
+/// A server that asks for certificates and looks at none: what its end of a handshake takes less than another's is what that one's
+/// verification takes.
+#[must_use]
+pub fn blind_server(hello: &Hello) -> ServerConfig {
+    server(hello, Some(Arc::new(Blind(ztl_mtls::provider()))))
+}
+
+/// Takes every certificate, of whoever has its key.
+#[derive(Debug)]
+struct Blind(Arc<CryptoProvider>);
+
+impl ClientCertVerifier for Blind {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("TLS 1.3 alone".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let algorithms = self.0.signature_verification_algorithms;
+        algorithms.supported_schemes()
+    }
+}
+
 /// A server that asks nobody for a certificate.
 #[must_use]
 pub fn open_server(hello: &Hello) -> ServerConfig {
     server(hello, None)
 }
 
-fn server(
-    hello: &Hello,
-    verifier: Option<Arc<dyn rustls::server::danger::ClientCertVerifier>>,
-) -> ServerConfig {
+fn server(hello: &Hello, verifier: Option<Arc<dyn ClientCertVerifier>>) -> ServerConfig {
     let builder = ServerConfig::builder_with_provider(ztl_mtls::provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("TLS 1.3");
@@ -191,40 +244,79 @@ impl Caller {
     }
 }
 
-/// One handshake in memory. Answers what the server's end took of this thread's processor time, its configuration included.
+/// What the server's end of a handshake does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Work {
+    /// It begins, its configuration included, and answers the client's hello.
+    Hello,
+    /// It takes the client's certificate, the proof that it has its key, and the end of the handshake.
+    Finish,
+}
+
+/// One handshake in memory. Answers what the server's end took of this thread's processor time, its configuration included, and how
+/// much of it was for the end of the handshake.
 ///
 /// # Panics
 /// Where it fails.
 #[must_use]
-pub fn handshake(client: ClientConfig, server: impl FnOnce() -> Arc<ServerConfig>) -> Duration {
+pub fn handshake(
+    client: ClientConfig,
+    server: impl FnOnce() -> Arc<ServerConfig>,
+) -> (Duration, Duration) {
+    let (mut all, mut finish) = (Duration::ZERO, Duration::ZERO);
+    handshake_by(client, server, |work, run| {
+        let start = ThreadTime::now();
+        run();
+        let spent = start.elapsed();
+        all += spent;
+        if work == Work::Finish {
+            finish += spent;
+        }
+    });
+    (all, finish)
+}
+
+/// One handshake in memory, in which `by` runs each piece of work of the server's end.
+///
+/// # Panics
+/// Where it fails.
+pub fn handshake_by(
+    client: ClientConfig,
+    server: impl FnOnce() -> Arc<ServerConfig>,
+    mut by: impl FnMut(Work, &mut dyn FnMut()),
+) {
     let name = "hello.example".try_into().expect("a name");
     let mut client = ClientConnection::new(Arc::new(client), name).expect("a client");
-    let mut spent = Duration::ZERO;
-    let start = ThreadTime::now();
-    let mut server = ServerConnection::new(server()).expect("a server");
-    spent += start.elapsed();
+    let (mut server, mut ours) = (Some(server), None);
+    by(Work::Hello, &mut || {
+        let config = server.take().expect("once")();
+        ours = Some(ServerConnection::new(config).expect("a server"));
+    });
+    let mut server = ours.expect("a server");
     let (mut hers, mut ours) = (Vec::with_capacity(8192), Vec::with_capacity(8192));
+    let mut work = Work::Hello;
     while client.is_handshaking() || server.is_handshaking() || client.wants_write() {
         hers.clear();
         while client.wants_write() {
             client.write_tls(&mut hers).expect("bytes");
         }
-        let start = ThreadTime::now();
         ours.clear();
-        let mut unread = &hers[..];
-        while !unread.is_empty() {
-            server.read_tls(&mut unread).expect("bytes");
-            server.process_new_packets().expect("a client's messages");
-        }
-        while server.wants_write() {
-            server.write_tls(&mut ours).expect("bytes");
-        }
-        spent += start.elapsed();
+        by(work, &mut || {
+            let mut unread = &hers[..];
+            while !unread.is_empty() {
+                server.read_tls(&mut unread).expect("bytes");
+                server.process_new_packets().expect("a client's messages");
+            }
+            while server.wants_write() {
+                server.write_tls(&mut ours).expect("bytes");
+            }
+        });
+        work = Work::Finish;
         let mut unread = &ours[..];
         while !unread.is_empty() {
             client.read_tls(&mut unread).expect("bytes");
             client.process_new_packets().expect("a server's messages");
         }
     }
-    spent
 }

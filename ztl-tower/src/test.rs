@@ -250,6 +250,39 @@ where
     }
 }
 
+/// An open connection of a guard as a listener registers one, for whoever measures what that takes. Dropped, it is closed.
+#[cfg(feature = "serve")]
+#[doc(hidden)]
+pub struct Registered(crate::live::Registered);
+
+#[cfg(feature = "serve")]
+impl Registered {
+    /// Registers one. To be called within a tokio runtime.
+    #[must_use]
+    pub fn new(guard: &Guard) -> Self {
+        let live = crate::live::Live::ingress(guard, Arrival::unknown(), 0, true);
+        Self(crate::live::Registry::register(guard, live))
+    }
+
+    /// A request that runs on it until it is dropped.
+    #[must_use]
+    pub fn request(&self) -> impl Sized + use<> {
+        let live = self.0.live();
+        crate::live::Request::begin(
+            live,
+            crate::live::Carried::AmongOthers,
+            live.hosted().begin(),
+        )
+    }
+}
+
+#[cfg(feature = "serve")]
+impl core::fmt::Debug for Registered {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Registered").finish_non_exhaustive()
+    }
+}
+
 /// What [`assert_permitted!`](crate::assert_permitted) does.
 ///
 /// # Panics

@@ -1,6 +1,6 @@
 //! `handshakes ROUNDS SOCKETS`: what proving an end costs. In memory, the server's end of a full handshake: with its own
-//! certificate alone, with rustls's verifier of clients, and with ztl's, the flow decision included; and the verification of a
-//! chain alone. Over sockets, the server's processor time for a connection, its handshake and one request: bare and guarded.
+//! certificate alone, with rustls's verifier of clients, with ztl's, the flow decision included, and with that of `spiffe-rustls`; and the
+//! verification of a chain alone. Over sockets, the server's processor time for a connection, its handshake and one request: bare and guarded.
 //! All take turns, so that what a neighbour takes away it takes from each. One JSON line a figure.
 
 use core::time::Duration;
@@ -16,7 +16,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use ztl_bench::document::PORT;
 use ztl_bench::engine::Void;
 use ztl_bench::service::{Hello, now};
-use ztl_bench::tls::{self, Caller, Door};
+use ztl_bench::tls::{self, Caller, Door, Work};
 use ztl_bench::wire::{Connection, Server, pin, runtime};
 use ztl_core::Engine;
 use ztl_mtls::{Prover, Purpose};
@@ -28,6 +28,11 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const BATCH: usize = 20;
 /// Proofs of one kind in a row.
 const PROOFS: usize = 200;
+
+/// The server that looks at no certificate.
+const BLIND: &str = "no verification";
+/// How those are called that have seen the client before.
+const KNOWN: &str = "proved before";
 
 type Configured = Box<dyn Fn() -> Arc<ServerConfig>>;
 
@@ -55,37 +60,89 @@ fn in_memory(hello: &Hello, rounds: usize) {
         let door = Door::new(hello, prover, engine, PORT);
         Box::new(move || Arc::new(door.config()))
     };
-    let servers = [
+    #[cfg_attr(
+        not(feature = "spiffe"),
+        expect(unused_mut, reason = "peers come after these")
+    )]
+    let mut servers = vec![
         ("server only", fixed(tls::open_server(hello))),
         ("webpki", fixed(tls::webpki_server(hello))),
+        (BLIND, fixed(tls::blind_server(hello))),
         ("ztl", door(tls::prover(hello).with_cache_size(0))),
         ("ztl, proved before", door(tls::prover(hello))),
     ];
-    let caller = Caller::new(hello, "h2");
+    #[cfg(feature = "spiffe")]
+    {
+        let config = ztl_bench::spiffe::server(hello);
+        servers.push(("spiffe-rustls", fixed(config.clone())));
+        servers.push(("spiffe-rustls, proved before", fixed(config)));
+    }
+    let known = Caller::new(hello, "h2");
+    // Whoever remembers certificates has not seen this one, but where it is to be known.
+    let caller = |server: &str| match server.ends_with(KNOWN) {
+        true => known.clone(),
+        false => Caller::new(hello, "h2"),
+    };
     let mut took = vec![Vec::new(); servers.len()];
     for round in 0..=rounds {
-        let mut batches = vec![Vec::with_capacity(BATCH); servers.len()];
+        let mut batches =
+            vec![(Vec::with_capacity(BATCH), Vec::with_capacity(BATCH)); servers.len()];
         for _ in 0..BATCH {
-            for ((_, server), batch) in servers.iter().zip(&mut batches) {
-                batch.push(tls::handshake(caller.config(), server).as_secs_f64() * 1e6);
+            for ((name, server), (all, finish)) in servers.iter().zip(&mut batches) {
+                let caller = caller(name);
+                let (whole, end) = tls::handshake(caller.config(), server);
+                all.push(whole.as_secs_f64() * 1e6);
+                finish.push(end.as_secs_f64() * 1e9);
             }
         }
         if round > 0 {
-            let batches = batches.into_iter().map(median);
-            batches
-                .zip(&mut took)
-                .for_each(|(batch, took)| took.push(batch));
+            for ((all, finish), took) in batches.into_iter().zip(&mut took) {
+                took.push((median(all), median(finish)));
+            }
         }
     }
-    let webpki = took[1].clone();
-    for ((name, _), took) in servers.iter().zip(took) {
-        let ratios = webpki.iter().zip(&took).map(|(webpki, own)| webpki / own);
+    let of = |name: &str| {
+        let at = servers.iter().position(|(server, _)| *server == name);
+        took[at.expect("a server")].iter()
+    };
+    for (name, server) in &servers {
+        let ratios = of("webpki")
+            .zip(of(name))
+            .map(|((webpki, _), (own, _))| webpki / own);
         let ratio = median(ratios.collect());
-        let took = median(took);
+        let took = median(of(name).map(|(all, _)| *all).collect());
         print("handshake-server-us", name, took);
         print("handshakes-a-second", name, 1e6 / took);
         print("handshakes-per-webpki", name, ratio);
+        if matches!(*name, BLIND | "server only") {
+            continue;
+        }
+        let verify = of(name)
+            .zip(of(BLIND))
+            .map(|((_, own), (_, blind))| own - blind);
+        print("verify-ns", name, median(verify.collect()));
+        let caller = caller(name);
+        let blind = servers
+            .iter()
+            .find(|(name, _)| *name == BLIND)
+            .expect("it is there");
+        let [own, blind] = [server, &blind.1].map(|server| allocations(&caller, server));
+        print("verify-allocations", name, own as f64 - blind as f64);
     }
+}
+
+/// Allocations of the server's end once the client has shown its certificate.
+fn allocations(caller: &Caller, server: &Configured) -> usize {
+    let mut count = 0;
+    tls::handshake_by(caller.config(), server, |work, run| {
+        let region = Region::new(ALLOCATOR);
+        run();
+        let change = region.change();
+        if work == Work::Finish {
+            count += change.allocations + change.reallocations;
+        }
+    });
+    count
 }
 
 fn proofs(hello: &Hello, rounds: usize) {

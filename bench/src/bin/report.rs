@@ -1,9 +1,9 @@
-//! `report decide|request|handshake|condition|token FOLDER CRITERION`: shows what a run measured, then one JSON line a goal.
+//! `report decide|request|handshake|condition|token|trust FOLDER CRITERION`: shows what a run measured, then one JSON line a goal.
 
 use std::path::Path;
 
 use serde_json::Value;
-use ztl_bench::report::{Figures, condition, decide, handshake, request, token};
+use ztl_bench::report::{Figures, condition, decide, handshake, request, token, trust};
 
 /// A measure, and its title.
 type Table = (&'static str, &'static str);
@@ -95,6 +95,11 @@ const HANDSHAKE: Group = Group {
             "connections-per-bare",
             "The same, connections a second as a share of the bare server",
         ),
+        (
+            "verify-ns",
+            "What the verifier takes of it, authorization included, ns: the end of a handshake less that of one which looks at no certificate",
+        ),
+        ("verify-allocations", "Allocations of it"),
         ("prove-ns", "Verification of a client's chain alone, ns"),
         (
             "prove-beyond-webpki-ns",
@@ -102,6 +107,13 @@ const HANDSHAKE: Group = Group {
         ),
         ("prove-instructions", "Instructions of it"),
         ("prove-allocations", "Allocations of it"),
+        (
+            "registry-ns",
+            "Registering one and taking it out again, ns of processor time, among so many connections",
+        ),
+        ("registry-instructions", "Instructions of it"),
+        ("registry-allocations", "Allocations of it"),
+        ("registry-bytes", "Bytes of heap for each, 10 000 of them"),
         (
             "idle-bytes",
             "Resident bytes of the server for each idle connection",
@@ -136,10 +148,27 @@ const CONDITION: Group = Group {
     ],
 };
 
+const TRUST: Group = Group {
+    criterion: &[("trust", "trust-ns"), ("watched", "watched-ns")],
+    goals: trust,
+    tables: &[
+        (
+            "trust-ns",
+            "Median ns of processor time a decision on a kept permit, by the trust score that is made for it",
+        ),
+        ("trust-allocations", "Allocations of it"),
+        (
+            "watched-ns",
+            "Median ns of processor time a decision on a kept permit, its record watched by a source of signals or not",
+        ),
+        ("watched-allocations", "Allocations of it"),
+    ],
+};
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [name, folder, criterion] = &arguments[..] else {
-        panic!("report decide|request|handshake|condition|token FOLDER CRITERION");
+        panic!("report decide|request|handshake|condition|token|trust FOLDER CRITERION");
     };
     let group = match name.as_str() {
         "decide" => DECIDE,
@@ -147,6 +176,7 @@ fn main() {
         "token" => TOKEN,
         "handshake" => HANDSHAKE,
         "condition" => CONDITION,
+        "trust" => TRUST,
         other => panic!("no group is called `{other}`"),
     };
     let mut figures = Figures::default();

@@ -21,6 +21,13 @@ fn at_least(goal: &str, what: &str, value: Option<f64>, unit: &str, target: f64)
     line
 }
 
+/// A figure without a goal, for information.
+fn shown(goal: &str, what: &str, value: Option<f64>, unit: &str) -> Value {
+    let mut line = at_most(goal, what, value, unit, 0.0);
+    (line["target"], line["ok"]) = (Value::Null, Value::Null);
+    line
+}
+
 /// The greatest of a figure over all sizes; none where one is missing.
 fn worst(figure: impl Fn(&str) -> Option<f64>) -> Option<f64> {
     let values: Option<Vec<f64>> = sizes()
@@ -226,6 +233,27 @@ pub fn handshake(figures: &Figures) -> Vec<Value> {
     ] {
         lines.push(at_least("P6", what, get(measure, engine), "ratio", 0.98));
     }
+    // Built with `--peers`.
+    if get("verify-ns", "spiffe-rustls").is_some() {
+        for (own, theirs, what) in [
+            ("ztl", "spiffe-rustls", "a new client"),
+            (
+                "ztl, proved before",
+                "spiffe-rustls, proved before",
+                "a returning client",
+            ),
+        ] {
+            for (measure, what_of) in [
+                ("handshake-server-us", "processor time of a full handshake"),
+                ("verify-ns", "processor time of its verification"),
+                ("verify-allocations", "allocations of its verification"),
+            ] {
+                let over = ratio(get(measure, own), get(measure, theirs));
+                let what = format!("{what_of}, {what}, ztl / spiffe-rustls");
+                lines.push(shown("P6", &what, over, "ratio"));
+            }
+        }
+    }
     let beyond = get("prove-beyond-webpki-ns", "ztl");
     lines.push(at_most(
         "P7",
@@ -252,6 +280,31 @@ pub fn handshake(figures: &Figures) -> Vec<Value> {
         "ns",
         5_000.0,
     ));
+    for (entry, what) in [
+        ("connection", "a connection registered and taken out"),
+        ("request", "a running request registered and taken out"),
+    ] {
+        let ns = figures.get("registry-ns", entry, "10000");
+        lines.push(shown(
+            "P6",
+            &format!("{what}, among 10 000 connections"),
+            ns,
+            "ns",
+        ));
+        for (measure, unit) in [
+            ("registry-instructions", "instructions"),
+            ("registry-allocations", "allocations"),
+        ] {
+            lines.push(shown("P6", what, get(measure, entry), unit));
+        }
+        let bytes = get("registry-bytes", entry);
+        lines.push(shown(
+            "P8",
+            &format!("heap of {what}, while it is in"),
+            bytes,
+            "bytes",
+        ));
+    }
     for protocol in crate::wire::PROTOCOLS {
         let bytes = figures.get("idle-bytes", "ztl", protocol);
         let what = format!("resident bytes an idle connection, registry included, {protocol}");
@@ -324,4 +377,33 @@ pub fn condition(figures: &Figures) -> Vec<Value> {
     whole["ok"] = Value::Null;
     all.push(whole);
     all
+}
+
+/// What a trust score takes, for information.
+#[must_use]
+pub fn trust(figures: &Figures) -> Vec<Value> {
+    use crate::trust::{Asked, WATCHED};
+    let mut lines = Vec::new();
+    let mut add = |what: String, group: &str, with: &str, without: &str| {
+        for (measure, unit) in [("ns", "ns"), ("allocations", "allocations")] {
+            let get = |engine: &str| figures.get(&format!("{group}-{measure}"), engine, "");
+            let over = get(with).zip(get(without));
+            let over = over.map(|(with, without)| with - without);
+            lines.push(shown("trust", &what, over, unit));
+        }
+    };
+    for (asked, what) in [
+        (Asked::Given, "a score that was made before"),
+        (Asked::Six, "a score of six signals, made for the decision"),
+        (Asked::SomeStale, "the same, two that add too old"),
+        (Asked::VetoStale, "the same, the veto too old: a denial"),
+        (Asked::NothingKnown, "the same, nothing known: a denial"),
+    ] {
+        let what = format!("{what}, over the rule that asks for none");
+        add(what, "trust", asked.name(), Asked::Nothing.name());
+    }
+    let [(alone, _), (watched, _)] = WATCHED;
+    let what = "an audit record that a source of signals watches, over one it does not";
+    add(what.to_owned(), "watched", watched, alone);
+    lines
 }

@@ -4,4 +4,4 @@ mod figures;
 mod goals;
 
 pub use figures::Figures;
-pub use goals::{condition, decide, handshake, request, token};
+pub use goals::{condition, decide, handshake, request, token, trust};
