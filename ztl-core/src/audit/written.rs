@@ -26,7 +26,7 @@ impl Record<'_> {
     /// The same with some fields hashed or left out.
     pub fn write_masked_json(&self, out: &mut String, masks: &Masks) {
         // At once, and not first for a brace alone.
-        out.reserve(ROOM);
+        out.reserve(ROOM + 1);
         out.push('{');
         self.write_members(out, masks);
         out.push('}');

@@ -22,18 +22,21 @@ pub(crate) struct Came {
 }
 
 impl Came {
-    /// By what stands in its extensions: the permit that a host put there, which is taken out, or that of a layer further out. None where
-    /// nobody let it in, or where a listener of ours took it and it is over.
-    pub(super) fn of(guard: &Guard, parts: &mut Parts) -> Option<Self> {
+    /// By what stands in its extensions: the permit that a host put there, which is taken out, or that of a layer further out.
+    ///
+    /// # Errors
+    /// Nobody let it in; or a listener of ours took it and it is over, and then on which flow that was.
+    pub(super) fn of(guard: &Guard, parts: &mut Parts) -> Result<Self, Option<FlowPermit>> {
         let given = parts.extensions.remove::<FlowPermit>();
         let earlier: Option<&ActionPermit> = parts.extensions.get();
+        let flow = given.or_else(|| earlier.map(|earlier| earlier.flow().clone()));
+        let flow = flow.filter(|flow| is_ours(guard, flow)).ok_or(None)?;
         let asking = match earlier.and_then(|earlier| earlier.given_for.link.as_ref()) {
             // Law 8: over, it is nobody's to ask with.
-            Some(link) => Some(link.asking()?),
+            Some(link) => Some(link.asking().ok_or_else(|| Some(flow.clone()))?),
             None => None,
         };
-        let flow = given.or_else(|| earlier.map(|earlier| earlier.flow().clone()))?;
-        is_ours(guard, &flow).then_some(Self {
+        Ok(Self {
             flow,
             asking,
             under: None,

@@ -34,7 +34,14 @@ pub(super) fn is_judged(guard: &Guard, parts: &mut Parts, came: &Came) -> bool {
         return false;
     };
     let (flow, asking) = (&came.flow, came.asking.as_ref());
-    given_for.stands_for(&WireTarget::of(parts, &said), &routed)
+    // A permit of another request, or of none, ends with that one.
+    let is_its_own = match (&given_for.link, asking) {
+        (Some(link), Some(asking)) => link.is_of(asking),
+        (None, None) => true,
+        _ => false,
+    };
+    is_its_own
+        && given_for.stands_for(&WireTarget::of(parts, &said), &routed)
         && flow.id() == given_for.flow.id()
         && host::check(parts, &said, flow.hosts(), guard.name(), asking).is_ok()
         && given_for.evidence_generation == guard.evidence_generation()

@@ -1,7 +1,8 @@
 //! Step three as a tower layer: every request is named, judged, and only then handed on.
 //!
 //! 1. A request without a [`FlowPermit`](ztl_core::FlowPermit) into this workload in its extensions was never let in:
-//!    `not_judged`, 403. It goes into the [`ActionPermit`](crate::ActionPermit) of a request that is permitted, for layers further in.
+//!    `not_judged`, 403; and so is what was kept of a request that is over. The permit goes into the
+//!    [`ActionPermit`](crate::ActionPermit) of a request that is permitted, for layers further in.
 //! 2. A target with more than one reading: `path_ambiguous`, 400.
 //! 3. What no rule permits: 403 with the decision id and nothing else; 401 where a rule asks for a token and there is none.
 //! 4. A request that was judged already passes, unless method, target, upgrade or credential were rewritten since: then

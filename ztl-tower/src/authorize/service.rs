@@ -81,7 +81,7 @@ where
     ) -> Self {
         match Came::on(guard, &mut parts, request) {
             Ok(came) => Self {
-                state: State::decide(guard, inner, (parts, body), came),
+                state: State::decide(guard, inner, (parts, body), came.ok_or(None)),
             },
             Err(denial) => Self::refused(guard, denial, &parts),
         }
@@ -158,13 +158,17 @@ impl<S: Service<Request<B>> + Clone, B: AnyBody, R> State<S, B, R> {
         guard: &Guard,
         inner: &mut S,
         (mut parts, body): (Parts, B),
-        came: Option<Came>,
+        came: Result<Came, Option<FlowPermit>>,
     ) -> Self {
         #[cfg(feature = "browser")]
         guard.tell_of_its_boundary();
-        let Some(came) = came else {
-            let (refused, credential) = plain(guard, &parts, None, Reason::NotJudged, None);
-            return Self::refusal(guard, *refused, credential, dress(&parts));
+        let came = match came {
+            Ok(came) => came,
+            Err(flow) => {
+                let (flow, reason) = (flow.as_ref(), Reason::NotJudged);
+                let (refused, credential) = plain(guard, &parts, flow, reason, None);
+                return Self::refusal(guard, *refused, credential, dress(&parts));
+            }
         };
         if is_heavy(guard, &parts, &came.flow) && !is_judged(guard, &mut parts, &came) {
             return Self::judge_apart(guard, (parts, came), body, ready_one(inner), None);
@@ -247,7 +251,7 @@ impl<S: Service<Request<B>>, B, R> State<S, B, R> {
     /// (law 8).
     fn discharged(guard: &Guard, request: Request<B>, after: After, mut inner: S) -> Self {
         let (mut parts, body) = request.into_parts();
-        let Some(came) = Came::of(guard, &mut parts) else {
+        let Ok(came) = Came::of(guard, &mut parts) else {
             return Self::withdrawn(guard, &parts);
         };
         if !is_judged(guard, &mut parts, &came) {

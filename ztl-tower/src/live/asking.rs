@@ -91,6 +91,11 @@ impl Link {
         self.0.upgrade().map(Asking)
     }
 
+    /// Whether it leads to this request.
+    pub(crate) fn is_of(&self, asking: &Asking) -> bool {
+        core::ptr::eq(self.0.as_ptr(), Arc::as_ptr(&asking.0))
+    }
+
     /// Whether it is no longer authorized, or over.
     pub(crate) fn is_cut(&self) -> bool {
         let request = self.0.upgrade();
@@ -126,6 +131,10 @@ impl Asking {
 #[cfg(not(feature = "serve"))]
 impl Link {
     pub(crate) const fn asking(&self) -> Option<Asking> {
+        match *self {}
+    }
+
+    pub(crate) const fn is_of(&self, _asking: &Asking) -> bool {
         match *self {}
     }
 

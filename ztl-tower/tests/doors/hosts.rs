@@ -363,9 +363,14 @@ impl http_body::Body for Silent {
     }
 }
 
-#[tokio::test]
-async fn law_8_a_body_ends_with_its_request_whoever_serves_it() {
-    let (mesh, guard, _) = guarded(&open_policy(8443, 1, "'caller'")).await;
+/// A connection of the caller's that a host accepted: the client's end keeps it open.
+async fn accepted(
+    mesh: &Mesh,
+    guard: &Guard,
+) -> (
+    tokio_rustls::client::TlsStream<tokio::io::DuplexStream>,
+    ztl_tower::Accepted<tokio::io::DuplexStream>,
+) {
     let acceptor = guard.acceptor(8443).expect("acceptor");
     let (near, far) = tokio::io::duplex(16 * 1024);
     let config = Arc::new(support::raw_config(Some(&mesh.svid("/caller")), b"h2"));
@@ -374,10 +379,20 @@ async fn law_8_a_body_ends_with_its_request_whoever_serves_it() {
         TlsConnector::from(config).connect(name, far),
         acceptor.accept(near, None)
     );
-    let (_client, accepted) = (client.expect("connect"), accepted.expect("accepted"));
-    let (begun, begins) = tokio::sync::oneshot::channel();
+    (client.expect("connect"), accepted.expect("accepted"))
+}
+
+/// Tells that it runs, and how the body of its request ends.
+fn listens(
+    begun: tokio::sync::oneshot::Sender<()>,
+) -> impl tower::Service<
+    Request<RequestBody>,
+    Response = http::Response<Empty<Bytes>>,
+    Error = std::convert::Infallible,
+    Future: Send,
+> + Clone {
     let begun = Arc::new(std::sync::Mutex::new(Some(begun)));
-    let app = tower::service_fn(move |request: Request<RequestBody>| {
+    tower::service_fn(move |request: Request<RequestBody>| {
         let begun = begun.lock().expect("lock").take();
         begun.expect("once").send(()).expect("told");
         async move {
@@ -387,15 +402,44 @@ async fn law_8_a_body_ends_with_its_request_whoever_serves_it() {
                 _ => StatusCode::OK,
             };
             let response = http::Response::builder().status(status);
-            let response = response.body(Empty::<Bytes>::new());
-            Ok::<_, std::convert::Infallible>(response.expect("response"))
+            Ok(response.body(Empty::<Bytes>::new()).expect("response"))
         }
-    });
+    })
+}
+
+#[tokio::test]
+async fn law_8_a_body_ends_with_its_request_whoever_serves_it() {
+    let (mesh, guard, _) = guarded(&open_policy(8443, 1, "'caller'")).await;
+    let (_client, accepted) = accepted(&mesh, &guard).await;
+    let (begun, begins) = tokio::sync::oneshot::channel();
+    let app = listens(begun);
     let protected = guard.protect(app).on(&accepted);
     let request = get1("/v1/x").body(Silent).expect("request");
     let asked = tokio::spawn(protected.oneshot(request));
     begins.await.expect("it runs");
     guard.deny(ztl_mtls::Denied::Id(support::id("/caller")));
+    let answer = tokio::time::timeout(Duration::from_millis(1500), asked).await;
+    let answer = answer.expect("within a second").expect("task");
+    assert_eq!(answer.expect("answer").status(), StatusCode::GONE);
+}
+
+/// A host that judges in front of what it protects: the request is the connection's all the same, and ends with its rule.
+#[tokio::test]
+async fn law_8_a_permit_of_nobodys_request_is_no_judgement_of_this_one() {
+    let policy = open_policy(8443, 1, "'caller'");
+    let (mesh, guard, _) = guarded(&policy).await;
+    let (_client, accepted) = accepted(&mesh, &guard).await;
+    let (begun, begins) = tokio::sync::oneshot::channel();
+    let protected = guard.protect(listens(begun)).on(&accepted);
+    let mut request = get1("/v1/x")
+        .body(axum::body::Body::new(Silent))
+        .expect("request");
+    request.extensions_mut().insert(accepted.flow().clone());
+    let asked = tokio::spawn(guard.authorize().layer(protected).oneshot(request));
+    begins.await.expect("it runs");
+    let other = policy.replace("GET /v1/{*rest}", "GET /v2/{*rest}");
+    let other = ztl_core::policy::Policy::from_toml(&other).expect("policy");
+    guard.swap_policy(other).expect("swap");
     let answer = tokio::time::timeout(Duration::from_millis(1500), asked).await;
     let answer = answer.expect("within a second").expect("task");
     assert_eq!(answer.expect("answer").status(), StatusCode::GONE);

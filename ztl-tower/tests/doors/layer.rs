@@ -238,6 +238,9 @@ async fn law_8_what_is_kept_of_a_request_that_is_over_is_no_leave_to_ask_again()
             reasons(&audit).last().map(String::as_str),
             Some("not_judged")
         );
+        // Law 6: whoever asked stands in the record.
+        let last = audit.lines().last().cloned().expect("a record");
+        assert!(last.contains("spiffe://prod.example/caller"), "{last}");
     }
 }
 
