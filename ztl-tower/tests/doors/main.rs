@@ -10,6 +10,8 @@ mod files;
 mod guard_file;
 mod heavy;
 #[cfg(unix)]
+mod hosted;
+#[cfg(unix)]
 mod hosts;
 mod layer;
 mod listeners;

@@ -1,0 +1,104 @@
+//! Law 8 in a host's own server: what runs ends with its request, whoever serves it.
+
+use tokio_rustls::TlsConnector;
+use ztl_tower::RequestBody;
+
+use super::hosts::{guarded, open_policy};
+use super::*;
+
+/// A body that nothing comes of.
+struct Silent;
+
+impl http_body::Body for Silent {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        std::task::Poll::Pending
+    }
+}
+
+/// A connection of the caller's that a host accepted: the client's end keeps it open.
+async fn accepted(
+    mesh: &Mesh,
+    guard: &Guard,
+) -> (
+    tokio_rustls::client::TlsStream<tokio::io::DuplexStream>,
+    ztl_tower::Accepted<tokio::io::DuplexStream>,
+) {
+    let acceptor = guard.acceptor(8443).expect("acceptor");
+    let (near, far) = tokio::io::duplex(16 * 1024);
+    let config = Arc::new(support::raw_config(Some(&mesh.svid("/caller")), b"h2"));
+    let name = rustls_pki_types::ServerName::try_from(support::HOST).expect("name");
+    let (client, accepted) = tokio::join!(
+        TlsConnector::from(config).connect(name, far),
+        acceptor.accept(near, None)
+    );
+    (client.expect("connect"), accepted.expect("accepted"))
+}
+
+/// Tells that it runs, and how the body of its request ends.
+fn listens(
+    begun: tokio::sync::oneshot::Sender<()>,
+) -> impl tower::Service<
+    Request<RequestBody>,
+    Response = http::Response<Empty<Bytes>>,
+    Error = std::convert::Infallible,
+    Future: Send,
+> + Clone {
+    let begun = Arc::new(std::sync::Mutex::new(Some(begun)));
+    tower::service_fn(move |request: Request<RequestBody>| {
+        let begun = begun.lock().expect("lock").take();
+        begun.expect("once").send(()).expect("told");
+        async move {
+            let heard = http_body_util::BodyExt::frame(&mut request.into_body()).await;
+            let status = match heard {
+                Some(Err(_)) => StatusCode::GONE,
+                _ => StatusCode::OK,
+            };
+            let response = http::Response::builder().status(status);
+            Ok(response.body(Empty::<Bytes>::new()).expect("response"))
+        }
+    })
+}
+
+#[tokio::test]
+async fn law_8_a_body_ends_with_its_request_whoever_serves_it() {
+    let (mesh, guard, _) = guarded(&open_policy(8443, 1, "'caller'")).await;
+    let (_client, accepted) = accepted(&mesh, &guard).await;
+    let (begun, begins) = tokio::sync::oneshot::channel();
+    let app = listens(begun);
+    let protected = guard.protect(app).on(&accepted);
+    let request = get1("/v1/x").body(Silent).expect("request");
+    let asked = tokio::spawn(protected.oneshot(request));
+    begins.await.expect("it runs");
+    guard.deny(ztl_mtls::Denied::Id(support::id("/caller")));
+    let answer = tokio::time::timeout(Duration::from_millis(1500), asked).await;
+    let answer = answer.expect("within a second").expect("task");
+    assert_eq!(answer.expect("answer").status(), StatusCode::GONE);
+}
+
+/// A host that judges in front of what it protects: the request is the connection's all the same, and ends with its rule.
+#[tokio::test]
+async fn law_8_a_permit_of_nobodys_request_is_no_judgement_of_this_one() {
+    let policy = open_policy(8443, 1, "'caller'");
+    let (mesh, guard, _) = guarded(&policy).await;
+    let (_client, accepted) = accepted(&mesh, &guard).await;
+    let (begun, begins) = tokio::sync::oneshot::channel();
+    let protected = guard.protect(listens(begun)).on(&accepted);
+    let mut request = get1("/v1/x")
+        .body(axum::body::Body::new(Silent))
+        .expect("request");
+    request.extensions_mut().insert(accepted.flow().clone());
+    let asked = tokio::spawn(guard.authorize().layer(protected).oneshot(request));
+    begins.await.expect("it runs");
+    let other = policy.replace("GET /v1/{*rest}", "GET /v2/{*rest}");
+    let other = ztl_core::policy::Policy::from_toml(&other).expect("policy");
+    guard.swap_policy(other).expect("swap");
+    let answer = tokio::time::timeout(Duration::from_millis(1500), asked).await;
+    let answer = answer.expect("within a second").expect("task");
+    assert_eq!(answer.expect("answer").status(), StatusCode::GONE);
+}
