@@ -48,10 +48,11 @@ fn rule_15_a_condition_that_is_none_refuses_the_policy_with_its_place() {
         ("when = 'params.model +'", "error:"),
         (nested.as_str(), "error:"),
     ] {
-        let start = conditional().find("when = 'params").expect("there");
-        let end = start + conditional()[start..].find('\n').expect("a line");
-        let mut policy = conditional();
-        policy.replace_range(start..end, when);
+        let conditional = conditional();
+        let there = conditional
+            .lines()
+            .find(|line| line.starts_with("when = 'params"));
+        let policy = conditional.replace(there.expect("there"), when);
         let (status, message) = refused(&policy);
         assert_eq!(status, ZTL_ERR_POLICY);
         assert!(message.contains(said), "{message}");
