@@ -63,7 +63,11 @@ impl SteadyFile {
     /// Reads it now.
     pub(crate) fn load(&mut self) -> Result<Vec<u8>, FileError> {
         let (file, metadata) = self.open()?;
-        let (bytes, version) = self.read(file, &metadata)?;
+        let (bytes, mut version) = self.read(file, &metadata)?;
+        if self.seen.is_none_or(|seen| seen.digest != version.digest) {
+            // The next look reads it, whatever the file system says: one read alone confirms nothing.
+            version.stamp = None;
+        }
         self.seen = Some(version);
         self.skipped = 0;
         Ok(bytes)
@@ -85,6 +89,10 @@ impl SteadyFile {
     #[cfg(any(feature = "jwt", feature = "trust"))]
     pub(crate) fn poll(&mut self) -> Result<Option<Vec<u8>>, FileError> {
         let pending = self.pending.take();
+        if pending.is_some() {
+            // The read that confirms it, whatever the file system says.
+            self.skipped = SKIPS;
+        }
         let Some((bytes, version)) = self.changed()? else {
             return Ok(None);
         };
@@ -114,8 +122,9 @@ impl SteadyFile {
             self.skipped = self.skipped.saturating_add(1);
             return Ok(None);
         }
+        let read = self.read(file, &metadata)?;
         self.skipped = 0;
-        self.read(file, &metadata).map(Some)
+        Ok(Some(read))
     }
 
     /// Type, right and bytes are those of one open file, whatever is put in its place meanwhile.
@@ -248,8 +257,14 @@ mod tests {
             assert_eq!(file.skipped, skipped);
         }
         assert!(file.differs().expect("read"));
+        // Who reads it then takes it once another read says the same.
         file.load().expect("read");
+        file.seen.as_mut().expect("seen").digest = [0; 32];
+        assert!(file.differs().expect("read"));
+        file.load().expect("read");
+        assert!(!file.differs().expect("read"));
         assert!(!file.differs().expect("not read"));
+        assert_eq!(file.skipped, 1);
         // The same length.
         scratch.put(&[b'b'; 100 * 1024]);
         assert!(file.differs().expect("read"));
@@ -257,6 +272,33 @@ mod tests {
         file.load().expect("read");
         std::fs::set_permissions(&scratch.0, std::fs::Permissions::from_mode(0o622)).expect("mode");
         assert!(matches!(file.differs(), Err(FileError::Writable { .. })));
+    }
+
+    #[cfg(feature = "bundle")]
+    #[test]
+    fn t6_a_large_file_that_changed_unseen_is_answered_by_the_read_after() {
+        let scratch = Scratch::new("unseen");
+        scratch.put(&[b'a'; 100 * 1024]);
+        let mut file = SteadyFile::new(scratch.0.clone(), 1024 * 1024);
+        file.load().expect("read");
+        for _ in 0..1000 {
+            assert_eq!(file.poll().expect("read"), None);
+            if file.skipped > 0 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(file.skipped, 1);
+        file.seen.as_mut().expect("seen").digest = [0; 32];
+        for _ in 2..=SKIPS {
+            assert_eq!(file.poll().expect("not read"), None);
+        }
+        assert_eq!(file.skipped, SKIPS);
+        assert_eq!(file.poll().expect("read"), None);
+        let changed = file.poll().expect("read");
+        assert_eq!(changed.map(|bytes| bytes.len()), Some(100 * 1024));
+        assert_eq!(file.poll().expect("not read"), None);
+        assert_eq!(file.skipped, 1);
     }
 
     #[test]
