@@ -8,7 +8,7 @@ use super::read::Bundle;
 /// too: it is called with [`None`] when nothing is in force any more.
 ///
 /// ```
-/// use std::sync::Mutex;
+/// use std::sync::{Mutex, PoisonError};
 /// use ztl_authz::bundle::{Bundle, BundleConsumer, BundleFault};
 ///
 /// #[derive(Default)]
@@ -16,14 +16,13 @@ use super::read::Bundle;
 ///
 /// impl BundleConsumer for Revision {
 ///     fn put_in_force(&self, bundle: Bundle) -> Result<(), BundleFault> {
-///         *self.0.lock().map_err(|_| "poisoned")? = Some(bundle.manifest.revision);
+///         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(bundle.manifest.revision);
 ///         Ok(())
 ///     }
 ///
 ///     fn withdraw(&self) {
-///         if let Ok(mut revision) = self.0.lock() {
-///             *revision = None;
-///         }
+///         // Also where putting one in force panicked.
+///         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
 ///     }
 /// }
 /// # assert!(Revision::default().0.lock().unwrap().is_none());
@@ -35,7 +34,8 @@ pub trait BundleConsumer: Send + Sync {
     /// Whatever is wrong with it: the one before stays in force.
     fn put_in_force(&self, bundle: Bundle) -> Result<(), BundleFault>;
 
-    /// The bundle is older than it may be: from now on nothing is in force, and whatever would ask it is denied.
+    /// The bundle is older than it may be, or putting one in force panicked: from now on nothing is in force, and whatever would ask it is
+    /// denied. It is to do so whatever happened before.
     fn withdraw(&self);
 }
 

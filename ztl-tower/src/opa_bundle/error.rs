@@ -28,6 +28,9 @@ pub enum OpaBundleError {
     /// Whoever puts bundles in force panicked.
     #[error("putting the bundle in force broke off: {0}")]
     Panicked(#[source] tokio::task::JoinError),
+    /// Whoever puts bundles in force panicked, and again when it was to withdraw what there is, over this.
+    #[error("{0}; withdrawing it broke off as well, over `{1}`: what is in force is not known")]
+    NotWithdrawn(#[source] Box<OpaBundleError>, String),
     /// Nothing came that counts.
     #[error(transparent)]
     Fetch(#[from] FetchError),

@@ -1,5 +1,6 @@
 //! Bundles in files, looked at as the policy document is.
 
+use core::any::Any;
 use core::fmt;
 use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -86,7 +87,8 @@ impl GuardBuilder {
     ///
     /// A file that group or others may write is refused. One that is not good builds no guard; once one is in force, a bad one leaves
     /// it there, and an error event says so. One that could not be put in force is tried again, less and less often. Where whoever puts it
-    /// in force panics, nobody knows what is: it is withdrawn, and tried again as well.
+    /// in force panics, nobody knows what is: it is withdrawn, and tried again as well. Where withdrawing it panics too, what is in force stays
+    /// unknown, and [`OpaBundleStatus::last_error`] says so.
     pub fn opa_bundle_file(mut self, name: &str, bundle: OpaBundleFile) -> Self {
         self.opa_bundle_files.push((name.into(), bundle));
         self
@@ -134,6 +136,8 @@ enum Became {
     Taken,
     /// None is.
     Withdrawn,
+    /// Nobody knows which is, or whether one is.
+    Unknown,
 }
 
 impl BundleFiles {
@@ -223,6 +227,7 @@ async fn look(guard: &Guard, file: &Arc<Mutex<BundleFile>>) {
     match (&looked.became, &looked.error) {
         (Became::Taken, _) => reloaded(guard, "opa_bundle", "taken"),
         (Became::Withdrawn, _) => reloaded(guard, "opa_bundle", "withdrawn"),
+        (Became::Unknown, _) => reloaded(guard, "opa_bundle", "unknown"),
         (Became::Same, Some(_)) => reloaded(guard, "opa_bundle", "refused"),
         (Became::Same, None) => {}
     }
@@ -287,11 +292,20 @@ impl BundleFile {
 
     /// Whoever put it in force panicked.
     fn withdrawn(&mut self, error: OpaBundleError) -> Looked {
-        // Where it panics it has withdrawn whatever it could.
+        // Where that panics as well nobody knows how much it has withdrawn.
         let withdraw = || self.from.consumer.withdraw();
-        let _ = catch_unwind(AssertUnwindSafe(withdraw));
+        let (became, error) = match catch_unwind(AssertUnwindSafe(withdraw)) {
+            Ok(()) => (Became::Withdrawn, error),
+            Err(panicked) => {
+                let why = said(&*panicked).to_owned();
+                (
+                    Became::Unknown,
+                    OpaBundleError::NotWithdrawn(error.into(), why),
+                )
+            }
+        };
         self.refused = Some(error.to_string());
-        self.looked(Became::Withdrawn, Some(error))
+        self.looked(became, Some(error))
     }
 
     fn noted(&mut self) -> Looked {
@@ -326,6 +340,13 @@ impl BundleFile {
             revision: (self.from.taker.mark()).map(|mark| mark.revision().into()),
         }
     }
+}
+
+/// What a panic said.
+fn said(panicked: &(dyn Any + Send)) -> &str {
+    let text = panicked.downcast_ref::<&str>().copied();
+    text.or_else(|| panicked.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic that says nothing")
 }
 
 impl Again {
@@ -368,6 +389,11 @@ fn tell(guard: &Guard, bundle: &str, looked: Looked) {
             let error = error.as_ref().map(ToString::to_string);
             tracing::error!(target: "ztl", workload, bundle, error, "whoever puts the bundle in force panicked: nothing of it is in force now, and it is tried again");
         }
+        (Became::Unknown, _) => {
+            guard.opa_bundle_changed();
+            let error = error.as_ref().map(ToString::to_string);
+            tracing::error!(target: "ztl", workload, bundle, error, "whoever puts the bundle in force panicked, and so did withdrawing it: what is in force is not known, and it is tried again");
+        }
     }
     let Some(status) = guard.opa_bundles().file(bundle) else {
         return;
@@ -385,7 +411,8 @@ fn tell(guard: &Guard, bundle: &str, looked: Looked) {
                 last_error: None,
             };
         }
-        Became::Withdrawn => {
+        // What is not known counts as none: nobody is to rely on it.
+        Became::Withdrawn | Became::Unknown => {
             gauges(guard, bundle, None);
             status.in_force = false;
         }

@@ -139,7 +139,7 @@ impl fmt::Debug for OpaBundle {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpaBundleStatus {
-    /// Whether one is in force.
+    /// Whether one is in force; not, where that is not known, as [`last_error`](Self::last_error) says then.
     pub in_force: bool,
     /// The revision of the one that is in force, or was last.
     pub revision: Option<Box<str>>,
@@ -147,7 +147,7 @@ pub struct OpaBundleStatus {
     pub fetched_at: Option<Timestamp>,
     /// From when on it counts no more, without another good answer; never, of a file.
     pub ends_at: Option<Timestamp>,
-    /// Why the last attempt failed; none where it succeeded.
+    /// Why the last attempt failed, or its revision could not be stored; none where all succeeded.
     pub last_error: Option<String>,
 }
 

@@ -75,8 +75,7 @@ pub(crate) async fn note(guard: &Guard) {
     for held in guard.opa_bundles().all() {
         let mut from = held.from.lock().await;
         if let Err(error) = store(&mut from).await {
-            let (workload, bundle) = (guard.name(), &*held.name);
-            tracing::error!(target: "ztl", workload, bundle, %error, "the bundle in force could not be stored as the newest, which is tried again; after a restart an older one would be taken");
+            unnoted(guard, &held.name, &error);
             shows(guard, held, &from, Some(error.to_string()));
         }
     }
@@ -146,18 +145,21 @@ async fn step(guard: &Guard, held: &Held) -> Duration {
         PullDue::At(at) => return pause(at, now),
         PullDue::Withdraw => {
             let consumer = Arc::clone(&from.consumer);
-            // Where it panics it has withdrawn whatever it could.
+            // Where it panics nobody knows how much it has withdrawn.
             let withdrawn = off_thread((), move |()| consumer.withdraw()).await;
             let error = withdrawn.err().map(|error| error.to_string());
             guard.opa_bundle_changed();
-            shows(
-                guard,
-                held,
-                &from,
-                Some("it is older than it may be".to_owned()),
+            let wrong = error.as_ref().map_or_else(
+                || "it is older than it may be".to_owned(),
+                |error| format!("it is older than it may be, and withdrawing it panicked: what of it is in force is not known: {error}"),
             );
+            shows(guard, held, &from, Some(wrong));
             fetched(guard, "opa_bundle", bundle, "withdrawn");
-            tracing::error!(target: "ztl", workload, bundle, error, "the bundle was not pulled for longer than it may be used; nothing of it is in force now");
+            if let Some(error) = error {
+                tracing::error!(target: "ztl", workload, bundle, error, "the bundle was not pulled for longer than it may be used, and withdrawing it panicked: what of it is in force is not known");
+            } else {
+                tracing::error!(target: "ztl", workload, bundle, "the bundle was not pulled for longer than it may be used; nothing of it is in force now");
+            }
         }
         PullDue::Fetch(fetch) => {
             let _ = refresh(guard, held, &mut from, fetch).await;
@@ -190,7 +192,9 @@ async fn refresh(
     }
     // What could not be stored is tried again, whatever became of this fetch.
     let noted = store(from).await;
-    let refreshed = refreshed.and_then(|refreshed| noted.map(|()| refreshed));
+    if let Err(error) = &noted {
+        unnoted(guard, bundle, error);
+    }
     if let Err(error) = &refreshed {
         let in_force = from.pull.fetched_at().is_some();
         tracing::error!(target: "ztl", workload, bundle, in_force, %error, "bundle not pulled; the last good one stays for as long as it may");
@@ -205,8 +209,8 @@ async fn refresh(
             Err(_) => "failed",
         },
     );
-    let failed = refreshed.as_ref().err().map(ToString::to_string);
-    shows(guard, held, from, failed);
+    let wrong = refreshed.as_ref().err().or(noted.as_ref().err());
+    shows(guard, held, from, wrong.map(ToString::to_string));
     refreshed
 }
 
@@ -265,6 +269,12 @@ async fn store(from: &mut OpaBundle) -> Result<(), OpaBundleError> {
     stored.map_err(|error| OpaBundleError::Store { path, error })?;
     from.unnoted = false;
     Ok(())
+}
+
+/// What came is in force all the same: it says nothing of the fetch.
+fn unnoted(guard: &Guard, bundle: &str, error: &OpaBundleError) {
+    let workload = guard.name();
+    tracing::error!(target: "ztl", workload, bundle, %error, "the bundle in force could not be stored as the newest, which is tried again; after a restart an older one would be taken");
 }
 
 /// What an earlier run stored; none where there is no such file yet.

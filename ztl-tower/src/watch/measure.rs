@@ -59,7 +59,7 @@ impl Counted {
     }
 }
 
-/// Something that decisions rest on was read again. `outcome` is `taken`, `refused` or `withdrawn`.
+/// Something that decisions rest on was read again. `outcome` is `taken`, `refused`, `withdrawn` or `unknown`.
 pub(crate) fn reloaded(guard: &Guard, what: &'static str, outcome: &'static str) {
     let workload = guard.name().to_owned();
     counter!("ztl_reloads_total", "workload" => workload, "what" => what, "outcome" => outcome)

@@ -224,6 +224,8 @@ enum Mood {
     Takes,
     Fails,
     Panics,
+    /// Over a bundle, and over having none.
+    Breaks,
     Waits,
 }
 
@@ -270,7 +272,7 @@ impl BundleConsumer for Moody {
         match self.mood() {
             Mood::Takes => {}
             Mood::Fails => return Err("no memory is left".into()),
-            Mood::Panics => panic!("a bug of the engine"),
+            Mood::Panics | Mood::Breaks => panic!("a bug of the engine"),
             Mood::Waits => {
                 while self.mood() == Mood::Waits {
                     std::thread::sleep(Duration::from_millis(1));
@@ -281,6 +283,7 @@ impl BundleConsumer for Moody {
     }
 
     fn withdraw(&self) {
+        assert_ne!(self.mood(), Mood::Breaks, "a bug of its way out");
         self.engine.withdraw();
     }
 }
@@ -315,6 +318,22 @@ async fn law_1_a_file_is_withdrawn_and_tried_again_where_putting_it_in_force_pan
     // And it is looked at as before.
     folder.put(&pack::signed("7", &pack::open(false), SECRET));
     until("it is taken", || service.revision().as_deref() == Some("7")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn law_1_nobody_says_that_a_file_is_withdrawn_where_that_panics() {
+    let (folder, engine) = (Folder::new("breaks"), Moody::new());
+    let service = engine.start(&folder).await;
+    engine.is(Mood::Breaks);
+    folder.put(&pack::signed("6", &pack::open(false), SECRET));
+    service.refuses("what is in force is not known").await;
+    let status = service.guard.opa_bundle_status("authz").expect("status");
+    let wrong = status.last_error.unwrap_or_default();
+    assert!(wrong.contains("a bug of its way out"), "{wrong}");
+    assert!(!status.in_force, "nobody is to rely on it");
+    engine.is(Mood::Takes);
+    until("it is taken", || service.revision().as_deref() == Some("6")).await;
+    assert_eq!(service.ask().await, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
