@@ -26,7 +26,7 @@ pub(super) struct Raw {
     again: core::sync::atomic::AtomicBool,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Rests {
     epoch: u64,
     evidence: u64,
@@ -137,12 +137,18 @@ impl Live {
         let Some(rests) = *self.rests() else { return };
         let (epoch, evidence) = (guard.engine().epoch(), guard.evidence_generation());
         let same = rests.epoch == epoch && rests.evidence == evidence && now < rests.until;
+        // Before the score is asked for: what drifts from here on has it asked for once more.
+        let drift = guard.score_drift();
         let drifted = || {
             let flow = self.permit();
             let outdated = |flow| rests.scored.is_outdated(guard, &flow, None, now);
-            rests.scored.drift != guard.score_drift() && flow.is_some_and(outdated)
+            rests.scored.drift != drift && flow.is_some_and(outdated)
         };
         if same && !drifted() {
+            // Unless somebody has judged it meanwhile, by what they saw.
+            if let Some(held) = self.rests().as_mut().filter(|held| **held == rests) {
+                held.scored.drift = drift;
+            }
             return;
         }
         #[cfg(feature = "serve")]

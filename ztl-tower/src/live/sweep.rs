@@ -51,12 +51,14 @@ pub(super) fn spawn(guard: Guard) -> JoinHandle<()> {
             while let Some(turn) = round.take() {
                 // Who is denied goes first, however many are judged, and whenever in this round it is denied.
                 let change = *changes.borrow();
-                if seen.replace(change) != Some(change) {
+                let is_new = seen.replace(change) != Some(change);
+                if is_new {
                     (round.open().iter())
                         .filter(|live| live.is_denied(guard))
                         .for_each(|live| judge(live, guard));
                 }
-                if !core::mem::replace(&mut spread, true) {
+                // A round that began with nothing to judge may have much of it by now.
+                if !core::mem::replace(&mut spread, true) || is_new {
                     round.spread(&helpers);
                 }
                 tokio::task::yield_now().await;

@@ -64,8 +64,10 @@ impl Round {
         }
         *helpers.round() = Arc::downgrade(&self.0);
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        // Whoever waits for a thread since an earlier round helps with this one: no queue grows.
-        for _ in helpers.waiting.load(Ordering::Acquire)..processors.saturating_sub(1) {
+        // Whoever waits for a thread since an earlier round helps with this one, and so does who was asked before: no queue grows.
+        let waiting = helpers.waiting.load(Ordering::Acquire);
+        let help = waiting.saturating_add(self.0.at_work.load(Ordering::Acquire));
+        for _ in help..processors.saturating_sub(1) {
             helpers.waiting.fetch_add(1, Ordering::AcqRel);
             let helpers = Arc::clone(helpers);
             tokio::task::spawn_blocking(move || helpers.help());

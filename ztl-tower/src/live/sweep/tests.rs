@@ -4,6 +4,8 @@
 
 #![cfg(all(feature = "dev-ca", feature = "serve"))]
 
+#[cfg(feature = "trust")]
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -12,6 +14,8 @@ use rcgen::{
     DnType, IsCa, Issuer, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber,
 };
 use rustls_pki_types::CertificateDer;
+#[cfg(feature = "trust")]
+use ztl_core::Timestamp;
 use ztl_core::audit::MemorySink;
 use ztl_core::policy::Policy;
 use ztl_core::{Arrival, Flow, SpiffeId, TrustDomain};
@@ -19,6 +23,7 @@ use ztl_mtls::{BundleSet, CrlSet, Denied, DevCa, Purpose, TrustBundle, X509Svid}
 
 use super::round::MANY;
 use super::*;
+use crate::guard::GuardBuilder;
 use crate::live::grounds::Begun;
 use crate::live::registry::{Registered, Registry};
 #[cfg(feature = "bundle")]
@@ -198,13 +203,16 @@ fn issue(authority: &DevCa, path: &str) -> X509Svid {
 }
 
 async fn guard(authority: &DevCa) -> Guard {
-    let guard = Guard::builder("db")
+    builder(authority).build().await.expect("guard")
+}
+
+fn builder(authority: &DevCa) -> GuardBuilder {
+    Guard::builder("db")
         .policy(Policy::from_toml(POLICY).expect("policy"))
         .identity(issue(authority, "/db"))
         .bundle(authority.bundle())
         .allow_dev_authority()
-        .audit(Arc::new(MemorySink::new(16)));
-    guard.build().await.expect("guard")
+        .audit(Arc::new(MemorySink::new(16)))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -267,6 +275,95 @@ fn law_8_what_changes_counts_though_no_thread_is_to_be_had_for_a_helper() {
         drop(free);
         assert!(holds.await.expect("a thread"), "it was taken all along");
     });
+}
+
+/// The test has the sweeper's thread, and gives it a turn where it yields.
+#[tokio::test]
+async fn law_8_what_changes_within_a_round_that_began_quiet_is_judged_by_several() {
+    if std::thread::available_parallelism().map_or(1, usize::from) == 1 {
+        return;
+    }
+    let mesh = Mesh::new(FEW).await;
+    let open = mesh.open();
+    let lives = || open.iter().filter(|it| !it.live().is_revoked()).count();
+    // A round holds all connections.
+    let held = || Arc::strong_count(open[0].live());
+    let patience = Instant::now() + Duration::from_secs(20);
+    while held() > 2 {
+        assert!(Instant::now() < patience, "the first round ends");
+        tokio::task::yield_now().await;
+    }
+    while held() == 2 {
+        assert!(Instant::now() < patience, "another begins");
+        tokio::task::yield_now().await;
+    }
+    // Nothing was to be judged as it began.
+    let policy = Policy::from_toml(&format!("{POLICY}{FORBID}")).expect("policy");
+    mesh.guard.swap_policy(policy).expect("swap");
+    // A few are judged by the sweeper, and a few more it has taken: those it keeps for as long as this one has the thread.
+    for _ in 0..2 {
+        tokio::task::yield_now().await;
+    }
+    let left = 3 * FEW / 8;
+    while lives() > left {
+        assert!(Instant::now() < patience, "nobody helps: {}", lives());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Knows everybody, and says again and again that what it knows may be another.
+#[cfg(feature = "trust")]
+#[derive(Debug, Default)]
+struct Drifting {
+    drift: core::sync::atomic::AtomicU64,
+    asked: core::sync::atomic::AtomicU64,
+}
+
+#[cfg(feature = "trust")]
+impl ztl_authz::trust::SignalSource for Drifting {
+    fn signal(
+        &self,
+        _: &str,
+        _: ztl_authz::trust::About<'_>,
+        now: Timestamp,
+    ) -> Option<ztl_core::trust::Signal> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        ztl_core::trust::Signal::new(100, now, Timestamp::MAX, "test")
+    }
+
+    fn drift(&self) -> u64 {
+        self.drift.load(Ordering::SeqCst)
+    }
+}
+
+#[cfg(feature = "trust")]
+#[tokio::test]
+async fn t34_a_drift_that_leaves_a_raw_stream_its_score_is_looked_at_once() {
+    const TRUST: &str =
+        "[trust]\nbase = 20\n[trust.signals.device]\nweight = 80\nmax_age = '10m'\n";
+    let mut mesh = Mesh::new(1).await;
+    let drifting = Arc::new(Drifting::default());
+    let signals = ztl_authz::trust::Signals::none().with("device", Arc::clone(&drifting));
+    let asks = "actions = ['connect']\nrequire = { trust_score = 60 }";
+    let policy = POLICY.replace("actions = ['GET /v1/{*rest}']", asks);
+    let policy = Policy::from_toml(&format!("{policy}{TRUST}")).expect("policy");
+    let builder = builder(&mesh.authority).policy(policy).signals(signals);
+    mesh.guard = builder.build().await.expect("guard");
+    let (guard, open) = (&mesh.guard, mesh.open());
+    let live = open[0].live();
+    let permitted = live.authorize_connect(guard).await;
+    assert!(permitted.is_ok(), "{permitted:?}");
+    assert!(!live.is_behind(guard, guard.now()));
+    for _ in 0..2 {
+        drifting.drift.fetch_add(1, Ordering::SeqCst);
+        assert!(live.is_behind(guard, guard.now()));
+        let before = drifting.asked.load(Ordering::SeqCst);
+        live.sweep(guard);
+        assert!(!live.is_revoked() && !live.is_behind(guard, guard.now()));
+        assert_eq!(drifting.asked.load(Ordering::SeqCst), before + 1);
+        live.sweep(guard);
+        assert_eq!(drifting.asked.load(Ordering::SeqCst), before + 1);
+    }
 }
 
 /// What is known of callers changes, and nothing that a connection itself rests on.
