@@ -49,10 +49,15 @@ fn rule_30_a_bundle_in_a_file_is_as_old_as_the_file() {
         matches!(young.due(later(60)), Due::Withdraw),
         "a minute was left"
     );
-    // A file of times to come is as young as can be, and no younger.
-    let mut odd = begun(now + 9 * day, endpoint());
+    // A file by another clock is as young as can be, and no younger.
+    let mut odd = begun(now + 300, endpoint());
     assert!(odd.is_in_force());
     assert!(matches!(odd.due(later(day)), Due::Withdraw));
+    // One of times to come would be new at each restart.
+    for ahead in [301, 9 * day] {
+        let odd = begun(now + ahead, endpoint());
+        assert!(!odd.is_in_force() && odd.bundle().is_some(), "{ahead}");
+    }
     assert!(begun(0, endpoint().allow_any_age()).is_in_force());
 
     let mut old = begun(now - day, endpoint());

@@ -85,7 +85,8 @@ impl FederatedBundle {
     /// is of the same trust domain.
     ///
     /// It is as old as the file says that it is, by the time when it was last written. Past the endpoint's `max_age` it proves the
-    /// endpoint, so that a new one can be fetched, and nobody else.
+    /// endpoint, so that a new one can be fetched, and nobody else; so does one of times to come, by more than five minutes. Where each
+    /// start writes the file anew, only the [`state_file`](Self::state_file) says how old its bundle is.
     #[must_use]
     pub fn bootstrap_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.bootstrap = Some(path.into());

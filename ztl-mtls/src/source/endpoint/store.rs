@@ -1,5 +1,6 @@
 //! The file in which an endpoint's state outlives a restart (T24).
 
+use core::time::Duration;
 use std::io;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -11,10 +12,13 @@ use crate::bundle::SpiffeBundle;
 use crate::file::{self, FileError};
 use crate::regular::replace_file;
 
+/// What clocks may differ by: a file that was written later than that from now is of no age that is known.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(300);
+
 impl BundleEndpoint {
     /// Begins with the bundle in a file, a document or PEM, which is as old as the file: past [`max_age`](Self::max_age), which is set
     /// first, it proves the endpoint and nobody else. Whoever keeps us from the endpoint cannot have a withdrawn authority back by a
-    /// restart.
+    /// restart. A file of times to come, by more than five minutes, is as old as can be: it would be new at each restart.
     ///
     /// # Errors
     /// [`EndpointError`], with the name of the file.
@@ -29,9 +33,10 @@ impl BundleEndpoint {
         let written = written
             .ok()
             .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-        let written = written.map_or(Timestamp::EPOCH, |since| {
-            Timestamp::from_unix_secs(since.as_secs())
-        });
+        let written = written
+            .map(|since| Timestamp::from_unix_secs(since.as_secs()))
+            .filter(|written| *written <= now.saturating_add(CLOCKS_DIFFER))
+            .unwrap_or(Timestamp::EPOCH);
         let bundle = SpiffeBundle::from_file(self.trust_domain.clone(), path)?;
         let mut endpoint = self.with_bundle(bundle, written.min(now))?;
         if endpoint.schedule.is_past_its_age(now) {
