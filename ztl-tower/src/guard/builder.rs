@@ -380,17 +380,18 @@ impl GuardBuilder {
         let bundles = crate::opa_bundle::BundleFiles::open(&guard, self.opa_bundle_files).await?;
         #[cfg(feature = "bundle")]
         crate::opa_bundle::begin(&guard).await?;
+        // After all else: what no guard was built with was not in force.
+        let policy_file = match policy_file {
+            Some(file) => Some(file.in_force(guard.engine().policy().serial()).await?),
+            None => None,
+        };
+        // Last: nobody takes the handlers back, and without a guard a signal has to end the process.
         #[cfg(feature = "signal")]
         if self.signalled {
             guard
                 .shutdown_on_signals()
                 .map_err(BuildError::ShutdownSignals)?;
         }
-        // Last: what no guard was built with was not in force.
-        let policy_file = match policy_file {
-            Some(file) => Some(file.in_force(guard.engine().policy().serial()).await?),
-            None => None,
-        };
         #[cfg(feature = "bundle")]
         {
             bundles.note(&guard).await;
