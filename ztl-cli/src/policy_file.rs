@@ -2,12 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ztl_core::policy::{Format, Loader, MAX_DOCUMENT_BYTES, Policy};
 
 use crate::exit::{Failure, Refusal};
-use crate::named::Named;
+use crate::named::{Artefact, Named};
 use crate::places::{Place, Places};
 
 /// What stands for standard input where a file is asked for.
@@ -22,8 +22,8 @@ pub(crate) struct PolicyFile {
     pub(crate) policy: Policy,
     /// Others than its owner may write it.
     pub(crate) open_to_others: bool,
-    /// The files that it names.
-    pub(crate) named: Vec<PathBuf>,
+    /// The files that it names, as they were loaded.
+    pub(crate) named: Vec<Artefact>,
 }
 
 impl PolicyFile {
@@ -78,7 +78,7 @@ impl PolicyFile {
             text,
             policy,
             open_to_others,
-            named: named.paths(),
+            named: named.read(),
         })
     }
 }

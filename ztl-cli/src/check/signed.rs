@@ -1,6 +1,5 @@
 //! Whether a policy is signed, as a guard with `policy_key` asks.
 
-use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
 
@@ -31,12 +30,11 @@ impl Keys {
             .map_err(|why| refused(name, "it", &why))
     }
 
-    /// Whether one of them signed each file that a policy names.
+    /// Whether one of them signed each file that a policy names, as it was loaded.
     pub(super) fn vouch_named(&self, file: &PolicyFile) -> Result<(), Failure> {
-        for named in &file.named {
-            let bytes = fs::read(named).map_err(|error| unreadable(named, &error))?;
+        for (named, bytes) in &file.named {
             let what = format!("`{}`, which it names", named.display());
-            self.verify(named, &bytes)?
+            self.verify(named, bytes)?
                 .map_err(|why| refused(&file.name, &what, &why))?;
         }
         Ok(())
