@@ -52,9 +52,12 @@ id = "spiffe://t/db"
 zone = "wide"
 labels = { tier = "back" }
 ports = [5432, 8443]
+[external.hub]
+hosts = ["hub.example.org"]
+ports = [443, 9443]
 "#;
 
-const FROM: [&str; 13] = [
+const FROM: [&str; 14] = [
     "web",
     "gauge",
     "ghost",
@@ -68,9 +71,24 @@ const FROM: [&str; 13] = [
     "zone:behind",
     "zone:wide",
     "any",
+    "public",
 ];
-const TO: [&str; 5] = ["web", "db", "ghost", "label:tier=back", "any"];
-const PORTS: [&str; 4] = ["8443", "[5432, 8443]", "\"1-65535\"", "\"1-8000\""];
+const TO: [&str; 6] = [
+    "web",
+    "db",
+    "ghost",
+    "label:tier=back",
+    "any",
+    "external:hub",
+];
+const PORTS: [&str; 6] = [
+    "8443",
+    "[5432, 8443]",
+    "\"1-65535\"",
+    "\"1-8000\"",
+    "443",
+    "[8443, 9443]",
+];
 const ACTIONS: [&str; 12] = [
     "any",
     "connect",
@@ -137,6 +155,9 @@ fn document<'a>(rules: impl IntoIterator<Item = (usize, &'a Rule)>) -> String {
         if !rule.actions.is_empty() {
             let _ = writeln!(text, "actions = {}", list(&rule.actions, &ACTIONS));
         }
+        if rule.permit && rule.from.iter().any(|from| FROM[*from] == "public") {
+            text.push_str("anonymous = true\n");
+        }
         if rule.permit && !rule.require.is_empty() {
             let _ = writeln!(text, "[permit.require]\n{}", rule.require);
         }
@@ -156,6 +177,11 @@ static QUERIES: LazyLock<Vec<(&str, Query)>> = LazyLock::new(|| {
         "spiffe://u/x",
         "spiffe://u/y",
     ];
+    let callers = ids
+        .map(|id| format!(r#""from":"{id}","#))
+        .into_iter()
+        .chain([String::new()]);
+    let callers: Vec<_> = callers.collect();
     let addrs = [
         "10.1.0.1",
         "10.1.2.1",
@@ -185,14 +211,24 @@ static QUERIES: LazyLock<Vec<(&str, Query)>> = LazyLock::new(|| {
         ("db", 5432),
         ("ghost", 9000),
     ] {
-        for id in ids {
+        for caller in &callers {
             for addr in addrs {
                 for asked in &asked {
                     let text = format!(
-                        r#"{{"from":"{id}","from_addr":"{addr}","to":"{to}","port":{port},"trust_score":90,{asked}}}"#
+                        r#"{{{caller}"from_addr":"{addr}","to":"{to}","port":{port},"trust_score":90,{asked}}}"#
                     );
                     queries.push((to, Query::from_json(&text).expect("a question")));
                 }
+            }
+        }
+    }
+    for port in [443, 9443] {
+        for id in &ids[..4] {
+            for asked in &asked {
+                let text = format!(
+                    r#"{{"from":"{id}","to":"hub.example.org","to_addr":"93.184.216.34","port":{port},{asked}}}"#
+                );
+                queries.push(("hub", Query::from_json(&text).expect("a question")));
             }
         }
     }
@@ -276,8 +312,15 @@ proptest! {
     /// Of a forbid that is said to match nothing, nothing is ever forbidden.
     #[test]
     fn a_forbid_that_never_matches_fires_on_nothing(forbid in rule(false)) {
-        let generous = "[[permit]]\nfrom = \"any\"\nto = \"any\"\nports = \"1-65535\"\n\
-            actions = [\"any\", \"connect\", \"HEAD /{*rest}\", \"websocket /{*rest}\", \"upgrade:x /{*rest}\"]\n";
+        let names = |whom: &str| forbid.from.iter().any(|at| FROM[*at] == whom);
+        // Else whoever is forbidden leaves its SVID at home, and the document does not load.
+        let from = if names("public") { r#"["any", "public"]"# } else { r#""any""# };
+        let actions = r#"["any", "connect", "HEAD /{*rest}", "websocket /{*rest}", "upgrade:x /{*rest}"]"#;
+        let generous = format!(
+            "[[permit]]\nfrom = {from}\nto = \"any\"\nports = \"1-65535\"\nactions = {actions}\n{}\
+            [[permit]]\nfrom = \"any\"\nto = \"external:hub\"\nactions = {actions}\n",
+            if names("public") { "anonymous = true\n" } else { "" },
+        );
         let Ok(policy) = Policy::from_toml(&format!("{}{generous}", document([(0, &forbid)]))) else {
             return Err(TestCaseError::reject("does not load"));
         };
@@ -287,7 +330,9 @@ proptest! {
             query.decide(&policy, now).expect("a decision").reason == Reason::Forbidden
         });
         // Whom a forbid names may come along with somebody else, which is not asked here.
-        let by_identity = forbid.from.iter().any(|at| !FROM[*at].starts_with("zone:") && FROM[*at] != "any");
+        let is_identity = |whom: &str| !whom.starts_with("zone:") && !["any", "public"].contains(&whom);
+        let by_identity = forbid.from.iter().any(|at| is_identity(FROM[*at]))
+            && forbid.to.iter().any(|at| TO[*at] != "external:hub");
         prop_assert!(!(never && fires));
         prop_assert!(fires || never || by_identity, "{}", document([(0, &forbid)]));
     }
@@ -404,4 +449,131 @@ fn who_never_comes_is_named_with_the_reason() {
     let nobody =
         "the forbid `f` can never match: nobody of whom it speaks comes to one of its targets";
     assert_eq!(forbid("ports = 8443\n"), [nobody]);
+}
+
+#[test]
+fn a_forbid_of_what_is_outside_matches_as_a_whole() {
+    let told = |from: &str, to: &str, ports: &str| {
+        let rule = format!("[[forbid]]\nname = 'f'\nfrom = {from}\nto = '{to}'\n{ports}\n");
+        messages(&rule, Lint::NeverMatching)
+    };
+    for (from, to, ports) in [
+        ("['any', 'public']", "external:hub", ""),
+        ("['web', 'spiffe://t/undeclared']", "external:hub", ""),
+        ("['zone:low', 'zone:office']", "external:hub", ""),
+        ("['zone:low', 'zone:plant']", "any", "ports = 9443"),
+    ] {
+        assert!(told(from, to, ports).is_empty(), "{from} {to}");
+    }
+    let no_port =
+        "the forbid `f` can never match: none of its targets listens on a port that it speaks of";
+    for to in ["external:hub", "any"] {
+        assert_eq!(told("'any'", to, "ports = 9444"), [no_port]);
+    }
+    let nobody =
+        "the forbid `f` can never match: nobody of whom it speaks comes to one of its targets";
+    for from in ["'public'", "'zone:low'"] {
+        assert_eq!(told(from, "external:hub", ""), [nobody]);
+    }
+}
+
+#[test]
+fn only_forbids_of_its_own_ports_take_a_permit_of_what_is_outside_away() {
+    let permit = "[[permit]]\nname = 'out'\nfrom = 'web'\nto = 'external:hub'\nports = 443\nactions = ['GET /a', 'POST /b']\n";
+    let forbid = |name: &str, more: &str| {
+        format!("[[forbid]]\nname = '{name}'\nfrom = 'any'\nto = 'external:hub'\n{more}\n")
+    };
+    let told = |forbids: &[(&str, &str)]| {
+        let forbids: String = forbids
+            .iter()
+            .map(|(name, more)| forbid(name, more))
+            .collect();
+        messages(&format!("{permit}{forbids}"), Lint::ShadowedByForbid)
+    };
+    let gets = ("gets", "ports = 443\nactions = 'GET /{x}'");
+    let posts = ("posts", "actions = 'POST /b'");
+    let there = ("there", "ports = '9000-9999'");
+    let together = "the permit `out` lets nothing through: the forbids `gets`, `posts` together take all of it away";
+    assert_eq!(told(&[there, gets, posts]), [together]);
+    assert!(told(&[there, gets]).is_empty());
+    let alone = "the permit `out` lets nothing through: the forbid `here` takes all of it away";
+    assert_eq!(told(&[there, ("here", "ports = 443")]), [alone]);
+}
+
+/// Nothing fits below such an id, so that no caller there can be made up.
+#[test]
+fn beside_an_id_that_is_too_long_nothing_is_said_of_calls() {
+    let long = format!("spiffe://t/{}", "a".repeat(2046 - "spiffe://t/".len()));
+    let rules = format!(
+        "{READS}[[permit]]\nname = 'long'\nfrom = '{long}/**'\nto = 'db'\nports = 8443\nactions = 'any'\n"
+    );
+    for of in [
+        Lint::NeverMatching,
+        Lint::UnreachableWorkload,
+        Lint::ShadowedByForbid,
+    ] {
+        let told = messages(&rules, of);
+        // That no permit names it needs no trying.
+        assert!(
+            told.iter().all(|one| one.ends_with("has it as `to`")),
+            "{told:?}"
+        );
+    }
+    let told = messages(&rules, Lint::Incomplete);
+    assert!(
+        matches!(told.as_slice(), [one] if one.contains("is so long")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn public_that_listens_is_told_what_else_keeps_it_away() {
+    let of = |from: &str, least: u8| {
+        let rule = format!(
+            "[[permit]]\nname = 'p'\nfrom = {from}\nto = 'web'\nports = [443, 8443]\nactions = 'any'\n\
+            anonymous = true\nrequire = {{ zone_trust = {least} }}\n"
+        );
+        messages(&rule, Lint::NeverMatching)
+    };
+    assert!(of("'public'", 2).is_empty());
+    let least = "this caller of the permit `p` can never match: nobody of whom it speaks comes from where its targets take calls, and is trusted enough there";
+    assert_eq!(of("'public'", 3), [least]);
+    assert_eq!(
+        of("['web', 'public']", 3).last().map(String::as_str),
+        Some(least)
+    );
+}
+
+/// What would take for ever ends, and says that it did not look at all: many callers beside rules that tell too many actions apart.
+#[test]
+fn actions_beyond_number_end_with_a_note() {
+    let mut rules = String::new();
+    for at in 0..14 {
+        let part = |part: usize| match part == at {
+            true => format!("/s{at}"),
+            false => format!("/{{p{part}}}"),
+        };
+        let path: String = (0..14).map(part).collect();
+        let _ = writeln!(
+            rules,
+            "[[forbid]]\nname = 'f{at}'\nfrom = 'any'\nto = 'db'\nactions = 'GET {path}'"
+        );
+    }
+    for at in 0..400 {
+        let (third, last) = (at / 200, at % 200);
+        let _ = writeln!(
+            rules,
+            "[workloads.c{at}]\nid = 'spiffe://t/c{at}'\n[zones.z{at}]\nnetworks = ['10.77.{third}.{last}/32']"
+        );
+    }
+    let path: String = (0..14).map(|part| format!("/{{p{part}}}")).collect();
+    let _ = writeln!(
+        rules,
+        "[[permit]]\nname = 'p'\nfrom = 'any'\nto = 'db'\nports = [5432, 8443]\nactions = 'GET {path}'"
+    );
+    let told = messages(&rules, Lint::Incomplete);
+    assert!(
+        matches!(told.as_slice(), [one] if one.contains("too many actions apart")),
+        "{told:?}"
+    );
 }

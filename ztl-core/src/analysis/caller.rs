@@ -1,5 +1,6 @@
 //! The callers that rules tell apart.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::id::{IdPattern, SpiffeId};
@@ -43,15 +44,34 @@ pub(crate) fn undeclared(policies: &[&Policy], asserted: &[IdPattern]) -> Option
 
 /// A segment that occurs nowhere; there are more of these than documents have names.
 fn fresh(policies: &[&Policy], patterns: &[IdPattern]) -> Option<Arc<str>> {
-    let mut texts: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+    let mut taken = HashSet::new();
+    for pattern in patterns {
+        numbers(&pattern.to_string(), &mut taken);
+    }
     for policy in policies {
         let ids = policy.workloads().iter().map(|workload| workload.id());
-        texts.extend(ids.map(ToString::to_string));
+        ids.for_each(|id| numbers(id.as_str(), &mut taken));
     }
-    (0..=u32::MAX)
-        .map(|at| format!("x{at}"))
-        .find(|text| !texts.iter().any(|named| named.contains(text.as_str())))
-        .map(Arc::from)
+    let first = (0..=u32::MAX).find(|number| !taken.contains(number))?;
+    Some(format!("x{first}").into())
+}
+
+/// Takes in the numbers for which the text has an `x` and the number behind it.
+fn numbers(text: &str, taken: &mut HashSet<u32>) {
+    for (at, _) in text.match_indices('x') {
+        let digits = text.get(at + 1..).unwrap_or_default().bytes();
+        let mut number = Some(0_u32);
+        for (before, digit) in digits.take_while(u8::is_ascii_digit).enumerate() {
+            // No number is written with a 0 before it.
+            if before > 0 && number == Some(0) {
+                break;
+            }
+            number = number
+                .and_then(|number| number.checked_mul(10)?.checked_add(u32::from(digit - b'0')));
+            let Some(number) = number else { break };
+            taken.insert(number);
+        }
+    }
 }
 
 /// Every caller that one of the policies tells apart from the others, as it shows itself; `None` for one that proves nothing.
@@ -101,4 +121,38 @@ pub(crate) fn callers(policies: &[&Policy]) -> Option<Vec<Option<SpiffeId>>> {
     ids.sort();
     ids.dedup();
     Some(ids.into_iter().map(Some).chain([None]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_fresh_is_in_no_name() {
+        for (text, wanted) in [
+            ("", "x0"),
+            ("x", "x0"),
+            ("x0", "x1"),
+            ("x00x01x1", "x2"),
+            ("ax0/bx12x2", "x3"),
+            ("x10x0x2", "x3"),
+            ("xx0x1x99999999999999999999x2", "x3"),
+        ] {
+            let id = SpiffeId::parse(&format!("spiffe://td/{text}z")).expect("id");
+            let policy = Policy::from_toml("schema = 1\ntrust_domain = 'td'\n").expect("policy");
+            let fresh = fresh(&[&policy], &[IdPattern::Exact(id)]);
+            assert_eq!(fresh.as_deref(), Some(wanted), "{text}");
+        }
+    }
+
+    /// In time that grows with the names alone: were each number looked for in every name, this would take minutes.
+    #[test]
+    fn so_it_is_beside_many_names() {
+        let mut text = "schema = 1\ntrust_domain = 'td'\n".to_owned();
+        for at in 0..30_000 {
+            text.push_str(&format!("[workloads.w{at}]\nid = 'spiffe://td/x{at}'\n"));
+        }
+        let policy = Policy::from_toml(&text).expect("policy");
+        assert_eq!(fresh(&[&policy], &[]).as_deref(), Some("x30000"));
+    }
 }

@@ -122,9 +122,9 @@ lints! {
     /// Nothing says what the document must do.
     NoTests = "no-tests", Note,
         "the document has no tests";
-    /// The document has too many rules that speak of the same to compare them all.
+    /// The document has too many rules that speak of the same to compare them all, or tells too many calls apart to try them all.
     Incomplete = "lint-incomplete", Note,
-        "not every rule was compared with every other";
+        "not every rule was compared with every other, or not every call tried";
 }
 
 impl fmt::Display for Lint {

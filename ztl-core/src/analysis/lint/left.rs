@@ -12,6 +12,12 @@ use super::finding::Found;
 /// Most actions that are tried for one permit beside some forbids.
 const MAX_ACTIONS: usize = 10_000;
 
+/// Why an edge is not tried on which rules tell more actions apart.
+const ACTIONS: (&str, &str) = (
+    "the rules about one target tell too many actions apart to try each",
+    "what is reported is true, and there may be more; fewer path parameters beside each other make fewer kinds of paths",
+);
+
 /// What a try came to.
 pub(super) enum Outcome {
     Passes,
@@ -28,12 +34,17 @@ type Tried = (RuleIdx, Vec<(RuleIdx, bool)>);
 pub(super) struct At<'a> {
     pub(super) target: &'a Workload,
     pub(super) forbids: Vec<(&'a TargetRule, &'a Rule, RuleIdx)>,
+    /// What it takes to see which of them speak of a caller.
+    weight: usize,
     /// What permits came to beside forbids: the same ones take the same away.
     tried: HashMap<Tried, Option<BTreeSet<RuleIdx>>>,
 }
 
 impl<'a> At<'a> {
-    pub(super) fn new(policy: &'a Policy, target: &'a Workload) -> Self {
+    /// `weights` says of each rule what it takes to see whether it speaks of a caller.
+    pub(super) fn new(policy: &'a Policy, target: &'a Workload, weights: &[usize]) -> Self {
+        let weight = |entry: &TargetRule| weights.get(usize::try_from(entry.rule.0).ok()?);
+        let weight = target.forbids.iter().filter_map(weight).sum();
         let forbids = target.forbids.iter().filter_map(|entry| {
             let rule = policy.rule(entry.rule)?;
             Some((entry, rule, entry.rule))
@@ -41,6 +52,7 @@ impl<'a> At<'a> {
         Self {
             target,
             forbids: forbids.collect(),
+            weight,
             tried: HashMap::new(),
         }
     }
@@ -54,6 +66,9 @@ impl<'a> At<'a> {
         port: u16,
         found: &mut Found,
     ) -> Outcome {
+        if !found.may_try(self.weight) {
+            return Outcome::Unclear;
+        }
         let mut speaking = Vec::new();
         for (entry, forbid, at) in &self.forbids {
             if !entry.covers_port(port) {
@@ -109,6 +124,11 @@ pub(super) fn left(policy: &Policy, rule: RuleIdx, edge: &Edge<'_>, found: &mut 
                 .is_none_or(|one| one.forbids_some_of(grant.pattern))
         })
     };
+    let rules = edge.forbids.len() + edge.permits.len();
+    let pairs = edge.permits.len().saturating_mul(edge.forbids.len());
+    if !found.may_try(1 + rules + pairs / 16) {
+        return Outcome::Unclear;
+    }
     let mut own = edge.permits.iter().filter(|grant| grant.rule == rule);
     if own.any(apart) {
         return Outcome::Passes;
@@ -121,9 +141,12 @@ pub(super) fn left(policy: &Policy, rule: RuleIdx, edge: &Edge<'_>, found: &mut 
         space.add(veto.pattern, false);
     }
     let Ok(actions) = space.actions(MAX_ACTIONS) else {
+        // As much was walked.
+        if found.may_try(MAX_ACTIONS) {
+            found.cut(ACTIONS);
+        }
         return Outcome::Unclear;
     };
-    let rules = edge.forbids.len() + edge.permits.len();
     if !found.may_try(actions.len()) {
         return Outcome::Unclear;
     }

@@ -33,6 +33,7 @@ mod audience;
 mod calls;
 mod cover;
 mod document_tests;
+mod exits;
 mod finding;
 mod key;
 mod kinds;
@@ -42,6 +43,7 @@ mod pattern;
 mod place;
 mod reachable;
 mod rules;
+mod trial;
 mod workloads;
 
 use crate::policy::Policy;

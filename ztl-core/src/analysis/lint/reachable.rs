@@ -2,10 +2,9 @@
 
 use std::collections::HashSet;
 
-use crate::analysis::place;
 use crate::policy::{Effect, Mode, Span};
 
-use super::calls::Calls;
+use super::calls::{Calls, Matched};
 use super::finding::Found;
 use super::key::{Key, Keys, RuleKeys};
 use super::kinds::Lint;
@@ -21,10 +20,7 @@ const DEAF: (&str, &str) = (
 
 pub(super) fn check(keys: &Keys<'_>, calls: &Calls, found: &mut Found) {
     let policy = keys.policy;
-    let places = place::arrivals(&[policy]);
-    let zones = places
-        .iter()
-        .filter_map(|place| policy.zones().zone_of(place));
+    let zones = calls.arrivals().filter_map(|zone| policy.zones().get(zone));
     let arrivals: HashSet<&str> = zones.map(crate::zone::Zone::name).collect();
     for (at, rule) in keys.rules.iter().enumerate() {
         if rule.decl.mode == Mode::Off {
@@ -49,12 +45,12 @@ pub(super) fn check(keys: &Keys<'_>, calls: &Calls, found: &mut Found) {
         if rule.decl.effect == Effect::Forbid {
             let what = "nobody of whom it speaks comes to one of its targets";
             never(rule, whole, (what, "correct `from`, or remove it"), found);
-        } else if rule.from.iter().all(|key| *key == Key::Public) {
+        } else if !matched.is_public && rule.from.iter().all(|key| *key == Key::Public) {
             never(rule, whole, NO_PORT, found);
         } else {
             let entries = rule.from.iter().zip(&rule.decl.from).zip(&matched.from);
             for ((key, entry), _) in entries.filter(|(_, matches)| !**matches) {
-                let (what, help) = why(keys, rule, key, &arrivals);
+                let (what, help) = why(keys, (rule, matched), key, &arrivals);
                 never(rule, entry.span, (&what, help), found);
             }
         }
@@ -64,7 +60,7 @@ pub(super) fn check(keys: &Keys<'_>, calls: &Calls, found: &mut Found) {
 /// Why nobody comes of whom an entry of a permit speaks.
 fn why(
     keys: &Keys<'_>,
-    rule: &RuleKeys<'_>,
+    (rule, matched): (&RuleKeys<'_>, &Matched),
     key: &Key<'_>,
     arrivals: &HashSet<&str>,
 ) -> (String, &'static str) {
@@ -82,7 +78,7 @@ fn why(
     };
     let least = rule.decl.require.zone_trust.map_or(0, |trust| trust.value);
     match zone {
-        _ if *key == Key::Public => (
+        _ if *key == Key::Public && !matched.is_public => (
             "none of its targets takes callers without an SVID on a port that it speaks of"
                 .to_owned(),
             "correct `ports`, or leave `public` out",
