@@ -54,6 +54,10 @@ fn tally(world: &World, asked: &Asked, tally: &mut Tally) {
     {
         count(tally, format!("{effect} among many"), verdict);
     }
+    // Elsewhere, and where the flow alone is asked for, a permit looks at no evidence.
+    let elsewhere = ["the flow alone", "at the caller", "outside"];
+    let ends_alone =
+        verdict == Verdict::Permit && asked.kinds().iter().any(|kind| elsewhere.contains(kind));
     let why = asked.with_input(|input| explain(&world.policy, input, NOW));
     for walk in why.rules.iter().chain(&why.shadow) {
         let Some((effect, rule)) = world.rule(&walk.rule) else {
@@ -73,6 +77,8 @@ fn tally(world: &World, asked: &Asked, tally: &mut Tally) {
             count(tally, form, verdict);
             continue;
         }
+        let asked_for =
+            |clause| !(ends_alone && matches!(clause, Clause::When | Clause::Authorizer));
         for (clause, form) in kinds(effect, rule) {
             let decides = match sole {
                 None => walk.decided,
@@ -81,7 +87,7 @@ fn tally(world: &World, asked: &Asked, tally: &mut Tally) {
                     clause == sole && open
                 }
             };
-            if decides {
+            if decides && asked_for(clause) {
                 count(tally, form, verdict);
             }
         }
@@ -120,7 +126,7 @@ fn tally(world: &World, asked: &Asked, tally: &mut Tally) {
 }
 
 /// What a form cannot make of a decision by itself.
-const NEVER: [(&str, Verdict); 24] = [
+const NEVER: [(&str, Verdict); 23] = [
     // Beside a permit for callers without an SVID it does not load.
     ("forbid from any", Verdict::Permit),
     // It is the rule that decides.
@@ -131,9 +137,7 @@ const NEVER: [(&str, Verdict); 24] = [
     ("forbid to any", Verdict::Permit),
     ("forbid on every port", Verdict::Permit),
     ("forbid without ports", Verdict::Permit),
-    ("permit on every port", Verdict::Deny),
     // Every declared workload is in the one trust domain.
-    ("forbid to trust-domain", Verdict::Permit),
     ("permit to trust-domain", Verdict::Deny),
     // It fires whatever is known, and whatever is not.
     ("forbid when true", Verdict::Permit),
@@ -148,6 +152,7 @@ const NEVER: [(&str, Verdict); 24] = [
     ("permit authorizer configured", Verdict::Deny),
     // It never holds where it is asked.
     ("permit when error", Verdict::Permit),
+    ("permit when false", Verdict::Permit),
     ("permit authorizer nosy", Verdict::Permit),
     ("permit authorizer lost", Verdict::Permit),
     ("permit authorizer broken", Verdict::Permit),
@@ -196,5 +201,18 @@ fn every_form_occurs_and_decides_both_ways() {
             }
         }
     }
-    assert!(hollow.is_empty(), "these decide nothing: {hollow:?}");
+    // Each that is listed occurs, and decides the other way alone.
+    let one_sided = |(form, verdict): &(&str, Verdict)| {
+        let [permitted, denied] = all.get(*form).copied().unwrap_or_default();
+        match verdict {
+            Verdict::Permit => permitted == 0 && denied > 0,
+            Verdict::Deny => denied == 0 && permitted > 0,
+        }
+    };
+    let idle = NEVER.iter().filter(|one| !one_sided(one));
+    let idle: Vec<_> = idle.map(|one| (one, all.get(one.0))).collect();
+    assert!(
+        hollow.is_empty() && idle.is_empty(),
+        "these decide nothing: {hollow:?}, and these are no exception: {idle:?}"
+    );
 }

@@ -345,7 +345,8 @@ mod tests {
             .map(|at| format!("'10.1.{}.{}/32'", at / 200, at % 200))
             .collect();
         let mut text = format!(
-            "schema = 1\ntrust_domain = 't'\n[zones.far]\n[zones.near]\nnetworks = [{}]\n",
+            "schema = 1\ntrust_domain = 't'\nrelays = ['10.9.0.0/24']\n\
+            [zones.far]\nnetworks = ['10.9.0.0/25']\n[zones.near]\nnetworks = [{}]\n",
             listed.join(", ")
         );
         for at in 0..10 {

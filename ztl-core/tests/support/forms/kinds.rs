@@ -66,8 +66,13 @@ pub(crate) fn kinds(effect: &str, rule: &Value) -> Vec<(Clause, String)> {
     }
     for when in [&require["when"], &rule["when"]] {
         if let Some(text) = when.as_str() {
-            for clause in [Clause::When, Clause::Token, Clause::TrustScore] {
-                add(clause, &format!("when {text}"));
+            let form = format!("when {text}");
+            add(Clause::When, &form);
+            // What it reads and is not there.
+            match text {
+                "token" => add(Clause::Token, &form),
+                "score" => add(Clause::TrustScore, &form),
+                _ => {}
             }
         }
     }

@@ -175,7 +175,11 @@ fn forbid(choices: &mut Choices<'_>) -> Value {
         from.push("public".into());
     }
     rule.insert("from".to_owned(), listed(from));
-    rule.insert("to".to_owned(), listed(choices.some(&TO)));
+    let mut to = choices.some(&TO);
+    for to in to.iter_mut().filter(|to| **to == "external:hub") {
+        *to = choices.one(&["external:hub", "external:inner"]);
+    }
+    rule.insert("to".to_owned(), listed(to));
     if !choices.once_in(3) {
         rule.insert("actions".to_owned(), listed(choices.some(&ACTIONS)));
     }
