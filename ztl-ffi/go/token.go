@@ -3,6 +3,7 @@
 package ztl
 
 import (
+	"crypto/subtle"
 	"errors"
 	"net/http"
 	"net/url"
@@ -116,7 +117,11 @@ func credential(value string) string {
 // withhold takes away the Authorization fields that show one of these credentials.
 func withhold(header http.Header, shown []string) {
 	for name, values := range header {
-		is := func(value string) bool { return slices.Contains(shown, credential(value)) }
+		// In the same time wherever they differ: what a caller shows must not be a guess at a credential of ours.
+		is := func(value string) bool {
+			own := []byte(credential(value))
+			return slices.ContainsFunc(shown, func(one string) bool { return subtle.ConstantTimeCompare([]byte(one), own) == 1 })
+		}
 		if strings.EqualFold(name, "Authorization") && slices.ContainsFunc(values, is) {
 			delete(header, name)
 		}

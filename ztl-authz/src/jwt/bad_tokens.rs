@@ -8,7 +8,7 @@ use std::hash::RandomState;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
-use ztl_core::policy::{Policy, Workload};
+use ztl_core::policy::Policy;
 use ztl_core::{FlowPermit, Peer, Prefix, SpiffeId, Timestamp};
 
 use super::{TokenError, TokenVerifier, Unverified, Verified};
@@ -168,10 +168,9 @@ impl BadTokens {
     }
 
     fn key(&self, policy: &Policy, flow: &FlowPermit) -> u64 {
-        let peer = flow.peer().map(Peer::id);
-        let peer = peer.map(|id| policy.workload_by_id(id).map_or(id, Workload::id));
+        let peer = flow.peer().map(|peer| policy.one_id_of(peer.id()));
         let network = || flow.arrival().addr().map(Prefix::from);
-        self.hasher.hash_one(match peer {
+        self.hasher.hash_one(match peer.as_deref() {
             Some(id) => Principal::Peer(id),
             None => network().map_or(Principal::Unknown, Principal::Prefix),
         })

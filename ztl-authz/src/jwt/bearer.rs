@@ -7,8 +7,8 @@ use super::compact::MAX_TOKEN_BYTES;
 ///
 /// No field, or one of another scheme, is no token: `Ok(None)`. The scheme's letter case does not count (RFC 9110 §11.1).
 /// A parameter `access_token` in the query (RFC 6750 §2.3) is a credential that stands in every log on the way: with it there is no good
-/// token, whatever the fields hold, so that what asks for one denies (T16). Its name counts in any letter case, escaped or not, and `;` parts parameters as `&` does: what
-/// some reader of the query could take for one is one. A form (RFC 6750 §2.2) is not read.
+/// token, whatever the fields hold, so that what asks for one denies (T16). Its name counts in any letter case, escaped or not, and `;`
+/// parts parameters as `&` does; other spellings that a framework may make of it do not count. A form (RFC 6750 §2.2) is not read.
 ///
 /// ```
 /// use ztl_authz::jwt::{BearerError, bearer_token};
@@ -71,7 +71,7 @@ pub fn bearer_token<'a>(
         .map_err(|_| BearerError::Malformed)
 }
 
-/// Whether a query has a parameter `access_token` (RFC 6750 §2.3), as any reader of it may see it: for a host that verifies tokens itself.
+/// Whether a query has a parameter `access_token` (RFC 6750 §2.3), as [`bearer_token`] looks for it: for a host that verifies tokens itself.
 #[must_use]
 pub fn bears_token(query: &str) -> bool {
     query.split(['&', ';']).any(|parameter| {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ztl_core::audit::{AuditError, Record, Sink};
 use ztl_core::trust::Signal;
-use ztl_core::{Action, Direction, Lack, Timestamp};
+use ztl_core::{Action, Direction, Lack, SpiffeId, Timestamp};
 
 use super::source::{About, SignalSource};
 
@@ -126,7 +126,9 @@ impl Behaviour {
         }
         let part = self.part(record.time());
         let kind = self.0.hasher.hash_one(kind(record));
-        let Some(about) = answerable(record) else {
+        // Scores are asked for under that name (T13).
+        let through = record.one_id();
+        let Some(about) = answerable(record, through.as_deref()) else {
             return;
         };
         let key = self.key(about);
@@ -170,9 +172,7 @@ impl fmt::Debug for Behaviour {
 /// Who answers for a decision: the most specific identity that was proved (T33). A user by this very workload, so that a shared
 /// gateway does not fall by what its users do, nor a user by what another gateway does; the workload where no token was read;
 /// and nobody where a token was wanted and none was good.
-fn answerable<'a>(record: &Record<'a>) -> Option<About<'a>> {
-    // Scores are asked for under that name (T13).
-    let through = record.workload_id();
+fn answerable<'a>(record: &Record<'a>, through: Option<&'a SpiffeId>) -> Option<About<'a>> {
     if let Some((issuer, subject)) = record.subject() {
         return Some(About::Subject {
             issuer,

@@ -221,15 +221,18 @@ fn t33_a_gateway_does_not_fall_by_what_its_users_do() {
 #[test]
 fn t13_a_workload_has_one_behaviour_under_all_its_names() {
     let run = Run::new();
-    let client = id("/client");
-    let alias = SpiffeId::parse("spiffe://old.example/client").expect("id");
-    for of in [&client, &alias] {
-        assert_eq!(run.ask(of, "/open/a", NOW), Verdict::Permit);
-        assert_eq!(run.ask(of, "/closed", NOW), Verdict::Deny);
+    // A workload of the policy, and one that it does not declare.
+    for path in ["/client", "/jobs/7"] {
+        let (client, alias) = (id(path), format!("spiffe://old.example{path}"));
+        let alias = SpiffeId::parse(&alias).expect("id");
+        for of in [&client, &alias] {
+            assert_eq!(run.ask(of, "/open/a", NOW), Verdict::Permit);
+            assert_eq!(run.ask(of, "/closed", NOW), Verdict::Deny);
+        }
+        assert_eq!(run.value(Measure::Denials, &client, NOW), Some(10));
+        assert_eq!(run.value(Measure::Rate, &client, NOW), Some(4));
+        assert_eq!(run.value(Measure::Rate, &alias, NOW), None);
     }
-    assert_eq!(run.value(Measure::Denials, &client, NOW), Some(10));
-    assert_eq!(run.value(Measure::Rate, &client, NOW), Some(4));
-    assert_eq!(run.value(Measure::Rate, &alias, NOW), None);
 }
 
 #[test]

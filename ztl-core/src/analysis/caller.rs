@@ -1,7 +1,7 @@
 //! The callers that rules tell apart.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use crate::id::{IdPattern, SpiffeId};
 use crate::policy::{Policy, Who};
@@ -42,24 +42,27 @@ pub(crate) fn undeclared(policies: &[&Policy], asserted: &[IdPattern]) -> Option
     Some(ids)
 }
 
-/// A segment that occurs nowhere; there are more of these than documents have names.
-fn fresh(policies: &[&Policy], patterns: &[IdPattern]) -> Option<Arc<str>> {
-    let mut taken = HashSet::new();
-    for pattern in patterns {
-        numbers(&pattern.to_string(), &mut taken);
-    }
-    for policy in policies {
-        let ids = policy.workloads().iter().map(|workload| workload.id());
-        ids.for_each(|id| numbers(id.as_str(), &mut taken));
-    }
-    let first = (0..=u32::MAX).find(|number| !taken.contains(number))?;
-    Some(format!("x{first}").into())
+/// A segment that occurs nowhere.
+fn fresh(policies: &[&Policy], patterns: &[IdPattern]) -> Option<String> {
+    let patterns = patterns.iter().map(|one| Cow::Owned(one.to_string()));
+    let ids = policies.iter().flat_map(|policy| policy.workloads().iter());
+    let ids = ids.map(|workload| Cow::Borrowed(workload.id().as_str()));
+    free("x", patterns.chain(ids))
 }
 
-/// Takes in the numbers for which the text has an `x` and the number behind it.
-fn numbers(text: &str, taken: &mut HashSet<u32>) {
-    for (at, _) in text.match_indices('x') {
-        let digits = text.get(at + 1..).unwrap_or_default().bytes();
+/// The prefix and a number that occur in none of the texts; there are more of these than documents have names. It takes a look at
+/// each text alone.
+pub(super) fn free<'t>(prefix: &str, texts: impl Iterator<Item = Cow<'t, str>>) -> Option<String> {
+    let mut taken = HashSet::new();
+    texts.for_each(|text| numbers(prefix, &text, &mut taken));
+    let first = (0..=u32::MAX).find(|number| !taken.contains(number))?;
+    Some(format!("{prefix}{first}"))
+}
+
+/// Takes in the numbers for which the text has the prefix and the number behind it.
+fn numbers(prefix: &str, text: &str, taken: &mut HashSet<u32>) {
+    for (at, _) in text.match_indices(prefix) {
+        let digits = text.get(at + prefix.len()..).unwrap_or_default().bytes();
         let mut number = Some(0_u32);
         for (before, digit) in digits.take_while(u8::is_ascii_digit).enumerate() {
             // No number is written with a 0 before it.

@@ -1,5 +1,6 @@
 //! Evidence made up so that it meets what one permit requires, and as little else as can be.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,7 +12,11 @@ use crate::obligation::Obligations;
 use crate::policy::{Along, Given, Mfa, Policy, Require, TokenRequire};
 use crate::time::Timestamp;
 
+use super::caller::free;
 use super::edge::Need;
+
+/// When what is made up is asked: nothing of it expires.
+pub(crate) const NOW: Timestamp = Timestamp::from_unix_secs(1_790_000_000);
 
 /// A value that no token requirement of the policies asks for.
 pub(crate) fn beside(policies: &[&Policy]) -> String {
@@ -29,10 +34,7 @@ pub(crate) fn beside(policies: &[&Policy]) -> String {
             asked.extend(texts.chain(claims.iter().map(|(_, value)| value.to_string())));
         }
     }
-    // There are more of these than texts, so that one is always found.
-    let free = |text: &String| !asked.iter().any(|one| one.contains(text.as_str()));
-    let texts = (0..u32::MAX).map(|at| format!("other-{at}"));
-    texts.into_iter().find(free).unwrap_or_default()
+    free("other-", asked.into_iter().map(Cow::Owned)).unwrap_or_default()
 }
 
 /// Made-up evidence.

@@ -24,9 +24,8 @@ pub use diff::{
     ReplayError, Replayed, TooLarge, diff, replay,
 };
 pub(crate) use edge::Need;
-pub(crate) use facts::{MadeUp, beside};
+pub(crate) use facts::{MadeUp, NOW, beside};
 pub(crate) use outward::Exit;
-pub(crate) use place::arrivals;
 pub(crate) use reach::{Chains, Counting, Hop, Mesh, Start};
 pub use reach::{
     Reach, ReachEdge, ReachError, ReachExit, ReachOptions, Reached, ReachedBy, ReachedFrom, Use,

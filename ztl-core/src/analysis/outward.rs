@@ -49,15 +49,8 @@ impl<'a> Outward<'_, 'a> {
                 Effect::Forbid if rule.forbids_flow() => return None,
                 // A forbid with a condition says nothing of what is outside.
                 Effect::Forbid => {
-                    let vetoes = rule.actions.iter();
-                    edge.forbids.extend(vetoes.map(|pattern| Veto {
-                        rule: index,
-                        pattern: Some(pattern),
-                        when: None,
-                        of_peer: true,
-                        policy: self.policy,
-                        of: rule,
-                    }));
+                    edge.forbids
+                        .extend(Veto::of(self.policy, (index, rule, decl), true))
                 }
                 Effect::Permit => {
                     let need = Need::of(self.policy, rule, decl);

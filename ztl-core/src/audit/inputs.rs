@@ -1,11 +1,9 @@
 //! What a decision used beyond identity and route: only what the rule that decided reads, and in plain only what the policy
 //! itself names (law 7, T30).
 
-use core::fmt;
+use core::fmt::{self, Write as _};
 
-use core::fmt::Write as _;
 use serde_json::Value;
-
 use smallvec::SmallVec;
 
 use super::mask::{Field, Mask, Masks};

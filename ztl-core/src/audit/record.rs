@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::net::IpAddr;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::inputs::Inputs;
@@ -14,7 +15,7 @@ use crate::flow::{AnyFlow, Direction};
 use crate::id::SpiffeId;
 use crate::obligation::Obligations;
 use crate::peer::{Peer, Proof};
-use crate::policy::{Edge, Judgement, Policy, Revision, Said, Workload, actors};
+use crate::policy::{Edge, Judgement, Policy, Revision, Said, actors};
 use crate::reason::{Reason, Stage, Verdict};
 use crate::time::Timestamp;
 use crate::zone::Zone;
@@ -172,13 +173,11 @@ impl<'a> Record<'a> {
         self.about.flow.peer().map(Peer::id)
     }
 
-    /// The id of the workload that the other end is, by whichever name of it that came (rule 28, T13); of one that the policy does not
-    /// declare, as it came.
+    /// The one id by which the other end is counted, whichever of its names it came by
+    /// ([`Policy::one_id_of`](crate::policy::Policy::one_id_of), T13).
     #[must_use]
-    pub fn workload_id(&self) -> Option<&'a SpiffeId> {
-        let shown = self.peer()?;
-        let declared = self.about.policy.workload_by_id(shown);
-        Some(declared.map_or(shown, Workload::id))
+    pub fn one_id(&self) -> Option<Cow<'a, SpiffeId>> {
+        Some(self.about.policy.one_id_of(self.peer()?))
     }
 
     /// The host outside the mesh that was called, proved or not.

@@ -138,7 +138,7 @@ fn t10_a_witness_is_found_beside_what_is_forbidden() {
         panic!("{shown:?}")
     };
     assert!(text.contains(r#""path":"/v1/keys""#), "{text}");
-    assert!(text.contains(r#""from_addr":"10.10."#), "{text}");
+    assert!(text.contains(r#""from_addr":"fd00:10::1""#), "{text}");
 }
 
 /// Nothing is shown that is not permitted: a condition that says no to what was made up leaves the words alone.

@@ -110,7 +110,9 @@ fn engine(world: &World, asked: &Asked, able: bool, decided: &Decision) -> Optio
         engine
     };
     asked.with_input(|input| {
-        let permit = match (engine.permit_flow(&input.flow, NOW), &input.action) {
+        let flow = engine.permit_flow(&input.flow, NOW);
+        assert_eq!(audit.taken(), 1);
+        let permit = match (flow, &input.action) {
             (Err(denial), _) => {
                 assert_eq!(
                     (denial.reason(), denial.stage()),

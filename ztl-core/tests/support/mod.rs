@@ -9,15 +9,9 @@ mod question;
 mod random;
 mod toys;
 
-use std::sync::Arc;
-
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
-use ztl_core::authorizer::{
-    Authorizer, AuthorizerError, AuthorizerFactory, Condition, ConditionCompiler, ConditionError,
-    Demands, Facts, Opinion, Reads, Setting,
-};
-use ztl_core::policy::{Effect, Format, Input, Loader, Policy, decide};
+use serde_json::{Value, json};
+use ztl_core::policy::{Format, Input, Policy, decide};
 use ztl_core::{
     Action, Arrival, Claims, Decision, Evidence, Flow, HeaderPairs, Peer, Proof, SpiffeId,
     Timestamp, TrustScore,

@@ -30,6 +30,6 @@ pub(crate) use came::judged_on;
 pub(crate) use judge::plain;
 pub(crate) use pool::Pool as JudgingPool;
 pub(crate) use response::{Answer, Credential, Dress, refusal};
-#[cfg(feature = "schema")]
+#[cfg(any(feature = "schema", feature = "serve"))]
 pub(crate) use service::caller;
 pub(crate) use service::dress;

@@ -380,7 +380,7 @@ impl GuardBuilder {
         let bundles = crate::opa_bundle::BundleFiles::open(&guard, self.opa_bundle_files).await?;
         #[cfg(feature = "bundle")]
         crate::opa_bundle::begin(&guard).await?;
-        // After all else: what no guard was built with was not in force.
+        // After all else: what no guard was built with was not in force. Where the handlers that follow fail, it is stored all the same.
         let policy_file = match policy_file {
             Some(file) => Some(file.in_force(guard.engine().policy().serial()).await?),
             None => None,

@@ -67,6 +67,7 @@ impl Guard {
             return None;
         }
         let policy = self.engine().policy();
-        source.posture(super::signals::whom(&policy, flow, claims), now)
+        let peer = super::signals::one_id(&policy, flow);
+        source.posture(super::signals::whom(peer.as_deref(), claims), now)
     }
 }

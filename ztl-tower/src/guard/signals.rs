@@ -1,11 +1,12 @@
 //! What is known of callers: the sources of the signals that the policy's `[trust]` weighs.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use tokio::task::JoinError;
 use ztl_authz::trust::{MAX_TABLE_BYTES, SharedTable, SignalTable, Signals, Whom};
 use ztl_core::policy::Policy;
-use ztl_core::{Claims, FlowPermit, Timestamp, TrustScore};
+use ztl_core::{Claims, FlowPermit, SpiffeId, Timestamp, TrustScore};
 
 use super::{BuildError, Guard, GuardBuilder};
 use crate::refresh::{TableFile, TableFiles};
@@ -125,20 +126,19 @@ impl Guard {
         }
         let policy = self.engine().policy();
         let scorer = policy.scorer()?;
-        let whom = whom(&policy, flow, claims);
+        let peer = one_id(&policy, flow);
+        let whom = whom(peer.as_deref(), claims);
         Some(self.0.signals.score(scorer, whom, now))
     }
 }
 
-/// Of whom something is to be known. What is known speaks of the workload, by whichever name it comes (T13).
-pub(super) fn whom<'a>(
-    policy: &'a Policy,
-    flow: &'a FlowPermit,
-    claims: Option<&'a Claims>,
-) -> Whom<'a> {
-    let peer = flow.peer().map(ztl_core::Peer::id);
-    let peer =
-        peer.map(|id| (policy.workload_by_id(id)).map_or(id, ztl_core::policy::Workload::id));
+/// What is known speaks of a caller by one id, whichever of its names it comes by (T13).
+pub(super) fn one_id<'a>(policy: &Policy, flow: &'a FlowPermit) -> Option<Cow<'a, SpiffeId>> {
+    flow.peer().map(|peer| policy.one_id_of(peer.id()))
+}
+
+/// Of whom something is to be known.
+pub(super) fn whom<'a>(peer: Option<&'a SpiffeId>, claims: Option<&'a Claims>) -> Whom<'a> {
     let whom = peer.map_or_else(Whom::nobody, Whom::peer);
     match claims {
         Some(claims) => whom.with_claims(claims),

@@ -58,12 +58,10 @@ impl Live {
     #[cfg(feature = "serve")]
     async fn judge_connect_apart(self: &Arc<Self>, guard: &Guard) -> Result<Authorized, Denial> {
         let flow = self.current(guard)?;
-        // T13: one share under all its names.
-        let policy = guard.engine().policy();
-        let share = (flow.peer()).map(|peer| policy.one_id_of(peer.id()).to_string());
+        let share = crate::authorize::caller(guard, &flow);
         let (tell, told) = tokio::sync::oneshot::channel();
         let (live, of) = (Arc::clone(self), guard.clone());
-        let runs = guard.judging().run(&share.unwrap_or_default(), move || {
+        let runs = guard.judging().run(&share, move || {
             // Whoever gave up waiting gets no judgement made for them.
             if !tell.is_closed() {
                 let _ = tell.send(live.judge_connect(&of));

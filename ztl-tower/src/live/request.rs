@@ -252,18 +252,22 @@ impl Request {
         asked: Asked,
         scored: Scored,
     ) {
-        *lock(&self.scored) = scored;
         *lock(&self.asked) = Some(Arc::new(asked));
-        if scored.is_any() {
-            // What drifted since, by its own record at the least, is for the sweeper to look at.
-            let drift = &self.live.requests.drift;
-            drift.fetch_min(scored.drift, Ordering::AcqRel);
-        }
+        self.scored_as(scored);
         self.holds_until(permit);
         if guard.evidence_generation() != evidence
             || !guard.engine().is_current(permit, guard.now())
         {
             self.judge(guard);
+        }
+    }
+
+    /// It was judged by that score. What drifted since, by its own record at the least, is for the sweeper to look at.
+    fn scored_as(&self, scored: Scored) {
+        *lock(&self.scored) = scored;
+        if scored.is_any() {
+            let drift = &self.live.requests.drift;
+            drift.fetch_min(scored.drift, Ordering::AcqRel);
         }
     }
 
@@ -316,7 +320,7 @@ impl Request {
             let now = guard.now();
             let context = asked.context.clone();
             let gathered = Gathered::now(guard, &flow, claims, context, now);
-            *lock(&self.scored) = gathered.scored();
+            self.scored_as(gathered.scored());
             let mut evidence = gathered.beside(Evidence::none());
             if let Some(fields) = &fields {
                 evidence = evidence.with_headers(fields);

@@ -12,7 +12,7 @@ use ztl_authz::bundle::{BundleConsumer, BundleReader, BundleTaker, RevisionOrder
 
 use super::OpaBundleStatus;
 use super::error::OpaBundleError;
-use super::run::{gauges, stored_in};
+use super::run::{gauges, stored_in, unnoted};
 use crate::guard::{BuildError, Guard, GuardBuilder, Inner};
 use crate::refresh::{SteadyFile, off_thread};
 use crate::watch::reloaded;
@@ -374,6 +374,9 @@ fn tell(guard: &Guard, bundle: &str, looked: Looked) {
     let workload = guard.name();
     match (&became, &error) {
         (Became::Same, None) => {}
+        (Became::Same, Some(error @ OpaBundleError::Store { .. })) => {
+            unnoted(guard, bundle, error);
+        }
         (Became::Same, Some(error)) => {
             tracing::error!(target: "ztl", workload, bundle, %error, "bundle not taken as it should be; the last good one stays in force");
         }
@@ -381,7 +384,7 @@ fn tell(guard: &Guard, bundle: &str, looked: Looked) {
             guard.opa_bundle_changed();
             tracing::info!(target: "ztl", workload, bundle, revision, "bundle in force");
             if let Some(error) = &error {
-                tracing::error!(target: "ztl", workload, bundle, %error, "the bundle in force could not be stored as the newest, which is tried again; after a restart an older one would be taken");
+                unnoted(guard, bundle, error);
             }
         }
         (Became::Withdrawn, _) => {

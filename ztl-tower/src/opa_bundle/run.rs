@@ -272,7 +272,7 @@ async fn store(from: &mut OpaBundle) -> Result<(), OpaBundleError> {
 }
 
 /// What came is in force all the same: it says nothing of the fetch.
-fn unnoted(guard: &Guard, bundle: &str, error: &OpaBundleError) {
+pub(super) fn unnoted(guard: &Guard, bundle: &str, error: &OpaBundleError) {
     let workload = guard.name();
     tracing::error!(target: "ztl", workload, bundle, %error, "the bundle in force could not be stored as the newest, which is tried again; after a restart an older one would be taken");
 }

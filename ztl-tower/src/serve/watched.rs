@@ -75,6 +75,18 @@ mod tests {
         let mut watched = Watched::begin(&Span::none(), &mut with_token);
         let first = watched.within(asks);
         assert!(watched.within(came) && !came());
+        // However it is written anew.
+        for (written, same) in [
+            ("bearer a", true),
+            ("Bearer \t a ", true),
+            ("a", true),
+            ("Bearer aa", false),
+            ("Bearer", false),
+        ] {
+            let written = HeaderValue::from_static(written);
+            let came = watched.within(|| came_with([&written].into_iter()));
+            assert_eq!(came, same, "{written:?}");
+        }
         let again = watched.within(asks);
         let mut body = watched.hand_on();
         // Another request is answered within.

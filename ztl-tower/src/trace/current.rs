@@ -105,10 +105,20 @@ pub(crate) fn came_with<'a>(mut values: impl Iterator<Item = &'a HeaderValue>) -
     })
 }
 
-/// In the same time wherever they differ: what a caller shows must not be a guess at a credential of ours.
+/// What a value of `Authorization` shows, without its scheme, which is written in any letter case, and without the blanks around it
+/// (RFC 9110 §11.4).
+#[cfg(feature = "client")]
+fn credential(value: &[u8]) -> &[u8] {
+    let value = value.trim_ascii();
+    let scheme = value.iter().position(|byte| matches!(byte, b' ' | b'\t'));
+    let rest = scheme.and_then(|end| value.get(end..));
+    rest.map_or(value, <[u8]>::trim_ascii_start)
+}
+
+/// Whether both show the same credential. In the same time wherever they differ: what a caller shows must not be a guess at a credential of ours.
 #[cfg(feature = "client")]
 fn is_same(one: &HeaderValue, other: &HeaderValue) -> bool {
-    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let (one, other) = (credential(one.as_bytes()), credential(other.as_bytes()));
     let differing = one
         .iter()
         .zip(other)

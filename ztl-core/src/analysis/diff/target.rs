@@ -11,16 +11,12 @@ use super::same::{port_classes, requires, rules_text, world, zone_name};
 use crate::analysis::asked::{ActionSpace, Asked};
 use crate::analysis::compare::{Cell, key_of_grant, key_of_veto};
 use crate::analysis::edge::{Edge, Grant, Question, Seen};
-use crate::analysis::facts::{self, MadeUp};
+use crate::analysis::facts::{self, MadeUp, NOW};
 use crate::analysis::{caller, place};
 use crate::id::SpiffeId;
 use crate::policy::{Effect, Mode, Policy, Query, RuleIdx, Who, Workload};
 use crate::reason::{Reason, Verdict};
-use crate::time::Timestamp;
 use crate::zone::Arrival;
-
-/// When witnesses are judged: nothing that is made up expires.
-const NOW: Timestamp = Timestamp::from_unix_secs(1_790_000_000);
 
 /// Two documents, and everyone and everywhere they tell apart.
 pub(super) struct Comparer<'a> {

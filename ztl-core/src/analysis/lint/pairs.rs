@@ -74,7 +74,7 @@ fn shadowed<'a>(
         Lint::ShadowedByForbid,
         rule.decl.name.span,
         format!("the permit `{name}` lets nothing through: {together}"),
-        "narrow the forbid, or remove the permit",
+        "narrow a forbid, or remove the permit",
     );
     true
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::action::Action;
-use crate::analysis::{ActionSpace, Asked, MadeUp, Need, arrivals, beside};
+use crate::analysis::{ActionSpace, Asked, MadeUp, NOW, Need, beside};
 use crate::authorizer::Reads;
 use crate::id::SpiffeId;
 use crate::policy::Policy;
@@ -12,8 +12,6 @@ use crate::policy::external::Aim;
 use crate::policy::query::Query;
 use crate::policy::rule::Rule;
 use crate::reason::Verdict;
-use crate::time::Timestamp;
-use crate::zone::Arrival;
 
 use super::call::Counter;
 
@@ -21,20 +19,13 @@ use super::call::Counter;
 const MOST_SHOWN: usize = 16;
 /// Of how many actions one is looked for.
 const MOST_ACTIONS: usize = 1_000;
-/// When it is asked: nothing that is made up expires.
-const NOW: Timestamp = Timestamp::from_unix_secs(1_790_000_000);
 
 /// Finds them, for the first few assertions that fail.
 pub(super) struct Witnesses<'a> {
     policy: &'a Policy,
     left: usize,
-    made: Option<Made>,
-}
-
-/// What every request is made of.
-struct Made {
-    arrivals: Vec<Arrival>,
-    beside: String,
+    /// What no rule asks of a token, once it was looked for.
+    beside: Option<String>,
 }
 
 impl<'a> Witnesses<'a> {
@@ -42,7 +33,7 @@ impl<'a> Witnesses<'a> {
         Self {
             policy,
             left: MOST_SHOWN,
-            made: None,
+            beside: None,
         }
     }
 
@@ -55,11 +46,8 @@ impl<'a> Witnesses<'a> {
     ) -> Option<Map<String, Value>> {
         self.left = self.left.checked_sub(1)?;
         let policy = self.policy;
-        let made = self.made.get_or_insert_with(|| Made {
-            arrivals: arrivals(&[policy]),
-            beside: beside(&[policy]),
-        });
-        let call = call(policy, counter, &made.arrivals)?;
+        let beside = self.beside.get_or_insert_with(|| beside(&[policy]));
+        let call = call(policy, counter)?;
         let rules = counter.aim.enforced(policy, counter.port);
         let (mut space, mut need) = (ActionSpace::default(), None);
         for (_, rule, decl) in rules {
@@ -76,7 +64,7 @@ impl<'a> Witnesses<'a> {
         for pattern in &never.actions {
             space.add(Some(&pattern.value), true);
         }
-        let evidence = MadeUp::meeting(&need?, Reads::nothing(), &made.beside);
+        let evidence = MadeUp::meeting(&need?, Reads::nothing(), beside);
         let actions = space.actions(MOST_ACTIONS).ok()?;
         let meant = |asked: &&Asked| {
             let meant = |action: Action<'_>| is_meant(never, counter.rule, &action);
@@ -99,16 +87,14 @@ impl<'a> Witnesses<'a> {
 }
 
 /// Who calls whom, and from where.
-fn call(policy: &Policy, counter: &Counter<'_>, places: &[Arrival]) -> Option<Map<String, Value>> {
+fn call(policy: &Policy, counter: &Counter<'_>) -> Option<Map<String, Value>> {
     let mut call = Map::new();
     let from = counter.caller.id.as_ref().map(SpiffeId::as_str);
     call.insert("from".to_owned(), from.into());
     let to = match counter.aim {
         Aim::Workload(target) => {
-            let stands =
-                |arrival: &&Arrival| policy.zones().index_of(arrival) == counter.caller.zone;
-            let addr = places.iter().find(stands)?.addr();
-            if let Some(addr) = addr {
+            if let Some(zone) = counter.caller.zone {
+                let addr = policy.zones().example(zone)?.addr()?;
                 call.insert("from_addr".to_owned(), addr.to_string().into());
             }
             target.name()

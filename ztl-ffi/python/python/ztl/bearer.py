@@ -76,7 +76,7 @@ class Token:
         return TokenError("the rule asks for a token of somebody else, or for somebody else, or this one counts no more")
 
 
-def bearer(headers: Fields, target: bytes = b"") -> Optional[bytes]:
+def bearer(headers: Fields, target: bytes) -> Optional[bytes]:
     """The request's token (RFC 6750 section 2.1). Two credentials are refused, and one in the query of the raw target (section 2.3) as
     well (T16)."""
     if _in_query(target):
