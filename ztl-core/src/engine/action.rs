@@ -9,13 +9,14 @@ use crate::decision::Denial;
 use crate::evidence::Evidence;
 use crate::flow::{ActionPermit, AnyFlow, Direction, FlowPermit, Permitted};
 use crate::obligation::Obligations;
-use crate::policy::{Edge, Policy};
+use crate::policy::{Edge, Judgement, Policy};
 use crate::reason::{Reason, Stage};
 use crate::time::Timestamp;
 
 /// A flow as it was judged under one policy.
 #[derive(Clone, Copy)]
 struct Judged<'a> {
+    permit: &'a FlowPermit,
     policy: &'a Policy,
     edge: &'a Edge,
     epoch: u64,
@@ -110,12 +111,13 @@ impl Engine {
         // What was permitted under the policy in force is judged by what the permit brings along.
         let Permitted { in_force, edge, .. } = &*permit.0;
         if in_force.epoch == self.epoch() {
-            let judged = Judged {
+            let on = Judged {
+                permit,
                 policy: &in_force.policy,
                 edge,
                 epoch: in_force.epoch,
             };
-            return self.authorize_on(judged, permit, action, evidence, now, occasion);
+            return self.authorize_on(on, action, evidence, now, occasion);
         }
         self.authorize_anew(permit, action, evidence, now, occasion)
     }
@@ -135,12 +137,13 @@ impl Engine {
         let mut edge = Edge::default();
         let outcome = self.judge_flow(policy, &permit.0.flow(), now, &mut edge);
         if outcome.is_permit() {
-            let judged = Judged {
+            let on = Judged {
+                permit,
                 policy,
                 edge: &edge,
                 epoch: in_force.epoch,
             };
-            return self.authorize_on(judged, permit, action, evidence, now, occasion);
+            return self.authorize_on(on, action, evidence, now, occasion);
         }
         let mut judged = policy.judged(outcome, None);
         self.explain_denial(policy, &edge, Some(action), &mut judged);
@@ -159,28 +162,64 @@ impl Engine {
     #[inline(always)]
     fn authorize_on(
         &self,
-        judged: Judged<'_>,
-        permit: &FlowPermit,
+        on: Judged<'_>,
+        action: &Action<'_>,
+        evidence: &Evidence<'_>,
+        now: Timestamp,
+        occasion: Occasion,
+    ) -> Result<ActionPermit, Denial> {
+        let direction = on.permit.direction();
+        let plain = (on.policy).judge_plain_action(on.edge, direction, action, evidence);
+        match plain {
+            Some(plain) => self.concluded(on, plain, action, evidence, now, occasion),
+            None => self.authorize_at_length(on, action, evidence, now, occasion),
+        }
+    }
+
+    /// What [`authorize_on`](Self::authorize_on) does where more than plain permits may speak of the action: apart from it, so that it
+    /// stays short.
+    #[inline(never)]
+    fn authorize_at_length(
+        &self,
+        on: Judged<'_>,
+        action: &Action<'_>,
+        evidence: &Evidence<'_>,
+        now: Timestamp,
+        occasion: Occasion,
+    ) -> Result<ActionPermit, Denial> {
+        let flow = AnyFlow::Kept(&on.permit.0);
+        let judged = (on.policy).judge_any_action(on.edge, flow, action, evidence, now);
+        self.concluded(on, judged, action, evidence, now, occasion)
+    }
+
+    /// Records how an action was judged, and makes the permit or the denial.
+    #[inline(always)]
+    fn concluded<'p>(
+        &self,
+        on: Judged<'p>,
+        mut judged: Judgement<'p>,
         action: &Action<'_>,
         evidence: &Evidence<'_>,
         now: Timestamp,
         occasion: Occasion,
     ) -> Result<ActionPermit, Denial> {
         let Judged {
+            permit,
             policy,
             edge,
             epoch,
-        } = judged;
-        let flow = AnyFlow::Kept(&permit.0);
-        let mut judged = policy.judge_action(edge, flow, action, evidence, now);
+        } = on;
         // A permit with an obligation that nobody would discharge is none.
         let obligations = judged.obligations();
         if obligations.is_some_and(|obligations| !self.discharges(obligations)) {
             judged.outcome.deny(Reason::ObligationUnknown);
         }
+        let obligations = judged.obligations().cloned().unwrap_or_default();
+        let (rule, rule_at) = (judged.rule, judged.outcome.rule);
+        let expires_at = judged.outcome.until.min(permit.expires_at());
         self.explain_denial(policy, edge, Some(action), &mut judged);
         let about = About {
-            flow,
+            flow: AnyFlow::Kept(&permit.0),
             edge: Some(edge),
             policy,
             action: Some(action),
@@ -197,10 +236,10 @@ impl Engine {
             epoch,
             trust_generation: permit.0.trust_generation,
             id,
-            expires_at: judged.outcome.until.min(permit.expires_at()),
-            obligations: judged.obligations().cloned().unwrap_or_default(),
-            rule_at: judged.outcome.rule,
-            rule: (judged.rule).map_or_else(|| "".into(), |rule| Arc::clone(&rule.name)),
+            expires_at,
+            obligations,
+            rule_at,
+            rule: rule.map_or_else(|| "".into(), |rule| Arc::clone(&rule.name)),
         })
     }
 

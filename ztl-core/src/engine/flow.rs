@@ -54,6 +54,7 @@ impl Engine {
         if !permitted {
             return Err(self.unpermitted(id, &mut judged, &about));
         }
+        drop(judged);
         Ok(FlowPermit(Arc::new(Permitted {
             engine: self.id,
             id,

@@ -155,7 +155,7 @@ impl Judgement<'_> {
     }
 
     /// The decision that it comes to, which takes along what shadow rules would have said.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decision(&mut self) -> Decision {
         Decision {
             verdict: self.outcome.verdict(),
@@ -169,6 +169,19 @@ impl Judgement<'_> {
                 rule: Arc::clone(&rule.name),
                 clause,
             }),
+        }
+    }
+}
+
+impl Drop for Judgement<'_> {
+    /// Mostly there is nothing to drop, which is seen here at one look.
+    #[inline(always)]
+    fn drop(&mut self) {
+        #[cold]
+        #[inline(never)]
+        fn forget(_: Box<Beside>) {}
+        if let Some(beside) = self.beside.take() {
+            forget(beside);
         }
     }
 }
@@ -265,7 +278,6 @@ impl Policy {
     }
 
     /// Stage action, on an edge whose flow is permitted: with what was said beside, and what shadow rules would have said.
-    #[inline(always)]
     pub(crate) fn judge_action(
         &self,
         edge: &Edge,
@@ -274,22 +286,37 @@ impl Policy {
         evidence: &Evidence<'_>,
         now: Timestamp,
     ) -> Judgement<'_> {
-        if let (true, None, Action::Request(resource)) = (edge.is_plain, evidence.forwarded, action)
-            && !resource.canonical().is_escaped()
-        {
-            let outcome = match self.first_plain(edge, Kinds::of(action), resource.canonical()) {
-                Some(first) => Outcome::authorized(first, Timestamp::MAX, flow.direction()),
-                None => Outcome::denied(Stage::Action, Reason::NoActionPermitted),
-            };
-            let shadow = self.shadows(edge, flow, Some(action), evidence, now);
-            return self.judged(outcome, shadow);
+        let plain = self.judge_plain_action(edge, flow.direction(), action, evidence);
+        plain.unwrap_or_else(|| self.judge_any_action(edge, flow, action, evidence, now))
+    }
+
+    /// The same of an action that nothing but plain permits can speak of; none of any other.
+    #[inline(always)]
+    pub(crate) fn judge_plain_action(
+        &self,
+        edge: &Edge,
+        direction: Direction,
+        action: &Action<'_>,
+        evidence: &Evidence<'_>,
+    ) -> Option<Judgement<'_>> {
+        let Action::Request(resource) = action else {
+            return None;
+        };
+        let path = resource.canonical();
+        if !edge.is_plain || evidence.forwarded.is_some() || path.is_escaped() {
+            return None;
         }
-        self.judge_any_action(edge, flow, action, evidence, now)
+        let first = self.first_plain(edge, Shape::of(Kinds::of(action), path), path);
+        let outcome = match first {
+            Some(first) => Outcome::authorized(first, Timestamp::MAX, direction),
+            None => Outcome::denied(Stage::Action, Reason::NoActionPermitted),
+        };
+        Some(self.judged(outcome, None))
     }
 
     /// The same, whatever the rules of the edge are.
     #[inline(never)]
-    fn judge_any_action(
+    pub(crate) fn judge_any_action(
         &self,
         edge: &Edge,
         flow: AnyFlow<'_>,
@@ -326,13 +353,13 @@ impl Policy {
     }
 
     /// The first permit in document order that names the action, on an edge where nothing else can speak of it.
-    #[inline(always)]
-    fn first_plain(&self, edge: &Edge, kind: Kinds, path: &CanonicalPath<'_>) -> Option<RuleIdx> {
-        let shape = Shape::of(kind, path);
+    #[inline(never)]
+    fn first_plain(&self, edge: &Edge, shape: Shape, path: &CanonicalPath<'_>) -> Option<RuleIdx> {
         let mut first: Option<RuleIdx> = None;
         for share in &edge.shares {
-            let lines = self.index.lines(*share, Kind::Permit);
-            if let Some(line) = lines.first_plain(shape, path, edge.port) {
+            if let Some(permits) = self.index.permits(*share)
+                && let Some(line) = permits.first_plain(shape, path, edge.port)
+            {
                 first = Some(first.map_or(line.rule, |before| before.min(line.rule)));
             }
         }

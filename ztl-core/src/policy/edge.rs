@@ -82,83 +82,73 @@ impl Edge {
 impl Policy {
     /// Stages identity and flow. The edge, a new one, takes what speaks of this flow even where it is denied, for shadow rules.
     pub(crate) fn judge_flow(&self, flow: &Flow<'_>, now: Timestamp, edge: &mut Edge) -> Outcome {
-        self.with_ends(
-            flow,
-            now,
-            |target, caller| self.judge_edge(target, caller, flow, edge),
-            |outcome| outcome,
-        )
+        let mut mapped = None;
+        match self.ends(flow, now, &mut mapped) {
+            Ok((target, caller)) => self.judge_edge(target, &caller, flow, edge),
+            Err(outcome) => outcome,
+        }
     }
 
-    /// Hands on who is called and who calls, where both are known and the caller proved enough; else why not.
+    /// Who is called and who calls, where both are known and the caller proved enough. An id in an alias is kept in `mapped` as the
+    /// one that it means.
+    ///
+    /// # Errors
+    /// How the flow ends without that.
     #[inline(always)]
-    pub(super) fn with_ends<T>(
-        &self,
-        flow: &Flow<'_>,
+    pub(super) fn ends<'a>(
+        &'a self,
+        flow: &'a Flow<'_>,
         now: Timestamp,
-        judge: impl FnOnce((WorkloadIdx, Aim<'_>), &Caller<'_>) -> T,
-        refuse: impl Fn(Outcome) -> T,
-    ) -> T {
-        let unpermitted = || refuse(Outcome::new(Stage::Flow, Reason::NoFlowPermitted, None));
-        let identity = |reason| refuse(Outcome::new(Stage::Identity, reason, None));
-        let Some(me) = self.workload_named(flow.me) else {
-            return unpermitted();
-        };
+        mapped: &'a mut Option<SpiffeId>,
+    ) -> Result<((WorkloadIdx, Aim<'a>), Caller<'a>), Outcome> {
+        let unpermitted = Outcome::new(Stage::Flow, Reason::NoFlowPermitted, None);
+        let identity = |reason| Outcome::new(Stage::Identity, reason, None);
+        let me = self.workload_named(flow.me).ok_or(unpermitted)?;
         if now >= flow.expires_at() {
-            return identity(Reason::IdentityExpired);
+            return Err(identity(Reason::IdentityExpired));
         }
-        let mapped;
         let peer_id = match flow.peer.map(Peer::id) {
             Some(id) if self.is_aliased(id) => {
-                mapped = id.with_trust_domain(self.trust_domain());
-                match &mapped {
-                    Ok(id) => Some(id),
-                    Err(_) => return identity(Reason::IdentityUnproven),
-                }
+                let primary = id.with_trust_domain(self.trust_domain());
+                let primary = primary.map_err(|_| identity(Reason::IdentityUnproven))?;
+                Some(&*mapped.insert(primary))
             }
             id => id,
         };
         if let Some(outside) = flow.outside {
-            let found = self.outside_named(outside.name());
-            let Some((index, external)) = found else {
-                return unpermitted();
-            };
+            let (index, external) = self.outside_named(outside.name()).ok_or(unpermitted)?;
             let Outside::Proved(host) = outside else {
-                return identity(Reason::IdentityUnproven);
+                return Err(identity(Reason::IdentityUnproven));
             };
             // T27: the address that was proved, not another one of that name.
             if host.addr().is_some_and(|addr| !external.admits(addr)) {
-                return unpermitted();
+                return Err(unpermitted);
             }
-            return judge((index, Aim::External(external)), &calling(me));
+            return Ok(((index, Aim::External(external)), calling(me)));
         }
         let declared = peer_id.and_then(|id| self.workload_with_id(id));
         let (target, caller) = match flow.direction {
             Direction::Ingress => {
                 if !proves_enough(flow.peer, me.1, flow.port) {
-                    return identity(Reason::IdentityUnproven);
+                    return Err(identity(Reason::IdentityUnproven));
                 }
-                (
-                    me,
-                    Caller {
-                        id: peer_id,
-                        workload: declared,
-                        place: Place::Arrival(&flow.arrival),
-                    },
-                )
+                let caller = Caller {
+                    id: peer_id,
+                    workload: declared,
+                    place: Place::Arrival(&flow.arrival),
+                };
+                (me, caller)
             }
             Direction::Egress => {
                 // Whom I speak to has to be a workload of the policy that proved itself with its own certificate.
-                let Some(target) = declared else {
-                    return unpermitted();
-                };
+                let target = declared.ok_or(unpermitted)?;
                 if !matches!(flow.peer.map(Peer::proof), Some(Proof::X509 { .. })) {
-                    return identity(Reason::IdentityUnproven);
+                    return Err(identity(Reason::IdentityUnproven));
                 }
                 (target, calling(me))
             }
         };
-        judge((target.0, Aim::Workload(target.1)), &caller)
+        Ok(((target.0, Aim::Workload(target.1)), caller))
     }
 
     fn judge_edge(
@@ -207,8 +197,10 @@ impl Policy {
         edge.has_shadow = brief.has_shadow;
         edge.reads = brief.reads;
         edge.asks_heavy = brief.asks_heavy;
-        edge.is_plain = brief.is_plain
-            || !brief.has_forbids && (edge.shares.iter()).all(|share| self.index.is_plain(*share));
+        edge.is_plain = !brief.has_shadow
+            && (brief.is_plain
+                || !brief.has_forbids
+                    && (edge.shares.iter()).all(|share| self.index.is_plain(*share)));
         edge.reads_token = brief.reads_token && self.could_read_token(edge, flow);
     }
 

@@ -258,51 +258,45 @@ fn with_scene<T>(
     let mut edge = Edge::default();
     policy.judge_flow(flow, now, &mut edge);
     let along = Along::new(policy, &input.evidence, now);
-    let mut show = Some(show);
-    let mut set = |target: Option<Aim<'_>>, caller: &Caller<'_>| {
-        let scene = Scene {
-            policy,
-            input,
-            now,
-            caller,
-            target,
-            edge: &edge,
-            along: &along,
-            at_action: stage == Stage::Action,
-        };
-        show.take().map(|show| show(&scene))
+    let id;
+    let mut mapped = None;
+    let (target, caller) = match policy.ends(flow, now, &mut mapped) {
+        Ok(((_, target), caller)) => (Some(target), caller),
+        Err(_) => {
+            id = flow.peer.and_then(|peer| policy.primary_id(peer.id()));
+            let (id, workload, place) = match flow.direction {
+                Direction::Ingress => {
+                    let id = id.as_deref();
+                    let workload = id.and_then(|id| policy.workload_with_id(id));
+                    (id, workload, Place::Arrival(&flow.arrival))
+                }
+                Direction::Egress => {
+                    let me = policy.workload_named(flow.me);
+                    let zone = me.and_then(|(_, me)| me.zone);
+                    (me.map(|(_, me)| &me.id), me, Place::Declared(zone))
+                }
+            };
+            let caller = Caller {
+                id,
+                workload,
+                place,
+            };
+            // A host at an address that it may not have: the rules about it were not asked, but who is called is known.
+            let host = flow.outside.map(Outside::name);
+            let external = host.and_then(|host| policy.external_by_host(host));
+            (external.map(Aim::External), caller)
+        }
     };
-    let shown = policy.with_ends(
-        flow,
+    Some(show(&Scene {
+        policy,
+        input,
         now,
-        |(_, target), caller| set(Some(target), caller),
-        |_| None,
-    );
-    if shown.is_some() {
-        return shown;
-    }
-    let id = flow.peer.and_then(|peer| policy.primary_id(peer.id()));
-    let (id, workload, place) = match flow.direction {
-        Direction::Ingress => {
-            let id = id.as_deref();
-            let workload = id.and_then(|id| policy.workload_with_id(id));
-            (id, workload, Place::Arrival(&flow.arrival))
-        }
-        Direction::Egress => {
-            let me = policy.workload_named(flow.me);
-            let zone = me.and_then(|(_, me)| me.zone);
-            (me.map(|(_, me)| &me.id), me, Place::Declared(zone))
-        }
-    };
-    let caller = Caller {
-        id,
-        workload,
-        place,
-    };
-    // A host at an address that it may not have: the rules about it were not asked, but who is called is known.
-    let host = flow.outside.map(Outside::name);
-    let external = host.and_then(|host| policy.external_by_host(host));
-    set(external.map(Aim::External), &caller)
+        caller: &caller,
+        target,
+        edge: &edge,
+        along: &along,
+        at_action: stage == Stage::Action,
+    }))
 }
 
 /// The first declared workload that a principal speaks of.

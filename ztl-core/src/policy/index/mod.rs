@@ -289,6 +289,15 @@ impl Index {
         table.map_or(&self.nothing, |table| table.lines(kind))
     }
 
+    /// The enforced permits that a share brings, where they count.
+    #[inline(always)]
+    pub(crate) fn permits(&self, share: Share) -> Option<&Lines> {
+        if !share.permits {
+            return None;
+        }
+        Some(self.table_of(share)?.lines(Kind::Permit))
+    }
+
     /// The rules of one kind about a target whose forbids speak of this one, who comes along with a caller (T12).
     pub(crate) fn about_party<'a>(
         &'a self,

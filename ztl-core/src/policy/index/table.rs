@@ -102,9 +102,15 @@ impl Lines {
         path: &CanonicalPath<'_>,
         port: u16,
     ) -> Option<&Line> {
-        let permits = |line: &&Line| line.permits_plainly(shape, path, port);
         match &self.paths {
-            None => self.iter().find(permits),
+            None => {
+                for line in &self.all {
+                    if line.permits_plainly(shape, path, port) {
+                        return Some(line);
+                    }
+                }
+                None
+            }
             Some(paths) => self.first_of_many(paths, shape, path, port),
         }
     }
