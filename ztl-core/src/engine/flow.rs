@@ -21,7 +21,20 @@ impl Engine {
     /// [`Denial`] at stage identity or flow.
     pub fn permit_flow(&self, flow: &Flow<'_>, now: Timestamp) -> Result<FlowPermit, Denial> {
         // Read before the policy, so that what changes in between is noticed at the first action.
-        self.permit_flow_proved_at(flow, self.trust_generation(), None, now)
+        self.permit_flow_proved_at(flow, self.trust_generation(), None, now, Occasion::Asked)
+    }
+
+    /// The same for a connection that is open already, judged again because something that it rests on may have changed (law 8). The
+    /// record says so ([`Record::is_again`](crate::audit::Record::is_again)): nobody asked for anything.
+    ///
+    /// # Errors
+    /// [`Denial`]: it is to be ended.
+    pub fn permit_flow_again(
+        &self,
+        flow: &Flow<'_>,
+        now: Timestamp,
+    ) -> Result<FlowPermit, Denial> {
+        self.permit_flow_proved_at(flow, self.trust_generation(), None, now, Occasion::Again)
     }
 
     /// What is asked for on the flow, where anything is, stands in the record of a denial alone: a permit of it is another decision.
@@ -31,6 +44,7 @@ impl Engine {
         trust_generation: u64,
         action: Option<&Action<'_>>,
         now: Timestamp,
+        occasion: Occasion,
     ) -> Result<FlowPermit, Denial> {
         let in_force = self.current.load_full();
         let policy = &in_force.policy;
@@ -47,7 +61,7 @@ impl Engine {
             policy,
             action,
             evidence: None,
-            occasion: Occasion::Asked,
+            occasion,
             now,
         };
         let (id, permitted) = self.recorded(&judged, &about);
@@ -106,7 +120,7 @@ impl Engine {
         } else {
             // The proof is the old one, and so is what it rests on.
             let trust = permit.0.trust_generation;
-            self.permit_flow_proved_at(&permit.0.flow(), trust, action, now)
+            self.permit_flow_proved_at(&permit.0.flow(), trust, action, now, Occasion::Asked)
         }
     }
 

@@ -24,6 +24,19 @@ impl Engine {
         self.refuse_any(flow, action, (stage, reason), now, Occasion::Asked)
     }
 
+    /// The same of a flow that was open, and was to be judged again: nobody asked for anything
+    /// ([`Record::is_again`](crate::audit::Record::is_again)).
+    pub fn refuse_flow_again(
+        &self,
+        flow: &Flow<'_>,
+        stage: Stage,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Denial {
+        let flow = AnyFlow::Asked(flow);
+        self.refuse_any(flow, None, (stage, reason), now, Occasion::Again)
+    }
+
     pub(super) fn refuse_any(
         &self,
         flow: AnyFlow<'_>,

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use ztl_core::{Arrival, Direction, Timestamp, WebHost};
 use ztl_mtls::ProvedChain;
 
-use super::grounds::Grounds;
+use super::grounds::{Grounds, Why};
 use super::shown::{Connection, ConnectionState};
 use crate::guard::Guard;
 #[cfg(feature = "serve")]
@@ -213,7 +213,7 @@ impl Live {
             return;
         }
         if now.as_unix_millis() >= self.deadline.load(Ordering::Acquire)
-            || (self.is_stale(guard, now) && self.judge(guard).is_err())
+            || (self.is_stale(guard, now) && self.judge(guard, Why::Changed).is_err())
         {
             return self.revoke();
         }

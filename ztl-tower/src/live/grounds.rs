@@ -37,6 +37,38 @@ impl Begun {
     }
 }
 
+/// Why a connection is judged, which its record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Somebody asks for something on it.
+    Asked,
+    /// Something that it rests on changed, and nobody asked for anything (law 8).
+    Changed,
+}
+
+impl Why {
+    fn permit(self, guard: &Guard, flow: &Flow<'_>, now: Timestamp) -> Result<FlowPermit, Denial> {
+        match self {
+            Self::Asked => guard.engine().permit_flow(flow, now),
+            Self::Changed => guard.engine().permit_flow_again(flow, now),
+        }
+    }
+
+    fn refuse(
+        self,
+        guard: &Guard,
+        flow: &Flow<'_>,
+        (stage, reason): (Stage, Reason),
+        now: Timestamp,
+    ) -> Denial {
+        let engine = guard.engine();
+        match self {
+            Self::Asked => engine.refuse(flow, None, stage, reason, now),
+            Self::Changed => engine.refuse_flow_again(flow, stage, reason, now),
+        }
+    }
+}
+
 impl Live {
     /// The handshake is done: what proved the peer, and how its flow was judged. Whether that still holds is judged at once where
     /// anything changed meanwhile.
@@ -63,7 +95,7 @@ impl Live {
             trust: begun.trust,
             generations: proved.map(Proved::generations),
         })));
-        !self.is_stale(guard, guard.now()) || self.judge(guard).is_ok()
+        !self.is_stale(guard, guard.now()) || self.judge(guard, Why::Asked).is_ok()
     }
 
     /// The permit of the last judgement, however old.
@@ -74,19 +106,28 @@ impl Live {
             .map(|grounds| grounds.permit.clone())
     }
 
-    /// A permit that rests on what is in force now; where something changed, the connection is judged first (T5).
+    /// A permit that rests on what is in force now, for what somebody asks for; where something changed, the connection is judged
+    /// first (T5).
     ///
     /// # Errors
     /// [`Denial`]: it is no longer permitted, and revoked.
     pub(crate) fn current(&self, guard: &Guard) -> Result<FlowPermit, Denial> {
+        self.current_for(guard, Why::Asked)
+    }
+
+    /// The same, for whoever asks or for what runs.
+    ///
+    /// # Errors
+    /// [`Denial`]: it is no longer permitted, and revoked.
+    pub(super) fn current_for(&self, guard: &Guard, why: Why) -> Result<FlowPermit, Denial> {
         {
             let grounds = self.grounds.load();
             if self.state() == State::Revoked {
                 // Whatever would be said of it now: it has ended.
                 let peer = grounds.as_ref().and_then(|grounds| grounds.permit.peer());
                 let (flow, now) = (self.flow(guard, peer), guard.now());
-                let (stage, reason) = (Stage::Flow, Reason::FlowWithdrawn);
-                return Err(guard.engine().refuse(&flow, None, stage, reason, now));
+                let ended = (Stage::Flow, Reason::FlowWithdrawn);
+                return Err(why.refuse(guard, &flow, ended, now));
             }
             if let Some(grounds) = grounds.as_ref()
                 && grounds.epoch == guard.engine().epoch()
@@ -95,12 +136,12 @@ impl Live {
                 return Ok(grounds.permit.clone());
             }
         }
-        self.judge(guard)
+        self.judge(guard, why)
     }
 
     /// Judges the connection again: proves the chain, permits the flow. Refused, it is revoked.
-    pub(crate) fn judge(&self, guard: &Guard) -> Result<FlowPermit, Denial> {
-        let judged = self.judged(guard);
+    pub(super) fn judge(&self, guard: &Guard, why: Why) -> Result<FlowPermit, Denial> {
+        let judged = self.judged(guard, why);
         match &judged {
             Ok(grounds) => self.grounds.store(Some(Arc::clone(grounds))),
             Err(_) => self.revoke(),
@@ -108,11 +149,11 @@ impl Live {
         judged.map(|grounds| grounds.permit.clone())
     }
 
-    fn judged(&self, guard: &Guard) -> Result<Arc<Grounds>, Denial> {
+    fn judged(&self, guard: &Guard, why: Why) -> Result<Arc<Grounds>, Denial> {
         let engine = guard.engine();
         let refuse = |peer: Option<&Peer>, stage, reason| {
             let flow = self.flow(guard, peer);
-            engine.refuse(&flow, None, stage, reason, guard.now())
+            why.refuse(guard, &flow, (stage, reason), guard.now())
         };
         let last = self.grounds.load_full();
         let peer = last.as_ref().and_then(|last| last.permit.peer());
@@ -148,13 +189,13 @@ impl Live {
                 (None, None, Timestamp::MAX)
             };
             let permit = match &self.named {
-                None => engine.permit_flow(&self.flow(guard, proved.as_ref()), now)?,
+                None => why.permit(guard, &self.flow(guard, proved.as_ref()), now)?,
                 #[cfg(feature = "client")]
                 Some(named) => {
                     let Some(proved) = &proved else {
                         return Err(refuse(peer, Stage::Identity, Reason::IdentityUnproven));
                     };
-                    let judge = || engine.permit_flow(&self.flow(guard, Some(proved)), now);
+                    let judge = || why.permit(guard, &self.flow(guard, Some(proved)), now);
                     match crate::egress::as_named(guard, proved.id(), named, judge) {
                         Some(judged) => judged?,
                         // The name is somebody else's now.

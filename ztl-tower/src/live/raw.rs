@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ztl_core::{Action, ActionPermit, Denial, Direction, Evidence, FlowPermit, Reason, Timestamp};
 
 use super::connection::Live;
+use super::grounds::Why;
 use crate::gather::{Gathered, Scored};
 use crate::guard::Guard;
 
@@ -80,6 +81,7 @@ impl Live {
     fn judge_connect(&self, guard: &Guard) -> Result<Authorized, Denial> {
         let (engine, action) = (guard.engine(), Action::Connect);
         let again = self.rests().is_some();
+        let why = if again { Why::Changed } else { Why::Asked };
         let refuse = |flow: &FlowPermit, reason| {
             if again {
                 engine.refuse_again(flow, Some(&action), reason, guard.now())
@@ -90,7 +92,7 @@ impl Live {
         for _ in 0..TRIES {
             let (epoch, generation) = (engine.epoch(), guard.evidence_generation());
             let now = guard.now();
-            let flow = self.current(guard)?;
+            let flow = self.current_for(guard, why)?;
             if flow.peer().is_none() && flow.host().is_none() {
                 // Whoever proves nothing gets no raw stream, whatever a rule for `public` says.
                 return Err(refuse(&flow, Reason::IdentityUnproven));
@@ -101,7 +103,7 @@ impl Live {
                 // Requirements are judged at the target's end, which has the facts.
                 Direction::Egress => Evidence::none(),
             };
-            let renew = || self.current(guard);
+            let renew = || self.current_for(guard, why);
             let permit = if again {
                 engine.authorize_again(&flow, renew, &action, &evidence, now)?
             } else {
@@ -126,7 +128,7 @@ impl Live {
                 return Ok((flow, permit));
             }
         }
-        let flow = self.current(guard)?;
+        let flow = self.current_for(guard, why)?;
         Err(refuse(&flow, Reason::FlowWithdrawn))
     }
 
@@ -202,7 +204,7 @@ impl super::again::Runs for Live {
     }
 
     fn ends_unjudged(&self, guard: &Guard) {
-        if let Ok(flow) = self.current(guard) {
+        if let Ok(flow) = self.current_for(guard, Why::Changed) {
             let (engine, failed) = (guard.engine(), Reason::AuthorizerFailed);
             engine.refuse_again(&flow, Some(&Action::Connect), failed, guard.now());
         }

@@ -14,6 +14,7 @@ use ztl_core::{
 
 use super::again::{Again, Runs};
 use super::connection::Live;
+use super::grounds::Why;
 use crate::gather::{Gathered, Scored};
 use crate::guard::Guard;
 use crate::name::{Fields, WireTarget};
@@ -300,7 +301,7 @@ impl Request {
         self.again.store(false, Ordering::Release);
         let judged = {
             let Some(asked) = self.asked() else { return };
-            let Ok(flow) = self.live.current(guard) else {
+            let Ok(flow) = self.live.current_for(guard, Why::Changed) else {
                 return;
             };
             let Ok(action) = asked.wire.action() else {
@@ -331,7 +332,7 @@ impl Request {
             if let Some(forwarded) = &asked.forwarded {
                 evidence = evidence.with_forwarded(forwarded);
             }
-            let renew = || self.live.current(guard);
+            let renew = || self.live.current_for(guard, Why::Changed);
             guard
                 .engine()
                 .authorize_again(&flow, renew, &action, &evidence, now)
@@ -430,7 +431,8 @@ impl Runs for Request {
     }
 
     fn ends_unjudged(&self, guard: &Guard) {
-        if let (Some(asked), Ok(flow)) = (self.asked(), self.live.current(guard)) {
+        let flow = self.live.current_for(guard, Why::Changed);
+        if let (Some(asked), Ok(flow)) = (self.asked(), flow) {
             let (action, now) = (asked.wire.action().ok(), guard.now());
             let engine = guard.engine();
             engine.refuse_again(&flow, action.as_ref(), Reason::AuthorizerFailed, now);

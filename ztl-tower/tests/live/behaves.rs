@@ -10,16 +10,21 @@ async fn asks_to_be_calm() -> Db {
     let behaviour = Behaviour::new(Duration::from_secs(600), 1000);
     let signals = Signals::none().with("calm", behaviour.measure(Measure::Calm));
     let db = Db::with(|builder| builder.signals(signals).behaviour(behaviour)).await;
+    put_in_force(&db, "[\"caller\", \"other\"]");
+    db
+}
+
+/// Its policy, where these may call.
+fn put_in_force(db: &Db, callers: &str) {
     let streams = "\"websocket /chat\"]";
     let asks = format!("{streams}\nrequire = {{ trust_score = 60 }}");
     let other = "[trust]\nbase = 0\n[trust.signals.calm]\nweight = 100\nmax_age = \"10m\"\n\
                  [workloads.other]\nid = \"spiffe://prod.example/other\"\n[workloads.db]";
     let policy = db.mesh.policy.replace(streams, &asks);
     let policy = policy.replace("[workloads.db]", other);
-    let policy = policy.replace("from = \"caller\"", "from = [\"caller\", \"other\"]");
+    let policy = policy.replace("from = \"caller\"", &format!("from = {callers}"));
     let policy = Policy::from_toml(&policy).unwrap_or_else(|error| panic!("{error}"));
     db.guard.swap_policy(policy).expect("swap");
-    db
 }
 
 async fn two_of(db: &Db, caller: &str) -> Two {
@@ -116,4 +121,32 @@ async fn who_has_streams_does_not_fall_because_they_are_judged_again() {
     assert_eq!(judged(&db, "/caller"), still, "which asks for nothing");
     assert_eq!(db.running.count(), 40);
     drop(feeds);
+}
+
+/// Connections that end because the policy changed were not asked for by anybody, however many there were (law 8).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn law_8_nor_because_its_connections_are_ended_by_a_policy() {
+    let db = asks_to_be_calm().await;
+    let mut open = Vec::new();
+    for _ in 0..20 {
+        let mut two = two_of(&db, "/caller").await;
+        assert_eq!(status(&mut two, "/v1/x").await, StatusCode::OK);
+        open.push(two);
+    }
+    put_in_force(&db, "\"other\"");
+    until("all have ended", || db.guard.connections().is_empty()).await;
+    let lines = db.audit.lines();
+    let ended = lines
+        .iter()
+        .filter(|line| line.contains("\"reason\":\"no_flow_permitted\""));
+    let ended: Vec<_> = ended.collect();
+    assert_eq!(ended.len(), 20, "{ended:?}");
+    let again = |line: &&&String| line.contains("\"again\":true");
+    assert_eq!(ended.iter().filter(again).count(), 20, "{ended:?}");
+
+    put_in_force(&db, "[\"caller\", \"other\"]");
+    // It asks for a score of 60, as one who was never denied has.
+    let mut two = two_of(&db, "/caller").await;
+    let _fed = feed(&mut two).await;
+    assert_eq!(db.running.count(), 1);
 }
