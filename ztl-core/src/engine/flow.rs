@@ -29,11 +29,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Denial`]: it is to be ended.
-    pub fn permit_flow_again(
-        &self,
-        flow: &Flow<'_>,
-        now: Timestamp,
-    ) -> Result<FlowPermit, Denial> {
+    pub fn permit_flow_again(&self, flow: &Flow<'_>, now: Timestamp) -> Result<FlowPermit, Denial> {
         self.permit_flow_proved_at(flow, self.trust_generation(), None, now, Occasion::Again)
     }
 
