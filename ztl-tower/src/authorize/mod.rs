@@ -14,6 +14,7 @@
 //! 7. What could ask an authorizer that may take long (a policy in Rego) is judged on threads of its own: those who wait for it
 //!    have a share each, and where there is no place the answer is 503 (T34).
 
+mod alike;
 mod came;
 mod judge;
 mod layer;

@@ -13,6 +13,7 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 use ztl_core::{DecisionId, Denial, Lack, Reason};
 
+use super::alike;
 use super::service::dress;
 use crate::duty::After;
 use crate::extract::ActionPermit;
@@ -161,25 +162,27 @@ impl Hidden {
         Self(told.map(|permit| (guard.clone(), permit.id(), dress(parts))))
     }
 
-    /// The service's answer, or that of a refusal where it says that there is no such route.
+    /// The service's answer, or that of a refusal where it says that there is no such route; and whether it is the latter.
     /// Nothing else is said then that no refusal says.
     pub(super) fn answer<R>(
         &mut self,
         response: Response<R>,
         after: Option<Box<After>>,
-    ) -> Response<ResponseBody<R>> {
+    ) -> (Response<ResponseBody<R>>, bool) {
         if let Some((guard, id, dress)) = self.0.take()
             // A layer further in has said and recorded why.
             && response.extensions().get::<Refused>().is_none()
+            && !alike::is_marked(&response)
             && is_no_route(&response, dress)
         {
-            return missing(guard.answers(), id, dress);
+            return (missing(guard.answers(), id, dress), true);
         }
         let response = response.map(|body| ResponseBody::Service { body });
-        match after {
+        let response = match after {
             Some(after) => after.finish(response),
             None => response,
-        }
+        };
+        (response, false)
     }
 }
 
@@ -201,7 +204,7 @@ fn is_no_route<R>(response: &Response<R>, dress: Dress) -> bool {
 /// The answer to who asks for what is not there, or may not.
 fn missing<B>(answers: &Answers, id: DecisionId, dress: Dress) -> Response<ResponseBody<B>> {
     let status = (StatusCode::NOT_FOUND, UNIMPLEMENTED);
-    bare(answers, status, id, dress, "")
+    alike::mark(bare(answers, status, id, dress, ""))
 }
 
 /// The response to a denial.

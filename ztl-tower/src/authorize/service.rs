@@ -9,9 +9,11 @@ use http::request::Parts;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tokio::sync::oneshot;
+use tokio::time::Sleep;
 use tower_service::Service;
 use ztl_core::{FlowPermit, Prefix, Reason};
 
+use super::alike;
 use super::came::{Came, judged_on};
 use super::judge::{Refusal, is_judged, judge, plain};
 use super::response::{Credential, Dress, Hidden, Refused, ResponseBody, refusal};
@@ -59,10 +61,11 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let at = alike::Moment::now(&self.guard);
         let (mut parts, body) = request.into_parts();
         let came = Came::of(&self.guard, &mut parts);
         let state = State::decide(&self.guard, &mut self.inner, (parts, body), came);
-        ResponseFuture { state }
+        ResponseFuture { state, at }
     }
 }
 
@@ -79,9 +82,11 @@ where
         (mut parts, body): (Parts, B),
         request: &Arc<crate::live::Request>,
     ) -> Self {
+        let at = alike::Moment::now(guard);
         match Came::on(guard, &mut parts, request) {
             Ok(came) => Self {
                 state: State::decide(guard, inner, (parts, body), came.ok_or(None)),
+                at,
             },
             Err(denial) => Self::refused(guard, denial, &parts),
         }
@@ -95,6 +100,7 @@ impl<S: Service<Request<B>>, B, R> ResponseFuture<S, B, R> {
         let refused = Refused::new(denial, None);
         Self {
             state: State::refusal(guard, refused, Credential::Absent, dress(parts)),
+            at: alike::Moment::now(guard),
         }
     }
 }
@@ -113,6 +119,7 @@ pin_project! {
     {
         #[pin]
         state: State<S, B, R>,
+        at: alike::Moment,
     }
 }
 
@@ -126,6 +133,7 @@ pin_project! {
         Discharging { duty: Discharging<B>, go: Option<Go<S>> },
         Service { #[pin] future: S::Future, hidden: Hidden, after: Option<Box<After>> },
         Refusal { response: Option<Response<ResponseBody<R>>> },
+        Held { response: Option<Response<ResponseBody<R>>>, step: Pin<Box<Sleep>> },
     }
 }
 
@@ -303,6 +311,12 @@ impl<S: Service<Request<B>>, B, R> State<S, B, R> {
         }
     }
 
+    /// An answer that waits for the end of its step.
+    fn held(response: Response<ResponseBody<R>>, step: Pin<Box<Sleep>>) -> Self {
+        let response = Some(response);
+        Self::Held { response, step }
+    }
+
     fn refusal(guard: &Guard, refused: Refused, credential: Credential, dress: Dress) -> Self {
         Self::Refusal {
             response: Some(refusal(guard, refused, credential, dress)),
@@ -317,6 +331,7 @@ impl<S: Service<Request<B>>, B, R> core::fmt::Debug for ResponseFuture<S, B, R> 
             State::Discharging { .. } => "Discharging",
             State::Service { .. } => "Service",
             State::Refusal { .. } => "Refusal",
+            State::Held { .. } => "Held",
         })
     }
 }
@@ -329,7 +344,8 @@ where
     type Output = Result<Response<ResponseBody<R>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
+        let this = self.project();
+        let (mut state, at) = (this.state, *this.at);
         loop {
             let next = match state.as_mut().project() {
                 Projected::Judging {
@@ -388,10 +404,24 @@ where
                     after,
                 } => {
                     let response = ready!(future.poll(cx))?;
-                    return Poll::Ready(Ok(hidden.answer(response, after.take())));
+                    let (response, is_ours) = hidden.answer(response, after.take());
+                    match is_ours.then(|| at.step()).flatten() {
+                        Some(step) => State::held(response, step),
+                        None => return Poll::Ready(Ok(response)),
+                    }
                 }
                 // A future is not polled again once it is ready.
                 Projected::Refusal { response } => {
+                    let Some(response) = response.take() else {
+                        return Poll::Pending;
+                    };
+                    match alike::is_marked(&response).then(|| at.step()).flatten() {
+                        Some(step) => State::held(response, step),
+                        None => return Poll::Ready(Ok(response)),
+                    }
+                }
+                Projected::Held { response, step } => {
+                    ready!(step.as_mut().poll(cx));
                     return (response.take())
                         .map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
                 }

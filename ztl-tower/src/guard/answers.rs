@@ -24,8 +24,8 @@ impl GuardBuilder {
     }
 
     /// Answers who is not permitted as who asks for something that is not there: 404 (gRPC 12), the same body, and no handler run
-    /// in either case. So nobody maps the service by what it refuses. In the audit log and the response's extensions nothing
-    /// changes.
+    /// in either case, and both at the end of a step of 10 ms since the request came, by tokio's timer. So nobody maps the service by
+    /// what it refuses, or by how long that took. In the audit log and the response's extensions nothing changes.
     ///
     /// It costs: a client cannot tell a missing right from a mistyped path, a 404 or 405 of the service without content (no
     /// `Content-Type`) loses its header fields, and a gRPC method that is not implemented its message. What a caller can mend is still

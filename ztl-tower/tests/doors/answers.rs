@@ -78,6 +78,12 @@ impl Told {
     }
 }
 
+/// Takes longer than a step to find nothing.
+async fn slow() -> StatusCode {
+    tokio::time::sleep(Duration::from_millis(12)).await;
+    StatusCode::NOT_FOUND
+}
+
 impl Shop {
     fn token(&self, acr: &str) -> String {
         let claims = json!({ "sub": "a", "aud": "shop", "exp": now().as_unix_secs() + 60, "scope": "read", "acr": acr });
@@ -91,6 +97,7 @@ impl Shop {
                 "/v1/gone",
                 axum::routing::get(async || (StatusCode::NOT_FOUND, "gone")),
             )
+            .route("/v1/slow", axum::routing::get(slow))
             .route("/shop.Cart/{method}", axum::routing::post(unimplemented));
         let cart = test::peer("spiffe://prod.example/cart");
         let app = test::handshake(&self.guard, cart)
@@ -272,4 +279,42 @@ async fn rule_50_uniform_refusals_look_like_routes_that_are_not_there() {
         known.response.headers().keys().collect::<Vec<_>>(),
         other.response.headers().keys().collect::<Vec<_>>()
     );
+}
+
+/// Both go out at the end of a step of 10 ms that their request began, however long it took to find out; nothing else waits.
+#[tokio::test]
+async fn rule_50_uniform_refusals_take_as_long_as_routes_that_are_not_there() {
+    let uniform = shop(GuardBuilder::uniform_refusals).await;
+    let grpc = |path: &str| Request::post(path).header("content-type", "application/grpc");
+    for (request, status, least) in [
+        (Request::delete("/v1/items"), 404, 10),
+        (Request::get("/v1/nothing"), 404, 10),
+        (Request::post("/v1/items"), 404, 10),
+        (grpc("/shop.Cart/None"), 200, 10),
+        (grpc("/other.Cart/Add"), 200, 10),
+        (Request::get("/v1/slow"), 404, 20),
+    ] {
+        let asked = format!("{request:?}");
+        let since = std::time::Instant::now();
+        let told = uniform.ask(request).await.response.status();
+        assert_eq!(told.as_u16(), status, "{asked}");
+        assert!(since.elapsed() >= Duration::from_millis(least), "{asked}");
+    }
+    for (request, status) in [
+        (Request::get("/v1/items"), 200),
+        (Request::get("/v1/gone"), 404),
+        (Request::put("/scoped"), 401),
+    ] {
+        let asked = format!("{request:?}");
+        assert_eq!(at_once(&uniform, request).await, Some(status), "{asked}");
+    }
+    let other = shop(|builder| builder).await;
+    let denied = at_once(&other, Request::delete("/v1/items")).await;
+    assert_eq!(denied, Some(403));
+}
+
+/// The status of an answer that waits for nothing.
+async fn at_once(shop: &Shop, request: http::request::Builder) -> Option<u16> {
+    let told = tokio::time::timeout(Duration::ZERO, shop.ask(request)).await;
+    told.ok().map(|told| told.response.status().as_u16())
 }
