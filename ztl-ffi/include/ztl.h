@@ -1132,7 +1132,8 @@ ztl_status ztl_engine_issuer(const struct ztl_engine *engine,
  * authorized nor after, none need be verified.
  *
  * Each caller has a budget of 256 bad tokens, and of 64 more a second. Past it, only tokens that were good before are taken; of any
- * other nothing is found out: `ZTL_ERR_BUDGET`, for which the answer is 429 (T34).
+ * other nothing is found out: `ZTL_ERR_BUDGET`, for which the answer is 429 (T34). A host that goes on without claims instead, and
+ * lets a request run for longer than a second, has to verify its token again then: a forbid may name whom the token names (T12).
  *
  * @param engine the engine
  * @param flow the caller's permitted flow
