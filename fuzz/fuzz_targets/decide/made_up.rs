@@ -22,7 +22,7 @@ pub fn check(bytes: &[u8]) {
         let why = question.with_input(|input| explain(&world.policy, input, NOW));
         assert_eq!(why.decision, decision);
         let permitted = decision.verdict == Verdict::Permit;
-        for which in 0..4 {
+        for which in 0..Asked::LESS {
             let less = agreed(&question.less(which), &world.policy);
             assert!(
                 permitted || less.verdict == Verdict::Deny,

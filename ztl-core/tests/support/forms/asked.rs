@@ -135,6 +135,9 @@ impl Asked {
         ask(&input)
     }
 
+    /// In how many ways there can be less of it.
+    pub(crate) const LESS: usize = 7;
+
     /// The same with less evidence.
     pub(crate) fn less(&self, which: usize) -> Self {
         let mut less = self.clone();
@@ -142,7 +145,21 @@ impl Asked {
             0 => less.score = None,
             1 => less.headers = None,
             2 => less.posture = None,
-            _ => less.context = None,
+            3 => less.context = None,
+            // One line of the header section, the last.
+            4 => drop(less.headers.as_mut().and_then(Vec::pop)),
+            // All of a token but whom it names: without that there may be nobody to forbid (T12).
+            5 => {
+                let named = ["sub", "act", "client_id", "azp", "iss", "aud"];
+                let claims = less.claims.iter_mut();
+                claims.for_each(|claims| claims.retain(|name, _| named.contains(&name.as_str())));
+            }
+            // Where it comes from.
+            _ => {
+                if let End::Ingress { arrival, .. } = &mut less.end {
+                    *arrival = Arrival::unknown();
+                }
+            }
         }
         less
     }
