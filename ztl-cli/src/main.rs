@@ -3,6 +3,7 @@
 //! Exit codes, the same for every verb: 0 all is well, 1 a denial or a finding, 2 wrong use, 3 an invalid policy.
 
 mod audit;
+mod bounded;
 mod canonical_path;
 mod check;
 mod clock;
@@ -13,7 +14,6 @@ mod exit;
 mod explain;
 mod json;
 mod lines;
-mod named;
 mod output;
 mod pages;
 mod places;
@@ -21,6 +21,7 @@ mod policy_file;
 mod preset;
 mod reach;
 mod rfc3339;
+mod signed;
 mod spiffe_id;
 mod stream;
 mod test;

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use ztl_core::policy::{Format, Loader, MAX_DOCUMENT_BYTES, Policy};
 
+use crate::bounded;
 use crate::exit::{Failure, Refusal};
-use crate::named::{Artefact, Named};
 use crate::places::{Place, Places};
+use crate::signed::Keys;
 
 /// What stands for standard input where a file is asked for.
 pub(crate) const STDIN: &str = "-";
@@ -22,22 +23,16 @@ pub(crate) struct PolicyFile {
     pub(crate) policy: Policy,
     /// Others than its owner may write it.
     pub(crate) open_to_others: bool,
-    /// The files that it names, as they were loaded.
-    pub(crate) named: Vec<Artefact>,
 }
 
 impl PolicyFile {
     /// Reads and loads a file, or standard input for `-`. There a document that begins with `{` is JSON.
     pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
-        Self::load_vouched(path, |_, _| Ok(()))
+        Self::load_signed(path, None)
     }
 
-    /// The same, once somebody vouched for its bytes under the name that messages call it: before anything of them, or of the files that they
-    /// name, is read.
-    pub(crate) fn load_vouched(
-        path: &Path,
-        vouch: impl FnOnce(&str, &[u8]) -> Result<(), Failure>,
-    ) -> Result<Self, Failure> {
+    /// The same, where one of the keys, if any are given, signed it and each file that it names: before anything of either is read.
+    pub(crate) fn load_signed(path: &Path, keys: Option<&Keys>) -> Result<Self, Failure> {
         let (name, bytes, open_to_others) = if path.as_os_str() == STDIN {
             (
                 "<stdin>".to_owned(),
@@ -62,14 +57,15 @@ impl PolicyFile {
                 name,
             }));
         }
-        vouch(&name, &bytes)?;
+        if let Some(keys) = keys {
+            keys.vouch(path, &name, &bytes)?;
+        }
         let text = text(bytes, &name).map_err(Failure::Policy)?;
         let format = match path.as_os_str() == STDIN && text.trim_start().starts_with('{') {
             true => Format::Json,
             false => Format::of_path(path),
         };
-        let named = Named::default();
-        let policy = loader(path, &named)
+        let policy = loader(path, keys)
             .source(&name)
             .load(&text, format)
             .map_err(|error| Failure::Policy(Refusal::Load(error)))?;
@@ -78,7 +74,6 @@ impl PolicyFile {
             text,
             policy,
             open_to_others,
-            named: named.read(),
         })
     }
 }
@@ -91,24 +86,27 @@ impl PolicyFile {
         reason = "only policies in Rego and schemas are files of their own"
     )
 )]
-fn loader(path: &Path, named: &Named) -> Loader {
+fn loader(path: &Path, keys: Option<&Keys>) -> Loader {
     let loader = Loader::new();
     #[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
     let loader = {
         use std::sync::Arc;
-        use ztl_authz::artefacts::Folder;
+        use ztl_authz::artefacts::{Artefacts, Folder};
         #[cfg(any(feature = "opa", feature = "rego"))]
         use ztl_authz::rego::RegoKind;
         #[cfg(feature = "schema")]
         use ztl_authz::schema::Schemas;
-        let folder = named.of(Folder::new(path.parent().unwrap_or(Path::new(""))));
+        let folder = Folder::new(path.parent().unwrap_or(Path::new("")));
+        let files: Arc<dyn Artefacts> = match keys.cloned() {
+            Some(keys) => Arc::new(crate::signed::Vouched { folder, keys }),
+            None => Arc::new(folder),
+        };
         #[cfg(feature = "rego")]
-        let loader =
-            loader.authorizer_kind("rego", Arc::new(RegoKind::interpreter(folder.clone())));
+        let loader = loader.authorizer_kind("rego", Arc::new(RegoKind::interpreter(files.clone())));
         #[cfg(feature = "opa")]
-        let loader = loader.authorizer_kind("opa", Arc::new(RegoKind::wasm(folder.clone())));
+        let loader = loader.authorizer_kind("opa", Arc::new(RegoKind::wasm(files.clone())));
         #[cfg(feature = "schema")]
-        let loader = loader.with_schemas(Arc::new(Schemas::new(folder)));
+        let loader = loader.with_schemas(Arc::new(Schemas::new(files)));
         loader
     };
     #[cfg(feature = "cel")]
@@ -122,16 +120,9 @@ pub(crate) fn open(path: &Path) -> Result<File, Failure> {
         .map_err(|error| Failure::Usage(format!("cannot open `{}`: {error}", path.display())))
 }
 
-/// Reads a little more than the longest document, so that one that is too long is seen to be.
 fn read(input: impl Read, name: &str) -> Result<Vec<u8>, Failure> {
-    let most = u64::try_from(MAX_DOCUMENT_BYTES)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
-    let mut bytes = Vec::new();
-    match input.take(most).read_to_end(&mut bytes) {
-        Ok(_) => Ok(bytes),
-        Err(error) => Err(Failure::Usage(format!("cannot read {name}: {error}"))),
-    }
+    bounded::read(input, MAX_DOCUMENT_BYTES)
+        .map_err(|error| Failure::Usage(format!("cannot read {name}: {error}")))
 }
 
 fn text(bytes: Vec<u8>, name: &str) -> Result<String, Refusal> {

@@ -15,11 +15,6 @@ use crate::key::{self, KeyError};
 
 /// Most keys in one text: one in force, and some that follow or go.
 const MAX_KEYS: usize = 16;
-/// Most bytes of such a text.
-const MAX_PEM_BYTES: usize = 64 * 1024;
-/// Most bytes of a signature: an RSA key of 8192 bits makes the longest.
-const MAX_SIGNATURE_BYTES: usize = 1024;
-
 /// What each kind of key signs with: the key decides, and nobody else.
 const SIGNED_BY: [AlgorithmIdentifier; 3] = [
     alg_id::ED25519,
@@ -70,6 +65,11 @@ impl From<CertError> for FileKeyError {
 }
 
 impl FileKeys {
+    /// Most bytes of the text of keys: more are [`TooLarge`](FileKeyError::TooLarge). Whoever reads a file needs no more than one past it.
+    pub const MAX_PEM_BYTES: usize = 64 * 1024;
+    /// Most bytes of a signature: an RSA key of 8192 bits makes the longest. More are [`NoSignature`](FileKeyError::NoSignature).
+    pub const MAX_SIGNATURE_BYTES: usize = 1024;
+
     /// Reads keys from PEM: blocks `PUBLIC KEY` (RFC 7468 §13), one or several.
     ///
     /// ```
@@ -81,7 +81,7 @@ impl FileKeys {
     /// # Errors
     /// [`FileKeyError`].
     pub fn from_pem(pem: &[u8], provider: &CryptoProvider) -> Result<Self, FileKeyError> {
-        if pem.len() > MAX_PEM_BYTES {
+        if pem.len() > Self::MAX_PEM_BYTES {
             return Err(FileKeyError::TooLarge);
         }
         let mut keys = Vec::new();
@@ -103,7 +103,7 @@ impl FileKeys {
     /// # Errors
     /// [`FileKeyError::NoSignature`] and [`FileKeyError::Signature`].
     pub fn verify(&self, bytes: &[u8], signature: &[u8]) -> Result<(), FileKeyError> {
-        if signature.len() > MAX_SIGNATURE_BYTES {
+        if signature.len() > Self::MAX_SIGNATURE_BYTES {
             return Err(FileKeyError::NoSignature);
         }
         let signed = |key: &FileKey| {

@@ -37,7 +37,12 @@ fn t6_each_key_vouches_for_what_it_signed_and_nothing_else() {
             assert_eq!(own.verify(file, &bent), refused, "bit of octet {at}");
             assert_eq!(own.verify(file, &signature[..at]), refused, "cut at {at}");
         }
-        assert_eq!(own.verify(file, &[7; 1025]), Err(FileKeyError::NoSignature));
+        assert_eq!(
+            own.verify(file, &[7; FileKeys::MAX_SIGNATURE_BYTES]),
+            refused
+        );
+        let longer = [7; FileKeys::MAX_SIGNATURE_BYTES + 1];
+        assert_eq!(own.verify(file, &longer), Err(FileKeyError::NoSignature));
     }
 }
 
@@ -50,7 +55,11 @@ fn what_holds_no_public_key_is_refused_with_its_reason() {
         // A private key is no public one, and nobody should have it here.
         (pair.serialize_pem(), FileKeyError::NoKey),
         (pair.public_key_pem().repeat(17), FileKeyError::TooLarge),
-        ("#".repeat(64 * 1024 + 1), FileKeyError::TooLarge),
+        ("#".repeat(FileKeys::MAX_PEM_BYTES), FileKeyError::NoKey),
+        (
+            "#".repeat(FileKeys::MAX_PEM_BYTES + 1),
+            FileKeyError::TooLarge,
+        ),
     ] {
         assert_eq!(keys(&text).err(), Some(wanted), "{text:.40}");
     }

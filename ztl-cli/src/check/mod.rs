@@ -4,7 +4,6 @@ mod controls;
 mod github;
 mod item;
 mod sarif;
-mod signed;
 mod summary;
 
 use std::io::Write as _;
@@ -20,9 +19,9 @@ use crate::output::{Colour, Output};
 use crate::pages;
 use crate::places::Places;
 use crate::policy_file::{PolicyFile, STDIN};
+use crate::signed::Keys;
 
 use self::item::{Item, Level};
-use self::signed::Keys;
 use self::summary::Summary;
 
 /// Check that a policy loads, and point at what looks like a mistake
@@ -99,15 +98,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         ));
     }
     let keys = args.key.as_deref().map(Keys::read).transpose()?;
-    let keys = keys.as_ref();
-    let loaded = PolicyFile::load_vouched(path, |name, bytes| {
-        keys.map_or(Ok(()), |keys| keys.vouch(path, name, bytes))
-    })
-    .and_then(|file| {
-        keys.map_or(Ok(()), |keys| keys.vouch_named(&file))
-            .map(|()| file)
-    });
-    let file = match loaded {
+    let file = match PolicyFile::load_signed(path, keys.as_ref()) {
         Ok(file) => file,
         Err(Failure::Policy(refusal)) => {
             refused(&refusal, format, out)?;

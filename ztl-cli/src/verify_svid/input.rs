@@ -1,6 +1,6 @@
 //! The files that `ztl verify-svid` is given. All of them are read within bounds, whatever their shape.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustls_pki_types::CertificateDer;
@@ -8,6 +8,7 @@ use ztl_core::TrustDomain;
 use ztl_mtls::{MAX_PEM_BYTES, PemError, SpiffeBundle, TrustBundle, certificates_from_pem};
 
 use super::refusal::Refusal;
+use crate::bounded;
 use crate::exit::{Exit, Failure};
 use crate::policy_file::{STDIN, open};
 
@@ -122,10 +123,8 @@ fn form(bytes: &[u8], path: &Path) -> Option<String> {
     }
 }
 
-/// Reads a file to its end, but no further than a little more than the limit, so that one that is too long is seen to be.
+/// Reads a file within the limit; one that is longer comes a byte longer than that.
 pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Refusal> {
-    let limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
     let unreadable = |message| Refusal {
         reason: "unreadable",
         clause: "law 1",
@@ -137,21 +136,15 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Refusal> {
         exit: Exit::Usage,
     };
     let outcome = if path.as_os_str() == STDIN {
-        io::stdin().lock().take(limit).read_to_end(&mut bytes)
+        bounded::read(io::stdin().lock(), limit)
     } else {
         match open(path) {
-            Ok(file) => file.take(limit).read_to_end(&mut bytes),
+            Ok(file) => bounded::read(file, limit),
             Err(Failure::Usage(message)) => return Err(unreadable(message)),
             Err(_) => Err(io::ErrorKind::Other.into()),
         }
     };
-    match outcome {
-        Ok(_) => Ok(bytes),
-        Err(error) => Err(unreadable(format!(
-            "cannot read `{}`: {error}",
-            path.display()
-        ))),
-    }
+    outcome.map_err(|error| unreadable(format!("cannot read `{}`: {error}", path.display())))
 }
 
 fn contains(bytes: &[u8], needle: &[u8]) -> bool {
