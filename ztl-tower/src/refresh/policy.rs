@@ -16,9 +16,6 @@ use super::{Refresh, off_thread, unwatched};
 use crate::guard::{BuildError, Guard};
 use crate::watch::reloaded;
 
-/// Most bytes of a file of keys; it says itself what is too many.
-const MAX_KEYS_BYTES: usize = 64 * 1024;
-
 /// Authorizers that the program gives, by the names that rules call them by.
 pub(crate) type Authorizers = HashMap<Box<str>, Arc<dyn Authorizer>>;
 
@@ -97,7 +94,7 @@ impl PolicyFile {
     fn ask(&mut self, vouching: Vouching, provider: &CryptoProvider) -> Result<(), FileError> {
         let mut pem = Vec::new();
         for path in &vouching.keys {
-            let mut file = SteadyFile::new(path.clone(), MAX_KEYS_BYTES);
+            let mut file = SteadyFile::new(path.clone(), FileKeys::MAX_PEM_BYTES);
             let keys = file.load()?;
             // Each file by itself, so that one that holds none is told of.
             let wrong = |error| FileError::Keys {

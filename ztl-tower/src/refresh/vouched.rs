@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ztl_core::policy::Policy;
-use ztl_mtls::FileKeys;
+use ztl_mtls::{FileKeyError, FileKeys};
 
 use super::error::FileError;
 use super::file::SteadyFile;
 
-/// Most bytes of a signature that are read; it says itself what is too long.
-const MAX_SIGNATURE_BYTES: usize = 4096;
 /// Most bytes of the state.
 const MAX_STATE_BYTES: usize = 4096;
 
@@ -28,7 +26,7 @@ impl Signed {
         signature.push(".sig");
         Self {
             keys,
-            signature: SteadyFile::new(signature.into(), MAX_SIGNATURE_BYTES),
+            signature: SteadyFile::new(signature.into(), FileKeys::MAX_SIGNATURE_BYTES),
         }
     }
 
@@ -55,6 +53,9 @@ impl Signed {
             Ok(signature) => signature,
             Err(FileError::Read { error, .. }) if error.kind() == ErrorKind::NotFound => {
                 return Err(not_signed("is not there".to_owned()));
+            }
+            Err(FileError::TooLarge { .. }) => {
+                return Err(not_signed(FileKeyError::NoSignature.to_string()));
             }
             Err(error) => return Err(error),
         };

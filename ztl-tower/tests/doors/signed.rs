@@ -104,6 +104,12 @@ async fn t6_an_unsigned_document_is_refused_once_a_key_is_configured() {
     let error = place.refused(signed()).await;
     assert!(error.contains("by none of the keys"), "{error}");
 
+    for bytes in [1025, 2 * 1024 * 1024] {
+        place.write("policy.toml.sig", &vec![0; bytes]);
+        let error = place.refused(signed()).await;
+        assert!(error.contains("longer than a signature"), "{error}");
+    }
+
     place.publish(Some(1), Some(&signer));
     let guard = signed().build().await.expect("guard");
     let revision = || guard.engine().policy().revision();
