@@ -9,7 +9,7 @@ use ztl_authz::bundle::{BundleFault, PullError, RevisionError};
 use crate::fetch::FetchError;
 use crate::refresh::FileError;
 
-/// Why a bundle of policies is not in force. The last good one stays, for as long as it may.
+/// Why a bundle of policies is not in force. The last good one stays, for as long as it may, unless whoever puts them in force panicked.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpaBundleError {

@@ -1,9 +1,7 @@
 //! Bundles in files, looked at as the policy document is.
 
-use core::any::Any;
 use core::fmt;
 use core::time::Duration;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,6 +11,7 @@ use ztl_authz::bundle::{BundleConsumer, BundleReader, BundleTaker, RevisionOrder
 use super::OpaBundleStatus;
 use super::error::OpaBundleError;
 use super::run::{gauges, stored_in, unnoted};
+use super::withdraw::withdraw;
 use crate::guard::{BuildError, Guard, GuardBuilder, Inner};
 use crate::refresh::{SteadyFile, off_thread};
 use crate::watch::reloaded;
@@ -292,17 +291,10 @@ impl BundleFile {
 
     /// Whoever put it in force panicked.
     fn withdrawn(&mut self, error: OpaBundleError) -> Looked {
-        // Where that panics as well nobody knows how much it has withdrawn.
-        let withdraw = || self.from.consumer.withdraw();
-        let (became, error) = match catch_unwind(AssertUnwindSafe(withdraw)) {
-            Ok(()) => (Became::Withdrawn, error),
-            Err(panicked) => {
-                let why = said(&*panicked).to_owned();
-                (
-                    Became::Unknown,
-                    OpaBundleError::NotWithdrawn(error.into(), why),
-                )
-            }
+        let error = withdraw(&*self.from.consumer, error);
+        let became = match error {
+            OpaBundleError::NotWithdrawn(..) => Became::Unknown,
+            _ => Became::Withdrawn,
         };
         self.refused = Some(error.to_string());
         self.looked(became, Some(error))
@@ -340,13 +332,6 @@ impl BundleFile {
             revision: (self.from.taker.mark()).map(|mark| mark.revision().into()),
         }
     }
-}
-
-/// What a panic said.
-fn said(panicked: &(dyn Any + Send)) -> &str {
-    let text = panicked.downcast_ref::<&str>().copied();
-    text.or_else(|| panicked.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic that says nothing")
 }
 
 impl Again {

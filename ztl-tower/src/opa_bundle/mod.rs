@@ -5,7 +5,7 @@
 //! 2. The guard is built once the first good bundle is in force. Where none comes in time it is not built.
 //! 3. A bundle is read, verified and put in force on a thread for blocking work: no request waits for it. One that cannot be put
 //!    in force leaves the last good one, and an error event says so.
-//!    Where whoever does that panics, one that is pulled stays for as long as it may; one in a file, which would stay for ever, is withdrawn.
+//!    Where whoever does that panics, nobody knows what is in force: it is withdrawn, and tried again (law 1).
 //! 4. When another bundle is in force, or none any more, running requests are judged again (law 8).
 //! 5. A fetch ends within its time, however slow the host sends, and reads no more than may come. It follows no redirect, uses no
 //!    proxy of the environment, sends no cookie and no certificate of ours, and no credential but the configured token.
@@ -14,6 +14,7 @@ mod error;
 mod fetch;
 mod local;
 mod run;
+mod withdraw;
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -23,7 +24,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use ztl_authz::bundle::{BundleConsumer, BundlePull};
 use ztl_core::Timestamp;
 use ztl_mtls::source::WebRoots;
@@ -156,6 +157,8 @@ pub(crate) struct Held {
     name: Box<str>,
     from: Mutex<OpaBundle>,
     status: std::sync::Mutex<OpaBundleStatus>,
+    /// Somebody pulled it besides the task that does.
+    tried: Notify,
 }
 
 /// All of a guard, by their names.
@@ -183,6 +186,7 @@ impl OpaBundles {
                 name: name.clone(),
                 from: Mutex::new(from),
                 status: std::sync::Mutex::default(),
+                tried: Notify::new(),
             };
             if held.insert(name.clone(), Arc::new(one)).is_some() {
                 return Err(twice(&name));
@@ -232,7 +236,9 @@ impl Held {
 impl GuardBuilder {
     /// Pulls a bundle of policies while the service runs. Call it once a bundle, each under a name of its own.
     ///
-    /// [`build`](Self::build) waits until it is in force, and fails where no good one comes in time.
+    /// [`build`](Self::build) waits until it is in force, and fails where no good one comes in time. Where whoever puts a later one in
+    /// force panics, nobody knows what is: it is withdrawn, and pulled again. Where withdrawing it panics too, what is in force stays unknown,
+    /// and [`OpaBundleStatus::last_error`] says so.
     pub fn opa_bundle(mut self, name: &str, bundle: OpaBundle) -> Self {
         self.opa_bundles.push((name.into(), bundle));
         self

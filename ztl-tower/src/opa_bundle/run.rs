@@ -10,6 +10,7 @@ use ztl_core::Timestamp;
 
 use super::error::OpaBundleError;
 use super::fetch::fetch;
+use super::withdraw::withdraw;
 use super::{Held, OpaBundle, OpaBundleStatus};
 use crate::guard::{BuildError, Guard, Inner};
 use crate::refresh::{FileError, LONGEST_SLEEP, SteadyFile, off_thread, pause};
@@ -32,7 +33,7 @@ impl Guard {
     /// Pulls a bundle now, whether that is due or not; one in a file is looked at by itself, and is none to pull. Whoever calls this often is a burden to the server: the guard pulls by itself.
     ///
     /// # Errors
-    /// [`OpaBundleError`]; the last good bundle stays, for as long as it may.
+    /// [`OpaBundleError`]; the last good bundle stays, for as long as it may. Where whoever puts it in force panicked, none is in force.
     pub async fn refresh_opa_bundle(
         &self,
         name: &str,
@@ -44,7 +45,10 @@ impl Guard {
         let refreshed = tokio::spawn(async move {
             let mut from = held.from.lock().await;
             let fetch = from.pull.fetch(guard.now());
-            refresh(&guard, &held, &mut from, fetch).await
+            let refreshed = refresh(&guard, &held, &mut from, fetch).await;
+            // When the next is due is another by now: after a failure, soon.
+            held.tried.notify_one();
+            refreshed
         });
         refreshed.await.map_err(OpaBundleError::Panicked)?
     }
@@ -133,7 +137,10 @@ async fn keep(held: Arc<Held>, guard: Weak<Inner>) {
             };
             step(&guard, &held).await
         };
-        tokio::time::sleep(wait).await;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = held.tried.notified() => {}
+        }
     }
 }
 
@@ -195,23 +202,34 @@ async fn refresh(
     if let Err(error) = &noted {
         unnoted(guard, bundle, error);
     }
-    if let Err(error) = &refreshed {
-        let in_force = from.pull.fetched_at().is_some();
-        tracing::error!(target: "ztl", workload, bundle, in_force, %error, "bundle not pulled; the last good one stays for as long as it may");
-    }
-    fetched(
-        guard,
-        "opa_bundle",
-        bundle,
-        match &refreshed {
-            Ok(OpaBundleRefreshed::Changed) => "changed",
-            Ok(_) => "unchanged",
-            Err(_) => "failed",
-        },
-    );
+    let outcome = match &refreshed {
+        Ok(OpaBundleRefreshed::Changed) => "changed",
+        Ok(_) => "unchanged",
+        Err(error) => failed(workload, bundle, from, error),
+    };
+    fetched(guard, "opa_bundle", bundle, outcome);
     let wrong = refreshed.as_ref().err().or(noted.as_ref().err());
     shows(guard, held, from, wrong.map(ToString::to_string));
     refreshed
+}
+
+/// Says why a fetch brought nothing, and answers what counts as having come of it.
+fn failed(workload: &str, bundle: &str, from: &OpaBundle, error: &OpaBundleError) -> &'static str {
+    match error {
+        OpaBundleError::Panicked(_) => {
+            tracing::error!(target: "ztl", workload, bundle, %error, "whoever puts the bundle in force panicked: nothing of it is in force now, and it is tried again");
+            "withdrawn"
+        }
+        OpaBundleError::NotWithdrawn(..) => {
+            tracing::error!(target: "ztl", workload, bundle, %error, "whoever puts the bundle in force panicked, and so did withdrawing it: what is in force is not known, and it is tried again");
+            "unknown"
+        }
+        error => {
+            let in_force = from.pull.fetched_at().is_some();
+            tracing::error!(target: "ztl", workload, bundle, in_force, %error, "bundle not pulled; the last good one stays for as long as it may");
+            "failed"
+        }
+    }
 }
 
 /// Reads, verifies and puts in force where no request waits.
@@ -245,11 +263,16 @@ async fn take(
             }
             outcome
         }
-        Err(error) => {
-            from.pull.failed(guard.now());
+        Err(panicked) => {
             // Nobody knows what is in force.
+            from.pull.withdrawn(guard.now());
+            let (consumer, panicked) = (
+                Arc::clone(&from.consumer),
+                OpaBundleError::Panicked(panicked),
+            );
+            let withdrawn = off_thread((), move |()| withdraw(&*consumer, panicked)).await;
             guard.opa_bundle_changed();
-            Err(OpaBundleError::Panicked(error))
+            Err(withdrawn.map_or_else(OpaBundleError::Panicked, |((), error)| error))
         }
     }
 }

@@ -66,7 +66,7 @@ pub(crate) fn reloaded(guard: &Guard, what: &'static str, outcome: &'static str)
         .increment(1);
 }
 
-/// Something was fetched, or was not. `outcome` is `changed`, `unchanged`, `failed` or `withdrawn`.
+/// Something was fetched, or was not. `outcome` is `changed`, `unchanged`, `failed`, `withdrawn` or `unknown`.
 pub(crate) fn fetched(guard: &Guard, what: &'static str, from: &str, outcome: &'static str) {
     counter!(
         "ztl_fetches_total",

@@ -2,9 +2,10 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -52,6 +53,70 @@ impl Authorizer for Engine {
         let open = *self.open.lock().expect("lock");
         let open = open.ok_or_else(|| AuthorizerError("no bundle is in force".to_owned()))?;
         Ok(!open)
+    }
+}
+
+/// What an engine does with the next bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mood {
+    Takes,
+    Fails,
+    Panics,
+    /// Over a bundle, and over having none.
+    Breaks,
+    Waits,
+}
+
+/// An engine that does not always do what it should.
+pub(crate) struct Moody {
+    pub(crate) engine: Arc<Engine>,
+    mood: Mutex<Mood>,
+    waits: AtomicBool,
+}
+
+impl Moody {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            engine: Arc::default(),
+            mood: Mutex::new(Mood::Takes),
+            waits: AtomicBool::default(),
+        })
+    }
+
+    pub(crate) fn is(&self, mood: Mood) {
+        *self.mood.lock().expect("lock") = mood;
+    }
+
+    fn mood(&self) -> Mood {
+        *self.mood.lock().expect("lock")
+    }
+
+    /// Whether it waits over a bundle just now.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits.load(Ordering::SeqCst)
+    }
+}
+
+impl BundleConsumer for Moody {
+    fn put_in_force(&self, bundle: Bundle) -> Result<(), BundleFault> {
+        match self.mood() {
+            Mood::Takes => {}
+            Mood::Fails => return Err("no memory is left".into()),
+            Mood::Panics | Mood::Breaks => panic!("a bug of the engine"),
+            Mood::Waits => {
+                self.waits.store(true, Ordering::SeqCst);
+                while self.mood() == Mood::Waits {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                self.waits.store(false, Ordering::SeqCst);
+            }
+        }
+        self.engine.put_in_force(bundle)
+    }
+
+    fn withdraw(&self) {
+        assert_ne!(self.mood(), Mood::Breaks, "a bug of its way out");
+        self.engine.withdraw();
     }
 }
 

@@ -2,14 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
-use ztl_tower::authz::bundle::{Bundle, BundleConsumer, BundleFault};
 use ztl_tower::{GuardBuilder, OpaBundleFile};
 
 use super::*;
+use crate::engine::{Mood, Moody};
 use crate::support::until;
 
 /// A folder of this test's own, with a bundle in it.
@@ -218,41 +216,7 @@ async fn t24_a_file_that_is_rolled_back_is_refused_after_a_restart_too() {
     assert!(support::chain(&refused.expect("a broken state")).contains("cannot be read"));
 }
 
-/// What an engine does with the next bundle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mood {
-    Takes,
-    Fails,
-    Panics,
-    /// Over a bundle, and over having none.
-    Breaks,
-    Waits,
-}
-
-/// An engine that does not always do what it should.
-struct Moody {
-    engine: Arc<Engine>,
-    mood: Mutex<Mood>,
-    waits: AtomicBool,
-}
-
 impl Moody {
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
-            engine: Arc::default(),
-            mood: Mutex::new(Mood::Takes),
-            waits: AtomicBool::default(),
-        })
-    }
-
-    fn is(&self, mood: Mood) {
-        *self.mood.lock().expect("lock") = mood;
-    }
-
-    fn mood(&self) -> Mood {
-        *self.mood.lock().expect("lock")
-    }
-
     async fn start(self: &Arc<Self>, folder: &Folder) -> Service {
         self.with(folder, |it| it).await
     }
@@ -266,29 +230,6 @@ impl Moody {
         let bundle = OpaBundleFile::new(folder.bundle(), signed_only(), self.clone());
         let service = built(self.engine.clone(), bundle, more).await;
         service.expect("guard")
-    }
-}
-
-impl BundleConsumer for Moody {
-    fn put_in_force(&self, bundle: Bundle) -> Result<(), BundleFault> {
-        match self.mood() {
-            Mood::Takes => {}
-            Mood::Fails => return Err("no memory is left".into()),
-            Mood::Panics | Mood::Breaks => panic!("a bug of the engine"),
-            Mood::Waits => {
-                self.waits.store(true, Ordering::SeqCst);
-                while self.mood() == Mood::Waits {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-                self.waits.store(false, Ordering::SeqCst);
-            }
-        }
-        self.engine.put_in_force(bundle)
-    }
-
-    fn withdraw(&self) {
-        assert_ne!(self.mood(), Mood::Breaks, "a bug of its way out");
-        self.engine.withdraw();
     }
 }
 
@@ -414,7 +355,7 @@ async fn law_8_a_bundle_that_takes_long_delays_no_deny_list() {
     assert_eq!(service.ask().await, StatusCode::OK);
     engine.is(Mood::Waits);
     folder.put(&pack::signed("6", &pack::open(true), SECRET));
-    let waits = || engine.waits.load(Ordering::SeqCst);
+    let waits = || engine.waits();
     until("it waits", waits).await;
     deny(&format!("id {}\nend 1\n", service.caller.id()));
     let denies = || service.guard.connections().is_empty();

@@ -120,14 +120,19 @@ impl Service {
         pull: BundlePull,
         more: impl FnOnce(OpaBundle) -> OpaBundle,
     ) -> Result<Self, BuildError> {
-        let (listener, address) = listener().await;
         let engine = Arc::new(Engine::default());
+        let bundle = OpaBundle::without_roots(pull, engine.clone());
+        Self::asking(engine, more(bundle)).await
+    }
+
+    /// One whose rule asks this engine, and that pulls this.
+    async fn asking(engine: Arc<Engine>, bundle: OpaBundle) -> Result<Self, BuildError> {
+        let (listener, address) = listener().await;
         let mesh = Mesh::new("");
         let audit = Arc::new(MemorySink::new(10_000));
         let ahead = Arc::new(AtomicU64::new(0));
         let shift = Arc::clone(&ahead);
         let clock = move || now().saturating_add(Duration::from_secs(shift.load(Ordering::SeqCst)));
-        let bundle = OpaBundle::without_roots(pull, engine.clone());
         let guard = Guard::builder("model-server")
             .policy(policy(address.port(), engine.clone()))
             .identity(mesh.svid("/model-server"))
@@ -135,7 +140,7 @@ impl Service {
             .allow_dev_authority()
             .audit(audit)
             .clock(clock)
-            .opa_bundle("authz", more(bundle))
+            .opa_bundle("authz", bundle)
             .build()
             .await?;
         serve(&guard, listener, engine::app());

@@ -38,7 +38,7 @@ const LONG_POLL_TYPE: &str = "application/vnd.openpolicyagent.bundles";
 ///    once. After a failure the wait doubles from half a second up to the longer delay.
 /// 3. A bundle is taken in two steps: [`receive`](Self::receive) reads and verifies it, and [`in_force`](Self::in_force) is told when
 ///    it is: only then its `ETag` and its revision count. Where it cannot be put in force, [`failed`](Self::failed) is told, and it
-///    is asked for again.
+///    is asked for again. Where nobody knows what is in force by then, [`withdrawn`](Self::withdrawn) is told in its place.
 /// 4. A revision never goes back ([`RevisionOrder`]).
 /// 5. After [`DEFAULT_MAX_AGE`] without a good answer the bundle counts no more (law 1).
 /// 6. `http` is taken where a verification key is configured, or from a loopback address (T24). A redirect is a failure.
@@ -298,9 +298,7 @@ impl BundlePull {
     pub fn due(&mut self, now: Timestamp) -> PullDue {
         let next = self.schedule.next(now);
         if self.schedule.ends().is_some_and(|end| now >= end) {
-            self.schedule.withdraw();
-            // Nothing is in force that could be unchanged.
-            self.etag = None;
+            self.holds_nothing();
             return PullDue::Withdraw;
         }
         match next {
@@ -375,6 +373,31 @@ impl BundlePull {
         self.offered = None;
         let wait = self.delay.after_failure();
         self.schedule.wait(now, wait);
+    }
+
+    /// Putting a bundle in force broke off, and what there was is withdrawn, as far as that could be: none is in force any more. One is
+    /// asked for again as after a [failure](Self::failed), and whole.
+    ///
+    /// ```
+    /// use ztl_authz::bundle::{BundlePull, BundleReader};
+    /// use ztl_core::Timestamp;
+    ///
+    /// let mut pull = BundlePull::new("https://bundles.example/authz.tar.gz", BundleReader::unsigned())?;
+    /// let now = Timestamp::from_unix_secs(1_790_000_000);
+    /// pull.withdrawn(now);
+    /// assert_eq!((pull.fetched_at(), pull.ends_at()), (None, None));
+    /// assert_eq!(pull.fetch(now).if_none_match(), None);
+    /// # Ok::<(), ztl_authz::bundle::PullError>(())
+    /// ```
+    pub fn withdrawn(&mut self, now: Timestamp) {
+        self.holds_nothing();
+        self.failed(now);
+    }
+
+    /// Nothing is in force that could be unchanged.
+    fn holds_nothing(&mut self) {
+        self.schedule.withdraw();
+        self.etag = None;
     }
 
     fn good(&mut self, now: Timestamp) {

@@ -219,6 +219,27 @@ fn law_1_a_bundle_counts_for_its_time_and_no_longer() {
 }
 
 #[test]
+fn law_1_what_was_withdrawn_is_asked_for_again_whole_and_never_goes_back() {
+    let mut pull = pull();
+    let _ = fetched(&mut pull, START);
+    take(&mut pull, START, "5", "five").expect("bundle");
+    let news = pull.receive(answer(&bundle("6"), Some("six")), later(120));
+    assert!(matches!(news, Ok(Pulled::Bundle(_))));
+    pull.withdrawn(later(120));
+    assert_eq!((pull.fetched_at(), pull.ends_at()), (None, None));
+    // What was offered before counts no more.
+    pull.in_force(later(120));
+    assert_eq!(pull.mark().map(RevisionMark::revision), Some("5"));
+    assert!(wait(&mut pull, later(120)) <= Duration::from_secs(1));
+    // Whole, and nothing is there that could be unchanged.
+    assert_eq!(fetched(&mut pull, later(121)).if_none_match(), None);
+    assert!(pull.receive(UNCHANGED, later(121)).is_err());
+    assert!(take(&mut pull, later(122), "4", "four").is_err());
+    take(&mut pull, later(123), "5", "five").expect("what was in force");
+    assert_eq!(pull.fetched_at(), Some(later(123)));
+}
+
+#[test]
 fn t24_plain_http_only_for_what_is_signed_or_from_here() {
     let secret = VerificationKey::from_secret(SigningAlgorithm::Hs256, &[7; 32]).expect("key");
     let signed = BundleReader::verified(Verification::new(secret));
