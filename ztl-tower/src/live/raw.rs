@@ -35,6 +35,20 @@ struct Rests {
     until: Timestamp,
 }
 
+impl Rests {
+    /// Whether what it was judged by is no longer so, whatever its score is.
+    fn is_over(&self, guard: &Guard, now: Timestamp) -> bool {
+        self.epoch != guard.engine().epoch()
+            || self.evidence != guard.evidence_generation()
+            || now >= self.until
+    }
+
+    /// Whether its score may be another, where scores have drifted so far.
+    const fn may_drift(&self, drift: u64) -> bool {
+        self.scored.is_any() && self.scored.drift != drift
+    }
+}
+
 impl Live {
     /// Authorizes raw bytes on a connection whose flow is permitted. From then on they are judged again with everything else.
     pub(crate) async fn authorize_connect(
@@ -135,28 +149,27 @@ impl Live {
     /// Judges raw bytes again where something that they rest on is another.
     pub(super) fn sweep_raw(self: &Arc<Self>, guard: &Guard, now: Timestamp) {
         let Some(rests) = *self.rests() else { return };
-        let (epoch, evidence) = (guard.engine().epoch(), guard.evidence_generation());
-        let same = rests.epoch == epoch && rests.evidence == evidence && now < rests.until;
-        // Before the score is asked for: what drifts from here on has it asked for once more.
-        let drift = guard.score_drift();
-        let drifted = || {
-            let flow = self.permit();
-            let outdated = |flow| rests.scored.is_outdated(guard, &flow, None, now);
-            rests.scored.drift != drift && flow.is_some_and(outdated)
-        };
-        if same && !drifted() {
-            // Unless somebody has judged it meanwhile, by what they saw.
-            if let Some(held) = self.rests().as_mut().filter(|held| **held == rests) {
-                held.scored.drift = drift;
+        if !rests.is_over(guard, now) {
+            // Before the score is asked for: what drifts from here on has it asked for once more.
+            let drift = guard.score_drift();
+            if !rests.may_drift(drift) {
+                return;
             }
-            return;
+            let outdated = |flow| rests.scored.is_outdated(guard, &flow, None, now);
+            if !self.permit().is_some_and(outdated) {
+                // Unless somebody has judged it meanwhile, by what they saw.
+                if let Some(held) = self.rests().as_mut().filter(|held| **held == rests) {
+                    held.scored.drift = drift;
+                }
+                return;
+            }
         }
         #[cfg(feature = "serve")]
         if self.connects_heavily(guard) {
             // What changes from here on has it judged once more.
             *self.rests() = Some(Rests {
-                epoch,
-                evidence,
+                epoch: guard.engine().epoch(),
+                evidence: guard.evidence_generation(),
                 scored: Scored::default(),
                 until: Timestamp::MAX,
             });
@@ -170,12 +183,8 @@ impl Live {
 
     /// Whether raw bytes rest on what may be another by now.
     pub(super) fn is_raw_behind(&self, guard: &Guard, now: Timestamp) -> bool {
-        self.rests().is_some_and(|rests| {
-            rests.epoch != guard.engine().epoch()
-                || rests.evidence != guard.evidence_generation()
-                || now >= rests.until
-                || rests.scored.is_any() && rests.scored.drift != guard.score_drift()
-        })
+        let rests = *self.rests();
+        rests.is_some_and(|rests| rests.is_over(guard, now) || rests.may_drift(guard.score_drift()))
     }
 
     /// Whether it was authorized as raw bytes.

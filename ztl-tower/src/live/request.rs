@@ -1,6 +1,6 @@
 //! A running request: judged again while it lives.
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use core::task::Waker;
 use core::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -36,6 +36,8 @@ pub(super) struct Requests {
     evidence: AtomicU64,
     /// How far scores had drifted by then, or before: who was judged by one since may have another.
     drift: AtomicU64,
+    /// How many of those that run were judged by a score: nothing of the others drifts.
+    scored: AtomicUsize,
     /// When the first thing that one of them rests on expires, in milliseconds.
     due: AtomicU64,
     /// Those whose judgement could take long.
@@ -52,6 +54,7 @@ impl Requests {
             epoch: AtomicU64::new(epoch),
             evidence: AtomicU64::new(evidence),
             drift: AtomicU64::new(0),
+            scored: AtomicUsize::new(0),
             due: AtomicU64::new(u64::MAX),
             again: Again::default(),
         }
@@ -68,7 +71,8 @@ impl Requests {
             | (self.evidence.swap(of_evidence, Ordering::AcqRel) != of_evidence);
         let expired = now.as_unix_millis() >= self.due.load(Ordering::Acquire);
         let drift = guard.score_drift();
-        let drifted = self.drift.swap(drift, Ordering::AcqRel) != drift;
+        // In this order: whoever is judged by a score meanwhile counts before it says which drift it saw.
+        let drifted = self.drift.swap(drift, Ordering::AcqRel) != drift && self.any_scored();
         if !changed && !expired {
             if drifted {
                 let requests = self.all().into_iter();
@@ -89,9 +93,13 @@ impl Requests {
     pub(super) fn are_behind(&self, guard: &Guard, now: Timestamp) -> bool {
         let outdated = self.epoch.load(Ordering::Acquire) != guard.engine().epoch()
             || self.evidence.load(Ordering::Acquire) != guard.evidence_generation()
-            || self.drift.load(Ordering::Acquire) != guard.score_drift()
+            || self.any_scored() && self.drift.load(Ordering::Acquire) != guard.score_drift()
             || now.as_unix_millis() >= self.due.load(Ordering::Acquire);
         outdated && self.len() > 0
+    }
+
+    fn any_scored(&self) -> bool {
+        self.scored.load(Ordering::Acquire) > 0
     }
 
     fn judge(&self, live: &Arc<Live>, guard: &Guard, request: Arc<Request>) {
@@ -264,11 +272,19 @@ impl Request {
     }
 
     /// It was judged by that score. What drifted since, by its own record at the least, is for the sweeper to look at.
-    fn scored_as(&self, scored: Scored) {
-        *lock(&self.scored) = scored;
+    pub(super) fn scored_as(&self, scored: Scored) {
+        let requests = &self.live.requests;
+        let mut held = lock(&self.scored);
+        let before = core::mem::replace(&mut *held, scored);
+        // While it is locked, so that what is counted is what is held.
+        match (before.is_any(), scored.is_any()) {
+            (false, true) => drop(requests.scored.fetch_add(1, Ordering::AcqRel)),
+            (true, false) => drop(requests.scored.fetch_sub(1, Ordering::AcqRel)),
+            _ => {}
+        }
+        drop(held);
         if scored.is_any() {
-            let drift = &self.live.requests.drift;
-            drift.fetch_min(scored.drift, Ordering::AcqRel);
+            requests.drift.fetch_min(scored.drift, Ordering::AcqRel);
         }
     }
 
@@ -443,6 +459,7 @@ impl Runs for Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
+        self.scored_as(Scored::default());
         lock(&self.live.requests.running).try_remove(self.key);
     }
 }

@@ -23,10 +23,12 @@ use ztl_mtls::{BundleSet, CrlSet, Denied, DevCa, Purpose, TrustBundle, X509Svid}
 
 use super::round::MANY;
 use super::*;
+#[cfg(feature = "trust")]
+use crate::gather::{Gathered, Scored};
 use crate::guard::GuardBuilder;
 use crate::live::grounds::Begun;
 use crate::live::registry::{Registered, Registry};
-#[cfg(feature = "bundle")]
+#[cfg(any(feature = "bundle", feature = "trust"))]
 use crate::live::request::{Carried, Request};
 
 const POLICY: &str = "schema = 1\ntrust_domain = 'prod.example'\n[workloads.db]\nid = 'spiffe://prod.example/db'\nports = [8443]\n\
@@ -336,19 +338,26 @@ impl ztl_authz::trust::SignalSource for Drifting {
     }
 }
 
+/// One peer, and a rule for these actions that asks for its score.
 #[cfg(feature = "trust")]
-#[tokio::test]
-async fn t34_a_drift_that_leaves_a_raw_stream_its_score_is_looked_at_once() {
+async fn drifting(actions: &str) -> (Mesh, Arc<Drifting>) {
     const TRUST: &str =
         "[trust]\nbase = 20\n[trust.signals.device]\nweight = 80\nmax_age = '10m'\n";
     let mut mesh = Mesh::new(1).await;
     let drifting = Arc::new(Drifting::default());
     let signals = ztl_authz::trust::Signals::none().with("device", Arc::clone(&drifting));
-    let asks = "actions = ['connect']\nrequire = { trust_score = 60 }";
-    let policy = POLICY.replace("actions = ['GET /v1/{*rest}']", asks);
+    let asks = format!("actions = ['{actions}']\nrequire = {{ trust_score = 60 }}");
+    let policy = POLICY.replace("actions = ['GET /v1/{*rest}']", &asks);
     let policy = Policy::from_toml(&format!("{policy}{TRUST}")).expect("policy");
     let builder = builder(&mesh.authority).policy(policy).signals(signals);
     mesh.guard = builder.build().await.expect("guard");
+    (mesh, drifting)
+}
+
+#[cfg(feature = "trust")]
+#[tokio::test]
+async fn t34_a_drift_that_leaves_a_raw_stream_its_score_is_looked_at_once() {
+    let (mesh, drifting) = drifting("connect").await;
     let (guard, open) = (&mesh.guard, mesh.open());
     let live = open[0].live();
     let permitted = live.authorize_connect(guard).await;
@@ -364,6 +373,43 @@ async fn t34_a_drift_that_leaves_a_raw_stream_its_score_is_looked_at_once() {
         live.sweep(guard);
         assert_eq!(drifting.asked.load(Ordering::SeqCst), before + 1);
     }
+}
+
+#[cfg(feature = "trust")]
+#[tokio::test]
+async fn t34_a_drift_is_looked_at_where_a_request_that_runs_has_a_score() {
+    let (mesh, drifting) = drifting("GET /v1/{*rest}").await;
+    let (guard, open) = (&mesh.guard, mesh.open());
+    let live = open[0].live();
+    let drift = || drifting.drift.fetch_add(1, Ordering::SeqCst);
+    let begin = || Request::begin(live, Carried::AmongOthers, live.hosted().begin());
+    let unscored = begin();
+    drift();
+    assert!(!live.is_behind(guard, guard.now()), "nothing drifts");
+
+    let scored = begin();
+    let flow = live.permit().expect("permit");
+    let by = || Gathered::now(guard, &flow, None, None, guard.now()).scored();
+    scored.scored_as(by());
+    live.sweep(guard);
+    assert!(!live.is_behind(guard, guard.now()), "it was looked at");
+    for _ in 0..2 {
+        drift();
+        assert!(live.is_behind(guard, guard.now()));
+        live.sweep(guard);
+        assert!(!live.is_behind(guard, guard.now()));
+    }
+    // Judged anew, by no score; by one again; and over.
+    scored.scored_as(Scored::default());
+    drift();
+    assert!(!live.is_behind(guard, guard.now()));
+    let before = by();
+    drift();
+    scored.scored_as(before);
+    assert!(live.is_behind(guard, guard.now()), "it drifted meanwhile");
+    drop(scored);
+    assert!(!live.is_behind(guard, guard.now()));
+    drop(unscored);
 }
 
 /// What is known of callers changes, and nothing that a connection itself rests on.
