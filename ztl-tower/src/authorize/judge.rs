@@ -123,13 +123,11 @@ pub(super) fn judge(guard: &Guard, parts: &mut Parts, came: Came) -> Result<(), 
             .map_err(|error| refuse(Some(&action), Reason::ForwardedUntrusted, &error))?;
         let token = token(guard, &flow, parts);
         let fields = Fields::new(&parts.headers, forwards_in);
-        let reads_context = flow.reads_context();
-        if reads_context {
+        let mut context = None;
+        if guard.asks_context(&flow) {
             // Whoever is asked what it knows of a request may have to know whose it is.
             parts.extensions.insert(flow.clone());
-        }
-        let context = guard.context(&flow, parts, now);
-        if reads_context {
+            context = guard.context(parts, now);
             parts.extensions.remove::<FlowPermit>();
         }
         let gathered = Gathered::now(guard, &flow, token.claims.as_ref(), context, now);

@@ -52,14 +52,14 @@ impl GuardBuilder {
 }
 
 impl Guard {
-    /// What the service says of a request, where a rule of its flow could read that (T34).
-    pub(crate) fn context(
-        &self,
-        flow: &FlowPermit,
-        parts: &Parts,
-        now: Timestamp,
-    ) -> Option<Attributes> {
+    /// Whether the service is asked what it knows of requests: where it says anything, and a rule of their flow could read it (T34).
+    pub(crate) fn asks_context(&self, flow: &FlowPermit) -> bool {
+        self.0.context.is_some() && flow.reads_context()
+    }
+
+    /// What the service says of a request.
+    pub(crate) fn context(&self, parts: &Parts, now: Timestamp) -> Option<Attributes> {
         let ContextFrom(says) = self.0.context.as_ref()?;
-        flow.reads_context().then(|| says(parts, now)).flatten()
+        says(parts, now)
     }
 }
