@@ -385,7 +385,13 @@ impl GuardBuilder {
             Some(file) => Some(file.in_force(guard.engine().policy().serial()).await?),
             None => None,
         };
-        // Last: nobody takes the handlers back, and without a guard a signal has to end the process.
+        #[cfg(feature = "bundle")]
+        {
+            bundles.note(&guard).await;
+            crate::opa_bundle::note(&guard).await;
+        }
+        // Last: nobody takes the handlers back, and without a guard a signal has to end the process. So nothing is awaited after it: whoever
+        // waits for the guard may give up.
         #[cfg(feature = "signal")]
         if self.signalled {
             guard
@@ -394,8 +400,6 @@ impl GuardBuilder {
         }
         #[cfg(feature = "bundle")]
         {
-            bundles.note(&guard).await;
-            crate::opa_bundle::note(&guard).await;
             bundles.spawn(&guard.0, self.reload_every);
             crate::opa_bundle::spawn(&guard, &guard.0);
         }
