@@ -304,7 +304,8 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let client = self.clone();
-        // Before another task has it.
+        // Who calls may not be who waits. Asked here for a handler that calls, whatever task has the future; and once more where that is
+        // polled first, for a handler that waits for what another task called, as that of a buffer.
         if client.keeps_token(request.headers(), request.extensions()) {
             request.headers_mut().remove(AUTHORIZATION);
         }

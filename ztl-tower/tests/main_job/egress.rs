@@ -200,7 +200,7 @@ async fn t27_an_inbound_authorization_is_not_handed_on() {
                     let request = Request::get(uri).header("authorization", "of-the-edge");
                     request.body(body).expect("request")
                 }
-                "/copied" | "/called" | "/opted-copied" => {
+                "/copied" | "/called" | "/awaited" | "/opted-copied" => {
                     let mut request = Request::get(uri);
                     *request.headers_mut().expect("fields") = parts.headers;
                     request.body(body).expect("request")
@@ -217,6 +217,12 @@ async fn t27_an_inbound_authorization_is_not_handed_on() {
                     let called = tower::Service::call(&mut client, request);
                     tokio::spawn(called).await.expect("a task")
                 }
+                // As a buffer does, whose task calls and whose callers wait.
+                "/awaited" => {
+                    let mut client = client;
+                    let call = async move { tower::Service::call(&mut client, request) };
+                    tokio::spawn(call).await.expect("a task").await
+                }
                 _ => client.request(request).await,
             };
             let response = response.expect("response");
@@ -231,6 +237,7 @@ async fn t27_an_inbound_authorization_is_not_handed_on() {
         ("handed-on", "none"),
         ("copied", "none"),
         ("called", "none"),
+        ("awaited", "none"),
         ("own", "\"of-the-edge\""),
         ("opted", "\"of-the-user\""),
         ("opted-copied", "\"of-the-user\""),
