@@ -66,9 +66,9 @@ impl Client {
     ///
     /// Without this, what comes in with a request stays here, and only another that is set on a request of one's own is sent. What came in
     /// is known by the extensions of the request, and by its value where a request of one's own has it, with all fields copied for one:
-    /// for as long as a handler or the body of an answer is polled by a listener. In a task that a handler spawns, in that of a
-    /// `tower::buffer::Buffer` around this client, and behind a guard's layer in a host's own server nobody knows it by its value: hand on
-    /// the extensions with the fields.
+    /// for as long as a handler or the body of an answer is polled by a listener, where it calls this client or where it waits for it. In a
+    /// task that a handler spawns, and behind a guard's layer in a host's own server, nobody knows it by its value: hand on the extensions
+    /// with the fields.
     #[must_use]
     pub fn pass_on_authorization(self) -> Self {
         Self {

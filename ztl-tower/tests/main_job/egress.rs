@@ -220,8 +220,9 @@ async fn t27_an_inbound_authorization_is_not_handed_on() {
                 // As a buffer does, whose task calls and whose callers wait.
                 "/awaited" => {
                     let mut client = client;
-                    let call = async move { tower::Service::call(&mut client, request) };
-                    tokio::spawn(call).await.expect("a task").await
+                    let call = move || tower::Service::call(&mut client, request);
+                    let called = tokio::task::spawn_blocking(call).await;
+                    called.expect("a task").await
                 }
                 _ => client.request(request).await,
             };
