@@ -295,7 +295,7 @@ async fn rule_50_uniform_refusals_take_as_long_as_routes_that_are_not_there() {
         (Request::get("/v1/slow"), 404, 20),
     ] {
         let asked = format!("{request:?}");
-        let since = std::time::Instant::now();
+        let since = tokio::time::Instant::now();
         let told = uniform.ask(request).await.response.status();
         assert_eq!(told.as_u16(), status, "{asked}");
         assert!(since.elapsed() >= Duration::from_millis(least), "{asked}");
