@@ -13,9 +13,9 @@ use crate::web_host::Outside;
 use crate::zone::ZoneIdx;
 
 use super::Policy;
-use super::decide::Outcome;
 use super::external::Aim;
 use super::index::{Kind, Line, Lines, Shares};
+use super::judgement::Outcome;
 use super::rule::{Caller, Place, Rule, RuleIdx};
 use super::workload::{Workload, WorkloadIdx};
 

@@ -3,9 +3,9 @@
 use crate::action::Action;
 use crate::clause::Clause;
 use crate::policy::Policy;
-use crate::policy::decide::Judgement;
 use crate::policy::edge::Edge;
 use crate::policy::index::Kind;
+use crate::policy::judgement::Judgement;
 use crate::policy::kinds::Kinds;
 use crate::policy::rule::{Rule, RuleIdx};
 use crate::policy::shape::Shape;
