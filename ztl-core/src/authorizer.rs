@@ -160,6 +160,17 @@ pub trait Condition: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`AuthorizerError`] where it cannot tell.
     fn holds(&self, facts: &Facts<'_>) -> Result<bool, AuthorizerError>;
+
+    /// Whether it may take so long, whatever is asked and known, that it must not be asked where other requests wait for it: an
+    /// enforcement point that serves many asks it on a bounded pool ([`Engine::asks_heavy`](crate::Engine::asks_heavy), T34). The answer
+    /// comes of the text alone, and is always the same.
+    ///
+    /// It may, unless its language says otherwise. Unlike an authorizer, which is one thing that its author knows, a condition is whatever
+    /// the author of a policy wrote: a language that cannot tell a loop from a comparison, or that wraps another and forgets to ask it,
+    /// then costs its own requests a way to the pool, and nobody else's time.
+    fn is_heavy(&self) -> bool {
+        true
+    }
 }
 
 /// The rule that a condition stands in, as far as its language has to know it. Grows without breaking.

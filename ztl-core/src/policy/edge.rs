@@ -73,7 +73,7 @@ impl Edge {
         self.reads
     }
 
-    /// Whether any rule about the target could ask an authorizer that may take long.
+    /// Whether any rule about the target could ask a condition or an authorizer that may take long.
     pub(crate) const fn could_ask_heavy(&self) -> bool {
         self.asks_heavy
     }
@@ -204,24 +204,27 @@ impl Policy {
         edge.reads_token = brief.reads_token && self.could_read_token(edge, flow);
     }
 
-    /// Whether any rule could ask an authorizer that may take long.
+    /// Whether any rule could ask a condition or an authorizer that may take long.
     pub(crate) fn could_ask_heavy(&self) -> bool {
         self.rules().any(Rule::asks_heavy)
     }
 
-    /// Whether judging an action on the edge could ask an authorizer that may take long (T34).
+    /// Whether judging an action on the edge could ask a condition or an authorizer that may take long (T34). Who comes along with the
+    /// caller is not known before that, so it may be whomever a forbid speaks of (T12).
     pub(crate) fn asks_heavy(&self, edge: &Edge, action: &Action<'_>) -> bool {
         let asks = |line: &Line| {
             let rule = (self.rule(line.rule)).filter(|_| line.covers_port(edge.port));
-            rule.is_some_and(|rule| {
-                rule.asks_heavy() && rule.actions.iter().any(|pattern| pattern.permits(action))
-            })
+            rule.is_some_and(|rule| rule.asks_heavy() && rule.is_about(action))
         };
-        let mut lines = edge.shares.iter().flat_map(|share| {
+        let of_peer = edge.shares.iter().flat_map(|share| {
             let of = |kind| self.index.lines(*share, kind).about(action);
-            of(Kind::Permit).chain(of(Kind::Shadow))
+            (of(Kind::Forbid).chain(of(Kind::Permit))).chain(of(Kind::Shadow))
         });
-        lines.any(asks)
+        let of_others = edge.target.into_iter().flat_map(|target| {
+            let of = |kind| self.index.about_parties(target, kind).about(action);
+            of(Kind::Forbid).chain(of(Kind::Shadow))
+        });
+        of_peer.chain(of_others).any(asks)
     }
 
     /// Whether a rule of the edge reads a token, or a forbid of the target speaks of somebody who could come along in one.

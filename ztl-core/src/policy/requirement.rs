@@ -128,6 +128,21 @@ impl Requirement {
         }
     }
 
+    /// Whether it asks a condition or an authorizer that may take long (T34).
+    pub(crate) fn is_heavy(&self) -> bool {
+        match self {
+            Self::When(condition) => condition.is_heavy(),
+            Self::Authorizer(_, authorizer) => authorizer.is_heavy(),
+            Self::Subject(_)
+            | Self::Actors(_)
+            | Self::TrustScore(_)
+            | Self::ZoneTrust(_)
+            | Self::Token(_)
+            | Self::Mfa(_)
+            | Self::Header { .. } => false,
+        }
+    }
+
     pub(crate) fn reads_token(&self) -> bool {
         match self {
             Self::Subject(_) | Self::Actors(_) | Self::Token(_) | Self::Mfa(_) => true,

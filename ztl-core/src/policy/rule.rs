@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::action::Action;
 use crate::authorizer::{Authorizer, Condition};
 use crate::id::{IdPattern, SpiffeId};
 use crate::obligation::Obligations;
@@ -62,10 +63,23 @@ impl Rule {
         self.require.iter().any(asks)
     }
 
-    /// Whether judging it could ask an authorizer that may take long (T34).
+    /// Whether judging it could ask a condition or an authorizer that may take long (T34).
     pub(crate) fn asks_heavy(&self) -> bool {
-        let is_heavy = |one: &Requirement| matches!(one, Requirement::Authorizer(_, authorizer) if authorizer.is_heavy());
-        self.mode != Mode::Off && self.require.iter().any(is_heavy)
+        let condition = self.when.as_ref();
+        self.mode != Mode::Off
+            && (condition.is_some_and(|when| when.is_heavy())
+                || self.require.iter().any(Requirement::is_heavy))
+    }
+
+    /// Whether it could be about an action: a permit names it, or a forbid covers it.
+    pub(crate) fn is_about(&self, action: &Action<'_>) -> bool {
+        let mut patterns = self.actions.iter();
+        match self.effect {
+            Effect::Permit => patterns.any(|pattern| pattern.permits(action)),
+            Effect::Forbid => {
+                self.actions.is_empty() || patterns.any(|pattern| pattern.forbids(action))
+            }
+        }
     }
 
     /// How often judging it could ask a condition: once for each pattern that may match.

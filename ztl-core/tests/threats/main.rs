@@ -4,6 +4,7 @@
 
 mod dodges;
 mod facts;
+mod heavy;
 mod permits;
 mod records;
 mod time;
