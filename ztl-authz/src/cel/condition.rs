@@ -20,6 +20,7 @@ struct Compiled {
     /// The same, where no interpreter is needed.
     native: Option<Native>,
     reads: Reads,
+    is_heavy: bool,
 }
 
 impl CelCondition {
@@ -27,6 +28,7 @@ impl CelCondition {
         Self(Arc::new(Compiled {
             source: source.into(),
             native: compile(&plan),
+            is_heavy: plan.is_heavy(),
             plan,
             reads,
         }))
@@ -51,6 +53,12 @@ impl Condition for CelCondition {
             Some(truth) => Ok(truth),
             None => self.walked(facts),
         }
+    }
+
+    /// What compares, looks for something in a list, or calls some functions is through at once. What goes over a list with an
+    /// expression, holds a pattern against a text, puts lists together, or calls many functions may take long.
+    fn is_heavy(&self) -> bool {
+        self.0.is_heavy
     }
 }
 

@@ -44,11 +44,23 @@ impl Fact {
         })
     }
 
+    /// The texts that it is; none where they are not there, or it is something else.
+    pub(super) fn texts<'a>(
+        self,
+        facts: &'a Facts<'a>,
+    ) -> Option<Box<dyn Iterator<Item = &'a str> + 'a>> {
+        let claims = facts.claims?;
+        match self {
+            Self::TokenAudience => Some(Box::new(one_or_more(claims.get("aud")?))),
+            Self::TokenScopes => Some(Box::new(scopes(claims)?)),
+            _ => None,
+        }
+    }
+
     /// What it is; none where it is not there.
     pub(super) fn value<'a>(self, facts: &'a Facts<'a>) -> Option<Value<'a>> {
         Some(match self {
-            Self::TokenAudience => texts(one_or_more(facts.claims?.get("aud")?)),
-            Self::TokenScopes => texts(scopes(facts.claims?)?),
+            Self::TokenAudience | Self::TokenScopes => list(self.texts(facts)?),
             Self::TokenExpiresAt => time(facts.claims?.expires_at())?,
             Self::TrustScore => Value::owned(CelInt::from(i64::from(facts.trust_score?.value()))),
             Self::Now => time(facts.now)?,
@@ -70,7 +82,7 @@ pub(super) fn fields<'a>(object: Object, facts: &'a Facts<'a>) -> Option<Fields<
     })
 }
 
-fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Value<'a> {
+fn list<'a>(texts: impl Iterator<Item = &'a str>) -> Value<'a> {
     let texts = texts.map(|text| -> Box<dyn Val + 'a> { Box::new(CelString::from(text)) });
     Value::owned(CelList::from(texts.collect::<Vec<_>>()))
 }

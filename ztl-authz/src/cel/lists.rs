@@ -6,26 +6,27 @@ use cel::common::types::{CelBool, CelList, CelMap, CelMapKey};
 use cel::common::value::{CowVal, Val};
 use serde_json::Value as Json;
 
+use super::names::Fact;
+use super::operand::{Operand, copy};
 use super::plan::{Loop, Node};
-use super::value::{Value, comparable, scalar_val, weight};
+use super::sought::Sought;
+use super::value::{Value, comparable, scalar_weight, text_weight, weight};
 use super::walk::{OBJECT, Told, Walk, failure};
 
+const OTHER_KIND: &str = "looks among what is of another type";
+
 impl<'a> Walk<'a> {
-    pub(super) fn copied(
-        &mut self,
-        node: &'a Node,
-        list: &'a [Json],
-    ) -> Told<'a, Box<dyn Val + 'a>> {
-        let mut copies: Vec<Box<dyn Val + 'a>> = Vec::new();
+    /// Each element of a list is a step, and those of lists in it.
+    pub(super) fn pay(&mut self, node: &'a Node, list: &'a [Json]) -> Told<'a, ()> {
         for one in list {
             self.spend(1, node)?;
-            copies.push(match one {
-                Json::Array(list) => self.copied(node, list)?,
+            match one {
+                Json::Array(list) => self.pay(node, list)?,
                 Json::Object(_) => return failure(node, "holds an object, which is no value"),
-                scalar => scalar_val(scalar),
-            });
+                _ => {}
+            }
         }
-        Ok(Box::new(CelList::from(copies)))
+        Ok(())
     }
 
     pub(super) fn map(&mut self, node: &'a Node, pairs: &'a [[Node; 2]]) -> Told<'a> {
@@ -47,23 +48,21 @@ impl<'a> Walk<'a> {
     pub(super) fn contains(
         &mut self,
         node: &'a Node,
-        one: &CowVal<'a, 'a>,
+        one: Operand<'a>,
         of: Value<'a>,
     ) -> Told<'a, bool> {
         let mut other_kind = false;
         let found = match &of {
             Value::List(list) => {
+                let one = one.by_kind();
+                let sought = Sought::new(one.as_ref());
                 let mut found = false;
                 for element in *list {
                     self.spend(1, node)?;
-                    match element {
-                        Json::Array(_) | Json::Object(_) => other_kind = true,
-                        scalar => {
-                            let element = scalar_val(scalar);
-                            self.spend(weight(&*element), node)?;
-                            other_kind |= !comparable(one.as_ref(), &*element);
-                            found |= one.equals(&*element);
-                        }
+                    self.spend(scalar_weight(element), node)?;
+                    match sought.is(element) {
+                        Some(equal) => found |= equal,
+                        None => other_kind = true,
                     }
                 }
                 found
@@ -72,11 +71,18 @@ impl<'a> Walk<'a> {
                 self.spend(weight(value.as_ref()), node)?;
                 if let Some(list) = value.downcast_ref::<CelList>() {
                     let mut elements = list.inner().iter();
+                    let of_lists = elements.any(|one| one.downcast_ref::<CelList>().is_some());
+                    let one = if of_lists {
+                        one.copied()
+                    } else {
+                        one.by_kind()
+                    };
+                    let mut elements = list.inner().iter();
                     let mut kinds = list.inner().iter();
                     other_kind = kinds.any(|element| !comparable(one.as_ref(), &**element));
                     elements.any(|element| one.equals(&**element))
                 } else if let Some(container) = value.as_container() {
-                    match container.contains(one.as_ref()) {
+                    match container.contains(one.by_kind().as_ref()) {
                         Ok(found) => found,
                         Err(_) => return failure(node, "asks for what cannot be a key"),
                     }
@@ -87,7 +93,36 @@ impl<'a> Walk<'a> {
             Value::Object(_) => return failure(node, OBJECT),
         };
         if other_kind && !found {
-            return failure(node, "looks among what is of another type");
+            return failure(node, OTHER_KIND);
+        }
+        Ok(found)
+    }
+
+    /// `one in token.scopes`: as in a list of these texts, which is not made.
+    pub(super) fn is_among(
+        &mut self,
+        node: &'a Node,
+        one: &CowVal<'a, 'a>,
+        of: &'a Node,
+        fact: Fact,
+    ) -> Told<'a, bool> {
+        self.spend(1, of)?;
+        let Some(texts) = fact.texts(self.facts) else {
+            return failure(of, "is not there");
+        };
+        let (mut steps, mut found, mut other_kind) = (0_u32, false, false);
+        let sought = Sought::new(one.as_ref());
+        for text in texts {
+            steps = steps.saturating_add(text_weight(text)).saturating_add(1);
+            match sought.is_text(text) {
+                Some(equal) => found |= equal,
+                None => other_kind = true,
+            }
+        }
+        self.spend(steps, of)?;
+        self.spend(steps, node)?;
+        if other_kind && !found {
+            return failure(node, OTHER_KIND);
         }
         Ok(found)
     }
@@ -137,7 +172,10 @@ impl<'a> Walk<'a> {
                     count = 0;
                     match element {
                         Value::Val(value) => made.push(value.into_owned()),
-                        Value::List(list) => made.push(self.copied(node, list)?),
+                        Value::List(list) => {
+                            self.pay(node, list)?;
+                            made.push(copy(list));
+                        }
                         Value::Object(_) => {
                             return failure(node, "keeps an object, which is no value");
                         }

@@ -9,7 +9,9 @@
 //! 3. An error is an error: a permit does not permit and a forbid forbids, and the record says which part of the condition
 //!    failed (rule 7). Unlike in CEL at large, neither `||` nor `&&` nor `exists` swallows one: what a condition comes to read
 //!    has to be there (T7).
-//! 4. In a permit `has()` may not be asked of evidence, and in no rule is an object of the token, the posture or the context
+//! 4. Whether it may take long is told by its text: what goes over a list, and what is like that, is judged where no other request
+//!    waits (T34).
+//! 5. In a permit `has()` may not be asked of evidence, and in no rule is an object of the token, the posture or the context
 //!    looked at as a whole: absence is never read as good news (T7).
 //!
 //! [docs/conditions.md](https://github.com/ztl-rs/ztl/blob/main/docs/conditions.md) lists what a condition can name and call.
@@ -54,14 +56,17 @@ mod condition;
 mod facts;
 mod field;
 mod function;
+mod heavy;
 mod lists;
 mod names;
 mod native;
+mod operand;
 mod operator;
 mod parse;
 mod pattern;
 mod place;
 mod plan;
+mod sought;
 mod ty;
 mod value;
 mod walk;

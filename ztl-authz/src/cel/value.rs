@@ -126,9 +126,8 @@ pub(super) fn comparable(a: &dyn Val, b: &dyn Val) -> bool {
 
 /// How many steps it is to look at all of a value, or to copy it.
 pub(super) fn weight(value: &(dyn Val + '_)) -> u32 {
-    let bytes = |text: &str| u32::try_from(text.len() / BYTES_PER_STEP).unwrap_or(u32::MAX);
     if let Some(text) = text_of(value) {
-        bytes(text)
+        text_weight(text)
     } else if let Some(list) = value.downcast_ref::<CelList>() {
         list.inner().iter().fold(0, |sum: u32, one| {
             sum.saturating_add(1).saturating_add(weight(&**one))
@@ -140,4 +139,24 @@ pub(super) fn weight(value: &(dyn Val + '_)) -> u32 {
     } else {
         0
     }
+}
+
+/// The same of a list of the request.
+pub(super) fn json_weight(list: &[Json]) -> u32 {
+    list.iter().fold(0, |sum: u32, one| {
+        let more = match one {
+            Json::Array(list) => json_weight(list),
+            scalar => scalar_weight(scalar),
+        };
+        sum.saturating_add(1).saturating_add(more)
+    })
+}
+
+/// The same of what is no list of it.
+pub(super) fn scalar_weight(json: &Json) -> u32 {
+    json.as_str().map_or(0, text_weight)
+}
+
+pub(super) fn text_weight(text: &str) -> u32 {
+    u32::try_from(text.len() / BYTES_PER_STEP).unwrap_or(u32::MAX)
 }

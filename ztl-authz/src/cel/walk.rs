@@ -6,7 +6,9 @@ use cel::parser::Expression;
 use ztl_core::authorizer::Facts;
 
 use super::MAX_STEPS;
-use super::operator::{self, Trouble, index, negate, operate};
+use super::names::Fact;
+use super::operand::Operand;
+use super::operator::{self, Trouble, index, negate};
 use super::plan::{Kind, Node, Operator, TextTest};
 use super::value::{Value, text_of, weight};
 
@@ -21,7 +23,7 @@ pub(super) struct Failure<'a> {
 }
 
 pub(super) struct Walk<'a> {
-    facts: &'a Facts<'a>,
+    pub(super) facts: &'a Facts<'a>,
     /// The elements that the loops around are at, the outermost first.
     pub(super) locals: Vec<Value<'a>>,
     left: u32,
@@ -120,22 +122,26 @@ impl<'a> Walk<'a> {
                 self.value(taken)
             }
             Kind::Negate(one) => {
-                let value = self.val(one)?;
+                let value = self.operand(one)?.by_kind();
                 negate(&value)
                     .map(Value::Val)
                     .or_else(|Trouble(why)| failure(node, why))
             }
             Kind::Operator(Operator::In, both) => {
                 let [one, of] = &**both;
-                let (one, of) = (self.val(one)?, self.value(of)?);
-                self.contains(node, &one, of).map(truth)
+                let one = self.operand(one)?;
+                if let Kind::Fact(fact @ (Fact::TokenAudience | Fact::TokenScopes)) = of.kind {
+                    return self.is_among(node, &one.by_kind(), of, fact).map(truth);
+                }
+                let of = self.value(of)?;
+                self.contains(node, one, of).map(truth)
             }
             Kind::Operator(operator, both) => {
                 let [left, right] = &**both;
-                let (left, right) = (self.val(left)?, self.val(right)?);
-                let steps = weight(left.as_ref()).saturating_add(weight(right.as_ref()));
+                let (left, right) = (self.operand(left)?, self.operand(right)?);
+                let steps = left.weight().saturating_add(right.weight());
                 self.spend(steps, node)?;
-                operate(*operator, &left, &right)
+                Operand::operate(*operator, left, right)
                     .map(Value::Val)
                     .or_else(|Trouble(why)| failure(node, why))
             }
@@ -193,13 +199,22 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A value that can be compared and copied: a list of the request is copied, an object is not looked at as a whole (T7).
-    pub(super) fn val(&mut self, node: &'a Node) -> Told<'a, CowVal<'a, 'a>> {
+    /// A value that can be compared and copied: an object is not looked at as a whole (T7). Each element of a list of the request is a
+    /// step.
+    pub(super) fn operand(&mut self, node: &'a Node) -> Told<'a, Operand<'a>> {
         match self.value(node)? {
-            Value::Val(value) => Ok(value),
-            Value::List(list) => self.copied(node, list).map(CowVal::Owned),
+            Value::Val(value) => Ok(Operand::Val(value)),
+            Value::List(list) => {
+                self.pay(node, list)?;
+                Ok(Operand::List(list))
+            }
             Value::Object(_) => failure(node, OBJECT),
         }
+    }
+
+    /// The same, where a list of the request is copied.
+    pub(super) fn val(&mut self, node: &'a Node) -> Told<'a, CowVal<'a, 'a>> {
+        self.operand(node).map(Operand::copied)
     }
 
     fn text(&mut self, node: &'a Node) -> Told<'a, CowVal<'a, 'a>> {
@@ -266,9 +281,10 @@ impl<'a> Walk<'a> {
     fn call(&mut self, node: &'a Node, expression: &'a Expression, nodes: &'a [Node]) -> Told<'a> {
         let mut arguments = Vec::with_capacity(nodes.len());
         for one in nodes {
-            let value = self.val(one)?;
-            self.spend(weight(value.as_ref()), node)?;
-            arguments.push(value);
+            let value = self.operand(one)?;
+            self.spend(value.weight(), node)?;
+            // None of them takes a list.
+            arguments.push(value.by_kind());
         }
         let arguments: Vec<&dyn Val> = arguments.iter().map(CowVal::as_ref).collect();
         match operator::call(expression, &arguments) {

@@ -6,6 +6,7 @@ mod cedar;
 mod differential;
 mod docs;
 mod evidence;
+mod heavy;
 mod hostile;
 mod kept;
 mod language;
