@@ -65,7 +65,7 @@ pub(crate) fn attacks(signer: &Signer) -> Vec<Attack> {
             "CEL that multiplies a list of a token",
             "/lists",
             Arc::new(move |_| Some(list.clone())),
-            &[StatusCode::FORBIDDEN],
+            POLICY,
             inline,
         ),
         tokens("tokens that nobody signed", token::forged),

@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 use tower_service::Service;
-use ztl_core::{FlowPermit, Prefix, Reason};
+use ztl_core::{Action, FlowPermit, Prefix, Reason};
 
 use super::alike;
 use super::came::{Came, judged_on};
@@ -435,9 +435,14 @@ where
 fn is_heavy(guard: &Guard, parts: &Parts, flow: &FlowPermit) -> bool {
     let engine = guard.engine();
     // T34: the name only where a rule of the flow could ask.
-    engine.asks_heavy(flow, None)
-        && name::action(parts, &Said::of(&parts.headers))
-            .is_ok_and(|action| engine.asks_heavy(flow, Some(&action)))
+    if !engine.asks_heavy(flow, None) {
+        return false;
+    }
+    let asks = |action: Action<'_>| engine.asks_heavy(flow, Some(&action));
+    // Judged again it is what it was at first, whatever a router took off its path since.
+    let earlier: Option<&ActionPermit> = parts.extensions.get();
+    earlier.is_some_and(|earlier| earlier.given_for.wire.action().is_ok_and(asks))
+        || name::action(parts, &Said::of(&parts.headers)).is_ok_and(asks)
 }
 
 /// Whose share of the judgements a request on this flow counts against.

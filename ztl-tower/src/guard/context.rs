@@ -23,7 +23,8 @@ impl fmt::Debug for ContextFrom {
 impl GuardBuilder {
     /// Where the `context` comes from that conditions and authorizers read: what only the service knows of a request, such as who
     /// owns what is asked for. Asked for each request on a flow whose rules could read it, and for no other (T34), on the path of
-    /// the request: it answers from memory, at once. A layer in front of [`Guard::authorize`] that has to wait for something leaves
+    /// the request: it answers from memory, at once, on the thread that judges, which is none of tokio's where a rule asks what may take
+    /// long. A layer in front of [`Guard::authorize`] that has to wait for something leaves
     /// what it found in the request's extensions, where this finds it, and beside it who asks: the [`FlowPermit`].
     ///
     /// What it says holds until it [expires](Attributes::expires_at), also for what is judged again meanwhile. Where it says nothing,

@@ -5,6 +5,7 @@
 mod aliases;
 mod answers;
 mod audit;
+mod conditions;
 mod expectations;
 mod files;
 mod guard_file;

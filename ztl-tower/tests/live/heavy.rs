@@ -3,8 +3,11 @@
 
 use std::sync::{Condvar, Mutex};
 
-use ztl_core::authorizer::{Authorizer, AuthorizerError, Facts, Reads};
-use ztl_core::policy::{Format, Loader};
+use ztl_core::authorizer::{
+    Authorizer, AuthorizerError, Condition, ConditionCompiler, ConditionError, Facts, Reads,
+    Setting,
+};
+use ztl_core::policy::{Effect, Format, Loader};
 
 use super::*;
 
@@ -38,20 +41,26 @@ impl Drop for Releases {
     }
 }
 
+impl Slow {
+    fn wait(&self) {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let less = |first: usize| first.checked_sub(1);
+        let (set, get) = (Ordering::SeqCst, Ordering::SeqCst);
+        if self.first.fetch_update(set, get, less).is_ok() {
+            return;
+        }
+        let held = self.held.lock().expect("lock");
+        let _held = self.released.wait_while(held, |held| *held).expect("lock");
+    }
+}
+
 impl Authorizer for Slow {
     fn reads(&self) -> Reads {
         Reads::nothing()
     }
 
     fn objects(&self, _: &Facts<'_>) -> Result<bool, AuthorizerError> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        let less = |first: usize| first.checked_sub(1);
-        let (set, get) = (Ordering::SeqCst, Ordering::SeqCst);
-        if self.first.fetch_update(set, get, less).is_ok() {
-            return Ok(false);
-        }
-        let held = self.held.lock().expect("lock");
-        let _held = self.released.wait_while(held, |held| *held).expect("lock");
+        self.wait();
         Ok(false)
     }
 
@@ -60,26 +69,90 @@ impl Authorizer for Slow {
     }
 }
 
+/// Conditions that let everything through, as slowly.
+#[derive(Debug)]
+struct Language(Arc<Slow>);
+
+#[derive(Debug)]
+struct SlowCondition(Arc<Slow>, bool);
+
+impl ConditionCompiler for Language {
+    fn compile(&self, _: &str, of: &Setting<'_>) -> Result<Arc<dyn Condition>, ConditionError> {
+        let lets = of.effect == Effect::Permit;
+        Ok(Arc::new(SlowCondition(Arc::clone(&self.0), lets)))
+    }
+}
+
+impl Condition for SlowCondition {
+    fn reads(&self) -> Reads {
+        Reads::nothing()
+    }
+
+    fn holds(&self, _: &Facts<'_>) -> Result<bool, AuthorizerError> {
+        let Self(slow, lets) = self;
+        slow.wait();
+        Ok(*lets)
+    }
+
+    fn is_heavy(&self) -> bool {
+        true
+    }
+}
+
+fn loaded(text: &str, slow: &Arc<Slow>) -> Policy {
+    let loader = Loader::new().with_conditions(Arc::new(Language(Arc::clone(slow))));
+    let loader = loader.with_authorizer("slow", slow.clone());
+    let policy = loader.load(text, Format::Toml);
+    policy.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Where what is slow is asked.
+#[derive(Clone, Copy)]
+enum Asks {
+    Authorizer,
+    Condition,
+    Forbid,
+}
+
 /// The caller's streams ask what is slow, those of the other one do not.
-fn asking(db: &Db, slow: &Arc<Slow>, more: &str) -> Policy {
+fn asking(db: &Db, slow: &Arc<Slow>, asks: Asks, more: &str) -> Policy {
+    let (require, forbid) = match asks {
+        Asks::Authorizer => ("require = { authorizer = \"slow\" }\n", ""),
+        Asks::Condition => ("require = { when = \"slow\" }\n", ""),
+        Asks::Forbid => (
+            "",
+            "[[forbid]]\nname = \"slow\"\nfrom = \"caller\"\nto = \"db\"\nactions = [\"GET /feed\"]\nwhen = \"slow\"\n",
+        ),
+    };
     let streams = "\"websocket /chat\"]";
     let asks = format!(
-        "{streams}\nrequire = {{ authorizer = \"slow\" }}\n[workloads.other]\nid = \"spiffe://prod.example/other\"\n\
-         [[permit]]\nname = \"others\"\nfrom = \"other\"\nto = \"db\"\nactions = [\"GET /feed\"]\n{more}"
+        "{streams}\n{require}[workloads.other]\nid = \"spiffe://prod.example/other\"\n\
+         [[permit]]\nname = \"others\"\nfrom = \"other\"\nto = \"db\"\nactions = [\"GET /feed\"]\n{forbid}{more}"
     );
-    let text = db.mesh.policy.replace(streams, &asks);
-    let loader = Loader::new().with_authorizer("slow", slow.clone());
-    let policy = loader.load(&text, Format::Toml);
-    policy.unwrap_or_else(|error| panic!("{error}"))
+    loaded(&db.mesh.policy.replace(streams, &asks), slow)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t34_a_policy_that_takes_long_keeps_no_other_connection_from_its_end() {
+    keeps_no_other_from_its_end(Asks::Authorizer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t34_nor_does_a_condition_of_a_permit() {
+    keeps_no_other_from_its_end(Asks::Condition).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t34_nor_does_a_condition_of_a_forbid() {
+    keeps_no_other_from_its_end(Asks::Forbid).await;
+}
+
+async fn keeps_no_other_from_its_end(asks: Asks) {
     let (db, slow) = (Db::start().await, Arc::new(Slow::default()));
     let _released = Releases(Arc::clone(&slow));
     let swap = |more: &str| {
         db.guard
-            .swap_policy(asking(&db, &slow, more))
+            .swap_policy(asking(&db, &slow, asks, more))
             .expect("swap")
     };
     swap("");
@@ -135,7 +208,7 @@ async fn t34_what_was_judged_in_time_outlives_what_was_not() {
     let _released = Releases(Arc::clone(&slow));
     let swap = |more: &str| {
         db.guard
-            .swap_policy(asking(&db, &slow, more))
+            .swap_policy(asking(&db, &slow, Asks::Authorizer, more))
             .expect("swap")
     };
     swap("");
@@ -167,18 +240,25 @@ async fn t34_what_was_judged_in_time_outlives_what_was_not() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t34_raw_bytes_whose_rule_takes_long_keep_nobody_waiting() {
+    raw_bytes_keep_nobody_waiting("authorizer").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t34_nor_do_those_whose_condition_does() {
+    raw_bytes_keep_nobody_waiting("when").await;
+}
+
+async fn raw_bytes_keep_nobody_waiting(clause: &str) {
     let (listener, address) = listener().await;
     let slow = Arc::new(Slow::default());
     let _released = Releases(Arc::clone(&slow));
     let policy = |more: &str| {
         let text = format!(
             "{}[[permit]]\nname = \"bytes\"\nfrom = \"caller\"\nto = \"db\"\nactions = \"connect\"\n\
-             require = {{ authorizer = \"slow\" }}\n{more}",
+             require = {{ {clause} = \"slow\" }}\n{more}",
             policy(address.port())
         );
-        let loader = Loader::new().with_authorizer("slow", slow.clone());
-        let policy = loader.load(&text, Format::Toml);
-        policy.unwrap_or_else(|error| panic!("{error}"))
+        loaded(&text, &slow)
     };
     let mesh = Mesh::new(&super::policy(address.port()));
     let audit = Arc::new(MemorySink::new(1000));
