@@ -48,7 +48,7 @@ require.when = "context.owner == params.who"
 name = "loops"
 from = "caller"
 to = "gateway"
-actions = ["GET /loops", "GET /nested/loops"]
+actions = ["GET /loops", "GET /nested/again"]
 require.when = "context.list.all(x, x >= 0)"
 [[permit]]
 name = "plain"
@@ -191,7 +191,7 @@ async fn t34_what_is_judged_again_with_half_its_path_is_judged_where_the_whole_o
     let policy = load(&format!("{WORKLOADS}{LOOPS}"), Arc::new(Cel::new()));
     let host = Host::new(policy).await;
     let flow = host.flow("/caller");
-    for (path, apart) in [("/nested/loops", true), ("/nested/compares/alice", false)] {
+    for (path, apart) in [("/nested/again", true), ("/nested/compares/alice", false)] {
         let changes = host.guard.clone();
         let changed =
             tower::util::MapRequestLayer::new(move |request: Request<axum::body::Body>| {
@@ -202,7 +202,7 @@ async fn t34_what_is_judged_again_with_half_its_path_is_judged_where_the_whole_o
                 request
             });
         let routes = Router::new()
-            .route("/loops", get(async || "loops"))
+            .route("/again", get(async || "loops"))
             .route("/compares/{who}", get(async || "compares"));
         let inner = routes.layer(host.guard.authorize()).layer(changed);
         let app = Router::new().nest("/nested", inner);
