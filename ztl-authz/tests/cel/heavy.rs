@@ -17,8 +17,8 @@ fn is_heavy(when: &str) -> bool {
 
 #[test]
 fn t34_what_compares_is_told_at_once() {
-    let eight = vec!["int(token.claims.a) > 1"; 8].join(" && ");
-    let long = vec!["token.claims.a == 'x'"; 20].join(" || ");
+    let eight = ["int(token.claims.a) > 1"; 8].join(" && ");
+    let long = ["token.claims.a == 'x'"; 20].join(" || ");
     for when in [
         "true",
         "params.model == 'llama' && request.method == 'POST'",
@@ -48,7 +48,7 @@ fn t34_what_compares_is_told_at_once() {
 
 #[test]
 fn t34_what_loops_matches_or_puts_lists_together_may_take_long() {
-    let nine = vec!["int(token.claims.a) > 1"; 9].join(" && ");
+    let nine = ["int(token.claims.a) > 1"; 9].join(" && ");
     for when in [
         "token.claims.list.all(x, x > 0)",
         "token.claims.list.exists(x, x > 0)",
