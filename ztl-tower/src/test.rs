@@ -236,6 +236,7 @@ where
             let host = HeaderValue::from_str(guard.name()).expect("a name");
             request.headers_mut().insert(HOST, host);
         }
+        crate::authorize::Moment::of(guard, request.extensions_mut());
         let flow = Flow::ingress(guard.name(), *port, *arrival, peer.as_ref());
         match guard.engine().permit_flow(&flow, guard.now()) {
             Ok(permit) => {

@@ -5,7 +5,7 @@
 //! takes as long as its steps reach, which is hundreds of times that. It is for threads on which no other request waits.
 
 use super::names::{Fact, Object};
-use super::plan::{Kind, Node, Operator};
+use super::plan::{Kind, Node, Operator, TextTest};
 
 /// More calls of functions than this take long together: each may read a text as long as a token has room for.
 const MOST_CALLS: usize = 8;
@@ -20,6 +20,8 @@ impl Node {
     fn grows(&self) -> bool {
         match &self.kind {
             Kind::Loop(..) | Kind::Matches(..) => true,
+            // Whether they are there is told without a list of them.
+            Kind::Has(of, _) if of.is_texts() => false,
             // As a value it is a list that has to be made.
             Kind::Fact(Fact::TokenAudience | Fact::TokenScopes) => true,
             Kind::Operator(Operator::In, both) => {
@@ -79,9 +81,13 @@ impl Node {
         )
     }
 
-    /// How many functions it calls.
+    /// How many functions it calls that read a text to its end.
     fn calls(&self) -> usize {
-        let own = usize::from(matches!(self.kind, Kind::Call(..)));
+        let reads = matches!(
+            self.kind,
+            Kind::Call(..) | Kind::Text(TextTest::Contains, _)
+        );
+        let own = usize::from(reads);
         self.parts()
             .fold(own, |sum, part| sum.saturating_add(part.calls()))
     }

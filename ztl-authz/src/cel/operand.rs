@@ -4,7 +4,7 @@ use cel::common::types::{CelBool, CelList};
 use cel::common::value::{CowVal, Val};
 use serde_json::Value as Json;
 
-use super::operator::{Trouble, operate};
+use super::operator::{Trouble, operate, unfit};
 use super::plan::Operator;
 use super::value::{json_weight, scalar_val, weight};
 
@@ -56,18 +56,25 @@ impl<'a> Operand<'a> {
     ) -> Result<CowVal<'a, 'a>, Trouble> {
         let truth = |truth: bool| Ok(CowVal::owned(CelBool::from(truth)));
         let asks_whether_equal = matches!(operator, Operator::Equals | Operator::Differs);
-        match (left, right) {
+        let (left, right) = match (left, right) {
             (Self::List(left), Self::List(right)) if asks_whether_equal => {
-                truth(are_equal(left, right) == (operator == Operator::Equals))
+                return truth(are_equal(left, right) == (operator == Operator::Equals));
             }
-            (left, right) => match (left.len(), right.len()) {
-                (Some(a), Some(b)) if asks_whether_equal && a != b => {
-                    truth(operator == Operator::Differs)
-                }
-                (Some(_), Some(_)) => operate(operator, &left.copied(), &right.copied()),
-                // A list and something else are equal never, and in no order.
-                _ => operate(operator, &left.by_kind(), &right.by_kind()),
-            },
+            both => both,
+        };
+        match (left.len(), right.len()) {
+            (Some(a), Some(b)) if asks_whether_equal && a != b => {
+                truth(operator == Operator::Differs)
+            }
+            (Some(_), Some(_)) if asks_whether_equal || operator == Operator::Add => {
+                operate(operator, &left.copied(), &right.copied())
+            }
+            // The `cel` crate adds the keys of a map to a list, which no specification says.
+            (Some(_), None) | (None, Some(_)) if operator == Operator::Add => {
+                Err(unfit(left.by_kind().as_ref(), right.by_kind().as_ref()))
+            }
+            // Whatever is in a list, it is equal to nothing else, in no order, and no number.
+            _ => operate(operator, &left.by_kind(), &right.by_kind()),
         }
     }
 }
@@ -89,12 +96,9 @@ fn are_equal(left: &[Json], right: &[Json]) -> bool {
 fn is_equal(left: &Json, right: &Json) -> bool {
     match (left, right) {
         (Json::Array(left), Json::Array(right)) => are_equal(left, right),
-        (Json::Number(left), Json::Number(right)) => match (left.as_i64(), right.as_i64()) {
-            (Some(left), Some(right)) => left == right,
-            _ => {
-                let (left, right) = (Json::Number(left.clone()), Json::Number(right.clone()));
-                scalar_val(&left).equals(&*scalar_val(&right))
-            }
+        (Json::Number(a), Json::Number(b)) => match (a.as_i64(), b.as_i64()) {
+            (Some(a), Some(b)) => a == b,
+            _ => scalar_val(left).equals(&*scalar_val(right)),
         },
         (Json::String(left), Json::String(right)) => left == right,
         (Json::Bool(left), Json::Bool(right)) => left == right,

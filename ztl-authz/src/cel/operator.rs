@@ -95,7 +95,7 @@ pub(super) fn index<'a>(
     }
 }
 
-fn unfit(a: &dyn Val, b: &dyn Val) -> Trouble {
+pub(super) fn unfit(a: &dyn Val, b: &dyn Val) -> Trouble {
     Trouble(format!(
         "cannot be told of {} and {}",
         kind_name(a),

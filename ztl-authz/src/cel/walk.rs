@@ -270,7 +270,7 @@ impl<'a> Walk<'a> {
         if name.is_empty()
             && let Kind::Fact(fact) = &of.kind
         {
-            return Ok(fact.value(self.facts).is_some());
+            return Ok(fact.texts(self.facts).is_some() || fact.value(self.facts).is_some());
         }
         match self.value(of)? {
             Value::Object(fields) => Ok(fields.get(name).is_some()),

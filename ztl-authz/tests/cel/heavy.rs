@@ -24,6 +24,7 @@ fn t34_what_compares_is_told_at_once() {
         "params.model == 'llama' && request.method == 'POST'",
         "params.model in token.claims.models && token.claims.level >= 3",
         "'admin' in token.scopes || 'models' in token.audience",
+        "has(token.scopes) && !has(token.audience)",
         "params.model in ['llama', 'gpt']",
         "!has(token.claims.admin) && peer.labels.tier == 'front'",
         "request.path.startsWith('/v1/') && !token.claims.name.contains('x')",
@@ -49,7 +50,9 @@ fn t34_what_compares_is_told_at_once() {
 #[test]
 fn t34_what_loops_matches_or_puts_lists_together_may_take_long() {
     let nine = ["int(token.claims.a) > 1"; 9].join(" && ");
+    let contains = ["token.claims.a.contains(token.claims.b)"; 9].join(" || ");
     for when in [
+        &contains,
         "token.claims.list.all(x, x > 0)",
         "token.claims.list.exists(x, x > 0)",
         "token.claims.list.exists_one(x, x > 0)",
@@ -108,6 +111,12 @@ fn a_list_where_none_is_taken_fails_whatever_is_in_it() {
             ("token.claims.list < 3", "list and int"),
             ("token.claims.list > token.claims.list", "list and list"),
             ("token.claims.list + 1 == 2", "list and int"),
+            (
+                "token.claims.list + {'x': {'a': 1}, 'y': 1}['x'] == []",
+                "list and map",
+            ),
+            ("[1] + {'x': {'a': 1}, 'y': 1}['x'] == []", "list and map"),
+            ("{'x': {'a': 1}, 'y': 1}['x'] + [1] == []", "map and list"),
             ("1 - token.claims.list == 2", "int and list"),
             (
                 "token.claims.list * token.claims.list == 2",
@@ -219,6 +228,9 @@ fn scalar() -> impl Strategy<Value = Value> {
         json!(-1),
         json!(1.0),
         json!(1.5),
+        json!(1e19),
+        json!(9_007_199_254_740_993_i64),
+        json!(9_007_199_254_740_992.0),
         json!(true),
         json!(false),
         json!(null),
@@ -247,6 +259,9 @@ proptest! {
             prop_assert_eq!(ask(&permit(&lie), &all), expected, "{} {}", lie, all);
             prop_assert_eq!(ask(&permit(&mixed), &all), expected, "{} {}", mixed, all);
         }
+        let sum = "token.claims.a + token.claims.b == token.claims.a.filter(x, true) + token.claims.b.filter(x, true)";
+        let same = "token.claims.a == token.claims.a && token.claims.b == token.claims.b";
+        prop_assert_eq!(ask(&permit(sum), &all), ask(&permit(same), &all), "{}", all);
     }
 
     #[test]

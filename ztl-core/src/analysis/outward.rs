@@ -47,7 +47,7 @@ impl<'a> Outward<'_, 'a> {
             }
             match rule.effect {
                 Effect::Forbid if rule.forbids_flow() => return None,
-                // A forbid with a condition says nothing of what is outside.
+                // What is outside no forbid of it may ask a condition of.
                 Effect::Forbid => {
                     edge.forbids
                         .extend(Veto::of(self.policy, (index, rule, decl), true))

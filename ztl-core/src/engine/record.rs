@@ -94,6 +94,30 @@ impl Engine {
         reason: Reason,
         now: Timestamp,
     ) -> Denial {
+        self.refuse_obliged(flow, permit, action, (reason, Occasion::Asked), now)
+    }
+
+    /// The same of what runs already, and was judged again: nobody asked for anything
+    /// ([`Record::is_again`](crate::audit::Record::is_again)).
+    pub fn refuse_permitted_again(
+        &self,
+        flow: &FlowPermit,
+        permit: &ActionPermit,
+        action: Option<&Action<'_>>,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Denial {
+        self.refuse_obliged(flow, permit, action, (reason, Occasion::Again), now)
+    }
+
+    fn refuse_obliged(
+        &self,
+        flow: &FlowPermit,
+        permit: &ActionPermit,
+        action: Option<&Action<'_>>,
+        (reason, occasion): (Reason, Occasion),
+        now: Timestamp,
+    ) -> Denial {
         let in_force = self.current.load_full();
         let mut outcome = Outcome::denied(Stage::Action, reason);
         if permit.engine == self.id && permit.epoch == in_force.epoch {
@@ -105,7 +129,7 @@ impl Engine {
             policy: &in_force.policy,
             action,
             evidence: None,
-            occasion: Occasion::Asked,
+            occasion,
             now,
         };
         self.denied(in_force.policy.judged(outcome, None), &about)

@@ -16,7 +16,8 @@ use super::Policy;
 use super::external::Aim;
 use super::index::{Kind, Line, Lines, Shares};
 use super::judgement::Outcome;
-use super::rule::{Caller, Place, Rule, RuleIdx};
+use super::limits::MOST_AT_ONCE;
+use super::rule::{Caller, Place, RuleIdx};
 use super::workload::{Workload, WorkloadIdx};
 
 /// What speaks of one flow, and the facts that its rules share.
@@ -73,7 +74,7 @@ impl Edge {
         self.reads
     }
 
-    /// Whether any rule about the target could ask a condition or an authorizer that may take long.
+    /// Whether the rules about the target could ask a condition or an authorizer that may take long, or too many conditions.
     pub(crate) const fn could_ask_heavy(&self) -> bool {
         self.asks_heavy
     }
@@ -204,17 +205,28 @@ impl Policy {
         edge.reads_token = brief.reads_token && self.could_read_token(edge, flow);
     }
 
-    /// Whether any rule could ask a condition or an authorizer that may take long.
+    /// Whether any rule could ask a condition or an authorizer that may take long, or all together too many conditions.
     pub(crate) fn could_ask_heavy(&self) -> bool {
-        self.rules().any(Rule::asks_heavy)
+        let mut asks = 0_u32;
+        self.rules().any(|rule| {
+            asks = asks.saturating_add(rule.asks());
+            rule.asks_heavy() || asks > MOST_AT_ONCE
+        })
     }
 
-    /// Whether judging an action on the edge could ask a condition or an authorizer that may take long (T34). Who comes along with the
-    /// caller is not known before that, so it may be whomever a forbid speaks of (T12).
+    /// Whether judging an action on the edge could ask a condition or an authorizer that may take long, or so many conditions that they
+    /// do together (T34). Who comes along with the caller is not known before that, so it may be whomever a forbid speaks of (T12).
     pub(crate) fn asks_heavy(&self, edge: &Edge, action: &Action<'_>) -> bool {
+        let mut asked = 0_u32;
         let asks = |line: &Line| {
-            let rule = (self.rule(line.rule)).filter(|_| line.covers_port(edge.port));
-            rule.is_some_and(|rule| rule.asks_heavy() && rule.is_about(action))
+            let Some(rule) = (self.rule(line.rule)).filter(|_| line.covers_port(edge.port)) else {
+                return false;
+            };
+            let times = rule.times_about(action);
+            if rule.asks_condition() {
+                asked = asked.saturating_add(times);
+            }
+            times > 0 && (rule.asks_heavy() || asked > MOST_AT_ONCE)
         };
         let of_peer = edge.shares.iter().flat_map(|share| {
             let of = |kind| self.index.lines(*share, kind).about(action);

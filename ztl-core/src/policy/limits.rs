@@ -33,6 +33,8 @@ pub(crate) const MAX_HOST_BYTES: usize = 253;
 pub(crate) const MAX_STEPS: u32 = 100_000;
 /// How many each of them may take at the least, however many there are.
 pub(crate) const LEAST_STEPS: u32 = 100;
+/// How many conditions that are told at once may be asked about one action where it arrives; more take long together (T34).
+pub(crate) const MOST_AT_ONCE: u32 = 8;
 
 /// Most `[[permit]]` and `[[forbid]]` together.
 pub(crate) const MAX_RULES: usize = 200_000;

@@ -71,24 +71,31 @@ impl Rule {
                 || self.require.iter().any(Requirement::is_heavy))
     }
 
-    /// Whether it could be about an action: a permit names it, or a forbid covers it.
-    pub(crate) fn is_about(&self, action: &Action<'_>) -> bool {
-        let mut patterns = self.actions.iter();
-        match self.effect {
-            Effect::Permit => patterns.any(|pattern| pattern.permits(action)),
-            Effect::Forbid => {
-                self.actions.is_empty() || patterns.any(|pattern| pattern.forbids(action))
-            }
-        }
+    /// How many of its patterns could be about an action: a permit names it, or a forbid covers it.
+    pub(crate) fn times_about(&self, action: &Action<'_>) -> u32 {
+        let patterns = self.actions.iter();
+        let times = match self.effect {
+            Effect::Permit => patterns.filter(|pattern| pattern.permits(action)).count(),
+            Effect::Forbid if self.actions.is_empty() => 1,
+            Effect::Forbid => patterns.filter(|pattern| pattern.forbids(action)).count(),
+        };
+        u32::try_from(times).unwrap_or(u32::MAX)
+    }
+
+    /// Whether judging it could ask a condition.
+    pub(crate) fn asks_condition(&self) -> bool {
+        let mut requirements = self.require.iter();
+        self.when.is_some() || requirements.any(|one| matches!(one, Requirement::When(_)))
     }
 
     /// How often judging it could ask a condition: once for each pattern that may match.
     pub(crate) fn asks(&self) -> u32 {
-        let mut requirements = self.require.iter();
-        let asks =
-            self.when.is_some() || requirements.any(|one| matches!(one, Requirement::When(_)));
         let patterns = u32::try_from(self.actions.len()).unwrap_or(u32::MAX);
-        if asks { patterns.max(1) } else { 0 }
+        if self.asks_condition() {
+            patterns.max(1)
+        } else {
+            0
+        }
     }
 
     /// Whether judging it could read a token.

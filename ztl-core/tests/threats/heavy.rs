@@ -87,6 +87,43 @@ fn heavy(policy: Policy) -> (bool, [bool; 4]) {
     (engine.asks_heavy(&flow, None), actions.map(asks))
 }
 
+/// One that is told at once is asked where a request arrives; so many of them are not, whatever rules they are of.
+#[test]
+fn t34_many_conditions_about_one_action_take_long_together() {
+    let all = json!({ "name": "open", "from": "any", "to": "gateway", "actions": ["any"] });
+    let asks = |at: usize, path: &str| json!({ "name": format!("asks-{at}"), "from": "router", "to": "gateway", "actions": [path], "require": { "when": "short" } });
+    let forbids = |at: usize| json!({ "name": format!("not-{at}"), "from": "router", "to": "gateway", "actions": ["GET /v1/{id}"], "when": "short" });
+    let policy = |asking: usize, path: &str, forbidding: usize| {
+        let permits = (0..asking).map(|at| asks(at, path)).chain([all.clone()]);
+        let forbids = (0..forbidding).map(forbids);
+        worded(&permits.collect::<Vec<_>>(), &forbids.collect::<Vec<_>>())
+    };
+    let first = [true, false, false, false];
+    for (asking, forbidding, expected) in [
+        (8, 0, (false, [false; 4])),
+        (9, 0, (true, first)),
+        (5, 3, (false, [false; 4])),
+        (5, 4, (true, first)),
+    ] {
+        let told = heavy(policy(asking, "GET /v1/{id}", forbidding));
+        assert_eq!(told, expected, "{asking} {forbidding}");
+    }
+    // About other actions each of them is alone.
+    let told = heavy(policy(9, "GET /v3/{id}", 0));
+    assert_eq!(told, (true, [false; 4]));
+    // One rule asks once for each of its patterns that may match.
+    let many = |patterns: usize| {
+        let paths: Vec<_> = (0..patterns)
+            .map(|at| format!("GET /v1/{{p{at}}}"))
+            .collect();
+        let mut rule = asks(0, "");
+        rule["actions"] = json!(paths);
+        worded(&[rule, all.clone()], &[])
+    };
+    assert_eq!(heavy(many(8)), (false, [false; 4]));
+    assert_eq!(heavy(many(9)), (true, first));
+}
+
 #[test]
 fn t34_permits_forbids_and_shadow_rules_say_whether_they_ask_what_is_heavy() {
     const NONE: (bool, [bool; 4]) = (false, [false; 4]);

@@ -3,7 +3,7 @@
 use core::pin::Pin;
 use core::time::Duration;
 
-use http::Response;
+use http::{Extensions, Response};
 use tokio::time::{Instant, Sleep};
 
 use crate::guard::Guard;
@@ -27,13 +27,22 @@ pub(super) fn is_marked<B>(response: &Response<B>) -> bool {
     response.extensions().get::<Alike>().is_some()
 }
 
-/// When a request came, where that counts.
+/// When a request came, where that counts. It stands in the request's extensions, so that layers in each other hold by one clock.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment(Option<Instant>);
+pub(crate) struct Moment(Option<Instant>);
 
 impl Moment {
-    pub(super) fn now(guard: &Guard) -> Self {
-        Self(guard.answers().uniform.then(Instant::now))
+    /// That of a request which comes now, or came to another layer before.
+    pub(crate) fn of(guard: &Guard, extensions: &mut Extensions) -> Self {
+        if !guard.answers().uniform {
+            return Self(None);
+        }
+        *extensions.get_or_insert_with(|| Self(Some(Instant::now())))
+    }
+
+    /// That of a request which came; none where nobody noted it.
+    pub(super) fn noted(extensions: &Extensions) -> Self {
+        extensions.get().copied().unwrap_or(Self(None))
     }
 
     /// What a marked answer to it waits for.

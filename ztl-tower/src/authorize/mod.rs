@@ -27,6 +27,8 @@ pub use layer::AuthorizeLayer;
 pub use response::{Refused, ResponseBody};
 pub use service::{Authorize, ResponseFuture};
 
+#[cfg(any(feature = "serve", feature = "test-util"))]
+pub(crate) use alike::Moment;
 pub(crate) use came::judged_on;
 pub(crate) use judge::plain;
 pub(crate) use pool::Pool as JudgingPool;

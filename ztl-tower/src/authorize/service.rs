@@ -61,8 +61,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let at = alike::Moment::now(&self.guard);
         let (mut parts, body) = request.into_parts();
+        let at = alike::Moment::of(&self.guard, &mut parts.extensions);
         let came = Came::of(&self.guard, &mut parts);
         let state = State::decide(&self.guard, &mut self.inner, (parts, body), came);
         ResponseFuture { state, at }
@@ -82,7 +82,7 @@ where
         (mut parts, body): (Parts, B),
         request: &Arc<crate::live::Request>,
     ) -> Self {
-        let at = alike::Moment::now(guard);
+        let at = alike::Moment::of(guard, &mut parts.extensions);
         match Came::on(guard, &mut parts, request) {
             Ok(came) => Self {
                 state: State::decide(guard, inner, (parts, body), came.ok_or(None)),
@@ -95,12 +95,13 @@ where
 
 #[cfg(any(feature = "serve", feature = "test-util"))]
 impl<S: Service<Request<B>>, B, R> ResponseFuture<S, B, R> {
-    /// The answer to a request that is not judged at all: its connection is no longer permitted, or its caller asks too much.
+    /// The answer to a request that is not judged at all: its connection is no longer permitted, or its caller asks too much. When it
+    /// came was noted before that was found out.
     pub(crate) fn refused(guard: &Guard, denial: ztl_core::Denial, parts: &Parts) -> Self {
         let refused = Refused::new(denial, None);
         Self {
             state: State::refusal(guard, refused, Credential::Absent, dress(parts)),
-            at: alike::Moment::now(guard),
+            at: alike::Moment::noted(&parts.extensions),
         }
     }
 }

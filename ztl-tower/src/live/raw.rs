@@ -126,9 +126,12 @@ impl Live {
             if engine.epoch() == epoch {
                 if !permit.obligations().is_empty() {
                     // Law 1: all of them are of requests, and nobody discharges them for bytes.
-                    let unknown = Reason::ObligationUnknown;
-                    let action = Some(&action);
-                    return Err(engine.refuse_permitted(&flow, &permit, action, unknown, now));
+                    let (action, unknown) = (Some(&action), Reason::ObligationUnknown);
+                    return Err(if again {
+                        engine.refuse_permitted_again(&flow, &permit, action, unknown, now)
+                    } else {
+                        engine.refuse_permitted(&flow, &permit, action, unknown, now)
+                    });
                 }
                 *self.rests() = Some(Rests {
                     epoch,

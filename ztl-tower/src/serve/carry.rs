@@ -85,6 +85,7 @@ where
         let answer = watched.within(|| {
             if is_too_many {
                 // T35: before anything is done for it.
+                crate::authorize::Moment::of(guard, &mut parts.extensions);
                 let (engine, now) = (guard.engine(), guard.now());
                 let refuse = |permit| engine.refuse_on(&permit, None, Reason::LimitExceeded, now);
                 let denial = of.live.current(guard).map_or_else(|denial| denial, refuse);

@@ -313,6 +313,37 @@ async fn rule_50_uniform_refusals_take_as_long_as_routes_that_are_not_there() {
     assert_eq!(denied, Some(403));
 }
 
+/// A layer in another holds by the clock of that one, or what the inner one hides would go out later than what the outer one does.
+#[tokio::test]
+async fn rule_50_layers_in_each_other_hold_by_one_clock() {
+    let shop = shop(GuardBuilder::uniform_refusals).await;
+    // Between both something takes a while, as a judgement on other threads does.
+    let late = async |request: axum::extract::Request, next: axum::middleware::Next| {
+        tokio::time::sleep(Duration::from_millis(6)).await;
+        next.run(request).await
+    };
+    let inner = Router::new().layer(shop.guard.authorize());
+    let inner = inner.layer(axum::middleware::from_fn(late));
+    let cart = test::peer("spiffe://prod.example/cart");
+    let layer = test::handshake(&shop.guard, cart).asking_for("shop");
+    let app = layer.layer(inner);
+    // By a clock of its own the inner one would hold for 10 of 16 ms, however idle the machine is.
+    for _ in 0..50 {
+        let since = std::time::Instant::now();
+        let request = Request::get("/v1/nothing").body(Body::empty());
+        let told = app.clone().oneshot(request.expect("request")).await;
+        let told = told.expect("answer");
+        assert_permitted!(told);
+        assert_eq!(told.status(), StatusCode::NOT_FOUND);
+        let took = since.elapsed();
+        assert!(took >= Duration::from_millis(10), "{took:?}");
+        if took < Duration::from_millis(16) {
+            return;
+        }
+    }
+    panic!("each took as long as by two clocks");
+}
+
 /// The status of an answer that waits for nothing.
 async fn at_once(shop: &Shop, request: http::request::Builder) -> Option<u16> {
     let told = tokio::time::timeout(Duration::ZERO, shop.ask(request)).await;

@@ -25,7 +25,7 @@ use super::Policy;
 use super::along::Party;
 use super::document::{Effect, Mode};
 use super::external::{Aim, External};
-use super::limits::{LEAST_STEPS, MAX_STEPS};
+use super::limits::{LEAST_STEPS, MAX_STEPS, MOST_AT_ONCE};
 use super::rule::{Caller, Rule, RuleIdx, TargetRule, Who};
 use super::workload::{Workload, WorkloadIdx};
 
@@ -104,6 +104,11 @@ impl Asks {
             Kind::Shadow => &mut self.shadow,
         };
         *of = of.saturating_add(rule.asks());
+    }
+
+    /// Both together.
+    const fn all(self) -> u32 {
+        self.enforced.saturating_add(self.shadow)
     }
 
     /// The part of each, in steps.
@@ -194,6 +199,7 @@ impl Index {
                 }
             }
         }
+        drafts.brief.asks_heavy |= drafts.brief.asks.all() > MOST_AT_ONCE;
         drafts.brief.has_forbids = !target.forbids().is_empty();
         drafts.brief.has_shadow = !target.shadow().is_empty();
         drafts.brief.is_plain = target.forbids().is_empty();
