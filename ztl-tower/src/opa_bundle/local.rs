@@ -11,6 +11,7 @@ use ztl_authz::bundle::{BundleConsumer, BundleReader, BundleTaker, RevisionOrder
 use super::OpaBundleStatus;
 use super::error::OpaBundleError;
 use super::run::{gauges, stored_in, unnoted};
+use super::unsure::Unsure;
 use super::withdraw::withdraw;
 use crate::guard::{BuildError, Guard, GuardBuilder, Inner};
 use crate::refresh::{SteadyFile, off_thread};
@@ -87,7 +88,7 @@ impl GuardBuilder {
     /// A file that group or others may write is refused. One that is not good builds no guard; once one is in force, a bad one leaves
     /// it there, and an error event says so. One that could not be put in force is tried again, less and less often. Where whoever puts it
     /// in force panics, nobody knows what is: it is withdrawn, and tried again as well. Where withdrawing it panics too, what is in force stays
-    /// unknown, and [`OpaBundleStatus::last_error`] says so.
+    /// unknown until it is withdrawn, which is tried again, or another is put in force; [`OpaBundleStatus::last_error`] says so.
     pub fn opa_bundle_file(mut self, name: &str, bundle: OpaBundleFile) -> Self {
         self.opa_bundle_files.push((name.into(), bundle));
         self
@@ -102,6 +103,10 @@ struct BundleFile {
     name: Box<str>,
     file: SteadyFile,
     from: OpaBundleFile,
+    /// Whether one is; not, where that is not known.
+    in_force: bool,
+    /// Whether withdrawing it panicked, and nothing was put in force since.
+    unsure: Option<Unsure>,
     /// Why what the file holds is not in force.
     refused: Option<String>,
     again: Again,
@@ -126,6 +131,8 @@ struct Looked {
     error: Option<OpaBundleError>,
     /// What is wrong, told of or not.
     wrong: Option<String>,
+    /// Whether a bundle is in force after it; not, where that is not known.
+    in_force: bool,
     revision: Option<Box<str>>,
 }
 
@@ -155,6 +162,8 @@ impl BundleFiles {
                 name: name.clone(),
                 file: SteadyFile::new(from.path.clone(), from.taker.max_bytes()),
                 from,
+                in_force: false,
+                unsure: None,
                 refused: None,
                 again: Again::default(),
                 unnoted: None,
@@ -168,7 +177,7 @@ impl BundleFiles {
         Ok(Self(opened))
     }
 
-    /// A guard was built with them: stores their revisions. What no guard was built with was not in force, and may be taken back.
+    /// All that a guard needs but its signal handlers is there: stores their revisions. What no guard was built with was not in force, and may be taken back.
     pub(crate) async fn note(&self, guard: &Guard) {
         for file in &self.0 {
             let noted = off_thread(Arc::clone(file), |file| {
@@ -254,6 +263,11 @@ impl BundleFile {
         if self.again.is_due() {
             self.file.forget();
         }
+        // Whatever the file holds: bytes that are refused withdraw nothing.
+        let tried = match &self.unsure {
+            Some(unsure) if unsure.left().is_zero() => Some(self.take_back()),
+            _ => None,
+        };
         let (became, error) = match self.file.poll() {
             Ok(None) => (Became::Same, None),
             Ok(Some(bytes)) => {
@@ -265,6 +279,11 @@ impl BundleFile {
                 }
             }
             Err(error) => (Became::Same, Some(OpaBundleError::File(error))),
+        };
+        let became = match (became, tried) {
+            (Became::Same, Some(Ok(()))) => Became::Withdrawn,
+            (Became::Same, Some(Err(_))) => Became::Unknown,
+            (became, _) => became,
         };
         let noted = self.note();
         self.looked(became, error.or(noted.err()))
@@ -283,6 +302,8 @@ impl BundleFile {
         }
         self.refused = taken.as_ref().err().map(ToString::to_string);
         if taken.is_ok() {
+            self.in_force = true;
+            self.unsure = None;
             // In force it is already: a full disk must not keep an old policy.
             self.unnoted = Some(String::new());
         }
@@ -291,13 +312,23 @@ impl BundleFile {
 
     /// Whoever put it in force panicked.
     fn withdrawn(&mut self, error: OpaBundleError) -> Looked {
-        let error = withdraw(&*self.from.consumer, error);
-        let became = match error {
-            OpaBundleError::NotWithdrawn(..) => Became::Unknown,
-            _ => Became::Withdrawn,
-        };
         self.refused = Some(error.to_string());
-        self.looked(became, Some(error))
+        match self.take_back() {
+            Ok(()) => self.looked(Became::Withdrawn, Some(error)),
+            Err(over) => {
+                let error = OpaBundleError::NotWithdrawn(error.into(), over);
+                self.looked(Became::Unknown, Some(error))
+            }
+        }
+    }
+
+    /// Withdraws what is in force. Where that panics, nobody knows how much was withdrawn.
+    fn take_back(&mut self) -> Result<(), String> {
+        let withdrawn = withdraw(&*self.from.consumer);
+        let before = self.unsure.take();
+        self.unsure = (withdrawn.clone().err()).map(|over| Unsure::after(before, over));
+        self.in_force = false;
+        withdrawn
     }
 
     fn noted(&mut self) -> Looked {
@@ -323,12 +354,22 @@ impl BundleFile {
     }
 
     fn looked(&self, became: Became, error: Option<OpaBundleError>) -> Looked {
-        let file = error.as_ref().map(ToString::to_string);
+        let now = match &error {
+            // Said for as long as it is so.
+            Some(OpaBundleError::NotWithdrawn(error, _)) => Some(error.to_string()),
+            other => other.as_ref().map(ToString::to_string),
+        };
         let unnoted = self.unnoted.clone().filter(|why| !why.is_empty());
+        let wrong = now.or_else(|| self.refused.clone()).or(unnoted);
+        let wrong = match &self.unsure {
+            Some(unsure) => Some(unsure.says(wrong)),
+            None => wrong,
+        };
         Looked {
             became,
             error,
-            wrong: file.or_else(|| self.refused.clone()).or(unnoted),
+            wrong,
+            in_force: self.in_force,
             revision: (self.from.taker.mark()).map(|mark| mark.revision().into()),
         }
     }
@@ -354,6 +395,7 @@ fn tell(guard: &Guard, bundle: &str, looked: Looked) {
         became,
         error,
         wrong,
+        in_force,
         revision,
     } = looked;
     let workload = guard.name();
@@ -363,7 +405,7 @@ fn tell(guard: &Guard, bundle: &str, looked: Looked) {
             unnoted(guard, bundle, error);
         }
         (Became::Same, Some(error)) => {
-            tracing::error!(target: "ztl", workload, bundle, %error, "bundle not taken as it should be; the last good one stays in force");
+            tracing::error!(target: "ztl", workload, bundle, in_force, %error, "bundle not taken as it should be; the last good one stays, where one is in force");
         }
         (Became::Taken, _) => {
             guard.opa_bundle_changed();
@@ -374,13 +416,11 @@ fn tell(guard: &Guard, bundle: &str, looked: Looked) {
         }
         (Became::Withdrawn, _) => {
             guard.opa_bundle_changed();
-            let error = error.as_ref().map(ToString::to_string);
-            tracing::error!(target: "ztl", workload, bundle, error, "whoever puts the bundle in force panicked: nothing of it is in force now, and it is tried again");
+            tracing::error!(target: "ztl", workload, bundle, error = wrong, "whoever puts the bundle in force panicked: nothing of it is in force now, and it is tried again");
         }
         (Became::Unknown, _) => {
             guard.opa_bundle_changed();
-            let error = error.as_ref().map(ToString::to_string);
-            tracing::error!(target: "ztl", workload, bundle, error, "whoever puts the bundle in force panicked, and so did withdrawing it: what is in force is not known, and it is tried again");
+            tracing::error!(target: "ztl", workload, bundle, error = wrong, "whoever puts the bundle in force panicked, and so did withdrawing it: what is in force is not known, and it is tried again");
         }
     }
     let Some(status) = guard.opa_bundles().file(bundle) else {

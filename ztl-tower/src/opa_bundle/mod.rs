@@ -5,7 +5,8 @@
 //! 2. The guard is built once the first good bundle is in force. Where none comes in time it is not built.
 //! 3. A bundle is read, verified and put in force on a thread for blocking work: no request waits for it. One that cannot be put
 //!    in force leaves the last good one, and an error event says so.
-//!    Where whoever does that panics, nobody knows what is in force: it is withdrawn, and tried again (law 1).
+//!    Where whoever does that panics, nobody knows what is in force: it is withdrawn, and tried again (law 1). Where withdrawing it panics
+//!    too, that is tried again as well, soon and then less and less often, whatever becomes of the next bundle.
 //! 4. When another bundle is in force, or none any more, running requests are judged again (law 8).
 //! 5. A fetch ends within its time, however slow the host sends, and reads no more than may come. It follows no redirect, uses no
 //!    proxy of the environment, sends no cookie and no certificate of ours, and no credential but the configured token.
@@ -14,6 +15,7 @@ mod error;
 mod fetch;
 mod local;
 mod run;
+mod unsure;
 mod withdraw;
 
 use core::fmt;
@@ -22,7 +24,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use tokio::sync::{Mutex, Notify};
 use ztl_authz::bundle::{BundleConsumer, BundlePull};
@@ -37,6 +39,7 @@ pub(crate) use local::BundleFiles;
 pub(crate) use run::{begin, note, spawn};
 
 use crate::guard::{BuildError, Guard, GuardBuilder};
+use unsure::Unsure;
 
 /// How long a fetch may take, where nothing else is said.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
@@ -157,6 +160,8 @@ pub(crate) struct Held {
     name: Box<str>,
     from: Mutex<OpaBundle>,
     status: std::sync::Mutex<OpaBundleStatus>,
+    /// Whether withdrawing it panicked, and nothing was put in force since. Changed by whoever holds `from`.
+    unsure: std::sync::Mutex<Option<Unsure>>,
     /// Somebody pulled it besides the task that does.
     tried: Notify,
 }
@@ -186,6 +191,7 @@ impl OpaBundles {
                 name: name.clone(),
                 from: Mutex::new(from),
                 status: std::sync::Mutex::default(),
+                unsure: std::sync::Mutex::default(),
                 tried: Notify::new(),
             };
             if held.insert(name.clone(), Arc::new(one)).is_some() {
@@ -231,14 +237,23 @@ impl Held {
     fn say(&self, status: OpaBundleStatus) {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
+
+    fn unsure(&self) -> MutexGuard<'_, Option<Unsure>> {
+        self.unsure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long until it is withdrawn again, where that panicked.
+    fn left(&self) -> Option<Duration> {
+        self.unsure().as_ref().map(Unsure::left)
+    }
 }
 
 impl GuardBuilder {
     /// Pulls a bundle of policies while the service runs. Call it once a bundle, each under a name of its own.
     ///
     /// [`build`](Self::build) waits until it is in force, and fails where no good one comes in time. Where whoever puts a later one in
-    /// force panics, nobody knows what is: it is withdrawn, and pulled again. Where withdrawing it panics too, what is in force stays unknown,
-    /// and [`OpaBundleStatus::last_error`] says so.
+    /// force panics, nobody knows what is: it is withdrawn, and pulled again. Where withdrawing it panics too, what is in force stays unknown
+    /// until it is withdrawn, which is tried again, or another is put in force; [`OpaBundleStatus::last_error`] says so.
     pub fn opa_bundle(mut self, name: &str, bundle: OpaBundle) -> Self {
         self.opa_bundles.push((name.into(), bundle));
         self

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 
 use tokio::time::Instant;
@@ -10,7 +11,8 @@ use ztl_core::Timestamp;
 
 use super::error::OpaBundleError;
 use super::fetch::fetch;
-use super::withdraw::withdraw;
+use super::unsure::Unsure;
+use super::withdraw::withdraw_aside;
 use super::{Held, OpaBundle, OpaBundleStatus};
 use crate::guard::{BuildError, Guard, Inner};
 use crate::refresh::{FileError, LONGEST_SLEEP, SteadyFile, off_thread, pause};
@@ -33,7 +35,8 @@ impl Guard {
     /// Pulls a bundle now, whether that is due or not; one in a file is looked at by itself, and is none to pull. Whoever calls this often is a burden to the server: the guard pulls by itself.
     ///
     /// # Errors
-    /// [`OpaBundleError`]; the last good bundle stays, for as long as it may. Where whoever puts it in force panicked, none is in force.
+    /// [`OpaBundleError`]; the last good bundle stays, for as long as it may. Where whoever puts it in force panicked, none is in force; where
+    /// withdrawing it panicked too, it is not known what is ([`OpaBundleError::NotWithdrawn`]).
     pub async fn refresh_opa_bundle(
         &self,
         name: &str,
@@ -74,7 +77,7 @@ pub(crate) fn spawn(guard: &Guard, inner: &Arc<Inner>) {
     }
 }
 
-/// A guard was built with them: stores their revisions. What no guard was built with was not in force, and may be taken back.
+/// All that a guard needs but its signal handlers is there: stores their revisions. What no guard was built with was not in force, and may be taken back.
 pub(crate) async fn note(guard: &Guard) {
     for held in guard.opa_bundles().all() {
         let mut from = held.from.lock().await;
@@ -147,34 +150,81 @@ async fn keep(held: Arc<Held>, guard: Weak<Inner>) {
 /// Does what is due, and says how long nothing is.
 async fn step(guard: &Guard, held: &Held) -> Duration {
     let mut from = held.from.lock().await;
+    if held.left().is_some_and(|left| left.is_zero()) {
+        withdraw_again(guard, held, &from).await;
+    }
     let (workload, bundle, now) = (guard.name(), &*held.name, guard.now());
-    match from.pull.due(now) {
-        PullDue::At(at) => return pause(at, now),
+    let wait = match from.pull.due(now) {
+        PullDue::At(at) => pause(at, now),
         PullDue::Withdraw => {
-            let consumer = Arc::clone(&from.consumer);
-            // Where it panics nobody knows how much it has withdrawn.
-            let withdrawn = off_thread((), move |()| consumer.withdraw()).await;
-            let error = withdrawn.err().map(|error| error.to_string());
-            guard.opa_bundle_changed();
-            let wrong = error.as_ref().map_or_else(
-                || "it is older than it may be".to_owned(),
-                |error| format!("it is older than it may be, and withdrawing it panicked: what of it is in force is not known: {error}"),
+            let withdrawn = take_back(guard, held, &from).await;
+            shows(
+                guard,
+                held,
+                &from,
+                Some("it is older than it may be".to_owned()),
             );
-            shows(guard, held, &from, Some(wrong));
-            fetched(guard, "opa_bundle", bundle, "withdrawn");
-            if let Some(error) = error {
-                tracing::error!(target: "ztl", workload, bundle, error, "the bundle was not pulled for longer than it may be used, and withdrawing it panicked: what of it is in force is not known");
+            if let Err(error) = withdrawn {
+                fetched(guard, "opa_bundle", bundle, "unknown");
+                tracing::error!(target: "ztl", workload, bundle, error, "the bundle was not pulled for longer than it may be used, and withdrawing it panicked: what of it is in force is not known, and it is tried again");
             } else {
+                fetched(guard, "opa_bundle", bundle, "withdrawn");
                 tracing::error!(target: "ztl", workload, bundle, "the bundle was not pulled for longer than it may be used; nothing of it is in force now");
             }
+            Duration::ZERO
         }
         PullDue::Fetch(fetch) => {
             let _ = refresh(guard, held, &mut from, fetch).await;
+            Duration::ZERO
         }
         // What a later version asks for is not known here.
-        _ => return LONGEST_SLEEP,
+        _ => LONGEST_SLEEP,
+    };
+    held.left().map_or(wait, |left| wait.min(left))
+}
+
+/// Withdraws what is in force, and has what rests on it judged again. Where that panics, nobody knows how much was withdrawn.
+async fn take_back(guard: &Guard, held: &Held, from: &OpaBundle) -> Result<(), String> {
+    let withdrawn = withdraw_aside(&from.consumer).await;
+    {
+        let mut unsure = held.unsure();
+        let before = unsure.take();
+        *unsure = (withdrawn.clone().err()).map(|over| Unsure::after(before, over));
     }
-    Duration::ZERO
+    guard.opa_bundle_changed();
+    withdrawn
+}
+
+/// Withdraws once more what could not be.
+async fn withdraw_again(guard: &Guard, held: &Held, from: &OpaBundle) {
+    let (workload, bundle) = (guard.name(), &*held.name);
+    if let Err(error) = take_back(guard, held, from).await {
+        shows(guard, held, from, None);
+        fetched(guard, "opa_bundle", bundle, "unknown");
+        tracing::error!(target: "ztl", workload, bundle, error, "withdrawing the bundle panicked again: what of it is in force is not known, and it is tried again");
+    } else {
+        let wrong = "withdrawing it broke off at first; nothing of it is in force now";
+        shows(guard, held, from, Some(wrong.to_owned()));
+        fetched(guard, "opa_bundle", bundle, "withdrawn");
+        tracing::error!(target: "ztl", workload, bundle, "the bundle is withdrawn, which broke off before: nothing of it is in force now");
+    }
+}
+
+/// Waits for a fetch. What could not be withdrawn does not wait for it: a server may take its time.
+async fn meanwhile<T>(
+    guard: &Guard,
+    held: &Held,
+    from: &OpaBundle,
+    fetch: impl Future<Output = T>,
+) -> T {
+    let mut fetch = pin!(fetch);
+    while let Some(left) = held.left() {
+        tokio::select! {
+            came = &mut fetch => return came,
+            () = tokio::time::sleep(left) => withdraw_again(guard, held, from).await,
+        }
+    }
+    fetch.await
 }
 
 /// Pulls, puts in force, notes, and says so.
@@ -185,8 +235,9 @@ async fn refresh(
     wanted: PullFetch,
 ) -> Result<OpaBundleRefreshed, OpaBundleError> {
     let (workload, bundle) = (guard.name(), &*held.name);
-    let refreshed = match fetch(guard, from, &wanted).await {
-        Ok(came) => take(guard, from, came).await,
+    let came = meanwhile(guard, held, from, fetch(guard, from, &wanted)).await;
+    let refreshed = match came {
+        Ok(came) => take(guard, held, from, came).await,
         Err(error) => {
             from.pull.failed(guard.now());
             Err(error)
@@ -208,7 +259,11 @@ async fn refresh(
         Err(error) => failed(workload, bundle, from, error),
     };
     fetched(guard, "opa_bundle", bundle, outcome);
-    let wrong = refreshed.as_ref().err().or(noted.as_ref().err());
+    let wrong = match &refreshed {
+        // Said for as long as it is so.
+        Err(OpaBundleError::NotWithdrawn(error, _)) => Some(&**error),
+        other => other.as_ref().err().or(noted.as_ref().err()),
+    };
     shows(guard, held, from, wrong.map(ToString::to_string));
     refreshed
 }
@@ -235,6 +290,7 @@ fn failed(workload: &str, bundle: &str, from: &OpaBundle, error: &OpaBundleError
 /// Reads, verifies and puts in force where no request waits.
 async fn take(
     guard: &Guard,
+    held: &Held,
     from: &mut OpaBundle,
     came: super::fetch::Came,
 ) -> Result<OpaBundleRefreshed, OpaBundleError> {
@@ -259,6 +315,7 @@ async fn take(
         Ok((pull, outcome)) => {
             from.pull = pull;
             if matches!(outcome, Ok(OpaBundleRefreshed::Changed)) {
+                *held.unsure() = None;
                 guard.opa_bundle_changed();
             }
             outcome
@@ -266,13 +323,11 @@ async fn take(
         Err(panicked) => {
             // Nobody knows what is in force.
             from.pull.withdrawn(guard.now());
-            let (consumer, panicked) = (
-                Arc::clone(&from.consumer),
-                OpaBundleError::Panicked(panicked),
-            );
-            let withdrawn = off_thread((), move |()| withdraw(&*consumer, panicked)).await;
-            guard.opa_bundle_changed();
-            Err(withdrawn.map_or_else(OpaBundleError::Panicked, |((), error)| error))
+            let panicked = OpaBundleError::Panicked(panicked);
+            Err(match take_back(guard, held, from).await {
+                Ok(()) => panicked,
+                Err(over) => OpaBundleError::NotWithdrawn(panicked.into(), over),
+            })
         }
     }
 }
@@ -326,8 +381,12 @@ pub(super) fn stored_in(path: &Path) -> Result<Option<RevisionMark>, OpaBundleEr
     }
 }
 
-fn shows(guard: &Guard, held: &Held, from: &OpaBundle, last_error: Option<String>) {
+fn shows(guard: &Guard, held: &Held, from: &OpaBundle, wrong: Option<String>) {
     let fetched_at = from.pull.fetched_at();
+    let last_error = match &*held.unsure() {
+        Some(unsure) => Some(unsure.says(wrong)),
+        None => wrong,
+    };
     gauges(guard, &held.name, fetched_at);
     held.say(OpaBundleStatus {
         in_force: fetched_at.is_some(),

@@ -2,18 +2,23 @@
 
 use core::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use ztl_authz::bundle::BundleConsumer;
 
-use super::error::OpaBundleError;
+use crate::refresh::off_thread;
 
-/// Whoever puts bundles in force panicked, as this error says: takes back what there is. Where that panics as well, nobody knows how much it
-/// took back, and the error says so.
-pub(super) fn withdraw(consumer: &dyn BundleConsumer, error: OpaBundleError) -> OpaBundleError {
-    match catch_unwind(AssertUnwindSafe(|| consumer.withdraw())) {
-        Ok(()) => error,
-        Err(panicked) => OpaBundleError::NotWithdrawn(error.into(), said(&*panicked).to_owned()),
-    }
+/// Takes back what there is. Where that panics nobody knows how much it took back; what the panic says is the error.
+pub(super) fn withdraw(consumer: &dyn BundleConsumer) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(|| consumer.withdraw()))
+        .map_err(|panicked| said(&*panicked).to_owned())
+}
+
+/// The same, where no request waits.
+pub(super) async fn withdraw_aside(consumer: &Arc<dyn BundleConsumer>) -> Result<(), String> {
+    let consumer = Arc::clone(consumer);
+    let withdrawn = off_thread((), move |()| withdraw(&*consumer)).await;
+    withdrawn.map_or_else(|error| Err(error.to_string()), |((), withdrawn)| withdrawn)
 }
 
 /// What a panic said.

@@ -11,10 +11,10 @@ use crate::engine::{Mood, Moody};
 use crate::support::until;
 
 /// A folder of this test's own, with a bundle in it.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new(test: &str) -> Self {
+    pub(crate) fn new(test: &str) -> Self {
         let name = format!("bundle-file-{test}-{}", std::process::id());
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&path).expect("created");
@@ -30,7 +30,7 @@ impl Folder {
     }
 
     /// As somebody should who puts a new one in its place.
-    fn put(&self, bytes: &[u8]) {
+    pub(crate) fn put(&self, bytes: &[u8]) {
         let next = self.0.join("next");
         std::fs::write(&next, bytes).expect("written");
         std::fs::set_permissions(&next, std::fs::Permissions::from_mode(0o600)).expect("mode");
@@ -87,7 +87,7 @@ fn signed_only() -> BundleReader {
 
 impl Service {
     /// Waits until a file was refused for this.
-    async fn refuses(&self, why: &str) {
+    pub(crate) async fn refuses(&self, why: &str) {
         let said = || {
             let status = self.guard.opa_bundle_status("authz").expect("status");
             status.last_error.unwrap_or_default()
@@ -217,7 +217,7 @@ async fn t24_a_file_that_is_rolled_back_is_refused_after_a_restart_too() {
 }
 
 impl Moody {
-    async fn start(self: &Arc<Self>, folder: &Folder) -> Service {
+    pub(crate) async fn start(self: &Arc<Self>, folder: &Folder) -> Service {
         self.with(folder, |it| it).await
     }
 

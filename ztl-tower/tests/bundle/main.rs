@@ -6,11 +6,15 @@
 mod engine;
 mod force;
 mod hostile;
+#[path = "../attacks/watched/listens.rs"]
+#[expect(dead_code, reason = "the tests of what is watched ask for more")]
+mod listens;
 mod local;
 mod pack;
 #[path = "../support/provider.rs"]
 mod provider;
 mod pulls;
+mod unsure;
 
 #[path = "../support/mod.rs"]
 mod support;
