@@ -41,6 +41,7 @@ impl Moment {
     }
 
     /// That of a request which came; none where nobody noted it.
+    #[cfg(any(feature = "serve", feature = "test-util"))]
     pub(super) fn noted(extensions: &Extensions) -> Self {
         extensions.get().copied().unwrap_or(Self(None))
     }

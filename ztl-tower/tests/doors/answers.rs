@@ -329,7 +329,7 @@ async fn rule_50_layers_in_each_other_hold_by_one_clock() {
     let app = layer.layer(inner);
     // By a clock of its own the inner one would hold for 10 of 16 ms, however idle the machine is.
     for _ in 0..50 {
-        let since = std::time::Instant::now();
+        let since = tokio::time::Instant::now();
         let request = Request::get("/v1/nothing").body(Body::empty());
         let told = app.clone().oneshot(request.expect("request")).await;
         let told = told.expect("answer");
