@@ -81,7 +81,7 @@ impl Node {
         )
     }
 
-    /// How many functions it calls that read a text to its end.
+    /// How many functions it calls, but for those that are through at once.
     fn calls(&self) -> usize {
         let reads = matches!(
             self.kind,

@@ -48,6 +48,21 @@ impl<'a> Operand<'a> {
         }
     }
 
+    /// Whether both are equal lists, where both are lists.
+    fn is_list_equal_to(&self, other: &Self) -> Option<bool> {
+        Some(match (self, other) {
+            (Self::List(one), Self::List(two)) => are_equal(one, two),
+            (Self::List(one), Self::Val(two)) | (Self::Val(two), Self::List(one)) => {
+                is_equal_to(one, two.downcast_ref()?)
+            }
+            (Self::Val(one), Self::Val(two)) => {
+                one.downcast_ref::<CelList>()?;
+                two.downcast_ref::<CelList>()?;
+                one.as_ref().equals(two.as_ref())
+            }
+        })
+    }
+
     /// An operation but `in`.
     pub(super) fn operate(
         operator: Operator,
@@ -56,17 +71,11 @@ impl<'a> Operand<'a> {
     ) -> Result<CowVal<'a, 'a>, Trouble> {
         let truth = |truth: bool| Ok(CowVal::owned(CelBool::from(truth)));
         let asks_whether_equal = matches!(operator, Operator::Equals | Operator::Differs);
-        let (left, right) = match (left, right) {
-            (Self::List(left), Self::List(right)) if asks_whether_equal => {
-                return truth(are_equal(left, right) == (operator == Operator::Equals));
-            }
-            both => both,
-        };
+        if asks_whether_equal && let Some(equal) = left.is_list_equal_to(&right) {
+            return truth(equal == (operator == Operator::Equals));
+        }
         match (left.len(), right.len()) {
-            (Some(a), Some(b)) if asks_whether_equal && a != b => {
-                truth(operator == Operator::Differs)
-            }
-            (Some(_), Some(_)) if asks_whether_equal || operator == Operator::Add => {
+            (Some(_), Some(_)) if operator == Operator::Add => {
                 operate(operator, &left.copied(), &right.copied())
             }
             // The `cel` crate adds the keys of a map to a list, which no specification says.
@@ -90,6 +99,19 @@ pub(super) fn copy<'a>(list: &'a [Json]) -> Box<dyn Val + 'a> {
 
 fn are_equal(left: &[Json], right: &[Json]) -> bool {
     left.len() == right.len() && left.iter().zip(right).all(|(a, b)| is_equal(a, b))
+}
+
+/// As a copy of the one would be to the other.
+fn is_equal_to(one: &[Json], other: &CelList<'_>) -> bool {
+    let mut both = one.iter().zip(other.inner());
+    one.len() == other.inner().len()
+        && both.all(|(one, other)| match one {
+            Json::Array(one) => {
+                let other = other.downcast_ref::<CelList<'_>>();
+                other.is_some_and(|other| is_equal_to(one, other))
+            }
+            scalar => scalar_val(scalar).equals(&**other),
+        })
 }
 
 /// As their copies would be.

@@ -255,7 +255,9 @@ proptest! {
             let lie = format!("token.claims.a {sign} token.claims.b");
             let copied = format!("token.claims.a.filter(x, true) {sign} token.claims.b.filter(x, true)");
             let mixed = format!("token.claims.a {sign} token.claims.b.filter(x, true)");
+            let turned = format!("token.claims.a.filter(x, true) {sign} token.claims.b");
             let expected = ask(&permit(&copied), &all);
+            prop_assert_eq!(ask(&permit(&turned), &all), expected, "{} {}", turned, all);
             prop_assert_eq!(ask(&permit(&lie), &all), expected, "{} {}", lie, all);
             prop_assert_eq!(ask(&permit(&mixed), &all), expected, "{} {}", mixed, all);
         }

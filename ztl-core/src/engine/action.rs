@@ -245,8 +245,8 @@ impl Engine {
 
     /// Whether authorizing this action, or where none is given any action, could ask what may take long, a condition
     /// ([`Condition::is_heavy`](crate::authorizer::Condition::is_heavy)) or an authorizer
-    /// ([`Authorizer::is_heavy`](crate::authorizer::Authorizer::is_heavy)), so that it has to be done where nobody else waits
-    /// for it (T34). Permits, forbids and shadow rules count, and so do forbids of anybody who could come along with the caller. For a
+    /// ([`Authorizer::is_heavy`](crate::authorizer::Authorizer::is_heavy)), or more than eight conditions, so that it has to be done where
+    /// nobody else waits for it (T34). Permits, forbids and shadow rules count, and so do forbids of anybody who could come along with the caller. For a
     /// permit of an earlier policy: whether any rule of the one in force could. Egress asks none.
     #[must_use]
     pub fn asks_heavy(&self, permit: &FlowPermit, action: Option<&Action<'_>>) -> bool {

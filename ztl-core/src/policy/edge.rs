@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use crate::action::Action;
 use crate::authorizer::Reads;
 use crate::flow::{Direction, Flow};
@@ -205,25 +207,23 @@ impl Policy {
         edge.reads_token = brief.reads_token && self.could_read_token(edge, flow);
     }
 
-    /// Whether any rule could ask a condition or an authorizer that may take long, or all together too many conditions.
+    /// Whether the rules about some target could ask a condition or an authorizer that may take long, or too many conditions.
     pub(crate) fn could_ask_heavy(&self) -> bool {
-        let mut asks = 0_u32;
-        self.rules().any(|rule| {
-            asks = asks.saturating_add(rule.asks());
-            rule.asks_heavy() || asks > MOST_AT_ONCE
-        })
+        self.index.could_ask_heavy()
     }
 
     /// Whether judging an action on the edge could ask a condition or an authorizer that may take long, or so many conditions that they
     /// do together (T34). Who comes along with the caller is not known before that, so it may be whomever a forbid speaks of (T12).
     pub(crate) fn asks_heavy(&self, edge: &Edge, action: &Action<'_>) -> bool {
-        let mut asked = 0_u32;
+        let (mut asked, mut counted) = (0_u32, SmallVec::<[RuleIdx; 8]>::new());
         let asks = |line: &Line| {
             let Some(rule) = (self.rule(line.rule)).filter(|_| line.covers_port(edge.port)) else {
                 return false;
             };
             let times = rule.times_about(action);
-            if rule.asks_condition() {
+            // What speaks of the caller in two ways is asked once.
+            if times > 0 && rule.asks_condition() && !counted.contains(&line.rule) {
+                counted.push(line.rule);
                 asked = asked.saturating_add(times);
             }
             times > 0 && (rule.asks_heavy() || asked > MOST_AT_ONCE)

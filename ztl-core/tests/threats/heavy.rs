@@ -108,6 +108,15 @@ fn t34_many_conditions_about_one_action_take_long_together() {
         let told = heavy(policy(asking, "GET /v1/{id}", forbidding));
         assert_eq!(told, expected, "{asking} {forbidding}");
     }
+    // A forbid of whom the caller is stands there twice, for it and for whoever comes along, and is asked once.
+    let permits = (0..2)
+        .map(|at| asks(at, "GET /v3/{id}"))
+        .chain([all.clone()]);
+    let twice = worded(
+        &permits.collect::<Vec<_>>(),
+        &(0..7).map(forbids).collect::<Vec<_>>(),
+    );
+    assert_eq!(heavy(twice), (true, [false; 4]));
     // About other actions each of them is alone.
     let told = heavy(policy(9, "GET /v3/{id}", 0));
     assert_eq!(told, (true, [false; 4]));

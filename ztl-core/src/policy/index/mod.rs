@@ -341,6 +341,11 @@ impl Index {
             .map_or_else(Brief::default, |target| target.brief)
     }
 
+    /// Whether the rules about some target could ask what takes long.
+    pub(crate) fn could_ask_heavy(&self) -> bool {
+        self.targets.iter().any(|target| target.brief.asks_heavy)
+    }
+
     /// How many steps a condition may take whose rule is about a target.
     pub(crate) fn steps(&self, target: WorkloadIdx, mode: Mode) -> u32 {
         let target = self.target_at(target);
