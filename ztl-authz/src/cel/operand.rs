@@ -48,18 +48,14 @@ impl<'a> Operand<'a> {
         }
     }
 
-    /// Whether both are equal lists, where both are lists.
+    /// Whether both are equal lists, where both are lists, one of them of the request.
     fn is_list_equal_to(&self, other: &Self) -> Option<bool> {
         Some(match (self, other) {
             (Self::List(one), Self::List(two)) => are_equal(one, two),
             (Self::List(one), Self::Val(two)) | (Self::Val(two), Self::List(one)) => {
                 is_equal_to(one, two.downcast_ref()?)
             }
-            (Self::Val(one), Self::Val(two)) => {
-                one.downcast_ref::<CelList>()?;
-                two.downcast_ref::<CelList>()?;
-                one.as_ref().equals(two.as_ref())
-            }
+            (Self::Val(_), Self::Val(_)) => return None,
         })
     }
 

@@ -6,11 +6,11 @@ use std::sync::{Condvar, Mutex};
 use axum::routing::get;
 use serde_json::{Map, Value};
 use ztl_authz::cel::Cel;
+use ztl_core::Attributes;
 use ztl_core::authorizer::{
     AuthorizerError, Condition, ConditionCompiler, ConditionError, Facts, Reads, Setting,
 };
 use ztl_core::policy::{Effect, Format, Loader};
-use ztl_core::{Attributes, FlowPermit, Peer, Proof};
 
 use super::*;
 
@@ -120,42 +120,6 @@ impl Host {
         }
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the test stands for the verifier"
-    )]
-    fn flow(&self, caller: &str) -> FlowPermit {
-        let proof = Proof::X509 {
-            id: support::id(caller),
-            leaf_sha256: [0; 32].into(),
-            serial: Box::new([1]),
-            not_after: ztl_core::Timestamp::MAX,
-        };
-        let peer = Peer::assertion(proof, "test");
-        let arrival = Arrival::from_addr("127.0.0.1".parse().expect("address"));
-        let flow = Flow::ingress("gateway", 8443, arrival, Some(&peer));
-        let permitted = self.guard.engine().permit_flow(&flow, now());
-        permitted.expect("a flow")
-    }
-
-    /// What comes of a request, and whether it has a `Retry-After`.
-    fn ask(
-        &self,
-        flow: &FlowPermit,
-        path: &str,
-        app: Router,
-    ) -> impl Future<Output = (StatusCode, bool)> + Send + 'static {
-        let request = Request::get(path).header("host", "a");
-        let mut request = request.body(axum::body::Body::empty()).expect("request");
-        request.extensions_mut().insert(flow.clone());
-        let app = self.guard.authorize().layer(app);
-        async move {
-            let response = app.oneshot(request).await.expect("response");
-            let later = response.headers().contains_key("retry-after");
-            (response.status(), later)
-        }
-    }
-
     /// What was judged since somebody asked, and whether on the pool.
     fn judged(&self) -> Vec<(String, bool)> {
         core::mem::take(&mut self.judged.lock().expect("lock"))
@@ -166,7 +130,7 @@ impl Host {
 async fn t34_what_loops_is_judged_on_the_pool_and_what_compares_is_not() {
     let policy = load(&format!("{WORKLOADS}{LOOPS}"), Arc::new(Cel::new()));
     let host = Host::new(policy).await;
-    let flow = host.flow("/caller");
+    let flow = called::flow(&host.guard, "/caller");
     for (path, apart) in [
         ("/plain", false),
         ("/compares/alice", false),
@@ -176,11 +140,11 @@ async fn t34_what_loops_is_judged_on_the_pool_and_what_compares_is_not() {
         // No token, and nobody passed on: whether somebody comes along is not known before it is judged.
         ("/shared/7", true),
     ] {
-        let answered = host.ask(&flow, path, Marker::default().app()).await;
+        let answered = called::ask(&host.guard, &flow, path, Marker::default().app()).await;
         assert_eq!(answered, (StatusCode::OK, false), "{path}");
         assert_eq!(host.judged(), [(path.to_owned(), apart)]);
     }
-    let denied = host.ask(&flow, "/compares/bob", Marker::default().app());
+    let denied = called::ask(&host.guard, &flow, "/compares/bob", Marker::default().app());
     assert_eq!(denied.await, (StatusCode::FORBIDDEN, false));
     assert_eq!(host.judged(), [("/compares/bob".to_owned(), false)]);
 }
@@ -190,7 +154,7 @@ async fn t34_what_loops_is_judged_on_the_pool_and_what_compares_is_not() {
 async fn t34_what_is_judged_again_with_half_its_path_is_judged_where_the_whole_one_is() {
     let policy = load(&format!("{WORKLOADS}{LOOPS}"), Arc::new(Cel::new()));
     let host = Host::new(policy).await;
-    let flow = host.flow("/caller");
+    let flow = called::flow(&host.guard, "/caller");
     for (path, apart) in [("/nested/again", true), ("/nested/compares/alice", false)] {
         let changes = host.guard.clone();
         let changed =
@@ -206,7 +170,7 @@ async fn t34_what_is_judged_again_with_half_its_path_is_judged_where_the_whole_o
             .route("/compares/{who}", get(async || "compares"));
         let inner = routes.layer(host.guard.authorize()).layer(changed);
         let app = Router::new().nest("/nested", inner);
-        let answered = host.ask(&flow, path, app).await;
+        let answered = called::ask(&host.guard, &flow, path, app).await;
         assert_eq!(answered, (StatusCode::OK, false), "{path}");
         let judged: Vec<bool> = host.judged().into_iter().map(|(_, apart)| apart).collect();
         assert_eq!(judged, [apart, apart], "{path}");
@@ -290,17 +254,23 @@ async fn t34_conditions_that_take_long_have_a_share_of_the_pool_and_keep_nobody_
         let _released = Releases(Arc::clone(&held));
         let language = Arc::new(Language(Arc::clone(&held)));
         let host = Host::new(load(&rules, language)).await;
-        let (greedy, other) = (host.flow("/caller"), host.flow("/other"));
+        let (greedy, other) = (
+            called::flow(&host.guard, "/caller"),
+            called::flow(&host.guard, "/other"),
+        );
         let app = || Marker::default().app();
         let asked: Vec<_> = (0..SHARE + 8)
-            .map(|_| tokio::spawn(host.ask(&greedy, path, app())))
+            .map(|_| tokio::spawn(called::ask(&host.guard, &greedy, path, app())))
             .collect();
         until("one is judged", || held.asked.load(Ordering::SeqCst) > 0).await;
         let finished = || asked.iter().filter(|asked| asked.is_finished()).count();
         until("what finds no place is turned away", || finished() >= 8).await;
         // Who asks nothing of the kind waits for nobody, the greedy one neither; and others have places of their own.
         for (flow, path) in [(&greedy, "/plain"), (&other, "/plain"), (&other, path)] {
-            let answer = tokio::time::timeout(support::PATIENCE / 2, host.ask(flow, path, app()));
+            let answer = tokio::time::timeout(
+                support::PATIENCE / 2,
+                called::ask(&host.guard, flow, path, app()),
+            );
             let answer = answer.await.expect("in time");
             assert_eq!(answer, (StatusCode::OK, false), "{path}");
         }

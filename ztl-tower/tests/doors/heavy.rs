@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use ztl_authz::rego::RegoKind;
+use ztl_core::FlowPermit;
 use ztl_core::authorizer::{Authorizer, AuthorizerError, Facts, Reads};
 use ztl_core::policy::{Format, Loader, Policy};
-use ztl_core::{FlowPermit, Peer, Proof};
 
 use super::*;
 
@@ -95,22 +95,8 @@ impl Host {
         }
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the test stands for the verifier"
-    )]
     fn flow(&self, caller: &str) -> FlowPermit {
-        let proof = Proof::X509 {
-            id: support::id(caller),
-            leaf_sha256: [0; 32].into(),
-            serial: Box::new([1]),
-            not_after: ztl_core::Timestamp::MAX,
-        };
-        let peer = Peer::assertion(proof, "test");
-        let arrival = Arrival::from_addr("127.0.0.1".parse().expect("address"));
-        let flow = Flow::ingress("gateway", 8443, arrival, Some(&peer));
-        let permitted = self.guard.engine().permit_flow(&flow, now());
-        permitted.expect("a flow")
+        called::flow(&self.guard, caller)
     }
 
     /// What comes of a request, and its `Retry-After`.
@@ -118,16 +104,8 @@ impl Host {
         &self,
         flow: &FlowPermit,
         path: &str,
-    ) -> impl Future<Output = (StatusCode, bool)> + Send + 'static {
-        let request = Request::get(path).header("host", "a");
-        let mut request = request.body(axum::body::Body::empty()).expect("request");
-        request.extensions_mut().insert(flow.clone());
-        let app = self.guard.authorize().layer(self.marker.app());
-        async move {
-            let response = app.oneshot(request).await.expect("response");
-            let later = response.headers().contains_key("retry-after");
-            (response.status(), later)
-        }
+    ) -> impl Future<Output = (StatusCode, bool)> + Send + use<> {
+        called::ask(&self.guard, flow, path, self.marker.app())
     }
 }
 

@@ -5,6 +5,7 @@
 mod aliases;
 mod answers;
 mod audit;
+mod called;
 mod conditions;
 mod expectations;
 mod files;
