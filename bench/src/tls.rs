@@ -15,7 +15,8 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, UnixTime};
 use ztl_core::{Arrival, Engine, Flow};
 use ztl_mtls::{
-    BundleSet, Bundles, ClientVerifier, IdentitySource, Prover, Refused, ServerVerifier, X509Svid,
+    BundleSet, Bundles, ClientVerifier, IdentitySource, LentConfig, Prover, Refused, ServerConfigs,
+    ServerVerifier, X509Svid,
 };
 
 use crate::service::{Hello, now};
@@ -127,14 +128,43 @@ pub fn prover(hello: &Hello) -> Prover {
     Prover::new(Bundles::new(bundles), &ztl_mtls::provider())
 }
 
-/// Makes the configuration of one connection, as a listener of ztl does: the client is proved and its flow permitted within
-/// the handshake.
+/// Where a server's end has its configuration from.
+pub trait Configures {
+    /// For the next connection.
+    fn configured(&self) -> Configured<'_>;
+}
+
+/// The configuration of one connection.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Configured<'a> {
+    /// It is any connection's.
+    Shared(Arc<ServerConfig>),
+    /// It is this one's, for as long as the handshake takes.
+    Lent(LentConfig<'a>),
+}
+
+impl Configured<'_> {
+    fn config(&self) -> Arc<ServerConfig> {
+        match self {
+            Self::Shared(config) => Arc::clone(config),
+            Self::Lent(lent) => lent.config(),
+        }
+    }
+}
+
+impl Configures for Arc<ServerConfig> {
+    fn configured(&self) -> Configured<'_> {
+        Configured::Shared(Self::clone(self))
+    }
+}
+
+/// Configures each connection as a listener of ztl does: the client is proved and its flow permitted within the handshake.
 #[derive(Debug)]
 pub struct Door {
     prover: Prover,
     engine: Arc<Engine>,
-    identity: Arc<IdentitySource>,
-    provider: Arc<CryptoProvider>,
+    configs: ServerConfigs,
     name: Arc<str>,
     port: u16,
 }
@@ -146,19 +176,19 @@ impl Door {
         Self {
             prover,
             engine: Arc::new(engine),
-            identity: Arc::new(IdentitySource::new(hello.service_svid())),
-            provider: ztl_mtls::provider(),
+            configs: ServerConfigs::new(
+                ztl_mtls::provider(),
+                Arc::new(IdentitySource::new(hello.service_svid())),
+                &[b"h2", b"http/1.1"],
+            ),
             name: hello.service_name().into(),
             port,
         }
     }
+}
 
-    /// For the next connection.
-    ///
-    /// # Panics
-    /// Where the provider knows no TLS 1.3.
-    #[must_use]
-    pub fn config(&self) -> ServerConfig {
+impl Configures for Door {
+    fn configured(&self) -> Configured<'_> {
         let (engine, name, port) = (Arc::clone(&self.engine), Arc::clone(&self.name), self.port);
         let hook = move |peer: ztl_core::Peer| {
             let flow = Flow::ingress(&name, port, Arrival::unknown(), Some(&peer));
@@ -168,14 +198,7 @@ impl Door {
             }
         };
         let verifier = ClientVerifier::new(self.prover.clone(), Arc::new(hook));
-        let alpn = PROTOCOLS.map(str::as_bytes);
-        ztl_mtls::server_config(
-            Arc::clone(&self.provider),
-            Arc::clone(&self.identity),
-            verifier,
-            &alpn,
-        )
-        .expect("TLS 1.3")
+        Configured::Lent(self.configs.lend(verifier).expect("TLS 1.3"))
     }
 }
 
@@ -260,10 +283,7 @@ pub enum Work {
 /// # Panics
 /// Where it fails.
 #[must_use]
-pub fn handshake(
-    client: ClientConfig,
-    server: impl FnOnce() -> Arc<ServerConfig>,
-) -> (Duration, Duration) {
+pub fn handshake(client: ClientConfig, server: &dyn Configures) -> (Duration, Duration) {
     let (mut all, mut finish) = (Duration::ZERO, Duration::ZERO);
     handshake_by(client, server, |work, run| {
         let start = ThreadTime::now();
@@ -283,17 +303,19 @@ pub fn handshake(
 /// Where it fails.
 pub fn handshake_by(
     client: ClientConfig,
-    server: impl FnOnce() -> Arc<ServerConfig>,
+    server: &dyn Configures,
     mut by: impl FnMut(Work, &mut dyn FnMut()),
 ) {
     let name = "hello.example".try_into().expect("a name");
     let mut client = ClientConnection::new(Arc::new(client), name).expect("a client");
-    let (mut server, mut ours) = (Some(server), None);
+    let mut begun = None;
     by(Work::Hello, &mut || {
-        let config = server.take().expect("once")();
-        ours = Some(ServerConnection::new(config).expect("a server"));
+        let configured = server.configured();
+        let server = ServerConnection::new(configured.config()).expect("a server");
+        begun = Some((server, configured));
     });
-    let mut server = ours.expect("a server");
+    let (mut server, configured) = begun.expect("a server");
+    let mut configured = Some(configured);
     let (mut hers, mut ours) = (Vec::with_capacity(8192), Vec::with_capacity(8192));
     let mut work = Work::Hello;
     while client.is_handshaking() || server.is_handshaking() || client.wants_write() {
@@ -319,4 +341,5 @@ pub fn handshake_by(
             client.process_new_packets().expect("a server's messages");
         }
     }
+    by(work, &mut || drop(configured.take()));
 }

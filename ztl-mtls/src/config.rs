@@ -10,8 +10,9 @@
 //!    side by side.
 //! 5. **ALPN** is what the caller lists; where the two ends have none in common the handshake fails (RFC 7301 §3.2).
 //!
-//! A configuration is cheap, so that each connection can have its own, with its own verifier.
+//! Each connection has a verifier of its own, and so a configuration: one that is made for it, or of a listener's [`ServerConfigs`].
 
+mod lent;
 #[cfg(feature = "tls12")]
 mod tls12;
 
@@ -19,10 +20,12 @@ use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
 use rustls::version::TLS13;
 use rustls::{ClientConfig, Error, ServerConfig, SupportedProtocolVersion};
 
+pub use self::lent::{LentConfig, ServerConfigs};
 #[cfg(feature = "tls12")]
 pub use self::tls12::{
     client_config_allowing_tls12, public_server_config_allowing_tls12, server_config_allowing_tls12,
@@ -79,7 +82,7 @@ fn server(
     versions: &[&'static SupportedProtocolVersion],
     provider: Arc<CryptoProvider>,
     certificate: Arc<dyn ResolvesServerCert>,
-    verifier: Option<Arc<ClientVerifier>>,
+    verifier: Option<Arc<impl ClientCertVerifier + 'static>>,
     alpn: &[&[u8]],
 ) -> Result<ServerConfig, Error> {
     let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions)?;

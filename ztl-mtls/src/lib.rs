@@ -40,7 +40,7 @@ pub use bundle::{
 };
 pub use bundles::{BundleSet, Bundles};
 pub use cert::{CertError, MAX_CERTIFICATE_BYTES};
-pub use config::{client_config, public_server_config, server_config};
+pub use config::{LentConfig, ServerConfigs, client_config, public_server_config, server_config};
 #[cfg(feature = "tls12")]
 pub use config::{
     client_config_allowing_tls12, public_server_config_allowing_tls12, server_config_allowing_tls12,

@@ -129,6 +129,154 @@ fn alpn_is_agreed_on_or_there_is_no_connection() {
     assert_eq!(client.err(), Some(alert));
 }
 
+/// Configurations that one connection has after the other.
+mod lent {
+    use ztl_mtls::ServerConfigs;
+
+    use super::*;
+
+    const IDS: [&str; 3] = [
+        "spiffe://a.test/first",
+        "spiffe://a.test/second",
+        "spiffe://a.test/third",
+    ];
+
+    /// Ends whose certificates are in force by the clock on the wall, which a configuration that is lent goes by.
+    struct Today {
+        ends: Ends,
+        callers: [Arc<IdentitySource>; 3],
+        configs: ServerConfigs,
+    }
+
+    impl Today {
+        fn begin() -> Self {
+            let long = |params: &mut rcgen::CertificateParams| {
+                params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+                params.not_after = rcgen::date_time_ymd(2200, 1, 1);
+            };
+            let root = Ca::with("root", long);
+            let identity = |id: &str| {
+                let leaf = root.leaf(|params| {
+                    params.subject_alt_names = vec![common::uri(id)];
+                    long(params);
+                });
+                Arc::new(IdentitySource::new(leaf.svid()))
+            };
+            let ends = Ends {
+                provider: provider(),
+                identity: identity(common::ID),
+                prover: prover([root.bundle("a.test")]),
+            };
+            Self {
+                configs: ServerConfigs::new(provider(), ends.identity.clone(), &[b"h2"]),
+                callers: IDS.map(identity),
+                ends,
+            }
+        }
+
+        fn verifier(&self) -> Arc<ClientVerifier> {
+            ClientVerifier::new(self.ends.prover.clone(), anyone())
+        }
+
+        fn call(&self, caller: usize, server: Arc<ServerConfig>) -> Connected {
+            let verifier = ServerVerifier::new(self.ends.prover.clone(), anyone());
+            let identity = self.callers.get(caller).expect("a caller").clone();
+            let client = client_config(provider(), identity, verifier, &[b"h2"]);
+            connect(Arc::new(client.expect("client")), server)
+        }
+    }
+
+    fn id(verifier: &ClientVerifier) -> Option<String> {
+        verifier.peer().map(|peer| peer.id().to_string())
+    }
+
+    #[test]
+    fn each_connection_is_judged_by_its_own_verifier_and_the_next_has_the_same_configuration() {
+        let today = Today::begin();
+        let mut had = Vec::new();
+        for (caller, expected) in IDS.iter().enumerate() {
+            let verifier = today.verifier();
+            let lent = today.configs.lend(verifier.clone()).expect("lent");
+            let config = lent.config();
+            had.push(Arc::as_ptr(&config));
+            let (client, server) = today.call(caller, config);
+            let server = server.expect("server");
+            assert!(client.is_ok());
+            assert_eq!(server.alpn_protocol(), Some(&b"h2"[..]));
+            assert_eq!(id(&verifier).as_deref(), Some(*expected));
+            drop(lent);
+            // It lives on without its configuration.
+            drop((client, server));
+        }
+        assert_eq!(had.first(), had.last());
+        // Rule 26: as one that is made for each.
+        let lent = today.configs.lend(today.verifier()).expect("lent");
+        let config = lent.config();
+        assert!(!config.session_storage.can_cache() && !config.ticketer.enabled());
+        assert_eq!(
+            (config.send_tls13_tickets, config.max_early_data_size),
+            (0, 0)
+        );
+    }
+
+    #[test]
+    fn two_connections_at_a_time_have_two() {
+        let today = Today::begin();
+        let verifiers = [today.verifier(), today.verifier()];
+        let [first, second] = &verifiers;
+        let first = today.configs.lend(first.clone()).expect("lent");
+        let second = today.configs.lend(second.clone()).expect("lent");
+        assert!(!Arc::ptr_eq(&first.config(), &second.config()));
+        // The other way round.
+        assert!(today.call(1, second.config()).1.is_ok());
+        assert!(today.call(0, first.config()).1.is_ok());
+        let [first, second] = verifiers.each_ref().map(|verifier| id(verifier));
+        assert_eq!(first.as_deref(), Some(IDS[0]));
+        assert_eq!(second.as_deref(), Some(IDS[1]));
+    }
+
+    #[test]
+    fn law_1_one_that_is_kept_proves_nobody_and_is_not_lent_again() {
+        let today = Today::begin();
+        let first = today.verifier();
+        let lent = today.configs.lend(first.clone()).expect("lent");
+        let kept = lent.config();
+        drop(lent);
+        let second = today.verifier();
+        let lent = today.configs.lend(second.clone()).expect("lent");
+        assert!(!Arc::ptr_eq(&kept, &lent.config()));
+        let (_, server) = today.call(0, kept);
+        assert!(server.is_err());
+        assert_eq!((id(&first), id(&second)), (None, None));
+    }
+
+    #[test]
+    fn one_whose_handshake_is_not_over_is_not_lent_again() {
+        let today = Today::begin();
+        let lent = today.configs.lend(today.verifier()).expect("lent");
+        let half = ServerConnection::new(lent.config()).expect("server");
+        let before = Arc::as_ptr(&lent.config());
+        drop(lent);
+        let lent = today.configs.lend(today.verifier()).expect("lent");
+        assert_ne!(before, Arc::as_ptr(&lent.config()));
+        drop((half, lent));
+        // One that failed is.
+        let lent = today.configs.lend(today.verifier()).expect("lent");
+        let before = Arc::as_ptr(&lent.config());
+        let verifier = ServerVerifier::new(today.ends.prover.clone(), anyone());
+        let client = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .expect("TLS 1.3")
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        assert!(connect(Arc::new(client), lent.config()).1.is_err());
+        drop(lent);
+        let lent = today.configs.lend(today.verifier()).expect("lent");
+        assert_eq!(before, Arc::as_ptr(&lent.config()));
+    }
+}
+
 #[cfg(feature = "tls12")]
 mod tls12 {
     use rustls::HandshakeKind;

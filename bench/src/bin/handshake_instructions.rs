@@ -5,12 +5,11 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use ztl_bench::document::PORT;
 use ztl_bench::engine::Void;
 use ztl_bench::service::{Hello, now};
-use ztl_bench::tls::{self, Caller, Door};
+use ztl_bench::tls::{self, Caller, Configures, Door};
 use ztl_core::Engine;
 use ztl_mtls::{Prover, Purpose};
 
@@ -71,22 +70,18 @@ fn prove(count: usize, prover: &Prover, chain: &[CertificateDer<'static>]) {
 
 fn handshakes(count: usize, hello: &Hello, server: &str) {
     let caller = Caller::new(hello, "h2");
-    let shake = |config: &dyn Fn() -> Arc<ServerConfig>| {
+    let shake = |server: &dyn Configures| {
         for _ in 0..count {
-            let _ = tls::handshake(caller.config(), config);
+            let _ = tls::handshake(caller.config(), server);
         }
     };
     let prover = tls::prover(hello);
     let prover = match server {
-        "webpki" => {
-            let config = Arc::new(tls::webpki_server(hello));
-            return shake(&|| Arc::clone(&config));
-        }
+        "webpki" => return shake(&Arc::new(tls::webpki_server(hello))),
         "ztl" => prover.with_cache_size(0),
         "ztl, proved before" => prover,
         other => panic!("no server is called {other}"),
     };
     let engine = Engine::new(hello.policy(PORT), Void).expect("random bits");
-    let door = Door::new(hello, prover, engine, PORT);
-    shake(&|| Arc::new(door.config()));
+    shake(&Door::new(hello, prover, engine, PORT));
 }

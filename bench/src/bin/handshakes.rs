@@ -16,7 +16,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use ztl_bench::document::PORT;
 use ztl_bench::engine::Void;
 use ztl_bench::service::{Hello, now};
-use ztl_bench::tls::{self, Caller, Door, Work};
+use ztl_bench::tls::{self, Caller, Configures, Door, Work};
 use ztl_bench::wire::{Connection, Server, pin, runtime};
 use ztl_core::Engine;
 use ztl_mtls::{Prover, Purpose};
@@ -34,7 +34,7 @@ const BLIND: &str = "no verification";
 /// How those are called that have seen the client before.
 const KNOWN: &str = "proved before";
 
-type Configured = Box<dyn Fn() -> Arc<ServerConfig>>;
+type Ours = Box<dyn Configures>;
 
 fn main() {
     let mut arguments = std::env::args()
@@ -51,14 +51,10 @@ fn main() {
 }
 
 fn in_memory(hello: &Hello, rounds: usize) {
-    let fixed = |config: ServerConfig| -> Configured {
-        let config = Arc::new(config);
-        Box::new(move || Arc::clone(&config))
-    };
-    let door = |prover: Prover| -> Configured {
+    let fixed = |config: ServerConfig| -> Ours { Box::new(Arc::new(config)) };
+    let door = |prover: Prover| -> Ours {
         let engine = Engine::new(hello.policy(PORT), Void).expect("random bits");
-        let door = Door::new(hello, prover, engine, PORT);
-        Box::new(move || Arc::new(door.config()))
+        Box::new(Door::new(hello, prover, engine, PORT))
     };
     #[cfg_attr(
         not(feature = "spiffe"),
@@ -90,7 +86,7 @@ fn in_memory(hello: &Hello, rounds: usize) {
         for _ in 0..BATCH {
             for ((name, server), (all, finish)) in servers.iter().zip(&mut batches) {
                 let caller = caller(name);
-                let (whole, end) = tls::handshake(caller.config(), server);
+                let (whole, end) = tls::handshake(caller.config(), &**server);
                 all.push(whole.as_secs_f64() * 1e6);
                 finish.push(end.as_secs_f64() * 1e9);
             }
@@ -126,13 +122,13 @@ fn in_memory(hello: &Hello, rounds: usize) {
             .iter()
             .find(|(name, _)| *name == BLIND)
             .expect("it is there");
-        let [own, blind] = [server, &blind.1].map(|server| allocations(&caller, server));
+        let [own, blind] = [server, &blind.1].map(|server| allocations(&caller, &**server));
         print("verify-allocations", name, own as f64 - blind as f64);
     }
 }
 
 /// Allocations of the server's end once the client has shown its certificate.
-fn allocations(caller: &Caller, server: &Configured) -> usize {
+fn allocations(caller: &Caller, server: &dyn Configures) -> usize {
     let mut count = 0;
     tls::handshake_by(caller.config(), server, |work, run| {
         let region = Region::new(ALLOCATOR);

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 use tracing::{Instrument, Span};
 use ztl_core::{FlowPermit, SpiffeId};
+use ztl_mtls::ServerConfigs;
 
 use super::error::ServeError;
 use super::overflow::Overflow;
@@ -27,7 +28,6 @@ pub(super) struct Door {
     pub(super) protocols: Protocols,
     pub(super) port: u16,
     pub(super) kind: Kind,
-    pub(super) alpn: &'static [&'static [u8]],
     pub(super) computing: Semaphore,
     pub(super) slots: Arc<Semaphore>,
     unproved: Arc<Shares<Origin>>,
@@ -39,22 +39,24 @@ pub(super) struct Door {
 
 pub(super) enum Kind {
     /// The caller proves itself.
-    Mutual,
+    Mutual(ServerConfigs),
     /// Only we do.
     Public(Arc<ServerConfig>),
 }
 
 impl Door {
     pub(super) fn mutual(guard: &Guard, port: u16) -> Self {
-        Self::new(guard, port, Kind::Mutual)
+        Self::speaking(guard, port, ALPN)
     }
 
     /// For bytes that are no HTTP: no protocol is agreed on.
     pub(super) fn raw(guard: &Guard, port: u16) -> Self {
-        Self {
-            alpn: &[],
-            ..Self::mutual(guard, port)
-        }
+        Self::speaking(guard, port, &[])
+    }
+
+    fn speaking(guard: &Guard, port: u16, alpn: &'static [&'static [u8]]) -> Self {
+        let configs = ServerConfigs::new(guard.provider(), guard.identity(), alpn);
+        Self::new(guard, port, Kind::Mutual(configs))
     }
 
     pub(super) fn public(guard: &Guard, port: u16, tls: &PublicTls) -> Result<Self, ServeError> {
@@ -75,7 +77,6 @@ impl Door {
             protocols: Protocols::new(&limits),
             port,
             kind,
-            alpn: ALPN,
             computing: Semaphore::new(limits.handshakes),
             slots: Arc::new(Semaphore::new(limits.connections)),
             unproved: Shares::new(limits.unproved_per_prefix()),
@@ -123,7 +124,7 @@ impl Door {
         remote: Remote,
         mut place: Place,
     ) -> Option<(TlsStream<T>, Registered, Span)> {
-        let shows = matches!(self.kind, Kind::Mutual);
+        let shows = matches!(self.kind, Kind::Mutual(_));
         let arrival = remote.arrival();
         // Before anything is judged, so that no change slips in between.
         let live = Live::ingress(&self.guard, arrival, self.port, shows);

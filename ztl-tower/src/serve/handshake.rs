@@ -6,7 +6,6 @@ use core::task::Poll;
 use core::time::Duration;
 use std::sync::{Arc, OnceLock};
 
-use rustls::ServerConfig;
 use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::LazyConfigAcceptor;
@@ -40,19 +39,18 @@ impl Door {
         let judged = Judged::default();
         // Read before anything is proved: what is withdrawn while a client takes its time covers it (T5).
         let begun = Begun::now(&self.guard);
-        let public = match &self.kind {
+        match &self.kind {
             // Rule 30: with an SVID that is withdrawn or has ended, nothing is answered, rather than something that no caller
             // should take.
-            Kind::Mutual => {
+            Kind::Mutual(_) => {
                 if let Err(error) = self.guard.svid() {
                     tracing::warn!(target: "ztl", workload = self.guard.name(), %error, "handshake refused: we have no SVID to present");
                     timed.is("unproved");
                     self.unproven(arrival, None);
                     return None;
                 }
-                None
             }
-            Kind::Public(config) => {
+            Kind::Public(_) => {
                 // Who proves nothing is judged before a byte is answered (rule 39).
                 let flow = Flow::ingress(self.guard.name(), self.port, arrival, None);
                 let permit = self
@@ -62,11 +60,9 @@ impl Door {
                     .inspect_err(|_| timed.is("refused"))
                     .ok()?;
                 let _ = judged.set(Ok(permit));
-                Some(Arc::clone(config))
             }
-        };
-        let shaken =
-            tokio::time::timeout(deadline, self.shake(stream, arrival, public, &judged)).await;
+        }
+        let shaken = tokio::time::timeout(deadline, self.shake(stream, arrival, &judged)).await;
         let failed = match (judged.get(), shaken) {
             (Some(Ok(permit)), Ok(Ok((stream, proved)))) => {
                 if !self.seats(permit, place) {
@@ -104,7 +100,7 @@ impl Door {
 
     const fn kind(&self) -> &'static str {
         match self.kind {
-            Kind::Mutual => "mutual",
+            Kind::Mutual(_) => "mutual",
             Kind::Public(_) => "public",
         }
     }
@@ -114,7 +110,6 @@ impl Door {
         &self,
         stream: T,
         arrival: Arrival,
-        public: Option<Arc<ServerConfig>>,
         judged: &Judged,
     ) -> Result<Shaken<T>, Failed<T>> {
         let silent = || Failed {
@@ -124,33 +119,33 @@ impl Door {
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream)
             .await
             .map_err(|_| silent())?;
-        let Some(config) = public else {
-            let verifier = self.verifier(arrival, judged);
-            let config = ztl_mtls::server_config(
-                self.guard.provider(),
-                self.guard.identity(),
-                Arc::clone(&verifier),
-                self.alpn,
-            )
-            .map_err(|_| silent())?;
-            let stream = self
-                .compute(start.into_stream(Arc::new(config)).into_fallible())
-                .await
-                .map_err(|failed| Failed {
-                    error: verifier.error(),
-                    stream: failed.map(|(_, stream)| stream),
-                })?;
-            // rustls asked the verifier, or the handshake would have failed.
-            let proved = verifier.proved().cloned().ok_or_else(silent)?;
-            return Ok((stream, Some(proved)));
+        let configs = match &self.kind {
+            Kind::Mutual(configs) => configs,
+            Kind::Public(config) => {
+                let config = Arc::clone(config);
+                return self
+                    .compute(start.into_stream(config).into_fallible())
+                    .await
+                    .map(|stream| (stream, None))
+                    .map_err(|failed| Failed {
+                        error: None,
+                        stream: failed.map(|(_, stream)| stream),
+                    });
+            }
         };
-        self.compute(start.into_stream(config).into_fallible())
+        let verifier = self.verifier(arrival, judged);
+        // Ours until the handshake has ended, however it ends.
+        let lent = configs.lend(Arc::clone(&verifier)).map_err(|_| silent())?;
+        let stream = self
+            .compute(start.into_stream(lent.config()).into_fallible())
             .await
-            .map(|stream| (stream, None))
             .map_err(|failed| Failed {
-                error: None,
+                error: verifier.error(),
                 stream: failed.map(|(_, stream)| stream),
-            })
+            })?;
+        // rustls asked the verifier, or the handshake would have failed.
+        let proved = verifier.proved().cloned().ok_or_else(silent)?;
+        Ok((stream, Some(proved)))
     }
 
     /// Drives a handshake. T35: a slot is held while it computes, never while it waits for the client.
