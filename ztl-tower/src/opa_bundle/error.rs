@@ -60,3 +60,21 @@ pub enum OpaBundleError {
         error: std::io::Error,
     },
 }
+
+impl OpaBundleError {
+    /// This panic, and what became of withdrawing what there is.
+    pub(super) fn then(self, withdrawn: Result<(), String>) -> Self {
+        match withdrawn {
+            Ok(()) => self,
+            Err(over) => Self::NotWithdrawn(self.into(), over),
+        }
+    }
+
+    /// This alone: that it could not be withdrawn is said for as long as it is so.
+    pub(super) fn alone(&self) -> &Self {
+        match self {
+            Self::NotWithdrawn(error, _) => error,
+            other => other,
+        }
+    }
+}

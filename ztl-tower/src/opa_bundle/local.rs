@@ -10,9 +10,9 @@ use ztl_authz::bundle::{BundleConsumer, BundleReader, BundleTaker, RevisionOrder
 
 use super::OpaBundleStatus;
 use super::error::OpaBundleError;
-use super::run::{gauges, stored_in, unnoted};
+use super::run::{gauges, store_in, stored_in, unnoted};
 use super::unsure::Unsure;
-use super::withdraw::withdraw;
+use super::withdraw;
 use crate::guard::{BuildError, Guard, GuardBuilder, Inner};
 use crate::refresh::{SteadyFile, off_thread};
 use crate::watch::reloaded;
@@ -313,20 +313,18 @@ impl BundleFile {
     /// Whoever put it in force panicked.
     fn withdrawn(&mut self, error: OpaBundleError) -> Looked {
         self.refused = Some(error.to_string());
-        match self.take_back() {
-            Ok(()) => self.looked(Became::Withdrawn, Some(error)),
-            Err(over) => {
-                let error = OpaBundleError::NotWithdrawn(error.into(), over);
-                self.looked(Became::Unknown, Some(error))
-            }
-        }
+        let withdrawn = self.take_back();
+        let became = match withdrawn {
+            Ok(()) => Became::Withdrawn,
+            Err(_) => Became::Unknown,
+        };
+        self.looked(became, Some(error.then(withdrawn)))
     }
 
     /// Withdraws what is in force. Where that panics, nobody knows how much was withdrawn.
     fn take_back(&mut self) -> Result<(), String> {
-        let withdrawn = withdraw(&*self.from.consumer);
-        let before = self.unsure.take();
-        self.unsure = (withdrawn.clone().err()).map(|over| Unsure::after(before, over));
+        let withdrawn = withdraw::withdraw(&*self.from.consumer);
+        Unsure::note(&mut self.unsure, &withdrawn);
         self.in_force = false;
         withdrawn
     }
@@ -344,27 +342,18 @@ impl BundleFile {
         let (Some(path), Some(mark)) = (&self.from.state, self.from.taker.mark()) else {
             return Ok(());
         };
-        let Err(error) = ztl_mtls::replace_file(path, mark.to_json().as_bytes()) else {
+        let Err(error) = store_in(path, mark) else {
             return Ok(());
         };
-        let path = path.clone();
-        let error = OpaBundleError::Store { path, error };
         let why = self.unnoted.insert(error.to_string());
         if *why == before { Ok(()) } else { Err(error) }
     }
 
-    fn looked(&self, became: Became, error: Option<OpaBundleError>) -> Looked {
-        let now = match &error {
-            // Said for as long as it is so.
-            Some(OpaBundleError::NotWithdrawn(error, _)) => Some(error.to_string()),
-            other => other.as_ref().map(ToString::to_string),
-        };
+    fn looked(&mut self, became: Became, error: Option<OpaBundleError>) -> Looked {
+        let now = error.as_ref().map(|error| error.alone().to_string());
         let unnoted = self.unnoted.clone().filter(|why| !why.is_empty());
         let wrong = now.or_else(|| self.refused.clone()).or(unnoted);
-        let wrong = match &self.unsure {
-            Some(unsure) => Some(unsure.says(wrong)),
-            None => wrong,
-        };
+        let wrong = Unsure::beside(&mut self.unsure, wrong);
         Looked {
             became,
             error,

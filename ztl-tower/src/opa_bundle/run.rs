@@ -12,7 +12,7 @@ use ztl_core::Timestamp;
 use super::error::OpaBundleError;
 use super::fetch::fetch;
 use super::unsure::Unsure;
-use super::withdraw::withdraw_aside;
+use super::withdraw;
 use super::{Held, OpaBundle, OpaBundleStatus};
 use crate::guard::{BuildError, Guard, Inner};
 use crate::refresh::{FileError, LONGEST_SLEEP, SteadyFile, off_thread, pause};
@@ -164,11 +164,10 @@ async fn step(guard: &Guard, held: &Held) -> Duration {
                 &from,
                 Some("it is older than it may be".to_owned()),
             );
+            fetched(guard, "opa_bundle", bundle, withdraw::outcome(&withdrawn));
             if let Err(error) = withdrawn {
-                fetched(guard, "opa_bundle", bundle, "unknown");
                 tracing::error!(target: "ztl", workload, bundle, error, "the bundle was not pulled for longer than it may be used, and withdrawing it panicked: what of it is in force is not known, and it is tried again");
             } else {
-                fetched(guard, "opa_bundle", bundle, "withdrawn");
                 tracing::error!(target: "ztl", workload, bundle, "the bundle was not pulled for longer than it may be used; nothing of it is in force now");
             }
             Duration::ZERO
@@ -185,29 +184,24 @@ async fn step(guard: &Guard, held: &Held) -> Duration {
 
 /// Withdraws what is in force, and has what rests on it judged again. Where that panics, nobody knows how much was withdrawn.
 async fn take_back(guard: &Guard, held: &Held, from: &OpaBundle) -> Result<(), String> {
-    let withdrawn = withdraw_aside(&from.consumer).await;
-    {
-        let mut unsure = held.unsure();
-        let before = unsure.take();
-        *unsure = (withdrawn.clone().err()).map(|over| Unsure::after(before, over));
-    }
+    let withdrawn = withdraw::aside(&from.consumer).await;
+    Unsure::note(&mut held.unsure(), &withdrawn);
     guard.opa_bundle_changed();
     withdrawn
 }
 
 /// Withdraws once more what could not be.
 async fn withdraw_again(guard: &Guard, held: &Held, from: &OpaBundle) {
-    let (workload, bundle) = (guard.name(), &*held.name);
-    if let Err(error) = take_back(guard, held, from).await {
-        shows(guard, held, from, None);
-        fetched(guard, "opa_bundle", bundle, "unknown");
-        tracing::error!(target: "ztl", workload, bundle, error, "withdrawing the bundle panicked again: what of it is in force is not known, and it is tried again");
-    } else {
-        let wrong = "withdrawing it broke off at first; nothing of it is in force now";
-        shows(guard, held, from, Some(wrong.to_owned()));
-        fetched(guard, "opa_bundle", bundle, "withdrawn");
-        tracing::error!(target: "ztl", workload, bundle, "the bundle is withdrawn, which broke off before: nothing of it is in force now");
-    }
+    let wrong = held.unsure().as_ref().and_then(Unsure::wrong);
+    let withdrawn = take_back(guard, held, from).await;
+    shows(guard, held, from, wrong);
+    fetched(
+        guard,
+        "opa_bundle",
+        &held.name,
+        withdraw::outcome(&withdrawn),
+    );
+    withdraw::again(guard, &held.name, &withdrawn);
 }
 
 /// Waits for a fetch. What could not be withdrawn does not wait for it: a server may take its time.
@@ -256,30 +250,28 @@ async fn refresh(
     let outcome = match &refreshed {
         Ok(OpaBundleRefreshed::Changed) => "changed",
         Ok(_) => "unchanged",
-        Err(error) => failed(workload, bundle, from, error),
+        Err(error) => failed(guard, bundle, from, error),
     };
     fetched(guard, "opa_bundle", bundle, outcome);
-    let wrong = match &refreshed {
-        // Said for as long as it is so.
-        Err(OpaBundleError::NotWithdrawn(error, _)) => Some(&**error),
-        other => other.as_ref().err().or(noted.as_ref().err()),
-    };
+    let wrong = refreshed.as_ref().err().map(OpaBundleError::alone);
+    let wrong = wrong.or(noted.as_ref().err());
     shows(guard, held, from, wrong.map(ToString::to_string));
     refreshed
 }
 
 /// Says why a fetch brought nothing, and answers what counts as having come of it.
-fn failed(workload: &str, bundle: &str, from: &OpaBundle, error: &OpaBundleError) -> &'static str {
+fn failed(guard: &Guard, bundle: &str, from: &OpaBundle, error: &OpaBundleError) -> &'static str {
     match error {
         OpaBundleError::Panicked(_) => {
-            tracing::error!(target: "ztl", workload, bundle, %error, "whoever puts the bundle in force panicked: nothing of it is in force now, and it is tried again");
+            withdraw::panicked(guard, bundle, error);
             "withdrawn"
         }
         OpaBundleError::NotWithdrawn(..) => {
-            tracing::error!(target: "ztl", workload, bundle, %error, "whoever puts the bundle in force panicked, and so did withdrawing it: what is in force is not known, and it is tried again");
+            withdraw::panicked(guard, bundle, error);
             "unknown"
         }
         error => {
+            let workload = guard.name();
             let in_force = from.pull.fetched_at().is_some();
             tracing::error!(target: "ztl", workload, bundle, in_force, %error, "bundle not pulled; the last good one stays for as long as it may");
             "failed"
@@ -323,30 +315,32 @@ async fn take(
         Err(panicked) => {
             // Nobody knows what is in force.
             from.pull.withdrawn(guard.now());
-            let panicked = OpaBundleError::Panicked(panicked);
-            Err(match take_back(guard, held, from).await {
-                Ok(()) => panicked,
-                Err(over) => OpaBundleError::NotWithdrawn(panicked.into(), over),
-            })
+            let withdrawn = take_back(guard, held, from).await;
+            Err(OpaBundleError::Panicked(panicked).then(withdrawn))
         }
     }
 }
 
 /// Stores the newest revision, where it is not. In force it is already: a full disk must not keep an old policy.
 async fn store(from: &mut OpaBundle) -> Result<(), OpaBundleError> {
-    let (true, Some(path), Some(mark)) = (from.unnoted, from.state.clone(), from.pull.mark())
-    else {
+    let (true, Some(path), Some(mark)) = (from.unnoted, &from.state, from.pull.mark()) else {
         return Ok(());
     };
-    let state = mark.to_json();
-    let (path, stored) = off_thread(path, move |path| {
-        ztl_mtls::replace_file(path, state.as_bytes())
-    })
-    .await
-    .map_err(OpaBundleError::Panicked)?;
-    stored.map_err(|error| OpaBundleError::Store { path, error })?;
+    let marked = (path.clone(), mark.clone());
+    let (_, stored) = off_thread(marked, |(path, mark)| store_in(path, mark))
+        .await
+        .map_err(OpaBundleError::Panicked)?;
+    stored?;
     from.unnoted = false;
     Ok(())
+}
+
+/// The same, where that blocks nobody.
+pub(super) fn store_in(path: &Path, mark: &RevisionMark) -> Result<(), OpaBundleError> {
+    ztl_mtls::replace_file(path, mark.to_json().as_bytes()).map_err(|error| OpaBundleError::Store {
+        path: path.to_owned(),
+        error,
+    })
 }
 
 /// What came is in force all the same: it says nothing of the fetch.
@@ -383,10 +377,7 @@ pub(super) fn stored_in(path: &Path) -> Result<Option<RevisionMark>, OpaBundleEr
 
 fn shows(guard: &Guard, held: &Held, from: &OpaBundle, wrong: Option<String>) {
     let fetched_at = from.pull.fetched_at();
-    let last_error = match &*held.unsure() {
-        Some(unsure) => Some(unsure.says(wrong)),
-        None => wrong,
-    };
+    let last_error = Unsure::beside(&mut held.unsure(), wrong);
     gauges(guard, &held.name, fetched_at);
     held.say(OpaBundleStatus {
         in_force: fetched_at.is_some(),

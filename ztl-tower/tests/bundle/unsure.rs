@@ -89,6 +89,8 @@ async fn law_1_what_is_too_old_is_withdrawn_again_where_that_panicked_while_the_
 
 #[tokio::test]
 async fn law_1_what_could_not_be_withdrawn_waits_for_no_server() {
+    let recorded = Recorded::default();
+    let _here = metrics::set_default_local_recorder(&recorded);
     let (server, engine) = (Server::start().await, Moody::new());
     let service = pulled(&server, &engine).await;
     engine.is(Mood::Breaks);
@@ -99,10 +101,20 @@ async fn law_1_what_could_not_be_withdrawn_waits_for_no_server() {
     let before = server.0.asked().len();
     until("a fetch hangs", || server.0.asked().len() > before).await;
     assert_eq!(service.ask().await, StatusCode::OK, "the engine holds it");
+    // What was wrong at first is said beside it, and still is once it is withdrawn.
+    let first = "putting the bundle in force broke off";
+    let unknown = || fetches(&recorded, "unknown");
+    let tried = unknown();
+    until("it panics again", || unknown() > tried).await;
+    let wrong = service.wrong();
+    for part in [first, "as well, over `", "a bug of its way out", UNKNOWN] {
+        assert!(wrong.contains(part), "{wrong}");
+    }
     engine.is(Mood::Takes);
     // The fetch hangs for half a minute.
-    let soon = tokio::time::timeout(Duration::from_secs(10), service.denies());
+    let soon = tokio::time::timeout(Duration::from_secs(20), service.denies());
     soon.await.expect("withdrawn while it hangs");
+    assert!(service.wrong().contains(first), "{}", service.wrong());
 }
 
 #[tokio::test]
