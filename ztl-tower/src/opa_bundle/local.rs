@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::task::JoinError;
 use tokio::time::MissedTickBehavior;
 use ztl_authz::bundle::{BundleConsumer, BundleReader, BundleTaker, RevisionOrder, TakeError};
 
@@ -103,8 +104,6 @@ struct BundleFile {
     name: Box<str>,
     file: SteadyFile,
     from: OpaBundleFile,
-    /// Whether one is; not, where that is not known.
-    in_force: bool,
     /// Whether withdrawing it panicked, and nothing was put in force since.
     unsure: Option<Unsure>,
     /// Why what the file holds is not in force.
@@ -127,12 +126,12 @@ const LONGEST: u32 = 64;
 /// What a look at a file came to.
 struct Looked {
     became: Became,
-    /// What is to be told of.
+    /// Why what the file holds is not in force, where that is to be told of.
     error: Option<OpaBundleError>,
+    /// Why what is in force could not be stored as the newest, where that is to be told of.
+    unnoted: Option<OpaBundleError>,
     /// What is wrong, told of or not.
     wrong: Option<String>,
-    /// Whether a bundle is in force after it; not, where that is not known.
-    in_force: bool,
     revision: Option<Box<str>>,
 }
 
@@ -140,10 +139,8 @@ enum Became {
     Same,
     /// Another bundle is in force now.
     Taken,
-    /// None is.
-    Withdrawn,
-    /// Nobody knows which is, or whether one is.
-    Unknown,
+    /// None is; where that panicked, nobody knows which is, or whether one is.
+    Withdrawn(Result<(), String>),
 }
 
 impl BundleFiles {
@@ -162,7 +159,6 @@ impl BundleFiles {
                 name: name.clone(),
                 file: SteadyFile::new(from.path.clone(), from.taker.max_bytes()),
                 from,
-                in_force: false,
                 unsure: None,
                 refused: None,
                 again: Again::default(),
@@ -180,13 +176,7 @@ impl BundleFiles {
     /// All that a guard needs but its signal handlers is there: stores their revisions. What no guard was built with was not in force, and may be taken back.
     pub(crate) async fn note(&self, guard: &Guard) {
         for file in &self.0 {
-            let noted = off_thread(Arc::clone(file), |file| {
-                let mut file = locked(file);
-                (file.name.clone(), file.noted())
-            });
-            if let Ok((_, (name, looked))) = noted.await {
-                tell(guard, &name, looked);
-            }
+            let _ = aside(guard, file, |file| file.noted(Became::Same, None)).await;
         }
     }
 
@@ -211,35 +201,40 @@ impl BundleFiles {
 
 /// Looks at one once more.
 async fn look(guard: &Guard, file: &Arc<Mutex<BundleFile>>) {
-    let polled = off_thread(Arc::clone(file), |file| {
+    let is_due = |unsure: &Unsure| unsure.left().is_zero();
+    let due = locked(file).unsure.as_ref().is_some_and(is_due);
+    // Whatever the file holds: bytes that are refused withdraw nothing.
+    if due {
+        let _ = aside(guard, file, BundleFile::withdraw_again).await;
+    }
+    if let Err(panicked) = aside(guard, file, BundleFile::poll).await {
+        // Nobody knows what is in force.
+        let error = OpaBundleError::Panicked(panicked);
+        let _ = aside(guard, file, |file| file.withdrawn(error)).await;
+    }
+}
+
+/// Does something with one where no request waits; counts and tells what became of it.
+async fn aside(
+    guard: &Guard,
+    file: &Arc<Mutex<BundleFile>>,
+    work: impl FnOnce(&mut BundleFile) -> Looked + Send + 'static,
+) -> Result<(), JoinError> {
+    let done = off_thread(Arc::clone(file), |file| {
         let mut file = locked(file);
-        (file.name.clone(), file.poll())
+        (file.name.clone(), work(&mut file))
     });
-    let looked = match polled.await {
-        Ok((_, looked)) => looked,
-        Err(panicked) => {
-            // Nobody knows what is in force.
-            let error = OpaBundleError::Panicked(panicked);
-            let withdrawn = off_thread(Arc::clone(file), |file| {
-                let mut file = locked(file);
-                (file.name.clone(), file.withdrawn(error))
-            });
-            match withdrawn.await {
-                Ok((_, looked)) => looked,
-                // The runtime ends.
-                Err(_) => return,
-            }
-        }
-    };
-    let (name, looked) = looked;
+    let (_, (name, looked)) = done.await?;
     match (&looked.became, &looked.error) {
         (Became::Taken, _) => reloaded(guard, "opa_bundle", "taken"),
-        (Became::Withdrawn, _) => reloaded(guard, "opa_bundle", "withdrawn"),
-        (Became::Unknown, _) => reloaded(guard, "opa_bundle", "unknown"),
+        (Became::Withdrawn(withdrawn), _) => {
+            reloaded(guard, "opa_bundle", withdraw::outcome(withdrawn))
+        }
         (Became::Same, Some(_)) => reloaded(guard, "opa_bundle", "refused"),
         (Became::Same, None) => {}
     }
     tell(guard, &name, looked);
+    Ok(())
 }
 
 /// Also where putting it in force panicked: what is kept of the file is as it was before.
@@ -263,11 +258,6 @@ impl BundleFile {
         if self.again.is_due() {
             self.file.forget();
         }
-        // Whatever the file holds: bytes that are refused withdraw nothing.
-        let tried = match &self.unsure {
-            Some(unsure) if unsure.left().is_zero() => Some(self.take_back()),
-            _ => None,
-        };
         let (became, error) = match self.file.poll() {
             Ok(None) => (Became::Same, None),
             Ok(Some(bytes)) => {
@@ -280,13 +270,7 @@ impl BundleFile {
             }
             Err(error) => (Became::Same, Some(OpaBundleError::File(error))),
         };
-        let became = match (became, tried) {
-            (Became::Same, Some(Ok(()))) => Became::Withdrawn,
-            (Became::Same, Some(Err(_))) => Became::Unknown,
-            (became, _) => became,
-        };
-        let noted = self.note();
-        self.looked(became, error.or(noted.err()))
+        self.noted(became, error)
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<(), OpaBundleError> {
@@ -302,7 +286,6 @@ impl BundleFile {
         }
         self.refused = taken.as_ref().err().map(ToString::to_string);
         if taken.is_ok() {
-            self.in_force = true;
             self.unsure = None;
             // In force it is already: a full disk must not keep an old policy.
             self.unnoted = Some(String::new());
@@ -314,24 +297,30 @@ impl BundleFile {
     fn withdrawn(&mut self, error: OpaBundleError) -> Looked {
         self.refused = Some(error.to_string());
         let withdrawn = self.take_back();
-        let became = match withdrawn {
-            Ok(()) => Became::Withdrawn,
-            Err(_) => Became::Unknown,
-        };
-        self.looked(became, Some(error.then(withdrawn)))
+        let error = error.then(withdrawn.clone());
+        self.looked(Became::Withdrawn(withdrawn), Some(error))
+    }
+
+    /// Withdraws once more what could not be.
+    fn withdraw_again(&mut self) -> Looked {
+        let withdrawn = self.take_back();
+        self.looked(Became::Withdrawn(withdrawn), None)
     }
 
     /// Withdraws what is in force. Where that panics, nobody knows how much was withdrawn.
     fn take_back(&mut self) -> Result<(), String> {
         let withdrawn = withdraw::withdraw(&*self.from.consumer);
         Unsure::note(&mut self.unsure, &withdrawn);
-        self.in_force = false;
         withdrawn
     }
 
-    fn noted(&mut self) -> Looked {
-        let noted = self.note();
-        self.looked(Became::Same, noted.err())
+    /// Stores what is to be stored, whatever a look came to.
+    fn noted(&mut self, became: Became, error: Option<OpaBundleError>) -> Looked {
+        let unnoted = self.note().err();
+        Looked {
+            unnoted,
+            ..self.looked(became, error)
+        }
     }
 
     /// Stores the newest revision, where it is not. It is told of the first time that it cannot be.
@@ -353,12 +342,11 @@ impl BundleFile {
         let now = error.as_ref().map(|error| error.alone().to_string());
         let unnoted = self.unnoted.clone().filter(|why| !why.is_empty());
         let wrong = now.or_else(|| self.refused.clone()).or(unnoted);
-        let wrong = Unsure::beside(&mut self.unsure, wrong);
         Looked {
             became,
             error,
-            wrong,
-            in_force: self.in_force,
+            unnoted: None,
+            wrong: Unsure::beside(&mut self.unsure, wrong),
             revision: (self.from.taker.mark()).map(|mark| mark.revision().into()),
         }
     }
@@ -383,34 +371,32 @@ fn tell(guard: &Guard, bundle: &str, looked: Looked) {
     let Looked {
         became,
         error,
+        unnoted: not_noted,
         wrong,
-        in_force,
         revision,
     } = looked;
     let workload = guard.name();
     match (&became, &error) {
         (Became::Same, None) => {}
-        (Became::Same, Some(error @ OpaBundleError::Store { .. })) => {
-            unnoted(guard, bundle, error);
-        }
         (Became::Same, Some(error)) => {
+            let in_force = (guard.opa_bundle_status(bundle)).is_some_and(|status| status.in_force);
             tracing::error!(target: "ztl", workload, bundle, in_force, %error, "bundle not taken as it should be; the last good one stays, where one is in force");
         }
         (Became::Taken, _) => {
             guard.opa_bundle_changed();
             tracing::info!(target: "ztl", workload, bundle, revision, "bundle in force");
-            if let Some(error) = &error {
-                unnoted(guard, bundle, error);
-            }
         }
-        (Became::Withdrawn, _) => {
+        (Became::Withdrawn(_), Some(error)) => {
             guard.opa_bundle_changed();
-            tracing::error!(target: "ztl", workload, bundle, error = wrong, "whoever puts the bundle in force panicked: nothing of it is in force now, and it is tried again");
+            withdraw::panicked(guard, bundle, error);
         }
-        (Became::Unknown, _) => {
+        (Became::Withdrawn(withdrawn), None) => {
             guard.opa_bundle_changed();
-            tracing::error!(target: "ztl", workload, bundle, error = wrong, "whoever puts the bundle in force panicked, and so did withdrawing it: what is in force is not known, and it is tried again");
+            withdraw::again(guard, bundle, withdrawn);
         }
+    }
+    if let Some(error) = &not_noted {
+        unnoted(guard, bundle, error);
     }
     let Some(status) = guard.opa_bundles().file(bundle) else {
         return;
@@ -429,7 +415,7 @@ fn tell(guard: &Guard, bundle: &str, looked: Looked) {
             };
         }
         // What is not known counts as none: nobody is to rely on it.
-        Became::Withdrawn | Became::Unknown => {
+        Became::Withdrawn(_) => {
             gauges(guard, bundle, None);
             status.in_force = false;
         }

@@ -8,7 +8,9 @@ use ztl_tower::{GuardBuilder, OpaBundleFile};
 
 use super::*;
 use crate::engine::{Mood, Moody};
+use crate::listens::{Recorded, Spans};
 use crate::support::until;
+use crate::unsure::reloads;
 
 /// A folder of this test's own, with a bundle in it.
 pub(crate) struct Folder(PathBuf);
@@ -221,7 +223,7 @@ impl Moody {
         self.with(folder, |it| it).await
     }
 
-    async fn with(
+    pub(crate) async fn with(
         self: &Arc<Self>,
         folder: &Folder,
         more: impl FnOnce(GuardBuilder) -> GuardBuilder,
@@ -321,6 +323,38 @@ async fn t24_a_revision_that_could_not_be_stored_is_stored_later() {
     until("it is stored", || stored().contains("\"8\"")).await;
     let status = || service.guard.opa_bundle_status("authz").expect("status");
     until("nothing is wrong", || status().last_error.is_none()).await;
+}
+
+/// On one thread, so that what listens hears this test and no other.
+#[tokio::test]
+async fn t24_what_could_not_be_stored_is_told_of_by_itself() {
+    let recorded = Recorded::default();
+    let _here = metrics::set_default_local_recorder(&recorded);
+    let events = Spans::default();
+    let _listens = tracing::subscriber::set_default(events.clone());
+    tracing::callsite::rebuild_interest_cache();
+    let folder = Folder::new("untold");
+    let kept = folder.0.join("kept");
+    std::fs::create_dir(&kept).expect("created");
+    let keeps = |it: OpaBundleFile| it.state_file(kept.join("state.json"));
+    folder.put(&pack::signed("7", &pack::open(true), SECRET));
+    let service = start(&folder, signed_only(), keeps).await.expect("guard");
+    let told = || events.text().matches("could not be stored as").count();
+    std::fs::remove_dir_all(&kept).expect("removed");
+    folder.put(&pack::signed("8", &pack::open(true), SECRET));
+    until("it is told of", || told() == 1).await;
+    // Another reason is told of, and is none to refuse what is in force.
+    std::fs::write(&kept, "no folder").expect("written");
+    until("it is told of", || told() == 2).await;
+    assert_eq!(reloads(&recorded, "taken"), 1.0);
+    assert_eq!(reloads(&recorded, "refused"), 0.0);
+    // So it is where the file is refused at the same look.
+    std::fs::remove_file(folder.bundle()).expect("removed");
+    service.refuses("bundle.tar.gz").await;
+    std::fs::remove_file(&kept).expect("removed");
+    until("it is told of", || told() == 3).await;
+    assert!(reloads(&recorded, "refused") >= 1.0);
+    assert_eq!(service.revision().as_deref(), Some("8"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

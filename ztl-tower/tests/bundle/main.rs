@@ -7,7 +7,6 @@ mod engine;
 mod force;
 mod hostile;
 #[path = "../attacks/watched/listens.rs"]
-#[expect(dead_code, reason = "the tests of what is watched ask for more")]
 mod listens;
 mod local;
 mod pack;

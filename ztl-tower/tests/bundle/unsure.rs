@@ -20,7 +20,7 @@ fn fetches(recorded: &Recorded, outcome: &str) -> f64 {
     count(recorded, "ztl_fetches_total", &labels)
 }
 
-fn reloads(recorded: &Recorded, outcome: &str) -> f64 {
+pub(crate) fn reloads(recorded: &Recorded, outcome: &str) -> f64 {
     let labels = format!("outcome={outcome},what=opa_bundle");
     count(recorded, "ztl_reloads_total", &labels)
 }
@@ -156,6 +156,36 @@ async fn law_1_a_file_that_could_not_be_withdrawn_is_whatever_bytes_come_next() 
     service.refuses("gzip").await;
     let last = refused().get(before).cloned().expect("an event");
     assert!(last.contains("in_force=true"), "{last}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_refused_is_counted_and_told_of_whatever_else_a_look_comes_to() {
+    let recorded = Recorded::default();
+    let _here = metrics::set_default_local_recorder(&recorded);
+    let events = Spans::default();
+    let _listens = tracing::subscriber::set_default(events.clone());
+    tracing::callsite::rebuild_interest_cache();
+    let (folder, engine) = (Folder::new("both"), Moody::new());
+    // So rarely that the first looks after a panic withdraw it again, each of them.
+    let rarely = Duration::from_millis(600);
+    let service = (engine.with(&folder, |it| it.reload_every(rarely))).await;
+    engine.is(Mood::Breaks);
+    folder.put(&pack::signed("6", &pack::open(true), SECRET));
+    service.refuses(UNKNOWN).await;
+    // Two looks agree on it, and the second refuses it.
+    folder.put(b"no gzip");
+    service.refuses("gzip").await;
+    assert_eq!(reloads(&recorded, "refused"), 1.0);
+    let refused = "bundle not taken as it should be; the last good one stays";
+    let told = events.text();
+    assert!(told.contains(refused), "{told}");
+    let again = "withdrawing the bundle panicked again";
+    let again = told.matches(again).count();
+    assert!(again >= 2, "{told}");
+    // Both are counted, each time.
+    let unknown = 1 + u32::try_from(again).expect("a count");
+    assert_eq!(reloads(&recorded, "unknown"), f64::from(unknown));
+    assert_eq!(service.ask().await, StatusCode::OK, "the engine holds it");
 }
 
 #[test]
