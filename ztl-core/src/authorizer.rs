@@ -5,6 +5,7 @@
 
 use core::fmt;
 use core::ops::Range;
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -68,7 +69,13 @@ pub struct Reads {
     pub posture: bool,
     /// It reads the context.
     pub context: bool,
+    /// It goes by the time of the decision, [`Facts::now`]: what it says is good for [`CLOCK_HOLDS`], and what runs on it is judged
+    /// again then (law 8).
+    pub clock: bool,
 }
+
+/// How long what a condition or an authorizer says is good at most, where it [goes by the clock](Reads::clock).
+pub const CLOCK_HOLDS: Duration = Duration::from_secs(60);
 
 impl Reads {
     /// Reads no evidence.
@@ -79,6 +86,7 @@ impl Reads {
             trust_score: false,
             posture: false,
             context: false,
+            clock: false,
         }
     }
 
@@ -118,6 +126,15 @@ impl Reads {
         }
     }
 
+    /// Goes by the time of the decision as well.
+    #[must_use]
+    pub const fn with_clock(self) -> Self {
+        Self {
+            clock: true,
+            ..self
+        }
+    }
+
     /// Reads what either reads.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
@@ -126,6 +143,7 @@ impl Reads {
             trust_score: self.trust_score || other.trust_score,
             posture: self.posture || other.posture,
             context: self.context || other.context,
+            clock: self.clock || other.clock,
         }
     }
 }

@@ -6,6 +6,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use support::{NOW, Question, document, forbid, load, permit, question, try_load};
@@ -307,6 +308,26 @@ proptest! {
         let policy = load(&document(&permits, &forbids));
         let (decided, meant) = question.ask_both(&policy, egress);
         prop_assert_eq!(decided, meant);
+    }
+
+    /// Law 8: until an action's permit ends, asking again with the same evidence is answered the same. Who judges what runs again then, and not
+    /// before, misses nothing that expires.
+    #[test]
+    fn law_8_a_permit_ends_with_the_first_evidence_that_it_rests_on((permits, forbids) in rules(), question in likely(), secs in [1..100_u64, 1..100]) {
+        let until = secs.map(|secs| NOW.saturating_add(Duration::from_secs(secs)));
+        let question = Question { until, ..question };
+        let engine = Engine::new(load(&document(&permits, &forbids)), MemorySink::new(1)).expect("engine");
+        let engine = engine.with_obligations(ObligationKinds::none().with_limit().with_schema().with_max_body().with_log());
+        let peer = question.from.map(support::peer);
+        let flow = Flow::ingress(question.to, question.port, question.arrival(), peer.as_ref());
+        let (Ok(flow), Some(Ok(action))) = (engine.permit_flow(&flow, NOW), question.named()) else { return Ok(()) };
+        let (claims, headers, forwarded) = (question.claims(), HeaderPairs(&question.headers), question.passed_on());
+        let evidence = question.evidence(claims.as_ref(), &headers, forwarded.as_ref());
+        let Ok(permit) = engine.authorize(&flow, &action, &evidence, NOW) else { return Ok(()) };
+        let ends = permit.expires_at().min(NOW.saturating_add(Duration::from_secs(200)));
+        let last = ends.saturating_sub(Duration::from_millis(1));
+        let decision = question.ask_at(&engine.policy(), last);
+        prop_assert!(decision.verdict == Verdict::Permit, "{:?} at {last}, though until {}", decision.reason, permit.expires_at());
     }
 
     /// A permit of one engine is worth nothing at another (T5).

@@ -164,6 +164,7 @@ impl Fact {
             | Self::TokenScopes
             | Self::TokenExpiresAt => Reads::nothing().with_token(),
             Self::TrustScore => Reads::nothing().with_trust_score(),
+            Self::Now => Reads::nothing().with_clock(),
             Self::Open(object) => object.reads(),
             _ => Reads::nothing(),
         }

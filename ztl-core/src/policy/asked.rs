@@ -1,13 +1,13 @@
 //! One action on one edge, asked of one rule after the other.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use crate::action::Action;
 use crate::authorizer::Facts;
-use crate::evidence::Evidence;
+use crate::evidence::{Claims, Evidence};
 use crate::flow::{AnyFlow, Direction};
 use crate::time::Timestamp;
 
@@ -36,6 +36,8 @@ pub(super) struct Asked<'a, 'e> {
     pub(super) evidence: &'a Evidence<'a>,
     pub(super) along: &'a Along<'e>,
     pub(super) now: Timestamp,
+    /// Until when what forbids read is good that did not fire for it: a permit rests on that as well (law 8).
+    rests: Cell<Timestamp>,
     /// The rules with a condition or an authorizer that were asked and said no: one that stands in several tables says the same in
     /// each (T34).
     in_vain: RefCell<SmallVec<[RuleIdx; 4]>>,
@@ -61,8 +63,18 @@ impl<'a, 'e> Asked<'a, 'e> {
             evidence,
             along,
             now,
+            rests: Cell::new(Timestamp::MAX),
             in_vain: RefCell::default(),
         }
+    }
+
+    /// Until when no forbid fires that was asked so far, as far as evidence goes.
+    pub(super) const fn rests_until(&self) -> Timestamp {
+        self.rests.get()
+    }
+
+    fn rests_on(&self, until: Timestamp) {
+        self.rests.set(self.rests.get().min(until));
     }
 
     fn was_in_vain(&self, rule: RuleIdx) -> bool {
@@ -103,6 +115,9 @@ impl Asked<'_, '_> {
         if !subject.is_empty() && !self.along.subject_is_forbidden(subject)
             || !actors.is_empty() && !self.along.actors_are_forbidden(actors)
         {
+            // Whom a token names is known while it is good.
+            let claims = self.evidence.claims;
+            self.rests_on(claims.map_or(Timestamp::MAX, Claims::expires_at));
             return false;
         }
         let Some(condition) = &rule.when else {
@@ -111,8 +126,14 @@ impl Asked<'_, '_> {
         let fires = |params: Params| {
             self.given(rule, &params, |given| {
                 let asked = |facts: &Facts<'_>| condition.holds(facts);
-                reads_are_fresh(condition.reads(), given).is_err()
-                    || with_facts(given, condition.reads(), asked) != Some(false)
+                let Ok(until) = reads_are_fresh(condition.reads(), given) else {
+                    return true;
+                };
+                let fires = with_facts(given, condition.reads(), asked) != Some(false);
+                if !fires {
+                    self.rests_on(until);
+                }
+                fires
             })
         };
         if rule.actions.is_empty() {

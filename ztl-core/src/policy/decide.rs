@@ -239,6 +239,7 @@ impl Policy {
         }
         match (held, nearest) {
             (Some((index, until, said)), _) => {
+                let until = until.min(asked.rests_until());
                 let mut outcome = Outcome::authorized(index, until, asked.flow.direction());
                 if said.is_some() {
                     outcome.obliges_as_said();

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::authorizer::{AuthorizerError, Facts, Opinion, Reads};
+use crate::authorizer::{AuthorizerError, CLOCK_HOLDS, Facts, Opinion, Reads};
 use crate::clause::Clause;
 use crate::decision::Lack;
 use crate::evidence::{Attributes, Claims, Evidence, OBSERVATION_SKEW, TrustScore};
@@ -183,6 +183,9 @@ pub(crate) fn reads_are_fresh(reads: Reads, given: &Given<'_, '_>) -> Result<Tim
         if read {
             until = until.min(fresh_attributes(attributes, given.now)?);
         }
+    }
+    if reads.clock {
+        until = until.min(given.now.saturating_add(CLOCK_HOLDS));
     }
     Ok(until)
 }

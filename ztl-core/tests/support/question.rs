@@ -15,6 +15,8 @@ pub(crate) struct Question {
     pub(crate) claims: Option<Value>,
     /// The token has expired.
     pub(crate) stale: bool,
+    /// When the token expires that has not, and when the score does.
+    pub(crate) until: [Timestamp; 2],
     pub(crate) forwarded: Option<&'static str>,
     pub(crate) score: Option<u8>,
     pub(crate) headers: Vec<(&'static str, &'static [u8])>,
@@ -36,6 +38,7 @@ impl Question {
             upgrade: None,
             claims: None,
             stale: false,
+            until: [Timestamp::MAX; 2],
             forwarded: None,
             score: None,
             headers: Vec::new(),
@@ -128,7 +131,7 @@ impl Question {
         self.claims.as_ref().map(|claims| {
             Claims::assertion(
                 claims.as_object().expect("object").clone(),
-                if self.stale { NOW } else { Timestamp::MAX },
+                if self.stale { NOW } else { self.until[0] },
                 "test",
             )
         })
@@ -163,7 +166,7 @@ impl Question {
         evidence.forwarded = forwarded;
         if let Some(score) = self.score {
             evidence = evidence
-                .with_trust_score(TrustScore::new(score, NOW, Timestamp::MAX).expect("score"));
+                .with_trust_score(TrustScore::new(score, NOW, self.until[1]).expect("score"));
         }
         evidence
     }

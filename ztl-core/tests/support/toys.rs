@@ -1,6 +1,7 @@
 //! Toy conditions and authorizers, and the loader that knows them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use ztl_core::authorizer::{
@@ -37,7 +38,8 @@ pub(crate) fn loader() -> Loader {
 }
 
 /// Conditions for tests: `true`, `false`, `error`, `token` (true, and reads the token), `score` (true, and reads the score), `posture` and
-/// `context` (the same), `in-a-forbid` (true, and refused in a permit), `name-is-admin`
+/// `context` (the same), `not-token` and `not-score` (false, and read them), `soon` (true from half a minute after [`NOW`](super::NOW) on, and
+/// goes by the clock), `in-a-forbid` (true, and refused in a permit), `name-is-admin`
 /// (the parameter `name`), `dear` (true, where 30 000 steps are left to it).
 #[derive(Debug)]
 pub(crate) struct Toy;
@@ -53,7 +55,9 @@ impl ConditionCompiler for Toy {
     ) -> Result<Arc<dyn Condition>, ConditionError> {
         match source {
             "true" | "false" | "error" | "token" | "score" | "posture" | "context"
-            | "name-is-admin" | "dear" => Ok(Arc::new(ToyCondition(source.to_owned()))),
+            | "not-token" | "not-score" | "soon" | "name-is-admin" | "dear" => {
+                Ok(Arc::new(ToyCondition(source.to_owned())))
+            }
             "in-a-forbid" if setting.effect == Effect::Forbid => {
                 Ok(Arc::new(ToyCondition("true".to_owned())))
             }
@@ -71,8 +75,9 @@ impl ConditionCompiler for Toy {
 impl Condition for ToyCondition {
     fn reads(&self) -> Reads {
         match self.0.as_str() {
-            "token" => Reads::nothing().with_token(),
-            "score" => Reads::nothing().with_trust_score(),
+            "token" | "not-token" => Reads::nothing().with_token(),
+            "soon" => Reads::nothing().with_clock(),
+            "score" | "not-score" => Reads::nothing().with_trust_score(),
             "posture" => Reads::nothing().with_posture(),
             "context" => Reads::nothing().with_context(),
             _ => Reads::nothing(),
@@ -86,7 +91,8 @@ impl Condition for ToyCondition {
         assert!(self.reads().posture || facts.posture.is_none());
         assert!(self.reads().context || facts.context.is_none());
         match self.0.as_str() {
-            "false" => Ok(false),
+            "false" | "not-token" | "not-score" => Ok(false),
+            "soon" => Ok(facts.now >= super::NOW.saturating_add(Duration::from_secs(30))),
             "name-is-admin" => Ok(facts
                 .params
                 .iter()

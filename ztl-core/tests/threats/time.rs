@@ -1,5 +1,6 @@
 //! Documents and clocks that go back: T6, T23.
 
+use super::support::CORP;
 use super::*;
 
 #[test]
@@ -81,4 +82,65 @@ fn t23_evidence_from_the_future_is_missing_and_old_evidence_is_stale() {
         Reason::EvidenceMissing
     );
     assert_eq!(with(NOW.saturating_sub(hour), NOW), Reason::EvidenceStale);
+}
+
+/// What a request rests on that a forbid let pass, each with what it reads.
+#[test]
+fn law_8_t15_a_permit_ends_with_what_a_forbid_stood_aside_for() {
+    let hour = Duration::from_secs(3600);
+    let (half, whole) = (NOW.saturating_add(hour / 2), NOW.saturating_add(hour));
+    let claims = json!({ "iss": CORP, "sub": "alice" });
+    let claims = claims.as_object().expect("object").clone();
+    let claims = ztl_core::Claims::assertion(claims, half, "test");
+    let score = TrustScore::new(90, NOW, whole).expect("a score");
+    let evidence = Evidence::none()
+        .with_claims(&claims)
+        .with_trust_score(score);
+    let minute = NOW.saturating_add(ztl_core::authorizer::CLOCK_HOLDS);
+    for (forbid, until) in [
+        (json!({}), Timestamp::MAX),
+        (json!({ "when": "false" }), Timestamp::MAX),
+        (json!({ "when": "not-token" }), half),
+        (json!({ "when": "not-score" }), whole),
+        (json!({ "subject": "user:corp/mallory" }), half),
+        (json!({ "actors": "user:corp/mallory" }), half),
+        (
+            json!({ "subject": "user:corp/mallory", "when": "true" }),
+            half,
+        ),
+        (json!({ "when": "soon" }), minute),
+        (
+            json!({ "when": "soon", "actions": ["DELETE /v1/a"] }),
+            Timestamp::MAX,
+        ),
+        (json!({ "when": "soon", "to": "router" }), Timestamp::MAX),
+    ] {
+        let mut rule = json!({ "from": "any", "to": "gateway" });
+        let forbids = forbid.as_object().expect("object");
+        rule.as_object_mut()
+            .expect("object")
+            .extend(forbids.clone());
+        let forbids = if forbids.is_empty() {
+            vec![]
+        } else {
+            vec![rule]
+        };
+        let (engine, _) = engine(&document(&[reads()], &forbids));
+        let flow = permitted(&engine, &peer(ROUTER));
+        let permit = engine.authorize(&flow, &get("/v1/a"), &evidence, NOW);
+        let permit = permit.unwrap_or_else(|denial| panic!("{forbid}: {denial}"));
+        assert_eq!(permit.expires_at(), until, "{forbid}");
+    }
+    // A permit that goes by the clock, too.
+    let mut soon = reads();
+    soon["require"] = json!({ "when": "soon" });
+    let (engine, _) = engine(&document(&[soon], &[]));
+    let flow = permitted(&engine, &peer(ROUTER));
+    let later = NOW.saturating_add(hour);
+    let permit = engine.authorize(&flow, &get("/v1/a"), &evidence, later);
+    let ends = permit.map(|permit| permit.expires_at());
+    assert_eq!(
+        ends.ok(),
+        Some(later.saturating_add(ztl_core::authorizer::CLOCK_HOLDS))
+    );
 }

@@ -113,7 +113,7 @@ async fn rule_8_a_forbid_forbids_whose_device_is_not_known() {
     write(&postures, &json!([]));
     let db = with_postures(&postures).await;
     let forbid = "[[forbid]]\nname = \"compromised\"\nfrom = \"any\"\nto = \"db\"\n\
-                  actions = [\"GET /v1/{*rest}\"]\nwhen = 'posture.compromised == true'\n";
+                  actions = [\"GET /{*rest}\"]\nwhen = 'posture.compromised == true'\n";
     let policy = asking(&db.mesh.policy, "true", forbid);
     db.guard.swap_policy(policy).expect("swap");
     let mut two = db.two().await;
@@ -124,7 +124,13 @@ async fn rule_8_a_forbid_forbids_whose_device_is_not_known() {
     answers(&mut two, "/v1/x", StatusCode::FORBIDDEN).await;
     write(&postures, &device(json!({ "compromised": false })));
     answers(&mut two, "/v1/x", StatusCode::OK).await;
+    // Law 8: what a forbid let pass lives as long as what it was let pass for.
+    let mut feed = two.send_request(ask("/feed")).await.expect("feed");
+    feed.frame().await.expect("frame").expect("data");
+    let since = Instant::now();
     db.ahead.store(601 * 1000, Ordering::SeqCst);
+    db.none_runs(since, "what is known of it is stale").await;
+    assert!(!matches!(feed.frame().await, Some(Ok(_))));
     assert_eq!(status(&mut two, "/v1/x").await, StatusCode::FORBIDDEN);
     let recorded = reasons(&db.audit);
     assert_eq!(recorded.last().map(String::as_str), Some("forbidden"));
