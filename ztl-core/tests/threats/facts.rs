@@ -62,6 +62,68 @@ fn t2_a_forbid_is_not_dodged_through_an_unknown_fact() {
 }
 
 #[test]
+fn t2_an_assertion_is_not_dodged_through_a_fact_that_is_not_stated() {
+    let asserting = |from: &str, to: &str| {
+        let mut document = document(&[], &[]);
+        document["never"] = json!([{ "from": from, "to": to }]);
+        document
+    };
+    let without = |mut document: Value, workload: &str, fact: &str| {
+        let workload = &mut document["workloads"][workload];
+        workload.as_object_mut().expect("table").remove(fact);
+        document
+    };
+    for (from, to, fact, said) in [
+        (
+            "sensor",
+            "zone:vault",
+            "zone",
+            "speaks of a zone, and the workload `gateway` states none",
+        ),
+        (
+            "sensor",
+            "label:tier=data",
+            "labels",
+            "speaks of the label `tier`, and the workload `gateway` states none",
+        ),
+        (
+            "label:tier=thing",
+            "store",
+            "labels",
+            "speaks of the label `tier`, and the workload `gateway` states none",
+        ),
+    ] {
+        let whole = asserting(from, to);
+        assert!(try_load(&whole).is_ok(), "{from} to {to}");
+        let refused = refusal(&without(whole, "gateway", fact));
+        assert!(refused.contains(said), "{refused}");
+        // Where it speaks of neither, nobody has to state anything.
+        assert!(try_load(&without(asserting("sensor", "store"), "gateway", fact)).is_ok());
+    }
+}
+
+#[test]
+fn a_forbid_by_an_issuer_that_nobody_declares_is_refused() {
+    let by = |issuer: &str, effect: &str| {
+        let rule = json!({ "from": "any", "to": "gateway", "subject": format!("issuer:{issuer}"), "actions": ["any"] });
+        match effect {
+            "forbid" => document(&[], &[rule]),
+            _ => document(&[rule], &[]),
+        }
+    };
+    assert!(try_load(&by("corp", "forbid")).is_ok());
+    let refused = refusal(&by("crop", "forbid"));
+    assert!(
+        refused.contains("there is no issuer `crop`") && refused.contains("`corp`"),
+        "{refused}"
+    );
+    // The `iss` itself, which is no name of a section.
+    assert!(try_load(&by("https://login.example", "forbid")).is_ok());
+    // A permit by it holds for nobody, which a lint says.
+    assert!(try_load(&by("crop", "permit")).is_ok());
+}
+
+#[test]
 fn t2_a_workload_is_bound_to_its_zone_whatever_principal_matched() {
     let document = document(
         &[json!({ "from": ["any", "zone:iot"], "to": "gateway", "actions": ["any"] })],

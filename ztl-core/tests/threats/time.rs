@@ -86,6 +86,10 @@ fn t23_evidence_from_the_future_is_missing_and_old_evidence_is_stale() {
 
 /// What a request rests on that a forbid let pass, each with what it reads.
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test stands for the verifier of tokens"
+)]
 fn law_8_t15_a_permit_ends_with_what_a_forbid_stood_aside_for() {
     let hour = Duration::from_secs(3600);
     let (half, whole) = (NOW.saturating_add(hour / 2), NOW.saturating_add(hour));

@@ -1,8 +1,11 @@
 //! What an assertion names.
 
+use std::sync::Arc;
+
 use crate::policy::Policy;
 use crate::policy::diagnostic::Report;
 use crate::policy::document::{NeverDecl, Principal, Target};
+use crate::policy::workload::Workload;
 
 use super::caller::{Candidate, is_meant};
 use super::targets;
@@ -63,7 +66,47 @@ pub(super) fn are_known(
             _ => {}
         }
     }
-    known && can_be_broken(policy, never, at_home, report)
+    known && are_stated(policy, never, report) && can_be_broken(policy, never, at_home, report)
+}
+
+/// As of a forbid: an assertion by a fact must not be dodged by a workload that does not state it.
+fn are_stated(policy: &Policy, never: &NeverDecl, report: &mut Report) -> bool {
+    let mut stated = true;
+    let mut state = |span, fact: &str, has: &dyn Fn(&Workload) -> bool| {
+        let mut workloads = policy.workloads().iter();
+        if let Some(without) = workloads.find(|workload| !has(workload)) {
+            stated = false;
+            let name = without.name();
+            report.error_with_help(
+                span,
+                format!("this assertion speaks of {fact}, and the workload `{name}` states none"),
+                format!("state {fact} on every workload: an assertion must not be dodged through a fact that is not stated"),
+            );
+        }
+    };
+    let labelled = |key: &Arc<str>| {
+        let key = Arc::clone(key);
+        (format!("the label `{key}`"), move |workload: &Workload| {
+            workload.labels.contains_key(&key)
+        })
+    };
+    for from in &never.from {
+        if let Principal::Label { key, .. } = &from.value {
+            let (fact, has) = labelled(key);
+            state(from.span, &fact, &has);
+        }
+    }
+    for to in &never.to {
+        match &to.value {
+            Target::Label { key, .. } => {
+                let (fact, has) = labelled(key);
+                state(to.span, &fact, &has);
+            }
+            Target::Zone(_) => state(to.span, "a zone", &|workload| workload.zone.is_some()),
+            _ => {}
+        }
+    }
+    stated
 }
 
 /// Over one hop nobody but a declared workload calls outside the mesh.

@@ -10,6 +10,7 @@ use crate::policy::document::{
     Document, Effect, Principal, Span, Spanned, Subject, Target, WorkloadDecl,
 };
 use crate::policy::index::Hashed;
+use crate::policy::read::is_name;
 use crate::policy::rule::{Named, Who};
 use crate::policy::workload::{Workload, WorkloadIdx};
 use crate::zone::ZoneIdx;
@@ -131,19 +132,19 @@ impl Names<'_> {
             Subject::Workload(name) => identity(Principal::Workload(name), report),
             Subject::Id(pattern) => identity(Principal::Id(pattern), report),
             Subject::Label { key, value } => identity(Principal::Label { key, value }, report),
+            // Taken for an `iss`, a name that is written wrongly would forbid nobody.
+            Subject::Issuer(name) if effect == Effect::Forbid && is_name(&name) => {
+                let declared = self.declared_issuer(&name, subject.span, report)?;
+                Some(Named::Issuer(Arc::clone(declared)))
+            }
             Subject::Issuer(name) => Some(Named::Issuer(self.issuer(&name))),
             Subject::User {
                 issuer,
                 subject: user,
             } => {
-                let declared = &self.document.issuers;
-                let found = declared.iter().find(|decl| decl.name.value == issuer);
-                if found.is_none() {
-                    let known = declared.iter().map(|decl| &*decl.name.value);
-                    unknown(report, subject.span, "issuer", &issuer, known, "issuers");
-                }
-                found.map(|decl| Named::User {
-                    issuer: Arc::clone(&decl.issuer.value),
+                let declared = self.declared_issuer(&issuer, subject.span, report)?;
+                Some(Named::User {
+                    issuer: Arc::clone(declared),
                     subject: user,
                 })
             }
@@ -151,14 +152,26 @@ impl Names<'_> {
         }
     }
 
+    /// The exact `iss` of a declared issuer.
+    fn declared_issuer(&self, name: &str, span: Span, report: &mut Report) -> Option<&Arc<str>> {
+        let found = self.issuer_named(name);
+        if found.is_none() {
+            let declared = &self.document.issuers;
+            let known = declared.iter().map(|decl| &*decl.name.value);
+            unknown(report, span, "issuer", name, known, "issuers");
+        }
+        found
+    }
+
     /// The exact `iss` that a rule means: of the declared issuer, else the text itself.
     pub(super) fn issuer(&self, name: &Arc<str>) -> Arc<str> {
-        let declared = self
-            .document
-            .issuers
-            .iter()
-            .find(|issuer| issuer.name.value == *name);
-        Arc::clone(declared.map_or(name, |issuer| &issuer.issuer.value))
+        Arc::clone(self.issuer_named(name).unwrap_or(name))
+    }
+
+    fn issuer_named(&self, name: &str) -> Option<&Arc<str>> {
+        let mut declared = self.document.issuers.iter();
+        let found = declared.find(|issuer| *issuer.name.value == *name);
+        found.map(|issuer| &issuer.issuer.value)
     }
 
     /// The declared workloads that a `to` speaks of.
