@@ -51,7 +51,7 @@ impl fmt::Display for Ambiguity {
                 f.write_str("a header field asks for another target than the request's")
             }
             Self::MethodCase => f.write_str("the request's method is not in upper case"),
-            Self::Upgrade => f.write_str("the request's Upgrade field is repeated or is not text"),
+            Self::Upgrade => f.write_str("the request's Upgrade field is repeated, is not text, or no Connection field of HTTP/1.1 lists it"),
             Self::Route => {
                 f.write_str("the router matched another path than the one that is judged")
             }
@@ -88,10 +88,18 @@ pub(crate) fn check(parts: &Parts, said: &Said<'_>) -> Result<(), Ambiguity> {
     {
         return Err(Ambiguity::MethodCase);
     }
-    if names.repeats(Field::Upgrade) && parts.extensions.get::<hyper::ext::Protocol>().is_none() {
+    if names.has(Field::Upgrade) && !asks_to_upgrade(parts, said) {
         return Err(Ambiguity::Upgrade);
     }
     Ok(())
+}
+
+/// Whether an `Upgrade` field asks for what it says. Where it does not, a server answers the request that it stands in, which no rule for the
+/// upgrade permits: without `Connection: upgrade`, or in HTTP/1.0 (RFC 9110 §7.8). An extended CONNECT says by itself what it opens.
+fn asks_to_upgrade(parts: &Parts, said: &Said<'_>) -> bool {
+    let is_one = !said.names.repeats(Field::Upgrade);
+    is_one && said.upgrades && parts.version == Version::HTTP_11
+        || parts.extensions.get::<hyper::ext::Protocol>().is_some()
 }
 
 fn named<'a>(
@@ -358,15 +366,33 @@ mod tests {
             named(
                 Request::get("/chat")
                     .header("host", "a")
+                    .header("connection", "keep-alive, Upgrade")
                     .header("upgrade", "websocket")
             ),
             Ok("websocket /chat".to_owned())
         );
         let twice = Request::get("/chat")
             .header("host", "a")
+            .header("connection", "upgrade")
             .header("upgrade", "a")
             .header("upgrade", "websocket");
         assert_eq!(named(twice), Err(Ambiguity::Upgrade));
+    }
+
+    #[test]
+    fn t20_an_upgrade_that_a_server_does_not_see_is_none() {
+        let ask = || {
+            Request::get("/chat")
+                .header("host", "a")
+                .header("upgrade", "websocket")
+        };
+        assert_eq!(named(ask()), Err(Ambiguity::Upgrade));
+        let kept = ask().header("connection", "keep-alive");
+        assert_eq!(named(kept), Err(Ambiguity::Upgrade));
+        let old = ask()
+            .header("connection", "upgrade")
+            .version(Version::HTTP_10);
+        assert_eq!(named(old), Err(Ambiguity::Upgrade));
     }
 
     #[test]

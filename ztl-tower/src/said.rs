@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 pub(crate) enum Field {
     Host,
     Upgrade,
+    Connection,
     Authorization,
     /// A client asks a framework to act under another method than the request's own.
     OtherMethod,
@@ -24,6 +25,7 @@ impl Field {
         Some(match name.as_str() {
             "host" => Self::Host,
             "upgrade" => Self::Upgrade,
+            "connection" => Self::Connection,
             "authorization" => Self::Authorization,
             "x-http-method-override" | "x-http-method" | "x-method-override" => Self::OtherMethod,
             "x-original-url" | "x-rewrite-url" => Self::OtherTarget,
@@ -42,6 +44,7 @@ impl Field {
             Self::OtherTarget => 1 << 4,
             Self::Xfcc => 1 << 5,
             Self::Forwarded => 1 << 6,
+            Self::Connection => 1 << 7,
         }
     }
 }
@@ -70,6 +73,8 @@ pub(crate) struct Said<'a> {
     pub(crate) names: Names,
     pub(crate) host: Option<&'a HeaderValue>,
     pub(crate) upgrade: Option<&'a HeaderValue>,
+    /// Whether a `Connection` field lists `upgrade`: without it an `Upgrade` asks for nothing (RFC 9110 §7.8).
+    pub(crate) upgrades: bool,
     pub(crate) authorization: Option<&'a HeaderValue>,
 }
 
@@ -87,12 +92,22 @@ impl<'a> Said<'a> {
                 Field::Host => &mut said.host,
                 Field::Upgrade => &mut said.upgrade,
                 Field::Authorization => &mut said.authorization,
+                Field::Connection => {
+                    said.upgrades |= lists_upgrade(line);
+                    continue;
+                }
                 _ => continue,
             };
             first.get_or_insert(line);
         }
         said
     }
+}
+
+/// Whether `upgrade` is among the options of a line of `Connection` (RFC 9110 §7.6.1).
+fn lists_upgrade(line: &HeaderValue) -> bool {
+    let mut options = line.as_bytes().split(|byte| *byte == b',');
+    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
 }
 
 #[cfg(test)]
@@ -106,6 +121,7 @@ mod tests {
             (Field::Host, "Host"),
             (Field::Upgrade, "upgrade"),
             (Field::Authorization, "Authorization"),
+            (Field::Connection, "Connection"),
             (Field::Xfcc, "X-Forwarded-Client-Cert"),
             (Field::Forwarded, "Forwarded"),
         ];
@@ -138,6 +154,23 @@ mod tests {
                 let others = names.iter().filter(|(other, _)| *other != field);
                 assert!(others.clone().all(|(other, _)| !said.has(*other)), "{name}");
             }
+        }
+    }
+
+    #[test]
+    fn rfc_9110_7_8_an_upgrade_is_listed_as_an_option_of_the_connection() {
+        for (lines, upgrades) in [
+            (&[][..], false),
+            (&["upgrade"], true),
+            (&["keep-alive, Upgrade"], true),
+            (&["close", " upgrade ,x"], true),
+            (&["upgrades", "up grade", "keep-alive", ""], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append("connection", HeaderValue::from_static(line));
+            }
+            assert_eq!(Said::of(&headers).upgrades, upgrades, "{lines:?}");
         }
     }
 }
