@@ -217,6 +217,13 @@ impl WireTarget {
         }
     }
 
+    /// Whether it asks for a WebSocket by a field, as HTTP/1.1 does.
+    pub(crate) fn asks_for_websocket(&self) -> bool {
+        let by_field = self.beside.as_ref().filter(|it| it.protocol.is_none());
+        let upgrade = by_field.and_then(|it| it.upgrade.as_ref());
+        upgrade.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"websocket"))
+    }
+
     /// Its path, as it stands.
     pub(crate) fn path(&self) -> &str {
         self.target.as_ref().map_or("", PathAndQuery::path)

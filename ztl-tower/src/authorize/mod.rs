@@ -21,6 +21,7 @@ mod layer;
 mod pool;
 mod response;
 mod service;
+mod switch;
 mod witness;
 
 pub use layer::AuthorizeLayer;

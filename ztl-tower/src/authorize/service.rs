@@ -17,6 +17,7 @@ use super::alike;
 use super::came::{Came, judged_on};
 use super::judge::{Refusal, is_judged, judge, plain};
 use super::response::{Credential, Dress, Hidden, Refused, ResponseBody, refusal};
+use super::switch::Switch;
 use crate::duty::{self, After, AnyBody, Discharging};
 use crate::extract::ActionPermit;
 use crate::guard::Guard;
@@ -132,7 +133,7 @@ pin_project! {
     {
         Judging { told: oneshot::Receiver<Told>, waiting: Option<Waiting<S, B>>, dress: Dress },
         Discharging { duty: Discharging<B>, go: Option<Go<S>> },
-        Service { #[pin] future: S::Future, hidden: Hidden, after: Option<Box<After>> },
+        Service { #[pin] future: S::Future, hidden: Hidden, after: Option<Box<After>>, switch: Option<Box<Switch>> },
         Refusal { response: Option<Response<ResponseBody<R>>> },
         Held { response: Option<Response<ResponseBody<R>>>, step: Pin<Box<Sleep>> },
     }
@@ -197,7 +198,14 @@ impl<S: Service<Request<B>> + Clone, B: AnyBody, R> State<S, B, R> {
         };
         if duty::is_free(&parts, permit) {
             let hidden = Hidden::of(guard, &parts);
-            return Self::to_service(Request::from_parts(parts, body), inner, hidden, None);
+            let switch = Switch::of(guard, permit);
+            return Self::to_service(
+                Request::from_parts(parts, body),
+                inner,
+                hidden,
+                None,
+                switch,
+            );
         }
         let duty = duty::begin(guard, parts, body);
         let (inner, guard) = (ready_one(inner), guard.clone());
@@ -284,9 +292,11 @@ impl<S: Service<Request<B>>, B, R> State<S, B, R> {
         if let Err((refused, dress)) = after.conclude(&mut parts) {
             return Self::refusal(guard, *refused, Credential::Absent, dress);
         }
+        let permit: Option<&ActionPermit> = parts.extensions.get();
+        let switch = permit.and_then(|permit| Switch::of(guard, permit));
         let hidden = Hidden::of(guard, &parts);
         let request = Request::from_parts(parts, body);
-        Self::to_service(request, inner, hidden, Some(Box::new(after)))
+        Self::to_service(request, inner, hidden, Some(Box::new(after)), switch)
     }
 
     /// The request was cut while it was on its way to the service.
@@ -302,6 +312,7 @@ impl<S: Service<Request<B>>, B, R> State<S, B, R> {
         inner: &mut S,
         hidden: Hidden,
         after: Option<Box<After>>,
+        switch: Option<Box<Switch>>,
     ) -> Self {
         watch::permitted(request.extensions());
         let future = inner.call(request);
@@ -309,6 +320,7 @@ impl<S: Service<Request<B>>, B, R> State<S, B, R> {
             future,
             hidden,
             after,
+            switch,
         }
     }
 
@@ -403,8 +415,17 @@ where
                     future,
                     hidden,
                     after,
+                    switch,
                 } => {
                     let response = ready!(future.poll(cx))?;
+                    let kept =
+                        (switch.as_ref()).and_then(|switch| switch.refuses(response.status()));
+                    if let Some((guard, refused)) = kept {
+                        let refused =
+                            State::refusal(guard, refused, Credential::Absent, Dress::Problem);
+                        state.set(refused);
+                        continue;
+                    }
                     let (response, is_ours) = hidden.answer(response, after.take());
                     match is_ours.then(|| at.step()).flatten() {
                         Some(step) => State::held(response, step),

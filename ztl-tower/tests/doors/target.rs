@@ -117,6 +117,50 @@ async fn rules_44_45_t20_a_method_or_an_upgrade_is_what_a_rule_names_or_nothing(
     }
 }
 
+/// The path of a WebSocket whose service also answers plain requests there.
+#[tokio::test]
+async fn t20_who_may_open_a_websocket_is_not_served_the_page_of_the_same_path() {
+    let guard = test::guard("shop", POLICY).await;
+    let caller = test::handshake(&guard, test::peer("spiffe://prod.example/cart"));
+    let app = |status: StatusCode| {
+        let answers = move || async move { (status, "the page") };
+        caller.layer(Router::new().fallback(answers))
+    };
+    let ask = |path: &str, upgrade: &'static str| {
+        Request::get(path)
+            .header("host", "shop")
+            .header("connection", "Upgrade")
+            .header("upgrade", upgrade)
+            .body(Body::empty())
+            .expect("request")
+    };
+    for status in [StatusCode::OK, StatusCode::NO_CONTENT] {
+        let answer = app(status).oneshot(ask("/ws", "WebSocket")).await;
+        assert_denied!(answer.expect("answer"), Reason::NotJudged);
+    }
+    // That it opens none, or that it does.
+    for status in [
+        StatusCode::SWITCHING_PROTOCOLS,
+        StatusCode::NOT_FOUND,
+        StatusCode::FOUND,
+    ] {
+        let answer = app(status).oneshot(ask("/ws", "websocket")).await;
+        assert_eq!(answer.expect("answer").status(), status);
+    }
+    // Whoever offers another protocol takes a plain answer as well.
+    let answer = app(StatusCode::OK).oneshot(ask("/up", "h2c")).await;
+    assert_permitted!(answer.expect("answer"));
+    // RFC 8441: this is how one is opened.
+    let mut extended = Request::builder().method("CONNECT").uri("https://shop/ws");
+    let opens = hyper::ext::Protocol::from_static("websocket");
+    extended.extensions_mut().expect("extensions").insert(opens);
+    let extended = extended.version(http::Version::HTTP_2).body(Body::empty());
+    let answer = app(StatusCode::OK)
+        .oneshot(extended.expect("request"))
+        .await;
+    assert_permitted!(answer.expect("answer"));
+}
+
 #[tokio::test]
 async fn rule_43_each_value_of_a_repeated_field_has_to_be_among_those_of_the_rule() {
     let guard = test::guard("shop", POLICY).await;

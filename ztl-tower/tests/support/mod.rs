@@ -125,7 +125,16 @@ impl Marker {
                         || "nobody".to_owned(),
                         |PeerOrNobody(peer)| peer.id().to_string(),
                     );
-                    format!("{who} {}", request.uri().path())
+                    let said = format!("{who} {}", request.uri().path());
+                    let opens = request
+                        .headers()
+                        .get("upgrade")
+                        .is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"websocket"));
+                    let status = match opens {
+                        true => http::StatusCode::SWITCHING_PROTOCOLS,
+                        false => http::StatusCode::OK,
+                    };
+                    (status, said)
                 }
             },
         ))
