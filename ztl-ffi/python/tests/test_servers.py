@@ -188,6 +188,10 @@ class Uvicorn(Behaviour, WithWorld):
                     )
                     self.assertEqual(tls.recv(12)[9:], want, (name, path))
 
+    def test_t20_what_the_server_does_not_upgrade_is_no_upgrade(self) -> None:
+        # uvicorn asks for `Connection: upgrade`.
+        self.assertEqual(self.world.ask(self.port, "router", "GET", "/v1/socket", Upgrade="websocket")[0], 403)
+
     def test_a_caller_of_ours_reaches_the_workload_that_was_named(self) -> None:
         caller = self.world.guard("router", port=None)
         connection = caller.connection("model-server", 8443, address=("127.0.0.1", self.port))

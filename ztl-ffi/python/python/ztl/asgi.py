@@ -21,6 +21,8 @@ PERMIT = "ztl.permit"
 CONNECTION = "ztl.connection"
 #: And what ends the connection at once, with all that was not sent yet.
 ABORT = "ztl.abort"
+#: An upgrade that no rule can name: a list is no token.
+_UNNAMEABLE = b","
 
 Scope = Dict[str, Any]
 Receive = Callable[[], Awaitable[Dict[str, Any]]]
@@ -203,12 +205,14 @@ def read(scope: Scope) -> Asked:
         raise Denied(f"nothing is known of the protocol {scope['type']!r}")
     websocket = scope["type"] == "websocket"
     raw, query = scope.get("raw_path") or b"", scope.get("query_string") or b""
+    # Of what the server serves as a request nothing becomes: what a rule permits as an upgrade would be answered as another action (T20).
+    asks = any(bytes(name).lower() == b"upgrade" for name, _ in scope["headers"])
     return Asked(
         method=b"GET" if websocket else scope["method"].encode("latin-1"),
         target=raw + b"?" + query if query else raw,
         # A copy: the application has the list, and may change it before the request is judged again.
         headers=tuple((bytes(name), bytes(value)) for name, value in scope["headers"]),
-        upgrade=b"websocket" if websocket else None,
+        upgrade=b"websocket" if websocket else _UNNAMEABLE if asks else None,
         request=scope,
         wrong=wrong_target(raw, scope.get("path")),
         **_connection(scope),
