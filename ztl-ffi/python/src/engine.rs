@@ -16,43 +16,34 @@ use crate::answers::{Decision, read_names};
 use crate::asked::{Chain, Fields, format, maybe_octets, octets, time};
 use crate::handle::{Outcome, Owned, lent, maybe};
 use crate::held::{Claims, Flow, Peer};
-use crate::recipe::{self, Issuer, Recipe, forks};
+use crate::recipe::{Issuer, Recipe};
 use crate::refusal;
 use crate::requests::{Connection, blank_request};
+use crate::state::State;
 
 /// Judges connections and requests under the policy in force, and records every decision before it returns. Any number of threads
 /// may use one; a forked process makes its own like it, at the first call.
+// Locked only while Python's own lock is held and never across a call of Python's, so that no fork finds it locked.
 #[pyclass(frozen, module = "ztl")]
 pub(crate) struct Engine(Mutex<State>);
-
-/// Locked only while Python's own lock is held and never across a call of Python's, so that no fork finds it locked.
-struct State {
-    live: Arc<Owned<ztl_engine>>,
-    forks: u64,
-    recipe: Recipe,
-}
 
 impl Engine {
     fn with<T>(&self, py: Python<'_>, act: impl FnOnce(&mut State) -> T) -> PyResult<T> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.forks != forks() {
-            let made = match state.recipe.cook() {
-                Ok(made) => made,
-                Err(outcome) => {
-                    drop(state);
-                    outcome.heard(py)?;
-                    return Err(pyo3::exceptions::PyRuntimeError::new_err("no engine"));
-                }
-            };
-            // What is the parent's stays as it is: its locks may be held, its buffers are not ours.
-            core::mem::forget(core::mem::replace(&mut state.live, made));
-            state.forks = forks();
+        if let Err(outcome) = state.refresh() {
+            drop(state);
+            outcome.heard(py)?;
+            return Err(pyo3::exceptions::PyRuntimeError::new_err("no engine"));
         }
         Ok(act(&mut state))
     }
 
     fn live(&self, py: Python<'_>) -> PyResult<Arc<Owned<ztl_engine>>> {
-        self.with(py, |state| Arc::clone(&state.live))
+        self.with(py, |state| state.live())
+    }
+
+    fn counted(&self, count: impl FnOnce(&State) -> u64) -> u64 {
+        count(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn judge(
@@ -104,11 +95,7 @@ impl Engine {
             issuers: [].into(),
         };
         match py.detach(|| recipe.cook()) {
-            Ok(live) => Ok(Self(Mutex::new(State {
-                live,
-                forks: forks(),
-                recipe,
-            }))),
+            Ok(live) => Ok(Self(Mutex::new(State::new(recipe, live)))),
             Err(outcome) => {
                 outcome.heard(py)?;
                 Err(pyo3::exceptions::PyRuntimeError::new_err("no engine"))
@@ -134,14 +121,7 @@ impl Engine {
     #[pyo3(signature = (policy, *, format = "toml"))]
     fn swap(&self, py: Python<'_>, policy: &Bound<'_, PyAny>, format: &str) -> PyResult<()> {
         let (policy, format) = (octets(policy, "policy")?, self::format(format)?);
-        let outcome = self.with(py, |state| {
-            let outcome = recipe::swap(&state.live, policy, format);
-            if outcome.status == c::ZTL_OK {
-                (state.recipe.policy, state.recipe.format) = (policy.to_vec(), format);
-            }
-            outcome
-        })?;
-        outcome.heard(py)
+        self.with(py, |state| state.swap(policy, format))?.heard(py)
     }
 
     /// Trusts the authorities of a trust domain, in PEM or as a SPIFFE bundle document, in place of those it had; `None`: none any more.
@@ -152,18 +132,8 @@ impl Engine {
         bundle: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let bundle = maybe_octets(bundle, "bundle")?;
-        let outcome = self.with(py, |state| {
-            let outcome = recipe::trust(&state.live, trust_domain, bundle);
-            if outcome.status == c::ZTL_OK {
-                let bundles = &mut state.recipe.bundles;
-                match bundle {
-                    Some(pem) => bundles.insert(trust_domain.to_owned(), pem.to_vec()),
-                    None => bundles.remove(trust_domain),
-                };
-            }
-            outcome
-        })?;
-        outcome.heard(py)
+        self.with(py, |state| state.trust(trust_domain, bundle))?
+            .heard(py)
     }
 
     /// Puts the revocation lists of a trust domain in force, in PEM or one in DER, in place of those it had; `None`: none any more, so
@@ -175,18 +145,8 @@ impl Engine {
         lists: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let lists = maybe_octets(lists, "lists")?;
-        let outcome = self.with(py, |state| {
-            let outcome = recipe::revoke(&state.live, trust_domain, lists);
-            if outcome.status == c::ZTL_OK {
-                let crls = &mut state.recipe.crls;
-                match lists {
-                    Some(lists) => crls.insert(trust_domain.to_owned(), lists.to_vec()),
-                    None => crls.remove(trust_domain),
-                };
-            }
-            outcome
-        })?;
-        outcome.heard(py)
+        self.with(py, |state| state.revoke(trust_domain, lists))?
+            .heard(py)
     }
 
     /// Takes tokens of an issuer, in place of what was said of an issuer of that name before: also for new keys.
@@ -212,14 +172,17 @@ impl Engine {
             audience,
             jwks: maybe_octets(jwks, "jwks")?.map(<[u8]>::to_vec),
         };
-        let outcome = self.with(py, |state| {
-            let outcome = recipe::tell(&state.live, name, &issuer);
-            if outcome.status == c::ZTL_OK {
-                state.recipe.issuers.insert(name.to_owned(), issuer);
-            }
-            outcome
-        })?;
-        outcome.heard(py)
+        self.with(py, |state| state.tell(name, issuer))?.heard(py)
+    }
+
+    /// How often something was put in force since it was made: a policy, a bundle, revocation lists or an issuer.
+    fn changes(&self) -> u64 {
+        self.counted(State::changes)
+    }
+
+    /// How often of those it was an issuer.
+    fn told(&self) -> u64 {
+        self.counted(State::told)
     }
 
     /// Step one: proves who is at the other end, by the certificates that it showed in TLS.

@@ -11,6 +11,7 @@ mod held;
 mod recipe;
 mod refusal;
 mod requests;
+mod state;
 
 use pyo3::prelude::*;
 

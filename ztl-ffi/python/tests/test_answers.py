@@ -227,6 +227,24 @@ class Answers(unittest.TestCase):
             guard.judge(running, permit)
         self.assertEqual(caught.exception.reason, "forbidden")
 
+    def test_t12_a_token_of_an_issuer_that_the_engine_was_told_itself_is_read(self) -> None:
+        evil = '[workloads.evil]\nid = "spiffe://prod.example/evil"\n[[forbid]]\nfrom = "evil"\nto = "model-server"\n'
+        self.world.write("policy.toml", (POLICY + TOKENS + evil).encode())
+        guard, issuer = self.world.guard(), Issuer()
+        bearer = [(b"authorization", b"Bearer " + issuer.sign(sub=spiffe("evil")))]
+        running = ztl.Asked(b"GET", b"/v1/who", bearer, chain=self.world.chain("router"), address="127.0.0.1")
+        permit = guard.judge(running)
+        told = {"iss": "https://sso.example", "audience": "model-server"}
+        for jwks in (Issuer().jwks, issuer.jwks):
+            self.assertEqual(guard.judge(running, permit).peer_id, spiffe("router"))
+            generation = guard.generation
+            guard.engine.issuer("sso", jwks=jwks, **told)
+            self.assertNotEqual(guard.generation, generation)
+        for served in (permit, None):
+            with self.assertRaises(ztl.Denied) as caught:
+                guard.judge(running, served)
+            self.assertEqual(caught.exception.reason, "forbidden")
+
     def test_t12_a_token_whose_time_has_come_is_looked_at_anew_within_a_minute(self) -> None:
         guard, issuer = self.tokens()
         # Accepted half a minute ahead, so in a moment.
@@ -427,9 +445,9 @@ class WhatIsGathered(unittest.TestCase):
 
     def judged(self, *reads: Any) -> Tuple[Any, List[Any]]:
         engine, flow, scores = mock.Mock(), mock.Mock(peer_id=spiffe("router")), []
-        engine.reads.side_effect = reads
+        engine.reads.side_effect, engine.told.return_value = reads, 0
         engine.authorize.side_effect = lambda *_, trust_score, **__: scores.append(trust_score) or mock.Mock(expires_at=None)
-        judge = Judge(engine, "model-server", 8443, lambda *_: 70, False)
+        judge = Judge(engine, "model-server", 8443, lambda *_: 70)
         with mock.patch.object(judge, "_prove", return_value=flow):
             permit = judge.judge(ztl.Asked(b"GET", b"/", [(b"forwarded", b"for=a")]))
         return permit, scores
@@ -466,8 +484,8 @@ class WhatIsGathered(unittest.TestCase):
             ([flow, flow], [gone, gone], [told], told),
         ):
             engine = mock.Mock()
-            engine.reads.side_effect, engine.authorize.side_effect = reads, decided
-            judge = Judge(engine, "model-server", 8443, lambda *_: 70, False)
+            engine.reads.side_effect, engine.authorize.side_effect, engine.told.return_value = reads, decided, 0
+            judge = Judge(engine, "model-server", 8443, lambda *_: 70)
             with mock.patch.object(judge, "_prove", side_effect=proved) as proves:
                 try:
                     got: Any = judge.judge(ztl.Asked(b"GET", b"/", [])).decision

@@ -66,6 +66,26 @@ class Running(unittest.TestCase):
         running.join(5)
         self.assertIsInstance(running.ended, ConnectionAbortedError)
 
+    def test_law_8_what_the_host_puts_in_force_by_the_engine_ends_what_runs(self) -> None:
+        lists = self.world.authority.revokes((self.world.path / "router.pem").read_bytes())
+        for change, reason in (
+            (lambda engine: engine.swap(NO_RULES), "no_flow_permitted"), (lambda engine: engine.trust("prod.example", None), "identity_unproven"),
+            (lambda engine: engine.crls("prod.example", lists), "identity_revoked"),
+        ):
+            told: List[Any] = []
+            guard, asked = self.world.guard(on_denial=told.append), self.world.asked()
+            before, running = guard.generation, self.begun(guard, forever)
+            parts = Judged(guard, asked, guard.judge(asked), before).serve(lambda *_: [b"1"], {}, lambda *_: None)
+            with self.assertRaises(ztl.PolicyError):
+                guard.engine.swap("allow = 'all'")
+            self.assertEqual(guard.generation, before)
+            change(guard.engine)
+            running.join(1.5)
+            self.assertIsInstance(running.ended, ConnectionAbortedError)
+            with self.assertRaises(ztl.Denied):
+                list(parts)
+            self.assertEqual([error.reason for error in told], [reason] * 2)
+
     def test_law_8_a_response_over_wsgi_notices_a_changed_file_by_itself(self) -> None:
         guard = self.world.guard(check_every=0.05)
         asked = self.world.asked()

@@ -74,14 +74,12 @@ class Guard:
         self._contexts: "weakref.WeakSet[ssl.SSLContext]" = weakref.WeakSet()
         self._running: Dict[object, Callable[[], None]] = {}
         self._contents: Dict[object, bytes] = {}
-        self._judged: Dict[object, bytes] = {}
         self._own: Tuple[bytes, bytes] = (b"", b"")
-        self._generation = 0
         self._looked, self._seen, self._taken, self._refused = time.monotonic(), (), (), ""
         policy = files.policy(policy_file)
         self.engine = Engine(policy, format=self._format, audit_file=audit_file)  # type: ignore[arg-type]
         self._contents["policy"] = policy
-        self._judge = Judge(self.engine, me, port, trust_score, bool(self._issuers))
+        self._judge = Judge(self.engine, me, port, trust_score)
         # Before they are read: what changes meanwhile is seen as a change.
         self._taken = self._signature()
         self.reload()
@@ -89,8 +87,8 @@ class Guard:
 
     @property
     def generation(self) -> int:
-        """How often something changed after which a request may no longer be permitted."""
-        return self._generation
+        """How often something changed after which a request may no longer be permitted, in the files or by `engine` itself."""
+        return self.engine.changes()
 
     def judge(self, asked: Asked, served: Optional[Permit] = None) -> Permit:
         """The permit of a request, or an exception; whatever is raised, the answer is no. `served` is the permit under which a request that
@@ -115,27 +113,24 @@ class Guard:
         A signal handler may call it. Where its own thread reads the files just then, that one reads them once more, and raises what is
         refused; the handler goes on."""
         failed: List[Exception] = []
-        changed = False
+        before = self.generation
         try:
             with self._lock:
                 # The same thread, further out: it cannot be waited for.
                 if self._reading:
                     self._once_more = True
                     return
-                try:
-                    while True:
-                        self._reading, self._once_more = True, False
-                        try:
-                            failed = self._take()
-                        finally:
-                            self._reading = False
-                        if not self._once_more:
-                            break
-                finally:
-                    # Whatever else went wrong: what is in force is what counts.
-                    changed = self._is_changed()
+                while True:
+                    self._reading, self._once_more = True, False
+                    try:
+                        failed = self._take()
+                    finally:
+                        self._reading = False
+                    if not self._once_more:
+                        break
         finally:
-            if changed:
+            # Whatever else went wrong: what is in force is what counts.
+            if self.generation != before:
                 for again in list(self._running.values()):
                     again()
         if failed:
@@ -152,15 +147,6 @@ class Guard:
             except Exception as error:
                 failed.append(error)
         return failed
-
-    def _is_changed(self) -> bool:
-        """Whether something else is in force than when that was asked last. Whatever runs is to be judged again then."""
-        in_force = dict(self._contents)
-        if in_force == self._judged:
-            return False
-        self._judged = in_force
-        self._generation += 1
-        return True
 
     def _parts(self) -> List[Tuple[Any, Callable[[Any], None]]]:
         # The bundles first: the own SVID is checked by them.
@@ -205,7 +191,6 @@ class Guard:
         self.engine.issuer(issuer.name, iss=issuer.iss, audience=issuer.audience, jwks=jwks, id_tokens=issuer.id_tokens,
                            jwt_svids=issuer.jwt_svids)
         self._contents["issuer", issuer.name] = jwks
-        self._judge.issuers += 1
 
     def _take_svid(self, _: str) -> None:
         certificate, key = (files.read(path) for path in self._svid)
@@ -286,8 +271,8 @@ class Guard:
         with self._lock:
             # From here on it is told of changes; one that a signal handler takes meanwhile is loaded once more, and whole.
             self._contexts.add(context)
-            while loaded != (self._own, self._generation):
-                loaded = (self._own, self._generation)
+            while loaded != (self._own, self.generation):
+                loaded = (self._own, self.generation)
                 with tls.as_files(*self._own) as (one, other):
                     context.load_cert_chain(one, other, password="")
                 for domain in self._bundles:

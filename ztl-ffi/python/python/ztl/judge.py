@@ -79,11 +79,9 @@ class Judge:
     """Judges requests, and keeps what was proved of each connection."""
 
     def __init__(
-        self, engine: Engine, me: str, port: Optional[int], trust_score: Optional[Callable[[Any, str], Optional[int]]], tokens: bool
+        self, engine: Engine, me: str, port: Optional[int], trust_score: Optional[Callable[[Any, str], Optional[int]]]
     ) -> None:
-        self.engine, self.me, self.port, self.trust_score, self.tokens = engine, me, port, trust_score, tokens
-        #: How many issuers were told, each time counted.
-        self.issuers = 0
+        self.engine, self.me, self.port, self.trust_score = engine, me, port, trust_score
         self._flows: "weakref.WeakKeyDictionary[Any, Flow]" = weakref.WeakKeyDictionary()
 
     def judge(self, asked: Asked, served: Optional[Permit] = None) -> Permit:
@@ -135,7 +133,7 @@ class Judge:
             raise self._refused(asked, flow, "path_ambiguous", asked.wrong)
         said = forwarded.said_in(asked.headers)
         # The cheap question before the dear ones (T34).
-        looks = bool(said) or self.tokens or self.trust_score is not None
+        looks = bool(said) or self.engine.told() > 0 or self.trust_score is not None
         reads = self._reads(flow, anew) if looks else _NOTHING
         for _ in range(_TRIES):
             if said and reads is not None:
@@ -182,8 +180,9 @@ class Judge:
 
     def _on(self, asked: Asked, flow: Flow, reads: FrozenSet[str], token: Token) -> Tuple[Decision, Optional[float]]:
         """The decision, and when the token is to be looked at again."""
-        takes, score = self.tokens and "token" in reads, None
-        claims, again = token.claims(flow, self.engine, self.issuers) if takes else (None, None)
+        issuers, score = self.engine.told(), None
+        takes = issuers > 0 and "token" in reads
+        claims, again = token.claims(flow, self.engine, issuers) if takes else (None, None)
         if self.trust_score is not None and "trust_score" in reads:
             score = self._score(self.trust_score, asked, flow)
         try:
