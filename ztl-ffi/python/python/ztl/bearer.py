@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 import time
-from typing import List, Optional, Sequence, Tuple
+from contextvars import ContextVar
+from typing import Iterable, List, Optional, Sequence, Tuple
 from urllib.parse import unquote_to_bytes
 
 from ztl._ztl import Claims, Engine, Flow
@@ -16,6 +18,8 @@ Fields = Sequence[Tuple[bytes, bytes]]
 _BAD_FOR = 60.0
 #: After how long one is looked at that was not, for its caller's budget was spent, in seconds.
 _LOOK_AGAIN = 1.0
+#: The credentials that the request shows which was judged last in this context: of a handler, the one that it serves.
+_SHOWN: "ContextVar[Tuple[bytes, ...]]" = ContextVar("ztl.shown", default=())
 
 
 class Token:
@@ -93,6 +97,25 @@ def bearer(headers: Fields, target: bytes) -> Optional[bytes]:
     if not token or any(byte in token for byte in b" ,\t"):
         raise TokenError("the Authorization field does not bear one token")
     return token
+
+
+def came(headers: Fields) -> None:
+    """Keeps in mind, for this context, what a request shows that came in with these fields."""
+    _SHOWN.set(tuple(_credential(value) for value in _credentials(headers)))
+
+
+def is_shown(values: Iterable[bytes]) -> bool:
+    """Whether one of these values of `Authorization` shows what the request shows that came in (T27)."""
+    # In the same time wherever they differ: what a caller shows must not be a guess at a credential of ours.
+    return any(hmac.compare_digest(_credential(value), shown) for value in values for shown in _SHOWN.get())
+
+
+def _credential(value: bytes) -> bytes:
+    """What a value shows without its scheme, which is written in any letter case, and without the blanks around it (RFC 9110 section
+    11.4)."""
+    value = value.strip(b" \t")
+    _, *rest = re.split(b"[ \t]+", value, maxsplit=1)
+    return rest[0] if rest else value
 
 
 def _credentials(headers: Fields) -> List[bytes]:

@@ -12,17 +12,25 @@ import socket
 import time
 from typing import Any, FrozenSet, List, Optional, Tuple
 
+from ztl.bearer import is_shown
 from ztl.errors import Denied
 from ztl.forwarded import is_trusted
 
 
 class Connection(http.client.HTTPSConnection):
-    """A connection to the workload `to`, whoever `address` leads to: it has to prove that it is that one. No proxies."""
+    """A connection to the workload `to`, whoever `address` leads to: it has to prove that it is that one. No proxies.
 
-    def __init__(self, guard: Any, to: str, port: int, *, address: Optional[Tuple[str, int]] = None, timeout: float = 10.0) -> None:
+    The `Authorization` of the request that a handler serves is left out where it was copied into one of its own, unless
+    `pass_on_authorization` is said: whoever holds it could show it to others (T27)."""
+
+    def __init__(
+        self, guard: Any, to: str, port: int, *, address: Optional[Tuple[str, int]] = None, timeout: float = 10.0,
+        pass_on_authorization: bool = False,
+    ) -> None:
         self._tls = guard.ssl_context(server_side=False, to=to, port=port)
         super().__init__(to, port, timeout=timeout, context=self._tls)
         self._guard, self._to, self._at = guard, to, address or (to, port)
+        self._passes_on = pass_on_authorization
         self._flow: Any = None
         self._generation = -1
         self._asked: Tuple[str, str] = ("", "")
@@ -64,12 +72,13 @@ class Connection(http.client.HTTPSConnection):
             # Whether it may go out is known once it is known who answers.
             self._held.append((header, values))
             return
+        if name.lower() == b"authorization" and not self._passes_on and is_shown(_octets(values)):
+            return
         super().putheader(header, *values)
         self._note(name, values)
 
     def _note(self, name: bytes, values: Tuple[Any, ...]) -> None:
-        for value in values:
-            self._fields.append((name, value if isinstance(value, bytes) else str(value).encode("latin-1")))
+        self._fields += [(name, value) for value in _octets(values)]
 
     def endheaders(self, *args: Any, **named: Any) -> None:
         """Sends the request, if it is permitted."""
@@ -117,3 +126,7 @@ class Connection(http.client.HTTPSConnection):
         if self.sock is None:
             raise http.client.NotConnected("the connection was ended, and what it carried was permitted on that one")
         super().send(data)
+
+
+def _octets(values: Tuple[Any, ...]) -> List[bytes]:
+    return [value if isinstance(value, bytes) else str(value).encode("latin-1") for value in values]

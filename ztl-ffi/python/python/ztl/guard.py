@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from ztl import files, tls
 from ztl._ztl import Engine
+from ztl.bearer import came
 from ztl.errors import Denied, SvidError, ZtlError
 from ztl.judge import Asked, Judge, Permit
 
@@ -92,7 +93,9 @@ class Guard:
 
     def judge(self, asked: Asked, served: Optional[Permit] = None) -> Permit:
         """The permit of a request, or an exception; whatever is raised, the answer is no. `served` is the permit under which a request that
-        is judged again was begun: one that would be read otherwise by now is not served to its end (T12)."""
+        is judged again was begun: one that would be read otherwise by now is not served to its end (T12). What it shows in `Authorization`
+        is what `connection` does not send in the same context."""
+        came(asked.headers)
         self.look()
         return self._judge.judge(asked, served)
 
@@ -301,11 +304,13 @@ class Guard:
 
         return stop
 
-    def connection(self, to: str, port: int, *, address: Any = None, timeout: float = 10.0) -> Any:
+    def connection(
+        self, to: str, port: int, *, address: Any = None, timeout: float = 10.0, pass_on_authorization: bool = False
+    ) -> Any:
         """A connection to another workload, as of `http.client`; see `ztl.client`."""
         from ztl.client import Connection
 
-        return Connection(self, to, port, address=address, timeout=timeout)
+        return Connection(self, to, port, address=address, timeout=timeout, pass_on_authorization=pass_on_authorization)
 
 
 def _afresh(held: "weakref.ref[Guard]") -> Callable[[], None]:
