@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, FrozenSet, Optional
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -36,9 +36,7 @@ def middleware(guard: Any) -> Any:
         try:
             permit = guard.judge(read(request))
             if not all(is_trusted(name, permit.passes) for name, _ in request.raw_headers):
-                given = request.headers.items()
-                kept = [field for field in given if is_trusted(field[0].encode("utf-8", "replace"), permit.passes)]
-                request = request.clone(headers=CIMultiDict(kept))
+                request = _stripped(request, permit.passes)
         except Exception as error:
             guard.denied(error)
             status, headers, body = answer(error, request.method == "HEAD")
@@ -49,6 +47,13 @@ def middleware(guard: Any) -> Any:
         return response
 
     return guarded
+
+
+def _stripped(request: web.Request, passes: FrozenSet[str]) -> web.Request:
+    """A request without the fields in which its caller is not trusted to say whom it speaks for."""
+    kept = [field for field in request.headers.items() if is_trusted(field[0].encode("utf-8", "replace"), passes)]
+    copy: web.Request = request.clone(headers=CIMultiDict(kept))
+    return copy
 
 
 def _fixed(headers: Fields) -> Optional[str]:
@@ -81,4 +86,5 @@ def read(request: web.Request) -> Asked:
         request=request,
         wrong=wrong_target(target, request.path),
         fixed=_fixed(request.raw_headers),
+        stripped=lambda passes: _stripped(request, passes),
     )

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from typing import Any, Awaitable, Callable, Dict, Iterator, Optional, Tuple
+from typing import Any, Awaitable, Callable, Dict, FrozenSet, Iterator, Optional, Tuple
 
 from ztl import tls
+from ztl.bearer import Fields
 from ztl.errors import Denied, RawTargetUnavailable
 from ztl.forwarded import is_trusted
 from ztl.judge import Asked, Permit, answer, wrong_target
@@ -57,8 +58,8 @@ class Guarded:
             self._guard.denied(error)
             await refuse(error, scope, receive, send)
             return
-        headers = [field for field in asked.headers if is_trusted(field[0], permit.passes)]
-        await self._serve(asked, permit, generation, ({**scope, "headers": headers, PERMIT: permit}, receive, send))
+        scope = {**_stripped(scope, asked.headers, permit.passes), PERMIT: permit}
+        await self._serve(asked, permit, generation, (scope, receive, send))
 
     async def _serve(self, asked: Asked, permit: Permit, generation: int, call: Tuple[Scope, Receive, Send]) -> None:
         """Serves a request until it ends, or its permit does."""
@@ -209,18 +210,25 @@ def read(scope: Scope) -> Asked:
         raise Denied(f"nothing is known of the protocol {scope['type']!r}")
     websocket = scope["type"] == "websocket"
     raw, query = scope.get("raw_path") or b"", scope.get("query_string") or b""
+    # A copy: the application has the list, and may change it before the request is judged again.
+    headers = tuple((bytes(name), bytes(value)) for name, value in scope["headers"])
     # Of what the server serves as a request nothing becomes: what a rule permits as an upgrade would be answered as another action (T20).
-    asks = any(bytes(name).lower() == b"upgrade" for name, _ in scope["headers"])
+    asks = any(name.lower() == b"upgrade" for name, _ in headers)
     return Asked(
         method=b"GET" if websocket else scope["method"].encode("latin-1"),
         target=raw + b"?" + query if query else raw,
-        # A copy: the application has the list, and may change it before the request is judged again.
-        headers=tuple((bytes(name), bytes(value)) for name, value in scope["headers"]),
+        headers=headers,
         upgrade=b"websocket" if websocket else _UNNAMEABLE if asks else None,
         request=scope,
         wrong=wrong_target(raw, scope.get("path")),
+        stripped=lambda passes: _stripped(scope, headers, passes),
         **_connection(scope),
     )
+
+
+def _stripped(scope: Scope, headers: Fields, passes: FrozenSet[str]) -> Scope:
+    """A request with these fields, without those in which its caller is not trusted to say whom it speaks for."""
+    return {**scope, "headers": [field for field in headers if is_trusted(field[0], passes)]}
 
 
 def _two_names(scope: Scope, own: object) -> Optional[Denied]:

@@ -48,6 +48,9 @@ class Asked:
     wrong: Optional[Denied] = None
     #: Why no field can be taken away from it, where none can.
     fixed: Optional[str] = None
+    #: Given those fields in which its caller is trusted to say whom it speaks for, `request` without the others of that kind, as
+    #: `trust_score` sees it: nobody chooses whose score it gets. `None`: nothing is taken away.
+    stripped: Optional[Callable[[FrozenSet[str]], Any]] = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,7 @@ class Judge:
         takes = issuers > 0 and "token" in reads
         claims, again = token.claims(flow, self.engine, issuers) if takes else (None, None)
         if self.trust_score is not None and "trust_score" in reads:
-            score = self._score(self.trust_score, asked, flow)
+            score = self._score(self.trust_score, asked, flow, reads)
         try:
             decision = self.engine.authorize(
                 flow, asked.method, asked.target, asked.headers, upgrade=asked.upgrade, trust_score=score, claims=claims
@@ -196,9 +199,14 @@ class Judge:
                 raise denied from token.refused()
             raise
 
-    def _score(self, trust_score: Callable[[Any, str], Optional[int]], asked: Asked, flow: Flow) -> Optional[int]:
+    def _score(
+        self, trust_score: Callable[[Any, str], Optional[int]], asked: Asked, flow: Flow, reads: FrozenSet[str]
+    ) -> Optional[int]:
         try:
-            score = trust_score(asked.request, flow.peer_id or "")
+            request = asked.request
+            if asked.stripped is not None and not all(forwarded.is_trusted(name, reads) for name, _ in asked.headers):
+                request = asked.stripped(reads & forwarded.FIELDS)
+            score = trust_score(request, flow.peer_id or "")
             if score is None or 0 <= operator.index(score) <= 100:
                 return score
             raise ValueError(f"a score is 0 to 100, or None; `trust_score` gave {score}")

@@ -8,7 +8,7 @@ A request whose connection or raw target the server does not say is denied. `pee
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, Optional, Tuple
 
 from ztl.errors import Denied, RawTargetUnavailable
 from ztl.forwarded import VARIABLES
@@ -44,9 +44,8 @@ class Guarded:
             status, headers, body = answer(error, environ.get("REQUEST_METHOD") == "HEAD")
             start_response(f"{status} {HTTPStatus(status).phrase}", headers)
             return [body]
-        for variable, name in VARIABLES.items():
-            if name not in permit.passes:
-                environ.pop(variable, None)
+        for variable in _untrusted(permit.passes):
+            environ.pop(variable, None)
         environ[PERMIT] = permit
         return Judged(self._guard, asked, permit, generation).serve(self._app, environ, start_response)
 
@@ -122,8 +121,18 @@ def read(environ: Dict[str, Any]) -> Asked:
         address, port = None, None
     return Asked(
         method=environ["REQUEST_METHOD"].encode("latin-1"), target=target or b"", headers=list(_fields(environ)), connection=connection,
-        address=address, port=port, request=environ, wrong=wrong,
+        address=address, port=port, request=environ, wrong=wrong, stripped=lambda passes: _stripped(environ, passes),
     )
+
+
+def _untrusted(passes: FrozenSet[str]) -> List[str]:
+    """The variables in which a caller is not trusted to say whom it speaks for."""
+    return [variable for variable, name in VARIABLES.items() if name not in passes]
+
+
+def _stripped(environ: Dict[str, Any], passes: FrozenSet[str]) -> Dict[str, Any]:
+    untrusted = _untrusted(passes)
+    return {name: value for name, value in environ.items() if name not in untrusted}
 
 
 def _fields(environ: Dict[str, Any]) -> Iterator[Tuple[bytes, bytes]]:
