@@ -374,6 +374,17 @@ class Aiohttp(Behaviour, WithWorld):
         self.assertEqual((status, body.lower().count(b"forwarded")), (200, 2))
         self.assertEqual(ask(self.port, "router", "GET", "/v1/who", **latin, Forwarded="for=a")[0], 403)
 
+    def test_law_6_what_aiohttp_answers_of_expect_is_no_decision(self) -> None:
+        # As docs/python.md says: before any middleware. Whatever comes of it, nothing is served that was not judged.
+        for value, begins, recorded in (("100-continue", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403", 1), ("x", b"HTTP/1.1 417", 0)):
+            before = len(self.world.records(self.audit))
+            with socket.create_connection(("127.0.0.1", self.port), 10) as plain:
+                with self.world.client("router").wrap_socket(plain) as tls:
+                    tls.sendall(f"DELETE /v1/who HTTP/1.1\r\nHost: x\r\nExpect: {value}\r\nConnection: close\r\n\r\n".encode())
+                    found = b"".join(iter(lambda: tls.recv(4096), b""))
+            self.assertEqual((found[: len(begins)], spiffe("router").encode() in found), (begins, False), value)
+            self.assertEqual(len(self.world.records(self.audit)) - before, recorded)
+
     def _restore(self) -> None:
         self.world.write("policy.toml", ztl_policy())
         self.guard.reload()

@@ -4,6 +4,9 @@
     web.run_app(app, port=8443, ssl_context=guard.ssl_context())
 
 `peer_id(request)` is who called.
+
+A field `Expect` is answered before any middleware, with 100 or 417, or by the `expect_handler` of a route: that is code of the application
+which nobody judged, so give no route one.
 """
 
 from __future__ import annotations
