@@ -174,6 +174,7 @@ func TestLaw6WhatTheGuardDeniesItselfIsRecorded(t *testing.T) {
 	router := a.issue(id("router"))
 	// One more than the library looks at, with the host.
 	fields := http.Header{"X": make([]string, 65_536)}
+	upgrade := http.Header{"Upgrade": {"websocket"}, "Connection": {"keep-alive, Upgrade"}}
 	for name, one := range map[string]struct {
 		score  func() int
 		header http.Header
@@ -181,6 +182,7 @@ func TestLaw6WhatTheGuardDeniesItselfIsRecorded(t *testing.T) {
 		reason string
 	}{
 		"a panic":         {func() int { panic("a score that cannot be had") }, nil, 403, "authorizer_failed"},
+		"of an upgrade":   {func() int { panic("a score that cannot be had") }, upgrade, 403, "authorizer_failed"},
 		"no score":        {func() int { return 101 }, nil, 403, "authorizer_failed"},
 		"too many fields": {func() int { return 80 }, fields, 400, "path_ambiguous"},
 		"none of them":    {func() int { return 80 }, nil, 200, "permitted"},
@@ -194,11 +196,15 @@ func TestLaw6WhatTheGuardDeniesItselfIsRecorded(t *testing.T) {
 			t.Error(name, "was answered", status)
 		}
 		of := records(t, config.AuditFile, "action")
-		if last := of[len(of)-1]; last.Reason != one.reason || last.Peer != id("router") || last.Action != "GET /v1/who" {
+		asked := "GET /v1/who"
+		if one.header.Get("Upgrade") != "" {
+			asked = "websocket /v1/who"
+		}
+		if last := of[len(of)-1]; last.Reason != one.reason || last.Peer != id("router") || last.Action != asked {
 			t.Error(name, last)
 		}
 	}
-	if of := records(t, config.AuditFile, "action"); len(of) != 4 {
+	if of := records(t, config.AuditFile, "action"); len(of) != 5 {
 		t.Error(of)
 	}
 }

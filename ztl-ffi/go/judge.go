@@ -162,9 +162,11 @@ func (g *Guard) refuse(from *flow, r *http.Request, reason Reason, why error) er
 	ask.add(r.Method)
 	ask.add(r.RequestURI)
 	// One that comes twice is named by no rule; a third says nothing more.
-	for _, protocol := range r.Header["Upgrade"][:min(2, len(r.Header["Upgrade"]))] {
-		ask.add("upgrade")
-		ask.add(protocol)
+	for _, name := range []string{"Upgrade", "Connection"} {
+		for _, value := range r.Header[name][:min(2, len(r.Header[name]))] {
+			ask.add(name)
+			ask.add(value)
+		}
 	}
 	err := g.engine.refuse(from, ask, reason, g.config.Now())
 	denial := &Denial{}

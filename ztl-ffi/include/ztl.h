@@ -557,7 +557,8 @@ typedef struct ztl_action_request {
     struct ztl_str target;
     /**
      * The protocol that the connection is to become: `:protocol` of an extended CONNECT (RFC 8441). Absent or empty: what
-     * the `Upgrade` fields among `headers` say, else none.
+     * the `Upgrade` fields among `headers` say, else none. An `Upgrade` that differs from what stands here, that comes twice, or that
+     * no single `Connection` names beside it (RFC 9110 section 7.8), is one that no rule names: servers serve such a request as they like.
      */
     struct ztl_str upgrade;
     /**
@@ -1196,8 +1197,8 @@ ztl_status ztl_action_authorize(const struct ztl_engine *engine,
  * @param engine the engine that permitted the flow
  * @param flow the permitted flow
  * @param request what was asked for, as far as the host knows: `method` and `target` may be absent, and what cannot be named is left
- *   out of the record. `trust_score` and `claims` are not read, and of the header fields none but `upgrade`; where there are more
- *   of them than are taken, none at all
+ *   out of the record. `trust_score` and `claims` are not read, and of the header fields none but `upgrade` and `connection`; where
+ *   there are more of them than are taken, none at all
  * @param reason why
  * @param decision receives the denial; set its `size` first
  * @param error receives the reason; may be NULL

@@ -93,7 +93,7 @@ enum Text {
     Raw(Vec<u8>),
 }
 
-const KNOWN: [&[u8]; 20] = [
+const KNOWN: [&[u8]; 22] = [
     b"shop",
     b"front",
     b"cart",
@@ -109,6 +109,8 @@ const KNOWN: [&[u8]; 20] = [
     b":authority",
     b"shop.example",
     b"upgrade",
+    b"connection",
+    b"keep-alive, Upgrade",
     b"x-forwarded-client-cert",
     b"By=spiffe://prod.example/front;URI=spiffe://prod.example/cart",
     b"By=spiffe://prod.example/front;URI=spiffe://prod.example/evil",

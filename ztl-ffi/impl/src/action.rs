@@ -47,7 +47,8 @@ pub struct ztl_action_request {
     /// framework has decoded.
     pub target: ztl_str,
     /// The protocol that the connection is to become: `:protocol` of an extended CONNECT (RFC 8441). Absent or empty: what
-    /// the `Upgrade` fields among `headers` say, else none.
+    /// the `Upgrade` fields among `headers` say, else none. An `Upgrade` that differs from what stands here, that comes twice, or that
+    /// no single `Connection` names beside it (RFC 9110 section 7.8), is one that no rule names: servers serve such a request as they like.
     pub upgrade: ztl_str,
     /// All header fields of the request, in order. A field sent twice stands here twice. `host`, and `:authority` of HTTP/2 and
     /// HTTP/3, are among them: what is no host with an optional port is denied (rule 42), and where the workload lists `hosts`, a

@@ -43,8 +43,8 @@ const REASONS: [Reason; 7] = [
 /// @param engine the engine that permitted the flow
 /// @param flow the permitted flow
 /// @param request what was asked for, as far as the host knows: `method` and `target` may be absent, and what cannot be named is left
-///   out of the record. `trust_score` and `claims` are not read, and of the header fields none but `upgrade`; where there are more
-///   of them than are taken, none at all
+///   out of the record. `trust_score` and `claims` are not read, and of the header fields none but `upgrade` and `connection`; where
+///   there are more of them than are taken, none at all
 /// @param reason why
 /// @param decision receives the denial; set its `size` first
 /// @param error receives the reason; may be NULL

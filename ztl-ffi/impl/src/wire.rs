@@ -15,6 +15,7 @@ const UNNAMEABLE: &str = ",";
 const AUTHORITY: &str = ":authority";
 const HOST: &str = "host";
 const UPGRADE: &str = "upgrade";
+const CONNECTION: &str = "connection";
 
 /// A header field.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +81,7 @@ struct Said<'a> {
     authority: Times<'a>,
     host: Times<'a>,
     upgrade: Times<'a>,
+    connection: Times<'a>,
     asks_for_another: bool,
 }
 
@@ -103,7 +105,7 @@ impl<'a> Times<'a> {
 
 /// The lengths of the names that are looked for, a bit each: most fields are not one of them.
 const LENGTHS: u32 = {
-    let ours = 1 << AUTHORITY.len() | 1 << HOST.len() | 1 << UPGRADE.len();
+    let ours = 1 << AUTHORITY.len() | 1 << HOST.len() | 1 << UPGRADE.len() | 1 << CONNECTION.len();
     ours | lengths(&METHOD_OVERRIDES) | lengths(&TARGET_OVERRIDES)
 };
 
@@ -129,11 +131,39 @@ impl<'a> Said<'a> {
             self.authority.come(value);
         } else if is(UPGRADE) {
             self.upgrade.come(value);
+        } else if is(CONNECTION) {
+            self.connection.come(value);
         } else {
             let mut overrides = METHOD_OVERRIDES.into_iter().chain(TARGET_OVERRIDES);
             self.asks_for_another |= overrides.any(is);
         }
     }
+
+    /// Whether every server takes the `Upgrade` field for one: where no option of the connection is `upgrade`, it says what the peer
+    /// speaks as well (RFC 9110 §7.8), and the request is served as it stands. Of a field that comes twice servers read the first, the
+    /// last or both.
+    fn upgrades(&self) -> bool {
+        let Times::Once(value) = self.connection else {
+            return false;
+        };
+        let mut options = value.split(|byte| *byte == b',').map(without_blanks);
+        options.clone().all(is_token)
+            && options.any(|option| option.eq_ignore_ascii_case(UPGRADE.as_bytes()))
+    }
+}
+
+/// RFC 9110 §5.6.3
+const fn without_blanks(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
+}
+
+/// RFC 9110 §5.6.2
+fn is_token(text: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !text.is_empty() && text.iter().all(is_part)
 }
 
 #[expect(unsafe_code, reason = "reads what C lends")]
@@ -182,14 +212,14 @@ impl<'a> Fields<'a> {
         unsafe { text.checked() }.unwrap_or_default()
     }
 
-    /// What the connection is to become: what the host says, and the `Upgrade` field. Where they differ, or the field came twice,
-    /// something that no rule can name.
+    /// What the connection is to become: what the host says, and the `Upgrade` field. Where they differ, or the field came twice, or is
+    /// none that every server acts on, something that no rule can name: no permit covers it, and every forbid of the path does.
     pub(crate) fn upgrade(&self, told: Option<Sent<'a>>) -> Option<&'a str> {
         let told = told.map(Sent::nameable);
         let sent = match self.said.upgrade {
             Times::Never => None,
-            Times::Once(value) => Some(utf8(value).unwrap_or(UNNAMEABLE)),
-            Times::More => Some(UNNAMEABLE),
+            Times::Once(value) if self.said.upgrades() => Some(utf8(value).unwrap_or(UNNAMEABLE)),
+            Times::Once(_) | Times::More => Some(UNNAMEABLE),
         };
         told.into_iter().chain(sent).reduce(|one, other| {
             if one.eq_ignore_ascii_case(other) {

@@ -213,8 +213,11 @@ fn raw_bytes_are_an_action_of_their_own() {
 fn t20_an_upgrade_is_an_action_of_its_own() {
     let engine = Engine::new(POLICY);
     let flow = engine.flow();
-    let ask =
-        |request, headers: &[ztl_header]| engine.authorize(&flow, &with_headers(request, headers));
+    let ask = |request, headers: &[ztl_header]| {
+        let mut all = vec![header("Connection", b"Upgrade")];
+        all.extend_from_slice(headers);
+        engine.authorize(&flow, &with_headers(request, &all))
+    };
     let (chat, live) = (request("GET", "/v1/chat"), request("GET", "/v1/live"));
     ask(chat, &[]).is_permitted();
     ask(chat, &[header("Upgrade", b"websocket")]).is_denied(ZTL_REASON_NO_ACTION_PERMITTED);
@@ -266,4 +269,66 @@ fn t20_an_upgrade_is_an_action_of_its_own() {
         ..chat
     };
     ask(nothing(tunnel), &[]).is_denied(ZTL_REASON_NO_ACTION_PERMITTED);
+}
+
+/// A server that finds no `Connection: upgrade` serves the request as it stands: what is permitted is the WebSocket, and not that.
+#[test]
+fn t20_an_upgrade_that_the_connection_does_not_name_is_named_by_no_permit() {
+    let engine = Engine::new(POLICY);
+    let flow = engine.flow();
+    let live = request("GET", "/v1/live");
+    let ask = |options: &[&'static [u8]]| {
+        let mut headers = vec![header("Upgrade", b"websocket")];
+        headers.extend(options.iter().map(|options| header("connection", options)));
+        engine.authorize(&flow, &with_headers(live, &headers))
+    };
+    let upgrades: [&'static [u8]; 4] = [
+        b"upgrade",
+        b"Upgrade",
+        b"keep-alive, Upgrade",
+        b"\tUPGRADE ,close",
+    ];
+    for options in upgrades {
+        ask(&[options]).is_permitted();
+    }
+    let serves_it_as_it_stands: [&[&'static [u8]]; 14] = [
+        &[],
+        &[b""],
+        &[b"keep-alive"],
+        &[b"upgrades"],
+        &[b"x-upgrade"],
+        &[b"upgrade websocket"],
+        &[b"\"upgrade\""],
+        &[b"\x0cupgrade"],
+        &[b"upgrade\xff"],
+        // Readers differ.
+        &[b",upgrade"],
+        &[b"(x, upgrade"],
+        &[b"upgrade", b"keep-alive"],
+        &[b"keep-alive", b"upgrade"],
+        &[b"upgrade", b"upgrade"],
+    ];
+    for options in serves_it_as_it_stands {
+        ask(options).is_denied(ZTL_REASON_NO_ACTION_PERMITTED);
+    }
+    // Nor where the host says what it is to become.
+    let told = ztl_action_request {
+        upgrade: text("websocket"),
+        ..live
+    };
+    engine
+        .authorize(
+            &flow,
+            &with_headers(told, &[header("upgrade", b"websocket")]),
+        )
+        .is_denied(ZTL_REASON_NO_ACTION_PERMITTED);
+    // A forbid of the path is a forbid of whatever is served there.
+    let forbidding = format!(
+        "{POLICY}\n[[forbid]]\nname = \"not-live\"\nfrom = \"router\"\nto = \"model-server\"\nports = 8443\nactions = [\"GET /v1/live\"]\n"
+    );
+    let engine = Engine::new(&forbidding);
+    let asked = [header("upgrade", b"websocket")];
+    engine
+        .authorize(&engine.flow(), &with_headers(live, &asked))
+        .is_denied(ZTL_REASON_FORBIDDEN);
 }

@@ -84,7 +84,10 @@ fn what_cannot_be_named_is_refused_and_recorded_all_the_same() {
     let engine = Engine::with_audit(POLICY, text(path.to_str().expect("a path in UTF-8")));
     let flow = engine.flow();
     let long = vec![b'a'; 100_000];
-    let upgrade = [header("Upgrade", b"websocket")];
+    let upgrade = [
+        header("Upgrade", b"websocket"),
+        header("Connection", b"upgrade"),
+    ];
     let many = vec![header("x", b"y"); 65_537];
     let live = request("GET", "/v1/live");
     let cases = [

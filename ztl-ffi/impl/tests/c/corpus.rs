@@ -9,7 +9,7 @@ use ztl_core::Timestamp;
 use ztl_core::policy::{Policy, Query};
 
 use crate::certificates;
-use crate::generated::{Core, questions, tally};
+use crate::generated::{Core, UNNAMED, names_upgrade, questions, tally};
 use crate::{built, c, folder, package, succeeds, tool};
 
 /// A line of the corpus, as the core answers it.
@@ -31,16 +31,25 @@ fn core_answers(policy: &Policy, line: &str) -> String {
         score.parse::<u8>().unwrap_or(0).into(),
         score,
     );
-    let mut fields = json!({});
-    for field in headers.split('&').filter(|_| headers != "-") {
-        let (name, value) = field.split_once('=').expect("a value");
-        let values = &mut fields[name];
+    let fields = headers.split('&').filter(|_| headers != "-");
+    let fields = fields.map(|field| field.split_once('=').expect("a value"));
+    // What a connection names, the core leaves to whoever enforces.
+    let options = fields.clone().filter_map(|(name, value)| {
+        let is_connection = name.eq_ignore_ascii_case("connection");
+        is_connection.then_some(value)
+    });
+    let upgrades = names_upgrade(&options.collect::<Vec<_>>());
+    let mut asked = json!({});
+    for (name, value) in fields {
+        let is_ignored = !upgrades && name.eq_ignore_ascii_case("upgrade");
+        let values = &mut asked[name];
         if values.is_null() {
             *values = json!([]);
         }
+        let value = if is_ignored { UNNAMED } else { value };
         values.as_array_mut().expect("values").push(value.into());
     }
-    set("headers", fields, headers);
+    set("headers", asked, headers);
     let decision = Query::from_json(&query.to_string())
         .and_then(|query| query.decide(policy, Timestamp::from_unix_secs(1_790_000_000)))
         .unwrap_or_else(|error| panic!("`{line}`: {error}"));

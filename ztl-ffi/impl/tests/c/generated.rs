@@ -1,5 +1,5 @@
 //! Ten thousand questions, from a seed: what is permitted, and what is that but for one thing or three. Their answers are those of the
-//! core's own verbs; what a request says of its host, which the core leaves to whoever enforces, is read anew here.
+//! core's own verbs; what a request says of its host and its connection, which the core leaves to whoever enforces, is read anew here.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ const HONEST: [&str; 16] = [
     "ROUTER\t10.10.0.5\tretriever\t8443\tGET\t/v1/search?q=1\t-\t-\t-\t-",
     "ROUTER\tfd00:10::5\tretriever\t8443\tGET\t/v1/docs/12\t-\t-\t-\t-",
     "ROUTER\t10.10.0.5\tretriever\t8443\tPUT\t/v1/files/a/b.txt\t-\t-\t-\t-",
-    "ROUTER\t10.10.0.5\tretriever\t8443\tGET\t/v1/live\t-\tupgrade=websocket\t-\t-",
+    "ROUTER\t10.10.0.5\tretriever\t8443\tGET\t/v1/live\t-\tconnection=upgrade&upgrade=websocket\t-\t-",
     "RETRIEVER\t10.10.0.5\tmodel-server\t8443\tPOST\t/v1/models/llama/infer\t70\tx-purpose=answer\t-\t-",
     "RETRIEVER\t10.10.0.5\tmodel-server\t9443\tPOST\t/v1/models/llama/train\t-\t-\t-\tTRAINER",
     "PARTNER\t10.10.0.5\tretriever\t8443\tPOST\t/bills\t-\t-\t-\t-",
@@ -101,6 +101,7 @@ const OTHERS: [&[&str]; 10] = [
         ":authority=shop.example",
         "x-http-method-override=DELETE",
         "upgrade=websocket",
+        "Connection=keep-alive, Upgrade&Upgrade=WebSocket",
         "host=shop.example&x-forwarded-client-cert=By=GATEWAY;URI=ROUTER",
         "host=shop.example&x-forwarded-client-cert=URI=PARTNER;URI=ROUTER",
         "host=shop.example&x-forwarded-client-cert=nobody",
@@ -313,7 +314,8 @@ impl Core {
                 return denied("action", reason);
             }
             match values("upgrade")[..] {
-                [token] => action.with_upgrade(token),
+                [token] if names_upgrade(&values("connection")) => action.with_upgrade(token),
+                [_] => action.with_upgrade(UNNAMED),
                 _ => action,
             }
         };
@@ -355,6 +357,16 @@ impl Core {
             Err(denial) => told(&denial),
         }
     }
+}
+
+/// No token, so that no rule can name it.
+pub(crate) const UNNAMED: &str = ",";
+
+/// Whether the `Connection` fields name the `Upgrade` beside them (RFC 9110 §7.8).
+pub(crate) fn names_upgrade(connection: &[&str]) -> bool {
+    let [one] = connection else { return false };
+    one.split(',')
+        .any(|option| option.trim().eq_ignore_ascii_case("upgrade"))
 }
 
 /// Why a request is not for this workload, by what it says of its host (rule 42).
