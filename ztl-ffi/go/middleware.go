@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -18,22 +19,26 @@ import (
 // Fields in which nobody is trusted to pass an id on (X-Forwarded-Client-Cert, Forwarded) are taken out of the request.
 //
 // The handler's context carries the [Peer], and ends when the permit does: at a change of policy, authorities or keys that takes it
-// away, or when a certificate or token expires. Reading and writing end with it.
+// away, or when a certificate or token expires. Reading and writing end with it, also on a connection that the handler has taken by Hijack:
+// such a request lasts until the handler, or who serves it after that, closes the connection that Hijack gave out, and it is closed when the
+// permit ends. Where that was before, Hijack says why.
 func (g *Guard) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		control := http.NewResponseController(w)
-		ctx, end, err := g.begin(r, func() {
-			// Not every writer can do it; the context is cancelled in any case.
-			past := time.Unix(1, 0)
-			_ = control.SetReadDeadline(past)
-			_ = control.SetWriteDeadline(past)
-		})
+		serving := &writer{ResponseWriter: w, control: http.NewResponseController(w)}
+		ctx, end, err := g.begin(r, serving.cut)
 		if err != nil {
 			answer(w, err)
 			return
 		}
-		defer end()
+		serving.end = sync.OnceFunc(end)
+		// No other connection can be taken.
+		if r.ProtoMajor == 1 {
+			w = serving
+		}
+		returned := false
+		defer func() { serving.left(returned) }()
 		next.ServeHTTP(w, r.WithContext(ctx))
+		returned = true
 	})
 }
 
@@ -44,11 +49,11 @@ func (g *Guard) Middleware(next http.Handler) http.Handler {
 //
 // The context carries the [Peer] and ends when the permit does. Call end once the request was served.
 func (g *Guard) Begin(r *http.Request) (ctx context.Context, end func(), err error) {
-	return g.begin(r, func() {})
+	return g.begin(r, func(error) {})
 }
 
-// begin has `cut` called where the permit ends before the request does.
-func (g *Guard) begin(r *http.Request, cut func()) (context.Context, func(), error) {
+// begin has `cut` called, with the reason, where the permit ends before the request does.
+func (g *Guard) begin(r *http.Request, cut func(error)) (context.Context, func(), error) {
 	generation := g.generation.Load()
 	came, shown := asItCame(r), &token{}
 	first, err := g.authorize(came, judging{token: shown})
@@ -62,11 +67,13 @@ func (g *Guard) begin(r *http.Request, cut func()) (context.Context, func(), err
 		inbound = context.WithValue(inbound, shownKey{}, shown)
 	}
 	ctx, cancel := context.WithCancelCause(inbound)
-	// Whom the host's function asks about it need not be asked any longer than it runs.
-	came = came.WithContext(ctx)
+	// Whom the host's function asks about it need not be asked any longer than it runs, which may be longer than its handler (Hijack).
+	runs, ended := context.WithCancelCause(context.WithoutCancel(inbound))
+	came = came.WithContext(runs)
 	serving := newRunning(nil, func(err error) {
 		cancel(err)
-		cut()
+		ended(err)
+		cut(err)
 	})
 	serving.passes, serving.token = first.passes, shown
 	serving.again = func(alone bool) (time.Time, error) {
@@ -84,6 +91,7 @@ func (g *Guard) begin(r *http.Request, cut func()) (context.Context, func(), err
 	end := func() {
 		g.end(serving)
 		cancel(context.Canceled)
+		ended(context.Canceled)
 		serving.letGo()
 	}
 	asked, expires := uint64(0), first.expires
@@ -96,6 +104,7 @@ func (g *Guard) begin(r *http.Request, cut func()) (context.Context, func(), err
 				g.denied(err)
 			}
 			cancel(context.Canceled)
+			ended(context.Canceled)
 			shown.free()
 			return nil, nil, err
 		}
