@@ -43,7 +43,7 @@ type Config struct {
 	// was given ends. So let it look up what is known by then; a call that does not come back keeps its place among the 64. It may be nil.
 	TrustScore func(*http.Request, Peer) int
 	// Resolve finds the address, with port, of a workload that is called. Nil: its name, as DNS knows it. Whoever answers has to
-	// prove that it is the workload.
+	// prove that it is the workload. Its context ends with the ten seconds that a connection may take.
 	Resolve func(ctx context.Context, workload string, port uint16) (string, error)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time

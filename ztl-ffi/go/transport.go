@@ -24,7 +24,7 @@ type target struct {
 
 // Transport sends requests to other workloads, as this one: https://WORKLOAD[:PORT]/path, with the workload's name in the policy; 443
 // where no port is named. Whoever answers has to prove that it is that workload, and each request has to be permitted, before
-// anything of it is sent. No proxies, and no plain HTTP. Make one and keep it: it holds connections.
+// anything of it is sent: once more where something changed before it had a connection. No proxies, and no plain HTTP. Make one and keep it: it holds connections.
 type Transport struct {
 	// PassOnAuthorization sends the Authorization of a request that came in as well, where one goes out under its context with the same
 	// credential: to whoever is called, who then holds a token that was meant for us (T27). Without it what came in stays here, however
@@ -113,21 +113,28 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return refuse(err)
 	}
-	passes, err := t.permit(r, to)
-	if err != nil {
+	out := &sending{transport: t, request: r, to: to, generation: t.guard.generation.Load()}
+	if out.passes, err = t.permit(r, to); err != nil {
 		return refuse(err)
 	}
 	// The name that was judged is the one that is sent.
-	sent := r.Clone(r.Context())
+	sent := r.Clone(out.under(r.Context()))
 	sent.Host = ""
 	// T12: for whom we speak is said by a proxy alone.
-	strip(sent.Header, passes)
+	strip(sent.Header, out.passes)
 	// T27: whose token came in is not told to others.
 	if shown, _ := r.Context().Value(shownKey{}).([]string); len(shown) > 0 && !t.PassOnAuthorization {
 		withhold(sent.Header, shown)
 	}
 	// Looked up after it was judged: where something changed, the old connections are out of reach.
-	return t.inner.Load().RoundTrip(sent)
+	response, err := t.inner.Load().RoundTrip(sent)
+	if why := out.refusal(); why != nil {
+		if err == nil {
+			_ = response.Body.Close()
+		}
+		return nil, why
+	}
+	return response, err
 }
 
 // permit judges a request on a connection to its target, which is made where there is none, and says in which fields it may pass an id on.
@@ -201,6 +208,10 @@ func (t *Transport) flow(ctx context.Context, to target) (*flow, error) {
 
 // dialTLS gives the inner transport connections that were proved.
 func (t *Transport) dialTLS(ctx context.Context, _, address string) (net.Conn, error) {
+	// net/http looks for another connection where one is closed.
+	if out, ok := ctx.Value(sendingKey{}).(*sending); ok && out.refusal() != nil {
+		return nil, out.refusal()
+	}
 	to, err := parse(address)
 	if err != nil {
 		return nil, err
@@ -227,6 +238,8 @@ func (t *Transport) dialTLS(ctx context.Context, _, address string) (net.Conn, e
 }
 
 func (t *Transport) dial(ctx context.Context, to target) (*tls.Conn, *flow, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
 	address := net.JoinHostPort(to.workload, strconv.Itoa(int(to.port)))
 	if resolve := t.guard.config.Resolve; resolve != nil {
 		resolved, err := resolve(ctx, to.workload, to.port)
@@ -235,8 +248,6 @@ func (t *Transport) dial(ctx context.Context, to target) (*tls.Conn, *flow, erro
 		}
 		address = resolved
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
 	plain, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, nil, err
