@@ -55,3 +55,17 @@ func strip(header http.Header, trusted reads) {
 		}
 	}
 }
+
+// asTrusted is a request without those. One that has any stays as it is, for it is judged by all that came: what comes back is another.
+func asTrusted(r *http.Request, trusted reads) *http.Request {
+	for name := range r.Header {
+		if field, is := passesOn(name); is && trusted&field == 0 {
+			seen := new(http.Request)
+			*seen = *r
+			seen.Header = r.Header.Clone()
+			strip(seen.Header, trusted)
+			return seen
+		}
+	}
+	return r
+}

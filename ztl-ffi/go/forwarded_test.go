@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -92,6 +93,43 @@ func TestT12AForbiddenCallerDoesNotComeInBehindAProxy(t *testing.T) {
 		}
 		if seen.Header.Get("Forwarded") != "" {
 			t.Error(name, "the handler saw", seen.Header)
+		}
+	}
+}
+
+// Whose score it is nobody says who is not trusted with it, when the request comes and while it runs.
+func TestT12AScoreIsAskedForWithoutWhatNobodyIsTrustedToSay(t *testing.T) {
+	a := newAuthority(t)
+	for name, kept := range map[string]bool{"front": true, "router": false} {
+		config := a.config("model-server")
+		scored := strings.Replace(behindFront, `actions = ["GET /v1/who"]`, "actions = [\"GET /v1/who\"]\nrequire = { trust_score = 70 }", 1)
+		config.Policy = []byte(scored)
+		var shown []http.Header
+		config.TrustScore = func(r *http.Request, _ Peer) int {
+			shown = append(shown, r.Header)
+			return 80
+		}
+		guard := a.guard(config)
+		request := a.request(a.issue(id(name)), "GET", "/v1/who")
+		request.Host = "models.example"
+		xfcc := "By=" + id("front") + ";URI=" + id("router")
+		request.Header = http.Header{
+			"Forwarded": {"for=_x"}, "X-Forwarded-Client-Cert": {xfcc}, "X_forwarded_client_cert": {xfcc}, "X-Purpose": {"answer"},
+		}
+		_, end, err := guard.Begin(request)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if err := guard.Swap([]byte(scored + "\n")); err != nil {
+			t.Fatal(err)
+		}
+		end()
+		want := http.Header{"X-Purpose": {"answer"}}
+		if kept {
+			want["X-Forwarded-Client-Cert"] = []string{xfcc}
+		}
+		if len(shown) != 2 || !reflect.DeepEqual(shown[0], want) || !reflect.DeepEqual(shown[1], want) {
+			t.Error(name, "showed", shown)
 		}
 	}
 }

@@ -95,7 +95,8 @@ func (g *Guard) looking(looked reads, from *flow, r *http.Request, how judging) 
 	defer ask.free()
 	ask.request(r.Method, r.RequestURI, r.Host, r.Header)
 	if scored {
-		given, err := g.askScore(r, from)
+		// T12: the host reads there whom it asks about as little as the handler does.
+		given, err := g.askScore(asTrusted(r, looked), from)
 		// Nothing is decided, and recorded as such, about what was cut while the score was waited for.
 		if how.again != nil && how.again.ended() {
 			return time.Time{}, errJudgedLate
