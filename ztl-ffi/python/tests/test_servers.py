@@ -71,6 +71,10 @@ class Behaviour:
                     self.assertFalse(tls.session_reused)
                     session = tls.session if tls.session is not None and tls.session.has_ticket else None
 
+    def test_t20_what_the_server_does_not_upgrade_is_no_upgrade(self) -> None:
+        # Servers ask for `Connection: upgrade`.
+        self.assertEqual(self.world.ask(self.port, "router", "GET", "/v1/socket", Upgrade="websocket")[0], 403)
+
 
 class WithWorld(unittest.TestCase):
     @classmethod
@@ -187,10 +191,6 @@ class Uvicorn(Behaviour, WithWorld):
                         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
                     )
                     self.assertEqual(tls.recv(12)[9:], want, (name, path))
-
-    def test_t20_what_the_server_does_not_upgrade_is_no_upgrade(self) -> None:
-        # uvicorn asks for `Connection: upgrade`.
-        self.assertEqual(self.world.ask(self.port, "router", "GET", "/v1/socket", Upgrade="websocket")[0], 403)
 
     def test_a_caller_of_ours_reaches_the_workload_that_was_named(self) -> None:
         caller = self.world.guard("router", port=None)
