@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::authorizer::{AuthorizerError, Demands};
 use crate::limit::Limit;
+use crate::policy::MAX_FIELD_BYTES;
 
 /// Most header fields that an action is logged with.
 pub(crate) const MAX_LOG_FIELDS: usize = 256;
@@ -92,6 +93,9 @@ impl Obligations {
             for field in fields {
                 if field.is_empty() || !field.bytes().all(is_lower_field_byte) {
                     return Err(fault("a header field in the log that has no such name"));
+                }
+                if field.len() > MAX_FIELD_BYTES {
+                    return Err(fault("a header field in the log whose name is too long"));
                 }
                 if CREDENTIALS.contains(&&**field) {
                     return Err(fault("a credential in the log"));

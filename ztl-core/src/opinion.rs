@@ -30,7 +30,8 @@ impl Opinion {
 /// What an authorizer obliges to, beside the `oblige` of the rule that asked it. It adds to that and takes nothing away:
 ///
 /// - `max_body`: the smaller of the two counts.
-/// - `log`: the fields of both are logged. A field that carries a credential, or that is no name of a field, is refused.
+/// - `log`: the fields of both are logged. A field that carries a credential, or that is no name of a field of at most 256 bytes, is
+///   refused.
 /// - `limit`: one that the document declares.
 /// - `schema`: a body has to fit one schema, so that where the rule names another one this cannot be discharged.
 ///

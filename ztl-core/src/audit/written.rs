@@ -13,6 +13,10 @@ use crate::reason::{Reason, Stage, Verdict};
 
 /// Most outcomes of shadow rules in one record; of others it tells how many there are.
 const MAX_SHADOWS: usize = 32;
+/// Most header fields in one record that a permit has logged, and most bytes that the versions of authorizers begin within; of
+/// others it tells how many there are. A document may have more of both than a line of a chain holds.
+const MAX_LOG: usize = 32;
+const MAX_AUTHORIZERS_BYTES: usize = 8 * 1024;
 
 /// Most records are shorter, in bytes.
 const ROOM: usize = 640;
@@ -133,7 +137,12 @@ impl Record<'_> {
     #[cold]
     fn write_authorizers(&self, out: &mut String) {
         out.push_str(",\"authorizers\":{");
+        let (start, mut more) = (out.len(), 0);
         for (at, (name, version)) in self.authorizers().iter().enumerate() {
+            if out.len() - start > MAX_AUTHORIZERS_BYTES {
+                more = self.authorizers().len() - at;
+                break;
+            }
             out.push_str(if at == 0 { "" } else { "," });
             text::quoted(out, name);
             out.push_str(":{\"sha256\":\"");
@@ -146,6 +155,7 @@ impl Record<'_> {
             out.push('}');
         }
         out.push('}');
+        write_more(out, ",\"authorizers_more\":", more);
     }
 
     /// Who comes along beside the subject.
@@ -188,10 +198,16 @@ impl Record<'_> {
             out.push_str("\"}");
         }
         out.push(']');
-        if let Some(more @ 1..) = self.shadow().len().checked_sub(MAX_SHADOWS) {
-            out.push_str(",\"shadow_more\":");
-            text::number(out, u64::try_from(more).unwrap_or(u64::MAX));
-        }
+        let more = self.shadow().len().saturating_sub(MAX_SHADOWS);
+        write_more(out, ",\"shadow_more\":", more);
+    }
+}
+
+/// How many more there are, if any. `name` is the member's name with what stands around it.
+fn write_more(out: &mut String, name: &str, more: usize) {
+    if more > 0 {
+        out.push_str(name);
+        text::number(out, u64::try_from(more).unwrap_or(u64::MAX));
     }
 }
 
@@ -234,11 +250,12 @@ fn write_obligations(out: &mut String, obligations: &Obligations) {
     if let Some(fields) = obligations.log() {
         key(out, "log");
         out.push_str(if fields.is_empty() { "true" } else { "[" });
-        for (at, field) in fields.iter().enumerate() {
+        for (at, field) in fields.iter().take(MAX_LOG).enumerate() {
             out.push_str(if at == 0 { "" } else { "," });
             text::quoted(out, field);
         }
         out.push_str(if fields.is_empty() { "" } else { "]" });
+        write_more(out, ",\"log_more\":", fields.len().saturating_sub(MAX_LOG));
     }
     out.push('}');
 }

@@ -48,6 +48,7 @@ pub use explain::{
 };
 pub use external::External;
 pub use limits::MAX_DOCUMENT_BYTES;
+pub(crate) use limits::MAX_FIELD_BYTES;
 pub use load::Loader;
 pub(crate) use pattern::is_token_byte;
 pub use pattern::{ActionPattern, PatternError};

@@ -7,6 +7,7 @@ mod doors;
 mod flood;
 mod full;
 mod inputs;
+mod longest;
 mod rotation;
 mod tamper;
 

@@ -12,6 +12,10 @@ use super::key::SigningKey;
 /// Longest line of a chain in bytes, its end included. No line that ztl writes comes near.
 pub const MAX_LINE_BYTES: usize = 64 * 1024;
 
+/// Longest body of a record, its line end included: what else stands in a line has room beside it. A line that were longer could
+/// not be verified, nor any after it.
+pub(super) const MAX_BODY_BYTES: usize = MAX_LINE_BYTES - 512;
+
 const SEQ: &str = "{\"seq\":";
 const PREV: &str = ",\"prev\":\"";
 const MAC: &str = ",\"mac\":\"";

@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::super::{AuditError, Masks, Record};
 use super::flood::Flood;
-use super::link::Head;
+use super::link::{Head, MAX_BODY_BYTES};
 use crate::flow::Direction;
 use crate::time::Timestamp;
 
@@ -185,9 +185,9 @@ impl Queue {
         if state.closing || state.ended {
             return Err(AuditError("the audit was closed".to_owned()));
         }
-        state.latest = state.latest.max(record.time());
         let room = Room::of(record);
         let reason = record.reason();
+        state.latest = state.latest.max(record.time());
         if room == Room::UnprovedDenials
             && !state.flood.is_first(record.addr(), reason, record.time())
         {
@@ -208,7 +208,8 @@ impl Queue {
             state.text.push_str("\"kind\":\"decision\",");
             record.write_members(&mut state.text, &self.masks);
             state.text.push('\n');
-            *state.used.of(room) + (state.text.len() - start) <= limit
+            let bytes = state.text.len() - start;
+            bytes <= MAX_BODY_BYTES && *state.used.of(room) + bytes <= limit
         };
         if !fits {
             state.text.truncate(start);
@@ -386,5 +387,5 @@ impl Queue {
 }
 
 fn full() -> AuditError {
-    AuditError("the audit queue is full".to_owned())
+    AuditError("the audit has no room for the record".to_owned())
 }

@@ -10,7 +10,7 @@ use crate::limit::{Limit, LimitBy, Rate};
 use crate::obligation::CREDENTIALS;
 use crate::policy::diagnostic::{Report, quoted};
 use crate::policy::document::{LimitDecl, Oblige, Spanned};
-use crate::policy::limits::{MAX_ENTRIES, MAX_LIMITS};
+use crate::policy::limits::{MAX_ENTRIES, MAX_FIELD_BYTES, MAX_LIMITS};
 use crate::policy::tree::{Node, Tree};
 
 /// The keys of `[permit.oblige]`.
@@ -62,6 +62,11 @@ fn log(key: &str, node: &Node, report: &mut Report) -> Option<Vec<Arc<str>>> {
 
 fn field(key: &str, node: &Node, report: &mut Report) -> Option<Arc<str>> {
     let name = value::text(key, node, report)?;
+    if name.len() > MAX_FIELD_BYTES {
+        let message = format!("a name in `{key}` has 1 to {MAX_FIELD_BYTES} bytes");
+        report.error(node.span, message);
+        return None;
+    }
     if !require::check_field_name(name, node.span, report) {
         return None;
     }

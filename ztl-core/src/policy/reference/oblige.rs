@@ -51,6 +51,7 @@ impl Asked<'_> {
                 "set-cookie",
             ];
             if field.is_empty()
+                || field.len() > 256
                 || !field.bytes().all(fits)
                 || **field != field.to_ascii_lowercase()
                 || secret.contains(&&**field)
