@@ -118,6 +118,68 @@ fn a_file_is_rotated_by_age() {
     assert!(verify_files(&path).expect("holds").is_whole());
 }
 
+/// Of a proved caller, at this time after `NOW`; waits until the record is written where it is a permit.
+fn permit_at(engine: &Engine, secs: u64) -> Result<(), Reason> {
+    let caller = peer(ROUTER);
+    let arrival = Arrival::from_addr("10.10.0.5".parse().expect("address"));
+    let flow = Flow::ingress("gateway", 8443, arrival, Some(&caller));
+    let now = Timestamp::from_unix_secs(NOW.as_unix_secs() + secs);
+    let asked = engine.permit_flow(&flow, now).map(drop);
+    asked.map_err(|denial| denial.reason())
+}
+
+const YEARS: u64 = 73 * 365 * 24 * 3600;
+
+#[test]
+fn t23_a_reading_of_the_clock_that_is_not_believed_stops_no_checkpoint() {
+    let path = scratch("unbelieved-checkpoint").join("audit.jsonl");
+    let sink = quiet()
+        .checkpoint_every(1_000_000, Duration::from_secs(10))
+        .deny_unless_on_disk()
+        .open(&path, NOW)
+        .expect("open");
+    let engine = engine(sink);
+    assert_eq!(permit_at(&engine, 0), Ok(()));
+    assert_eq!(permit_at(&engine, YEARS), Err(Reason::ClockUntrusted));
+    for secs in 1..=30 {
+        assert_eq!(permit_at(&engine, secs), Ok(()));
+    }
+    drop(engine);
+    let bytes = std::fs::read(&path).expect("read");
+    let checkpoints: Vec<_> = lines(&bytes)
+        .into_iter()
+        .filter(|line| line["kind"] == "checkpoint")
+        .map(|line| line["time"].as_u64().expect("time") - NOW.as_unix_secs())
+        .collect();
+    assert_eq!(checkpoints, [10, 20, 30]);
+    assert!(verify(&bytes).expect("holds").is_whole());
+}
+
+#[test]
+fn t23_a_reading_of_the_clock_that_is_not_believed_stops_no_rotation() {
+    let path = scratch("unbelieved-rotation").join("audit.jsonl");
+    let sink = quiet()
+        .rotate_after(Duration::from_secs(3600))
+        .deny_unless_on_disk()
+        .open(&path, NOW)
+        .expect("open");
+    let engine = engine(sink);
+    let mut begun = Vec::new();
+    for (secs, wanted) in [
+        (0, Ok(())),
+        (YEARS, Err(Reason::ClockUntrusted)),
+        (1, Ok(())),
+        (3600, Ok(())),
+        (7200, Ok(())),
+    ] {
+        assert_eq!(permit_at(&engine, secs), wanted);
+        begun.push(files(&path).len());
+    }
+    drop(engine);
+    assert_eq!(begun, [1, 1, 1, 2, 3]);
+    assert!(verify_files(&path).expect("holds").is_whole());
+}
+
 #[test]
 fn t32_a_crash_between_the_steps_of_a_rotation_is_taken_up() {
     let folder = scratch("steps");

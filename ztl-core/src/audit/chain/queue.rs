@@ -11,6 +11,7 @@ use super::super::{AuditError, Masks, Record};
 use super::flood::Flood;
 use super::link::{Head, MAX_BODY_BYTES};
 use crate::flow::Direction;
+use crate::reason::Reason;
 use crate::time::Timestamp;
 
 /// How long a permit waits for its record to be on disk before it is denied.
@@ -187,7 +188,10 @@ impl Queue {
         }
         let room = Room::of(record);
         let reason = record.reason();
-        state.latest = state.latest.max(record.time());
+        // A reading that the engine did not believe says nothing of when the next checkpoint or file is due (T23).
+        if reason != Reason::ClockUntrusted {
+            state.latest = state.latest.max(record.time());
+        }
         if room == Room::UnprovedDenials
             && !state.flood.is_first(record.addr(), reason, record.time())
         {
