@@ -25,8 +25,7 @@ pub use diff::{
 };
 pub(crate) use edge::Need;
 pub(crate) use facts::{MadeUp, NOW, beside};
-pub(crate) use outward::Exit;
-pub(crate) use reach::{Chains, Counting, Hop, Mesh, Start};
+pub(crate) use reach::{Chains, Counting, Mesh, Start, Step, Way};
 pub use reach::{
     Reach, ReachEdge, ReachError, ReachExit, ReachOptions, Reached, ReachedBy, ReachedFrom, Use,
     reach, reached_by,

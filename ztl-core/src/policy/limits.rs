@@ -40,6 +40,12 @@ pub(crate) const MOST_AT_ONCE: u32 = 8;
 pub(crate) const MAX_RULES: usize = 200_000;
 /// Most pairs of a caller and a target that all rules speak of: what a policy's memory grows with.
 pub(crate) const MAX_MEETINGS: usize = 4_000_000;
+/// Most callers that assertions are tried with: every workload without a zone, and everyone who is not declared, at every place.
+pub(crate) const MAX_CALLERS: usize = 1_000_000;
+/// Most of them over all assertions together.
+pub(crate) const MAX_TRIED: usize = 1_000_000_000;
+/// Most calls that transitive assertions are tried with, each of one caller from one place at one port, and pairs of those who could.
+pub(crate) const MAX_HOPS_TRIED: usize = 8_000_000;
 /// Most `[[never]]`.
 pub(crate) const MAX_NEVERS: usize = 10_000;
 /// Most `[[test]]`.

@@ -18,35 +18,46 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::analysis::{Chains, Counting, Exit, Hop, Mesh, Start};
+use crate::analysis::{Chains, Counting, Mesh, Start, Step, Way};
 use crate::zone::Arrival;
 
 use self::call::{Counter, overlaps};
-use self::caller::{Candidate, at_home, candidates, describe, is_meant};
+use self::caller::{Candidate, Tries, Unprovable, at_home, candidates, describe, is_meant};
 use self::witness::Witnesses;
 use super::Policy;
 use super::diagnostic::Report;
 use super::document::{NeverDecl, Target};
 use super::external::External;
+use super::limits::{MAX_HOPS_TRIED, MAX_TRIED};
 use super::workload::Workload;
 
 pub(super) fn prove(policy: &Policy, report: &mut Report) {
+    prove_within(policy, MAX_TRIED, MAX_HOPS_TRIED, report);
+}
+
+/// The same, with so many callers tried at most, and so many calls for those that are transitive.
+fn prove_within(policy: &Policy, tries: usize, hops: usize, report: &mut Report) {
     if policy.document.nevers.is_empty() {
         return;
     }
-    let Some(everyone) = candidates(policy) else {
-        too_long(policy, report);
-        return;
+    let everyone = match candidates(policy) {
+        Ok(everyone) => everyone,
+        Err(why) => return refuse(policy, why, report),
     };
     let at_home = at_home(policy);
     let mut chains = None;
     let mut witnesses = Witnesses::of(policy);
+    let tries = Tries::new(tries);
     for never in &policy.document.nevers {
         if !names::are_known(policy, never, &at_home, report) {
             continue;
         }
-        let inside = call::inside(policy, never, &everyone);
-        if let Some(found) = inside.or_else(|| call::outward(policy, never, &at_home)) {
+        let inside = call::inside(policy, never, &everyone, &tries);
+        let found = inside.or_else(|| call::outward(policy, never, &at_home, &tries));
+        if tries.are_spent() {
+            return refuse(policy, Unprovable::Callers, report);
+        }
+        if let Some(found) = found {
             let witness = witnesses.find(never, &found);
             let Counter {
                 rule,
@@ -76,12 +87,16 @@ pub(super) fn prove(policy: &Policy, report: &mut Report) {
                 help,
             );
         } else if never.transitive {
-            let mesh = || Mesh::new(policy, HashSet::new(), Counting::Nothing).map(Chains::new);
+            let mesh = || Mesh::new(policy, HashSet::new(), Counting::Nothing, hops);
+            let mesh = || mesh().map(Chains::new);
             let Some(chains) = chains.get_or_insert_with(mesh) else {
-                too_long(policy, report);
-                return;
+                return refuse(policy, Unprovable::LongId, report);
             };
-            if let Some(hops) = chain(policy, never, &everyone, chains) {
+            let found = chain(policy, never, &everyone, chains);
+            if chains.is_spent() {
+                return refuse(policy, Unprovable::Hops, report);
+            }
+            if let Some(hops) = found {
                 report.error_with_help(
                     never.name.span,
                     format!(
@@ -95,12 +110,27 @@ pub(super) fn prove(policy: &Policy, report: &mut Report) {
     }
 }
 
-fn too_long(policy: &Policy, report: &mut Report) {
+/// Assertions that cannot be proved refuse the document.
+fn refuse(policy: &Policy, why: Unprovable, report: &mut Report) {
+    let (why, help) = match why {
+        Unprovable::LongId => (
+            "an id of the document is too long for another below it",
+            "choose shorter ids",
+        ),
+        Unprovable::Callers => (
+            "there are too many callers to try, for a workload without a zone, and one that is not declared, could come from every zone",
+            "give workloads a `zone`, or write fewer zones, assertions or `asserted_by`",
+        ),
+        Unprovable::Hops => (
+            "there are too many hops to try those that are transitive",
+            "give workloads a `zone`, or write narrower permits, or fewer zones or transitive assertions",
+        ),
+    };
     let first = policy.document.nevers.first();
     report.error_with_help(
         first.map(|never| never.span).unwrap_or_default(),
-        "the assertions cannot be proved: an id of the document is too long for another below it",
-        "choose shorter ids",
+        format!("the assertions cannot be proved: {why}"),
+        help,
     );
 }
 
@@ -137,21 +167,21 @@ fn chain(
         let mut ports = never.ports.iter();
         never.ports.is_empty() || ports.any(|range| range.value.contains(port))
     };
-    let goal = |hop: &Hop<'_>| {
-        let target = policy.workload(hop.target)?;
-        let mut grants = hop.grants();
-        let found = grants.find(|grant| overlaps(core::slice::from_ref(grant.pattern), never));
+    let goal = |step: &Step<'_>| {
+        let target = policy.workload(step.target)?;
+        let mut grants = step.grants.iter();
+        let found = grants.find(|(_, pattern)| overlaps(core::slice::from_ref(*pattern), never));
         found
-            .filter(|_| covers(hop.port) && meant.contains(target.name()))
-            .map(|grant| grant.rule)
+            .filter(|_| covers(step.port) && meant.contains(target.name()))
+            .map(|(rule, _)| *rule)
     };
     let meant_outside: HashSet<_> = outside(policy, never).map(External::name).collect();
-    let out = |exit: &Exit<'_>| {
-        let mut grants = exit.edge.permits.iter();
-        let found = grants.find(|grant| overlaps(core::slice::from_ref(grant.pattern), never));
+    let out = |way: &Way<'_>| {
+        let mut grants = way.grants.iter();
+        let found = grants.find(|(_, pattern)| overlaps(core::slice::from_ref(*pattern), never));
         found
-            .filter(|_| covers(exit.port) && meant_outside.contains(exit.external.name()))
-            .map(|grant| grant.rule)
+            .filter(|_| covers(way.port) && meant_outside.contains(way.external.name()))
+            .map(|(rule, _)| *rule)
     };
     let links = chains.shortest(starts, goal, out)?;
     let links = links.iter().map(|link| {
@@ -196,4 +226,47 @@ fn outside<'a>(policy: &'a Policy, never: &NeverDecl) -> impl Iterator<Item = &'
         })
     };
     policy.externals().iter().filter(meant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of an assertion that holds where only so much may be tried.
+    fn said(tries: usize, hops: usize) -> String {
+        let mut text = "schema = 1\ntrust_domain = 'td'\n".to_owned();
+        for at in 0..8 {
+            text.push_str(&format!(
+                "[workloads.w{at}]\nid = 'spiffe://td/w{at}'\nports = 80\nasserted_by = 'w{at}'\n"
+            ));
+        }
+        text.push_str(
+            "[[permit]]\nfrom = 'any'\nto = 'any'\nactions = 'GET /health'\n\
+             [[never]]\nfrom = 'w0'\nto = 'w1'\nactions = 'GET /secret'\ntransitive = true\n",
+        );
+        let policy = Policy::from_toml(&text).expect("it holds");
+        let mut report = Report::default();
+        prove_within(&policy, tries, hops, &mut report);
+        if report.is_empty() {
+            return String::new();
+        }
+        report.into_error(None, &text).to_string()
+    }
+
+    #[test]
+    fn t10_an_assertion_that_cannot_be_tried_whole_refuses_the_document() {
+        assert_eq!(said(10_000, 10_000), "");
+        // Not to the end, wherever it ends.
+        for tries in 0..12 {
+            let callers = said(tries, 10_000);
+            assert!(
+                callers.contains("too many callers to try"),
+                "{tries}: {callers}"
+            );
+        }
+        for hops in 0..=100 {
+            let hops = said(10_000, hops);
+            assert!(hops.contains("too many hops to try"), "{hops}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod dodges;
 mod facts;
 mod heavy;
 mod permits;
+mod proof;
 mod records;
 mod time;
 mod work;

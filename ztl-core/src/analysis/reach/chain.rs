@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::step::{Hop, Mesh};
+use crate::analysis::edge::Grant;
 use crate::analysis::outward::Exit;
 use crate::id::SpiffeId;
-use crate::policy::{Aim, RuleIdx, WorkloadIdx};
+use crate::policy::{ActionPattern, Aim, External, RuleIdx, WorkloadIdx};
 use crate::zone::Arrival;
 
 /// Where a chain may begin.
@@ -19,6 +20,47 @@ pub(crate) enum Start {
         arrival: Arrival,
         called: String,
     },
+}
+
+/// What of a hop a chain goes by: little, since a mesh can have as many as it has pairs of workloads.
+pub(crate) struct Step<'a> {
+    pub(crate) target: WorkloadIdx,
+    pub(crate) port: u16,
+    pub(crate) grants: Granted<'a>,
+}
+
+impl<'a> Step<'a> {
+    fn of(hop: &Hop<'a>) -> Self {
+        Self {
+            target: hop.target,
+            port: hop.port,
+            grants: granted(hop.grants()),
+        }
+    }
+}
+
+/// The same of a way out of the mesh.
+pub(crate) struct Way<'a> {
+    pub(crate) external: &'a External,
+    pub(crate) port: u16,
+    pub(crate) grants: Granted<'a>,
+}
+
+impl<'a> Way<'a> {
+    fn of(exit: &Exit<'a>) -> Self {
+        Self {
+            external: exit.external,
+            port: exit.port,
+            grants: granted(exit.edge.permits.iter()),
+        }
+    }
+}
+
+/// Which permits grant it, and what they permit there.
+type Granted<'a> = Box<[(RuleIdx, &'a ActionPattern)]>;
+
+fn granted<'e, 'a: 'e>(grants: impl Iterator<Item = &'e Grant<'a>>) -> Granted<'a> {
+    grants.map(|grant| (grant.rule, grant.pattern)).collect()
 }
 
 /// One hop of a chain.
@@ -35,17 +77,22 @@ pub(crate) struct Link {
 /// A mesh in which chains are looked for, with what was found out already.
 pub(crate) struct Chains<'a> {
     mesh: Mesh<'a>,
-    hops: HashMap<WorkloadIdx, Vec<Hop<'a>>>,
-    exits: HashMap<WorkloadIdx, Vec<Exit<'a>>>,
+    steps: HashMap<WorkloadIdx, Vec<Step<'a>>>,
+    ways: HashMap<WorkloadIdx, Vec<Way<'a>>>,
 }
 
 impl<'a> Chains<'a> {
     pub(crate) fn new(mesh: Mesh<'a>) -> Self {
         Self {
             mesh,
-            hops: HashMap::new(),
-            exits: HashMap::new(),
+            steps: HashMap::new(),
+            ways: HashMap::new(),
         }
+    }
+
+    /// Whether no more may be tried: that none was found says nothing, then.
+    pub(crate) const fn is_spent(&self) -> bool {
+        self.mesh.is_spent()
     }
 
     /// Every place.
@@ -57,8 +104,8 @@ impl<'a> Chains<'a> {
     pub(crate) fn shortest(
         &mut self,
         starts: Vec<Start>,
-        goal: impl Fn(&Hop<'a>) -> Option<RuleIdx>,
-        out: impl Fn(&Exit<'a>) -> Option<RuleIdx>,
+        goal: impl Fn(&Step<'a>) -> Option<RuleIdx>,
+        out: impl Fn(&Way<'a>) -> Option<RuleIdx>,
     ) -> Option<Vec<Link>> {
         let mut links: Vec<Link> = Vec::new();
         let mut taken = HashSet::new();
@@ -76,8 +123,10 @@ impl<'a> Chains<'a> {
                     called,
                 } => {
                     let hops = self.mesh.hops_of_stranger(id.as_ref(), arrival);
+                    let steps: Vec<_> = hops.iter().map(Step::of).collect();
                     if let Some(end) = follow(
-                        &self.mesh, &hops, &called, None, &goal, &mut links, &mut taken, &mut queue,
+                        &self.mesh, &steps, &called, None, &goal, &mut links, &mut taken,
+                        &mut queue,
                     ) {
                         return Some(unroll(&links, end));
                     }
@@ -86,23 +135,23 @@ impl<'a> Chains<'a> {
         }
         while let Some((index, before)) = queue.pop_front() {
             let mesh = &self.mesh;
-            let hops = self
-                .hops
+            let steps = self
+                .steps
                 .entry(index)
-                .or_insert_with(|| mesh.hops_of(index));
+                .or_insert_with(|| mesh.hops_of(index).iter().map(Step::of).collect());
             let called = mesh
                 .policy
                 .workload(index)
                 .map(|one| format!("`{}`", one.name()));
             let called = called.unwrap_or_default();
-            let exits = self.exits.entry(index);
-            for exit in exits.or_insert_with(|| mesh.exits_of(index)) {
-                if let Some(rule) = out(exit) {
+            let ways = self.ways.entry(index);
+            for way in ways.or_insert_with(|| mesh.exits_of(index).iter().map(Way::of).collect()) {
+                if let Some(rule) = out(way) {
                     let mut chain = before.map_or_else(Vec::new, |at| unroll(&links, at));
                     chain.push(Link {
                         from: called,
-                        to: Aim::External(exit.external).name().into(),
-                        port: exit.port,
+                        to: Aim::External(way.external).name().into(),
+                        port: way.port,
                         rule,
                         before,
                     });
@@ -110,7 +159,7 @@ impl<'a> Chains<'a> {
                 }
             }
             if let Some(end) = follow(
-                mesh, hops, &called, before, &goal, &mut links, &mut taken, &mut queue,
+                mesh, steps, &called, before, &goal, &mut links, &mut taken, &mut queue,
             ) {
                 return Some(unroll(&links, end));
             }
@@ -123,27 +172,27 @@ impl<'a> Chains<'a> {
 #[expect(clippy::too_many_arguments, reason = "the state of one search")]
 fn follow<'a>(
     mesh: &Mesh<'a>,
-    hops: &[Hop<'a>],
+    steps: &[Step<'a>],
     from: &str,
     before: Option<usize>,
-    goal: &impl Fn(&Hop<'a>) -> Option<RuleIdx>,
+    goal: &impl Fn(&Step<'a>) -> Option<RuleIdx>,
     links: &mut Vec<Link>,
     taken: &mut HashSet<WorkloadIdx>,
     queue: &mut VecDeque<(WorkloadIdx, Option<usize>)>,
 ) -> Option<usize> {
-    for hop in hops {
-        let reached = goal(hop);
-        let Some(rule) = reached.or_else(|| hop.grants().next().map(|grant| grant.rule)) else {
+    for step in steps {
+        let reached = goal(step);
+        let Some(rule) = reached.or_else(|| step.grants.first().map(|(rule, _)| *rule)) else {
             continue;
         };
-        if reached.is_none() && !taken.insert(hop.target) {
+        if reached.is_none() && !taken.insert(step.target) {
             continue;
         }
-        let to = mesh.policy.workload(hop.target)?.shared_name();
+        let to = mesh.policy.workload(step.target)?.shared_name();
         links.push(Link {
             from: from.to_owned(),
             to,
-            port: hop.port,
+            port: step.port,
             rule,
             before,
         });
@@ -151,7 +200,7 @@ fn follow<'a>(
         if reached.is_some() {
             return Some(at);
         }
-        queue.push_back((hop.target, Some(at)));
+        queue.push_back((step.target, Some(at)));
     }
     None
 }

@@ -23,10 +23,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-pub(crate) use self::chain::{Chains, Start};
+pub(crate) use self::chain::{Chains, Start, Step, Way};
 use self::outside::walk_back;
 pub use self::outside::{ReachExit, ReachedBy, ReachedFrom};
-pub(crate) use self::step::{Counting, Hop, Mesh};
+pub(crate) use self::step::{Counting, Mesh};
 use self::walk::walk;
 use crate::policy::{Policy, RuleIdx, WorkloadIdx};
 
@@ -254,7 +254,7 @@ fn mesh<'a>(policy: &'a Policy, options: &ReachOptions) -> Result<Mesh<'a>, Reac
         let (_, index) = found.ok_or_else(|| ReachError::UnknownRule(name.clone()))?;
         without.insert(RuleIdx(index));
     }
-    Mesh::new(policy, without, Counting::Known).ok_or(ReachError::IdTooLong)
+    Mesh::new(policy, without, Counting::Known, usize::MAX).ok_or(ReachError::IdTooLong)
 }
 
 impl Reach {

@@ -1,5 +1,6 @@
 //! One hop: what somebody who has taken over a workload can do next.
 
+use core::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::analysis::edge::{Edge, Grant, Question, Seen};
@@ -52,6 +53,12 @@ impl<'a> Hop<'a> {
     pub(crate) fn grants(&self) -> impl Iterator<Item = &Grant<'a>> {
         self.edges.iter().flat_map(|edge| &edge.permits)
     }
+
+    fn has(&self, one: &Grant<'_>) -> bool {
+        let same =
+            |grant: &Grant<'_>| grant.rule == one.rule && core::ptr::eq(grant.pattern, one.pattern);
+        self.grants().any(same)
+    }
 }
 
 /// A policy, with whom every workload could call.
@@ -65,14 +72,17 @@ pub(crate) struct Mesh<'a> {
     callees: Vec<BTreeSet<WorkloadIdx>>,
     /// Everyone that a party could say that a caller is; only where a target believes one.
     everyone: Vec<Option<SpiffeId>>,
+    /// How many more calls may be tried.
+    left: Cell<usize>,
 }
 
 impl<'a> Mesh<'a> {
-    /// None where an id is too long for another below it.
+    /// In which so many calls may be tried, who could call whom among them. None where an id is too long for another below it.
     pub(crate) fn new(
         policy: &'a Policy,
         without: HashSet<RuleIdx>,
         counting: Counting,
+        tries: usize,
     ) -> Option<Self> {
         let believing = policy
             .workloads()
@@ -90,9 +100,20 @@ impl<'a> Mesh<'a> {
             arrivals: place::arrivals(&[policy]),
             callees: vec![BTreeSet::new(); policy.workloads().len()],
             everyone,
+            left: Cell::new(tries),
         };
         mesh.index();
         Some(mesh)
+    }
+
+    /// Whether no more may be tried: what is found is not all, then.
+    pub(crate) const fn is_spent(&self) -> bool {
+        self.left.get() == 0
+    }
+
+    fn may_try(&self, calls: usize) -> bool {
+        self.left.set(self.left.get().saturating_sub(calls));
+        !self.is_spent()
     }
 
     fn index(&mut self) {
@@ -121,6 +142,9 @@ impl<'a> Mesh<'a> {
             for party in believed.into_iter().flatten() {
                 let named = self.policy.workload_named(party);
                 callers.extend(named.and_then(|(index, _)| usize::try_from(index.0).ok()));
+            }
+            if !self.may_try(callers.len()) {
+                return;
             }
             for at in callers {
                 if let Some(callees) = self.callees.get_mut(at) {
@@ -185,6 +209,7 @@ impl<'a> Mesh<'a> {
             Aim::External(external) => Some(external),
             Aim::Workload(_) => None,
         });
+        let outside = outside.take_while(|external| self.may_try(external.ports.len()));
         let exits = outside.flat_map(|external| {
             let outward = Outward {
                 policy: self.policy,
@@ -264,6 +289,9 @@ impl<'a> Mesh<'a> {
         for port in declared {
             for caller in &seen {
                 for arrival in places {
+                    if !self.may_try(1) {
+                        return Vec::new();
+                    }
                     let edge = Question {
                         policy: self.policy,
                         target,
@@ -282,7 +310,11 @@ impl<'a> Mesh<'a> {
                         presented,
                         edges: Vec::new(),
                     });
-                    hop.edges.push(edge);
+                    // Where nothing is asked beside, one of several places that grant the same is enough.
+                    let counts = self.counting == Counting::Known;
+                    if counts || !edge.permits.iter().all(|grant| hop.has(grant)) {
+                        hop.edges.push(edge);
+                    }
                 }
             }
         }

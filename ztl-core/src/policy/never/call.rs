@@ -10,8 +10,11 @@ use crate::policy::rule::Rule;
 use crate::policy::workload::{Workload, WorkloadIdx};
 use crate::zone::ZoneIdx;
 
-use super::caller::{Candidate, Meant, describe, is_meant, speaks_of};
+use super::caller::{Candidate, Meant, Tries, describe, is_meant, speaks_of};
 use super::{outside, targets};
+
+/// Most sets of callers that are kept of one assertion, since each may hold them all.
+const MAX_KEPT: usize = 16;
 
 /// What shows that an assertion does not hold.
 pub(super) struct Counter<'a> {
@@ -28,7 +31,11 @@ pub(super) fn inside<'a>(
     policy: &'a Policy,
     never: &NeverDecl,
     everyone: &[Candidate],
+    tries: &'a Tries,
 ) -> Option<Counter<'a>> {
+    if !tries.may(everyone.len()) {
+        return None;
+    }
     let meant: Vec<_> = everyone
         .iter()
         .filter(|caller| is_meant(policy, never, caller))
@@ -39,13 +46,16 @@ pub(super) fn inside<'a>(
             parties.entry(index).or_default().insert(caller.zone);
         }
     }
-    // By where parties stand that a target believes: few tell targets apart.
+    // By where parties stand that a target believes: mostly few tell targets apart.
     let mut by_places: HashMap<BTreeSet<Option<ZoneIdx>>, Meant<'_, '_>> = HashMap::new();
     targets(policy, never).into_iter().find_map(|target| {
         let believed = believed(policy, target, &parties);
+        if by_places.len() == MAX_KEPT && !by_places.contains_key(&believed) {
+            by_places.clear();
+        }
         let meant = by_places
             .entry(believed)
-            .or_insert_with_key(|places| Meant::new(policy, &meant, everyone, places));
+            .or_insert_with_key(|places| Meant::new(policy, tries, &meant, everyone, places));
         let_through(policy, never, Aim::Workload(target), meant)
     })
 }
@@ -55,14 +65,18 @@ pub(super) fn outward<'a>(
     policy: &'a Policy,
     never: &NeverDecl,
     at_home: &[Candidate],
+    tries: &'a Tries,
 ) -> Option<Counter<'a>> {
     let mut outside = outside(policy, never).peekable();
     outside.peek()?;
+    if !tries.may(at_home.len()) {
+        return None;
+    }
     let meant: Vec<_> = at_home
         .iter()
         .filter(|caller| is_meant(policy, never, caller))
         .collect();
-    let mut meant = Meant::new(policy, &meant, at_home, &BTreeSet::new());
+    let mut meant = Meant::new(policy, tries, &meant, at_home, &BTreeSet::new());
     outside.find_map(|external| let_through(policy, never, Aim::External(external), &mut meant))
 }
 

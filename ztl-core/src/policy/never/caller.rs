@@ -1,14 +1,47 @@
 //! The callers that an assertion is tried with.
 
+use core::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 
 use crate::analysis::undeclared;
 use crate::id::{IdPattern, SpiffeId};
 use crate::policy::Policy;
 use crate::policy::document::{Effect, NeverDecl, Principal};
+use crate::policy::limits::{MAX_CALLERS, MAX_TRIED};
 use crate::policy::rule::Who;
-use crate::policy::workload::WorkloadIdx;
+use crate::policy::workload::{Workload, WorkloadIdx};
 use crate::zone::ZoneIdx;
+
+/// Why assertions cannot be proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unprovable {
+    /// An id is too long for another below it.
+    LongId,
+    /// There are too many callers.
+    Callers,
+    /// There are too many hops.
+    Hops,
+}
+
+/// How many more callers may be tried over all assertions.
+pub(super) struct Tries(Cell<usize>);
+
+impl Tries {
+    pub(super) const fn new(tries: usize) -> Self {
+        Self(Cell::new(tries))
+    }
+
+    /// Whether so many may be tried, which are taken from what is left.
+    pub(super) fn may(&self, tries: usize) -> bool {
+        self.0.set(self.0.get().saturating_sub(tries));
+        !self.are_spent()
+    }
+
+    /// No more may be tried: that nobody was found says nothing, then.
+    pub(super) const fn are_spent(&self) -> bool {
+        self.0.get() == 0
+    }
+}
 
 /// A caller that no rule can tell from another one like it.
 #[derive(Clone, Debug)]
@@ -21,6 +54,7 @@ pub(super) struct Candidate {
 /// The callers that an assertion means, found by whom a permit speaks of: and as whom they could come, being believed.
 pub(super) struct Meant<'p, 'e> {
     policy: &'p Policy,
+    tries: &'p Tries,
     all: Vec<&'e Candidate>,
     by_workload: HashMap<WorkloadIdx, Vec<&'e Candidate>>,
     /// What other principals came to: few stand in many rules.
@@ -31,12 +65,16 @@ impl<'p, 'e> Meant<'p, 'e> {
     /// Who is meant, and everyone with an SVID at the places where one stands who is believed.
     pub(super) fn new(
         policy: &'p Policy,
+        tries: &'p Tries,
         meant: &[&'e Candidate],
         everyone: &'e [Candidate],
         believed: &BTreeSet<Option<ZoneIdx>>,
     ) -> Self {
-        let mut all = meant.to_vec();
-        if !believed.is_empty() {
+        let mut all = Vec::new();
+        if tries.may(meant.len()) {
+            all.extend_from_slice(meant);
+        }
+        if !believed.is_empty() && tries.may(everyone.len()) {
             let stands =
                 |caller: &&Candidate| caller.id.is_some() && believed.contains(&caller.zone);
             all.extend(everyone.iter().filter(stands));
@@ -49,6 +87,7 @@ impl<'p, 'e> Meant<'p, 'e> {
         }
         Self {
             policy,
+            tries,
             all,
             by_workload,
             known: HashMap::new(),
@@ -59,11 +98,13 @@ impl<'p, 'e> Meant<'p, 'e> {
         if let Who::Workload(index) = who {
             return self.by_workload.get(index).map_or(&[], Vec::as_slice);
         }
-        let (policy, all) = (self.policy, &self.all);
+        let (policy, tries, all) = (self.policy, self.tries, &self.all);
         let speaks = |caller: &&&Candidate| speaks_of(policy, who, caller, Effect::Permit);
-        self.known
-            .entry(format!("{who:?}"))
-            .or_insert_with(|| all.iter().filter(speaks).copied().collect())
+        self.known.entry(format!("{who:?}")).or_insert_with(|| {
+            let may = tries.may(all.len());
+            let all = all.iter().filter(|_| may);
+            all.filter(speaks).copied().collect()
+        })
     }
 }
 
@@ -89,9 +130,17 @@ pub(super) fn speaks_of(policy: &Policy, who: &Who, caller: &Candidate, effect: 
     }
 }
 
-/// One caller for everything that rules can tell apart. None where one cannot be made.
-pub(super) fn candidates(policy: &Policy) -> Option<Vec<Candidate>> {
-    let mut callers: Vec<Candidate> = Vec::new();
+/// One caller for everything that rules can tell apart.
+pub(super) fn candidates(policy: &Policy) -> Result<Vec<Candidate>, Unprovable> {
+    let undeclared = undeclared(&[policy], &asserted(policy)).ok_or(Unprovable::LongId)?;
+    let unplaced = |workload: &&Workload| workload.zone.is_none();
+    let unplaced = policy.workloads().iter().filter(unplaced).count();
+    let everywhere = unplaced + undeclared.len() + 1;
+    let count = policy.workloads().len() + everywhere * (policy.zones().iter().count() + 1);
+    if count > MAX_CALLERS || count.saturating_mul(policy.document().nevers.len()) > MAX_TRIED {
+        return Err(Unprovable::Callers);
+    }
+    let mut callers: Vec<Candidate> = Vec::with_capacity(count);
     let zones: Vec<Option<ZoneIdx>> = (0..policy.zones().iter().count())
         .filter_map(|at| u16::try_from(at).ok().map(|at| Some(ZoneIdx(at))))
         .chain([None])
@@ -107,7 +156,7 @@ pub(super) fn candidates(policy: &Policy) -> Option<Vec<Candidate>> {
             zone,
         }));
     }
-    for id in undeclared(&[policy], &asserted(policy))? {
+    for id in undeclared {
         callers.extend(zones.iter().map(|zone| Candidate {
             id: Some(id.clone()),
             workload: None,
@@ -119,7 +168,7 @@ pub(super) fn candidates(policy: &Policy) -> Option<Vec<Candidate>> {
         workload: None,
         zone: *zone,
     }));
-    Some(callers)
+    Ok(callers)
 }
 
 /// What the assertions name beside the rules.
