@@ -338,6 +338,18 @@ fn t12_never_counts_whom_a_believed_party_may_say_it_is() {
         // Whom the target does not believe, and who stands where no permit speaks for anyone.
         with("router", transitive, "gateway").expect("not believed");
         with("sensor", transitive, "sensor").expect("stands elsewhere");
+        // By its id it would be believed, and no assertion would know it.
+        for party in [
+            support::GATEWAY,
+            "SPIFFE://old.example/edge/gateway",
+            " spiffe://prod.example/edge/gateway",
+        ] {
+            let refused = with(party, transitive, "gateway").expect_err("an id");
+            assert!(
+                refused.contains("names a party by its SPIFFE ID"),
+                "{refused}"
+            );
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn workloads(root: &mut Reader<'_, '_>) -> Vec<WorkloadDecl> {
         let ports = table.each("ports", MAX_ENTRIES, port::port);
         let public_ports = table.each("public_ports", MAX_ENTRIES, port::port);
         let hosts = table.each("hosts", MAX_ENTRIES, host::of_workload);
-        let asserted_by = table.each("asserted_by", MAX_ENTRIES, value::issuer);
+        let asserted_by = table.each("asserted_by", MAX_ENTRIES, party);
         let forwards = table.each("forwards", MAX_ENTRIES, subject::forwarded);
         let forwards_in = table.one("forwards_in", forwards_in);
         refuse_idle(forwards_in.as_ref(), forwards.is_empty(), table.report);
@@ -55,6 +55,23 @@ fn id(key: &str, node: &Node, report: &mut Report) -> Option<Spanned<SpiffeId>> 
             None
         }
     }
+}
+
+/// A party that may say who a caller is, by the name that it goes by.
+fn party(key: &str, node: &Node, report: &mut Report) -> Option<Spanned<Arc<str>>> {
+    let party = value::issuer(key, node, report)?;
+    let scheme = party.value.split_once(':').map(|(scheme, _)| scheme);
+    if scheme.is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("spiffe")) {
+        // Assertions are proved of parties by the names of workloads; an id has another text in each alias (T12).
+        let message = format!(
+            "`{key}` names a party by its SPIFFE ID {}",
+            quoted(&party.value)
+        );
+        let help = "write the name of its workload, and have callers asserted by that name";
+        report.error_with_help(node.span, message, help);
+        return None;
+    }
+    Some(party)
 }
 
 fn forwards_in(key: &str, node: &Node, report: &mut Report) -> Option<Spanned<Forwarding>> {
