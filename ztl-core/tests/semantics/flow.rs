@@ -88,6 +88,53 @@ fn rule_36_port_ranges_are_inclusive() {
     assert!(refusal(&document(&[several], &[])).contains("ports = [..]"));
 }
 
+/// Those who show an SVID mean a port of `ports`, those who do not one of `public_ports`: the one is not missed for the other.
+#[test]
+fn rule_36_a_permit_without_ports_covers_a_port_for_either() {
+    let open = |ports: Value, public_ports: Value| {
+        let permit = json!({ "from": ["public", "router"], "to": ["label:tier=edge", "label:tier=data"], "actions": ["any"], "anonymous": true });
+        let mut document = document(&[permit], &[]);
+        document["workloads"]["gateway"]["ports"] = ports;
+        document["workloads"]["gateway"]["public_ports"] = public_ports;
+        for key in ["ports", "public_ports"] {
+            let gateway = document["workloads"]["gateway"].as_object_mut();
+            gateway
+                .expect("a table")
+                .retain(|name, ports| name != key || *ports != json!([]));
+        }
+        document
+    };
+    for (ports, public_ports, covered) in [
+        (json!([]), json!([443]), &[443][..]),
+        (json!([8443]), json!([443]), &[443, 8443]),
+        (json!([443]), json!([443]), &[443]),
+        (json!([443, 8443]), json!([443]), &[443, 8443]),
+    ] {
+        let policy = load(&open(ports, public_ports));
+        for port in [80, 443, 8443] {
+            let proved = Question::get(ROUTER, "gateway", port, "/");
+            let (said, meant) = proved.ask_both(&policy, false);
+            assert_eq!(said, meant, "{proved:?}");
+            let wanted = covered.contains(&port);
+            assert_eq!(said.verdict == Verdict::Permit, wanted, "{proved:?}");
+            let unproved = Question::anonymous("gateway", port, "/");
+            let (said, meant) = unproved.ask_both(&policy, false);
+            assert_eq!(said, meant, "{unproved:?}");
+            assert_eq!(said.verdict == Verdict::Permit, port == 443, "{unproved:?}");
+        }
+    }
+    // Where several could be meant, none is.
+    for (ports, public_ports) in [
+        (json!([8443]), json!([80, 443])),
+        (json!([]), json!([80, 443])),
+        (json!([8443, 9443]), json!([443])),
+    ] {
+        let refused = refusal(&open(ports, public_ports));
+        assert!(refused.contains("names no port"), "{refused}");
+        assert!(refused.contains("ports = [..]"), "{refused}");
+    }
+}
+
 #[test]
 fn rule_40_nothing_is_permitted_because_it_is_local_or_a_probe() {
     let policy = permit(router_reads());

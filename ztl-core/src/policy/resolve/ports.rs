@@ -52,49 +52,35 @@ pub(super) fn rule_ports(
     if decl.effect == Effect::Forbid {
         return Some(Vec::new());
     }
-    let default = if all_public {
-        workload.default_public_port()
-    } else {
-        workload.default_port()
-    };
-    match default {
-        Some(port) => {
-            let mut ports = vec![single(port)];
-            if some_public && !all_public {
-                ports.extend(workload.default_public_port().map(single));
-            }
-            Some(ports)
-        }
-        None if exact => {
-            report.error_with_help(
-                span,
-                format!(
-                    "the permit `{}` names no port, and the workload `{}` declares {}",
-                    decl.name.value,
-                    workload.name,
-                    listed(workload)
-                ),
-                "write `ports = [..]` in the rule, or give the workload exactly one port",
-            );
-            None
-        }
-        // `to = any` and the like pass over workloads that listen on nothing; where one listens on several, say which.
-        None if workload.ports.len() > 1 => {
-            report.error_with_help(
-                span,
-                format!(
-                    "the permit `{}` names no port, and the workload `{}` declares {}",
-                    decl.name.value,
-                    workload.name,
-                    listed(workload)
-                ),
-                "write `ports = [..]` in the rule",
-            );
-            None
-        }
-        None => None,
+    // Those who show an SVID and those who do not each mean a port of their own (§3.4).
+    let private = (!all_public).then(|| (workload.default_port(), &workload.ports));
+    let public = some_public.then(|| (workload.default_public_port(), &workload.public_ports));
+    let lists = || private.iter().chain(&public);
+    let several = lists().any(|(port, declared)| port.is_none() && declared.len() > 1);
+    let ports: Vec<_> = lists().filter_map(|(port, _)| port.map(single)).collect();
+    if !several && !ports.is_empty() {
+        return Some(ports);
     }
+    // `to = any` and the like pass over workloads that listen on nothing; where one listens on several, say which.
+    if exact || several {
+        report.error_with_help(
+            span,
+            format!(
+                "the permit `{}` names no port, and the workload `{}` declares {}",
+                decl.name.value,
+                workload.name,
+                listed(workload)
+            ),
+            if exact {
+                "write `ports = [..]` in the rule, or give the workload exactly one port"
+            } else {
+                "write `ports = [..]` in the rule"
+            },
+        );
+    }
+    None
 }
+
 fn listed(workload: &Workload) -> String {
     let mut ports: Vec<_> = workload
         .ports
