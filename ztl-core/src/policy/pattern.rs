@@ -68,7 +68,7 @@ pub enum ActionPattern {
     },
     /// `websocket /path`
     WebSocket(Template),
-    /// `upgrade:token /path`
+    /// `upgrade:token /path`, of any token but `websocket`
     Upgrade {
         /// The protocol, lower case.
         token: Arc<str>,
@@ -97,9 +97,14 @@ impl ActionPattern {
             if token.is_empty() || !token.bytes().all(is_token_byte) {
                 return Err(PatternError::Token);
             }
+            let path = Template::parse(rest)?;
+            // The same by another name.
+            if Upgrade::parse(token) == Upgrade::WebSocket {
+                return Ok(Self::WebSocket(path));
+            }
             return Ok(Self::Upgrade {
                 token: token.to_ascii_lowercase().into(),
-                path: Template::parse(rest)?,
+                path,
             });
         }
         match verb {

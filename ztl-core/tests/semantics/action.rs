@@ -201,6 +201,28 @@ fn an_upgrade_is_an_action_of_its_own() {
     assert_eq!(with("websocket", "/other"), "no_action_permitted");
     assert_eq!(with("h2c", "/h"), "permitted");
     assert_eq!(with("h2c, websocket", "/chat"), "no_action_permitted");
+    // `upgrade:websocket` is the same by another name (§9.1.4).
+    for written in ["upgrade:websocket /chat", "upgrade:WebSocket /chat"] {
+        let rule = json!({ "from": "router", "to": "gateway", "actions": [written] });
+        let policy = permit(rule);
+        for (asked, target, wanted) in [
+            ("websocket", "/chat", Verdict::Permit),
+            ("WEBSOCKET", "/chat", Verdict::Permit),
+            ("websocket", "/other", Verdict::Deny),
+            ("h2c", "/chat", Verdict::Deny),
+        ] {
+            let question = Question {
+                upgrade: Some(asked),
+                ..Question::get(ROUTER, "gateway", 8443, target)
+            };
+            let (said, meant) = question.ask_both(&policy, false);
+            assert_eq!(
+                (said.verdict, said == meant),
+                (wanted, true),
+                "{question:?}"
+            );
+        }
+    }
     let plain = permit(json!({ "from": "router", "to": "gateway", "actions": ["GET /chat"] }));
     let ask = Question {
         upgrade: Some("websocket"),
