@@ -5,8 +5,13 @@
 #[expect(dead_code, reason = "each test file uses a part of it")]
 mod common;
 
+use std::sync::Arc;
+
 use common::{data, policy, ztl, ztl_with_input};
 use serde_json::{Value, json};
+use ztl_core::audit::ChainSink;
+use ztl_core::policy::Policy;
+use ztl_core::{Arrival, Engine, Flow, Timestamp};
 
 /// The test mesh with some text replaced.
 fn edited(test: &str, from: &str, to: &str) -> String {
@@ -189,6 +194,61 @@ fn a_log_is_asked_again() {
         (&json!(4), &json!(3), &json!(1))
     );
     assert_eq!(told["log"]["shown"][0]["line"], 5);
+}
+
+#[test]
+fn a_chain_is_asked_again_without_what_it_tells_of_itself() {
+    let text = "schema = 1\ntrust_domain = 'prod.example'\n\
+        [workloads.front]\nid = 'spiffe://prod.example/front'\npublic_ports = [443]\n\
+        [[permit]]\nfrom = 'public'\nto = 'front'\nactions = 'GET /'\nanonymous = true\n";
+    let path = common::scratch("diff-chain").join("audit.jsonl");
+    let now = Timestamp::from_unix_secs(1_790_000_000);
+    let sink = ChainSink::builder().rotate_at_bytes(0).open(&path, now);
+    let sink = Arc::new(sink.expect("open"));
+    let parsed = Policy::from_toml(text).expect("policy");
+    let engine = Engine::new(parsed, Arc::clone(&sink)).expect("engine");
+    let flow = Flow::ingress("front", 443, Arrival::unknown(), None);
+    for _ in 0..20 {
+        assert!(engine.permit_flow(&flow, now).is_ok());
+        sink.flush().expect("flush");
+    }
+    sink.close().expect("close");
+    let folder = std::fs::read_dir(path.parent().expect("folder")).expect("folder");
+    let mut files: Vec<_> = folder
+        .map(|entry| entry.expect("entry").path())
+        .filter(|file| !file.to_string_lossy().ends_with(".lock"))
+        .collect();
+    files.sort();
+    // The newest has no digits at its end.
+    files.rotate_left(1);
+    let read = |file: &std::path::PathBuf| std::fs::read_to_string(file).expect("file");
+    let mut chain: String = files.iter().map(read).collect();
+    for kind in ["segment", "file", "checkpoint", "close", "decision"] {
+        assert!(
+            chain.contains(&format!("\"kind\":\"{kind}\"")),
+            "{kind}: {chain}"
+        );
+    }
+    let policy = policy("diff-chain-policy", text);
+    let diff = |chain: &str| {
+        let args = ["diff", &policy, &policy, "--log", "-", "--fail-on", "any"];
+        ztl_with_input(&args, chain.as_bytes())
+    };
+    let run = diff(&chain);
+    assert_eq!(run.code, Some(0), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("log: 20 lines, 20 as before"),
+        "{}",
+        run.stdout
+    );
+    // Decisions of which there is no record are told of.
+    for kind in ["denials", "dropped", "recovered", "unsynced"] {
+        chain.push_str(&format!("{{\"seq\":9,\"kind\":\"{kind}\"}}\n"));
+        let run = diff(&chain);
+        assert_eq!(run.code, Some(1), "{kind}: {}", run.stdout);
+        let told = format!("is of the kind `{kind}`: it tells of decisions");
+        assert!(run.stdout.contains(&told), "{}", run.stdout);
+    }
 }
 
 #[test]

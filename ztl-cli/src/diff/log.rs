@@ -73,8 +73,11 @@ impl Log {
                 Line::TooLong => Err(format!("the line has more than {MAX_QUERY_BYTES} bytes")),
                 Line::NotUtf8 => Err("the line is not UTF-8".to_owned()),
             };
-            log.lines += 1;
-            log.add(number, said);
+            // What a chain tells of itself is no question.
+            if !matches!(said, Ok(Replayed::Chain)) {
+                log.lines += 1;
+                log.add(number, said);
+            }
         }
         Ok(log)
     }

@@ -21,6 +21,10 @@ use crate::time::Timestamp;
 use crate::web_host::WebHost;
 use crate::zone::Arrival;
 
+/// Kinds of lines of an audit chain that tell of the chain alone; and those that tell of decisions which it does not, or may not, hold.
+const CHAIN: [&str; 4] = ["segment", "file", "checkpoint", "close"];
+const UNRECORDED: [&str; 4] = ["denials", "dropped", "recovered", "unsynced"];
+
 /// Why a line of a log cannot be asked again.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -37,6 +41,9 @@ pub enum ReplayError {
         "does not hold the question: the old document does not answer it with the recorded `{0}`"
     )]
     Disagrees(&'static str),
+    /// A line of an audit chain that tells of decisions of which there may be no record.
+    #[error("is of the kind `{0}`: it tells of decisions that may have no line")]
+    Unrecorded(&'static str),
 }
 
 /// What both documents say of one line.
@@ -57,6 +64,8 @@ pub enum Replayed {
         /// There is evidence with which it is newly denied.
         denied: bool,
     },
+    /// A line of an audit chain that tells of the chain and of no decision.
+    Chain,
 }
 
 /// Asks again what a line of a log asked: a decide request as `ztl decide` takes it, or an audit record.
@@ -88,6 +97,15 @@ pub fn replay(
     let map = Query::object(line)?;
     if map.contains_key("me") || map.contains_key("direction") {
         return Record::read(&map)?.replay(old, new, now);
+    }
+    if map.contains_key("seq") {
+        let kind = map.get("kind").and_then(Value::as_str).unwrap_or_default();
+        if CHAIN.contains(&kind) {
+            return Ok(Replayed::Chain);
+        }
+        if let Some(kind) = UNRECORDED.iter().find(|known| **known == kind) {
+            return Err(ReplayError::Unrecorded(kind));
+        }
     }
     let query = Query::from_map(&map)?;
     Ok(compare(query.decide(old, now)?, query.decide(new, now)?))
