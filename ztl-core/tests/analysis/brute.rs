@@ -1,11 +1,12 @@
 //! What `diff` says, against trying everything.
 
 use proptest::prelude::*;
+use serde_json::json;
 use ztl_core::Verdict;
 use ztl_core::analysis::{self, Caller, Change};
 use ztl_core::policy::{ActionPattern, Effect, Policy, Query, RuleDecl};
 
-use crate::support::{NOW, Question};
+use crate::support::{NOW, Question, ROUTER, document, load};
 use crate::universe::{edited, flows, peer_name, questions};
 
 fn permits(policy: &Policy, question: &Question) -> bool {
@@ -127,4 +128,22 @@ proptest! {
             prop_assert_eq!(there.newly_denied.len(), back.newly_permitted.len());
         }
     }
+}
+
+/// The exception that docs/analysis.md states: a condition that failed for lack of steps has more of them once others are gone.
+#[test]
+fn t10_how_much_a_condition_may_take_is_the_one_thing_not_compared() {
+    let asks = |name: &str, path: &str| json!({ "name": name, "from": "router", "to": "gateway", "actions": [path], "require": { "when": "dear" } });
+    let one = asks("one", "GET /v1/{id}");
+    let more = (0..3).map(|at| asks(&format!("more-{at}"), &format!("POST /v{at}")));
+    let four: Vec<_> = core::iter::once(one.clone()).chain(more).collect();
+    let (old, new) = (document(&four, &[]), document(&[one], &[]));
+    let found = crate::diff::diff(&old, &new);
+    assert!(found.denies_more() && !found.permits_more(), "{found:#?}");
+    let question = Question::get(ROUTER, "gateway", 8443, "/v1/a");
+    let reason = |document| question.ask(&load(document)).reason.code();
+    assert_eq!(
+        (reason(&old), reason(&new)),
+        ("authorizer_failed", "permitted")
+    );
 }
