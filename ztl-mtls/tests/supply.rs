@@ -231,10 +231,59 @@ fn t23_a_clock_that_goes_back_does_not_prolong_the_grace() {
     kept.put_svid(Ca::new("root").leaf(|_| {}).svid());
     ask(&mut supply, after(1000));
     kept.fail_svid("gone");
+    ask(&mut supply, after(1001));
+    let back = |secs| Timestamp::EPOCH.saturating_add(Duration::from_secs(secs));
+    ask(&mut supply, back(0));
+    assert!(matches!(ask(&mut supply, back(599)).svid, Step::Stay));
     ask(&mut supply, Timestamp::EPOCH);
-    assert!(matches!(ask(&mut supply, after(1599)).svid, Step::Stay));
     assert!(matches!(
-        ask(&mut supply, after(1600)).svid,
+        ask(&mut supply, back(1)).svid,
+        Step::Withdraw { .. }
+    ));
+}
+
+#[test]
+fn t23_one_reading_far_ahead_neither_stops_the_grace_nor_refuses_what_is_valid() {
+    let ahead = after(70 * 365 * 86_400);
+    let (kept, mut supply) = pair();
+    let root = Ca::new("root");
+    kept.put_svid(root.leaf(|_| {}).svid());
+    assert!(matches!(ask(&mut supply, NOW).svid, Step::Take(_)));
+    ask(&mut supply, ahead);
+    kept.fail_svid("gone");
+    let Step::Failing { withdrawn_at, .. } = ask(&mut supply, after(2)).svid else {
+        panic!("a failure is said");
+    };
+    assert_eq!(withdrawn_at, Some(after(602)));
+    assert!(matches!(ask(&mut supply, after(601)).svid, Step::Stay));
+    assert!(matches!(
+        ask(&mut supply, after(602)).svid,
+        Step::Withdraw { .. }
+    ));
+    // What comes is judged by the clock as it is.
+    let valid = |svid: &X509Svid, now: Timestamp| {
+        let valid = svid.not_before() <= now && now < svid.not_after();
+        valid.then_some(()).ok_or_else(|| SourceError::new("ended"))
+    };
+    kept.put_svid(root.leaf(|_| {}).svid());
+    assert!(matches!(supply.poll(after(603), valid).svid, Step::Take(_)));
+}
+
+#[test]
+fn t23_one_reading_far_ahead_while_a_source_fails_counts_once() {
+    let (kept, mut supply) = pair();
+    kept.put_svid(Ca::new("root").leaf(|_| {}).svid());
+    ask(&mut supply, NOW);
+    kept.fail_svid("gone");
+    ask(&mut supply, after(1));
+    // Five minutes ahead, and right again.
+    ask(&mut supply, after(301));
+    let Step::Stay = ask(&mut supply, after(2)).svid else {
+        panic!("half of the grace is left");
+    };
+    assert!(matches!(ask(&mut supply, after(301)).svid, Step::Stay));
+    assert!(matches!(
+        ask(&mut supply, after(302)).svid,
         Step::Withdraw { .. }
     ));
 }
@@ -273,6 +322,15 @@ fn a_development_authority_rotates_at_half_of_a_life() {
     let second = ask(&mut supply, after(1800));
     assert!(matches!(second.bundles, Step::Stay));
     assert!(matches!(second.svid, Step::Take(svid) if svid.not_after() == after(5400)));
+    // T23: what was issued by a clock far ahead is not kept until then.
+    let year = 365 * 86_400;
+    assert!(
+        matches!(ask(&mut supply, after(year)).svid, Step::Take(svid) if svid.not_before() > after(5400))
+    );
+    assert!(
+        matches!(ask(&mut supply, after(5400)).svid, Step::Take(svid) if svid.not_before() <= after(5400))
+    );
+    assert!(matches!(ask(&mut supply, after(5400)).svid, Step::Stay));
     // A foreign id is a failure, and not one that nobody hears of.
     let foreign = SpiffeId::parse("spiffe://b.test/x").expect("id");
     let mut supply = Supply::new(DevSource::new(ca, foreign, HOUR, provider()), DEFAULT_GRACE);

@@ -16,7 +16,8 @@ pub struct DevSource {
     id: SpiffeId,
     lifetime: Duration,
     provider: Arc<CryptoProvider>,
-    renew_at: Option<Timestamp>,
+    /// From when on its last SVID is good, and when the next is due.
+    issued: Option<(Timestamp, Timestamp)>,
 }
 
 impl DevSource {
@@ -33,7 +34,7 @@ impl DevSource {
             id,
             lifetime,
             provider,
-            renew_at: None,
+            issued: None,
         }
     }
 }
@@ -47,16 +48,18 @@ impl Source for DevSource {
     }
 
     fn poll(&mut self, now: Timestamp) -> Polled {
-        if self.renew_at.is_some_and(|at| now < at) {
+        // One that was issued by a clock far ahead is good for nobody once the clock is right again (T23).
+        if (self.issued).is_some_and(|(from, renew_at)| from <= now && now < renew_at) {
             return Polled::default();
         }
-        let first = self.renew_at.is_none();
+        let first = self.issued.is_none();
         match self
             .authority
             .issue(&self.id, now, self.lifetime, &self.provider)
         {
             Ok(issued) => {
-                self.renew_at = Some(now.saturating_add(self.lifetime / 2));
+                let renew_at = now.saturating_add(self.lifetime / 2);
+                self.issued = Some((issued.svid.not_before(), renew_at));
                 let bundles = if first {
                     Part::Changed(vec![self.authority.bundle()])
                 } else {

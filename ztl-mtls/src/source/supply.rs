@@ -24,11 +24,17 @@ pub const DEFAULT_GRACE: Duration = Duration::from_secs(600);
 ///   counts from the first answer that did not vouch for it, and a source that only ever changes vouches for nothing.
 /// - Where the source vouches for it again, it is given again.
 ///
-/// SVID and bundles are kept apart: one may fail while the other holds. The clock of a supply never goes back (T23).
+/// SVID and bundles are kept apart: one may fail while the other holds.
+///
+/// The grace is counted in time that passed from one look to the next. What a clock was set back by gives none of it back, and
+/// what it was ahead by once counts once: neither keeps for longer what nobody vouches for (T23).
 pub struct Supply {
     source: Box<dyn Source>,
     grace: Duration,
-    latest: Timestamp,
+    /// When it was asked last.
+    asked: Option<Timestamp>,
+    /// How much time passed since it was asked first.
+    passed: Duration,
     svid: Standing<X509Svid>,
     bundles: Standing<Vec<TrustBundle>>,
 }
@@ -74,7 +80,8 @@ impl Supply {
         Self {
             source: Box::new(source),
             grace,
-            latest: Timestamp::EPOCH,
+            asked: None,
+            passed: Duration::ZERO,
             svid: Standing::new(),
             bundles: Standing::new(),
         }
@@ -104,14 +111,17 @@ impl Supply {
         now: Timestamp,
         accept: impl Fn(&X509Svid, Timestamp) -> Result<(), SourceError>,
     ) -> Steps {
-        self.latest = self.latest.max(now);
-        let (now, grace) = (self.latest, self.grace);
+        let step = self.asked.replace(now).map(|before| now.since(before));
+        self.passed = self.passed.saturating_add(step.unwrap_or_default());
+        let at = Look {
+            now,
+            passed: self.passed,
+            grace: self.grace,
+        };
         let polled = self.source.poll(now);
         Steps {
-            svid: self
-                .svid
-                .step(polled.svid, now, grace, |svid| accept(svid, now)),
-            bundles: self.bundles.step(polled.bundles, now, grace, |_| Ok(())),
+            svid: self.svid.step(polled.svid, at, |svid| accept(svid, now)),
+            bundles: self.bundles.step(polled.bundles, at, |_| Ok(())),
         }
     }
 }
@@ -125,12 +135,20 @@ impl fmt::Debug for Supply {
     }
 }
 
+/// When a source is asked, and for how long it may fail.
+#[derive(Clone, Copy)]
+struct Look {
+    now: Timestamp,
+    passed: Duration,
+    grace: Duration,
+}
+
 struct Standing<T> {
     given: Option<T>,
     /// What the source gives, and was not accepted yet.
     offered: Option<T>,
-    /// Since when the source has not vouched for what was given.
-    since: Option<Timestamp>,
+    /// How much time had passed when the source first did not vouch for what was given.
+    since: Option<Duration>,
     said: Option<String>,
     withdrawn: bool,
 }
@@ -149,15 +167,14 @@ impl<T: Clone + Same> Standing<T> {
     fn step(
         &mut self,
         part: Part<T>,
-        now: Timestamp,
-        grace: Duration,
+        at: Look,
         accept: impl Fn(&T) -> Result<(), SourceError>,
     ) -> Step<T> {
         match part {
-            Part::Failed(error) => return self.fail(error, now, grace, Loud::Yes),
+            Part::Failed(error) => return self.fail(error, at, Loud::Yes),
             Part::Unsettled => {
                 let error = SourceError::new("it keeps changing: no two reads agreed");
-                return self.fail(error, now, grace, Loud::No);
+                return self.fail(error, at, Loud::No);
             }
             // What is said again is no news: nothing that rests on it has to be judged anew.
             Part::Changed(value)
@@ -182,17 +199,18 @@ impl<T: Clone + Same> Standing<T> {
         };
         if let Err(error) = accept(&value) {
             self.offered = Some(value);
-            return self.fail(error, now, grace, Loud::Yes);
+            return self.fail(error, at, Loud::Yes);
         }
         *self = Self::new();
         self.given = Some(value.clone());
         Step::Take(value)
     }
 
-    fn fail(&mut self, error: SourceError, now: Timestamp, grace: Duration, loud: Loud) -> Step<T> {
-        let over = self.since.get_or_insert(now).saturating_add(grace);
+    fn fail(&mut self, error: SourceError, at: Look, loud: Loud) -> Step<T> {
+        let since = *self.since.get_or_insert(at.passed);
+        let left = at.grace.saturating_sub(at.passed.saturating_sub(since));
         let text = error.to_string();
-        if self.given.is_some() && !self.withdrawn && now >= over {
+        if self.given.is_some() && !self.withdrawn && left.is_zero() {
             self.withdrawn = true;
             self.said = Some(text);
             return Step::Withdraw { error };
@@ -203,7 +221,8 @@ impl<T: Clone + Same> Standing<T> {
         self.said = Some(text);
         Step::Failing {
             error,
-            withdrawn_at: (self.given.is_some() && !self.withdrawn).then_some(over),
+            withdrawn_at: (self.given.is_some() && !self.withdrawn)
+                .then(|| at.now.saturating_add(left)),
         }
     }
 }
