@@ -23,9 +23,17 @@ pub(crate) struct Sources {
     entries: Vec<Entry>,
     /// Trust domains whose bundle in force is a source's.
     owned: BTreeSet<TrustDomain>,
-    /// Which source says who we are.
-    identity: Option<Box<str>>,
+    identity: Option<Who>,
     news: Arc<Notify>,
+}
+
+/// Who says who we are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// The builder was given the SVID.
+    Given,
+    /// The source at this place.
+    Source(usize),
 }
 
 struct Entry {
@@ -64,20 +72,20 @@ impl Sources {
         let mut sources = Self {
             entries: Vec::new(),
             owned: BTreeSet::new(),
-            identity: identity.as_ref().map(|_| "memory".into()),
+            identity: identity.as_ref().map(|_| Who::Given),
             news: Arc::clone(&news),
         };
         let mut svid = identity;
         for supply in supplies {
             let (entry, given) = entry(supply).begin(clock, &news).await?;
             if let Some(given) = given {
-                if let Some(first) = &sources.identity {
+                if let Some(first) = sources.identity {
                     return Err(BuildError::ManyIdentities {
-                        first: first.to_string(),
+                        first: sources.name_of(first).to_owned(),
                         second: entry.name.to_string(),
                     });
                 }
-                sources.identity = Some(entry.name.clone());
+                sources.identity = Some(Who::Source(sources.entries.len()));
                 svid = Some(given);
             }
             sources.entries.push(entry);
@@ -117,16 +125,22 @@ impl Sources {
         };
         self.entries = entries;
         let mut changed = false;
-        let mine = self.identity.clone();
-        for (entry, steps) in self.entries.iter_mut().zip(answers) {
+        for (at, (entry, steps)) in self.entries.iter_mut().zip(answers).enumerate() {
             if let Some(Steps { svid, bundles, .. }) = steps {
-                let says_who_we_are = mine.as_ref() == Some(&entry.name);
+                let says_who_we_are = self.identity == Some(Who::Source(at));
                 entry.svid(guard, svid, says_who_we_are);
                 changed |= entry.bundles(guard, bundles);
             }
         }
         if changed {
             self.put_bundles(guard);
+        }
+    }
+
+    fn name_of(&self, who: Who) -> &str {
+        match who {
+            Who::Given => "`identity`",
+            Who::Source(at) => self.entries.get(at).map_or("", |entry| &entry.name),
         }
     }
 
@@ -173,7 +187,7 @@ impl Sources {
     /// A source panicked and took the others with it: nobody vouches for anything that they gave.
     fn lost(&mut self, guard: &Guard, why: &str) {
         tracing::error!(target: "ztl", workload = guard.name(), error = why, "the sources can no longer be asked: what they gave is withdrawn");
-        if self.identity.take().is_some_and(|name| &*name != "memory") {
+        if matches!(self.identity.take(), Some(Who::Source(_))) {
             guard.withdraw_identity("its source can no longer be asked");
         }
         self.put_bundles(guard);

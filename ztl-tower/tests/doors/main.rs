@@ -23,6 +23,7 @@ mod raw;
 mod revocation;
 mod routed;
 mod signed;
+mod source_faults;
 mod sources;
 mod stop;
 mod target;

@@ -10,7 +10,7 @@ use ztl_mtls::{BundleSet, DevCa, Expiring, ExpiryStage, TrustBundle};
 
 use super::*;
 
-const QUICK: Duration = Duration::from_millis(10);
+pub(super) const QUICK: Duration = Duration::from_millis(10);
 const GRACE: Duration = Duration::from_millis(200);
 
 struct Folder(PathBuf);
@@ -36,7 +36,7 @@ impl Drop for Folder {
     }
 }
 
-fn bare(mesh: &Mesh) -> GuardBuilder {
+pub(super) fn bare(mesh: &Mesh) -> GuardBuilder {
     let policy = mesh.policy.replace(
         "name = \"users-ask\"",
         "name = \"users-ask\"\nmode = \"off\"",

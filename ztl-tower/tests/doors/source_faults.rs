@@ -1,0 +1,83 @@
+//! Sources that panic, and that bear another's name (rules 22 and 30).
+
+use ztl_core::Timestamp;
+use ztl_mtls::source::{MemorySource, Polled, Source};
+
+use super::sources::{QUICK, bare};
+use super::*;
+
+#[tokio::test]
+async fn rule_22_another_source_of_the_same_name_does_not_say_who_we_are() {
+    let mesh = Mesh::new(&policy(1, 2));
+    let first = MemorySource::new();
+    first.put_svid(mesh.svid("/gateway"));
+    for given in [None, Some(mesh.svid("/gateway"))] {
+        let late = MemorySource::new();
+        let builder = bare(&mesh).bundle(mesh.authority.bundle());
+        let builder = match given {
+            Some(svid) => builder.identity(svid),
+            None => builder.source(first.clone()),
+        };
+        let guard = builder.source(late.clone()).build().await;
+        let guard = guard.unwrap_or_else(|error| panic!("{error}"));
+        let ours = guard.svid().expect("svid");
+        let stays = async || {
+            // Looked at often, and for longer than the grace.
+            for _ in 0..30 {
+                let in_use = guard.svid().unwrap_or_else(|error| panic!("{error}"));
+                assert_eq!(in_use.chain(), ours.chain());
+                tokio::time::sleep(QUICK).await;
+            }
+        };
+        late.put_svid(mesh.svid("/gateway"));
+        stays().await;
+        late.fail_svid("gone");
+        stays().await;
+    }
+}
+
+/// Says what the function says, given how often it was asked before, and may take a moment for its first answer.
+struct Says<F>(usize, F);
+
+impl<F: FnMut(usize) -> Polled + Send> Source for Says<F> {
+    fn name(&self) -> String {
+        "memory".to_owned()
+    }
+
+    fn poll(&mut self, _: Timestamp) -> Polled {
+        self.0 += 1;
+        (self.1)(self.0 - 1)
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_millis(500)
+    }
+}
+
+#[tokio::test]
+async fn rule_30_where_a_source_panics_what_sources_gave_is_withdrawn() {
+    let mesh = Mesh::new(&policy(1, 2));
+    let falls = || {
+        Says(0, |asked| {
+            assert_eq!(asked, 0, "a bug of the source");
+            Polled::default()
+        })
+    };
+    let place = MemorySource::new();
+    place.put_svid(mesh.svid("/gateway"));
+    place.put_bundles(vec![mesh.authority.bundle()]);
+    let built = bare(&mesh).source(place).source(falls()).build().await;
+    let guard = built.unwrap_or_else(|error| panic!("{error}"));
+    until("it is withdrawn", || guard.svid().is_err()).await;
+    let error = guard.svid().expect_err("withdrawn").to_string();
+    assert!(error.contains("can no longer be asked"), "{error}");
+    // What the builder was given is no source's to lose.
+    let given = bare(&mesh).identity(mesh.svid("/gateway"));
+    let given = given.bundle(mesh.authority.bundle()).source(falls());
+    let guard = given
+        .build()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    tokio::time::sleep(QUICK * 10).await;
+    assert!(guard.svid().is_ok());
+}
