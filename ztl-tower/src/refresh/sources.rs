@@ -217,11 +217,20 @@ impl Entry {
                 Step::Failing { error, .. } => {
                     missing[0] = Some(BuildError::Identity(error.into()))
                 }
+                Step::Recovered => missing[0] = None,
+                Step::Withdraw { error } => {
+                    (svid, missing[0]) = (None, Some(BuildError::Identity(error.into())));
+                }
                 _ => {}
             }
             match steps.bundles {
                 Step::Take(taken) => (self.bundles, missing[1]) = (taken, None),
                 Step::Failing { error, .. } => missing[1] = Some(BuildError::Bundle(error.into())),
+                Step::Recovered => missing[1] = None,
+                Step::Withdraw { error } => {
+                    self.bundles.clear();
+                    missing[1] = Some(BuildError::Bundle(error.into()));
+                }
                 _ => {}
             }
             if missing.iter().all(Option::is_none) {

@@ -1,7 +1,7 @@
-//! Sources that panic, and that bear another's name (rules 22 and 30).
+//! Sources that panic, that bear another's name, and that take back what they gave before there is a guard (rules 22 and 30).
 
 use ztl_core::Timestamp;
-use ztl_mtls::source::{MemorySource, Polled, Source};
+use ztl_mtls::source::{MemorySource, Part, Polled, Source, SourceError};
 
 use super::sources::{QUICK, bare};
 use super::*;
@@ -80,4 +80,62 @@ async fn rule_30_where_a_source_panics_what_sources_gave_is_withdrawn() {
         .unwrap_or_else(|error| panic!("{error}"));
     tokio::time::sleep(QUICK * 10).await;
     assert!(guard.svid().is_ok());
+}
+
+#[tokio::test]
+async fn rule_30_what_a_source_takes_back_while_a_guard_is_built_builds_none() {
+    let mesh = Mesh::new(&policy(1, 2));
+    let (svid, bundles) = (mesh.svid("/gateway"), vec![mesh.authority.bundle()]);
+    let gone = || SourceError::new("gone");
+    // The one is there before the other is, and is gone when that comes.
+    let svid_first = {
+        let (svid, bundles) = (svid.clone(), bundles.clone());
+        move |asked| match asked {
+            0 => Polled::new(Part::Changed(svid.clone()), Part::Failed(gone())),
+            1 => Polled::new(Part::Failed(gone()), Part::Failed(gone())),
+            2 => Polled::new(Part::Failed(gone()), Part::Changed(bundles.clone())),
+            _ => Polled::svid(Part::Failed(gone())),
+        }
+    };
+    let bundles_first = move |asked| match asked {
+        0 => Polled::new(Part::Failed(gone()), Part::Changed(bundles.clone())),
+        1 => Polled::new(Part::Failed(gone()), Part::Failed(gone())),
+        2 => Polled::new(Part::Changed(svid.clone()), Part::Failed(gone())),
+        _ => Polled::bundles(Part::Failed(gone())),
+    };
+    let at_once = || bare(&mesh).source_grace(Duration::ZERO);
+    let built = at_once().source(Says(0, svid_first)).build().await;
+    let error = built.expect_err("no SVID");
+    assert!(matches!(error, BuildError::Identity(_)), "{error}");
+    let built = at_once().source(Says(0, bundles_first)).build().await;
+    let error = built.expect_err("no bundle");
+    assert!(matches!(error, BuildError::Bundle(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_source_that_comes_back_within_the_grace_while_a_guard_is_built_builds_it() {
+    let mesh = Mesh::new(&policy(1, 2));
+    let (svid, bundles) = (mesh.svid("/gateway"), vec![mesh.authority.bundle()]);
+    let gone = || SourceError::new("gone");
+    let svid_first = {
+        let (svid, bundles) = (svid.clone(), bundles.clone());
+        move |asked| match asked {
+            0 => Polled::new(Part::Changed(svid.clone()), Part::Failed(gone())),
+            1 => Polled::new(Part::Failed(gone()), Part::Failed(gone())),
+            2 => Polled::bundles(Part::Changed(bundles.clone())),
+            _ => Polled::default(),
+        }
+    };
+    let bundles_first = move |asked| match asked {
+        0 => Polled::new(Part::Failed(gone()), Part::Changed(bundles.clone())),
+        1 => Polled::new(Part::Failed(gone()), Part::Failed(gone())),
+        2 => Polled::svid(Part::Changed(svid.clone())),
+        _ => Polled::default(),
+    };
+    let says: [Box<dyn FnMut(usize) -> Polled + Send>; 2] =
+        [Box::new(svid_first), Box::new(bundles_first)];
+    for says in says {
+        let built = bare(&mesh).source(Says(0, says)).build().await;
+        built.unwrap_or_else(|error| panic!("{error}"));
+    }
 }
