@@ -23,7 +23,7 @@ use super::sources::{Opening, Place};
 use super::supplied::Supplied;
 use super::{BuildError, Clock, Guard, Inner, Limits, wall_clock};
 use crate::live::Registry;
-use crate::refresh::{Gauged, OnExpiry, PolicyFile, Refresh, Sources, Vouching};
+use crate::refresh::{Gauged, OnExpiry, PolicyFile, Refresh, Renewed, Sources, Vouching};
 
 /// Most chains that a guard remembers as proved.
 const MAX_REMEMBERED: usize = 16_384;
@@ -380,11 +380,24 @@ impl GuardBuilder {
         let bundles = crate::opa_bundle::BundleFiles::open(&guard, self.opa_bundle_files).await?;
         #[cfg(feature = "bundle")]
         crate::opa_bundle::begin(&guard).await?;
-        // After all else: what no guard was built with was not in force. Where the handlers that follow fail, it is stored all the same.
-        let policy_file = match policy_file {
-            Some(file) => Some(file.in_force(guard.engine().policy().serial()).await?),
-            None => None,
+        let refresh = Refresh {
+            policy: policy_file,
+            renewed: Renewed {
+                sources,
+                expiry: ExpiryWatch::new(),
+                on_expiry: self.on_expiry,
+                gauged: Gauged::default(),
+            },
+            revocation: revocation_files,
+            #[cfg(feature = "trust")]
+            tables: known.files,
+            #[cfg(feature = "jwt")]
+            keys: tokens.files,
         };
+        let refresh = refresh.ready()?;
+        // After all else: what no guard was built with was not in force. Where the handlers that follow fail, it is stored all the same.
+        let serial = guard.engine().policy().serial();
+        refresh.in_force(serial).await?;
         #[cfg(feature = "bundle")]
         {
             bundles.note(&guard).await;
@@ -409,19 +422,7 @@ impl GuardBuilder {
         crate::polled::spawn(known.fetched, &guard.0);
         #[cfg(feature = "federation")]
         crate::federation::spawn(guard.federation(), &guard.0);
-        Refresh {
-            policy: policy_file,
-            sources,
-            expiry: ExpiryWatch::new(),
-            on_expiry: self.on_expiry,
-            gauged: Gauged::default(),
-            revocation: revocation_files,
-            #[cfg(feature = "trust")]
-            tables: known.files,
-            #[cfg(feature = "jwt")]
-            keys: tokens.files,
-        }
-        .spawn(&guard.0, self.reload_every);
+        refresh.spawn(&guard.0, self.reload_every);
         Ok(guard)
     }
 }

@@ -164,6 +164,9 @@ pub enum BuildError {
     /// The engine could not be made.
     #[error(transparent)]
     Engine(#[from] ztl_core::EngineError),
+    /// What changes while the service runs cannot be looked at again.
+    #[error("what changes cannot be looked at again: {0}")]
+    Refresh(#[source] std::io::Error),
     /// No crypto provider is compiled in and none was given.
     #[error(
         "no crypto provider: enable the feature `aws-lc-rs` or `ring`, or call `crypto_provider`"

@@ -6,13 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ztl_mtls::{BundleSet, Expiring, Expiry, ExpiryStage, X509Svid};
 
-use super::Refresh;
+use super::Renewed;
 use crate::guard::Guard;
 
 /// What the host is told by.
 pub(crate) struct OnExpiry(pub(crate) Box<dyn Fn(&Expiry) + Send + Sync>);
 
-impl Refresh {
+impl Renewed {
     /// Looks at what is in use.
     pub(super) fn expiry(&mut self, guard: &Guard) {
         let (svid, bundles) = (guard.identity().load(), guard.prover().bundles().load());

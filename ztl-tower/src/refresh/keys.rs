@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use ztl_authz::jwt::{Issuer, Jwks, MAX_JWKS_BYTES};
 
+use super::Looked;
+use super::kept::Kept;
 use super::parsed::{Error, ParsedFile, ParsedFiles, Read};
 use crate::guard::Guard;
 use crate::watch::reloaded;
@@ -49,10 +51,12 @@ fn svid_keys(domain: &ztl_core::TrustDomain) -> Result<(usize, Box<Read<Jwks>>),
     Err(why.into())
 }
 
-impl KeyFiles {
-    /// Takes what changed: running requests that a key vouched for which is gone are judged again without their token (law 8).
-    pub(super) async fn look(&mut self, guard: &Guard) {
-        for (issuer, polled) in self.changed(guard, "the keys of issuers").await {
+impl Looked for Kept<KeyFiles> {
+    const WHAT: &'static str = "the keys of issuers";
+
+    /// Running requests that a key vouched for which is gone are judged again without their token (law 8).
+    async fn look(&self, guard: &Guard) {
+        for (issuer, polled) in self.changed(guard, Self::WHAT).await {
             let workload = guard.name();
             match polled {
                 Ok(keys) => {

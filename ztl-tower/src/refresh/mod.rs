@@ -1,5 +1,6 @@
 //! What changes while the service runs: the files of the policy, of revocations, of issuers' keys and of what is known of callers, and what
-//! the sources of our SVID and our bundles give. Files of bundles of policies have tasks of their own.
+//! the sources of our SVID and our bundles give. Each kind has a task and a thread of its own, as each bundle of policies in a file has a task:
+//! none waits for another.
 //!
 //! A file is taken when two reads a moment apart agree, is checked whole before anything of it is used, and where it is
 //! bad the last good one stays in force and an error event says so. What sources give is kept for a grace and then withdrawn;
@@ -10,6 +11,7 @@ mod artefacts;
 mod error;
 mod expiry;
 mod file;
+mod kept;
 #[cfg(feature = "jwt")]
 mod keys;
 mod nudge;
@@ -33,7 +35,7 @@ use core::time::Duration;
 use std::sync::{Arc, Weak};
 
 use tokio::task::{JoinError, spawn_blocking};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Interval, MissedTickBehavior};
 use ztl_mtls::ExpiryWatch;
 
 pub use error::FileError;
@@ -54,16 +56,14 @@ pub(crate) use sources::Sources;
 #[cfg(feature = "trust")]
 pub(crate) use tables::{TableFile, TableFiles};
 
-use crate::guard::{Guard, Inner};
+use crate::guard::{BuildError, Guard, Inner};
+use kept::{Kept, Panicked};
 use sources::Look;
 
 /// Everything that is looked at again from time to time.
 pub(crate) struct Refresh {
     pub(crate) policy: Option<PolicyFile>,
-    pub(crate) sources: Sources,
-    pub(crate) expiry: ExpiryWatch,
-    pub(crate) on_expiry: Option<OnExpiry>,
-    pub(crate) gauged: Gauged,
+    pub(crate) renewed: Renewed,
     pub(crate) revocation: RevocationFiles,
     #[cfg(feature = "trust")]
     pub(crate) tables: TableFiles,
@@ -71,35 +71,127 @@ pub(crate) struct Refresh {
     pub(crate) keys: KeyFiles,
 }
 
+/// What proves us and others, and when it ends.
+pub(crate) struct Renewed {
+    pub(crate) sources: Sources,
+    pub(crate) expiry: ExpiryWatch,
+    pub(crate) on_expiry: Option<OnExpiry>,
+    pub(crate) gauged: Gauged,
+}
+
+/// The same, with the threads that it takes.
+pub(crate) struct Ready {
+    policy: Option<Kept<PolicyFile>>,
+    renewed: Renewed,
+    revocation: Option<Kept<RevocationFiles>>,
+    #[cfg(feature = "trust")]
+    tables: Option<Kept<TableFiles>>,
+    #[cfg(feature = "jwt")]
+    keys: Option<Kept<KeyFiles>>,
+}
+
+/// Files that are looked at again and again.
+trait Looked: Send + Sync + 'static {
+    /// In words for people.
+    const WHAT: &'static str;
+
+    /// Takes what changed.
+    fn look(&self, guard: &Guard) -> impl Future<Output = ()> + Send;
+}
+
 impl Refresh {
-    /// Looks for as long as the guard lives: regularly at everything, and at a source at once where it has news.
-    pub(crate) fn spawn(mut self, guard: &Arc<Inner>, every: Duration) {
-        let guard: Weak<Inner> = Arc::downgrade(guard);
-        let news = self.sources.news();
-        tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(every.max(Duration::from_millis(1)));
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                let look = tokio::select! {
-                    _ = ticks.tick() => Look::All,
-                    () = news.notified() => Look::Nudged,
-                };
-                let Some(guard) = guard.upgrade().map(Guard::from_inner) else {
-                    return;
-                };
-                if look == Look::All {
-                    self.policy(&guard).await;
-                    self.revocation.look(&guard).await;
-                    #[cfg(feature = "trust")]
-                    self.tables.look(&guard).await;
-                    #[cfg(feature = "jwt")]
-                    self.keys.look(&guard).await;
-                }
-                self.sources.look(&guard, look).await;
-                self.expiry(&guard);
-            }
-        });
+    /// Begins the threads, each where there is something for it.
+    ///
+    /// # Errors
+    /// [`BuildError::Refresh`] where the system gives none.
+    pub(crate) fn ready(self) -> Result<Ready, BuildError> {
+        let revocation = Some(self.revocation).filter(|files| !files.is_empty());
+        #[cfg(feature = "trust")]
+        let tables = Some(self.tables).filter(|files| !files.is_empty());
+        #[cfg(feature = "jwt")]
+        let keys = Some(self.keys).filter(|files| !files.is_empty());
+        Ok(Ready {
+            policy: kept("policy", self.policy)?,
+            renewed: self.renewed,
+            revocation: kept("revocation", revocation)?,
+            #[cfg(feature = "trust")]
+            tables: kept("known", tables)?,
+            #[cfg(feature = "jwt")]
+            keys: kept("keys", keys)?,
+        })
     }
+}
+
+fn kept<T: Send + 'static>(name: &str, files: Option<T>) -> Result<Option<Kept<T>>, BuildError> {
+    let kept = files.map(|files| Kept::new(name, files)).transpose();
+    kept.map_err(BuildError::Refresh)
+}
+
+impl Ready {
+    /// A guard was built with the policy of this serial.
+    pub(crate) async fn in_force(&self, serial: Option<u64>) -> Result<(), BuildError> {
+        match &self.policy {
+            Some(file) => file.in_force(serial).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Looks for as long as the guard lives: regularly at everything, and at a source at once where it has news.
+    pub(crate) fn spawn(self, guard: &Arc<Inner>, every: Duration) {
+        spawn(self.policy, guard, every);
+        spawn(self.revocation, guard, every);
+        #[cfg(feature = "trust")]
+        spawn(self.tables, guard, every);
+        #[cfg(feature = "jwt")]
+        spawn(self.keys, guard, every);
+        tokio::spawn(self.renewed.look(Arc::downgrade(guard), every));
+    }
+}
+
+/// In a task of their own: nothing waits until a policy is compiled, or until the disk answers on which others lie.
+fn spawn(files: Option<impl Looked>, guard: &Arc<Inner>, every: Duration) {
+    let Some(files) = files else {
+        return;
+    };
+    let guard = Arc::downgrade(guard);
+    tokio::spawn(async move {
+        let mut ticks = ticks(every);
+        loop {
+            ticks.tick().await;
+            let Some(guard) = alive(&guard) else {
+                return;
+            };
+            files.look(&guard).await;
+        }
+    });
+}
+
+impl Renewed {
+    async fn look(mut self, guard: Weak<Inner>, every: Duration) {
+        let mut ticks = ticks(every);
+        let news = self.sources.news();
+        loop {
+            let look = tokio::select! {
+                _ = ticks.tick() => Look::All,
+                () = news.notified() => Look::Nudged,
+            };
+            let Some(guard) = alive(&guard) else {
+                return;
+            };
+            self.sources.look(&guard, look).await;
+            self.expiry(&guard);
+        }
+    }
+}
+
+fn ticks(every: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(every.max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+fn alive(guard: &Weak<Inner>) -> Option<Guard> {
+    guard.upgrade().map(Guard::from_inner)
 }
 
 /// Files are read where they block no request.
@@ -118,6 +210,6 @@ where
     .await
 }
 
-fn unwatched(guard: &Guard, what: &str, error: &JoinError) {
-    tracing::error!(target: "ztl", workload = guard.name(), what, %error, "no longer read again; the last good one stays in force");
+fn unlooked(guard: &Guard, what: &str, error: Panicked) {
+    tracing::error!(target: "ztl", workload = guard.name(), what, %error, "not looked at; the last good one stays in force, and it is looked at again");
 }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::file::SteadyFile;
-use super::{off_thread, unwatched};
+use super::kept::Kept;
+use super::unlooked;
 use crate::guard::Guard;
 
 pub(super) type Error = Box<dyn core::error::Error + Send + Sync>;
@@ -58,6 +59,10 @@ impl<N: Clone, T> ParsedFiles<N, T> {
         Self(files)
     }
 
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What each holds, by its name.
     pub(crate) fn load(&mut self) -> Result<Vec<(N, T)>, Error> {
         self.0.iter_mut().map(ParsedFile::load).collect()
@@ -73,25 +78,12 @@ impl<N: Clone, T> ParsedFiles<N, T> {
     }
 }
 
-impl<N: Clone + Send + 'static, T: Send + 'static> ParsedFiles<N, T> {
-    /// The same, read where it blocks no request. `what` they are is said where they cannot be looked at any more.
-    pub(super) async fn changed(
-        &mut self,
-        guard: &Guard,
-        what: &str,
-    ) -> Vec<(N, Result<T, Error>)> {
-        if self.0.is_empty() {
-            return Vec::new();
-        }
-        match off_thread(core::mem::take(self), Self::poll).await {
-            Ok((files, polled)) => {
-                *self = files;
-                polled
-            }
-            Err(error) => {
-                unwatched(guard, what, &error);
-                Vec::new()
-            }
-        }
+impl<N: Clone + Send + 'static, T: Send + 'static> Kept<ParsedFiles<N, T>> {
+    /// The same. `what` they are is said where they cannot be looked at.
+    pub(super) async fn changed(&self, guard: &Guard, what: &str) -> Vec<(N, Result<T, Error>)> {
+        self.work(ParsedFiles::poll).await.unwrap_or_else(|error| {
+            unlooked(guard, what, error);
+            Vec::new()
+        })
     }
 }

@@ -11,8 +11,9 @@ use ztl_mtls::FileKeys;
 
 use super::error::FileError;
 use super::file::SteadyFile;
+use super::kept::Kept;
 use super::vouched::{HighWater, Signed};
-use super::{Refresh, off_thread, unwatched};
+use super::{Looked, off_thread, unlooked};
 use crate::guard::{BuildError, Guard};
 use crate::watch::reloaded;
 
@@ -75,19 +76,6 @@ impl PolicyFile {
         .await
         .map_err(failed)?;
         Ok((policy?, file))
-    }
-
-    /// A guard was built with it: stores its serial. What no guard was built with was not in force, and may be taken back.
-    pub(crate) async fn in_force(self, serial: Option<u64>) -> Result<Self, BuildError> {
-        let path = self.document.path().to_owned();
-        let failed = |error| FileError::Read {
-            path,
-            error: std::io::Error::other(error),
-        };
-        let noted = off_thread(self, move |file| file.taken(serial)).await;
-        let (file, noted) = noted.map_err(failed)?;
-        noted?;
-        Ok(file)
     }
 
     /// Takes along what has to vouch for the file.
@@ -186,17 +174,24 @@ fn loader(given: &Authorizers) -> Loader {
     loader
 }
 
-impl Refresh {
-    pub(super) async fn policy(&mut self, guard: &Guard) {
-        let Some(file) = self.policy.take() else {
-            return;
+impl Kept<PolicyFile> {
+    /// A guard was built with it: stores its serial. What no guard was built with was not in force, and may be taken back.
+    pub(super) async fn in_force(&self, serial: Option<u64>) -> Result<(), BuildError> {
+        let noted = self.work(move |file| file.taken(serial)).await;
+        let failed = |error| BuildError::Refresh(std::io::Error::other(error));
+        Ok(noted.map_err(failed)??)
+    }
+}
+
+impl Looked for Kept<PolicyFile> {
+    const WHAT: &'static str = "policy";
+
+    async fn look(&self, guard: &Guard) {
+        let looked = self.work(|file| (file.notes_again(), file.poll()));
+        let (noted, polled) = match looked.await {
+            Ok(looked) => looked,
+            Err(error) => return unlooked(guard, Self::WHAT, error),
         };
-        let look = |file: &mut PolicyFile| (file.notes_again(), file.poll());
-        let (file, (noted, polled)) = match off_thread(file, look).await {
-            Ok(polled) => polled,
-            Err(error) => return unwatched(guard, "policy", &error),
-        };
-        self.policy = Some(file);
         if noted {
             tracing::info!(target: "ztl", workload = guard.name(), "the policy's serial is stored now");
         }
@@ -215,28 +210,19 @@ impl Refresh {
             Ok((revision, serial)) => {
                 reloaded(guard, "policy", "taken");
                 tracing::info!(target: "ztl", workload = guard.name(), %revision, "policy reloaded");
-                self.policy = note(guard, self.policy.take(), serial).await;
+                // In force it is already: a full disk must not keep an old policy.
+                match self.work(move |file| file.taken(serial)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => {
+                        tracing::error!(target: "ztl", workload = guard.name(), %error, "the policy's serial could not be stored, which is tried again; after a restart an older one would be taken");
+                    }
+                    Err(error) => unlooked(guard, Self::WHAT, error),
+                }
             }
             Err(error) => {
                 reloaded(guard, "policy", "refused");
                 tracing::error!(target: "ztl", workload = guard.name(), %error, "policy not reloaded; the last good one stays in force")
             }
-        }
-    }
-}
-
-/// In force it is already: a full disk must not keep an old policy.
-async fn note(guard: &Guard, file: Option<PolicyFile>, serial: Option<u64>) -> Option<PolicyFile> {
-    let noted = off_thread(file?, move |file| file.taken(serial)).await;
-    match noted {
-        Ok((file, Ok(()))) => Some(file),
-        Ok((file, Err(error))) => {
-            tracing::error!(target: "ztl", workload = guard.name(), %error, "the policy's serial could not be stored, which is tried again; after a restart an older one would be taken");
-            Some(file)
-        }
-        Err(error) => {
-            unwatched(guard, "policy", &error);
-            None
         }
     }
 }

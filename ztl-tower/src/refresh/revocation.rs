@@ -3,7 +3,8 @@
 use ztl_mtls::source::{CrlFiles, DenyListFile};
 use ztl_mtls::{CrlError, CrlSet, DenyList, DenyListError};
 
-use super::{off_thread, unwatched};
+use super::kept::Kept;
+use super::{Looked, unlooked};
 use crate::guard::Guard;
 use crate::watch::reloaded;
 
@@ -44,18 +45,17 @@ impl RevocationFiles {
         let deny_list = self.deny_list.as_mut().map(DenyListFile::poll);
         (crls, deny_list.unwrap_or(Ok(None)))
     }
+}
 
-    /// Takes what changed. What is broken takes nothing back.
-    pub(super) async fn look(&mut self, guard: &Guard) {
-        if self.is_empty() {
-            return;
-        }
-        let files = core::mem::take(self);
-        let (files, (crls, deny_list)) = match off_thread(files, Self::poll).await {
+impl Looked for Kept<RevocationFiles> {
+    const WHAT: &'static str = "revocation lists and deny list";
+
+    /// What is broken takes nothing back.
+    async fn look(&self, guard: &Guard) {
+        let (crls, deny_list) = match self.work(RevocationFiles::poll).await {
             Ok(polled) => polled,
-            Err(error) => return unwatched(guard, "revocation lists and deny list", &error),
+            Err(error) => return unlooked(guard, Self::WHAT, error),
         };
-        *self = files;
         match deny_list {
             Ok(None) => {}
             Ok(Some(deny_list)) => {

@@ -10,6 +10,7 @@ use ztl_core::{Timestamp, TrustDomain};
 use ztl_mtls::source::{SourceError, Step, Steps, Supply};
 use ztl_mtls::{BundleSet, TrustBundle, X509Svid};
 
+use super::kept::Kept;
 use super::nudge::Nudge;
 use super::off_thread;
 use crate::guard::{BuildError, Clock, Guard};
@@ -21,6 +22,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// All sources of a guard.
 pub(crate) struct Sources {
     entries: Vec<Entry>,
+    /// Each at the place of its entry; none where there is no source, or where they can no longer be asked.
+    supplies: Option<Kept<Vec<Supply>>>,
     /// Trust domains whose bundle in force is a source's.
     owned: BTreeSet<TrustDomain>,
     identity: Option<Who>,
@@ -36,9 +39,9 @@ enum Who {
     Source(usize),
 }
 
+/// What a source is known by, and gave.
 struct Entry {
     name: Box<str>,
-    supply: Supply,
     nudge: Arc<Nudge>,
     bundles: Vec<TrustBundle>,
 }
@@ -59,25 +62,25 @@ impl Sources {
         clock: &Clock,
     ) -> Result<(Self, Option<X509Svid>, BundleSet), BuildError> {
         let news = Arc::new(Notify::new());
-        let entry = |mut supply: Supply| {
-            let nudge = Nudge::new(&news);
-            supply.notify(nudge.waker());
-            Entry {
-                name: supply.name().into(),
-                supply,
-                nudge,
-                bundles: Vec::new(),
-            }
-        };
         let mut sources = Self {
             entries: Vec::new(),
+            supplies: None,
             owned: BTreeSet::new(),
             identity: identity.as_ref().map(|_| Who::Given),
             news: Arc::clone(&news),
         };
         let mut svid = identity;
-        for supply in supplies {
-            let (entry, given) = entry(supply).begin(clock, &news).await?;
+        let mut begun = Vec::new();
+        for mut supply in supplies {
+            let nudge = Nudge::new(&news);
+            supply.notify(nudge.waker());
+            let entry = Entry {
+                name: supply.name().into(),
+                nudge,
+                bundles: Vec::new(),
+            };
+            let (entry, supply, given) = entry.begin(supply, clock, &news).await?;
+            begun.push(supply);
             if let Some(given) = given {
                 if let Some(first) = sources.identity {
                     return Err(BuildError::ManyIdentities {
@@ -96,6 +99,9 @@ impl Sources {
             .bundles()
             .map(|bundle| bundle.trust_domain().clone());
         sources.owned = owned.collect();
+        if !begun.is_empty() {
+            sources.supplies = Some(Kept::new("sources", begun).map_err(BuildError::Refresh)?);
+        }
         Ok((sources, svid, set))
     }
 
@@ -106,24 +112,27 @@ impl Sources {
 
     /// Asks the sources, and does what follows from their answers.
     pub(super) async fn look(&mut self, guard: &Guard, look: Look) {
-        let entries = core::mem::take(&mut self.entries);
+        let Some(supplies) = &self.supplies else {
+            return;
+        };
         let (judge, now) = (guard.clone(), guard.now());
-        let asked = off_thread(entries, move |entries| {
+        let due = |entry: &Entry| {
+            let nudged = entry.nudge.take();
+            look == Look::All || nudged
+        };
+        let due: Vec<bool> = self.entries.iter().map(due).collect();
+        let asked = supplies.work(move |supplies| {
             let judge = |svid: &X509Svid, now| {
                 let judged = judge.check_identity(svid, now);
                 judged.map_err(SourceError::new)
             };
-            let ask = |entry: &mut Entry| {
-                let nudged = entry.nudge.take();
-                (look == Look::All || nudged).then(|| entry.supply.poll(now, judge))
-            };
-            entries.iter_mut().map(ask).collect::<Vec<_>>()
+            let ask = |(supply, due): (&mut Supply, bool)| due.then(|| supply.poll(now, judge));
+            supplies.iter_mut().zip(due).map(ask).collect::<Vec<_>>()
         });
-        let (entries, answers) = match asked.await {
-            Ok(asked) => asked,
+        let answers = match asked.await {
+            Ok(answers) => answers,
             Err(error) => return self.lost(guard, &error.to_string()),
         };
-        self.entries = entries;
         let mut changed = false;
         for (at, (entry, steps)) in self.entries.iter_mut().zip(answers).enumerate() {
             if let Some(Steps { svid, bundles, .. }) = steps {
@@ -186,11 +195,13 @@ impl Sources {
 
     /// A source panicked and took the others with it: nobody vouches for anything that they gave.
     fn lost(&mut self, guard: &Guard, why: &str) {
-        tracing::error!(target: "ztl", workload = guard.name(), error = why, "the sources can no longer be asked: what they gave is withdrawn");
+        self.supplies = None;
+        self.entries.clear();
         if matches!(self.identity.take(), Some(Who::Source(_))) {
             guard.withdraw_identity("its source can no longer be asked");
         }
         self.put_bundles(guard);
+        tracing::error!(target: "ztl", workload = guard.name(), error = why, "the sources can no longer be asked: what they gave is withdrawn");
     }
 }
 
@@ -198,20 +209,20 @@ impl Entry {
     /// Asks until there is an answer.
     async fn begin(
         mut self,
+        mut supply: Supply,
         clock: &Clock,
         news: &Notify,
-    ) -> Result<(Self, Option<X509Svid>), BuildError> {
-        let deadline = Instant::now() + self.supply.patience();
+    ) -> Result<(Self, Supply, Option<X509Svid>), BuildError> {
+        let deadline = Instant::now() + supply.patience();
         let (mut svid, mut missing) = (None, [None, None]);
         loop {
             let now: Timestamp = clock();
-            let (entry, steps) = off_thread(self, move |entry: &mut Self| {
-                // Whose it is and whether it is valid is judged by whoever builds the guard.
-                entry.supply.poll(now, |_, _| Ok(()))
-            })
-            .await
-            .map_err(|error| BuildError::Identity(error.into()))?;
-            self = entry;
+            // Whose it is and whether it is valid is judged by whoever builds the guard.
+            let asked = off_thread(supply, move |supply| supply.poll(now, |_, _| Ok(())));
+            let (asked, steps) = asked
+                .await
+                .map_err(|error| BuildError::Identity(error.into()))?;
+            supply = asked;
             match steps.svid {
                 Step::Take(taken) => (svid, missing[0]) = (Some(taken), None),
                 Step::Failing { error, .. } => {
@@ -234,11 +245,11 @@ impl Entry {
                 _ => {}
             }
             if missing.iter().all(Option::is_none) {
-                return Ok((self, svid));
+                return Ok((self, supply, svid));
             }
             if Instant::now() >= deadline {
                 let error = missing.into_iter().flatten().next();
-                return error.map_or(Ok((self, svid)), Err);
+                return error.map_or(Ok((self, supply, svid)), Err);
             }
             let _ = tokio::time::timeout(ASK_AGAIN, news.notified()).await;
         }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::Looked;
+use super::kept::Kept;
 use super::parsed::{Error, ParsedFile, ParsedFiles};
 use crate::guard::Guard;
 use crate::watch::reloaded;
@@ -24,9 +26,11 @@ impl TableFile {
     }
 }
 
-impl TableFiles {
-    pub(super) async fn look(&mut self, guard: &Guard) {
-        for (what, polled) in self.changed(guard, "what is known of callers").await {
+impl Looked for Kept<TableFiles> {
+    const WHAT: &'static str = "what is known of callers";
+
+    async fn look(&self, guard: &Guard) {
+        for (what, polled) in self.changed(guard, Self::WHAT).await {
             match polled {
                 Ok(entries) => {
                     reloaded(guard, what, "taken");

@@ -17,6 +17,7 @@ mod hosted;
 mod hosts;
 mod layer;
 mod listeners;
+mod looks;
 mod proxied;
 mod quiet;
 mod raw;

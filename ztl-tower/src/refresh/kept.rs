@@ -1,0 +1,56 @@
+//! What is looked at again and again, on a thread of its own.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+
+use thiserror::Error;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+/// What one thread has, and works on when it is told to. The threads that tokio has for such work are the host's to fill, and each name
+/// that is looked up takes one: what is no longer trusted waits for none of them (law 8).
+pub(crate) struct Kept<T>(Sender<Work<T>>);
+
+type Work<T> = Box<dyn FnOnce(&mut T) + Send>;
+
+/// What was to be done ended by a panic. What is kept is as it was by then, and can be worked on again.
+#[derive(Clone, Copy, Debug, Error)]
+#[error("a panic on the way")]
+pub(super) struct Panicked;
+
+impl<T: Send + 'static> Kept<T> {
+    /// Begins the thread, which ends when this is dropped.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub(super) fn new(name: &str, mut kept: T) -> io::Result<Self> {
+        let (works, work) = channel::<Work<T>>();
+        let runtime = Handle::current();
+        let thread = thread::Builder::new().name(format!("ztl-{name}"));
+        let begun = thread.spawn(move || {
+            // A source of the host's own may look for its runtime.
+            let _within = runtime.enter();
+            for work in work {
+                // Whoever waits for it learns of it.
+                let _panicked = catch_unwind(AssertUnwindSafe(|| work(&mut kept)));
+            }
+        });
+        let more = "no thread can be begun for it; raise how many this process may have";
+        let refused = |error: io::Error| io::Error::new(error.kind(), format!("{more}: {error}"));
+        begun.map(|_| Self(works)).map_err(refused)
+    }
+
+    pub(super) async fn work<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut T) -> R + Send + 'static,
+    ) -> Result<R, Panicked> {
+        let (done, answer) = oneshot::channel();
+        let work = Box::new(move |kept: &mut T| {
+            let _ = done.send(work(kept));
+        });
+        self.0.send(work).map_err(|_| Panicked)?;
+        answer.await.map_err(|_| Panicked)
+    }
+}

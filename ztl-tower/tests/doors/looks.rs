@@ -1,0 +1,184 @@
+//! Looking again at what changes: nothing delays what is denied or withdrawn (law 8, T34).
+
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread::ThreadId;
+
+use ztl_core::authorizer::{Authorizer, AuthorizerError, Facts, Reads};
+
+use super::folder::Folder;
+use super::sources::QUICK;
+use super::*;
+
+/// A guard that looks at a deny list, and whom it lets in.
+struct Door {
+    mesh: Mesh,
+    folder: Folder,
+    address: SocketAddr,
+    guard: Guard,
+    caller: ztl_mtls::X509Svid,
+}
+
+impl Door {
+    async fn new(name: &str, edit: &str, with: impl FnOnce(GuardBuilder) -> GuardBuilder) -> Self {
+        let folder = Folder::new(name);
+        let (listener, address) = listener().await;
+        let mut mesh = Mesh::new(&policy(address.port(), 1));
+        mesh.policy = mesh.policy.replace(READS, &format!("{READS}\n{edit}"));
+        let off = "name = \"users-ask\"";
+        mesh.policy = mesh.policy.replace(off, &format!("{off}\nmode = \"off\""));
+        let issued = mesh.authority.issue(
+            &support::id("/gateway"),
+            now(),
+            Duration::from_secs(3600),
+            &ztl_mtls::provider(),
+        );
+        let issued = issued.expect("svid");
+        let builder = Guard::builder("gateway")
+            .policy_file(folder.write("policy.toml", &mesh.policy))
+            .identity_files(
+                folder.write("svid.pem", &issued.cert_pem),
+                folder.write("svid.key", &issued.key_pem),
+            )
+            .bundle(mesh.authority.bundle())
+            .allow_dev_authority()
+            .audit(MemorySink::new(10))
+            .deny_list_file(folder.write("denied", "end 0\n"))
+            .reload_every(QUICK)
+            .source_grace(QUICK);
+        let guard = with(builder).build().await;
+        let guard = guard.unwrap_or_else(|error| panic!("{error}"));
+        serve(&guard, listener, Marker::default().app());
+        let caller = mesh.svid("/caller");
+        Self {
+            mesh,
+            folder,
+            address,
+            guard,
+            caller,
+        }
+    }
+
+    /// The status of an answer; none where no handshake succeeds.
+    async fn ask(&self) -> Option<u16> {
+        let asked = knock(self.address, None, Some(&self.caller), b"h2", get2("/v1/x"));
+        asked.await.ok().map(|answer| answer.status().as_u16())
+    }
+
+    async fn answers(&self, what: &str, wanted: Option<u16>) {
+        let deadline = tokio::time::Instant::now() + support::PATIENCE;
+        while self.ask().await != wanted {
+            assert!(tokio::time::Instant::now() < deadline, "{what}");
+            tokio::time::sleep(QUICK).await;
+        }
+    }
+
+    fn deny(&self) {
+        let line = format!("id {}\nend 1\n", self.caller.id());
+        self.folder.write("denied", &line);
+    }
+}
+
+const READS: &str = "actions = [\"GET /v1/{*rest}\"]";
+
+#[test]
+fn law_8_what_is_denied_or_withdrawn_waits_for_no_thread_of_the_hosts() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let door = Door::new("threads", "", |it| it).await;
+        door.answers("it is open", Some(200)).await;
+        let (free, taken) = mpsc::channel::<()>();
+        let holds = tokio::task::spawn_blocking(move || taken.recv().is_err());
+        door.deny();
+        door.answers("the caller is denied", None).await;
+        assert!(door.guard.svid().is_ok());
+        std::fs::remove_file(door.folder.0.join("svid.key")).expect("removed");
+        until("the SVID is withdrawn", || door.guard.svid().is_err()).await;
+        drop(free);
+        assert!(holds.await.expect("a thread"), "it was taken all along");
+    });
+}
+
+/// Says what it reads, but for the thread on which policies are loaded: there it does as it is told.
+#[derive(Debug)]
+struct Moody {
+    home: ThreadId,
+    mood: AtomicU8,
+    /// How often it did.
+    did: AtomicUsize,
+}
+
+const WAITS: u8 = 1;
+const FALLS: u8 = 2;
+
+impl Moody {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            home: std::thread::current().id(),
+            mood: AtomicU8::new(0),
+            did: AtomicUsize::new(0),
+        })
+    }
+
+    fn is(&self, mood: u8) {
+        self.mood.store(mood, Ordering::SeqCst);
+    }
+
+    fn did(&self) -> bool {
+        self.did.load(Ordering::SeqCst) > 0
+    }
+}
+
+impl Authorizer for Moody {
+    fn reads(&self) -> Reads {
+        if std::thread::current().id() != self.home && self.mood.load(Ordering::SeqCst) != 0 {
+            self.did.fetch_add(1, Ordering::SeqCst);
+            assert_ne!(
+                self.mood.load(Ordering::SeqCst),
+                FALLS,
+                "a bug of the host's"
+            );
+            while self.mood.load(Ordering::SeqCst) == WAITS {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        Reads::nothing()
+    }
+
+    fn objects(&self, _: &Facts<'_>) -> Result<bool, AuthorizerError> {
+        Ok(false)
+    }
+}
+
+/// No thread waits any longer than its test.
+struct Calm(Arc<Moody>);
+
+impl Drop for Calm {
+    fn drop(&mut self) {
+        self.0.is(0);
+    }
+}
+
+/// A rule that asks it.
+const ASKS: &str = "require = { authorizer = \"moody\" }";
+
+#[tokio::test]
+async fn law_8_a_policy_that_takes_long_to_load_delays_nothing_else() {
+    let moody = Moody::new();
+    let door = Door::new("slow", ASKS, |it| it.authorizer("moody", moody.clone())).await;
+    door.answers("it is open", Some(200)).await;
+    let _calm = Calm(Arc::clone(&moody));
+    moody.is(WAITS);
+    let changed = format!("{}\n# changed\n", door.mesh.policy);
+    door.folder.write("policy.toml", &changed);
+    until("it is loaded", || moody.did()).await;
+    door.deny();
+    door.answers("the caller is denied", None).await;
+    std::fs::remove_file(door.folder.0.join("svid.key")).expect("removed");
+    until("the SVID is withdrawn", || door.guard.svid().is_err()).await;
+}
