@@ -1,5 +1,8 @@
-//! What is looked at again and again, on a thread of its own.
+//! What is looked at again and again, on a thread of its own, whatever panics.
 
+use core::future::poll_fn;
+use core::pin::pin;
+use core::task::Poll;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Sender, channel};
@@ -15,10 +18,28 @@ pub(crate) struct Kept<T>(Sender<Work<T>>);
 
 type Work<T> = Box<dyn FnOnce(&mut T) + Send>;
 
+/// Why something that changed was not taken.
+pub(super) type Error = Box<dyn core::error::Error + Send + Sync>;
+
 /// What was to be done ended by a panic. What is kept is as it was by then, and can be worked on again.
 #[derive(Clone, Copy, Debug, Error)]
 #[error("a panic on the way")]
 pub(super) struct Panicked;
+
+/// Policies are loaded by authorizers of the host's, and what happens is told to a subscriber and a recorder of its own.
+pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| Panicked)
+}
+
+/// The same of what takes its time.
+pub(super) async fn caught_in(work: impl Future<Output = ()> + Send) -> Result<(), Panicked> {
+    let mut work = pin!(work);
+    let poll = poll_fn(|context| match caught(|| work.as_mut().poll(context)) {
+        Ok(polled) => polled.map(Ok),
+        Err(panicked) => Poll::Ready(Err(panicked)),
+    });
+    poll.await
+}
 
 impl<T: Send + 'static> Kept<T> {
     /// Begins the thread, which ends when this is dropped.
@@ -34,7 +55,7 @@ impl<T: Send + 'static> Kept<T> {
             let _within = runtime.enter();
             for work in work {
                 // Whoever waits for it learns of it.
-                let _panicked = catch_unwind(AssertUnwindSafe(|| work(&mut kept)));
+                let _panicked = caught(|| work(&mut kept));
             }
         });
         let more = "no thread can be begun for it; raise how many this process may have";

@@ -56,13 +56,22 @@ impl Looked for Kept<KeyFiles> {
 
     /// Running requests that a key vouched for which is gone are judged again without their token (law 8).
     async fn look(&self, guard: &Guard) {
-        for (issuer, polled) in self.changed(guard, Self::WHAT).await {
+        let swap = |(issuer, polled): (Box<str>, Result<Jwks, Error>)| {
+            let swapped = polled.map(|keys| {
+                let count = keys.key_count();
+                // The issuer is one that the guard was built with.
+                let _ = guard.swap_token_keys(&issuer, keys);
+                count
+            });
+            (issuer, swapped)
+        };
+        let changed = self.changed(guard, Self::WHAT).await;
+        // All of them before any is told: whoever hears of it may panic.
+        let swapped: Vec<_> = changed.into_iter().map(swap).collect();
+        for (issuer, swapped) in swapped {
             let workload = guard.name();
-            match polled {
-                Ok(keys) => {
-                    let count = keys.key_count();
-                    // The issuer is one that the guard was built with.
-                    let _ = guard.swap_token_keys(&issuer, keys);
+            match swapped {
+                Ok(count) => {
                     reloaded(guard, "jwks", "taken");
                     tracing::info!(target: "ztl", workload, issuer = &*issuer, keys = count, "the issuer's keys were reloaded");
                 }

@@ -57,7 +57,7 @@ pub(crate) use sources::Sources;
 pub(crate) use tables::{TableFile, TableFiles};
 
 use crate::guard::{BuildError, Guard, Inner};
-use kept::{Kept, Panicked};
+use kept::{Kept, Panicked, caught, caught_in};
 use sources::Look;
 
 /// Everything that is looked at again from time to time.
@@ -149,7 +149,7 @@ impl Ready {
 }
 
 /// In a task of their own: nothing waits until a policy is compiled, or until the disk answers on which others lie.
-fn spawn(files: Option<impl Looked>, guard: &Arc<Inner>, every: Duration) {
+fn spawn<T: Looked>(files: Option<T>, guard: &Arc<Inner>, every: Duration) {
     let Some(files) = files else {
         return;
     };
@@ -161,7 +161,9 @@ fn spawn(files: Option<impl Looked>, guard: &Arc<Inner>, every: Duration) {
             let Some(guard) = alive(&guard) else {
                 return;
             };
-            files.look(&guard).await;
+            if let Err(panicked) = caught_in(files.look(&guard)).await {
+                unlooked(&guard, T::WHAT, panicked);
+            }
         }
     });
 }
@@ -178,8 +180,12 @@ impl Renewed {
             let Some(guard) = alive(&guard) else {
                 return;
             };
-            self.sources.look(&guard, look).await;
-            self.expiry(&guard);
+            if let Err(panicked) = caught_in(self.sources.look(&guard, look)).await {
+                self.sources.lost(&guard, panicked);
+            }
+            if let Err(panicked) = caught(|| self.expiry(&guard)) {
+                unlooked(&guard, "when what is in use ends", panicked);
+            }
         }
     }
 }
@@ -211,5 +217,8 @@ where
 }
 
 fn unlooked(guard: &Guard, what: &str, error: Panicked) {
-    tracing::error!(target: "ztl", workload = guard.name(), what, %error, "not looked at; the last good one stays in force, and it is looked at again");
+    // What panicked may be whoever hears of it.
+    let _ = caught(|| {
+        tracing::error!(target: "ztl", workload = guard.name(), what, %error, "not looked at as it should be; the last good one stays in force, and it is looked at again");
+    });
 }

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use super::file::SteadyFile;
-use super::kept::Kept;
+use super::kept::{Kept, caught};
 use super::unlooked;
 use crate::guard::Guard;
 
-pub(super) type Error = Box<dyn core::error::Error + Send + Sync>;
+pub(super) use super::kept::Error;
 /// Makes something of what a file holds.
 pub(super) type Read<T> = dyn Fn(&[u8]) -> Result<T, Error> + Send;
 
@@ -71,7 +71,9 @@ impl<N: Clone, T> ParsedFiles<N, T> {
     /// What became of those that changed.
     fn poll(&mut self) -> Vec<(N, Result<T, Error>)> {
         let polled = self.0.iter_mut().map(|file| {
-            let polled = file.poll().transpose()?;
+            // One that panics takes no other's change with it, which is not read twice.
+            let polled = caught(|| file.poll()).map_err(Error::from);
+            let polled = polled.and_then(|polled| polled).transpose()?;
             Some((file.name.clone(), polled))
         });
         polled.flatten().collect()

@@ -11,7 +11,7 @@ use ztl_mtls::FileKeys;
 
 use super::error::FileError;
 use super::file::SteadyFile;
-use super::kept::Kept;
+use super::kept::{Kept, caught};
 use super::vouched::{HighWater, Signed};
 use super::{Looked, off_thread, unlooked};
 use crate::guard::{BuildError, Guard};
@@ -155,7 +155,16 @@ impl PolicyFile {
     }
 }
 
+/// Authorizers and languages of conditions take part in it, the program's own among them: where one panics, it is refused.
 fn parse(loader: Loader, path: &Path, bytes: &[u8]) -> Result<Policy, BuildError> {
+    let panicked = |panicked| FileError::Read {
+        path: path.to_owned(),
+        error: std::io::Error::other(panicked),
+    };
+    caught(|| parse_here(loader, path, bytes)).map_err(panicked)?
+}
+
+fn parse_here(loader: Loader, path: &Path, bytes: &[u8]) -> Result<Policy, BuildError> {
     let text = core::str::from_utf8(bytes).map_err(|_| FileError::NotUtf8 {
         path: path.to_owned(),
     })?;
@@ -208,10 +217,11 @@ impl Looked for Kept<PolicyFile> {
         };
         match swapped {
             Ok((revision, serial)) => {
+                // In force it is already: a full disk must not keep an old policy.
+                let noted = self.work(move |file| file.taken(serial)).await;
                 reloaded(guard, "policy", "taken");
                 tracing::info!(target: "ztl", workload = guard.name(), %revision, "policy reloaded");
-                // In force it is already: a full disk must not keep an old policy.
-                match self.work(move |file| file.taken(serial)).await {
+                match noted {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => {
                         tracing::error!(target: "ztl", workload = guard.name(), %error, "the policy's serial could not be stored, which is tried again; after a restart an older one would be taken");
@@ -250,6 +260,62 @@ name = "not-now"
 from = "caller"
 to = "gateway"
 "#;
+
+    /// Falls when it is told to.
+    #[derive(Debug, Default)]
+    struct Falls(std::sync::atomic::AtomicBool);
+
+    impl Authorizer for Falls {
+        fn reads(&self) -> ztl_core::authorizer::Reads {
+            let falls = self.0.load(std::sync::atomic::Ordering::SeqCst);
+            assert!(!falls, "a bug of the program's");
+            ztl_core::authorizer::Reads::nothing()
+        }
+
+        fn objects(
+            &self,
+            _: &ztl_core::authorizer::Facts<'_>,
+        ) -> Result<bool, ztl_core::authorizer::AuthorizerError> {
+            Ok(false)
+        }
+    }
+
+    #[tokio::test]
+    async fn law_8_a_document_that_panics_is_refused_and_what_it_names_is_watched() {
+        let folder = std::env::temp_dir().join(format!("ztl-falls-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("folder");
+        let write = |name: &str, text: &str| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).expect("written");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("mode");
+            path
+        };
+        let asks = "[permit.oblige]";
+        let asked = format!("require = {{ authorizer = \"falls\" }}\n{asks}");
+        let (without, _) = DOCUMENT.split_once(asks).expect("an obligation");
+        let path = write(
+            "policy.toml",
+            &format!("{without}require = {{ authorizer = \"falls\" }}\n"),
+        );
+        let falls = Arc::new(Falls::default());
+        let given: Arc<dyn Authorizer> = falls.clone();
+        let given = Authorizers::from([("falls".into(), given)]);
+        let provider = ztl_mtls::provider();
+        let open = PolicyFile::open(path, given, Vouching::default(), provider);
+        let (_, mut file) = open.await.expect("read");
+        assert!(file.poll().expect("read").is_none(), "nothing has changed");
+        write("tune.json", "{}");
+        write("policy.toml", &DOCUMENT.replace(asks, &asked));
+        falls.0.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert!(file.poll().expect("not yet").is_none());
+        let error = file.poll().expect_err("refused").to_string();
+        assert!(error.contains("a panic"), "{error}");
+        falls.0.store(false, std::sync::atomic::Ordering::SeqCst);
+        write("tune.json", r#"{ "type": "object" }"#);
+        assert!(file.poll().expect("not yet").is_none());
+        assert!(file.poll().expect("read").is_some(), "it is taken");
+        std::fs::remove_dir_all(folder).expect("removed");
+    }
 
     #[tokio::test]
     async fn t6_half_a_document_is_not_taken_along_with_a_file_that_it_names() {

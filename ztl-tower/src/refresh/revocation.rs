@@ -1,9 +1,9 @@
 //! Revocation lists and the deny list in files.
 
 use ztl_mtls::source::{CrlFiles, DenyListFile};
-use ztl_mtls::{CrlError, CrlSet, DenyList, DenyListError};
+use ztl_mtls::{CrlSet, DenyList};
 
-use super::kept::Kept;
+use super::kept::{Error, Kept, caught};
 use super::{Looked, unlooked};
 use crate::guard::Guard;
 use crate::watch::reloaded;
@@ -20,8 +20,8 @@ type Loaded = (Vec<CrlSet>, Option<DenyList>);
 
 /// What changed.
 type Polled = (
-    Vec<Result<Option<CrlSet>, CrlError>>,
-    Result<Option<DenyList>, DenyListError>,
+    Vec<Result<Option<CrlSet>, Error>>,
+    Result<Option<DenyList>, Error>,
 );
 
 impl RevocationFiles {
@@ -33,18 +33,24 @@ impl RevocationFiles {
         self.crls.is_empty() && self.deny_list.is_none()
     }
 
-    pub(crate) fn load(&mut self) -> Result<Loaded, Box<dyn core::error::Error + Send + Sync>> {
+    pub(crate) fn load(&mut self) -> Result<Loaded, Error> {
         let crls = self.crls.iter_mut().map(CrlFiles::load);
         let crls = crls.collect::<Result<_, _>>()?;
         let deny_list = self.deny_list.as_mut().map(DenyListFile::load);
         Ok((crls, deny_list.transpose()?))
     }
 
+    /// Each by itself: one that panics takes no other's change with it, which is not read twice.
     fn poll(&mut self) -> Polled {
-        let crls = self.crls.iter_mut().map(CrlFiles::poll).collect();
-        let deny_list = self.deny_list.as_mut().map(DenyListFile::poll);
-        (crls, deny_list.unwrap_or(Ok(None)))
+        let crls = self.crls.iter_mut().map(|crls| polled(|| crls.poll()));
+        let deny_list = self.deny_list.as_mut();
+        let deny_list = deny_list.map(|deny_list| polled(|| deny_list.poll()));
+        (crls.collect(), deny_list.unwrap_or(Ok(None)))
     }
+}
+
+fn polled<T, E: Into<Error>>(poll: impl FnOnce() -> Result<T, E>) -> Result<T, Error> {
+    caught(poll)?.map_err(Into::into)
 }
 
 impl Looked for Kept<RevocationFiles> {
@@ -56,12 +62,27 @@ impl Looked for Kept<RevocationFiles> {
             Ok(polled) => polled,
             Err(error) => return unlooked(guard, Self::WHAT, error),
         };
+        // All of it before any of it is told: whoever hears of it may panic.
+        let deny_list = deny_list.map(|list| {
+            list.map(|list| {
+                let entries = list.len();
+                guard.swap_deny_list(list);
+                entries
+            })
+        });
+        let swap = |set: CrlSet| {
+            let told = (set.trust_domain().clone(), set.len());
+            guard.swap_crls(set);
+            told
+        };
+        let crls = crls
+            .into_iter()
+            .map(|polled| polled.map(|set| set.map(swap)));
+        let crls: Vec<_> = crls.collect();
         match deny_list {
             Ok(None) => {}
-            Ok(Some(deny_list)) => {
+            Ok(Some(entries)) => {
                 reloaded(guard, "deny_list", "taken");
-                let entries = deny_list.len();
-                guard.swap_deny_list(deny_list);
                 tracing::info!(target: "ztl", workload = guard.name(), entries, "deny list reloaded");
             }
             Err(error) => {
@@ -72,10 +93,8 @@ impl Looked for Kept<RevocationFiles> {
         for polled in crls {
             match polled {
                 Ok(None) => {}
-                Ok(Some(set)) => {
+                Ok(Some((trust_domain, lists))) => {
                     reloaded(guard, "crls", "taken");
-                    let (trust_domain, lists) = (set.trust_domain().clone(), set.len());
-                    guard.swap_crls(set);
                     tracing::info!(target: "ztl", workload = guard.name(), %trust_domain, lists, "revocation lists reloaded");
                 }
                 Err(error) => {

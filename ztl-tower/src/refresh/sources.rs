@@ -10,7 +10,7 @@ use ztl_core::{Timestamp, TrustDomain};
 use ztl_mtls::source::{SourceError, Step, Steps, Supply};
 use ztl_mtls::{BundleSet, TrustBundle, X509Svid};
 
-use super::kept::Kept;
+use super::kept::{Kept, Panicked, caught};
 use super::nudge::Nudge;
 use super::off_thread;
 use crate::guard::{BuildError, Clock, Guard};
@@ -131,7 +131,7 @@ impl Sources {
         });
         let answers = match asked.await {
             Ok(answers) => answers,
-            Err(error) => return self.lost(guard, &error.to_string()),
+            Err(panicked) => return self.lost(guard, panicked),
         };
         let mut changed = false;
         for (at, (entry, steps)) in self.entries.iter_mut().zip(answers).enumerate() {
@@ -193,15 +193,18 @@ impl Sources {
         }
     }
 
-    /// A source panicked and took the others with it: nobody vouches for anything that they gave.
-    fn lost(&mut self, guard: &Guard, why: &str) {
+    /// A source panicked, or what was to be done with its answer, which no source says again: nobody vouches for anything that they gave.
+    pub(super) fn lost(&mut self, guard: &Guard, error: Panicked) {
         self.supplies = None;
         self.entries.clear();
         if matches!(self.identity.take(), Some(Who::Source(_))) {
             guard.withdraw_identity("its source can no longer be asked");
         }
         self.put_bundles(guard);
-        tracing::error!(target: "ztl", workload = guard.name(), error = why, "the sources can no longer be asked: what they gave is withdrawn");
+        // What panicked may be whoever hears of it.
+        let _ = caught(|| {
+            tracing::error!(target: "ztl", workload = guard.name(), %error, "the sources can no longer be asked: what they gave is withdrawn");
+        });
     }
 }
 

@@ -30,11 +30,15 @@ impl Looked for Kept<TableFiles> {
     const WHAT: &'static str = "what is known of callers";
 
     async fn look(&self, guard: &Guard) {
-        for (what, polled) in self.changed(guard, Self::WHAT).await {
+        let changed = self.changed(guard, Self::WHAT).await;
+        // Before any of it is told: whoever hears of it may panic.
+        if changed.iter().any(|(_, polled)| polled.is_ok()) {
+            guard.evidence_changed();
+        }
+        for (what, polled) in changed {
             match polled {
                 Ok(entries) => {
                     reloaded(guard, what, "taken");
-                    guard.evidence_changed();
                     tracing::info!(target: "ztl", workload = guard.name(), what, entries, "a table about callers was reloaded");
                 }
                 Err(error) => {

@@ -1,13 +1,14 @@
-//! Looking again at what changes: nothing delays what is denied or withdrawn (law 8, T34).
+//! Looking again at what changes: nothing delays what is denied or withdrawn, and no panic ends it (laws 1 and 8, T34).
 
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread::ThreadId;
 
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
 use ztl_core::authorizer::{Authorizer, AuthorizerError, Facts, Reads};
 
 use super::folder::Folder;
-use super::sources::QUICK;
+use super::sources::{QUICK, bare};
 use super::*;
 
 /// A guard that looks at a deny list, and whom it lets in.
@@ -67,8 +68,13 @@ impl Door {
 
     async fn answers(&self, what: &str, wanted: Option<u16>) {
         let deadline = tokio::time::Instant::now() + support::PATIENCE;
-        while self.ask().await != wanted {
-            assert!(tokio::time::Instant::now() < deadline, "{what}");
+        loop {
+            let answer = self.ask().await;
+            if answer == wanted {
+                return;
+            }
+            let late = tokio::time::Instant::now() >= deadline;
+            assert!(!late, "{what}: {answer:?}");
             tokio::time::sleep(QUICK).await;
         }
     }
@@ -181,4 +187,76 @@ async fn law_8_a_policy_that_takes_long_to_load_delays_nothing_else() {
     door.answers("the caller is denied", None).await;
     std::fs::remove_file(door.folder.0.join("svid.key")).expect("removed");
     until("the SVID is withdrawn", || door.guard.svid().is_err()).await;
+}
+
+#[tokio::test]
+async fn law_8_a_policy_is_read_again_after_a_panic_while_one_was_loaded() {
+    let moody = Moody::new();
+    let door = Door::new("falls", ASKS, |it| it.authorizer("moody", moody.clone())).await;
+    door.answers("it is open", Some(200)).await;
+    moody.is(FALLS);
+    let changed = format!("{}\n# changed\n", door.mesh.policy);
+    door.folder.write("policy.toml", &changed);
+    until("it is loaded", || moody.did()).await;
+    moody.is(0);
+    let port = door.address.port();
+    let forbid = format!("from = \"caller\"\nto = \"gateway\"\nports = {port}\n");
+    let forbids = format!(
+        "{}\n[[forbid]]\nname = \"nobody\"\n{forbid}",
+        door.mesh.policy
+    );
+    door.folder.write("policy.toml", &forbids);
+    door.answers("the forbid is in force", None).await;
+}
+
+/// A recorder that panics once it is told to, the next time that something was read again.
+#[derive(Clone, Default)]
+struct Falling(Arc<AtomicBool>);
+
+impl metrics::Recorder for Falling {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        let falls = key.name() == "ztl_reloads_total" && self.0.swap(false, Ordering::SeqCst);
+        assert!(!falls, "a bug of the recorder");
+        Counter::noop()
+    }
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+#[tokio::test]
+async fn law_8_a_deny_list_counts_though_whoever_counts_that_it_was_read_panics() {
+    let falling = Falling::default();
+    // The guard's tasks run on this thread.
+    let _recording = metrics::set_default_local_recorder(&falling);
+    let door = Door::new("counts", "", |it| it).await;
+    door.answers("it is open", Some(200)).await;
+    falling.0.store(true, Ordering::SeqCst);
+    door.deny();
+    door.answers("the caller is denied", None).await;
+    assert!(!falling.0.load(Ordering::SeqCst), "it panicked");
+    door.folder.write("denied", "end 0\n");
+    door.answers("the next list is read", Some(200)).await;
+}
+
+#[tokio::test]
+async fn rule_30_where_taking_what_a_source_gives_panics_what_sources_gave_is_withdrawn() {
+    let falling = Falling::default();
+    let _recording = metrics::set_default_local_recorder(&falling);
+    let mesh = Mesh::new(&policy(1, 2));
+    let place = ztl_mtls::source::MemorySource::new();
+    place.put_svid(mesh.svid("/gateway"));
+    place.put_bundles(vec![mesh.authority.bundle()]);
+    let guard = bare(&mesh).source(place.clone()).build().await;
+    let guard = guard.unwrap_or_else(|error| panic!("{error}"));
+    falling.0.store(true, Ordering::SeqCst);
+    place.put_svid(mesh.svid("/gateway"));
+    until("it is withdrawn", || guard.svid().is_err()).await;
+    assert!(!falling.0.load(Ordering::SeqCst), "it panicked");
 }
