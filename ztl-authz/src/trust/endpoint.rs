@@ -208,9 +208,7 @@ impl SignalEndpoint {
         now: Timestamp,
     ) -> Result<usize, SignalEndpointError> {
         let table = SignalTable::from_json(body)?;
-        if let Some(name) = table.goes_back(&self.held.table(), now) {
-            return Err(SignalEndpointError::GoesBack { name: name.into() });
-        }
+        self.held.admits(&table, now)?;
         let count = table.len();
         // Before the table: what comes with it must not end with the last.
         self.good(now);

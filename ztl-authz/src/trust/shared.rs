@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use ztl_core::trust::Signal;
 use ztl_core::{Attributes, Timestamp};
 
+use super::endpoint::SignalEndpointError;
 use super::posture::{PostureSource, PostureTable};
 use super::source::{About, SignalSource, Whom};
 use super::table::SignalTable;
@@ -62,6 +63,30 @@ impl<T> Shared<T> {
 
     fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Acquire)
+    }
+}
+
+impl SharedTable {
+    /// As [`swap`](Self::swap), where the table does not go back in time: what somebody restores of earlier times takes back no signal
+    /// that was observed since (rule 57).
+    ///
+    /// # Errors
+    /// [`SignalEndpointError::GoesBack`] where a signal of it was observed before the one that is held of the same. What is held stays.
+    pub fn follow(&self, table: SignalTable, now: Timestamp) -> Result<(), SignalEndpointError> {
+        self.admits(&table, now)?;
+        self.swap(table);
+        Ok(())
+    }
+
+    pub(super) fn admits(
+        &self,
+        table: &SignalTable,
+        now: Timestamp,
+    ) -> Result<(), SignalEndpointError> {
+        match table.goes_back(&self.table(), now) {
+            Some(name) => Err(SignalEndpointError::GoesBack { name: name.into() }),
+            None => Ok(()),
+        }
     }
 }
 

@@ -296,7 +296,7 @@ impl GuardBuilder {
         }
         .check(&policy)?;
         #[cfg(feature = "trust")]
-        let known = self.signals.open(posture_file).await?;
+        let known = self.signals.open(posture_file, &self.clock).await?;
         if set.iter().next().is_none() {
             return Err(missing(
                 "trust bundle",

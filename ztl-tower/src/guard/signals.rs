@@ -2,20 +2,21 @@
 
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::task::JoinError;
 use ztl_authz::trust::{MAX_TABLE_BYTES, SharedTable, SignalTable, Signals, Whom};
 use ztl_core::policy::Policy;
 use ztl_core::{Claims, FlowPermit, SpiffeId, Timestamp, TrustScore};
 
-use super::{BuildError, Guard, GuardBuilder};
+use super::{BuildError, Clock, Guard, GuardBuilder};
 use crate::refresh::{TableFile, TableFiles};
 
 /// What the builder was told of signals.
 #[derive(Default)]
 pub(super) struct SignalsFrom {
     signals: Signals,
-    files: Vec<TableFile>,
+    files: Vec<(PathBuf, SharedTable)>,
     #[cfg(feature = "client")]
     fetched: Vec<crate::polled::FetchedSignals>,
 }
@@ -43,9 +44,15 @@ impl SignalsFrom {
     }
 
     /// Reads the files for the first time, that of postures too.
-    pub(super) async fn open(self, postures: Option<TableFile>) -> Result<Opened, BuildError> {
+    pub(super) async fn open(
+        self,
+        postures: Option<TableFile>,
+        clock: &Clock,
+    ) -> Result<Opened, BuildError> {
         let refused = |error: Box<dyn core::error::Error + Send + Sync>| BuildError::Signals(error);
-        let files = self.files.into_iter().chain(postures).collect();
+        let files = self.files.into_iter();
+        let files = files.map(|(path, table)| signals_in(path, table, Arc::clone(clock)));
+        let files = files.chain(postures).collect();
         let (files, loaded) = crate::refresh::off_thread(TableFiles::new(files), TableFiles::load)
             .await
             .map_err(|error: JoinError| refused(error.into()))?;
@@ -57,6 +64,15 @@ impl SignalsFrom {
             fetched: self.fetched,
         })
     }
+}
+
+fn signals_in(path: PathBuf, table: SharedTable, clock: Clock) -> TableFile {
+    TableFile::of(path, MAX_TABLE_BYTES, "signals", move |bytes| {
+        let read = SignalTable::from_json(bytes)?;
+        let count = read.len();
+        table.follow(read, clock())?;
+        Ok(count)
+    })
 }
 
 impl GuardBuilder {
@@ -74,7 +90,8 @@ impl GuardBuilder {
     /// changes. Call it after [`signals`](Self::signals), once a file.
     ///
     /// A file that group or others may write is refused. A changed one that is broken takes nothing back: the last good one stays
-    /// until its signals are too old, and an error event says so.
+    /// until its signals are too old, and an error event says so. So it is with one in which a signal was observed before the one that is
+    /// held of the same (rule 57).
     pub fn signal_file<'a>(
         mut self,
         names: impl IntoIterator<Item = &'a str>,
@@ -84,14 +101,7 @@ impl GuardBuilder {
         for name in names {
             self.signals.signals = self.signals.signals.with(name, table.clone());
         }
-        let take = move |bytes: &[u8]| {
-            let read = SignalTable::from_json(bytes)?;
-            let count = read.len();
-            table.swap(read);
-            Ok(count)
-        };
-        let file = TableFile::of(path.into(), MAX_TABLE_BYTES, "signals", take);
-        self.signals.files.push(file);
+        self.signals.files.push((path.into(), table));
         self
     }
 

@@ -32,7 +32,12 @@ fn write(file: &Path, text: &str) {
 }
 
 fn table(value: u8) -> String {
-    let observed_at = now().as_unix_secs();
+    seen(value, 0)
+}
+
+/// The same as it was seen so many seconds ago.
+fn seen(value: u8, ago: u64) -> String {
+    let observed_at = now().as_unix_secs() - ago;
     format!(
         r#"{{"source": "mdm", "signals": [{{"name": "device", "peer": "spiffe://prod.example/caller",
             "value": {value}, "observed_at": {observed_at}}}]}}"#
@@ -92,6 +97,39 @@ async fn law_8_a_stream_is_cut_and_the_next_request_denied_when_the_score_falls(
         recorded.contains(&"requirement_unmet".to_owned()),
         "{recorded:?}"
     );
+    std::fs::remove_file(signals).expect("remove");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_57_a_table_of_earlier_times_in_the_file_takes_no_signal_back() {
+    let signals = file("back");
+    write(&signals, &seen(100, 60));
+    let db = Db::with(|builder| {
+        let often = builder.reload_every(Duration::from_millis(10));
+        often.signal_file(["device"], &signals)
+    })
+    .await;
+    db.guard.swap_policy(scored(&db.mesh.policy)).expect("swap");
+    let two = tokio::sync::Mutex::new(db.two().await);
+    let feed = async || {
+        let answer = two.lock().await.send_request(ask("/feed")).await;
+        answer.expect("feed").status()
+    };
+    assert_eq!(feed().await, StatusCode::OK);
+    write(&signals, &table(40));
+    let patience = Instant::now() + support::PATIENCE;
+    while feed().await != StatusCode::FORBIDDEN {
+        assert!(Instant::now() < patience, "it is taken");
+    }
+    write(&signals, &seen(100, 60));
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert_eq!(feed().await, StatusCode::FORBIDDEN);
+    }
+    write(&signals, &table(100));
+    while feed().await != StatusCode::OK {
+        assert!(Instant::now() < patience, "the next one is taken");
+    }
     std::fs::remove_file(signals).expect("remove");
 }
 
