@@ -50,6 +50,16 @@ pub(crate) async fn from_web_with(
     question: Question<'_>,
 ) -> Result<(Answer, Said), FetchError> {
     let host = url.authority();
+    // Plain from this very host is not plain from wherever an address leads: nothing is dialled, and no token is shown.
+    let elsewhere = address.filter(|at| !at.ip().to_canonical().is_loopback());
+    if let Some(address) = elsewhere.filter(|_| !url.is_encrypted() && url.is_loopback()) {
+        return Err(FetchError::Unproven {
+            host,
+            why: format!(
+                "plain `http` is taken from a loopback address alone, and {address} is none; ask over `https`, or leave the address out"
+            ),
+        });
+    }
     let stream = socket::reach(url.host(), url.port(), address, guard.source_addr())
         .await
         .map_err(|error| FetchError::Connect {

@@ -84,7 +84,8 @@ impl FetchedKeys {
     }
 
     /// Where the configured host is reached. The address proves nothing; without this the host is looked up in the DNS, and so is
-    /// another host that the metadata names.
+    /// another host that the metadata names. For plain `http`
+    /// from a loopback address it has to be one as well: nothing is asked for anywhere else.
     #[must_use]
     pub const fn address(mut self, address: SocketAddr) -> Self {
         self.address = Some(address);

@@ -115,7 +115,8 @@ impl OpaBundle {
         self
     }
 
-    /// Where the host is reached. The address proves nothing; without this the host is looked up in the DNS.
+    /// Where the host is reached. The address proves nothing; without this the host is looked up in the DNS. For plain `http`
+    /// from a loopback address it has to be one as well: nothing is asked for anywhere else.
     #[must_use]
     pub const fn address(mut self, address: SocketAddr) -> Self {
         self.address = Some(address);
