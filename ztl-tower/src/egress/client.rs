@@ -207,6 +207,8 @@ impl Client {
         trailers: bool,
     ) -> Result<Sent, EgressError> {
         let guard = &self.guard;
+        // Rule 30: whoever cannot prove itself asks nobody, over a connection that is kept neither.
+        guard.svid()?;
         let mut sender = match guard.pool().take(&key, guard) {
             Some(sender) => sender,
             None => dial(guard, &key).await?,

@@ -217,10 +217,7 @@ impl Live {
         {
             return self.revoke();
         }
-        if self
-            .own
-            .is_some_and(|own| own != guard.identity().generation())
-        {
+        if self.is_without_own(guard) {
             let by = now.saturating_add(guard.limits().rotation);
             self.drain(by.min(self.own_not_after(guard)));
         } else if guard.is_shutting_down() || self.is_aged(now) {
@@ -239,6 +236,15 @@ impl Live {
         self.sweep_raw(guard, now);
         #[cfg(feature = "serve")]
         self.requests.sweep(self, guard, now);
+    }
+
+    /// Whether the SVID of ours that it rests on is another by now, or outside the mesh, where none is shown, withdrawn (rule 30).
+    fn is_without_own(&self, guard: &Guard) -> bool {
+        let identity = guard.identity();
+        match self.own {
+            Some(own) => own != identity.generation(),
+            None => self.host.get().is_some() && identity.presentable().is_err(),
+        }
     }
 
     /// When it is to be looked at again, where that is before the next regular look: a request may wait no longer for its

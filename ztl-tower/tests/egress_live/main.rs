@@ -4,6 +4,7 @@
 
 mod change;
 mod outside;
+mod outside_ends;
 mod outside_raw;
 mod parting;
 mod silence;

@@ -11,7 +11,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use ztl_core::{Direction, WebHost};
 use ztl_mtls::{DevWebCa, WebRoots};
 
-const OUTSIDE: &str = r#"
+pub(super) const OUTSIDE: &str = r#"
 schema = 1
 trust_domain = "prod.example"
 [workloads.caller]
@@ -52,7 +52,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    fn asked(&self) -> usize {
+    pub(super) fn asked(&self) -> usize {
         self.asked.lock().expect("lock").len()
     }
 }
@@ -136,7 +136,7 @@ pub(super) fn acceptor(
 }
 
 /// An ordinary web server with a certificate for these names, which would take a client's.
-async fn host(web: &DevWebCa, names: &[&str], alpn: &[u8]) -> (SocketAddr, Seen) {
+pub(super) async fn host(web: &DevWebCa, names: &[&str], alpn: &[u8]) -> (SocketAddr, Seen) {
     let (listener, address) = listener().await;
     let seen = Seen::default();
     let acceptor = acceptor(web, names, &[alpn], &seen);
@@ -147,13 +147,19 @@ async fn host(web: &DevWebCa, names: &[&str], alpn: &[u8]) -> (SocketAddr, Seen)
             let (parts, _) = request.into_parts();
             let target = parts.uri.to_string();
             let moved = parts.uri.path() == "/v1/moved";
+            let endless = parts.uri.path().starts_with("/v1/endless");
             asked.lock().expect("lock").push((target, parts.headers));
             let status = if moved {
                 StatusCode::FOUND
             } else {
                 StatusCode::OK
             };
-            (status, [("location", "https://db/v1/x")], "hello")
+            let body = if endless {
+                axum::body::Body::new(Endless(false))
+            } else {
+                axum::body::Body::from("hello")
+            };
+            (status, [("location", "https://db/v1/x")], body)
         }
     }));
     let opened = seen.opened.clone();
@@ -173,7 +179,7 @@ async fn host(web: &DevWebCa, names: &[&str], alpn: &[u8]) -> (SocketAddr, Seen)
     (address, seen)
 }
 
-fn roots(web: &DevWebCa) -> WebRoots {
+pub(super) fn roots(web: &DevWebCa) -> WebRoots {
     WebRoots::from_pem(web.root_pem().as_bytes()).expect("roots")
 }
 
@@ -193,7 +199,7 @@ pub(super) async fn guard(
     (builder.build().await.expect("guard"), audit)
 }
 
-fn to(uri: &str) -> Request<Empty<Bytes>> {
+pub(super) fn to(uri: &str) -> Request<Empty<Bytes>> {
     Request::get(uri).body(Empty::new()).expect("request")
 }
 
