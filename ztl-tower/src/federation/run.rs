@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::sync::{Arc, Weak};
 
 use tokio::sync::Mutex;
-use ztl_mtls::source::{Due, Fetch, Received};
+use ztl_mtls::source::{BundleEndpoint, Due, Fetch, Received};
 
 use super::error::FederationError;
 use super::{Federated, Federation, in_force};
@@ -118,15 +118,21 @@ impl Federated {
                 Refreshed::Changed
             }
         };
-        if let Some(path) = &self.state {
-            // In force it is already: a full disk must not keep a withdrawn key trusted.
-            let (path, endpoint) = (path.clone(), self.endpoint.clone());
-            let store = move |endpoint: &mut _| {
-                ztl_mtls::source::BundleEndpoint::store_file(endpoint, path)
-            };
-            let (_, stored) = off_thread(endpoint, store).await?;
-            stored?;
+        if let Err(error) = self.store().await {
+            // Whoever withdraws an authority is not told that it is trusted still.
+            let (workload, domain) = (guard.name(), self.endpoint.trust_domain().to_string());
+            tracing::error!(target: "ztl", workload, trust_domain = domain, %error, "the federated bundle in force could not be stored as the newest; after a restart an older one could be taken");
         }
         Ok(refreshed)
+    }
+
+    /// What is in force already: a full disk must not keep a withdrawn key trusted.
+    async fn store(&self) -> Result<(), FederationError> {
+        let Some(path) = self.state.clone() else {
+            return Ok(());
+        };
+        let store = move |endpoint: &mut BundleEndpoint| endpoint.store_file(path);
+        let (_, stored) = off_thread(self.endpoint.clone(), store).await?;
+        Ok(stored?)
     }
 }

@@ -42,6 +42,34 @@ async fn before_the_first_bundle_nobody_is_proved_and_then_it_is_fetched_by_itse
 }
 
 #[tokio::test]
+async fn t24_what_is_in_force_is_told_as_such_though_it_could_not_be_stored() {
+    let web = DevWebCa::new(now()).expect("authority");
+    let (old, new) = (authority("partner.example"), authority("partner.example"));
+    let endpoint = Endpoint::web(&web, HOST, Reply::Document(document(&old, 1))).await;
+    let nowhere = format!("ztl-tower-no-such-folder-{}", std::process::id());
+    let federated = FederatedBundle::new(by_web(&endpoint, web.root_pem()))
+        .state_file(std::env::temp_dir().join(nowhere).join("state.json"))
+        .address(endpoint.address);
+    let (listener, address) = listener().await;
+    let guard = guard_at(address.port(), federated).await;
+    serve(&guard, listener, Marker::default().app());
+    let ask = |who| async move {
+        let answered = knock(address, None, Some(&who), b"http/1.1", get1("/v1/models")).await;
+        answered.ok().map(|response| response.status())
+    };
+    let first = guard.refresh_bundle("partner.example").await;
+    first.expect("taken, by this or by the guard itself");
+    assert_eq!(ask(svid(&old, "/asker")).await, Some(StatusCode::OK));
+
+    // Whoever withdraws an authority must not be told that it is trusted still.
+    endpoint.reply(Reply::Document(document(&new, 2)));
+    let refreshed = guard.refresh_bundle("partner.example").await;
+    assert_eq!(refreshed.expect("taken"), Refreshed::Changed);
+    assert_eq!(ask(svid(&old, "/asker")).await, None);
+    assert_eq!(ask(svid(&new, "/asker")).await, Some(StatusCode::OK));
+}
+
+#[tokio::test]
 async fn rule_24_host_and_root_must_be_right() {
     let (web, stranger) = (
         DevWebCa::new(now()).expect("ca"),
