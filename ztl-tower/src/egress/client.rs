@@ -23,6 +23,7 @@ use super::target::{Named, check_upgrade, shown, target};
 use crate::extract::ActionPermit;
 use crate::forwarded;
 use crate::guard::Guard;
+use crate::live::Earlier;
 use crate::name;
 use crate::peer::Peer;
 use crate::said::Said;
@@ -214,7 +215,9 @@ impl Client {
             None => dial(guard, &key).await?,
         };
         let workload = key.name().to_owned();
+        let outside = matches!(key.to, To::Host(_));
         let live = Arc::clone(&sender.live);
+        let epoch = guard.engine().epoch();
         let permit = live.current(guard)?;
         let said = Said::of(&parts.headers);
         let names = said.names;
@@ -246,6 +249,15 @@ impl Client {
                 address: format!("{workload}:{}", key.port),
                 why: "the policy has given the name to somebody else".to_owned(),
             })??;
+        }
+        if outside {
+            // Law 8: out there nobody else ends it where it would no longer be permitted.
+            let earlier = if sender.carries_several() {
+                Earlier::MayRun
+            } else {
+                Earlier::AreOver
+            };
+            live.sends(epoch, (&parts.method, parts.uri.path()), earlier);
         }
         // What was judged here must not be taken as judged there.
         parts.extensions.clear();

@@ -83,7 +83,8 @@ impl Pool {
         // One connection that carries several requests at once is enough.
         if let Some(shared) = list.iter_mut().find(|kept| kept.sender.carries_several()) {
             shared.used = used;
-        } else if list.len() < MAX_KEPT && !sender.is_closed() {
+        } else if list.len() < MAX_KEPT && !sender.is_closed() && sender.live.state() == State::Open
+        {
             list.push(Kept { sender, used });
         }
     }

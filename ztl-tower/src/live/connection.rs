@@ -65,6 +65,8 @@ pub(crate) struct Live {
     aged: Timestamp,
     #[cfg(any(feature = "client", feature = "serve"))]
     pub(super) raw: super::raw::Raw,
+    #[cfg(feature = "client")]
+    pub(super) sent: super::sent::Sent,
     /// What its peer has running on all its connections.
     #[cfg(feature = "serve")]
     busy: OnceLock<Busy>,
@@ -179,6 +181,8 @@ impl Live {
             aged: Timestamp::MAX,
             #[cfg(any(feature = "client", feature = "serve"))]
             raw: super::raw::Raw::default(),
+            #[cfg(feature = "client")]
+            sent: super::sent::Sent::default(),
             #[cfg(feature = "serve")]
             busy: OnceLock::new(),
             #[cfg(feature = "serve")]
@@ -234,6 +238,8 @@ impl Live {
         }
         #[cfg(any(feature = "client", feature = "serve"))]
         self.sweep_raw(guard, now);
+        #[cfg(feature = "client")]
+        self.sweep_sent(guard);
         #[cfg(feature = "serve")]
         self.requests.sweep(self, guard, now);
     }
@@ -263,6 +269,10 @@ impl Live {
     pub(super) fn is_behind(&self, guard: &Guard, now: Timestamp) -> bool {
         #[cfg(any(feature = "client", feature = "serve"))]
         if self.is_raw_behind(guard, now) {
+            return true;
+        }
+        #[cfg(feature = "client")]
+        if self.is_sent_behind(guard) {
             return true;
         }
         #[cfg(feature = "serve")]

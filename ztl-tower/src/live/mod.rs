@@ -11,6 +11,7 @@
 //! 5. A running request is judged again as an action when the policy changes or something that it rests on expires (T15). What
 //!    is no longer authorized is cut; the other requests of the connection live on. Where that judgement could take long it is
 //!    made on threads of its own, so that no connection waits for another's policy (T34); what is not judged in time ends.
+//!    What was asked of a host outside the mesh is judged again as well, for no guard of ours is there; its connection ends whole.
 //! 6. A rotation of our own SVID ends nothing: the connection takes no new request and has a deadline.
 
 #[cfg(feature = "serve")]
@@ -25,6 +26,8 @@ mod registry;
 mod request;
 #[cfg(any(feature = "client", feature = "serve"))]
 mod revocable;
+#[cfg(feature = "client")]
+mod sent;
 mod shown;
 mod sweep;
 #[cfg(feature = "serve")]
@@ -42,6 +45,8 @@ pub(crate) use registry::Registry;
 pub(crate) use request::{Carried, Request, Waits};
 #[cfg(any(feature = "client", feature = "serve"))]
 pub(crate) use revocable::Revocable;
+#[cfg(feature = "client")]
+pub(crate) use sent::Earlier;
 pub use shown::{Connection, ConnectionState};
 #[cfg(feature = "serve")]
 pub(crate) use task::{Tasks, claim};
