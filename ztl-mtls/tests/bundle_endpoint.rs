@@ -284,6 +284,7 @@ fn past_its_age_a_bundle_is_withdrawn_once_and_the_next_good_one_puts_it_back() 
     let body = json(&ca, Some(1), Some(60));
     let _ = endpoint.receive(body.as_bytes(), NOW).expect("taken");
     assert_eq!(wait(&mut endpoint, NOW), 50, "half of its age, not 60");
+    assert_eq!(endpoint.ends_at(), Some(later(100)));
     fetch(&mut endpoint, later(60));
     assert_eq!(
         wait(&mut endpoint, later(61)),
@@ -292,6 +293,7 @@ fn past_its_age_a_bundle_is_withdrawn_once_and_the_next_good_one_puts_it_back() 
     );
     assert!(matches!(endpoint.due(later(100)), Due::Withdraw));
     assert!(!endpoint.is_in_force() && endpoint.bundle().is_some());
+    assert_eq!(endpoint.ends_at(), None);
     assert_eq!(wait(&mut endpoint, later(100)), 10);
     let back = endpoint
         .receive(body.as_bytes(), later(120))

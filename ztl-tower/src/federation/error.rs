@@ -33,6 +33,11 @@ pub enum FederationError {
         /// Whose bundle proves the endpoint.
         proved_by: String,
     },
+    /// The task that refreshes the bundle and withdraws it has ended, with its runtime or by a panic: so the trust domain proves nobody.
+    #[error(
+        "nobody keeps the bundle of `{0}` any more, by a panic or because the runtime of the guard has ended; build the guard anew"
+    )]
+    NotKept(String),
     /// A file could not be worked on.
     #[error("the work on a file was broken off: {0}")]
     Aborted(#[from] tokio::task::JoinError),

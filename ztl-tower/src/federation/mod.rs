@@ -11,6 +11,7 @@
 
 mod error;
 mod fetch;
+mod kept;
 mod run;
 #[cfg(feature = "jwt")]
 mod svids;
@@ -35,6 +36,7 @@ pub use svids::jwt_svid_keys;
 pub(crate) use run::spawn;
 
 use crate::refresh::off_thread;
+use kept::Kept;
 
 /// How long a fetch may take, where nothing else is said.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -151,9 +153,7 @@ pub(crate) struct Federated {
     state: Option<PathBuf>,
     timeout: Duration,
     address: Option<SocketAddr>,
-    /// The trust domain's name as an issuer of JWT-SVIDs.
-    #[cfg(feature = "jwt")]
-    issuer: Option<Box<str>>,
+    kept: Kept,
 }
 
 /// All endpoints of a guard, by trust domain.
@@ -173,13 +173,17 @@ pub(crate) async fn open(
         begun?;
         bundles.push(in_force(&endpoint));
         let domain = endpoint.trust_domain().as_str().into();
+        let kept = Kept::of(
+            endpoint.trust_domain().clone(),
+            #[cfg(feature = "jwt")]
+            one.svids.map(|(name, _)| name),
+        );
         let federated = Federated {
             endpoint,
             state: one.state,
             timeout: one.timeout,
             address: one.address,
-            #[cfg(feature = "jwt")]
-            issuer: one.svids.map(|(name, _)| name),
+            kept,
         };
         // Two for one domain are two bundles in `bundles`, which no set takes (rule 22).
         endpoints.insert(domain, Arc::new(Mutex::new(federated)));

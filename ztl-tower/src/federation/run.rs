@@ -7,6 +7,7 @@ use tokio::sync::Mutex;
 use ztl_mtls::source::{BundleEndpoint, Due, Fetch, Received};
 
 use super::error::FederationError;
+use super::kept::Keeper;
 use super::{Federated, Federation, in_force};
 use crate::guard::{Guard, Inner};
 use crate::refresh::{LONGEST_SLEEP, off_thread, pause};
@@ -34,7 +35,15 @@ impl Guard {
             .get(trust_domain)
             .ok_or_else(|| FederationError::NotFederated(trust_domain.to_owned()))?;
         let mut federated = federated.lock().await;
-        let fetch = federated.endpoint.fetch(self.now());
+        if federated.kept.is_lost() {
+            return Err(FederationError::NotKept(trust_domain.to_owned()));
+        }
+        // Whoever had to wait for others may find that it has ended meanwhile.
+        let now = self.now();
+        if matches!(federated.endpoint.due(now), Due::Withdraw) {
+            federated.withdraw_aged(self);
+        }
+        let fetch = federated.endpoint.fetch(now);
         federated.refresh(self, fetch).await
     }
 }
@@ -47,6 +56,10 @@ pub(crate) fn spawn(federation: &Federation, guard: &Arc<Inner>) {
 }
 
 async fn keep(federated: Arc<Mutex<Federated>>, guard: Weak<Inner>) {
+    let _keeper = Keeper {
+        kept: federated.lock().await.kept.clone(),
+        guard: Weak::clone(&guard),
+    };
     // The bundle that it begins with is in force already; its keys for JWT-SVIDs are not.
     #[cfg(feature = "jwt")]
     if let Some(guard) = guard.upgrade().map(Guard::from_inner) {
@@ -76,12 +89,13 @@ impl Federated {
         let workload = guard.name();
         let now = guard.now();
         match self.endpoint.due(now) {
-            Due::At(at) => return pause(at, now),
-            Due::Withdraw => {
-                self.put_in_force(guard);
-                fetched(guard, "bundle", &domain, "withdrawn");
-                tracing::error!(target: "ztl", workload, trust_domain = domain, "the bundle was not refreshed for longer than it may be used; its trust domain proves nobody now");
+            Due::At(at) => {
+                let wait = pause(at, now);
+                // Not a moment longer than it may be used.
+                let left = self.endpoint.ends_at().map(|end| end.since(now));
+                return left.map_or(wait, |left| left.min(wait));
             }
+            Due::Withdraw => self.withdraw_aged(guard),
             Due::Fetch(fetch) => match self.refresh(guard, fetch).await {
                 Ok(Refreshed::Changed) => {
                     fetched(guard, "bundle", &domain, "changed");
@@ -100,11 +114,21 @@ impl Federated {
         Duration::ZERO
     }
 
+    fn withdraw_aged(&self, guard: &Guard) {
+        self.put_in_force(guard);
+        let (workload, domain) = (guard.name(), self.endpoint.trust_domain().to_string());
+        fetched(guard, "bundle", &domain, "withdrawn");
+        tracing::error!(target: "ztl", workload, trust_domain = domain, "the bundle was not refreshed for longer than it may be used; its trust domain proves nobody now");
+    }
+
     async fn refresh(&mut self, guard: &Guard, fetch: Fetch) -> Result<Refreshed, FederationError> {
+        // Law 1: an endpoint that hangs does not keep in force what has become too old.
+        let left = self.endpoint.ends_at().map(|end| end.since(guard.now()));
+        let timeout = left.map_or(self.timeout, |left| left.min(self.timeout));
         let work = super::fetch::fetch(guard, &self.endpoint, fetch, self.address);
-        let fetched = tokio::time::timeout(self.timeout, work).await;
+        let fetched = tokio::time::timeout(timeout, work).await;
         let now = guard.now();
-        let body = match fetched.unwrap_or(Err(FederationError::TimedOut(self.timeout))) {
+        let body = match fetched.unwrap_or(Err(FederationError::TimedOut(timeout))) {
             Ok(body) => body,
             Err(error) => {
                 self.endpoint.failed(now);
@@ -112,12 +136,23 @@ impl Federated {
             }
         };
         let refreshed = match self.endpoint.receive(&body, now)? {
-            Received::Unchanged => Refreshed::Unchanged,
+            Received::Unchanged => {
+                // They end later than they did.
+                #[cfg(feature = "jwt")]
+                self.put_svid_keys_in_force(guard);
+                Refreshed::Unchanged
+            }
             _ => {
                 self.put_in_force(guard);
                 Refreshed::Changed
             }
         };
+        if self.kept.is_lost() {
+            // Within this very fetch: nobody would withdraw it.
+            self.kept.withdraw(guard);
+            let domain = self.endpoint.trust_domain().to_string();
+            return Err(FederationError::NotKept(domain));
+        }
         if let Err(error) = self.store().await {
             // Whoever withdraws an authority is not told that it is trusted still.
             let (workload, domain) = (guard.name(), self.endpoint.trust_domain().to_string());

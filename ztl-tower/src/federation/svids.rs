@@ -39,9 +39,11 @@ pub fn jwt_svid_keys(bundle: &SpiffeBundle) -> Result<Jwks, JwksError> {
 }
 
 impl Federated {
-    /// Puts the keys of the bundle in force, or none where it is not.
+    /// Puts the keys of the bundle in force, until the bundle ends, or none where it is not.
     pub(super) fn put_svid_keys_in_force(&self, guard: &Guard) {
-        let Some(issuer) = &self.issuer else { return };
+        let Some(issuer) = &self.kept.issuer else {
+            return;
+        };
         let endpoint = &self.endpoint;
         let bundle = endpoint
             .bundle()
@@ -52,6 +54,11 @@ impl Federated {
             tracing::error!(target: "ztl", workload = guard.name(), trust_domain = domain, %error, "the bundle's keys for JWT-SVIDs are not used");
             Jwks::none()
         });
+        // Law 1: whoever withdraws them may come late, as where the machine slept.
+        let keys = match endpoint.ends_at() {
+            Some(end) => keys.until(end),
+            None => keys,
+        };
         // The issuer is one that the guard was built with.
         let _ = guard.swap_token_keys(issuer, keys);
     }

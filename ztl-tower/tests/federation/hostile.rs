@@ -1,13 +1,17 @@
 //! Endpoints that prove themselves and then do what they should not: what is held stays, and nothing hangs or grows.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use http::StatusCode;
+use ztl_core::audit::MemorySink;
 use ztl_mtls::{DevWebCa, MAX_BUNDLE_BYTES};
 use ztl_tower::{FederatedBundle, Guard, Refreshed};
 
 use crate::endpoint::{Endpoint, Reply};
-use crate::support::{now, until};
-use crate::{HOST, authority, by_web, document, guard, refused};
+use crate::support::{Marker, Mesh, get1, knock, listener, now, serve, until};
+use crate::{HOST, authority, by_web, document, guard, guard_at, policy, refused, svid};
 
 async fn federated(reply: Reply, timeout: Duration) -> (Endpoint, Guard) {
     let web = DevWebCa::new(now()).expect("ca");
@@ -40,6 +44,76 @@ async fn slow_endless_and_silent_answers_end_in_bounded_time_and_size() {
     let error = refused(&guard).await;
     assert!(error.contains("sent more than 1048576 bytes"), "{error}");
     until("no connection is left", || endpoint.open() == 0).await;
+}
+
+#[tokio::test]
+async fn law_1_an_endpoint_that_hangs_keeps_no_bundle_past_its_age() {
+    let web = DevWebCa::new(now()).expect("ca");
+    let partner = authority("partner.example");
+    let endpoint = Endpoint::web(&web, HOST, Reply::Document(document(&partner, 1))).await;
+    let from = by_web(&endpoint, web.root_pem()).max_age(Duration::from_secs(2));
+    let bundle = FederatedBundle::new(from)
+        .address(endpoint.address)
+        .fetch_timeout(Duration::from_secs(60));
+    let (listener, address) = listener().await;
+    let guard = guard_at(address.port(), bundle).await;
+    serve(&guard, listener, Marker::default().app());
+    let asker = svid(&partner, "/asker");
+    let ask = || knock(address, None, Some(&asker), b"http/1.1", get1("/v1/models"));
+    let taken = guard.refresh_bundle("partner.example").await;
+    taken.expect("taken, by this or by the guard itself");
+    endpoint.reply(Reply::Silent);
+    assert_eq!(ask().await.expect("answered").status(), StatusCode::OK);
+    until("a fetch hangs", || endpoint.open() == 1).await;
+    // Whoever waits for the endpoint as well puts nothing off.
+    let too = guard.clone();
+    let waits = tokio::spawn(async move { too.refresh_bundle("partner.example").await.is_err() });
+    let end = tokio::time::Instant::now() + Duration::from_secs(5);
+    while ask().await.is_ok() {
+        assert!(tokio::time::Instant::now() < end, "it is trusted still");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    waits.abort();
+}
+
+#[tokio::test]
+async fn law_1_a_bundle_that_nobody_keeps_proves_nobody() {
+    let web = DevWebCa::new(now()).expect("ca");
+    let partner = authority("partner.example");
+    let endpoint = Endpoint::web(&web, HOST, Reply::Document(document(&partner, 1))).await;
+    let second = Duration::from_secs(1);
+    let from = by_web(&endpoint, web.root_pem()).refresh_between(second, second);
+    let bundle = FederatedBundle::new(from).address(endpoint.address);
+    let (listener, address) = listener().await;
+    let broken = Arc::new(AtomicBool::new(false));
+    let breaks = Arc::clone(&broken);
+    let clock = move || {
+        assert!(!breaks.load(Ordering::SeqCst), "the host's clock panics");
+        now()
+    };
+    let audit = Arc::new(MemorySink::new(100));
+    let guard = Mesh::new(&policy(address.port()))
+        .builder("model-server", "/model-server", &audit)
+        .clock(clock)
+        .federated_bundle(bundle)
+        .build()
+        .await
+        .expect("guard");
+    serve(&guard, listener, Marker::default().app());
+    let asker = svid(&partner, "/asker");
+    let ask = || knock(address, None, Some(&asker), b"http/1.1", get1("/v1/models"));
+    let taken = guard.refresh_bundle("partner.example").await;
+    taken.expect("taken, by this or by the guard itself");
+    assert_eq!(ask().await.expect("answered").status(), StatusCode::OK);
+
+    // The next fetch is due within the time.
+    broken.store(true, Ordering::SeqCst);
+    tokio::time::sleep(2 * second).await;
+    broken.store(false, Ordering::SeqCst);
+    assert!(ask().await.is_err(), "nobody would notice its end");
+    let error = refused(&guard).await;
+    assert!(error.contains("nobody keeps the bundle"), "{error}");
+    assert!(ask().await.is_err());
 }
 
 #[tokio::test]

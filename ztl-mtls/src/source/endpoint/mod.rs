@@ -49,7 +49,7 @@ const MAX_STATE_BYTES: usize = 2 * crate::bundle::MAX_BUNDLE_BYTES;
 /// ```
 /// use ztl_core::Timestamp;
 /// use ztl_mtls::SpiffeBundle;
-/// use ztl_mtls::source::{BundleEndpoint, Due, Received};
+/// use ztl_mtls::source::{BundleEndpoint, DEFAULT_MAX_AGE, Due, Received};
 ///
 /// let mut endpoint = BundleEndpoint::https_spiffe(
 ///     "partner.example",
@@ -65,6 +65,7 @@ const MAX_STATE_BYTES: usize = 2 * crate::bundle::MAX_BUNDLE_BYTES;
 /// assert_eq!(endpoint.receive(body, now)?, Received::Changed);
 /// assert_eq!(endpoint.bundle().and_then(SpiffeBundle::sequence), Some(8));
 /// assert!(matches!(endpoint.due(now), Due::At(at) if at.since(now).as_secs() == 120));
+/// assert_eq!(endpoint.ends_at().map(|end| end.since(now)), Some(DEFAULT_MAX_AGE));
 ///
 /// let older = br#"{"keys": [], "spiffe_sequence": 7}"#;
 /// assert!(endpoint.receive(older, now).is_err());
@@ -283,6 +284,13 @@ impl BundleEndpoint {
     #[must_use]
     pub const fn is_in_force(&self) -> bool {
         self.schedule.is_in_force()
+    }
+
+    /// Until when the bundle in force may be trusted where no refresh succeeds: whoever waits for one longer than that has to withdraw it
+    /// first. Nothing where none is in force, or where it stays [for ever](Self::allow_any_age).
+    #[must_use]
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        self.schedule.ends().filter(|_| self.is_in_force())
     }
 
     /// What is to be done. A fetch that is handed out counts as tried, so that one which is lost is not tried again at once.

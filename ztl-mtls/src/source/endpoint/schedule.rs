@@ -103,7 +103,7 @@ impl Schedule {
             .map_or(wait, |age| wait.min((age / 2).max(LEAST)))
     }
 
-    fn ends(&self) -> Option<Timestamp> {
+    pub(super) fn ends(&self) -> Option<Timestamp> {
         Some(self.good?.saturating_add(self.max_age?))
     }
 }
