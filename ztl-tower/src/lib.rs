@@ -35,6 +35,8 @@ mod keys;
     allow(dead_code, reason = "each end of a connection uses another part")
 )]
 mod live;
+#[cfg(feature = "client")]
+mod look_up;
 mod name;
 #[cfg(feature = "bundle")]
 mod opa_bundle;

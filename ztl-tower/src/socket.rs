@@ -7,6 +7,14 @@ use std::io;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
+#[cfg(any(
+    feature = "bundle",
+    feature = "federation",
+    feature = "oidc",
+    feature = "trust"
+))]
+use crate::guard::Guard;
+
 /// None of the addresses could be reached.
 pub(crate) struct Unreached {
     /// The one that failed last.
@@ -86,16 +94,16 @@ async fn connect_one(address: SocketAddr, source: Option<IpAddr>) -> io::Result<
     feature = "trust"
 ))]
 pub(crate) async fn reach(
+    guard: &Guard,
     host: &str,
     port: u16,
     address: Option<SocketAddr>,
-    source: Option<IpAddr>,
 ) -> io::Result<TcpStream> {
     let addresses: Vec<_> = match address {
         Some(address) => vec![address],
-        None => tokio::net::lookup_host((host, port)).await?.collect(),
+        None => guard.look_ups().find(host, port).await?,
     };
-    let reached = connect(&addresses, source).await;
+    let reached = connect(&addresses, guard.source_addr()).await;
     reached.map_err(|unreached| unreached.error)
 }
 

@@ -92,7 +92,7 @@ fn by_name(to: &Key) -> String {
 async fn resolve(guard: &Guard, to: &Key) -> Result<Vec<SocketAddr>, EgressError> {
     let found = match guard.endpoint(to.name()) {
         Some(address) => vec![address],
-        None => look_up(to).await?,
+        None => look_up(guard, to).await?,
     };
     match &to.to {
         To::Workload { .. } => Ok(found),
@@ -100,7 +100,7 @@ async fn resolve(guard: &Guard, to: &Key) -> Result<Vec<SocketAddr>, EgressError
     }
 }
 
-async fn look_up(to: &Key) -> Result<Vec<SocketAddr>, EgressError> {
+async fn look_up(guard: &Guard, to: &Key) -> Result<Vec<SocketAddr>, EgressError> {
     let failed = |error| EgressError::Connect {
         workload: to.name().to_owned(),
         address: by_name(to),
@@ -111,10 +111,8 @@ async fn look_up(to: &Key) -> Result<Vec<SocketAddr>, EgressError> {
         // As it stands, whatever domains the machine searches (RFC 1034 §3.1).
         To::Host(host) => format!("{host}."),
     };
-    let found: Vec<_> = tokio::net::lookup_host((name, to.port))
-        .await
-        .map_err(failed)?
-        .collect();
+    let found = guard.look_ups().find(&name, to.port).await;
+    let found = found.map_err(failed)?;
     if found.is_empty() {
         return Err(failed(std::io::Error::new(
             std::io::ErrorKind::NotFound,

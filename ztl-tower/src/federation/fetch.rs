@@ -69,7 +69,7 @@ async fn prove(
         host: url.authority(),
         error,
     };
-    let stream = socket::reach(url.host(), url.port(), address, guard.source_addr())
+    let stream = socket::reach(guard, url.host(), url.port(), address)
         .await
         .map_err(unreached)?;
     let tls = endpoint.tls(guard.provider(), guard.prover())?;

@@ -60,7 +60,7 @@ pub(crate) async fn from_web_with(
             ),
         });
     }
-    let stream = socket::reach(url.host(), url.port(), address, guard.source_addr())
+    let stream = socket::reach(guard, url.host(), url.port(), address)
         .await
         .map_err(|error| FetchError::Connect {
             host: host.clone(),

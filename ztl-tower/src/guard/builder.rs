@@ -366,6 +366,8 @@ impl GuardBuilder {
             duties: self.duties.open()?,
             #[cfg(feature = "client")]
             pool: crate::egress::Pool::default(),
+            #[cfg(feature = "client")]
+            look_ups: crate::look_up::LookUps::default(),
             #[cfg(feature = "federation")]
             federation,
             #[cfg(feature = "oidc")]

@@ -108,6 +108,8 @@ pub(crate) struct Inner {
     duties: crate::duty::Duties,
     #[cfg(feature = "client")]
     pool: crate::egress::Pool,
+    #[cfg(feature = "client")]
+    look_ups: crate::look_up::LookUps,
     #[cfg(feature = "federation")]
     federation: crate::federation::Federation,
     #[cfg(feature = "oidc")]
@@ -404,6 +406,11 @@ impl Guard {
     #[cfg(feature = "client")]
     pub(crate) fn pool(&self) -> &crate::egress::Pool {
         &self.0.pool
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn look_ups(&self) -> &crate::look_up::LookUps {
+        &self.0.look_ups
     }
 
     #[cfg(feature = "federation")]
