@@ -16,7 +16,7 @@
 //!
 //! Connections are kept by target, its SPIFFE ID and port, and used again only while their flow is permitted under the policy
 //! in force. When the policy or what proofs rest on changes, and every second for expiry, an open connection is judged again,
-//! and cut if its flow would no longer be permitted, running responses with it (law 8). After a rotation of our own SVID new
+//! and cut if its flow would no longer be permitted, to a host also if what was asked for would not, running responses with it (law 8). After a rotation of our own SVID new
 //! requests take new connections, and what runs on the old ones has a deadline. One that nobody uses for a minute is closed. What
 //! belongs to one connection (`Connection` and what it names, framing, fields for proxies) is not passed on, and upgrades are
 //! not sent.

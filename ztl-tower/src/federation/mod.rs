@@ -103,7 +103,7 @@ impl FederatedBundle {
         self
     }
 
-    /// How long a fetch may take, its redirects included. 10 seconds where not set.
+    /// How long a fetch may take, its redirects included, though never beyond the end of the bundle in force. 10 seconds where not set.
     #[must_use]
     pub const fn fetch_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
