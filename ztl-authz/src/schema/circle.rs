@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jsonschema::{Draft, Registry, uri};
 use serde_json::{Map, Value};
 
+use super::effort::{Effort, Within};
+
 /// What a schema without `$id` is called.
 const HERE: &str = "json-schema:///";
 
@@ -23,6 +25,20 @@ const SAME: [&str; 9] = [
     "then",
 ];
 
+/// Keywords whose schemas are asked of what is within it.
+const WITHIN: [&str; 10] = [
+    "additionalItems",
+    "additionalProperties",
+    "contains",
+    "items",
+    "patternProperties",
+    "prefixItems",
+    "properties",
+    "propertyNames",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+];
+
 /// What is wrong with it, after its place.
 pub(super) const BACK: &str = "leads back to itself without looking further into a value, which says nothing: take it out, or refer to it from \
      within `properties` or `items`";
@@ -32,27 +48,61 @@ pub(super) fn is_of_same_value(keyword: &str) -> bool {
     SAME.contains(&keyword)
 }
 
-/// Which schemas ask which others of the same value, and how the reference is written where one leads there.
-pub(super) struct Steps<K, R>(BTreeMap<K, Vec<(K, Option<R>)>>);
+/// Which schemas ask which others.
+pub(super) struct Steps<K, R> {
+    /// Of the same value, and how the reference is written where one leads there.
+    same: BTreeMap<K, Vec<(K, Option<R>)>>,
+    /// Of what is within it.
+    within: BTreeMap<K, Vec<(K, Within)>>,
+}
 
 impl<K, R> Default for Steps<K, R> {
     fn default() -> Self {
-        Self(BTreeMap::new())
+        Self {
+            same: BTreeMap::new(),
+            within: BTreeMap::new(),
+        }
     }
 }
 
 impl<K: Ord + Clone, R: Clone> Steps<K, R> {
     pub(super) fn add(&mut self, from: &K, to: K, reference: Option<R>) {
-        self.0
+        self.same
             .entry(from.clone())
             .or_default()
             .push((to, reference));
     }
 
-    /// A schema of a circle and the reference that leads on from it there, the first that is one; none where there is no circle.
-    pub(super) fn circle(&self) -> Option<(K, Option<R>)> {
+    pub(super) fn add_within(&mut self, from: &K, to: K, how: Within) {
+        self.same.entry(to.clone()).or_default();
+        self.within.entry(from.clone()).or_default().push((to, how));
+    }
+
+    /// Those that it asks of the same value.
+    pub(super) fn same(&self, from: &K) -> impl Iterator<Item = &K> {
+        let to = self.same.get(from).map_or(&[][..], Vec::as_slice);
+        to.iter().map(|(to, _)| to)
+    }
+
+    /// Those that it asks of what is within the value.
+    pub(super) fn within(&self, from: &K) -> impl Iterator<Item = (&K, Within)> {
+        let to = self.within.get(from).map_or(&[][..], Vec::as_slice);
+        to.iter().map(|(to, how)| (to, *how))
+    }
+
+    /// What it takes to say where a value does not fit this schema. Where there is a circle, a schema of the first that is one and the
+    /// reference that leads on from it there.
+    pub(super) fn effort(mut self, root: &K) -> Result<Effort, (K, Option<R>)> {
+        self.same.entry(root.clone()).or_default();
+        let order = self.order()?;
+        Ok(Effort::of(&self, &order, root))
+    }
+
+    /// All of them, each after those that it asks of the same value.
+    fn order(&self) -> Result<Vec<K>, (K, Option<R>)> {
         let mut done = BTreeSet::new();
-        for start in self.0.keys() {
+        let mut order = Vec::new();
+        for start in self.same.keys() {
             let mut way = Vec::new();
             let mut on_way = BTreeSet::new();
             let mut next = Some(start);
@@ -65,9 +115,9 @@ impl<K: Ord + Clone, R: Clone> Steps<K, R> {
                             .iter()
                             .find(|(_, on): &&(_, Option<&R>)| on.is_some());
                         let (at, on) = told.copied().unwrap_or((here, None));
-                        return Some((at.clone(), on.cloned()));
+                        return Err((at.clone(), on.cloned()));
                     }
-                    let to = self.0.get(here).map_or(&[][..], Vec::as_slice);
+                    let to = self.same.get(here).map_or(&[][..], Vec::as_slice);
                     way.push((here, None, to.iter()));
                 }
                 let Some((here, on, rest)) = way.last_mut() else {
@@ -78,12 +128,13 @@ impl<K: Ord + Clone, R: Clone> Steps<K, R> {
                 next = step.map(|(to, _)| to);
                 if next.is_none() {
                     done.insert(*here);
+                    order.push((*here).clone());
                     on_way.remove(*here);
                     way.pop();
                 }
             }
         }
-        None
+        Ok(order)
     }
 }
 
@@ -115,8 +166,9 @@ fn is_known(keyword: &str, draft: Draft) -> bool {
     }
 }
 
-/// Refuses a JSON Schema with a circle, however its references are written. Without `$schema` it is of draft 2020-12.
-pub(super) fn refuse(document: &Value) -> Result<(), String> {
+/// What it takes to say where a value does not fit a JSON Schema. One with a circle is refused, however its references are written. Without
+/// `$schema` it is of draft 2020-12.
+pub(super) fn effort(document: &Value) -> Result<Effort, String> {
     let draft = Draft::Draft202012.detect(document);
     let failed = |error| format!("is no schema that can be used: {error}");
     let here = uri::from_str(HERE).map_err(failed)?;
@@ -128,6 +180,7 @@ pub(super) fn refuse(document: &Value) -> Result<(), String> {
     let root = registry.resolver(here).lookup("#").map_err(failed)?;
     let mut steps = Steps::default();
     let mut numbers = Numbers::default();
+    let first = numbers.step(root.contents());
     let mut seen = BTreeSet::new();
     let mut rest = vec![root.into_inner()];
     while let Some((schema, resolver, draft)) = rest.pop() {
@@ -142,6 +195,9 @@ pub(super) fn refuse(document: &Value) -> Result<(), String> {
         }
         for inner in of_same_value(map) {
             steps.add(&from, numbers.step(inner), None);
+        }
+        for (keyword, inner) in of_within(map) {
+            steps.add_within(&from, numbers.step(inner), Within::of(keyword));
         }
         for keyword in ["$ref", "$dynamicRef", "$recursiveRef"] {
             let Some(to) = map.get(keyword).and_then(Value::as_str) else {
@@ -172,13 +228,10 @@ pub(super) fn refuse(document: &Value) -> Result<(), String> {
             steps.add(&Step::Dynamic(name.to_owned()), from.clone(), None);
         }
     }
-    match steps.circle() {
-        None => Ok(()),
-        Some((_, Some((keyword, to)))) => {
-            Err(format!("`{keyword}` to `{}` {BACK}", to.escape_debug()))
-        }
-        Some((_, None)) => Err(format!("a schema {BACK}")),
-    }
+    steps.effort(&first).map_err(|(_, told)| match told {
+        Some((keyword, to)) => format!("`{keyword}` to `{}` {BACK}", to.escape_debug()),
+        None => format!("a schema {BACK}"),
+    })
 }
 
 fn of_same_value(schema: &Map<String, Value>) -> Vec<&Value> {
@@ -188,6 +241,20 @@ fn of_same_value(schema: &Map<String, Value>) -> Vec<&Value> {
             Some(Value::Array(list)) => each.extend(list),
             Some(Value::Object(map)) if keyword.starts_with("depend") => each.extend(map.values()),
             inner => each.extend(inner),
+        }
+    }
+    each
+}
+
+fn of_within(schema: &Map<String, Value>) -> Vec<(&'static str, &Value)> {
+    let mut each = Vec::new();
+    for keyword in WITHIN {
+        match schema.get(keyword) {
+            Some(Value::Array(list)) => each.extend(list.iter().map(|it| (keyword, it))),
+            Some(Value::Object(map)) if ["patternProperties", "properties"].contains(&keyword) => {
+                each.extend(map.values().map(|it| (keyword, it)));
+            }
+            inner => each.extend(inner.map(|it| (keyword, it))),
         }
     }
     each

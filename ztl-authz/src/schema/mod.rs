@@ -2,6 +2,7 @@
 //! Schema for bodies, or an OpenAPI document for whole requests.
 
 mod circle;
+mod effort;
 mod openapi;
 #[cfg(test)]
 mod suites;
@@ -17,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use ztl_core::json;
 use ztl_core::schema::{BodySchema, SchemaCompiler};
 
+use self::effort::Effort;
 use crate::artefacts::Artefacts;
 
 /// Largest JSON Schema.
@@ -91,8 +93,12 @@ fn compile(bytes: &[u8]) -> Result<Arc<dyn BodySchema>, String> {
     }
     let validator = options.build(&document);
     let validator = validator.map_err(|error| unusable(&error))?;
-    circle::refuse(&document)?;
-    Ok(Arc::new(Compiled { validator, digest }))
+    let effort = circle::effort(&document)?;
+    Ok(Arc::new(Compiled {
+        validator,
+        effort,
+        digest,
+    }))
 }
 
 fn within(bytes: &[u8], most: usize) -> Result<(), String> {
@@ -142,6 +148,8 @@ fn unusable(error: &jsonschema::ValidationError<'_>) -> String {
 /// One schema.
 struct Compiled {
     validator: Validator,
+    /// What it takes to say where a value does not fit.
+    effort: Effort,
     digest: [u8; 32],
 }
 
@@ -155,6 +163,9 @@ impl BodySchema for Compiled {
     }
 
     fn misfit(&self, body: &Value) -> String {
+        if !self.effort.is_little(body) {
+            return String::new();
+        }
         let found = self.validator.validate(body).err();
         found.map_or_else(String::new, |error| error.instance_path().to_string())
     }

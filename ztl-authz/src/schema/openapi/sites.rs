@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::keyword;
 use super::node::Node;
 use crate::schema::circle::{BACK, Steps, is_of_same_value};
+use crate::schema::effort::{Effort, Within};
 use crate::schema::{Compiled, options, unusable};
 
 /// Most schemas that requests have to fit.
@@ -52,7 +53,7 @@ pub(super) struct Site(pub(super) usize);
 /// The places of schemas.
 #[derive(Default)]
 pub(super) struct Sites {
-    all: Vec<String>,
+    all: Vec<(String, Effort)>,
     known: BTreeMap<String, usize>,
     parts: usize,
     members: usize,
@@ -71,10 +72,10 @@ impl Sites {
         if self.all.len() == MAX_SCHEMAS {
             return Err(node.fault(format!("there are more than {MAX_SCHEMAS} schemas")));
         }
-        self.look_through(root, node)?;
+        let effort = self.look_through(root, node)?;
         let at = self.all.len();
         self.known.insert(node.at.clone(), at);
-        self.all.push(node.at.clone());
+        self.all.push((node.at.clone(), effort));
         Ok(Site(at))
     }
 
@@ -93,8 +94,9 @@ impl Sites {
         Ok(())
     }
 
-    /// Every schema that this one is made of.
-    fn look_through(&mut self, root: &Value, node: &Node<'_>) -> Result<(), String> {
+    /// Every schema that this one is made of, and what it takes to say where a value does not fit it.
+    fn look_through(&mut self, root: &Value, node: &Node<'_>) -> Result<Effort, String> {
+        let first = node.at.clone();
         let mut seen = BTreeSet::from([node.at.clone()]);
         let mut steps = Steps::default();
         self.check(node)?;
@@ -121,21 +123,22 @@ impl Sites {
             for (keyword, inner) in inner(&node)? {
                 if is_of_same_value(keyword) {
                     steps.add(&node.at, inner.at.clone(), None);
+                } else {
+                    steps.add_within(&node.at, inner.at.clone(), Within::of(keyword));
                 }
                 if seen.insert(inner.at.clone()) {
                     rest.push(inner);
                 }
             }
         }
-        match steps.circle() {
-            None => Ok(()),
-            Some((at, Some(to))) => Err(format!(
+        steps.effort(&first).map_err(|(at, told)| match told {
+            Some(to) => format!(
                 "at `#{}`: `$ref` to `{}` {BACK}",
                 at.escape_debug(),
                 to.escape_debug()
-            )),
-            Some((at, None)) => Err(format!("at `#{}`: the schema {BACK}", at.escape_debug())),
-        }
+            ),
+            None => format!("at `#{}`: the schema {BACK}", at.escape_debug()),
+        })
     }
 
     /// Whether it is a schema of draft 2020-12.
@@ -214,11 +217,15 @@ impl Sites {
             .map_err(|error| format!("cannot be read: {error}"))?;
         let options = options().with_draft(Draft::Draft202012);
         let options = options.with_registry(&registry);
-        let each = self.all.iter().map(|at| {
+        let each = self.all.into_iter().map(|(at, effort)| {
             let reference: String = at.bytes().map(escaped).collect();
             let schema = json!({ "$ref": format!("{HERE}#{reference}") });
             match options.build(&schema) {
-                Ok(validator) => Ok(Compiled { validator, digest }),
+                Ok(validator) => Ok(Compiled {
+                    validator,
+                    effort,
+                    digest,
+                }),
                 Err(error) => Err(format!("at `#{}`: {}", at.escape_debug(), unusable(&error))),
             }
         });

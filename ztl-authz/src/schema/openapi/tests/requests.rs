@@ -304,6 +304,25 @@ fn bodies_fit_their_schema_through_references() {
 }
 
 #[test]
+fn t36_where_a_body_does_not_fit_is_said_only_where_that_takes_little() {
+    let at = "#/paths/~1x/post/requestBody/content/application~1json/schema/properties/a";
+    let branch =
+        |mark: &str| json!({ "properties": { "op": { "const": mark }, "x": { "$ref": at } } });
+    let union = json!({ "properties": { "a": { "anyOf": [branch("a"), branch("b")] } } });
+    let api = load(&with_body(union)).expect("a document");
+    let fields = [("content-type", "application/json")];
+    let Ok(WantedBody::Json { schema, .. }) = head(&*api, "POST /v1/x", &fields) else {
+        panic!("no JSON is asked for");
+    };
+    for (levels, said) in [(1, "/a"), (4, "/a"), (14, ""), (60, "")] {
+        let body = (0..levels).fold(json!({}), |x, _| json!({ "op": "c", "x": x }));
+        let body = json!({ "a": body });
+        assert!(!schema.fits(&body), "{levels}");
+        assert_eq!(schema.misfit(&body), said, "{levels}");
+    }
+}
+
+#[test]
 fn t36_what_is_deep_wide_or_ambiguous_takes_bounded_time() {
     let node =
         json!({ "properties": { "n": { "$ref": "#/components/schemas/Node" } }, "type": "object" });
