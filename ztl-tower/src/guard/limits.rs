@@ -92,7 +92,8 @@ impl GuardBuilder {
         self
     }
 
-    /// How long a connection may stay open while no request runs on it. 5 minutes where not set.
+    /// How long a connection may stay open while no request runs on it, or while its client takes nothing of what waits to be written to
+    /// it. 5 minutes where not set.
     pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.limits.idle = timeout;
         self

@@ -143,9 +143,9 @@ impl<T: Transport> Accepted<T> {
         span: Span,
     ) -> Option<Self> {
         let flow = registered.live().permit()?;
-        registered.live().hosted();
+        let activity = registered.live().hosted().clone();
         Some(Self {
-            stream: Revocable::new(stream.into(), registered),
+            stream: Revocable::new(stream.into(), registered).telling(&activity),
             guard: guard.clone(),
             flow,
             remote,

@@ -27,7 +27,7 @@ struct State {
 /// What to do with a connection now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It never asked anything: cut it.
+    /// It never asked anything, or takes nothing of what it asked for: cut it.
     Silent,
     /// Nothing runs, and nothing did for the idle limit: drain it.
     Idle,
@@ -90,10 +90,20 @@ impl Activity {
         }
         // Far off, where an absurd limit cannot be added.
         let later = |limit| now.checked_add(limit).unwrap_or(now + FAR_OFF);
-        if self.0.running.load(Ordering::Acquire) > 0 {
-            return Verdict::Keep(later(idle));
-        }
         let unwritten = self.0.unwritten.load(Ordering::Acquire);
+        if self.0.running.load(Ordering::Acquire) > 0 {
+            let idle = later(idle);
+            let Some(since) = unwritten.checked_sub(1) else {
+                return Verdict::Keep(idle);
+            };
+            // What a service still answers may wait for a client that never takes it.
+            let since = self.0.since.checked_add(Duration::from_millis(since));
+            return match since.and_then(|since| since.checked_add(taken)) {
+                Some(end) if end <= now => Verdict::Silent,
+                Some(end) => Verdict::Keep(end.min(idle)),
+                None => Verdict::Keep(idle),
+            };
+        }
         let (last, idle) = match unwritten {
             0 => (self.0.last.load(Ordering::Acquire), idle),
             since => (since.saturating_sub(1), taken),
@@ -168,6 +178,13 @@ mod tests {
             matches!(activity.judge(limits(0, 0)), Verdict::Keep(_)),
             "one still runs"
         );
+        let zero = (Duration::ZERO, Duration::MAX, Duration::ZERO);
+        activity.wrote(true);
+        let kept = activity.judge(limits(0, 0));
+        assert!(matches!(kept, Verdict::Keep(_)), "it may still be taken");
+        assert_eq!(activity.judge(zero), Verdict::Silent, "nobody takes it");
+        activity.wrote(false);
+        assert!(matches!(activity.judge(zero), Verdict::Keep(_)));
         drop(two);
         assert_eq!(activity.judge(limits(0, 0)), Verdict::Idle);
         assert!(matches!(
@@ -180,7 +197,6 @@ mod tests {
         assert!(activity.is_writing());
         let kept = activity.judge(limits(0, 0));
         assert!(matches!(kept, Verdict::Keep(_)), "an answer is on its way");
-        let zero = (Duration::ZERO, Duration::MAX, Duration::ZERO);
         assert_eq!(activity.judge(zero), Verdict::Idle, "nobody takes it");
         activity.wrote(false);
         assert_eq!(activity.judge(limits(0, 0)), Verdict::Idle);

@@ -1,5 +1,7 @@
 //! Law 8 in a host's own server: what runs ends with its request, whoever serves it.
 
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use tokio_rustls::TlsConnector;
 use ztl_tower::RequestBody;
 
@@ -38,6 +40,44 @@ async fn accepted(
         acceptor.accept(near, None)
     );
     (client.expect("connect"), accepted.expect("accepted"))
+}
+
+/// A body as fast as it is read.
+struct Endless;
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        let bytes = Bytes::from_static(&[b'x'; 4096]);
+        std::task::Poll::Ready(Some(Ok(http_body::Frame::data(bytes))))
+    }
+}
+
+#[tokio::test]
+async fn t35_an_answer_that_nobody_takes_ends_whoever_serves_it() {
+    let mesh = Mesh::new(&open_policy(8443, 1, "'caller'"));
+    let guard = mesh.builder("gateway", "/gateway", &Arc::new(MemorySink::new(100)));
+    let guard = guard.idle_timeout(Duration::from_millis(300)).build().await;
+    let guard = guard.expect("guard");
+    let (mut client, accepted) = accepted(&mesh, &guard).await;
+    let app = tower::service_fn(async |_: Request<RequestBody>| {
+        Ok::<_, std::convert::Infallible>(http::Response::new(Endless))
+    });
+    let protected = TowerToHyperService::new(guard.protect(app).on(&accepted));
+    let http = hyper::server::conn::http1::Builder::new();
+    let serves = tokio::spawn(http.serve_connection(TokioIo::new(accepted), protected));
+    let asks = b"GET /v1/x HTTP/1.1\r\nhost: a\r\n\r\n";
+    client.write_all(asks).await.expect("write");
+    client.flush().await.expect("flush");
+    let ended = tokio::time::timeout(support::PATIENCE, serves).await;
+    let ended = ended.expect("in time").expect("a task");
+    assert!(ended.is_err(), "cut");
+    assert!(guard.connections().is_empty());
 }
 
 /// Tells that it runs, and how the body of its request ends.

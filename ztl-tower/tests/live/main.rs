@@ -13,6 +13,7 @@ mod rotation;
 mod score;
 mod token;
 mod trust;
+mod unread;
 
 #[path = "../support/provider.rs"]
 mod provider;
