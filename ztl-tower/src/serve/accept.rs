@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::door::Door;
 use super::error::ServeError;
@@ -43,13 +44,13 @@ impl Binds for tokio::net::UnixListener {
 }
 
 /// Takes connections until the guard shuts down, and has each handled in a task of its own. Then waits for those, within the drain
-/// timeout.
+/// timeout, and says how much of that is left.
 pub(super) async fn accept<L, H, F>(
     listener: L,
     shown: &str,
     door: Arc<Door>,
     handle: H,
-) -> Result<(), ServeError>
+) -> Result<Duration, ServeError>
 where
     L: Binds,
     H: Fn(Arc<Door>, L::Stream, Remote, Place) -> F,
@@ -93,8 +94,9 @@ where
     let drained = async { while tasks.join_next().await.is_some() {} };
     // Connections drain by themselves, with the same deadline; this one is the last resort.
     let last = guard.limits().drain.saturating_add(Duration::from_secs(1));
+    let begun = Instant::now();
     let _ = tokio::time::timeout(last, drained).await;
-    Ok(())
+    Ok(last.saturating_sub(begun.elapsed()))
 }
 
 fn is_per_connection(error: &std::io::Error) -> bool {

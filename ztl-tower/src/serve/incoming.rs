@@ -5,6 +5,7 @@ use core::future::{Future, ready};
 use core::net::SocketAddr;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 use std::sync::Arc;
 
 use futures_core::Stream;
@@ -170,7 +171,7 @@ impl axum::serve::Listener for Incoming {
 struct Taken<C> {
     address: SocketAddr,
     passed: mpsc::Receiver<C>,
-    task: JoinHandle<Result<(), ServeError>>,
+    task: JoinHandle<Result<Duration, ServeError>>,
     ended: bool,
 }
 
@@ -232,7 +233,7 @@ impl<C: Send + 'static> Taken<C> {
             return Poll::Ready(Ok(Some(passed)));
         }
         Poll::Ready(match ended.map_err(JoinError::try_into_panic) {
-            Ok(ended) => ended.map(|()| None),
+            Ok(ended) => ended.map(|_| None),
             Err(Ok(panic)) => std::panic::resume_unwind(panic),
             // It ends with its runtime.
             Err(Err(_)) => Ok(None),

@@ -164,7 +164,9 @@ where
     if door.guard.lacks_its_boundary() {
         return Err(ServeError::NoBoundary);
     }
-    accept(
+    let slots = Arc::clone(&door.slots);
+    let all = u32::try_from(door.guard.limits().connections).unwrap_or(u32::MAX);
+    let left = accept(
         listener,
         &shown,
         Arc::new(door),
@@ -173,7 +175,10 @@ where
             async move { connection::serve(&door, stream, remote, place, app).await }
         },
     )
-    .await
+    .await?;
+    // A stream that was upgraded is of no task any more, and has its slot until it ends.
+    let _ = tokio::time::timeout(left, slots.acquire_many(all)).await;
+    Ok(())
 }
 
 pub(super) async fn bind(

@@ -14,6 +14,7 @@ mod score;
 mod token;
 mod trust;
 mod unread;
+mod upgraded;
 
 #[path = "../support/provider.rs"]
 mod provider;
