@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::action::Action;
 use crate::authorizer::{Authorizer, Condition};
 use crate::id::{IdPattern, SpiffeId};
+use crate::limit::LimitBy;
 use crate::obligation::Obligations;
 use crate::zone::{Arrival, ZoneIdx, ZoneMap};
 
@@ -98,12 +99,19 @@ impl Rule {
         }
     }
 
-    /// Whether judging it could read a token.
+    /// Whether what it obliges to counts by the subject of a token: with none read, all who ask would share one count.
+    fn counts_by_subject(&self) -> bool {
+        let limit = self.obligations.limit();
+        limit.is_some_and(|limit| limit.by == LimitBy::Subject)
+    }
+
+    /// Whether judging it could read a token, or what it obliges to does.
     pub(crate) fn reads_token(&self) -> bool {
         self.mode != Mode::Off
             && (!self.subject.is_empty()
                 || !self.actors.is_empty()
                 || self.require.iter().any(Requirement::reads_token)
+                || self.counts_by_subject()
                 || self.when.as_ref().is_some_and(|when| when.reads().token))
     }
 }

@@ -371,6 +371,13 @@ fn t34_a_token_is_read_where_a_rule_could_name_somebody_in_it() {
     assert_eq!(reads(permit(router_reads())), (false, false));
     assert_eq!(reads(with("subject", json!("any"))), (true, true));
     assert_eq!(reads(with("actors", json!("any"))), (true, true));
+    // Rule 64: what a permit obliges to counts by whom it names.
+    for (by, expected) in [("subject", true), ("peer", false), ("address", false)] {
+        let mut counts = document(&[router_reads()], &[]);
+        counts["permit"][0]["oblige"] = json!({ "limit": "slow" });
+        counts["limits"] = json!({ "slow": { "requests": 1, "per": 1, "by": by } });
+        assert_eq!(reads(load(&counts)), (expected, expected), "{by}");
+    }
     let of = |from: &str| forbidding(json!({ "from": from, "to": "gateway" }));
     // No rule asks for one, and whom one names would be forbidden (T12).
     assert_eq!(reads(of("sensor")), (false, true));

@@ -1,5 +1,7 @@
 //! `limit`: rule 64.
 
+use ztl_authz::jwt::{DevIssuer, Issuer, Jwks, TokenVerifier};
+
 use super::*;
 
 const SLOW: &str = "[limits.slow]\nrequests = 2\nper = 10\n";
@@ -134,4 +136,40 @@ async fn a_reload_gives_nobody_a_new_count_of_the_same_limit() {
     assert_eq!(status(&run, CALLER).await, 429);
     swap("[limits.slow]\nrequests = 3\nper = 10\n");
     assert_eq!(status(&run, CALLER).await, 200);
+}
+
+#[tokio::test]
+async fn rule_64_subjects_are_told_apart_where_no_rule_asks_for_a_token() {
+    const ISSUER: &str = "https://idp.example";
+    let more = format!(
+        "[limits.slow]\nrequests = 1\nper = 10\nby = \"subject\"\n\
+         [issuers.corp]\nissuer = \"{ISSUER}\"\naudience = \"gateway\"\n"
+    );
+    let text = policy("limit = \"slow\"", &more);
+    // Without what reads tokens, all of them would be nobody.
+    let mesh = Mesh::new(&text);
+    let blind = mesh.builder("gateway", "/gateway", &Arc::new(MemorySink::new(1)));
+    let refused = blind.build().await.expect_err("refused").to_string();
+    assert!(refused.contains("token_verifier"), "{refused}");
+    let issuer = DevIssuer::new(ISSUER).expect("issuer");
+    let jwks = Jwks::from_json(issuer.jwks_json().as_bytes()).expect("jwks");
+    let tokens = TokenVerifier::builder()
+        .issuer(Issuer::access_tokens("corp", ISSUER, "gateway", jwks))
+        .build()
+        .expect("verifier");
+    let run = Running::with(&text, |builder| builder.token_verifier(tokens)).await;
+    let exp = now().as_unix_secs() + 600;
+    let asks = async |subject: &str| {
+        let claims = serde_json::json!({ "sub": subject, "aud": "gateway", "exp": exp });
+        let bearer = format!("Bearer {}", issuer.sign(claims).expect("token"));
+        let fields = [("authorization", bearer.as_str())];
+        let asked = run.ask(CALLER, request("GET", &fields, Body::empty()));
+        asked.await.status().as_u16()
+    };
+    for expected in [200, 429] {
+        assert_eq!(asks("alice").await, expected);
+        assert_eq!(asks("bob").await, expected);
+        // Who has no token is nobody, and shares a count with nobody else but those.
+        assert_eq!(status(&run, CALLER).await, expected);
+    }
 }
