@@ -121,37 +121,34 @@ fn share(rate: Rate, replicas: NonZeroU32) -> Rate {
 struct Counts {
     limit: Limit,
     hasher: RandomState,
-    each: Arc<Keyed>,
-    overrides: HashMap<Arc<str>, Arc<Single>>,
+    each: Arc<Own>,
+    overrides: HashMap<Arc<str>, Arc<Own>>,
     total: Option<Arc<Single>>,
 }
 
 impl Counts {
     fn new(limit: &Limit, clock: &Clock, before: Option<&Self>) -> Self {
         let clock = || Since1970(Arc::clone(clock));
-        let single = |rate| {
-            let one = Single::new(quota(rate), InMemoryState::default(), clock());
-            Arc::new(one)
-        };
+        let own = |rate| Arc::new(Own::new(rate, clock()));
         let same = before.filter(|it| it.limit.each == limit.each && it.limit.by == limit.by);
         let each = same.map(|it| Arc::clone(&it.each));
         let overrides = limit.overrides.iter().map(|(name, rate)| {
             let same = before.filter(|it| it.limit.of_workload(name) == Some(*rate));
             let one = same.and_then(|it| it.overrides.get(name)).map(Arc::clone);
-            (Arc::clone(name), one.unwrap_or_else(|| single(*rate)))
+            (Arc::clone(name), one.unwrap_or_else(|| own(*rate)))
         });
         let overrides = overrides.collect();
         let total = limit.total.map(|rate| {
             let same = before.filter(|it| it.limit.total == Some(rate));
             let one = same.and_then(|it| it.total.clone());
-            one.unwrap_or_else(|| single(rate))
+            one.unwrap_or_else(|| {
+                let one = Single::new(quota(rate), InMemoryState::default(), clock());
+                Arc::new(one)
+            })
         });
         Self {
             hasher: before.map_or_else(RandomState::new, |it| it.hasher.clone()),
-            each: each.unwrap_or_else(|| {
-                let each = Keyed::new(quota(limit.each), Shards::default(), clock());
-                Arc::new(each)
-            }),
+            each: each.unwrap_or_else(|| own(limit.each)),
             overrides,
             total,
             limit: limit.clone(),
@@ -160,25 +157,49 @@ impl Counts {
 
     fn spend(&self, principal: &Principal, rate: Rate) -> Result<Left, Over> {
         let own = match principal {
-            Principal::Workload(name) => {
-                let count = self.overrides.get(name.as_str());
-                count.map(|count| spent(count.check(), count.clock(), Whose::Own, rate))
-            }
+            Principal::Workload(name) => self.overrides.get(name.as_str()),
             _ => None,
         };
-        let own = own.unwrap_or_else(|| {
-            let key = self.hasher.hash_one(principal);
-            spent(
-                self.each.check_key(&key),
-                self.each.clock(),
-                Whose::Own,
-                rate,
-            )
-        })?;
+        let own = own.unwrap_or(&self.each);
+        let key = self.hasher.hash_one(principal);
+        let left = spent(
+            own.counts.check_key(&key),
+            own.counts.clock(),
+            Whose::Own,
+            rate,
+        )?;
         if let (Some(total), Some(rate)) = (&self.total, self.limit.total) {
-            spent(total.check(), total.clock(), Whose::All, rate)?;
+            spent(total.check(), total.clock(), Whose::All, rate)
+                .inspect_err(|_| own.give_back(key))?;
         }
-        Ok(own)
+        Ok(left)
+    }
+}
+
+/// The own counts of all whom one rate is for.
+struct Own {
+    counts: Keyed,
+    shards: Shards,
+    /// What one that is spent is worth.
+    one: Duration,
+}
+
+impl Own {
+    fn new(rate: Rate, clock: Since1970) -> Self {
+        let (quota, shards) = (quota(rate), Shards::default());
+        Self {
+            counts: Keyed::new(quota, shards.clone(), clock),
+            shards,
+            one: quota.replenish_interval(),
+        }
+    }
+
+    /// Takes back what was just spent: of both counts one is spent, or of neither.
+    fn give_back(&self, key: u64) {
+        let one = Nanos::from(self.one).as_u64();
+        if let Some(until) = self.shards.shard(key).known.get_mut(&key) {
+            *until = until.saturating_sub(one);
+        }
     }
 }
 
@@ -220,8 +241,8 @@ fn quota(rate: Rate) -> Quota {
 /// Where there is no room for one more, an eighth of a shard goes: those that have most left. From then on nobody who is not
 /// known begins with more than the one of them that had least. So whoever is made to be forgotten by a flood of other callers
 /// comes back with no more than it had; a flood costs newcomers some of their burst, and for as long as it lasts.
-#[derive(Default)]
-struct Shards([Mutex<Shard>; SHARDS]);
+#[derive(Clone, Default)]
+struct Shards(Arc<[Mutex<Shard>; SHARDS]>);
 
 #[derive(Default)]
 struct Shard {
@@ -261,7 +282,7 @@ impl StateStore for Shards {
 impl Shards {
     fn shard(&self, key: u64) -> MutexGuard<'_, Shard> {
         let at = usize::try_from(key % 16).unwrap_or_default();
-        let [first, ..] = &self.0;
+        let [first, ..] = &*self.0;
         let shard = self.0.get(at).unwrap_or(first);
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -71,6 +71,36 @@ fn rule_64_who_is_over_its_own_limit_spends_nothing_of_the_total() {
 }
 
 #[test]
+fn rule_64_who_finds_the_total_spent_spends_nothing_of_its_own() {
+    let (millis, clock) = clock();
+    let limit = limit(
+        "[limits.a]\nrequests = 2\nper = 3600\ntotal = { requests = 1, per = 10 }\n\
+         [limits.a.overrides.o]\nrequests = 2\nper = 3600\n\
+         [workloads.o]\nid = 'spiffe://prod.example/o'\n",
+    );
+    let counts = Counts::new(&limit, &clock, None);
+    let ask = |who: &Principal| {
+        counts
+            .spend(who, limit.each)
+            .map(|left| left.left)
+            .map_err(|over| over.whose)
+    };
+    for who in [peer("b"), Principal::Workload("o".to_owned())] {
+        assert_eq!(ask(&peer(&format!("before {who:?}"))), Ok(1));
+        for _ in 0..5 {
+            assert_eq!(ask(&who), Err(Whose::All));
+        }
+        // Each of its two is there, once the total is.
+        for left in [1, 0] {
+            millis.fetch_add(10_000, Ordering::SeqCst);
+            assert_eq!(ask(&who), Ok(left), "{who:?}");
+        }
+        millis.fetch_add(10_000, Ordering::SeqCst);
+        assert_eq!(ask(&who), Err(Whose::Own));
+    }
+}
+
+#[test]
 fn after_a_reload_those_counts_stay_whose_rate_is_the_same() {
     let (_, clock) = clock();
     let old = limit("[limits.a]\nrequests = 1\nper = 10\ntotal = { requests = 3, per = 10 }\n");
@@ -102,8 +132,7 @@ fn t34_the_memory_is_bounded_and_nobody_is_forgotten_into_a_full_bucket() {
         while ask(&who) {}
     }
     assert!(!ask("greedy"));
-    let counts = Arc::into_inner(counts.each).expect("one owner");
-    let shards = counts.into_state_store().0;
+    let shards = &counts.each.shards.0;
     let known = shards
         .iter()
         .map(|shard| shard.lock().expect("lock").known.len());
