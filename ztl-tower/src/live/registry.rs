@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::task::JoinHandle;
-
 use super::connection::Live;
 use super::sweep;
 use crate::guard::Guard;
@@ -17,7 +15,8 @@ pub(crate) struct Registry(Mutex<Open>);
 struct Open {
     next: u64,
     lives: HashMap<u64, Arc<Live>>,
-    sweeper: Option<JoinHandle<()>>,
+    /// The key of the connection that began the sweeper, for as long as that looks.
+    sweeper: Option<u64>,
 }
 
 impl Registry {
@@ -28,11 +27,13 @@ impl Registry {
         let key = open.next;
         open.next = open.next.wrapping_add(1);
         open.lives.insert(key, Arc::clone(&live));
-        // One that ended with its runtime is begun again on this one.
-        if open.sweeper.as_ref().is_none_or(JoinHandle::is_finished) {
-            open.sweeper = Some(sweep::spawn(guard.clone()));
-        }
+        let begins = open.sweeper.is_none();
+        open.sweeper.get_or_insert(key);
         drop(open);
+        if begins {
+            // Where this runtime is at its end, so is the sweeper at once, and with it what it was to look at.
+            sweep::spawn(guard.clone(), key);
+        }
         Registered {
             guard: guard.clone(),
             key,
@@ -55,6 +56,16 @@ impl Registry {
             open.sweeper = None;
         }
         empty
+    }
+
+    /// All that this sweeper looked at, where it ends by something else; whoever is registered from then on begins another.
+    pub(super) fn abandon(&self, sweeper: u64) -> Vec<Arc<Live>> {
+        let mut open = self.lock();
+        if open.sweeper != Some(sweeper) {
+            return Vec::new();
+        }
+        open.sweeper = None;
+        open.lives.values().cloned().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -90,5 +101,63 @@ impl Drop for Registered {
         self.guard.registry().lock().lives.remove(&self.key);
         self.live.tell_end(&self.guard);
         self.live.closed();
+    }
+}
+
+#[cfg(all(test, feature = "serve", feature = "test-util"))]
+mod tests {
+    use core::time::Duration;
+    use std::sync::mpsc;
+
+    use ztl_core::Arrival;
+
+    use super::*;
+
+    const POLICY: &str = "schema = 1\ntrust_domain = 'prod.example'\n\
+        [workloads.db]\nid = 'spiffe://prod.example/db'\nports = [8443]\n";
+
+    fn open(guard: &Guard) -> Registered {
+        let live = Live::ingress(guard, Arrival::unknown(), 8443, true);
+        Registry::register(guard, live)
+    }
+
+    #[tokio::test]
+    async fn law_1_whoever_comes_where_a_sweeper_has_gone_begins_another() {
+        let guard = crate::test::builder("db", POLICY).build().await;
+        let guard = guard.expect("a guard");
+        let (registry, sweeper) = (guard.registry(), || guard.registry().lock().sweeper);
+        drop(open(&guard));
+        let first = sweeper().expect("a sweeper");
+        assert!(registry.rests());
+        let one = open(&guard);
+        let second = sweeper().expect("another");
+        assert_ne!(second, first);
+        assert!(registry.abandon(first).is_empty(), "it has none any more");
+        assert_eq!(sweeper(), Some(second));
+        // By a panic: before its task has ended.
+        let left = registry.abandon(second);
+        assert!(left.len() == 1 && Arc::ptr_eq(&left[0], one.live()));
+        let two = open(&guard);
+        let third = sweeper();
+        assert!(third.is_some_and(|it| it != second), "{third:?}");
+        drop(two);
+    }
+
+    #[tokio::test]
+    async fn law_1_what_is_begun_on_a_runtime_at_its_end_is_revoked_at_once() {
+        let guard = crate::test::builder("db", POLICY).build().await;
+        let guard = guard.expect("a guard");
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+            let handle = runtime.handle().clone();
+            drop(runtime);
+            let _within = handle.enter();
+            let open = open(&guard);
+            let sweeper = guard.registry().lock().sweeper;
+            let _ = tell.send((open.live().is_revoked(), sweeper));
+        });
+        let ended = told.recv_timeout(Duration::from_secs(10));
+        assert_eq!(ended, Ok((true, None)), "nobody would judge it");
     }
 }

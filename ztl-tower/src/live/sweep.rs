@@ -4,7 +4,6 @@ use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::connection::Live;
@@ -21,12 +20,13 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// How long at least no connection is looked at where nothing changes, however much expires one after the other (T34).
 const REST: Duration = Duration::from_millis(50);
 
-/// One task for all connections of a guard. It keeps the guard for as long as one is open, so that what is open is judged.
-pub(super) fn spawn(guard: Guard) -> JoinHandle<()> {
+/// One task for all connections of a guard, which goes by this number. It keeps the guard for as long as one is open, so that what is open
+/// is judged.
+pub(super) fn spawn(guard: Guard, number: u64) {
     let mut changes = guard.changes();
-    let watched = Watched(guard);
+    let watched = Watched { guard, number };
     tokio::spawn(async move {
-        let guard = &watched.0;
+        let guard = &watched.guard;
         let mut ticks = tokio::time::interval(SWEEP);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // A connection that is registered later is judged against what is denied by then.
@@ -68,7 +68,7 @@ pub(super) fn spawn(guard: Guard) -> JoinHandle<()> {
             let next = round.open().iter().filter_map(|live| live.due(guard)).min();
             due = next.map(|next| next.max(Instant::now() + REST));
         }
-    })
+    });
 }
 
 /// Judges one connection. A panic on the way, of a sink or a condition of the service's own, ends that connection and no other.
@@ -92,12 +92,16 @@ async fn at(due: Option<Instant>) {
     }
 }
 
-/// Connections that nobody judges any more are revoked: where the sweeper ends with its runtime, or by a panic (law 1).
-struct Watched(Guard);
+/// Connections that nobody judges any more are revoked: where the sweeper ends with its runtime, or by a panic (law 1). One that rests
+/// leaves none, and those that came since have another.
+struct Watched {
+    guard: Guard,
+    number: u64,
+}
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        for live in self.0.registry().all() {
+        for live in self.guard.registry().abandon(self.number) {
             live.revoke();
         }
     }
