@@ -89,8 +89,7 @@ impl Acceptor {
             stream.sever();
             return Err(NotAccepted::Full);
         };
-        let opened = door.open(stream, remote, place).await;
-        let (stream, registered, span) = opened.ok_or(NotAccepted::Refused)?;
+        let (stream, registered, span) = door.open(stream, remote, place).await?;
         Accepted::new(&door.guard, stream, registered, remote, span).ok_or(NotAccepted::Refused)
     }
 }
@@ -107,9 +106,9 @@ impl fmt::Debug for Acceptor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NotAccepted {
-    /// The listener holds the most connections that it may, or where this one comes from holds its share of those (T35).
+    /// The listener holds the most connections that it may, or where this one comes from or its peer holds its share of those (T35).
     #[error(
-        "there is no place for the connection: the listener or where it comes from holds its share"
+        "there is no place for the connection: the listener, or where it comes from, or its peer holds its share"
     )]
     Full,
     /// The caller did not prove itself in time, or no rule permits its flow; the audit log says why.

@@ -40,7 +40,7 @@ where
     B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
 {
     let guard = &door.guard;
-    let Some((stream, registered, span)) = door.open(stream, remote, place).await else {
+    let Ok((stream, registered, span)) = door.open(stream, remote, place).await else {
         return;
     };
     let live = Arc::clone(registered.live());

@@ -10,6 +10,7 @@ use tracing::{Instrument, Span};
 use ztl_core::{FlowPermit, SpiffeId};
 use ztl_mtls::ServerConfigs;
 
+use super::acceptor::NotAccepted;
 use super::error::ServeError;
 use super::overflow::Overflow;
 use super::place::Place;
@@ -123,7 +124,7 @@ impl Door {
         stream: T,
         remote: Remote,
         mut place: Place,
-    ) -> Option<(TlsStream<T>, Registered, Span)> {
+    ) -> Result<(TlsStream<T>, Registered, Span), NotAccepted> {
         let shows = matches!(self.kind, Kind::Mutual(_));
         let arrival = remote.arrival();
         // Before anything is judged, so that no change slips in between.
@@ -143,7 +144,7 @@ impl Door {
             let by = self.guard.now().saturating_add(self.guard.limits().drain);
             live.drain(by);
         }
-        Some((stream, registered.keep(place), span))
+        Ok((stream, registered.keep(place), span))
     }
 }
 

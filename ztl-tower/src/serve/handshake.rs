@@ -13,6 +13,7 @@ use tokio_rustls::server::TlsStream;
 use ztl_core::{Arrival, Denial, Flow, FlowPermit, Reason, Stage};
 use ztl_mtls::{ClientVerifier, Proved, Refused};
 
+use super::acceptor::NotAccepted;
 use super::door::{Door, Kind};
 use super::place::Place;
 use crate::live::{Begun, Live};
@@ -26,14 +27,14 @@ type Shaken<T> = (TlsStream<T>, Option<Proved>);
 type Judged = Arc<OnceLock<Result<FlowPermit, Denial>>>;
 
 impl Door {
-    /// Lets a connection in, or not. A refusal has been recorded; that a peer holds its share is logged.
+    /// Lets a connection in, or not. A refusal has been recorded; that a peer holds its share is logged as well.
     pub(super) async fn admit<T: Transport>(
         &self,
         stream: T,
         arrival: Arrival,
         live: &Live,
         place: &mut Place,
-    ) -> Option<TlsStream<T>> {
+    ) -> Result<TlsStream<T>, NotAccepted> {
         let mut timed = Handshake::begin(&self.guard, self.kind());
         let deadline = self.guard.limits().handshake;
         let judged = Judged::default();
@@ -47,7 +48,7 @@ impl Door {
                     tracing::warn!(target: "ztl", workload = self.guard.name(), %error, "handshake refused: we have no SVID to present");
                     timed.is("unproved");
                     self.unproven(arrival, None);
-                    return None;
+                    return Err(NotAccepted::Refused);
                 }
             }
             Kind::Public(_) => {
@@ -58,7 +59,7 @@ impl Door {
                     .engine()
                     .permit_flow(&flow, self.guard.now())
                     .inspect_err(|_| timed.is("refused"))
-                    .ok()?;
+                    .map_err(|_| NotAccepted::Refused)?;
                 let _ = judged.set(Ok(permit));
             }
         }
@@ -67,15 +68,17 @@ impl Door {
             (Some(Ok(permit)), Ok(Ok((stream, proved)))) => {
                 if !self.seats(permit, place) {
                     timed.is("turned_away");
+                    let (engine, now) = (self.guard.engine(), self.guard.now());
+                    drop(engine.refuse_on(permit, None, Reason::LimitExceeded, now));
                     part(stream).await;
-                    return None;
+                    return Err(NotAccepted::Full);
                 }
                 live.names(stream.get_ref().1.server_name());
                 // A chain is proved before the handshake ends, at the client's own pace: where anything changed since, it is
                 // proved again.
                 let begins = live.begin(&self.guard, begun, permit.clone(), proved.as_ref());
                 timed.is(if begins { "permitted" } else { "refused" });
-                return begins.then_some(stream);
+                return begins.then_some(stream).ok_or(NotAccepted::Refused);
             }
             (Some(judged), shaken) => {
                 timed.is(if judged.is_ok() { "failed" } else { "refused" });
@@ -95,7 +98,7 @@ impl Door {
         if let Some(stream) = failed.and_then(|failed| failed.stream) {
             part(stream).await;
         }
-        None
+        Err(NotAccepted::Refused)
     }
 
     const fn kind(&self) -> &'static str {

@@ -195,8 +195,7 @@ impl<C: Send + 'static> Taken<C> {
                 move |door, stream, remote, place| {
                     let (pass, passes) = (pass.clone(), passes.clone());
                     async move {
-                        let Some((stream, registered, span)) =
-                            door.open(stream, remote, place).await
+                        let Ok((stream, registered, span)) = door.open(stream, remote, place).await
                         else {
                             return;
                         };

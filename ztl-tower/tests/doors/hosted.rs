@@ -32,6 +32,18 @@ async fn accepted(
     ztl_tower::Accepted<tokio::io::DuplexStream>,
 ) {
     let acceptor = guard.acceptor(8443).expect("acceptor");
+    let (client, accepted) = knocks(mesh, &acceptor).await;
+    (client, accepted.expect("accepted"))
+}
+
+/// The caller shakes hands, and is accepted or not.
+async fn knocks(
+    mesh: &Mesh,
+    acceptor: &ztl_tower::Acceptor,
+) -> (
+    tokio_rustls::client::TlsStream<tokio::io::DuplexStream>,
+    Result<ztl_tower::Accepted<tokio::io::DuplexStream>, ztl_tower::NotAccepted>,
+) {
     let (near, far) = tokio::io::duplex(16 * 1024);
     let config = Arc::new(support::raw_config(Some(&mesh.svid("/caller")), b"h2"));
     let name = rustls_pki_types::ServerName::try_from(support::HOST).expect("name");
@@ -39,7 +51,25 @@ async fn accepted(
         TlsConnector::from(config).connect(name, far),
         acceptor.accept(near, None)
     );
-    (client.expect("connect"), accepted.expect("accepted"))
+    (client.expect("connect"), accepted)
+}
+
+#[tokio::test]
+async fn law_6_a_peer_that_holds_its_share_is_told_so_and_recorded() {
+    let mesh = Mesh::new(&open_policy(8443, 1, "'caller'"));
+    let audit = Arc::new(MemorySink::new(100));
+    let guard = mesh.builder("gateway", "/gateway", &audit);
+    let guard = guard.max_connections_per_peer(1).build().await;
+    let acceptor = guard.expect("guard").acceptor(8443).expect("acceptor");
+    let (_client, first) = knocks(&mesh, &acceptor).await;
+    let first = first.expect("accepted");
+    let (_other, second) = knocks(&mesh, &acceptor).await;
+    assert_eq!(second.err(), Some(ztl_tower::NotAccepted::Full));
+    let recorded = support::reasons(&audit);
+    assert_eq!(recorded, ["permitted", "permitted", "limit_exceeded"]);
+    drop(first);
+    let (_another, third) = knocks(&mesh, &acceptor).await;
+    assert!(third.is_ok(), "its share is free again");
 }
 
 /// A body as fast as it is read.
