@@ -171,9 +171,13 @@ impl axum::serve::Listener for Incoming {
 struct Taken<C> {
     address: SocketAddr,
     passed: mpsc::Receiver<C>,
-    task: JoinHandle<Result<Duration, ServeError>>,
-    ended: bool,
+    /// None once it has ended.
+    task: Option<Task>,
+    /// How it ended, until that is said.
+    ended: Result<(), ServeError>,
 }
+
+type Task = JoinHandle<Result<Duration, ServeError>>;
 
 impl<C: Send + 'static> Taken<C> {
     fn begin<F>(
@@ -213,8 +217,8 @@ impl<C: Send + 'static> Taken<C> {
         Self {
             address,
             passed,
-            task: tokio::spawn(task),
-            ended: false,
+            task: Some(tokio::spawn(task)),
+            ended: Ok(()),
         }
     }
 
@@ -222,26 +226,69 @@ impl<C: Send + 'static> Taken<C> {
         if let Poll::Ready(Some(passed)) = self.passed.poll_recv(cx) {
             return Poll::Ready(Ok(Some(passed)));
         }
-        if self.ended {
-            return Poll::Ready(Ok(None));
+        if let Some(task) = &mut self.task {
+            let ended = core::task::ready!(Pin::new(task).poll(cx));
+            self.task = None;
+            let ended = match ended.map_err(JoinError::try_into_panic) {
+                Ok(ended) => ended.map(drop),
+                Err(Ok(panic)) => std::panic::resume_unwind(panic),
+                // It ends with its runtime.
+                Err(Err(_)) => Ok(()),
+            };
+            return Poll::Ready(self.end(ended));
         }
-        let ended = core::task::ready!(Pin::new(&mut self.task).poll(cx));
-        self.ended = true;
-        // What was passed on last.
-        if let Ok(passed) = self.passed.try_recv() {
-            return Poll::Ready(Ok(Some(passed)));
+        Poll::Ready(self.how_it_ended())
+    }
+
+    /// The task has ended so; what it passed on last goes before that.
+    fn end(&mut self, ended: Result<(), ServeError>) -> Result<Option<C>, ServeError> {
+        self.ended = ended;
+        match self.passed.try_recv() {
+            Ok(passed) => Ok(Some(passed)),
+            Err(_) => self.how_it_ended(),
         }
-        Poll::Ready(match ended.map_err(JoinError::try_into_panic) {
-            Ok(ended) => ended.map(|_| None),
-            Err(Ok(panic)) => std::panic::resume_unwind(panic),
-            // It ends with its runtime.
-            Err(Err(_)) => Ok(None),
-        })
+    }
+
+    fn how_it_ended(&mut self) -> Result<Option<C>, ServeError> {
+        core::mem::replace(&mut self.ended, Ok(())).map(|()| None)
     }
 }
 
 impl<C> Drop for Taken<C> {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_passed_on_last_goes_before_how_the_listener_ended() {
+        let (pass, passed) = mpsc::channel(WAITING);
+        let mut taken = Taken {
+            address: SocketAddr::from(([127, 0, 0, 1], 1)),
+            passed,
+            task: None,
+            ended: Ok(()),
+        };
+        // They came between the look for them and that for the end.
+        for one in 1..=2 {
+            pass.try_send(one).expect("there is room");
+        }
+        drop(pass);
+        let first = taken.end(Err(ServeError::Accept {
+            address: "127.0.0.1:1".to_owned(),
+            error: std::io::Error::from_raw_os_error(9),
+        }));
+        assert_eq!(first.expect("passed on"), Some(1));
+        let mut next = async || core::future::poll_fn(|cx| taken.poll(cx)).await;
+        assert_eq!(next().await.expect("passed on"), Some(2));
+        let broke = next().await;
+        assert!(matches!(broke, Err(ServeError::Accept { .. })), "{broke:?}");
+        assert_eq!(next().await.expect("nothing more"), None);
     }
 }
