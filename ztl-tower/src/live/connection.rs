@@ -57,6 +57,8 @@ pub(crate) struct Live {
     server_name: OnceLock<Box<str>>,
     pub(super) grounds: ArcSwapOption<Grounds>,
     state: AtomicU8,
+    /// Why it was ended, where that is no revocation.
+    cause: OnceLock<&'static str>,
     /// When it is cut though something runs, in milliseconds.
     deadline: AtomicU64,
     changed: Notify,
@@ -175,6 +177,7 @@ impl Live {
             server_name: OnceLock::new(),
             grounds: ArcSwapOption::empty(),
             state: AtomicU8::new(0),
+            cause: OnceLock::new(),
             deadline: AtomicU64::new(u64::MAX),
             changed: Notify::new(),
             wakers: Mutex::new([None, None]),
@@ -216,9 +219,10 @@ impl Live {
         if self.state() == State::Revoked || self.grounds.load().is_none() {
             return;
         }
-        if now.as_unix_millis() >= self.deadline.load(Ordering::Acquire)
-            || (self.is_stale(guard, now) && self.judge(guard, Why::Changed).is_err())
-        {
+        if now.as_unix_millis() >= self.deadline.load(Ordering::Acquire) {
+            return self.ends("drained");
+        }
+        if self.is_stale(guard, now) && self.judge(guard, Why::Changed).is_err() {
             return self.revoke();
         }
         if self.is_without_own(guard) {
@@ -231,7 +235,7 @@ impl Live {
         if let Some(activity) = self.hosted.get().filter(|_| !self.is_raw()) {
             let limits = guard.limits();
             match activity.judge((limits.header, limits.idle, limits.idle)) {
-                Verdict::Silent => return self.revoke(),
+                Verdict::Silent => return self.ends("closed"),
                 Verdict::Idle => self.drain(now.saturating_add(guard.limits().drain)),
                 Verdict::Keep(_) => {}
             }
@@ -305,6 +309,12 @@ impl Live {
         Timestamp::from_unix_millis(self.deadline.load(Ordering::Acquire))
     }
 
+    /// Ends it now though nothing was withdrawn that it rests on, by this cause.
+    fn ends(&self, cause: &'static str) {
+        let _ = self.cause.set(cause);
+        self.revoke();
+    }
+
     /// Ends it now, whatever is in flight.
     pub(crate) fn revoke(&self) {
         self.state.store(2, Ordering::SeqCst);
@@ -318,14 +328,19 @@ impl Live {
         self.requests.cut_all();
     }
 
-    /// Says that it is over, and why.
-    pub(super) fn tell_end(&self, guard: &Guard) {
-        let cause = match (self.grounds.load().is_some(), self.state()) {
+    /// Why it is over.
+    pub(super) fn cause(&self) -> &'static str {
+        match (self.grounds.load().is_some(), self.state()) {
             (false, _) => "unproved",
             (true, State::Open) => "closed",
             (true, State::Draining) => "drained",
-            (true, State::Revoked) => "revoked",
-        };
+            (true, State::Revoked) => self.cause.get().copied().unwrap_or("revoked"),
+        }
+    }
+
+    /// Says that it is over, and why.
+    pub(super) fn tell_end(&self, guard: &Guard) {
+        let cause = self.cause();
         watch::ended(guard, self.direction.as_str(), cause);
         watch::connection_ended(guard.name(), cause, || self.shown());
     }

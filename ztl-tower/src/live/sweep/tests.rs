@@ -431,3 +431,28 @@ async fn law_8_many_requests_that_are_to_be_judged_again_are_judged_by_several()
     running.pop();
     assert!(!much(), "one is too few");
 }
+
+/// What is ended by its deadline, or because nobody uses it, was not withdrawn.
+#[tokio::test]
+async fn t35_what_had_its_time_is_not_counted_as_revoked() {
+    let mesh = Mesh::new(3).await;
+    let silent = Duration::from_millis(1);
+    let quick = builder(&mesh.authority).header_timeout(silent);
+    let mesh = Mesh {
+        guard: quick.build().await.expect("guard"),
+        ..mesh
+    };
+    let open = mesh.open();
+    let lives: Vec<_> = open.iter().map(|it| it.live()).collect();
+    lives[0].drain(mesh.guard.now());
+    lives[1].hosted();
+    mesh.guard
+        .deny(Denied::serial_of(&mesh.chains[2][0]).expect("serial"));
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !lives.iter().all(|live| live.is_revoked()) {
+        assert!(Instant::now() < patience);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let causes: Vec<_> = lives.iter().map(|live| live.cause()).collect();
+    assert_eq!(causes, ["drained", "closed", "revoked"]);
+}
