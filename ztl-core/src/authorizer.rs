@@ -52,7 +52,7 @@ pub struct Facts<'a> {
     /// together (T34). It depends on the policy alone, so that no evidence, there or not, leaves another condition more (law 4). One
     /// that would take more cannot tell.
     pub steps: u32,
-    /// The time of the decision.
+    /// The time of the decision. Who goes by it says so by [`Reads::with_clock`], or what runs is not judged again when it passes.
     pub now: Timestamp,
 }
 

@@ -2,6 +2,8 @@ package ztl
 
 import (
 	"context"
+	"crypto/tls"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
@@ -33,7 +35,7 @@ func (s *sending) under(ctx context.Context) context.Context {
 // that is closed nothing is sent.
 func (s *sending) got(on httptrace.GotConnInfo) {
 	if s.refusal() == nil {
-		if err := s.judge(); err != nil {
+		if err := s.judge(on.Conn); err != nil {
 			s.refused.Store(&err)
 		}
 	}
@@ -42,12 +44,23 @@ func (s *sending) got(on httptrace.GotConnInfo) {
 	}
 }
 
-func (s *sending) judge() error {
-	generation := s.transport.guard.generation.Load()
+// judge proves who is at the end of this very connection once more: it may be of before the change.
+func (s *sending) judge(on net.Conn) error {
+	guard := s.transport.guard
+	generation := guard.generation.Load()
 	if generation == s.generation {
 		return nil
 	}
-	passes, err := s.transport.permit(s.request, s.to)
+	over, ok := on.(*tls.Conn)
+	if !ok {
+		return errNoPeer
+	}
+	flow, err := guard.reaches(s.to, over.ConnectionState().PeerCertificates)
+	if err != nil {
+		return err
+	}
+	r := s.request
+	passes, err := guard.sends(flow, methodOf(r), r.URL.RequestURI(), r.Header, false)
 	switch {
 	case err != nil:
 		return err

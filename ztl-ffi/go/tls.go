@@ -50,15 +50,20 @@ func (g *Guard) clientTLS(to target, got func(*flow)) *tls.Config {
 		// A SPIFFE ID is no host name: ztl proves the server instead, below, and nothing is sent before it did.
 		InsecureSkipVerify: true,
 		VerifyConnection: func(state tls.ConnectionState) error {
-			call := connection{me: g.config.Me, port: to.port, to: to.workload, egress: true}
-			shown(&call.chain, state.PeerCertificates)
-			flow, err := g.engine.connect(&call, g.config.Now())
+			flow, err := g.reaches(to, state.PeerCertificates)
 			if err == nil {
 				got(flow)
 			}
 			return err
 		},
 	}
+}
+
+// reaches proves a server of ours and permits the flow to it.
+func (g *Guard) reaches(to target, certificates []*x509.Certificate) (*flow, error) {
+	call := connection{me: g.config.Me, port: to.port, to: to.workload, egress: true}
+	shown(&call.chain, certificates)
+	return g.engine.connect(&call, g.config.Now())
 }
 
 // admit proves a caller and permits its flow.

@@ -144,11 +144,7 @@ func (t *Transport) permit(r *http.Request, to target) (reads, error) {
 		if err != nil {
 			return 0, err
 		}
-		method := r.Method
-		if method == "" {
-			method = http.MethodGet
-		}
-		passes, err := t.guard.sends(flow, method, r.URL.RequestURI(), r.Header, tries == 0)
+		passes, err := t.guard.sends(flow, methodOf(r), r.URL.RequestURI(), r.Header, tries == 0)
 		if err == nil {
 			return passes, nil
 		}
@@ -159,6 +155,14 @@ func (t *Transport) permit(r *http.Request, to target) (reads, error) {
 		// Connections that rest on it go with it.
 		t.renew()
 	}
+}
+
+// methodOf is the method of a request that goes out: GET where it says none.
+func methodOf(r *http.Request) string {
+	if r.Method == "" {
+		return http.MethodGet
+	}
+	return r.Method
 }
 
 func (t *Transport) of(to target) *outbound {

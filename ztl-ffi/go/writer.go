@@ -46,6 +46,10 @@ func (w *writer) cut(err error) {
 func (w *writer) left(returned bool) {
 	w.mu.Lock()
 	conn := w.taken
+	if conn == nil && w.cause == nil {
+		// Taken from here on it would be nobody's to cut.
+		w.cause = net.ErrClosed
+	}
 	w.mu.Unlock()
 	if conn != nil && returned {
 		return
@@ -73,6 +77,25 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return &taken{Conn: conn, end: w.end}, buffered, nil
 }
 
+// SetReadDeadline and SetWriteDeadline do what those of [http.ResponseController] do, unless the request was cut: by a deadline that is not
+// the handler's to set anew.
+func (w *writer) SetReadDeadline(at time.Time) error {
+	return w.deadline(w.control.SetReadDeadline, at)
+}
+
+func (w *writer) SetWriteDeadline(at time.Time) error {
+	return w.deadline(w.control.SetWriteDeadline, at)
+}
+
+func (w *writer) deadline(set func(time.Time) error, at time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.cause != nil {
+		return w.cause
+	}
+	return set(at)
+}
+
 func (w *writer) Flush()                                 { _ = w.FlushError() }
 func (w *writer) FlushError() error                      { return w.control.Flush() }
 func (w *writer) ReadFrom(from io.Reader) (int64, error) { return io.Copy(w.ResponseWriter, from) }
@@ -86,7 +109,8 @@ type taken struct {
 }
 
 func (t *taken) Close() error {
-	t.end()
+	// TLS may wait for its peer to take a farewell, and reads go on meanwhile: until it is closed it can be cut.
+	defer t.end()
 	return t.Conn.Close()
 }
 

@@ -248,6 +248,13 @@ mod lent {
         let (_, server) = today.call(0, kept);
         assert!(server.is_err());
         assert_eq!((id(&first), id(&second)), (None, None));
+        // A copy of it has the same verifier.
+        let copied = Arc::new(ServerConfig::clone(&lent.config()));
+        drop(lent);
+        let third = today.verifier();
+        let _lent = today.configs.lend(third.clone()).expect("lent");
+        assert!(today.call(0, copied).1.is_err());
+        assert_eq!(id(&third), None);
     }
 
     #[test]

@@ -221,7 +221,12 @@ impl WireTarget {
     pub(crate) fn asks_for_websocket(&self) -> bool {
         let by_field = self.beside.as_ref().filter(|it| it.protocol.is_none());
         let upgrade = by_field.and_then(|it| it.upgrade.as_ref());
-        upgrade.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        // As it is judged: with blanks around.
+        upgrade.is_some_and(|it| {
+            it.as_bytes()
+                .trim_ascii()
+                .eq_ignore_ascii_case(b"websocket")
+        })
     }
 
     /// Its path, as it stands.

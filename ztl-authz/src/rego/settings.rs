@@ -108,10 +108,9 @@ fn reads(section: &Map<String, Value>) -> Result<Reads, String> {
             "trust_score" => reads.with_trust_score(),
             "posture" => reads.with_posture(),
             "context" => reads.with_context(),
-            "clock" => reads.with_clock(),
             other => {
                 return Err(format!(
-                    "`reads` has `{}`; it takes `token`, `trust_score`, `posture`, `context` and `clock`",
+                    "`reads` has `{}`; it takes `token`, `trust_score`, `posture` and `context`",
                     other.escape_debug()
                 ));
             }

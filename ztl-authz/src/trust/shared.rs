@@ -67,15 +67,26 @@ impl<T> Shared<T> {
 }
 
 impl SharedTable {
-    /// As [`swap`](Self::swap), where the table does not go back in time: what somebody restores of earlier times takes back no signal
-    /// that was observed since (rule 57).
+    /// As [`swap`](Self::swap), where the table does not go back in time: no signal of it is older than the one that is held of the same
+    /// (rule 57).
     ///
     /// # Errors
     /// [`SignalEndpointError::GoesBack`] where a signal of it was observed before the one that is held of the same. What is held stays.
     pub fn follow(&self, table: SignalTable, now: Timestamp) -> Result<(), SignalEndpointError> {
-        self.admits(&table, now)?;
-        self.swap(table);
-        Ok(())
+        let table = Arc::new(table);
+        loop {
+            let held = self.table();
+            if let Some(name) = table.goes_back(&held, now) {
+                let name = name.into();
+                return Err(SignalEndpointError::GoesBack { name });
+            }
+            // Where another came in between, that is what it is compared with.
+            let before = self.0.table.compare_and_swap(&held, Arc::clone(&table));
+            if Arc::ptr_eq(&before, &held) {
+                self.0.generation.fetch_add(1, Ordering::AcqRel);
+                return Ok(());
+            }
+        }
     }
 
     pub(super) fn admits(

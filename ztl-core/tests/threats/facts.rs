@@ -117,7 +117,11 @@ fn a_forbid_by_an_issuer_that_nobody_declares_is_refused() {
         refused.contains("there is no issuer `crop`") && refused.contains("`corp`"),
         "{refused}"
     );
-    // The `iss` itself, which is no name of a section.
+    for name in ["Corp", "my_idp", "corp.", "login.example"] {
+        let refused = refusal(&by(name, "forbid"));
+        assert!(refused.contains("there is no issuer"), "{refused}");
+    }
+    // The `iss` itself, which is a URI.
     assert!(try_load(&by("https://login.example", "forbid")).is_ok());
     // A permit by it holds for nobody, which a lint says.
     assert!(try_load(&by("crop", "permit")).is_ok());

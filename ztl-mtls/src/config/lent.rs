@@ -133,8 +133,9 @@ impl Drop for LentConfig<'_> {
         let judged = lock(&self.made.stand_in.0).take();
         // Outside of the lock: what its hook holds is not known here.
         drop(judged);
-        // Whoever has it still would ask somebody else's verifier.
-        if Arc::strong_count(&self.made.config) > 1 {
+        // Whoever has it still, or a copy of it, would ask somebody else's verifier. The stand-in is had here and by the configuration.
+        let is_ours = Arc::get_mut(&mut self.made.config).is_some();
+        if !is_ours || Arc::strong_count(&self.made.stand_in) > 2 {
             return;
         }
         let mut idle = lock(&self.of.idle);

@@ -11,7 +11,7 @@ use crate::guard::{Guard, Inner};
 
 /// Whose bundle is kept, and whether anybody does.
 #[derive(Clone)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     domain: TrustDomain,
     /// The trust domain's name as an issuer of JWT-SVIDs.
     #[cfg(feature = "jwt")]

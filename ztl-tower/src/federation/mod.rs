@@ -156,8 +156,8 @@ pub(crate) struct Federated {
     kept: Kept,
 }
 
-/// All endpoints of a guard, by trust domain.
-pub(crate) type Federation = HashMap<Box<str>, Arc<Mutex<Federated>>>;
+/// All endpoints of a guard, by trust domain, and whether each is kept.
+pub(crate) type Federation = HashMap<Box<str>, (Kept, Arc<Mutex<Federated>>)>;
 
 /// Reads bootstrap and state. Answers the endpoints and the bundles that they begin with, one each.
 pub(crate) async fn open(
@@ -183,10 +183,10 @@ pub(crate) async fn open(
             state: one.state,
             timeout: one.timeout,
             address: one.address,
-            kept,
+            kept: kept.clone(),
         };
         // Two for one domain are two bundles in `bundles`, which no set takes (rule 22).
-        endpoints.insert(domain, Arc::new(Mutex::new(federated)));
+        endpoints.insert(domain, (kept, Arc::new(Mutex::new(federated))));
     }
     Ok((endpoints, bundles))
 }
@@ -211,7 +211,7 @@ pub(crate) async fn check(
     federation: &Federation,
     bundles: &BundleSet,
 ) -> Result<(), FederationError> {
-    for federated in federation.values() {
+    for (_, federated) in federation.values() {
         let federated = federated.lock().await;
         let Some(prover) = federated.endpoint.proved_by() else {
             continue;

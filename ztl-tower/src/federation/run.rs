@@ -1,7 +1,7 @@
 //! Carries out what is due: one task an endpoint.
 
 use core::time::Duration;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use tokio::sync::Mutex;
 use ztl_mtls::source::{BundleEndpoint, Due, Fetch, Received};
@@ -30,7 +30,7 @@ impl Guard {
     /// # Errors
     /// [`FederationError`]; the last good bundle stays, for as long as it may.
     pub async fn refresh_bundle(&self, trust_domain: &str) -> Result<Refreshed, FederationError> {
-        let federated = self
+        let (_, federated) = self
             .federation()
             .get(trust_domain)
             .ok_or_else(|| FederationError::NotFederated(trust_domain.to_owned()))?;
@@ -50,16 +50,18 @@ impl Guard {
 
 /// Begins to refresh every endpoint, for as long as the guard lives.
 pub(crate) fn spawn(federation: &Federation, guard: &Arc<Inner>) {
-    for federated in federation.values() {
-        tokio::spawn(keep(Arc::clone(federated), Arc::downgrade(guard)));
+    for (kept, federated) in federation.values() {
+        // Before the task is: one that is never polled keeps nothing either.
+        let keeper = Keeper {
+            kept: kept.clone(),
+            guard: Arc::downgrade(guard),
+        };
+        tokio::spawn(keep(keeper, Arc::clone(federated)));
     }
 }
 
-async fn keep(federated: Arc<Mutex<Federated>>, guard: Weak<Inner>) {
-    let _keeper = Keeper {
-        kept: federated.lock().await.kept.clone(),
-        guard: Weak::clone(&guard),
-    };
+async fn keep(keeper: Keeper, federated: Arc<Mutex<Federated>>) {
+    let guard = &keeper.guard;
     // The bundle that it begins with is in force already; its keys for JWT-SVIDs are not.
     #[cfg(feature = "jwt")]
     if let Some(guard) = guard.upgrade().map(Guard::from_inner) {

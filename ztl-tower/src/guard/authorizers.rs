@@ -55,7 +55,7 @@ impl GuardBuilder {
     ///
     /// impl Authorizer for OpenHours {
     ///     fn reads(&self) -> Reads {
-    ///         Reads::nothing()
+    ///         Reads::nothing().with_clock()
     ///     }
     ///     fn objects(&self, facts: &Facts<'_>) -> Result<bool, AuthorizerError> {
     ///         Ok(facts.now.as_unix_secs() / 3600 % 24 < 6)

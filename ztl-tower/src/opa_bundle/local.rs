@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::JoinError;
-use tokio::time::MissedTickBehavior;
 use ztl_authz::bundle::{BundleConsumer, BundleReader, BundleTaker, RevisionOrder, TakeError};
 
 use super::OpaBundleStatus;
@@ -15,7 +14,7 @@ use super::run::{gauges, store_in, stored_in, unnoted};
 use super::unsure::Unsure;
 use super::withdraw;
 use crate::guard::{BuildError, Guard, GuardBuilder, Inner};
-use crate::refresh::{SteadyFile, off_thread};
+use crate::refresh::{self, SteadyFile, off_thread};
 use crate::watch::reloaded;
 
 /// A bundle of policies in a file, and who puts it in force. For [`GuardBuilder::opa_bundle_file`].
@@ -183,34 +182,26 @@ impl BundleFiles {
     /// Looks at each again and again for as long as the guard lives: in tasks of their own, for nothing waits until one is compiled.
     pub(crate) fn spawn(self, guard: &Arc<Inner>, every: Duration) {
         for file in self.0 {
-            let guard = Arc::downgrade(guard);
-            tokio::spawn(async move {
-                let mut ticks = tokio::time::interval(every.max(Duration::from_millis(1)));
-                ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-                loop {
-                    ticks.tick().await;
-                    let Some(guard) = guard.upgrade().map(Guard::from_inner) else {
-                        return;
-                    };
-                    look(&guard, &file).await;
-                }
-            });
+            refresh::spawn(Some(file), guard, every);
         }
     }
 }
 
-/// Looks at one once more.
-async fn look(guard: &Guard, file: &Arc<Mutex<BundleFile>>) {
-    let is_due = |unsure: &Unsure| unsure.left().is_zero();
-    let due = locked(file).unsure.as_ref().is_some_and(is_due);
-    // Whatever the file holds: bytes that are refused withdraw nothing.
-    if due {
-        let _ = aside(guard, file, BundleFile::withdraw_again).await;
-    }
-    if let Err(panicked) = aside(guard, file, BundleFile::poll).await {
-        // Nobody knows what is in force.
-        let error = OpaBundleError::Panicked(panicked);
-        let _ = aside(guard, file, |file| file.withdrawn(error)).await;
+impl refresh::Looked for Arc<Mutex<BundleFile>> {
+    const WHAT: &'static str = "a bundle of policies in a file";
+
+    async fn look(&self, guard: &Guard) {
+        let is_due = |unsure: &Unsure| unsure.left().is_zero();
+        let due = locked(self).unsure.as_ref().is_some_and(is_due);
+        // Whatever the file holds: bytes that are refused withdraw nothing.
+        if due {
+            let _ = aside(guard, self, BundleFile::withdraw_again).await;
+        }
+        if let Err(panicked) = aside(guard, self, BundleFile::poll).await {
+            // Nobody knows what is in force.
+            let error = OpaBundleError::Panicked(panicked);
+            let _ = aside(guard, self, |file| file.withdrawn(error)).await;
+        }
     }
 }
 
@@ -225,6 +216,10 @@ async fn aside(
         (file.name.clone(), work(&mut file))
     });
     let (_, (name, looked)) = done.await?;
+    if !matches!(looked.became, Became::Same) {
+        // Before it is counted and told: whoever hears of it may panic.
+        guard.opa_bundle_changed();
+    }
     match (&looked.became, &looked.error) {
         (Became::Taken, _) => reloaded(guard, "opa_bundle", "taken"),
         (Became::Withdrawn(withdrawn), _) => {
@@ -383,15 +378,12 @@ fn tell(guard: &Guard, bundle: &str, looked: Looked) {
             tracing::error!(target: "ztl", workload, bundle, in_force, %error, "bundle not taken as it should be; the last good one stays, where one is in force");
         }
         (Became::Taken, _) => {
-            guard.opa_bundle_changed();
             tracing::info!(target: "ztl", workload, bundle, revision, "bundle in force");
         }
         (Became::Withdrawn(_), Some(error)) => {
-            guard.opa_bundle_changed();
             withdraw::panicked(guard, bundle, error);
         }
         (Became::Withdrawn(withdrawn), None) => {
-            guard.opa_bundle_changed();
             withdraw::again(guard, bundle, withdrawn);
         }
     }

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 /// What one thread has, and works on when it is told to. The threads that tokio has for such work are the host's to fill, and each name
-/// that is looked up takes one: what is no longer trusted waits for none of them (law 8).
+/// that is looked up takes one: a policy, a deny list and a key that is withdrawn wait for none of them (law 8).
 pub(crate) struct Kept<T>(Sender<Work<T>>);
 
 type Work<T> = Box<dyn FnOnce(&mut T) + Send>;

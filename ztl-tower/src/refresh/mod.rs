@@ -91,7 +91,7 @@ pub(crate) struct Ready {
 }
 
 /// Files that are looked at again and again.
-trait Looked: Send + Sync + 'static {
+pub(crate) trait Looked: Send + Sync + 'static {
     /// In words for people.
     const WHAT: &'static str;
 
@@ -149,7 +149,7 @@ impl Ready {
 }
 
 /// In a task of their own: nothing waits until a policy is compiled, or until the disk answers on which others lie.
-fn spawn<T: Looked>(files: Option<T>, guard: &Arc<Inner>, every: Duration) {
+pub(crate) fn spawn<T: Looked>(files: Option<T>, guard: &Arc<Inner>, every: Duration) {
     let Some(files) = files else {
         return;
     };

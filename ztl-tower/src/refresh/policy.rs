@@ -201,19 +201,18 @@ impl Looked for Kept<PolicyFile> {
             Ok(looked) => looked,
             Err(error) => return unlooked(guard, Self::WHAT, error),
         };
+        // Before anything is told: whoever hears of it may panic.
+        let swapped = polled.transpose().map(|polled| {
+            let policy = polled?;
+            let (revision, serial) = (policy.revision(), policy.serial());
+            guard.swap_policy(policy)?;
+            Ok::<_, BuildError>((revision, serial))
+        });
         if noted {
             tracing::info!(target: "ztl", workload = guard.name(), "the policy's serial is stored now");
         }
-        let swapped = match polled {
-            Ok(None) => return,
-            Ok(Some(policy)) => {
-                let (revision, serial) = (policy.revision(), policy.serial());
-                let swapped = guard.swap_policy(policy);
-                swapped
-                    .map(|()| (revision, serial))
-                    .map_err(BuildError::from)
-            }
-            Err(error) => Err(error),
+        let Some(swapped) = swapped else {
+            return;
         };
         match swapped {
             Ok((revision, serial)) => {

@@ -102,9 +102,11 @@ fn let_through<'a>(
             let mut from = rule.from.iter();
             from.any(|who| speaks_of(policy, who, caller, rule.effect))
         };
+        let tries = meant.tries();
         for rule in permits {
             for who in &rule.from {
-                let mut callers = meant.permitted_by(who).iter();
+                let callers = meant.permitted_by(who).iter();
+                let mut callers = callers.take_while(|_| tries.may(forbids.len() + 1));
                 let through = callers.find(|caller| {
                     takes(target, port, caller) && !forbids.iter().any(|rule| names(rule, caller))
                 });

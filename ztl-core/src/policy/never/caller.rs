@@ -94,6 +94,10 @@ impl<'p, 'e> Meant<'p, 'e> {
         }
     }
 
+    pub(super) const fn tries(&self) -> &'p Tries {
+        self.tries
+    }
+
     pub(super) fn permitted_by(&mut self, who: &Who) -> &[&'e Candidate] {
         if let Who::Workload(index) = who {
             return self.by_workload.get(index).map_or(&[], Vec::as_slice);
@@ -136,7 +140,10 @@ pub(super) fn candidates(policy: &Policy) -> Result<Vec<Candidate>, Unprovable> 
     let unplaced = |workload: &&Workload| workload.zone.is_none();
     let unplaced = policy.workloads().iter().filter(unplaced).count();
     let everywhere = unplaced + undeclared.len() + 1;
-    let count = policy.workloads().len() + everywhere * (policy.zones().iter().count() + 1);
+    let places = policy.zones().iter().count() + 1;
+    let count = everywhere
+        .saturating_mul(places)
+        .saturating_add(policy.workloads().len());
     if count > MAX_CALLERS || count.saturating_mul(policy.document().nevers.len()) > MAX_TRIED {
         return Err(Unprovable::Callers);
     }

@@ -61,11 +61,6 @@ impl Format {
     }
 }
 
-/// Whether a text could be the name of a section.
-pub(super) fn is_name(text: &str) -> bool {
-    name::check(text).is_ok()
-}
-
 /// Reads a document.
 ///
 /// # Errors

@@ -10,7 +10,6 @@ use crate::policy::document::{
     Document, Effect, Principal, Span, Spanned, Subject, Target, WorkloadDecl,
 };
 use crate::policy::index::Hashed;
-use crate::policy::read::is_name;
 use crate::policy::rule::{Named, Who};
 use crate::policy::workload::{Workload, WorkloadIdx};
 use crate::zone::ZoneIdx;
@@ -132,8 +131,8 @@ impl Names<'_> {
             Subject::Workload(name) => identity(Principal::Workload(name), report),
             Subject::Id(pattern) => identity(Principal::Id(pattern), report),
             Subject::Label { key, value } => identity(Principal::Label { key, value }, report),
-            // Taken for an `iss`, a name that is written wrongly would forbid nobody.
-            Subject::Issuer(name) if effect == Effect::Forbid && is_name(&name) => {
+            // Taken for an `iss`, which is a URI with its scheme, a name that is written wrongly would forbid nobody.
+            Subject::Issuer(name) if effect == Effect::Forbid && !name.contains(':') => {
                 let declared = self.declared_issuer(&name, subject.span, report)?;
                 Some(Named::Issuer(Arc::clone(declared)))
             }
