@@ -1,5 +1,7 @@
 //! `ztl-bench-rego MODULES ROUNDS`: time of a policy in Rego, from an input document to the answer, and what two threads get out of
 //! one policy and its pool. Before anything is timed all engines have to give the same answer. Ends with one JSON line a goal.
+//!
+//! `ztl-bench-rego MODULES CASE ENGINE COUNT` asks one engine so many times, for a count of instructions.
 
 mod case;
 
@@ -134,15 +136,36 @@ fn goal(what: &str, case: &str, value: f64, target: f64, ok: bool) -> Value {
     json!({ "goal": "P13", "what": what, "value": shown, "unit": "ratio", "target": target, "ok": ok })
 }
 
+/// Asks one engine so many times.
+fn count(case: &Case, engine: &str, times: u32) {
+    let mut engines = engines(case);
+    let (_, ask) = (engines.iter_mut())
+        .find(|(name, _)| *name == engine)
+        .expect("an engine of this name");
+    (0..times).for_each(|_| ask());
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [modules, rounds] = &arguments[..] else {
-        panic!("ztl-bench-rego MODULES ROUNDS");
-    };
-    let rounds: usize = rounds.parse().expect("a number of rounds");
+    match &arguments[..] {
+        [modules, rounds] => time(Path::new(modules), rounds.parse().expect("a number")),
+        [modules, name, engine, times] => {
+            let cases = cases(Path::new(modules));
+            let case = cases.iter().find(|case| case.name == name);
+            count(
+                case.expect("a case of this name"),
+                engine,
+                times.parse().expect("a number"),
+            );
+        }
+        _ => panic!("ztl-bench-rego MODULES ROUNDS, or MODULES CASE ENGINE COUNT"),
+    }
+}
+
+fn time(modules: &Path, rounds: usize) {
     let mut goals = Vec::new();
     println!("Median ns of processor time an evaluation\n\n| | ns |\n|---|--:|");
-    for case in &cases(Path::new(modules)) {
+    for case in &cases(modules) {
         case.check();
         let (figures, ratio) = alone(case, rounds);
         for (engine, ns) in figures {

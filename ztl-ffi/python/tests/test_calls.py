@@ -8,7 +8,8 @@ from typing import Any, List
 from unittest import mock
 
 import ztl
-from ztl.wsgi import Judged
+from ztl.bearer import came
+from ztl.wsgi import Judged, _Response
 
 from world import World
 
@@ -55,7 +56,9 @@ class Calls(unittest.TestCase):
         permit, found = self.guard.judge(asked), []
         # One part when it is called, and one later.
         serve = Judged(self.guard, asked, permit, self.guard.generation).serve
-        list(serve(lambda *_: (found.append(handler()) or b"part" for _ in range(2)), {}, lambda *_: None))
+        response = serve(lambda *_: (found.append(handler()) or b"part" for _ in range(2)), {}, lambda *_: None)
+        list(response)
+        response.close()
         self.assertEqual(found[0], found[1])
         return found[0]
 
@@ -75,6 +78,21 @@ class Calls(unittest.TestCase):
             other = served(lambda: self.sent([("Authorization", SHOWN)]), (b"authorization", OWN.encode()))
             self.assertIn(b"authorization: bearer a.b.c", other)
             self.assertIn(b"authorization: bearer a.b.c", served(lambda: self.sent([("Authorization", SHOWN)])))
+        self.assertIn(b"authorization: bearer a.b.c", self.sent([("Authorization", SHOWN)]))
+
+    def test_a_thread_that_served_keeps_nothing_of_what_it_was_shown(self) -> None:
+        self.over_wsgi(lambda: None, (b"Authorization", SHOWN.encode()))
+        self.assertIn(b"authorization: bearer a.b.c", self.sent([("Authorization", SHOWN)]))
+        # Nor where it was denied, or the application's own closing fails.
+        asked = self.world.asked((b"Authorization", SHOWN.encode()))
+        with mock.patch("ztl.wsgi.read", return_value=asked), mock.patch.object(
+            self.guard, "judge", side_effect=lambda asked: came(asked.headers) or self.fail("as a test")
+        ):
+            self.guard.wsgi(lambda *_: [])({"REQUEST_METHOD": "GET"}, mock.Mock())
+        self.assertIn(b"authorization: bearer a.b.c", self.sent([("Authorization", SHOWN)]))
+        came(asked.headers)
+        with self.assertRaises(OSError):
+            _Response(mock.Mock(close=mock.Mock(side_effect=OSError)), mock.Mock()).close()
         self.assertIn(b"authorization: bearer a.b.c", self.sent([("Authorization", SHOWN)]))
 
     @unittest.skipIf(importlib.util.find_spec("aiohttp") is None, "aiohttp is not installed")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, Optional, Tuple
 
+from ztl.bearer import came
 from ztl.errors import Denied, RawTargetUnavailable
 from ztl.forwarded import VARIABLES
 from ztl.judge import Asked, Permit, answer, wrong_target
@@ -41,6 +42,7 @@ class Guarded:
             permit = self._guard.judge(asked)
         except Exception as error:
             self._guard.denied(error)
+            came(())
             status, headers, body = answer(error, environ.get("REQUEST_METHOD") == "HEAD")
             start_response(f"{status} {HTTPStatus(status).phrase}", headers)
             return [body]
@@ -99,8 +101,12 @@ class _Response:
 
     def close(self) -> None:
         close = getattr(self._response, "close", None)
-        if close is not None:
-            close()
+        try:
+            if close is not None:
+                close()
+        finally:
+            # The thread serves others next, and what is not a request at all.
+            came(())
 
 
 def read(environ: Dict[str, Any]) -> Asked:
