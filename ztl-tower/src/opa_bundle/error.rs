@@ -31,6 +31,11 @@ pub enum OpaBundleError {
     /// Whoever puts bundles in force panicked, and again when it was to withdraw what there is, over this.
     #[error("{0}; withdrawing it broke off as well, over `{1}`: what is in force is not known")]
     NotWithdrawn(#[source] Box<OpaBundleError>, String),
+    /// The task that pulls the bundle and withdraws it has ended, with its runtime or by a panic: so nothing of it is in force.
+    #[error(
+        "nobody pulls the bundle `{0}` any more, by a panic or because the runtime of the guard has ended; build the guard anew"
+    )]
+    NotKept(String),
     /// Nothing came that counts.
     #[error(transparent)]
     Fetch(#[from] FetchError),

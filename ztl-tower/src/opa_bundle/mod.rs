@@ -1,7 +1,7 @@
 //! Bundles of policies and data, pulled while the service runs by OPA's bundle protocol, or read from files (rule 57; T24).
 //!
 //! 1. What is due, and what of an answer is taken, is said by [`BundlePull`]; here it is only carried out: one task a bundle, for as
-//!    long as the guard lives, and so one fetch at a time.
+//!    long as the guard lives, and so one fetch at a time. Where that task ends sooner, with its runtime, the bundle is withdrawn.
 //! 2. The guard is built once the first good bundle is in force. Where none comes in time it is not built.
 //! 3. A bundle is read, verified and put in force on a thread for blocking work: no request waits for it. One that cannot be put
 //!    in force leaves the last good one, and an error event says so.
@@ -13,6 +13,7 @@
 
 mod error;
 mod fetch;
+mod keeper;
 mod local;
 mod run;
 mod unsure;
@@ -20,7 +21,7 @@ mod withdraw;
 
 use core::fmt;
 use core::net::SocketAddr;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -165,6 +166,8 @@ pub(crate) struct Held {
     unsure: std::sync::Mutex<Option<Unsure>>,
     /// Somebody pulled it besides the task that does.
     tried: Notify,
+    /// The task that pulls it has ended.
+    lost: AtomicBool,
 }
 
 /// All of a guard, by their names.
@@ -194,6 +197,7 @@ impl OpaBundles {
                 status: std::sync::Mutex::default(),
                 unsure: std::sync::Mutex::default(),
                 tried: Notify::new(),
+                lost: AtomicBool::new(false),
             };
             if held.insert(name.clone(), Arc::new(one)).is_some() {
                 return Err(twice(&name));

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 use ztl_authz::bundle::{PullDue, PullFetch, Pulled, RevisionMark};
@@ -11,6 +11,7 @@ use ztl_core::Timestamp;
 
 use super::error::OpaBundleError;
 use super::fetch::fetch;
+use super::keeper::Keeper;
 use super::unsure::Unsure;
 use super::withdraw;
 use super::{Held, OpaBundle, OpaBundleStatus};
@@ -47,10 +48,19 @@ impl Guard {
         // Carried to its end even where the caller gives up: what is put in force has to be told to those who rest on it.
         let refreshed = tokio::spawn(async move {
             let mut from = held.from.lock().await;
+            if held.is_lost() {
+                return Err(held.not_kept());
+            }
             let fetch = from.pull.fetch(guard.now());
             let refreshed = refresh(&guard, &held, &mut from, fetch).await;
             // When the next is due is another by now: after a failure, soon.
             held.tried.notify_one();
+            drop(from);
+            // Whoever pulls it may have ended meanwhile, and could not withdraw it.
+            if held.is_lost() {
+                held.give_up(&guard, &mut *held.from.lock().await);
+                return Err(held.not_kept());
+            }
             refreshed
         });
         refreshed.await.map_err(OpaBundleError::Panicked)?
@@ -73,7 +83,12 @@ pub(crate) async fn begin(guard: &Guard) -> Result<(), BuildError> {
 /// Begins to pull, for as long as the guard lives.
 pub(crate) fn spawn(guard: &Guard, inner: &Arc<Inner>) {
     for held in guard.opa_bundles().all() {
-        tokio::spawn(keep(Arc::clone(held), Arc::downgrade(inner)));
+        // Before the task is: one that is never polled pulls nothing either.
+        let keeper = Keeper {
+            held: Arc::clone(held),
+            guard: Arc::downgrade(inner),
+        };
+        tokio::spawn(keep(keeper));
     }
 }
 
@@ -132,13 +147,14 @@ async fn first_good(
     }
 }
 
-async fn keep(held: Arc<Held>, guard: Weak<Inner>) {
+async fn keep(keeper: Keeper) {
+    let held = &keeper.held;
     loop {
         let wait = {
-            let Some(guard) = guard.upgrade().map(Guard::from_inner) else {
+            let Some(guard) = keeper.guard.upgrade().map(Guard::from_inner) else {
                 return;
             };
-            step(&guard, &held).await
+            step(&guard, held).await
         };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
@@ -375,7 +391,7 @@ pub(super) fn stored_in(path: &Path) -> Result<Option<RevisionMark>, OpaBundleEr
     }
 }
 
-fn shows(guard: &Guard, held: &Held, from: &OpaBundle, wrong: Option<String>) {
+pub(super) fn shows(guard: &Guard, held: &Held, from: &OpaBundle, wrong: Option<String>) {
     let fetched_at = from.pull.fetched_at();
     let last_error = Unsure::beside(&mut held.unsure(), wrong);
     gauges(guard, &held.name, fetched_at);

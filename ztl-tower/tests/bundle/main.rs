@@ -135,7 +135,11 @@ impl Service {
         let audit = Arc::new(MemorySink::new(10_000));
         let ahead = Arc::new(AtomicU64::new(0));
         let shift = Arc::clone(&ahead);
-        let clock = move || now().saturating_add(Duration::from_secs(shift.load(Ordering::SeqCst)));
+        let clock = move || {
+            let ahead = shift.load(Ordering::SeqCst);
+            assert_ne!(ahead, u64::MAX, "the host's clock panics");
+            now().saturating_add(Duration::from_secs(ahead))
+        };
         let guard = Guard::builder("model-server")
             .policy(policy(address.port(), engine.clone()))
             .identity(mesh.svid("/model-server"))

@@ -205,3 +205,32 @@ fn what_is_withdrawn_or_not_known_pages_somebody() {
         assert!(alert.contains(part), "{part}: {alert}");
     }
 }
+
+#[tokio::test]
+async fn law_1_a_bundle_that_nobody_pulls_any_more_lets_nothing_through() {
+    let (server, engine) = (Server::start().await, Moody::new());
+    let service = pulled(&server, &engine).await;
+    // The next is due within the time.
+    service.ahead.store(u64::MAX, Ordering::SeqCst);
+    until("nobody pulls it", || service.revision().is_none()).await;
+    service.ahead.store(0, Ordering::SeqCst);
+    assert_eq!(service.ask().await, StatusCode::FORBIDDEN);
+    let why = service.refused().await;
+    assert!(why.contains("nobody pulls the bundle `authz`"), "{why}");
+    assert!(service.wrong().contains("nobody pulls the bundle `authz`"));
+    assert_eq!(service.ask().await, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn law_1_nor_does_one_whose_runtime_has_ended() {
+    let (server, engine) = (Server::start().await, Moody::new());
+    let (asked, server) = (Arc::clone(&engine), Arc::new(server));
+    let within = move || {
+        let own = tokio::runtime::Runtime::new().expect("a runtime");
+        own.block_on(pulled(&server, &asked))
+    };
+    let service = tokio::task::spawn_blocking(within).await.expect("asked");
+    until("it is withdrawn", || service.revision().is_none()).await;
+    assert!(service.wrong().contains("nobody pulls the bundle `authz`"));
+    assert!(service.refused().await.contains("nobody pulls the bundle"));
+}
