@@ -325,6 +325,8 @@ fn what_is_no_certificate_of_an_authority_and_of_the_key_is_refused() {
             "`kty` missing",
         ),
         (with(&ca, |key| key["d"] = "AA".into()), "private key"),
+        (with(&ca, |key| key["p"] = "AA".into()), "private key"),
+        (with(&ca, |key| key["qi"] = "AA".into()), "private key"),
         (with(&ca, |key| *key = json!([])), "not a JSON object"),
     ] {
         match read(&json) {

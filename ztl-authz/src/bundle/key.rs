@@ -211,7 +211,7 @@ pub enum VerificationKeyError {
     /// Not a JWK of a kind that verifies.
     #[error("the key is not a JWK of an RSA, P-256, P-384 or P-521 public key")]
     Jwk,
-    /// The JWK is malformed, weak or private.
+    /// The JWK is malformed, weak, private or symmetric.
     #[error("the JWK is refused: {0}")]
     JwkRefused(#[from] KeyError),
     /// A key in PEM as a secret: everybody has the public half.

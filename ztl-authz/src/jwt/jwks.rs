@@ -19,8 +19,9 @@ pub const MAX_KEYS: usize = 64;
 ///
 /// Each key is for one algorithm, which the key itself decides: RSA by its `alg` (RS256, RS384, RS512, PS256, PS384, PS512;
 /// RS256 where it does not say), P-256 ES256, P-384 ES384, P-521 ES512, Ed25519 EdDSA. A key of any other kind, for another `use`, without
-/// `verify` in its `key_ops`, or with an `alg` that it cannot have is left out, and so is every symmetric one: no token is
-/// ever verified with it. `x5c`, `x5u` and the like are not read.
+/// `verify` in its `key_ops`, or with an `alg` that it cannot have is left out, and so is a symmetric one without its secret. A set that
+/// holds a secret is refused whole, whatever else is in it: a private part, or a symmetric key with its `k`. Whoever published that may
+/// have published more, and no token is ever verified with a symmetric key. `x5c`, `x5u` and the like are not read.
 ///
 /// ```
 /// use ztl_authz::jwt::Jwks;
@@ -31,7 +32,9 @@ pub const MAX_KEYS: usize = 64;
 ///     "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"
 /// }]}"#)?;
 /// assert_eq!(keys.key_count(), 1);
-/// assert!(Jwks::from_json(br#"{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}"#).is_err());
+///
+/// let refused = Jwks::from_json(br#"{"keys": [{"kty": "oct", "kid": "mac", "k": "c2VjcmV0"}]}"#).unwrap_err();
+/// assert!(refused.to_string().starts_with("key 0 (`kid` `mac`) of the set is refused: it holds"));
 /// # Ok::<(), ztl_authz::jwt::JwksError>(())
 /// ```
 #[derive(Clone)]
@@ -46,7 +49,7 @@ impl Jwks {
     /// # Errors
     ///
     /// Where it is too long, is not strict JSON (a member name twice is refused), has more than [`MAX_KEYS`] keys, a key that
-    /// is malformed, private or weak, two usable keys of one `kid`, or no usable key.
+    /// is malformed, private, symmetric with its secret, or weak, two usable keys of one `kid`, or no usable key.
     pub fn from_json(json: &[u8]) -> Result<Self, JwksError> {
         if json.len() > MAX_JWKS_BYTES {
             return Err(JwksError::TooLong { bytes: json.len() });
@@ -113,8 +116,11 @@ impl Jwks {
         }
         let mut keys: Vec<Key> = Vec::new();
         for (index, jwk) in list.iter().enumerate() {
-            let read =
-                Key::from_jwk(jwk, usage).map_err(|error| JwksError::Key { index, error })?;
+            let read = Key::from_jwk(jwk, usage).map_err(|error| JwksError::Key {
+                index,
+                kid: jwk.get("kid").and_then(Value::as_str).map(shortened),
+                error,
+            })?;
             let Some(key) = read else { continue };
             if let Some(kid) = key.kid()
                 && keys.iter().any(|other| other.kid() == Some(kid))
@@ -243,10 +249,12 @@ pub enum JwksError {
         keys: usize,
     },
     /// A key that no set may have.
-    #[error("key {index} of the set is refused: {error}")]
+    #[error("key {index}{} of the set is refused: {error}", named(kid.as_deref()))]
     Key {
         /// Its place in the list, from 0.
         index: usize,
+        /// Its `kid` where it has one; of a longer one the first 64 characters.
+        kid: Option<Box<str>>,
         /// What is wrong with it.
         error: KeyError,
     },
@@ -275,6 +283,17 @@ impl From<Fault> for JwksError {
             _ => Self::Json { line, column },
         }
     }
+}
+
+/// As much of a `kid` as an error shows.
+fn shortened(kid: &str) -> Box<str> {
+    kid.chars().take(64).collect::<String>().into()
+}
+
+fn named(kid: Option<&str>) -> String {
+    kid.map_or_else(String::new, |kid| {
+        format!(" (`kid` `{}`)", kid.escape_debug())
+    })
 }
 
 #[cfg(test)]

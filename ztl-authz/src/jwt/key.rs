@@ -26,11 +26,11 @@ pub enum KeyError {
     /// A member is missing or malformed.
     #[error("`{0}` is missing or malformed (RFC 7517, RFC 7518 §6)")]
     Member(&'static str),
-    /// It has a private part.
+    /// It has a private or symmetric part, which is published with it (RFC 7517 §9.2, §9.3).
     #[error(
-        "it holds a private key: whoever read this set can sign; withdraw the key and publish public parts only"
+        "it holds a private key or a shared secret (`{0}`): whoever read this set can sign; withdraw the key and publish public parts only, of which a symmetric key has none"
     )]
-    Private,
+    Private(&'static str),
     /// RFC 7518 §3.3.
     #[error("its RSA modulus has {bits} bits; at least 2048 are needed")]
     RsaTooShort {
@@ -89,16 +89,17 @@ pub(crate) enum Usage {
 }
 
 impl Key {
-    /// Reads a JWK (RFC 7517). `None` where it is not a key that a token could be verified with: a symmetric one, one for
-    /// encryption, or one of an unknown kind, curve or algorithm.
+    /// Reads a JWK (RFC 7517). `None` where it is not a key that a token could be verified with: a symmetric one that is only
+    /// spoken of, one for encryption, or one of an unknown kind, curve or algorithm. What is secret is refused in a key of any
+    /// kind.
     pub(crate) fn from_jwk(jwk: &Value, usage: Usage) -> Result<Option<Self>, KeyError> {
         let jwk = jwk.as_object().ok_or(KeyError::NotAnObject)?;
+        if let Some(part) = SECRET.into_iter().find(|part| jwk.contains_key(*part)) {
+            return Err(KeyError::Private(part));
+        }
         let kty = text(jwk, "kty")?.ok_or(KeyError::Member("kty"))?;
         if !matches!(kty, "RSA" | "EC" | "OKP") {
             return Ok(None);
-        }
-        if jwk.contains_key("d") {
-            return Err(KeyError::Private);
         }
         let crv = text(jwk, "crv")?.unwrap_or_default();
         let stated = text(jwk, "alg")?;
@@ -226,6 +227,10 @@ impl Usage {
         }
     }
 }
+
+/// What is registered as private in a JWK of whatever kind (RFC 7518 §6.2.2, §6.3.2, §6.4.1, RFC 8037 §2); `priv` is that of `AKP`. Any
+/// one of an RSA key but `oth` gives the others away.
+const SECRET: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
 /// The one algorithm of a key (RFC 8725 §3.1): what it is decides, `alg` can only narrow. An RSA key that does not say is
 /// for RS256, as every issuer's is. An Ed25519 key goes by `EdDSA` (RFC 8037 §3.1) unless it says `Ed25519` (RFC 9864 §2.2).

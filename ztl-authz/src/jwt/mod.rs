@@ -6,7 +6,8 @@
 //! 3. `iss` is exactly that of a configured [`Issuer`]; before the signature is checked it does no more than find the keys.
 //! 4. `kid` finds the key and the key decides the algorithm (RFC 8725 §3.1): `alg` must say the same. A token without `kid`
 //!    is taken only where the issuer has a single key. Keys and addresses inside a token (`jwk`, `jku`, `x5c`, `x5u`) are
-//!    never read, and there are no symmetric keys, so neither `none` nor a MAC keyed with a public key can pass (rule 62).
+//!    never read, and there are no symmetric keys, so neither `none` nor a MAC keyed with a public key can pass (rule 62). A key
+//!    set that holds a secret is refused whole.
 //! 5. Then `sub`, `aud` and `exp` must be there. `aud` names a configured audience. The token is over the moment `now`
 //!    reaches `exp`; `nbf` and `iat` may lie ahead of `now` by the leeway.
 //! 6. `typ` and the claims must fit the kind of token that the issuer is configured for (T16).

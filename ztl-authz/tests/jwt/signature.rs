@@ -1,7 +1,9 @@
 //! Form, header, key and signature (rule 62).
 
 use serde_json::{Value, json};
-use ztl_authz::jwt::{Issuer, MAX_TOKEN_BYTES, Part, TokenError, TokenErrorKind, TokenVerifier};
+use ztl_authz::jwt::{
+    Issuer, Jwks, MAX_TOKEN_BYTES, Part, TokenError, TokenErrorKind, TokenVerifier,
+};
 
 use crate::support::*;
 
@@ -127,7 +129,11 @@ fn rule62_a_mac_keyed_with_the_public_key_is_refused() {
 
 #[test]
 fn rule62_a_symmetric_key_in_the_set_verifies_nothing() {
-    let oct = json!({ "kty": "oct", "kid": "s", "alg": "HS256", "k": b64("secret") });
+    let mut oct = json!({ "kty": "oct", "kid": "s", "alg": "HS256", "k": b64("secret") });
+    let set = json!({ "keys": [oct, jwk("ES256")] });
+    assert!(Jwks::from_json(set.to_string().as_bytes()).is_err());
+    // Spoken of only, it is passed over.
+    oct.as_object_mut().expect("object").remove("k");
     let token = mac_texts(
         b"secret",
         &json!({ "alg": "HS256", "kid": "s" }).to_string(),

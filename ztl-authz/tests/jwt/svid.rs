@@ -223,6 +223,7 @@ fn rule_29_keys_are_those_for_jwt_svids() {
             read(with(key.clone(), &json!({ "kid": kid }))),
             Err(JwksError::Key {
                 index: 0,
+                kid: kid.as_str().map(Into::into),
                 error: KeyError::Member("kid")
             })
         );

@@ -79,7 +79,9 @@ impl PublicKey {
         if !matches!(kty, "RSA" | "EC" | "OKP") {
             return Ok(None);
         }
-        if jwk.contains_key("d") {
+        // Any one of them but `oth` gives the others away (RFC 7518 §6.3.2).
+        let private = ["d", "p", "q", "dp", "dq", "qi", "oth"];
+        if private.iter().any(|part| jwk.contains_key(*part)) {
             return Err(JwkError::Private);
         }
         if kty == "RSA" {

@@ -133,6 +133,11 @@ async fn rule63_whatever_is_no_answer_is_refused_and_the_last_good_keys_stay() {
         (
             "/keys",
             Reply::Json(r#"{"keys":[{"kty":"oct","k":"AQ"}]}"#.to_owned()),
+            "a shared secret (`k`)",
+        ),
+        (
+            "/keys",
+            Reply::Json(r#"{"keys":[{"kty":"oct","kid":"x"}]}"#.to_owned()),
             "none of the 1",
         ),
         (

@@ -48,7 +48,9 @@ fn alg(key: Value) -> Option<&'static str> {
 
 fn key_error(key: Value) -> KeyError {
     match read(&[key]) {
-        Err(JwksError::Key { index: 0, error }) => error,
+        Err(JwksError::Key {
+            index: 0, error, ..
+        }) => error,
         other => panic!("{other:?}"),
     }
 }
@@ -107,7 +109,8 @@ fn rule62_a_key_that_is_not_for_signatures_is_left_out() {
 
 #[test]
 fn rule62_a_symmetric_key_is_never_used() {
-    let oct = json!({ "kty": "oct", "kid": "s", "alg": "HS256", "k": "c2VjcmV0" });
+    // Without its secret it is only spoken of.
+    let oct = json!({ "kty": "oct", "kid": "s", "alg": "HS256" });
     assert_eq!(alg(oct.clone()), None);
     let set = read(&[oct, ec("a")]).expect("one is usable");
     assert_eq!(set.key_count(), 1);
@@ -121,8 +124,48 @@ fn a_private_key_refuses_the_set() {
         rsa(),
         json!({ "kty": "OKP", "crv": "Ed25519", "x": X }),
     ] {
-        assert_eq!(key_error(with(key, &json!({ "d": X }))), KeyError::Private);
+        let error = key_error(with(key, &json!({ "d": X })));
+        assert_eq!(error, KeyError::Private("d"));
     }
+    // One prime factors the modulus, and the others give a prime away.
+    for part in ["p", "q", "dp", "dq", "qi", "oth"] {
+        let error = key_error(with(rsa(), &json!({ part: X })));
+        assert_eq!(error, KeyError::Private(part));
+    }
+}
+
+#[test]
+fn rule62_a_secret_in_a_set_refuses_the_keys_beside_it() {
+    let oct = json!({ "kty": "oct", "kid": "s", "alg": "HS256", "k": "c2VjcmV0" });
+    let refused = read(&[ec("a"), oct]).expect_err("whoever read it can sign");
+    assert_eq!(
+        refused.to_string(),
+        "key 1 (`kid` `s`) of the set is refused: it holds a private key or a shared secret (`k`): whoever read this set can sign; \
+         withdraw the key and publish public parts only, of which a symmetric key has none"
+    );
+    // Of whatever kind and use it is, and under whatever name.
+    for (part, key) in [
+        ("k", json!({ "kty": "oct", "use": "enc", "k": "" })),
+        ("d", json!({ "kty": "ROT13", "d": X })),
+        ("d", json!({ "d": X })),
+        (
+            "priv",
+            json!({ "kty": "AKP", "alg": "ML-DSA-44", "pub": X, "priv": X }),
+        ),
+        ("d", with(ec("b"), &json!({ "use": "enc", "d": X }))),
+    ] {
+        let (index, kid) = (1, key["kid"].as_str().map(Into::into));
+        let error = KeyError::Private(part);
+        let expected = JwksError::Key { index, kid, error };
+        assert_eq!(read(&[ec("a"), key]).err(), Some(expected), "{part}");
+    }
+    let hostile = format!("a`\n{}", "é".repeat(1000));
+    let refused = read(&[json!({ "kty": "oct", "kid": hostile, "k": "" })]).expect_err("secret");
+    let text = refused.to_string();
+    assert!(
+        text.starts_with("key 0 (`kid` `a`\\né") && text.len() < 400,
+        "{text}"
+    );
 }
 
 #[test]
