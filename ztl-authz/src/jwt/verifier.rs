@@ -233,6 +233,17 @@ impl TokenVerifier {
             .any(|issuer| issuer.jwks.holds(key, now))
     }
 
+    /// Until when a key that is in use at `now` stays so: the [end](Jwks::until) of the keys that it stands among,
+    /// [`Timestamp::MAX`] where they have none. `None` where it is not in use, as [`holds`](Self::holds) has it.
+    #[must_use]
+    pub fn holds_until(&self, key: &KeyFingerprint, now: Timestamp) -> Option<Timestamp> {
+        let holding = self.issuers().map(Issuer::keys);
+        holding
+            .filter(|keys| keys.holds(key, now))
+            .map(|keys| keys.ends_at().unwrap_or(Timestamp::MAX))
+            .max()
+    }
+
     /// The configured issuers, in no order.
     pub fn issuers(&self) -> impl Iterator<Item = &Issuer> {
         self.issuers.values()

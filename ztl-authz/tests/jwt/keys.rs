@@ -35,6 +35,13 @@ fn rule63_keys_verify_nothing_from_their_end_on() {
     let verified = short.verify_traced(&token, now(), None).expect("good");
     assert!(short.holds(&verified.key, now()));
     assert!(!short.holds(&verified.key, end));
+    assert_eq!(short.holds_until(&verified.key, now()), Some(end));
+    assert_eq!(short.holds_until(&verified.key, end), None);
+    // Another issuer with the same key keeps it in use.
+    let other = Issuer::access_tokens("two", "https://two.example", AUD, jwks(&[jwk("ES256")]));
+    let both = short.to_builder().issuer(other).build().expect("verifier");
+    let kept = both.holds_until(&verified.key, end);
+    assert_eq!(kept, Some(Timestamp::MAX));
     let refused = short.verify(&token, end).err();
     assert_eq!(refused, Some(TokenError::NoKeys));
 }

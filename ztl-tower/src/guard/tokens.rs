@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use ztl_authz::jwt::{BadTokens, Issuer, Jwks, TokenVerifier};
+use ztl_core::Timestamp;
 
 use super::{BuildError, Guard, GuardBuilder};
 use crate::refresh::{KeyFile, KeyFiles, off_thread};
@@ -193,8 +194,8 @@ impl Guard {
     }
 
     /// Takes other keys of an issuer, by its name, for every token from now on. Running requests whose token was verified with a
-    /// key that is gone are judged again without it, at once (law 8). For a host that fetches keys itself; where the guard
-    /// fetches them, its next fetch puts its own in their place.
+    /// key that is gone are judged again without it, at once (law 8), and so they are when its keys [end](Jwks::until). For a host
+    /// that fetches keys itself; where the guard fetches them, its next fetch puts its own in their place.
     ///
     /// # Errors
     /// [`UnknownIssuer`] where the guard has no issuer of this name.
@@ -202,7 +203,12 @@ impl Guard {
         let unknown = || UnknownIssuer(issuer.to_owned());
         let tokens = &self.0.tokens;
         let verifier = tokens.verifier.as_ref().ok_or_else(unknown)?;
-        let same = |one: &Issuer| one.name() == issuer && one.keys().has_keys_of(&keys);
+        let ends = |keys: &Jwks| keys.ends_at().unwrap_or(Timestamp::MAX);
+        // Keys that end later take nothing back: who rests on them looks again at the end that was known.
+        let same = |one: &Issuer| {
+            let held = one.keys();
+            one.name() == issuer && held.has_keys_of(&keys) && ends(&keys) >= ends(held)
+        };
         let before = verifier.rcu(|verifier| {
             let changed = verifier.with_keys(issuer, keys.clone());
             changed.map_or_else(|| Arc::clone(verifier), Arc::new)
@@ -238,11 +244,14 @@ impl Guard {
         self.0.tokens.verifier.as_ref().map(ArcSwap::load)
     }
 
-    /// Whether the key that a token was verified with is still in use.
+    /// Until when the key that a token was verified with is in use; none where it is not.
     #[cfg(feature = "serve")]
-    pub(crate) fn holds_token_key(&self, key: &ztl_authz::jwt::KeyFingerprint) -> bool {
-        self.tokens()
-            .is_some_and(|verifier| verifier.holds(key, self.now()))
+    pub(crate) fn holds_token_key_until(
+        &self,
+        key: &ztl_authz::jwt::KeyFingerprint,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        self.tokens()?.holds_until(key, now)
     }
 }
 

@@ -180,19 +180,24 @@ pub(super) struct Asked {
 
 impl Asked {
     /// The claims of its token, while the key of that is in use.
-    fn claims(&self, guard: &Guard) -> Option<&Claims> {
-        self.claims.as_ref().filter(|_| self.is_vouched_for(guard))
+    fn claims(&self, guard: &Guard, now: Timestamp) -> Option<&Claims> {
+        let claims = self.claims.as_ref();
+        claims.filter(|_| self.vouched_until(guard, now).is_some())
     }
 
-    /// Whether the key that the token was verified with is still in use. One that is gone leaves a request as one with a bad token.
+    /// Until when the key that the token was verified with is in use, as far as is known. One that is gone leaves a request as one
+    /// with a bad token.
     #[cfg(feature = "jwt")]
-    fn is_vouched_for(&self, guard: &Guard) -> bool {
-        self.key.is_none_or(|key| guard.holds_token_key(&key))
+    fn vouched_until(&self, guard: &Guard, now: Timestamp) -> Option<Timestamp> {
+        match &self.key {
+            Some(key) => guard.holds_token_key_until(key, now),
+            None => Some(Timestamp::MAX),
+        }
     }
 
     #[cfg(not(feature = "jwt"))]
-    const fn is_vouched_for(&self, _: &Guard) -> bool {
-        true
+    const fn vouched_until(&self, _: &Guard, _: Timestamp) -> Option<Timestamp> {
+        Some(Timestamp::MAX)
     }
 }
 
@@ -261,11 +266,14 @@ impl Request {
         asked: Asked,
         scored: Scored,
     ) {
+        let now = guard.now();
+        let vouched = asked.vouched_until(guard, now);
         *lock(&self.asked) = Some(Arc::new(asked));
         self.scored_as(scored);
-        self.holds_until(permit);
+        self.holds_until(permit, vouched);
         if guard.evidence_generation() != evidence
-            || !guard.engine().is_current(permit, guard.now())
+            || vouched.is_none()
+            || !guard.engine().is_current(permit, now)
         {
             self.judge(guard);
         }
@@ -308,7 +316,7 @@ impl Request {
         else {
             return false;
         };
-        scored.is_outdated(guard, &flow, asked.claims(guard), now)
+        scored.is_outdated(guard, &flow, asked.claims(guard, now), now)
     }
 
     /// Judges it again as what it was asked for; what is no longer authorized is cut.
@@ -331,10 +339,11 @@ impl Request {
                 // T12: whom it speaks for was read elsewhere, or not at all.
                 return self.cut();
             }
-            let claims = asked.claims(guard);
+            let now = guard.now();
+            let vouched = asked.vouched_until(guard, now);
+            let claims = asked.claims.as_ref().filter(|_| vouched.is_some());
             let fields = |headers| Fields::new(headers, asked.forwards_in);
             let fields = asked.headers.as_ref().map(fields);
-            let now = guard.now();
             let context = asked.context.clone();
             let gathered = Gathered::now(guard, &flow, claims, context, now);
             self.scored_as(gathered.scored());
@@ -349,18 +358,21 @@ impl Request {
                 evidence = evidence.with_forwarded(forwarded);
             }
             let renew = || self.live.current_for(guard, Why::Changed);
-            guard
-                .engine()
-                .authorize_again(&flow, renew, &action, &evidence, now)
+            let engine = guard.engine();
+            let judged = engine.authorize_again(&flow, renew, &action, &evidence, now);
+            judged.map(|permit| (permit, vouched))
         };
         match judged {
-            Ok(permit) => self.holds_until(&permit),
+            Ok((permit, vouched)) => self.holds_until(&permit, vouched),
             Err(_) => self.cut(),
         }
     }
 
-    fn holds_until(&self, permit: &ActionPermit) {
-        let until = permit.expires_at().as_unix_millis();
+    /// Until its permit ends, or the keys that vouch for its token: whoever should fetch others may hang, or be gone.
+    fn holds_until(&self, permit: &ActionPermit, vouched: Option<Timestamp>) {
+        // Without its token it was judged by the permit alone.
+        let vouched = vouched.unwrap_or(Timestamp::MAX);
+        let until = permit.expires_at().min(vouched).as_unix_millis();
         self.live.requests.due.fetch_min(until, Ordering::AcqRel);
     }
 

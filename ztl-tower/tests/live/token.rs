@@ -246,6 +246,49 @@ async fn law_8_a_stream_ends_when_the_key_of_its_token_is_withdrawn() {
     );
 }
 
+/// Nobody puts other keys in their place: their end is enough.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn law_8_a_stream_ends_when_the_keys_of_its_token_end() {
+    let issuer = DevIssuer::new(ISSUER).expect("issuer");
+    let keys = || Jwks::from_json(issuer.jwks_json().as_bytes()).expect("keys");
+    let db = asks_for_tokens(&issuer).await;
+    let until_in = |seconds| {
+        let end = Timestamp::from_unix_secs(now().as_unix_secs() + seconds);
+        let swapped = db.guard.swap_token_keys("corp", keys().until(end));
+        swapped.expect("corp is known");
+    };
+    until_in(60);
+    let mut two = db.two().await;
+    let _first = feed(&mut two, &issuer, 600).await;
+    // One that was judged again, by keys that end sooner, ends with these.
+    until_in(40);
+    db.ahead.store(30 * 1000, Ordering::SeqCst);
+    assert_eq!(status(&mut two, "/v1/x").await, StatusCode::OK);
+    assert_eq!(db.running.count(), 1, "they have not ended");
+    let since = Instant::now();
+    db.ahead.store(41 * 1000, Ordering::SeqCst);
+    until("it is cut", || db.running.count() == 0).await;
+    assert!(since.elapsed() < AT_ONCE, "{:?}", since.elapsed());
+    assert_eq!(
+        status(&mut two, "/v1/x").await,
+        StatusCode::OK,
+        "the connection lives on"
+    );
+
+    // Those that came later hold on as before.
+    until_in(3600);
+    let _second = feed(&mut two, &issuer, 600).await;
+    until_in(7200);
+    assert_eq!(status(&mut two, "/v1/x").await, StatusCode::OK);
+    assert_eq!(db.running.count(), 1);
+    // The same keys with an end that is past are withdrawn.
+    let since = Instant::now();
+    until_in(0);
+    until("it is cut", || db.running.count() == 0).await;
+    assert!(since.elapsed() < AT_ONCE, "{:?}", since.elapsed());
+    assert_eq!(db.guard.token_keys("corp"), Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t34_after_too_many_bad_tokens_only_known_ones_are_taken_for_a_while() {
     let issuer = DevIssuer::new(ISSUER).expect("issuer");
