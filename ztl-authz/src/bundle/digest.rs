@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::limits::MAX_DATA_DEPTH;
 use super::path;
+use super::read::{DATA, MANIFEST};
 
 /// By the name that OPA has for it. MD5, SHA-1 and what is cut below 256 bits is none.
 pub(super) fn algorithm(name: &str) -> Option<&'static Algorithm> {
@@ -32,8 +33,9 @@ pub(super) fn of_file(algorithm: &'static Algorithm, path: &str, bytes: &[u8]) -
     Some(digest.as_ref().to_vec())
 }
 
+/// What is parsed for its digest: the reader bounds the length of both before.
 fn is_document(path: &str) -> bool {
-    matches!(path::name(path), "data.json" | ".manifest")
+    matches!(path::name(path), DATA | MANIFEST)
 }
 
 fn canonical(json: &[u8]) -> Option<String> {

@@ -16,7 +16,8 @@ use super::unpack::{File, unpack};
 use crate::data::DataFault;
 use ztl_core::url::shown;
 
-const MANIFEST: &str = ".manifest";
+pub(super) const MANIFEST: &str = ".manifest";
+pub(super) const DATA: &str = "data.json";
 
 /// A bundle that was read, verified where keys are configured, and found consistent.
 #[derive(Clone, Debug)]
@@ -122,6 +123,8 @@ impl BundleReader {
     pub fn read(&self, bytes: &[u8]) -> Result<Bundle, BundleError> {
         let mut files = unpack(bytes, &self.limits)?;
         check_names(&files)?;
+        // Before the signature: a document is parsed for its digest.
+        self.check_lengths(&files)?;
         match &self.verification {
             Some(verification) => verification.check(&files)?,
             None if files.iter().any(|file| &*file.path == SIGNATURES) => {
@@ -130,28 +133,42 @@ impl BundleReader {
             None => {}
         }
         files.sort_by(|one, other| one.path.cmp(&other.path));
-        let mut bundle = self.gather(files)?;
+        let mut bundle = Self::gather(files)?;
         bundle.signed = self.verifies();
         let sha256 = digest(&SHA256, bytes);
         bundle.sha256 = sha256.as_ref().try_into().unwrap_or_default();
         Ok(bundle)
     }
 
-    fn gather(&self, files: Vec<File>) -> Result<Bundle, BundleError> {
+    /// Refuses what is too long before anything parses it.
+    fn check_lengths(&self, files: &[File]) -> Result<(), BundleError> {
+        let most = self.limits.json_bytes;
+        let mut left = most;
+        for File { path, bytes } in files {
+            match path::name(path) {
+                MANIFEST if bytes.len() > MAX_MANIFEST_BYTES => {
+                    let bytes = bytes.len();
+                    return Err(ManifestError::TooLong { bytes }.into());
+                }
+                DATA => {
+                    let rest = left.checked_sub(bytes.len());
+                    left = rest.ok_or(BundleError::JsonTooLong { most })?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn gather(files: Vec<File>) -> Result<Bundle, BundleError> {
         let (mut manifest, mut rego, mut wasm) = (Manifest::default(), Vec::new(), Vec::new());
         let mut all = Map::new();
-        let mut left = self.limits.json_bytes;
         let mut documents = 0_usize;
         for File { path, bytes } in files {
             match path::name(&path) {
                 _ if &*path == MANIFEST => manifest = read_manifest(&path, &bytes)?,
-                "data.json" => {
+                DATA => {
                     documents = documents.saturating_add(1);
-                    left = left
-                        .checked_sub(bytes.len())
-                        .ok_or(BundleError::JsonTooLong {
-                            most: self.limits.json_bytes,
-                        })?;
                     let document = document(&path, &bytes)?;
                     data::insert(&mut all, path::folders(&path), document).map_err(|at| {
                         BundleError::Conflict {
@@ -212,7 +229,7 @@ fn check_names(files: &[File]) -> Result<(), BundleError> {
             "patch.json" => return Err(BundleError::Delta { path: shown(path) }),
             "data.yaml" | "data.yml" => return Err(BundleError::Yaml { path: shown(path) }),
             // Without its dot the folder would be another.
-            "data.json" if hidden => return Err(ambiguous()),
+            DATA if hidden => return Err(ambiguous()),
             name if name.ends_with("signatures.json") && &**path != SIGNATURES => {
                 return Err(ambiguous());
             }
@@ -224,10 +241,6 @@ fn check_names(files: &[File]) -> Result<(), BundleError> {
 }
 
 fn read_manifest(path: &str, bytes: &[u8]) -> Result<Manifest, BundleError> {
-    if bytes.len() > MAX_MANIFEST_BYTES {
-        let bytes = bytes.len();
-        return Err(ManifestError::TooLong { bytes }.into());
-    }
     match document(path, bytes)? {
         Value::Object(members) => Ok(Manifest::read(members)?),
         _ => Err(BundleError::Json {

@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use ztl_authz::bundle::{
-    Bundle, BundleError, BundleReader, Limits, SignatureError, SigningAlgorithm, Verification,
-    VerificationKey,
+    Bundle, BundleError, BundleReader, Limits, MAX_MANIFEST_BYTES, ManifestError, SignatureError,
+    SigningAlgorithm, Verification, VerificationKey,
 };
 
 use super::support::Pack;
@@ -287,6 +287,33 @@ fn rule57_every_file_is_covered() {
         why(read(less, secret())),
         SignatureError::Absent("a.rego".into())
     );
+}
+
+/// With a signature that is good, of another's bundle: what is parsed for its digest is short before it is.
+#[test]
+fn rule57_what_is_too_long_is_not_parsed_for_its_digest() {
+    let genuine = json!({"signatures": [token(&json!({"files": files()}))]}).to_string();
+    let read = |manifest: &str, data: &str| {
+        let mut limits = Limits::default();
+        limits.json_bytes = 1024;
+        let pack = Pack::new()
+            .file("/.manifest", manifest)
+            .file("/data.json", data)
+            .file("/a.rego", POLICY)
+            .file("/.signatures.json", &genuine);
+        let reader = BundleReader::verified(secret()).limits(limits);
+        reader.read(&pack.pack())
+    };
+    assert!(read(MANIFEST, DATA).is_ok());
+    let zeros = |len: usize| format!("[0{}]", ",0".repeat(len / 2));
+    let altered = SignatureError::Altered("data.json".into());
+    assert_eq!(why(read(MANIFEST, &zeros(1000))), altered);
+    let refused = read(MANIFEST, &zeros(2048)).expect_err("too long");
+    assert_eq!(refused, BundleError::JsonTooLong { most: 1024 });
+    let manifest = zeros(MAX_MANIFEST_BYTES);
+    let refused = read(&manifest, DATA).expect_err("too long");
+    let bytes = manifest.len();
+    assert_eq!(refused, ManifestError::TooLong { bytes }.into());
 }
 
 #[test]
