@@ -170,6 +170,14 @@ impl<'a> AnyFlow<'a> {
         }
     }
 
+    /// Whether it was permitted where a rule could read a token.
+    pub(crate) fn reads_token(self) -> bool {
+        match self {
+            Self::Asked(_) => false,
+            Self::Kept(permitted) => permitted.edge.reads_token(),
+        }
+    }
+
     pub(crate) fn arrival(self) -> Arrival {
         match self {
             Self::Asked(flow) => flow.arrival,

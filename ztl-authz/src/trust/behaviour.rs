@@ -43,7 +43,8 @@ pub enum Measure {
 /// Watches the decisions of this process, and says of each caller how it behaves. Clones share what they saw.
 ///
 /// A decision counts for the most specific identity that was proved (T33): for the user, as it came through this workload, where a
-/// token was verified; for the workload where none was read; for nobody where one was wanted and none was good.
+/// token was verified; for the workload where none was read; for nobody where one was wanted and none was good, nor where what was
+/// permitted is refused after all (a limit, a body) on a flow on which tokens are read: whose it was is not known by then.
 ///
 /// What runs already and is judged again counts for nobody: nothing was asked for.
 ///
@@ -171,7 +172,7 @@ impl fmt::Debug for Behaviour {
 
 /// Who answers for a decision: the most specific identity that was proved (T33). A user by this very workload, so that a shared
 /// gateway does not fall by what its users do, nor a user by what another gateway does; the workload where no token was read;
-/// and nobody where a token was wanted and none was good.
+/// and nobody where a token was wanted and none was good, or it is no longer known whose it was.
 fn answerable<'a>(record: &Record<'a>, through: Option<&'a SpiffeId>) -> Option<About<'a>> {
     if let Some((issuer, subject)) = record.subject() {
         return Some(About::Subject {
@@ -184,7 +185,8 @@ fn answerable<'a>(record: &Record<'a>, through: Option<&'a SpiffeId>) -> Option<
         record.lack(),
         Some(Lack::Token | Lack::Subject | Lack::Actors | Lack::Scope | Lack::Claim | Lack::Mfa)
     );
-    through.filter(|_| !of_token).map(About::Peer)
+    let of_nobody = of_token || record.may_be_of_a_user();
+    through.filter(|_| !of_nobody).map(About::Peer)
 }
 
 /// What kind of thing was asked: no path in full, since ids in it are new every time.

@@ -48,7 +48,12 @@ fn claims(user: &str) -> Claims {
 
 impl Run {
     fn new() -> Self {
-        let policy = policy("[trust.signals.calm]\nweight = 100\nmax_age = 60\n");
+        Self::with("")
+    }
+
+    fn with(more: &str) -> Self {
+        let calm = "[trust.signals.calm]\nweight = 100\nmax_age = 60\n";
+        let policy = policy(&format!("{calm}{more}"));
         let behaviour = Behaviour::new(WINDOW, 100);
         let signals = Signals::none().with("calm", behaviour.measure(Measure::Calm));
         signals.check(&policy).expect("calm has a source");
@@ -215,6 +220,62 @@ fn t33_a_gateway_does_not_fall_by_what_its_users_do() {
     assert_eq!(denials(user(Some(&gateway), "mallory")), Some(100));
     assert_eq!(denials(user(Some(&gateway), "alice")), None);
     assert_eq!(denials(user(Some(&other), "mallory")), None);
+}
+
+/// Nor by what they are refused after they were permitted, nor by a forbid that fires because no token is good.
+#[test]
+fn t33_a_gateway_does_not_fall_by_what_is_refused_of_its_users_otherwise() {
+    let forbids =
+        "[[forbid]]\nname = \"barred\"\nfrom = \"any\"\nto = \"one\"\nactions = \"GET /barred\"";
+    let of_user = format!("{forbids}\nsubject = \"issuer:idp\"\n");
+    for (forbid, of_gateway) in [(of_user.as_str(), Some(0)), (forbids, Some(50))] {
+        let run = Run::with(forbid);
+        let gateway = id("/gateway");
+        for _ in 0..40 {
+            let asked = run.ask_for(&gateway, None, "/barred", NOW);
+            assert_eq!(asked, Verdict::Deny);
+            assert_eq!(run.ask(&gateway, "/open/a", NOW), Verdict::Permit);
+        }
+        assert_eq!(run.value(Measure::Denials, &gateway, NOW), of_gateway);
+    }
+
+    // Its flows read tokens, as a permit asks for one; those of the other target do not.
+    let run = Run::new();
+    let gateway = id("/gateway");
+    let mallory = claims("mallory");
+    let of_mallory = About::Subject {
+        issuer: "https://idp.example",
+        subject: "mallory",
+        through: Some(&gateway),
+    };
+    let peer = peer(&gateway);
+    for (target, claims, denied) in [("one", Some(&mallory), None), ("two", None, Some(50))] {
+        let flow = Flow::ingress(target, 8443, Arrival::unknown(), Some(&peer));
+        let flow = run.engine.permit_flow(&flow, NOW).expect("flow");
+        let action = Action::request("GET", "/open/a").expect("path");
+        let mut evidence = Evidence::none();
+        evidence.claims = claims;
+        for _ in 0..40 {
+            let permit = run.engine.authorize(&flow, &action, &evidence, NOW);
+            let permit = permit.expect("permitted");
+            let limit = Reason::LimitExceeded;
+            let refused = run
+                .engine
+                .refuse_permitted(&flow, &permit, Some(&action), limit, NOW);
+            assert_eq!(refused.decision().reason, limit);
+        }
+        assert_eq!(
+            run.value(Measure::Denials, &gateway, NOW),
+            denied,
+            "{target}"
+        );
+    }
+    let of_mallory = run.behaviour.value(Measure::Rate, of_mallory, NOW);
+    assert_eq!(
+        of_mallory,
+        Some(40),
+        "who asked is known where it was permitted"
+    );
 }
 
 /// T13: whoever comes by another name of its workload is seen under the one that its score is asked for by.

@@ -26,9 +26,13 @@ fn policy(trust: &str) -> Policy {
         id = "spiffe://prod.example/one"
         ports = [8443]
         asserted_by = ["test"]
+        [workloads.two]
+        id = "spiffe://prod.example/two"
+        ports = [8443]
+        asserted_by = ["test"]
         [[permit]]
         from = "any"
-        to = "one"
+        to = ["one", "two"]
         actions = "GET /open/{{*rest}}"
         [issuers.idp]
         issuer = "https://idp.example"

@@ -50,6 +50,8 @@ pub(crate) enum Occasion {
     Asked,
     /// It runs already, and something that it rests on may have changed (law 8).
     Again,
+    /// It was permitted, and an obligation of the permit does not come about.
+    Unmet,
 }
 
 impl<'a> Record<'a> {
@@ -201,6 +203,17 @@ impl<'a> Record<'a> {
         let claims = self.about.evidence?.claims?;
         self.about.edge.filter(|edge| edge.reads_token())?;
         Some((claims.issuer()?, claims.subject()?))
+    }
+
+    /// Whether a user may have done this of whom nothing is known here, so that the peer need not be to blame for it (T33): a forbid that
+    /// goes by a token fired, and none was good; or what was permitted where tokens are read is
+    /// [refused after all](crate::Engine::refuse_permitted).
+    #[must_use]
+    pub fn may_be_of_a_user(&self) -> bool {
+        let of_rule = self.reason() == Reason::Forbidden
+            && self.judged.rule.is_some_and(|rule| rule.reads_token());
+        let of_flow = self.about.occasion == Occasion::Unmet && self.about.flow.reads_token();
+        (of_rule || of_flow) && self.subject().is_none()
     }
 
     /// The id that the peer passes on, whether or not it may (T12).

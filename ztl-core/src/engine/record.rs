@@ -94,7 +94,7 @@ impl Engine {
         reason: Reason,
         now: Timestamp,
     ) -> Denial {
-        self.refuse_obliged(flow, permit, action, (reason, Occasion::Asked), now)
+        self.refuse_obliged(flow, permit, action, (reason, Occasion::Unmet), now)
     }
 
     /// The same of what runs already, and was judged again: nobody asked for anything
