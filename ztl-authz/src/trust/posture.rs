@@ -12,7 +12,7 @@ use ztl_core::{Attributes, Timestamp};
 
 use super::entry::{EntryFault, Key, list, object, span, time};
 use super::source::Whom;
-use super::table::MAX_TABLE_BYTES;
+use super::table::{BELIEVED_AHEAD, MAX_TABLE_BYTES};
 
 /// Most devices of a table.
 pub const MAX_POSTURES: usize = 100_000;
@@ -74,6 +74,11 @@ pub enum PostureError {
         /// What is wrong with it.
         why: EntryFault,
     },
+    /// An entry is older than the one that is held of the same device (rule 57).
+    #[error(
+        "the table of postures goes back in time: one was observed before the one that is held of the same device; give it a later `observed_at`, if that is what is so now"
+    )]
+    GoesBack,
 }
 
 /// Postures by whom they speak of, as somebody said them at one time.
@@ -150,6 +155,16 @@ impl PostureTable {
             }
         }
         Ok(Self { of, known })
+    }
+
+    /// Whether a posture was observed before that of the same device in another table. What that one observed in the future is not
+    /// believed (T23), so nothing has to come after it.
+    pub(super) fn goes_back(&self, before: &Self, now: Timestamp) -> bool {
+        let latest = now.saturating_add(BELIEVED_AHEAD);
+        self.known.iter().any(|(key, posture)| {
+            let since = before.known.get(key).map(Attributes::observed_at);
+            since.is_some_and(|since| since <= latest && posture.observed_at() < since)
+        })
     }
 
     /// Of how many devices it knows.

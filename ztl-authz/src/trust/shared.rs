@@ -9,7 +9,7 @@ use ztl_core::trust::Signal;
 use ztl_core::{Attributes, Timestamp};
 
 use super::endpoint::SignalEndpointError;
-use super::posture::{PostureSource, PostureTable};
+use super::posture::{PostureError, PostureSource, PostureTable};
 use super::source::{About, SignalSource, Whom};
 use super::table::SignalTable;
 
@@ -48,6 +48,20 @@ impl<T> Shared<T> {
         self.0.generation.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// The same where it may come after what is held. Where another came in between, that is what it is compared with.
+    fn swap_where<E>(&self, table: T, may: impl Fn(&T, &T) -> Result<(), E>) -> Result<(), E> {
+        let table = Arc::new(table);
+        loop {
+            let held = self.table();
+            may(&table, &held)?;
+            let before = self.0.table.compare_and_swap(&held, Arc::clone(&table));
+            if Arc::ptr_eq(&before, &held) {
+                self.0.generation.fetch_add(1, Ordering::AcqRel);
+                return Ok(());
+            }
+        }
+    }
+
     /// What is in it is known until then.
     pub(super) fn until(&self, end: Timestamp) {
         self.0.ends.store(end.as_unix_millis(), Ordering::Release);
@@ -73,20 +87,7 @@ impl SharedTable {
     /// # Errors
     /// [`SignalEndpointError::GoesBack`] where a signal of it was observed before the one that is held of the same. What is held stays.
     pub fn follow(&self, table: SignalTable, now: Timestamp) -> Result<(), SignalEndpointError> {
-        let table = Arc::new(table);
-        loop {
-            let held = self.table();
-            if let Some(name) = table.goes_back(&held, now) {
-                let name = name.into();
-                return Err(SignalEndpointError::GoesBack { name });
-            }
-            // Where another came in between, that is what it is compared with.
-            let before = self.0.table.compare_and_swap(&held, Arc::clone(&table));
-            if Arc::ptr_eq(&before, &held) {
-                self.0.generation.fetch_add(1, Ordering::AcqRel);
-                return Ok(());
-            }
-        }
+        self.swap_where(table, |table, held| follows(table, held, now))
     }
 
     pub(super) fn admits(
@@ -94,10 +95,51 @@ impl SharedTable {
         table: &SignalTable,
         now: Timestamp,
     ) -> Result<(), SignalEndpointError> {
-        match table.goes_back(&self.table(), now) {
-            Some(name) => Err(SignalEndpointError::GoesBack { name: name.into() }),
-            None => Ok(()),
-        }
+        follows(table, &self.table(), now)
+    }
+}
+
+impl SharedPostures {
+    /// As [`swap`](Self::swap), where the table does not go back in time: no posture of it is older than the one that is held of the same
+    /// device (rule 57).
+    ///
+    /// ```
+    /// use ztl_authz::trust::{PostureError, PostureTable, SharedPostures};
+    /// use ztl_core::Timestamp;
+    ///
+    /// let observed = |at: u64| {
+    ///     let ends = at + 3600;
+    ///     PostureTable::from_json(format!(r#"{{"of": "peer", "postures": [{{
+    ///         "peer": "spiffe://prod.example/laptop", "attributes": {{}},
+    ///         "observed_at": {at}, "expires_at": {ends}}}]}}"#).as_bytes())
+    /// };
+    /// let (held, now) = (SharedPostures::new(), Timestamp::from_unix_secs(1_790_000_120));
+    /// held.follow(observed(1_790_000_060)?, now)?;
+    /// assert_eq!(held.follow(observed(1_790_000_000)?, now), Err(PostureError::GoesBack));
+    /// # Ok::<(), PostureError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`PostureError::GoesBack`]. What is held stays.
+    pub fn follow(&self, table: PostureTable, now: Timestamp) -> Result<(), PostureError> {
+        self.swap_where(table, |table, held| {
+            if table.goes_back(held, now) {
+                return Err(PostureError::GoesBack);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Whether a table may come after the one that is held.
+fn follows(
+    table: &SignalTable,
+    held: &SignalTable,
+    now: Timestamp,
+) -> Result<(), SignalEndpointError> {
+    match table.goes_back(held, now) {
+        Some(name) => Err(SignalEndpointError::GoesBack { name: name.into() }),
+        None => Ok(()),
     }
 }
 

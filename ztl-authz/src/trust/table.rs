@@ -19,7 +19,7 @@ pub const MAX_TABLE_BYTES: usize = 16 << 20;
 pub const MAX_SIGNALS: usize = 100_000;
 
 /// How far ahead of the clock an observation may be and is believed: as a score believes it.
-const BELIEVED_AHEAD: Duration = Duration::from_secs(60);
+pub(super) const BELIEVED_AHEAD: Duration = Duration::from_secs(60);
 
 const KEYS: [&str; 7] = [
     "name",

@@ -41,6 +41,46 @@ fn claims(issuer: &str, subject: &str) -> Claims {
 const CLIENT: &str = "spiffe://prod.example/client";
 
 #[test]
+fn rule_57_a_table_follows_only_where_no_posture_goes_back() {
+    let seen = |seconds: i64, whom: &[&str]| {
+        let at = NOW.as_unix_secs().saturating_add_signed(seconds);
+        let entries = whom.iter().map(|peer| {
+            let mut entry = entry(peer);
+            (entry["observed_at"], entry["expires_at"]) = (at.into(), (at + 600).into());
+            entry
+        });
+        table("peer", entries.collect()).expect("table")
+    };
+    let other = "spiffe://prod.example/other";
+    let held = SharedPostures::new();
+    let follow = |table| held.follow(table, NOW);
+    let since = || {
+        let known = held.posture(Whom::peer(&id("/client")), NOW);
+        known.map(|it| it.observed_at())
+    };
+    assert_eq!(follow(seen(-60, &[CLIENT])), Ok(()));
+    assert_eq!(follow(seen(-60, &[CLIENT])), Ok(()), "it says the same");
+    let generation = held.generation();
+    let back = Err(PostureError::GoesBack);
+    assert_eq!(follow(seen(-61, &[other, CLIENT])), back);
+    assert_eq!(held.generation(), generation, "what is held stays");
+    assert_eq!(
+        since(),
+        Some(Timestamp::from_unix_secs(NOW.as_unix_secs() - 60))
+    );
+    // Another device has times of its own, and so has a user.
+    let of_user = table("subject", json!([user("https://a.example", CLIENT)]));
+    assert_eq!(follow(seen(-90, &[other])), Ok(()));
+    assert_eq!(follow(of_user.expect("table")), Ok(()));
+    assert_eq!(since(), None);
+    // T23: what was observed in the future is not believed, so that it holds nothing up.
+    assert_eq!(follow(seen(61, &[CLIENT])), Ok(()));
+    assert_eq!(follow(seen(0, &[CLIENT])), Ok(()));
+    assert_eq!(follow(seen(60, &[CLIENT])), Ok(()));
+    assert_eq!(follow(seen(0, &[CLIENT])), Err(PostureError::GoesBack));
+}
+
+#[test]
 fn t7_who_is_not_known_has_the_posture_of_nobody_else() {
     let (client, other) = (id("/client"), id("/other"));
     let alice = claims("https://a.example", "alice");

@@ -279,7 +279,7 @@ impl GuardBuilder {
             tokens.open().await?
         };
         #[cfg(feature = "trust")]
-        let (posture, posture_file) = self.posture.open();
+        let (posture, posture_file) = self.posture.open(&self.clock);
         Supplied {
             workload: &self.name,
             #[cfg(feature = "jwt")]

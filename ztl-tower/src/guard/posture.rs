@@ -6,20 +6,31 @@ use std::sync::Arc;
 use ztl_authz::trust::{MAX_TABLE_BYTES, PostureSource, PostureTable, SharedPostures};
 use ztl_core::{Attributes, Claims, FlowPermit, Timestamp};
 
-use super::{Guard, GuardBuilder};
+use super::{Clock, Guard, GuardBuilder};
 use crate::refresh::TableFile;
 
 /// What the builder was told of postures.
 #[derive(Default)]
 pub(super) struct PostureFrom {
     source: Option<Arc<dyn PostureSource>>,
-    file: Option<TableFile>,
+    file: Option<(PathBuf, SharedPostures)>,
 }
 
 impl PostureFrom {
-    pub(super) fn open(self) -> (Option<Arc<dyn PostureSource>>, Option<TableFile>) {
-        (self.source, self.file)
+    pub(super) fn open(self, clock: &Clock) -> (Option<Arc<dyn PostureSource>>, Option<TableFile>) {
+        let file = self.file;
+        let file = file.map(|(path, known)| postures_in(path, known, Arc::clone(clock)));
+        (self.source, file)
     }
+}
+
+fn postures_in(path: PathBuf, known: SharedPostures, clock: Clock) -> TableFile {
+    TableFile::of(path, MAX_TABLE_BYTES, "postures", move |bytes| {
+        let table = PostureTable::from_json(bytes)?;
+        let count = table.len();
+        known.follow(table, clock())?;
+        Ok(count)
+    })
 }
 
 impl GuardBuilder {
@@ -36,19 +47,13 @@ impl GuardBuilder {
     /// Takes postures from a file, a [`PostureTable`] in JSON, read again when it changes, in place of any other source.
     ///
     /// A file that group or others may write is refused. A changed one that is broken takes nothing back: the last good one stays
-    /// until its entries expire, and an error event says so.
+    /// until its entries expire, and an error event says so. So it is with one in which a posture was observed before the one that is
+    /// held of the same device (rule 57).
     pub fn posture_file(mut self, path: impl Into<PathBuf>) -> Self {
         let known = SharedPostures::new();
-        let shared = known.clone();
-        let file = TableFile::of(path.into(), MAX_TABLE_BYTES, "postures", move |bytes| {
-            let table = PostureTable::from_json(bytes)?;
-            let count = table.len();
-            shared.swap(table);
-            Ok(count)
-        });
         self.posture = PostureFrom {
-            source: Some(Arc::new(known)),
-            file: Some(file),
+            source: Some(Arc::new(known.clone())),
+            file: Some((path.into(), known)),
         };
         self
     }

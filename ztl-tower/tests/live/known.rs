@@ -34,7 +34,12 @@ fn write(file: &Path, postures: &Value) {
 }
 
 fn device(attributes: Value) -> Value {
-    let observed_at = now().as_unix_secs();
+    device_seen(attributes, 0)
+}
+
+/// The same as it was seen so many seconds ago.
+fn device_seen(attributes: Value, ago: u64) -> Value {
+    let observed_at = now().as_unix_secs() - ago;
     json!([{
         "peer": "spiffe://prod.example/caller", "attributes": attributes,
         "observed_at": observed_at, "expires_at": observed_at + 600,
@@ -64,6 +69,32 @@ async fn answers(two: &mut Two, path: &str, wanted: StatusCode) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("`{path}` is never answered with {wanted}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_57_a_file_of_earlier_times_takes_no_posture_back() {
+    let postures = file("back");
+    write(&postures, &device_seen(json!({ "encrypted": true }), 60));
+    let db = Db::with(|builder| {
+        let often = builder.reload_every(Duration::from_millis(10));
+        often.posture_file(&postures)
+    })
+    .await;
+    let policy = asking(&db.mesh.policy, "posture.encrypted == true", "");
+    db.guard.swap_policy(policy).expect("swap");
+    let mut two = db.two().await;
+    answers(&mut two, "/feed", StatusCode::OK).await;
+    write(&postures, &device(json!({ "encrypted": false })));
+    answers(&mut two, "/feed", StatusCode::FORBIDDEN).await;
+    write(&postures, &device_seen(json!({ "encrypted": true }), 60));
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let response = two.send_request(ask("/feed")).await.expect("response");
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    }
+    write(&postures, &device(json!({ "encrypted": true })));
+    answers(&mut two, "/feed", StatusCode::OK).await;
+    std::fs::remove_file(postures).expect("remove");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
