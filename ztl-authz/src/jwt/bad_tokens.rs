@@ -140,7 +140,11 @@ impl BadTokens {
                 (self.burst, now)
             }
         };
-        let left = left.saturating_sub(ONE);
+        // What is not there cannot be spent, and what came back since stays: others that were checked at once, or
+        // that were good before and are over, put nothing off.
+        let Some(left) = left.checked_sub(ONE) else {
+            return;
+        };
         shard.insert(key, Bucket { left, at });
     }
 
@@ -211,6 +215,13 @@ mod tests {
         bad.count(7, at(500));
         bad.count(7, at(500));
         assert_eq!(bad.check(7, at(1000)), Ok(()));
+        let slow = BadTokens::new(1, 1);
+        slow.count(7, NOW);
+        for millis in [1, 500, 999] {
+            slow.count(7, at(millis));
+        }
+        assert_eq!(slow.check(7, at(999)), Err(Duration::from_millis(1)));
+        assert_eq!(slow.check(7, at(1000)), Ok(()));
         bad.count(7, at(400));
         assert!(bad.check(7, at(400)).is_err());
         // Never more than at the beginning.
