@@ -109,6 +109,8 @@ pub enum Received {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetch {
     url: HttpUrl,
+    /// Where its endpoint begins: whose it is.
+    start: HttpUrl,
     step: Step,
 }
 
@@ -254,6 +256,7 @@ impl JwksEndpoint {
         self.schedule.tried_at(now);
         Fetch {
             url: self.start.clone(),
+            start: self.start.clone(),
             step: match self.issuer {
                 Some(_) => Step::Metadata,
                 None => Step::Keys,
@@ -285,9 +288,14 @@ impl JwksEndpoint {
         body: &[u8],
         now: Timestamp,
     ) -> Result<Received, EndpointError> {
+        // Keys say of no issuer that they are its own: whoever drives several endpoints has to keep them apart.
+        if fetch.start != self.start {
+            return Err(EndpointError::OtherEndpoint);
+        }
         match (fetch.step, &self.issuer) {
             (Step::Metadata, Some(issuer)) => Ok(Received::Next(Fetch {
                 url: keys_of(issuer, body, self.plain)?,
+                start: fetch.start.clone(),
                 step: Step::Keys,
             })),
             (Step::Metadata, None) => Err(EndpointError::OtherEndpoint),

@@ -43,6 +43,42 @@ fn refresh(endpoint: &mut JwksEndpoint, kids: &[&str], now: Timestamp) -> Receiv
     endpoint.receive(&second, &keys(kids), now).expect("keys")
 }
 
+/// The keys of one issuer are never those of another, however its host mixes the answers up.
+#[test]
+fn rule63_what_another_endpoint_fetched_is_not_taken() {
+    let by_url = |url| JwksEndpoint::jwks_url(url).expect("endpoint");
+    let (mut a, mut b) = (
+        by_url("https://a.example/keys"),
+        by_url("https://b.example/keys"),
+    );
+    let (of_a, of_b) = (a.fetch(at(0)), b.fetch(at(0)));
+    let refused = b.receive(&of_a, &keys(&["a"]), at(0));
+    assert_eq!(refused, Err(EndpointError::OtherEndpoint));
+    assert_eq!(b.jwks().key_count(), 0);
+    assert_eq!(
+        b.receive(&of_b, &keys(&["b"]), at(0)),
+        Ok(Received::Changed)
+    );
+
+    // Nor what the metadata of another issuer led to.
+    let mut other = JwksEndpoint::discovery("https://other.example").expect("endpoint");
+    let mut own = endpoint();
+    let first = own.fetch(at(0));
+    let refused = other.receive(&first, &metadata(), at(0));
+    assert_eq!(refused, Err(EndpointError::OtherEndpoint));
+    let Ok(Received::Next(second)) = own.receive(&first, &metadata(), at(0)) else {
+        panic!("keys come next");
+    };
+    for stranger in [&mut other, &mut b] {
+        let refused = stranger.receive(&second, &keys(&["a"]), at(0));
+        assert_eq!(refused, Err(EndpointError::OtherEndpoint));
+    }
+    assert_eq!(
+        own.receive(&second, &keys(&["a"]), at(0)),
+        Ok(Received::Changed)
+    );
+}
+
 fn due_at(endpoint: &mut JwksEndpoint, now: Timestamp) -> u64 {
     match endpoint.due(now) {
         Due::At(at) => at.as_unix_secs() - START,
