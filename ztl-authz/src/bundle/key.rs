@@ -106,7 +106,8 @@ impl VerificationKey {
     /// A public key in PEM, one `PUBLIC KEY` section: `openssl pkey -pubin` and `openssl ec -pubout` write one.
     ///
     /// # Errors
-    /// [`VerificationKeyError`]: another kind of key than the algorithm has, RSA of less than 2048 bits, or a secret's algorithm.
+    /// [`VerificationKeyError`]: another kind of key than the algorithm has, a secret's algorithm, or an RSA key that nobody should trust,
+    /// as in a JWK: of less than 2048 or more than 8192 bits, or one that can be factored (CVE-2017-15361).
     pub fn from_pem(algorithm: SigningAlgorithm, pem: &[u8]) -> Result<Self, VerificationKeyError> {
         if algorithm.mac().is_some() {
             return Err(VerificationKeyError::NotASecret(algorithm.name()));
@@ -115,7 +116,7 @@ impl VerificationKey {
         let (Some(Ok(key)), None) = (sections.next(), sections.next()) else {
             return Err(VerificationKeyError::Pem);
         };
-        let key = Key::from_spki(algorithm.name(), &key);
+        let key = Key::from_spki(algorithm.name(), &key)?;
         Ok(Self {
             algorithm,
             material: Material::Public(key.ok_or(VerificationKeyError::Kind(algorithm.name()))?),
@@ -206,14 +207,14 @@ pub enum VerificationKeyError {
     )]
     Pem,
     /// Another kind of key than the algorithm has.
-    #[error("the key is none for `{0}`: of another kind or curve, malformed, or too short")]
+    #[error("the key is none for `{0}`: of another kind or curve, or malformed")]
     Kind(&'static str),
     /// Not a JWK of a kind that verifies.
     #[error("the key is not a JWK of an RSA, P-256, P-384 or P-521 public key")]
     Jwk,
-    /// The JWK is malformed, weak, private or symmetric.
-    #[error("the JWK is refused: {0}")]
-    JwkRefused(#[from] KeyError),
+    /// The key is weak, or as a JWK malformed, private or symmetric.
+    #[error("the key is refused: {0}")]
+    Refused(#[from] KeyError),
     /// A key in PEM as a secret: everybody has the public half.
     #[error("the secret is a key in PEM; give it as a public key")]
     PemAsSecret,

@@ -163,10 +163,10 @@ impl Key {
         }))
     }
 
-    /// Reads a `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7) for one algorithm. `None` where it is no key that this algorithm has, or
-    /// an RSA key of less than 2048 or more than 8192 bits.
+    /// Reads a `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7) for one algorithm. `None` where it is no key that this algorithm has. An RSA
+    /// key has to be fit to trust, as one in a JWK has.
     #[cfg(feature = "bundle")]
-    pub(crate) fn from_spki(alg: &'static str, spki: &[u8]) -> Option<Self> {
+    pub(crate) fn from_spki(alg: &'static str, spki: &[u8]) -> Result<Option<Self>, KeyError> {
         let verification: &'static dyn VerificationAlgorithm = match alg {
             "ES256" => &ECDSA_P256_SHA256_FIXED,
             "ES384" => &ECDSA_P384_SHA384_FIXED,
@@ -177,20 +177,28 @@ impl Key {
             "PS256" => &RSA_PSS_2048_8192_SHA256,
             "PS384" => &RSA_PSS_2048_8192_SHA384,
             "PS512" => &RSA_PSS_2048_8192_SHA512,
-            _ => return None,
+            _ => return Ok(None),
         };
-        let key = ParsedPublicKey::new(verification, spki).ok()?;
+        if alg.starts_with("RS") || alg.starts_with("PS") {
+            let Some((modulus, exponent)) = rsa::of_spki(spki) else {
+                return Ok(None);
+            };
+            rsa::check(modulus, exponent)?;
+        }
+        let Ok(key) = ParsedPublicKey::new(verification, spki) else {
+            return Ok(None);
+        };
         let mut digest = Context::new(&SHA256);
         digest.update(alg.as_bytes());
         digest.update(spki);
         let mut fingerprint = [0; 32];
         fingerprint.copy_from_slice(digest.finish().as_ref());
-        Some(Self {
+        Ok(Some(Self {
             kid: None,
             alg,
             material: Material::Parsed(key),
             fingerprint: KeyFingerprint(fingerprint),
-        })
+        }))
     }
 
     pub(crate) fn kid(&self) -> Option<&str> {

@@ -27,6 +27,43 @@ pub(super) fn check(modulus: &[u8], exponent: &[u8]) -> Result<(), KeyError> {
     Ok(())
 }
 
+/// Modulus and exponent of a `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7, RFC 8017 §A.1.1), big-endian; none where it has not the form
+/// of an RSA key. That it is DER in all else is for whoever verifies with it.
+#[cfg(feature = "bundle")]
+pub(super) fn of_spki(spki: &[u8]) -> Option<(&[u8], &[u8])> {
+    const SEQUENCE: u8 = 0x30;
+    const INTEGER: u8 = 0x02;
+    const BITS: u8 = 0x03;
+    let (info, _) = element(SEQUENCE, spki)?;
+    let (_algorithm, info) = element(SEQUENCE, info)?;
+    let (bits, _) = element(BITS, info)?;
+    let (key, _) = element(SEQUENCE, bits.strip_prefix(&[0])?)?;
+    let (modulus, key) = element(INTEGER, key)?;
+    let (exponent, _) = element(INTEGER, key)?;
+    // A first octet of zeros keeps the number from being negative (X.690 §8.3.3).
+    let positive = |number| <[u8]>::strip_prefix(number, &[0]).unwrap_or(number);
+    Some((positive(modulus), positive(exponent)))
+}
+
+/// What an element of this kind holds, and what comes after it (X.690 §8.1).
+#[cfg(feature = "bundle")]
+fn element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let ([found, length], rest) = der.split_first_chunk::<2>()?;
+    if *found != tag {
+        return None;
+    }
+    let (length, rest) = match length {
+        0..=0x7f => (usize::from(*length), rest),
+        0x81 | 0x82 => {
+            let (octets, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
+            let length = octets.iter().fold(0, |sum, it| sum << 8 | usize::from(*it));
+            (length, rest)
+        }
+        _ => return None,
+    };
+    rest.split_at_checked(length)
+}
+
 fn is_odd(number: &[u8]) -> bool {
     number.last().is_some_and(|byte| byte & 1 == 1)
 }

@@ -5,5 +5,6 @@ mod archive;
 mod contents;
 #[cfg(any(feature = "opa", feature = "rego"))]
 mod engine;
+mod keys;
 mod signed;
 mod support;
