@@ -48,8 +48,9 @@ pub enum Measure {
 ///
 /// What runs already and is judged again counts for nobody: nothing was asked for.
 ///
-/// It remembers nothing over a restart: a caller is not known until its first decision, and is forgotten when it was silent for
-/// the window. At most 10 240 callers are watched, in about 8 MiB.
+/// It remembers nothing over a restart: a caller is not known until its first decision that is no denial for want of trust, and is
+/// forgotten when it was silent for the window. With a negative weight, or one that a permit cannot do without, a caller needs a permit
+/// that asks for no score. At most 10 240 callers are watched, in about 8 MiB.
 ///
 /// ```
 /// use core::time::Duration;

@@ -53,10 +53,15 @@ impl Run {
 
     fn with(more: &str) -> Self {
         let calm = "[trust.signals.calm]\nweight = 100\nmax_age = 60\n";
-        let policy = policy(&format!("{calm}{more}"));
+        Self::weighing(&format!("{calm}{more}"), "calm", Measure::Calm)
+    }
+
+    /// One whose policy weighs this measure alone.
+    fn weighing(trust: &str, name: &str, measure: Measure) -> Self {
+        let policy = policy(trust);
         let behaviour = Behaviour::new(WINDOW, 100);
-        let signals = Signals::none().with("calm", behaviour.measure(Measure::Calm));
-        signals.check(&policy).expect("calm has a source");
+        let signals = Signals::none().with(name, behaviour.measure(measure));
+        signals.check(&policy).expect("it has a source");
         let sink = behaviour.watching(MemorySink::new(10));
         Self {
             engine: Engine::new(policy, sink).expect("engine"),
@@ -153,6 +158,34 @@ fn a_denial_for_want_of_trust_does_not_lower_trust() {
         assert_eq!(run.ask(&client, "/scored", NOW), Verdict::Deny);
     }
     assert_eq!(run.value(Measure::Denials, &client, NOW), None);
+}
+
+/// T4: whoever is not known cannot make itself known by being denied for that.
+#[test]
+fn t4_with_a_negative_weight_a_caller_is_known_from_a_decision_without_a_score() {
+    let trust = "[trust]\nbase = 100\n[trust.signals.denials]\nweight = -100\nmax_age = 60\n";
+    let run = Run::weighing(trust, "denials", Measure::Denials);
+    let client = id("/client");
+    // Once, and again after each window in which it was quiet.
+    for since in [NOW, later(90)] {
+        for _ in 0..30 {
+            assert_eq!(run.ask(&client, "/scored", since), Verdict::Deny);
+        }
+        assert_eq!(run.value(Measure::Denials, &client, since), None);
+        assert_eq!(run.ask(&client, "/open/a", since), Verdict::Permit);
+        assert_eq!(run.ask(&client, "/scored", since), Verdict::Permit);
+    }
+    // Nor are denials that count watered down by those that do not.
+    for n in 0..20 {
+        assert_eq!(
+            run.ask(&client, &format!("/probe{n}"), later(90)),
+            Verdict::Deny
+        );
+    }
+    let denials = run.value(Measure::Denials, &client, later(90));
+    assert_eq!(run.ask(&client, "/scored", later(90)), Verdict::Deny);
+    assert!(denials >= Some(60), "{denials:?}");
+    assert_eq!(run.value(Measure::Denials, &client, later(90)), denials);
 }
 
 #[test]
