@@ -79,9 +79,9 @@ pub use federation::{FederatedBundle, FederationError, Refreshed};
     all(feature = "client", feature = "trust")
 ))]
 pub use fetch::FetchError;
+pub use guard::{BuildError, Guard, GuardBuilder, PolicySwapError, SwapError};
 #[cfg(feature = "jwt")]
-pub use guard::UnknownIssuer;
-pub use guard::{BuildError, Guard, GuardBuilder, SwapError};
+pub use guard::{IssuerMismatch, UnknownIssuer};
 pub use host::ServerName;
 #[cfg(feature = "oidc")]
 pub use keys::{FetchedKeys, KeysError, KeysRefreshed};

@@ -112,6 +112,11 @@ impl Issuer {
         &self.iss
     }
 
+    /// What `aud` must name one of.
+    pub fn audiences(&self) -> impl Iterator<Item = &str> {
+        self.audiences.iter().map(|one| &**one)
+    }
+
     /// The trust domain whose JWT-SVIDs are taken, where that is what it is for.
     #[must_use]
     pub const fn trust_domain(&self) -> Option<&TrustDomain> {

@@ -136,9 +136,9 @@ pub struct IssuerDecl {
     pub name: Spanned<Arc<str>>,
     /// `issuer`: the exact value of `iss`.
     pub issuer: Spanned<Arc<str>>,
-    /// `audience`: what `aud` must name; the workload's own name where absent.
+    /// `audience`: what `aud` must name; whoever verifies its tokens says so where absent.
     pub audience: Option<Spanned<Arc<str>>>,
-    /// `jwks_file`: a JSON Web Key Set, relative to the document.
+    /// `jwks_file`: a JSON Web Key Set, relative to the document. Whoever verifies tokens may read it; nothing here does.
     pub jwks_file: Option<Spanned<Arc<str>>>,
 }
 

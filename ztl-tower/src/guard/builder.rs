@@ -276,7 +276,7 @@ impl GuardBuilder {
             for federated in &self.federated {
                 federated.issuer().into_iter().for_each(|it| tokens.add(it));
             }
-            tokens.open().await?
+            tokens.open(&policy).await?
         };
         #[cfg(feature = "trust")]
         let (posture, posture_file) = self.posture.open(&self.clock);

@@ -149,7 +149,7 @@ pub enum BuildError {
         "the URL of the Redis that counts limits cannot be read; write `redis://host:port` or `redis+unix:///path`"
     )]
     RedisUrl,
-    /// The issuers of tokens do not fit together.
+    /// The issuers of tokens do not fit together, or are not what the policy declares (`IssuerMismatch`).
     #[error("the issuers of tokens cannot be used: {0}")]
     Tokens(#[source] Box<dyn core::error::Error + Send + Sync>),
     /// A bundle of policies is not in force: what rests on it could only be denied.
@@ -180,6 +180,29 @@ impl core::fmt::Debug for BuildError {
         let text = self.to_string();
         f.write_str(text.strip_prefix("error: ").unwrap_or(&text))
     }
+}
+
+impl From<PolicySwapError> for BuildError {
+    fn from(error: PolicySwapError) -> Self {
+        match error {
+            PolicySwapError::Engine(error) => Self::Engine(error),
+            #[cfg(feature = "jwt")]
+            PolicySwapError::Issuer(error) => Self::Tokens(error.into()),
+        }
+    }
+}
+
+/// Why another policy was not taken. The one in force stays.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PolicySwapError {
+    /// It is older than the one in force (T6).
+    #[error(transparent)]
+    Engine(#[from] ztl_core::EngineError),
+    /// It declares an issuer otherwise than this guard verifies its tokens (T16).
+    #[cfg(feature = "jwt")]
+    #[error(transparent)]
+    Issuer(#[from] super::IssuerMismatch),
 }
 
 /// Why another SVID was not taken. The one in use stays.

@@ -9,6 +9,8 @@ mod builder;
 mod context;
 mod error;
 mod file;
+#[cfg(feature = "jwt")]
+mod issuers;
 mod limits;
 #[cfg(feature = "client")]
 mod outside;
@@ -31,14 +33,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustls::crypto::CryptoProvider;
 use tokio::sync::watch;
 use ztl_core::policy::Policy;
-use ztl_core::{Engine, EngineError, Timestamp, TrustDomain};
+use ztl_core::{Engine, Timestamp, TrustDomain};
 use ztl_mtls::{BundleSet, Bundles, IdentitySource, Prover, TrustBundle, Unpresentable, X509Svid};
 
 pub(crate) use answers::Answers;
 pub use builder::GuardBuilder;
 #[cfg(feature = "test-util")]
 pub(crate) use builder::default_provider;
-pub use error::{BuildError, SwapError};
+pub use error::{BuildError, PolicySwapError, SwapError};
+#[cfg(feature = "jwt")]
+pub use issuers::IssuerMismatch;
 pub(crate) use limits::Limits;
 #[cfg(feature = "jwt")]
 pub use tokens::UnknownIssuer;
@@ -174,8 +178,10 @@ impl Guard {
     /// not given a source of is missing, and an error event says so.
     ///
     /// # Errors
-    /// [`EngineError`]; the policy in force stays.
-    pub fn swap_policy(&self, policy: Policy) -> Result<(), EngineError> {
+    /// [`PolicySwapError`]; the policy in force stays.
+    pub fn swap_policy(&self, policy: Policy) -> Result<(), PolicySwapError> {
+        #[cfg(feature = "jwt")]
+        self.0.tokens.agree(&policy)?;
         if policy.workload_by_name(self.name()).is_none_or(|me| {
             policy
                 .workload_by_id(self.0.identity.id())
@@ -194,7 +200,7 @@ impl Guard {
         revocation.swap_aliases(revocation::names_of(&policy));
         if let Err(error) = self.0.engine.swap_policy(policy) {
             revocation.swap_aliases(revocation::names_of(&self.0.engine.policy()));
-            return Err(error);
+            return Err(error.into());
         }
         self.warn_of_what_is_missing();
         self.changed();

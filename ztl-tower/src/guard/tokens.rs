@@ -7,8 +7,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use ztl_authz::jwt::{BadTokens, Issuer, Jwks, TokenVerifier};
 use ztl_core::Timestamp;
+use ztl_core::policy::Policy;
 
-use super::{BuildError, Guard, GuardBuilder};
+use super::{BuildError, Guard, GuardBuilder, IssuerMismatch};
 use crate::refresh::{KeyFile, KeyFiles, off_thread};
 
 /// What verifies tokens now.
@@ -29,6 +30,12 @@ impl Tokens {
 
     pub(super) const fn are_verified(&self) -> bool {
         self.verifier.is_some()
+    }
+
+    /// Whether the issuers are those that a policy declares (T16).
+    pub(super) fn agree(&self, policy: &Policy) -> Result<(), IssuerMismatch> {
+        let verifier = self.verifier.as_ref().map(ArcSwap::load);
+        verifier.map_or(Ok(()), |it| super::issuers::agree(it.issuers(), policy))
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -66,7 +73,8 @@ impl TokensFrom {
         self.svids.push(svids);
     }
 
-    pub(super) async fn open(self) -> Result<Opened, BuildError> {
+    /// All issuers, where they are those that the policy declares.
+    pub(super) async fn open(self, policy: &Policy) -> Result<Opened, BuildError> {
         let refused = |error: Box<dyn core::error::Error + Send + Sync>| BuildError::Tokens(error);
         let given = self.verifier.is_some();
         let builder = self.verifier.as_ref();
@@ -112,8 +120,11 @@ impl TokensFrom {
         } else {
             None
         };
+        let tokens = Tokens::new(verifier);
+        let agreed = tokens.agree(policy);
+        agreed.map_err(|error| refused(error.into()))?;
         Ok(Opened {
-            tokens: Tokens::new(verifier),
+            tokens,
             files,
             #[cfg(feature = "oidc")]
             keys,

@@ -1,9 +1,10 @@
 //! `[[issuers]]`
 
 use serde_json::{Value, json};
+use ztl_core::policy::Policy;
 use ztl_mtls::SpiffeBundle;
-use ztl_tower::KeysRefreshed;
 use ztl_tower::authz::jwt::DevIssuer;
+use ztl_tower::{KeysRefreshed, PolicySwapError};
 
 use super::*;
 
@@ -103,7 +104,9 @@ async fn keys_are_fetched_by_discovery_or_from_a_url_from_a_host_that_is_proved(
             format!("jwks_url = '{iss}/keys'\nroots = 'web.pem'"),
         ),
     ] {
-        let mut place = Place::new(name, &issuers(&iss), ASKS_FOR_ONE).await;
+        // Where the policy says no audience it may be several.
+        let head = format!("[issuers.corp]\nissuer = \"{iss}\"\n");
+        let mut place = Place::new(name, &head, ASKS_FOR_ONE).await;
         place.folder.write("web.pem", web.root_pem());
         let service = place.serve(above, &said(&keys)).await;
         // It was fetched by itself, or is now.
@@ -112,13 +115,47 @@ async fn keys_are_fetched_by_discovery_or_from_a_url_from_a_host_that_is_proved(
         let token = token(&issuer, "model-server");
         assert_eq!(service.ask("/v1/x", Some(&token)).await, StatusCode::OK);
         // Another authority proves nothing.
-        let place = Place::new(&format!("{name}-other"), &issuers(&iss), ASKS_FOR_ONE).await;
+        let place = Place::new(&format!("{name}-other"), &head, ASKS_FOR_ONE).await;
         place.folder.write("web.pem", place.web.root_pem());
         let guard = place.guard(above, &said(&keys)).await;
         let refused = guard.refresh_keys("corp").await.map(|_: KeysRefreshed| ());
         let refused = support::chain(&refused.expect_err("unproved"));
         assert!(refused.contains("is not proved"), "{refused}");
     }
+}
+
+#[tokio::test]
+async fn t16_what_the_file_and_the_policy_say_of_an_issuer_is_the_same_or_nothing_is_in_force() {
+    let place = Place::new("words", &issuers(ISS), ASKS_FOR_ONE).await;
+    let keys = DevIssuer::new(ISS).expect("issuer").jwks_json();
+    place.folder.write("keys.json", &keys);
+    let said = |iss: &str, audience: &str| {
+        format!(
+            "[[issuers]]\nname = 'corp'\nissuer = '{iss}'\naudience = {audience}\njwks_file = 'keys.json'\n"
+        )
+    };
+    for (iss, audience, wanted) in [
+        (ISS, "'internal'", "takes its tokens for `internal`"),
+        (ISS, "['model-server', 'b']", "takes its tokens for `b`"),
+        (
+            "https://other.example",
+            "'model-server'",
+            "verifies tokens of `https://other.example` under that name",
+        ),
+    ] {
+        let refused = place.refused("", &said(iss, audience)).await;
+        assert!(refused.contains(wanted), "{refused}");
+    }
+    let guard = place.guard("", &said(ISS, "'model-server'")).await;
+    let revision = guard.engine().policy().revision();
+    let swapped = |policy: &str| guard.swap_policy(Policy::from_toml(policy).expect("policy"));
+    let other = (place.mesh.policy).replace("audience = \"model-server\"", "audience = \"api\"");
+    let error = swapped(&other).expect_err("another audience");
+    assert!(matches!(error, PolicySwapError::Issuer(_)), "{error}");
+    assert_eq!(guard.engine().policy().revision(), revision);
+    let silent = (place.mesh.policy).replace("audience = \"model-server\"\n", "");
+    swapped(&silent).expect("what the guard says alone");
+    assert_ne!(guard.engine().policy().revision(), revision);
 }
 
 #[tokio::test]

@@ -146,6 +146,6 @@ fn shared(audience: &str, span: Span, whose: &str, found: &mut Found) {
         Lint::SharedAudience,
         span,
         format!("{whose} share the audience `{shown}`: a token that one of them was given is good at the other"),
-        "leave `audience` out, so that a token has to name the workload that it is for, or give each its own",
+        "leave `audience` out and have the guard of each workload name its own, or give each rule its own",
     );
 }
