@@ -11,7 +11,7 @@ pub(crate) struct Token {
     #[cfg(all(feature = "jwt", feature = "serve"))]
     pub(crate) key: Option<ztl_authz::jwt::KeyFingerprint>,
     pub(crate) credential: Credential,
-    /// What was wrong with it.
+    /// What was wrong with it, and by what code; nothing of it itself.
     pub(crate) detail: Option<String>,
 }
 
@@ -50,7 +50,7 @@ impl Token {
         let token = match bearer_token(fields, parts.uri.query()) {
             Ok(Some(token)) => token,
             Ok(None) => return Self::absent(),
-            Err(error) => return bad(error.to_string()),
+            Err(error) => return bad(format!("{error} ({})", error.code())),
         };
         let (policy, now) = (guard.engine().policy(), guard.now());
         let verified = verifier.verify_on(token, flow, &policy, guard.bad_tokens(), now);
@@ -72,7 +72,11 @@ impl Token {
                 {
                     guard.keys().unknown(issuer, key_id);
                 }
-                bad(refused.to_string())
+                let detail = match &refused {
+                    Refused::Unverified(it) => format!("{refused} ({})", it.error.code()),
+                    _ => refused.to_string(),
+                };
+                bad(detail)
             }
         }
     }

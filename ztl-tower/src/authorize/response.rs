@@ -65,6 +65,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
 pub struct Refused {
     pub(crate) denial: Denial,
     pub(crate) detail: Option<String>,
+    place: Option<String>,
     /// Nobody was free to judge it: it may be asked again.
     pub(crate) overloaded: bool,
     /// What is answered where the reason alone does not say it.
@@ -97,9 +98,15 @@ impl Refused {
         Self {
             denial,
             detail,
+            place: None,
             overloaded: false,
             answer: None,
         }
+    }
+
+    /// The same, of this place in the caller's request.
+    pub(crate) fn at(self, place: Option<String>) -> Self {
+        Self { place, ..self }
     }
 
     /// The same, answered so.
@@ -113,10 +120,19 @@ impl Refused {
         &self.denial
     }
 
-    /// What exactly was ambiguous or wrong with the credential, where that was the reason.
+    /// What exactly was ambiguous, or wrong with the credential, and with what code it was refused (`token_expired`), or which
+    /// obligation did not come about and why. Nothing of it is the caller's own, so that it can be logged: the event `request denied`
+    /// has it.
     #[must_use]
     pub fn detail(&self) -> Option<&str> {
         self.detail.as_deref()
+    }
+
+    /// Where a request did not fit its schema: a JSON pointer (RFC 6901) into its body, or the name of a parameter, as the caller wrote
+    /// it and escaped.
+    #[must_use]
+    pub fn place(&self) -> Option<&str> {
+        self.place.as_deref()
     }
 }
 

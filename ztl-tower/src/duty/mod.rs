@@ -170,8 +170,10 @@ type Field = (HeaderName, HeaderValue);
 /// Why an obligation does not come about.
 pub(crate) struct Unmet {
     reason: Reason,
-    /// For the response's extensions, never on the wire.
+    /// For the response's extensions and the log, never on the wire. Nothing of it is the caller's own.
     detail: String,
+    /// Where in the caller's request, in its own words: for the response's extensions alone.
+    place: Option<String>,
     answer: Option<Box<Answer>>,
 }
 
@@ -180,6 +182,7 @@ impl Unmet {
         Self {
             reason,
             detail: detail.to_owned(),
+            place: None,
             answer: None,
         }
     }
@@ -222,7 +225,8 @@ impl Asked {
 
     fn refused(&self, unmet: Unmet) -> Refused {
         let denial = self.denial(unmet.reason);
-        Refused::new(denial, Some(unmet.detail)).answered(unmet.answer)
+        let refused = Refused::new(denial, Some(unmet.detail)).at(unmet.place);
+        refused.answered(unmet.answer)
     }
 
     /// The answer where its body grew past its bound, which was recorded then.

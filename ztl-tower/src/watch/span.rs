@@ -120,13 +120,13 @@ pub(crate) fn is_denied(span: &Span, refused: &Refused) {
     denial.rule().map(|rule| span.record("ztl.rule", rule));
 }
 
-/// A request is denied, and answered so.
+/// A request is denied, and answered so. What was wrong with it is said in words that nobody but us wrote.
 pub(crate) fn denied(refused: &Refused, status: http::StatusCode) {
     let denial = refused.denial();
     let reason = denial.reason().code();
     tracing::info!(
         target: "ztl",
-        { ztl.decision.id = %denial.id(), ztl.reason = reason, ztl.rule = denial.rule(), http.response.status_code = status.as_u16() },
+        { ztl.decision.id = %denial.id(), ztl.reason = reason, ztl.rule = denial.rule(), ztl.detail = refused.detail(), http.response.status_code = status.as_u16() },
         "request denied"
     );
 }

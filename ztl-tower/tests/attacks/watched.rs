@@ -3,6 +3,7 @@
 //!
 //! Each test runs on one thread, so that what listens there hears that test and no other.
 
+mod details;
 mod listens;
 mod names;
 mod prometheus;

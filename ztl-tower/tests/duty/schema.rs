@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use ztl_tower::Refused;
+
 use super::*;
 
 const SCHEMA: &str = r#"{
@@ -72,6 +74,13 @@ async fn a_body_fits_its_schema_or_the_caller_learns_where_it_does_not() {
     let said = problem(&refused);
     assert_eq!(said["errors"][0]["pointer"], "/steps/1");
     assert!(!said.to_string().contains("4711"), "law 7: {said}");
+    // What is logged of it has nothing of the caller's.
+    let why = refused.extensions().get::<Refused>().expect("why");
+    let detail = "the body does not fit the schema";
+    assert_eq!(
+        (why.detail(), why.place()),
+        (Some(detail), Some("/steps/1"))
+    );
     assert_eq!(
         (&record(&run)["reason"], &said["decision"]),
         (&"body_unfit".into(), &record(&run)["id"])

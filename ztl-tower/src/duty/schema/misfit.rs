@@ -163,12 +163,14 @@ impl From<Misfit> for Unmet {
             Misfit::Head(_) => misfit.parameter(),
             _ => pointer.as_deref().unwrap_or_default(),
         };
-        let detail = format!("the {} {what} `{}`", misfit.whose(), place.escape_debug());
+        let place = (!place.is_empty()).then(|| place.escape_debug().to_string());
+        let detail = format!("the {} {what}", misfit.whose());
         let reason = match misfit {
             Misfit::Long => Reason::BodyTooLarge,
             _ => Reason::BodyUnfit,
         };
         Self {
+            place,
             answer: Some(Box::new(answer)),
             ..Self::new(reason, &detail)
         }
