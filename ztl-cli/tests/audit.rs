@@ -19,11 +19,16 @@ const KEY: &str = "0707070707070707070707070707070707070707070707070707070707070
 
 /// A chain over some files, and where it is.
 fn chain(test: &str) -> PathBuf {
+    signed(test, KEY)
+}
+
+/// The same, signed with this key.
+fn signed(test: &str, key: &str) -> PathBuf {
     let path = scratch(test).join("audit.jsonl");
     let policy = "schema = 1\ntrust_domain = 'prod.example'\n[workloads.db]\nid = 'spiffe://prod.example/db'\nports = [5432]\n";
     let sink = ChainSink::builder()
         .rotate_at_bytes(0)
-        .key(SigningKey::from_hex(KEY).expect("key"))
+        .key(SigningKey::from_hex(key).expect("key"))
         .open(&path, NOW)
         .expect("open");
     let engine = Engine::new(Policy::from_toml(policy).expect("policy"), sink).expect("engine");
@@ -127,6 +132,28 @@ fn t32_lines_that_nobody_signed_are_told_and_are_not_whole() {
     assert!(run.stdout.contains(&told), "{run:?}");
     let report = json(&verify(&file, &["--json", "--key", &key]));
     assert_eq!(report["signatures"]["unsigned"], unsigned);
+}
+
+#[test]
+fn t32_a_key_as_long_as_a_guard_takes_is_read_whole_and_no_other_in_part() {
+    let longest = "07".repeat(8 * 1024);
+    let path = signed("long-key", &longest);
+    let key = path.with_file_name("key");
+    let verified = |text: &str| {
+        std::fs::write(&key, text).expect("write");
+        let key = key.display().to_string();
+        verify(&files(&path), &["--whole", "--key", &key])
+    };
+    let run = verified(&longest);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let run = verified(longest.get(..4096).expect("a part"));
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let run = verified(&format!("{longest}\n"));
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.stderr.contains("more than 16384 bytes"), "{run:?}");
+    let key = "/dev/zero";
+    let run = verify(&files(&path), &["--key", key]);
+    assert_eq!(run.code, Some(2), "{run:?}");
 }
 
 #[test]

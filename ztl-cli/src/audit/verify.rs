@@ -1,7 +1,7 @@
 //! `ztl audit verify`: offline, in one pass, in memory that does not grow with the files.
 
 use std::fs::File;
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -9,13 +9,14 @@ use ztl_core::audit::chain::{
     ChainHash, End, Report, SigningKey, Start, Verifier, VerifyError, seq_of,
 };
 
+use crate::bounded;
 use crate::exit::{Exit, Failure};
 use crate::json::escaped;
 use crate::output::{Colour, Output};
 use crate::policy_file::open;
 
-/// Longest key file.
-const MAX_KEY_BYTES: u64 = 4096;
+/// Longest key file: that of a guard.
+const MAX_KEY_BYTES: usize = 16 * 1024;
 
 /// Verify the files of an audit chain: every line, its place, and its signatures where a key is given
 ///
@@ -110,14 +111,19 @@ fn unread(name: &str, error: io::Error) -> VerifyError {
     }
 }
 
+/// Part of a key is another key, under which a good chain is a forged one: what is too long is refused.
 fn read_key(path: &Path) -> Result<SigningKey, Failure> {
-    let mut text = String::new();
-    let unread = |error| Failure::Usage(format!("cannot read `{}`: {error}", path.display()));
-    Read::take(open(path)?, MAX_KEY_BYTES)
-        .read_to_string(&mut text)
-        .map_err(unread)?;
-    SigningKey::from_hex(&text)
-        .map_err(|error| Failure::Usage(format!("`{}`: {error}", path.display())))
+    let shown = path.display();
+    let bytes = bounded::read(open(path)?, MAX_KEY_BYTES)
+        .map_err(|error| Failure::Usage(format!("cannot read `{shown}`: {error}")))?;
+    if bytes.len() > MAX_KEY_BYTES {
+        return Err(Failure::Usage(format!(
+            "`{shown}` has more than {MAX_KEY_BYTES} bytes; name the file with the key of the chain"
+        )));
+    }
+    // What is no text is none of hexadecimal digits: the error says what a key is.
+    let text = core::str::from_utf8(&bytes).unwrap_or_default();
+    SigningKey::from_hex(text).map_err(|error| Failure::Usage(format!("`{shown}`: {error}")))
 }
 
 fn tell(report: &Report, fine: bool, out: &mut Output) -> Result<(), Failure> {
