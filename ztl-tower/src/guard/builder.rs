@@ -396,6 +396,9 @@ impl GuardBuilder {
             #[cfg(feature = "jwt")]
             keys: tokens.files,
         };
+        refresh.begin_counts(&guard);
+        #[cfg(all(feature = "client", feature = "trust"))]
+        crate::polled::begin_counts(&known.fetched, &guard);
         let refresh = refresh.ready()?;
         // After all else: what no guard was built with was not in force. Where the handlers that follow fail, it is stored all the same.
         let serial = guard.engine().policy().serial();

@@ -7,6 +7,7 @@ mod authorizers;
 mod browser;
 mod builder;
 mod context;
+mod counts;
 mod error;
 mod file;
 #[cfg(feature = "jwt")]

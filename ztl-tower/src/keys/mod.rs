@@ -163,6 +163,10 @@ impl Keys {
         (Self(keys), waiting)
     }
 
+    pub(crate) fn issuers(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(|issuer| &**issuer)
+    }
+
     /// A token named a key that the issuer lacks. Never waits.
     pub(crate) fn unknown(&self, issuer: &str, key_id: &str) {
         if let Some(held) = self.0.get(issuer) {

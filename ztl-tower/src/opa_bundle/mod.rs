@@ -40,6 +40,7 @@ pub(crate) use local::BundleFiles;
 pub(crate) use run::{begin, note, spawn};
 
 use crate::guard::{BuildError, Guard, GuardBuilder};
+use crate::watch::{OF_BUNDLE_FILES, OF_PULLS, counts_fetches, counts_reloads};
 use unsure::Unsure;
 
 /// How long a fetch may take, where nothing else is said.
@@ -214,6 +215,16 @@ impl OpaBundles {
             files,
             generation: AtomicU64::new(0),
         })
+    }
+
+    /// Begins to count what becomes of each.
+    pub(crate) fn begin_counts(&self, guard: &Guard) {
+        for name in self.held.keys() {
+            counts_fetches(guard, "opa_bundle", name, &OF_PULLS);
+        }
+        if !self.files.is_empty() {
+            counts_reloads(guard, "opa_bundle", &OF_BUNDLE_FILES);
+        }
     }
 
     pub(crate) fn generation(&self) -> u64 {

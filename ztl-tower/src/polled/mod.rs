@@ -15,7 +15,7 @@ use ztl_mtls::source::WebRoots;
 
 use crate::refresh::SteadyFile;
 
-pub(crate) use run::spawn;
+pub(crate) use run::{begin_counts, spawn};
 
 /// How long a fetch may take, where nothing else is said.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);

@@ -10,7 +10,7 @@ use super::FetchedSignals;
 use crate::fetch::{Answer, Credentials, FetchError, Question, from_web_with};
 use crate::guard::{Guard, Inner};
 use crate::refresh::{FileError, LONGEST_SLEEP, off_thread, pause};
-use crate::watch::fetched;
+use crate::watch::{OF_FETCHES, counts_fetches, fetched};
 
 /// Why nothing new is known.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,14 @@ enum Failed {
     TimedOut(Duration),
     #[error("the table could not be read: {0}")]
     Reading(#[from] tokio::task::JoinError),
+}
+
+/// Begins to count what becomes of each.
+pub(crate) fn begin_counts(sources: &[FetchedSignals], guard: &Guard) {
+    for source in sources {
+        let host = source.endpoint.url().authority();
+        counts_fetches(guard, "signals", &host, &OF_FETCHES);
+    }
 }
 
 /// Begins to poll, for as long as the guard lives.

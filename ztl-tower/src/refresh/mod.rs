@@ -8,6 +8,7 @@
 
 #[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
 mod artefacts;
+mod counts;
 mod error;
 mod expiry;
 mod file;

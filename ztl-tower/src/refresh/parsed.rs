@@ -63,6 +63,10 @@ impl<N: Clone, T> ParsedFiles<N, T> {
         self.0.is_empty()
     }
 
+    pub(super) fn names(&self) -> impl Iterator<Item = &N> {
+        self.0.iter().map(|file| &file.name)
+    }
+
     /// What each holds, by its name.
     pub(crate) fn load(&mut self) -> Result<Vec<(N, T)>, Error> {
         self.0.iter_mut().map(ParsedFile::load).collect()

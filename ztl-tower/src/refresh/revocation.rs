@@ -33,6 +33,13 @@ impl RevocationFiles {
         self.crls.is_empty() && self.deny_list.is_none()
     }
 
+    /// Which of them there are.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        let crls = self.crls.first().map(|_| "crls");
+        let deny_list = self.deny_list.as_ref().map(|_| "deny_list");
+        crls.into_iter().chain(deny_list)
+    }
+
     pub(crate) fn load(&mut self) -> Result<Loaded, Error> {
         let crls = self.crls.iter_mut().map(CrlFiles::load);
         let crls = crls.collect::<Result<_, _>>()?;

@@ -105,6 +105,11 @@ impl Sources {
         Ok((sources, svid, set))
     }
 
+    /// Whether there is one.
+    pub(super) const fn are_asked(&self) -> bool {
+        self.supplies.is_some()
+    }
+
     /// Waits until a source has news.
     pub(super) fn news(&self) -> Arc<Notify> {
         Arc::clone(&self.news)

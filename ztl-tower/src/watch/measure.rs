@@ -78,6 +78,54 @@ pub(crate) fn fetched(guard: &Guard, what: &'static str, from: &str, outcome: &'
     .increment(1);
 }
 
+/// Begins to count what is read again, by each outcome that it can have: a counter that is made by its first increment was never seen at
+/// nothing, so that whoever asks how much it rose is told of nothing.
+pub(crate) fn counts_reloads(guard: &Guard, what: &'static str, outcomes: &[&'static str]) {
+    for outcome in outcomes {
+        let workload = guard.name().to_owned();
+        counter!("ztl_reloads_total", "workload" => workload, "what" => what, "outcome" => *outcome)
+            .increment(0);
+    }
+}
+
+/// The same of what is fetched.
+pub(crate) fn counts_fetches(
+    guard: &Guard,
+    what: &'static str,
+    from: &str,
+    outcomes: &[&'static str],
+) {
+    for outcome in outcomes {
+        counter!(
+            "ztl_fetches_total",
+            "workload" => guard.name().to_owned(),
+            "what" => what,
+            "from" => from.to_owned(),
+            "outcome" => *outcome
+        )
+        .increment(0);
+    }
+}
+
+/// The same of connections that end, and of what is turned away.
+pub(crate) fn counts_ends(guard: &Guard) {
+    for direction in ["ingress", "egress"] {
+        for cause in ["closed", "drained", "revoked", "unproved"] {
+            counter!(
+                "ztl_connections_ended_total",
+                "workload" => guard.name().to_owned(),
+                "direction" => direction,
+                "cause" => cause
+            )
+            .increment(0);
+        }
+    }
+    let workload = || guard.name().to_owned();
+    counter!("ztl_judgements_turned_away_total", "workload" => workload()).increment(0);
+    #[cfg(feature = "schema")]
+    counter!("ztl_bodies_turned_away_total", "workload" => workload()).increment(0);
+}
+
 /// A handshake, timed from here until it is dropped.
 pub(crate) struct Handshake {
     workload: Arc<str>,

@@ -12,7 +12,11 @@ mod measure;
 #[path = "unmeasured.rs"]
 mod measure;
 #[allow(dead_code, reason = "each feature has another part to watch")]
+mod outcomes;
+#[allow(dead_code, reason = "each feature has another part to watch")]
 mod span;
 
 pub(crate) use measure::*;
+#[allow(unused_imports, reason = "each feature has another part to watch")]
+pub(crate) use outcomes::*;
 pub(crate) use span::*;

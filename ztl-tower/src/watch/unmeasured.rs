@@ -12,6 +12,12 @@ pub(crate) const fn reloaded(_: &Guard, _: &'static str, _: &'static str) {}
 
 pub(crate) const fn fetched(_: &Guard, _: &'static str, _: &str, _: &'static str) {}
 
+pub(crate) const fn counts_reloads(_: &Guard, _: &'static str, _: &[&'static str]) {}
+
+pub(crate) const fn counts_fetches(_: &Guard, _: &'static str, _: &str, _: &[&'static str]) {}
+
+pub(crate) const fn counts_ends(_: &Guard) {}
+
 pub(crate) struct Handshake;
 
 impl Handshake {

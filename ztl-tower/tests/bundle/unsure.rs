@@ -198,7 +198,7 @@ fn what_is_withdrawn_or_not_known_pages_somebody() {
     let alert = alert.expect("an alert");
     for part in [
         r#"ztl_fetches_total{outcome=~"withdrawn|unknown"}"#,
-        r#"ztl_reloads_total{what="opa_bundle",outcome=~"withdrawn|unknown"}"#,
+        r#"ztl_reloads_total{what=~"opa_bundle|bundles|svid",outcome=~"withdrawn|unknown"}"#,
         "severity: page",
         "panicked",
     ] {

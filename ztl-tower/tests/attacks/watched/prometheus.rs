@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 
+use ztl_authz::jwt::{Issuer, Jwks, JwksEndpoint};
+use ztl_tower::FetchedKeys;
+
 use super::*;
 
 /// A line of the exposition format: a name, labels and a value.
@@ -19,6 +22,87 @@ fn sample(line: &str) -> (String, BTreeMap<String, String>, f64) {
     });
     let value = value.parse().expect("a number");
     (name.to_owned(), labels.collect(), value)
+}
+
+/// A series that is born at one has not risen, and no alert on it fires.
+#[tokio::test]
+async fn what_alerts_ask_the_rise_of_is_counted_from_nothing_on() {
+    let _shared = MEASURED.read().await;
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let rendered = recorder.handle();
+    let _here = metrics::set_default_local_recorder(&recorder);
+    let mesh = Mesh::new(&policy(8443));
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let write = |name: &str, text: &str| {
+        let path = folder.join(format!("ztl-counted-{name}"));
+        std::fs::write(&path, text).expect("a file");
+        path
+    };
+    let path = write("policy.toml", &mesh.policy);
+    let denied = write("denied", "end 0\n");
+    let bundle = write("bundle.pem", mesh.authority.bundle_pem());
+    let iss = "https://idp.example";
+    let fetched = FetchedKeys::without_roots(JwksEndpoint::discovery(iss).expect("an endpoint"));
+    let users = Issuer::access_tokens("corp", iss, "watched", Jwks::none());
+    let guard = Guard::builder("watched")
+        .policy_file(&path)
+        .identity(mesh.svid("/watched"))
+        .bundle_file("prod.example", &bundle)
+        .deny_list_file(&denied)
+        .fetched_issuer(users, fetched)
+        .allow_dev_authority();
+    let guard = guard.build().await.expect("guard");
+    let text = rendered.render();
+    let counted = |name: &str, labels: &[(&str, &str)]| {
+        let found = text.lines().any(|line| {
+            let one = line.starts_with(&format!("{name}{{")) && line.ends_with(" 0");
+            let labelled =
+                |(name, value): &(&str, &str)| line.contains(&format!("{name}=\"{value}\""));
+            one && labels.iter().all(labelled)
+        });
+        assert!(found, "{name} {labels:?}: {text}");
+    };
+    for what in ["policy", "deny_list", "svid", "bundles"] {
+        counted(
+            "ztl_reloads_total",
+            &[("what", what), ("outcome", "refused")],
+        );
+    }
+    for what in ["svid", "bundles"] {
+        counted(
+            "ztl_reloads_total",
+            &[("what", what), ("outcome", "withdrawn")],
+        );
+    }
+    let withdrawn = [("what", "jwks"), ("from", "corp"), ("outcome", "withdrawn")];
+    counted("ztl_fetches_total", &withdrawn);
+    for direction in ["ingress", "egress"] {
+        let revoked = [("direction", direction), ("cause", "revoked")];
+        counted("ztl_connections_ended_total", &revoked);
+    }
+    counted("ztl_judgements_turned_away_total", &[]);
+    counted("ztl_bodies_turned_away_total", &[]);
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let alerts = root.join("examples/observability/alerts.yaml");
+    let alerts = std::fs::read_to_string(alerts).expect("alerts");
+    let asked = alerts.match_indices("increase(").map(|(at, it)| {
+        let rest = alerts.get(at + it.len()..).unwrap_or_default();
+        rest.split(['{', '[']).next().unwrap_or_default()
+    });
+    let asked: Vec<_> = asked.collect();
+    assert!(asked.len() > 3, "{asked:?}");
+    for name in asked {
+        counted(name, &[]);
+    }
+    // What nobody reads again is no series.
+    assert!(
+        !text.contains("opa_bundle") && !text.contains("crls"),
+        "{text}"
+    );
+    drop(guard);
+    for path in [path, denied, bundle] {
+        std::fs::remove_file(path).expect("a file");
+    }
 }
 
 #[tokio::test]
