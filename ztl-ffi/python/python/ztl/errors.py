@@ -18,7 +18,7 @@ class Denied(ZtlError):
     """A decision that says no. For the host's own log: nothing but `decision_id` may be told to the peer."""
 
     status = -1
-    #: Why, as the audit calls it.
+    #: Why, as the audit calls it, but for `RawTargetUnavailable`.
     reason: str
     #: The last stage that was reached.
     stage: str
@@ -39,7 +39,7 @@ class Denied(ZtlError):
 
 class RawTargetUnavailable(Denied):
     """The server does not say what stood on the wire, or something changed it since: what was judged would not be what is
-    served (T9, T19)."""
+    served (T9, T19). `reason` is `raw_target_unavailable`; the audit calls it `path_ambiguous`."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, reason="raw_target_unavailable", stage="action")
