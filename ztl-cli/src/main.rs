@@ -1,6 +1,6 @@
 //! `ztl`, the operator's tool: checks a policy, tests it, asks it, and makes throwaway identities for development.
 //!
-//! Exit codes, the same for every verb: 0 all is well, 1 a denial or a finding, 2 wrong use, 3 an invalid policy.
+//! Exit codes, the same for every verb: 0 all is well, 1 a denial or a finding, 2 wrong use, 3 an invalid policy, 4 no exact answer.
 
 mod audit;
 mod bounded;
@@ -36,7 +36,7 @@ use crate::output::Output;
 
 /// The operator's tool of ztl: check, test and ask a zero-trust policy
 ///
-/// Exit codes: 0 all is well, 1 a denial or a finding, 2 wrong use, 3 an invalid policy.
+/// Exit codes: 0 all is well, 1 a denial or a finding, 2 wrong use, 3 an invalid policy, 4 no exact answer (`diff`, `check --strict`).
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
@@ -50,11 +50,15 @@ enum Verb {
     Check(check::Args),
     #[command(after_help = EXIT_CODES)]
     Test(test::Args),
+    #[command(after_help = EXIT_CODES)]
     Decide(Box<decide::Args>),
+    #[command(after_help = EXIT_CODES)]
     Explain(Box<explain::Args>),
     #[command(after_help = EXIT_CODES)]
     Preset(preset::Args),
+    #[command(after_help = EXIT_CODES)]
     Reach(reach::Args),
+    #[command(after_help = EXIT_CODES)]
     Diff(diff::Args),
     DevPki(dev_pki::Args),
     CanonicalPath(canonical_path::Args),
@@ -63,8 +67,7 @@ enum Verb {
     VerifySvid(verify_svid::Args),
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 all is well, 1 a denial or a finding, 2 wrong use, 3 an invalid policy.";
+const EXIT_CODES: &str = "Exit codes: 0 all is well, 1 a denial or a finding, 2 wrong use, 3 an invalid policy, 4 no exact answer (`diff`, `check --strict`).";
 
 fn main() -> ExitCode {
     // Wrong use ends here with code 2, `--help` and `--version` with code 0.

@@ -1,4 +1,4 @@
-//! Exit codes: 0 all is well, 1 a denial or a finding, 2 wrong use, 3 an invalid policy.
+//! Exit codes: 0 all is well, 1 a denial or a finding, 2 wrong use, 3 an invalid policy, 4 no exact answer.
 
 #![cfg(test)]
 
@@ -24,6 +24,27 @@ fn help_and_version_are_no_error() {
         let run = ztl(args);
         assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{args:?}");
         assert!(!run.stdout.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn help_tells_each_exit_code() {
+    let verbs = [
+        "check", "test", "decide", "explain", "preset", "reach", "diff",
+    ];
+    let asked = verbs.map(|verb| vec![verb, "--help"]);
+    for args in asked.into_iter().chain([vec!["--help"]]) {
+        let run = ztl(&args);
+        let codes = run.stdout.split("Exit codes: ").nth(1).unwrap_or_default();
+        for code in [
+            "0 all",
+            "1 a denial",
+            "2 wrong",
+            "3 an invalid",
+            "4 no exact",
+        ] {
+            assert!(codes.contains(code), "{args:?}: {code}");
+        }
     }
 }
 
