@@ -122,7 +122,7 @@ pub enum BuildError {
     UnknownEndpoint(String),
     /// A rule of this workload asks for a token, and no verifier was given.
     #[error(
-        "the policy asks for a token from callers of `{0}`, and the guard has no token verifier; call `token_verifier` or `issuer_file`, with the feature `jwt`, or `fetched_issuer`, with `oidc`"
+        "the policy asks for a token from callers of `{0}`, and the guard has no token verifier; write `[[issuers]]` in its file, or call `token_verifier` or `issuer_file`, with the feature `jwt`, or `fetched_issuer`, with `oidc`"
     )]
     NoTokenVerifier(String),
     /// The policy weighs signals, and they come from nowhere; or a table about callers cannot be read.
@@ -130,7 +130,7 @@ pub enum BuildError {
     Signals(#[source] Box<dyn core::error::Error + Send + Sync>),
     /// A rule of this workload reads the posture of callers' devices, and no source of it was given.
     #[error(
-        "the policy reads the posture of callers of `{0}`, and the guard has no source of it; call `posture` or `posture_file`, with the feature `trust`"
+        "the policy reads the posture of callers of `{0}`, and the guard has no source of it; write `posture` in its file, or call `posture` or `posture_file`, with the feature `trust`"
     )]
     NoPosture(String),
     /// A rule of this workload reads what the service says of a request, and it says nothing.
