@@ -1,8 +1,10 @@
 //! The documents in `docs/`: an example that begins with `schema` loads as it is, and a fragment loads beside the first
-//! document of its page. What the reference interpreter cites of docs/semantics.md is there.
+//! document of its page. What the reference interpreter cites of docs/semantics.md is there, and what pages link to.
 
 #![cfg(test)]
 
+#[path = "docs/anchors.rs"]
+mod anchors;
 #[path = "docs/standards.rs"]
 mod standards;
 
