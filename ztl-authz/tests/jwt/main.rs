@@ -5,6 +5,7 @@
 mod claims;
 mod hostile;
 mod keys;
+mod page;
 mod remembered;
 mod scenarios;
 mod signature;
