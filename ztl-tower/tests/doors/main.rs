@@ -18,6 +18,7 @@ mod hosts;
 mod layer;
 mod listeners;
 mod looks;
+mod own_tls;
 mod proxied;
 mod quiet;
 mod raw;
