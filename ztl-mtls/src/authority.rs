@@ -7,6 +7,7 @@ use thiserror::Error;
 use ztl_core::Timestamp;
 
 use crate::cert::{Cert, CertError, Version};
+use crate::extension::ExtendedKeyUsage;
 use crate::revocation::Named;
 
 /// Why a certificate is none that a bundle may hold.
@@ -34,6 +35,10 @@ pub(crate) struct Facts {
     pub(crate) not_after: Timestamp,
     pub(crate) dev_authority: bool,
     pub(crate) constrains_uris: bool,
+    /// Most issuers below it that are not self-issued (RFC 5280 §4.2.1.9).
+    pub(crate) path_len: Option<usize>,
+    /// Which ends it may vouch for, where it says so (RFC 5280 §4.2.1.12).
+    pub(crate) purposes: Option<ExtendedKeyUsage>,
     /// Whether its key may sign revocation lists (RFC 5280 §4.2.1.3).
     pub(crate) crl_sign: bool,
     /// Its key, with tag and length.
@@ -71,6 +76,8 @@ pub(crate) fn read(
         not_after: cert.not_after,
         dev_authority: cert.extensions.is_dev_authority(),
         constrains_uris: cert.extensions.constrains_uris(),
+        path_len: cert.extensions.path_len()?,
+        purposes: cert.extensions.extended_key_usage()?,
         crl_sign: cert
             .extensions
             .key_usage()?

@@ -7,6 +7,7 @@ use crate::element::{
     BIT_STRING, Bits, Elements, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, context,
     unsigned,
 };
+use crate::verify::Purpose;
 
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13]; // 2.5.29.19
 const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f]; // 2.5.29.15
@@ -23,6 +24,13 @@ const DEV_AUTHORITY: &[u8] = &[0x69, 0x86, 0x98, 0xe4, 0xd3, 0x15];
 /// The same, in numbers.
 #[cfg(feature = "dev-ca")]
 pub(crate) const DEV_AUTHORITY_ARCS: &[u64] = &[2, 25, 1_662_593_429];
+
+/// Whether a certificate is an authority's, and the octets of its pathLenConstraint (RFC 5280 §4.2.1.9).
+#[derive(Clone, Copy)]
+struct BasicConstraints<'a> {
+    ca: bool,
+    path_len: Option<&'a [u8]>,
+}
 
 /// What keys may do, as far as it is asked (RFC 5280 §4.2.1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +66,16 @@ pub(crate) struct Extensions<'a> {
     crl_distribution_points: Option<&'a [u8]>,
     dev_authority: Option<&'a [u8]>,
     unknown_critical: Option<&'a [u8]>,
+}
+
+impl ExtendedKeyUsage {
+    /// Whether it names this end.
+    pub(crate) const fn names(self, end: Purpose) -> bool {
+        match end {
+            Purpose::Client => self.client_auth,
+            Purpose::Server => self.server_auth,
+        }
+    }
 }
 
 impl<'a> Extensions<'a> {
@@ -99,16 +117,30 @@ impl<'a> Extensions<'a> {
 
     /// basicConstraints' cA; `None` without the extension (RFC 5280 §4.2.1.9).
     pub(crate) fn is_ca(&self) -> Result<Option<bool>, CertError> {
+        Ok(self.basic_constraints()?.map(|constraints| constraints.ca))
+    }
+
+    /// basicConstraints' pathLenConstraint; `None` without one (RFC 5280 §4.2.1.9). webpki keeps to those of a chain, and reads
+    /// none of a trust anchor.
+    pub(crate) fn path_len(&self) -> Result<Option<usize>, CertError> {
+        let constraints = self.basic_constraints()?;
+        let length = constraints.and_then(|constraints| constraints.path_len);
+        Ok(length.map(|octets| match octets {
+            [octet] => usize::from(*octet),
+            // More than any chain that is read has.
+            _ => usize::MAX,
+        }))
+    }
+
+    fn basic_constraints(&self) -> Result<Option<BasicConstraints<'a>>, CertError> {
         let Some(value) = self.basic_constraints else {
             return Ok(None);
         };
         let mut fields = Elements::of_sequence(value)?;
         let ca = fields.flag()?;
-        if let Some(length) = fields.optional(INTEGER)? {
-            unsigned(length)?; // pathLenConstraint: webpki enforces it
-        }
+        let path_len = fields.optional(INTEGER)?.map(unsigned).transpose()?;
         fields.finish()?;
-        Ok(Some(ca))
+        Ok(Some(BasicConstraints { ca, path_len }))
     }
 
     /// keyUsage; `None` without the extension.
@@ -241,6 +273,30 @@ mod tests {
         ] {
             assert!(ca(bad).is_err(), "{bad:?}");
         }
+        let length = |der: &[u8]| {
+            Extensions {
+                basic_constraints: Some(der),
+                ..Extensions::default()
+            }
+            .path_len()
+        };
+        assert_eq!(Extensions::default().path_len(), Ok(None));
+        assert_eq!(length(&[0x30, 3, 1, 1, 0xff]), Ok(None));
+        for (octets, value) in [
+            (&[0][..], 0),
+            (&[3], 3),
+            (&[0, 0xff], 255),
+            (&[1, 0], usize::MAX),
+        ] {
+            let field = [
+                &[1, 1, 0xff, 2, u8::try_from(octets.len()).expect("short")],
+                octets,
+            ];
+            let field = field.concat();
+            let der = [&[0x30, u8::try_from(field.len()).expect("short")], &*field].concat();
+            assert_eq!(length(&der), Ok(Some(value)), "{octets:?}");
+        }
+        assert!(length(&[0x30, 6, 1, 1, 0xff, 2, 1, 0x80]).is_err());
     }
 
     #[test]

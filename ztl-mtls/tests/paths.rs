@@ -203,9 +203,7 @@ fn rule_25_a_bad_signature_stays_one_whatever_the_names_say() {
 
 #[test]
 fn path_length_names_and_purposes_of_issuers_count() {
-    let short = Ca::with("root", |params| {
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0))
-    });
+    let short = Ca::new("root");
     let middle = short.intermediate("one", |params| {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     });

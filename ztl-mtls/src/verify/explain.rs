@@ -51,10 +51,7 @@ impl Search<'_> {
             PathError::EndEntityUsedAsCa => ProveError::IssuerNotAuthority,
             PathError::PathLenConstraintViolated => ProveError::PathLength,
             PathError::NameConstraintViolation => self.explain_names(leaf, intermediates),
-            PathError::RequiredEkuNotFoundContext(_) => ProveError::Purpose(match self.purpose {
-                Purpose::Client => "client",
-                Purpose::Server => "server",
-            }),
+            PathError::RequiredEkuNotFoundContext(_) => self.purpose(),
             PathError::UnsupportedCriticalExtension => ProveError::UnknownCritical,
             PathError::MaximumPathDepthExceeded
             | PathError::MaximumPathBuildCallsExceeded
@@ -70,6 +67,14 @@ impl Search<'_> {
             | PathError::UnsupportedCertVersion => ProveError::Malformed(error.to_string().into()),
             other => ProveError::Path(other.to_string().into()),
         }
+    }
+
+    /// An issuer's extKeyUsage leaves the end out that the peer is.
+    pub(super) const fn purpose(&self) -> ProveError {
+        ProveError::Purpose(match self.purpose {
+            Purpose::Client => "client",
+            Purpose::Server => "server",
+        })
     }
 
     /// webpki lets no URI pass an issuer that constrains URIs: say so, where that may be the reason.

@@ -14,8 +14,8 @@ use crate::key;
 use crate::revocation::Named;
 
 impl Search<'_> {
-    /// keyCertSign of each issuer (rule 19), keys that are strong enough, the validity of the authority itself, that it is no
-    /// development authority (T28), and that nobody took back the id or a certificate of the path (T25).
+    /// keyCertSign of each issuer (rule 19), keys that are strong enough, the validity of the authority itself and what its own
+    /// certificate constrains, that it is no development authority (T28), and that nobody took back the id or a certificate of the path (T25).
     pub(super) fn judge(
         &self,
         path: &VerifiedPath<'_>,
@@ -25,6 +25,7 @@ impl Search<'_> {
     ) -> Result<Found, ProveError> {
         let (index, authority) = self.facts_of(path.anchor())?;
         self.judge_authority(authority)?;
+        check_length(authority, path)?;
         let mut found = Found {
             from: authority.not_before,
             not_after: authority.not_after,
@@ -124,6 +125,12 @@ impl Search<'_> {
                 now,
             });
         }
+        if authority
+            .purposes
+            .is_some_and(|purposes| !purposes.names(self.purpose))
+        {
+            return Err(self.purpose());
+        }
         Ok(())
     }
 
@@ -138,6 +145,28 @@ impl Search<'_> {
             })
             .ok_or_else(|| ProveError::UnknownIssuer(self.bundle.trust_domain().clone()))
     }
+}
+
+/// RFC 5280 §4.2.1.9: so many issuers may stand below the authority, those aside that issued themselves.
+fn check_length(authority: &Facts, path: &VerifiedPath<'_>) -> Result<(), ProveError> {
+    let Some(most) = authority.path_len else {
+        return Ok(());
+    };
+    if path.intermediate_certificates().count() <= most {
+        return Ok(());
+    }
+    let mut count: usize = 0;
+    for issuer in path.intermediate_certificates() {
+        let der = issuer.der();
+        let cert = Cert::read(&der).map_err(malformed)?;
+        if cert.issuer != cert.subject {
+            count = count.saturating_add(1);
+        }
+    }
+    if count > most {
+        return Err(ProveError::PathLength);
+    }
+    Ok(())
 }
 
 /// The certificate that an issuer of the path issued.

@@ -52,7 +52,8 @@ pub(crate) enum Tls12 {
 /// 2. The leaf obeys every clause that [`LeafError`](crate::LeafError) names (rules 16 to 19).
 /// 3. The leaf's own trust domain chooses the bundle, before any signature is checked (rule 20); no bundle, an empty one: refused.
 /// 4. A path leads to an authority of that bundle: signatures, validity of every certificate of the path at `now`, the
-///    authority's included, `cA`, keyCertSign, path length, name constraints, extended key usage (RFC 5280 §6).
+///    authority's included, `cA`, keyCertSign, path length, name constraints, extended key usage (RFC 5280 §6). What the authority's
+///    own certificate says of path length, names and extended key usage holds as that of any issuer does.
 /// 5. The authority is not a development authority, unless that was allowed (T28).
 /// 6. Keys of the path are RSA keys of 2048 to 8192 bits, or of another kind that the provider verifies with.
 /// 7. No deny list names the id, nor the key or the serial number of any certificate of the path, the authority's included; and
