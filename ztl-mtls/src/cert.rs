@@ -25,7 +25,10 @@ pub enum CertError {
     Malformed(Box<str>),
     /// An extension occurs twice (RFC 5280 §4.2).
     #[error("holds the extension {0} twice (RFC 5280 §4.2)")]
-    DuplicateExtension(&'static str),
+    DuplicateExtension(Box<str>),
+    /// There are more than [`MAX_EXTENSIONS`](crate::MAX_EXTENSIONS) (rule 31).
+    #[error("has more than 32 extensions")]
+    TooManyExtensions,
 }
 
 impl CertError {
@@ -36,6 +39,7 @@ impl CertError {
             Self::TooLong => "certificate_too_long",
             Self::Malformed(_) => "certificate_malformed",
             Self::DuplicateExtension(_) => "duplicate_extension",
+            Self::TooManyExtensions => "too_many_extensions",
         }
     }
 

@@ -17,7 +17,7 @@ impl CertError {
     #[must_use]
     pub const fn clause(&self) -> &'static str {
         match self {
-            Self::TooLong => BOUNDS,
+            Self::TooLong | Self::TooManyExtensions => BOUNDS,
             Self::Malformed(_) => "RFC 5280 §4.1",
             Self::DuplicateExtension(_) => "RFC 5280 §4.2",
         }
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(id(IdError::DotSegment), "SPIFFE-ID §2.2");
         assert_eq!(id(IdError::TooLong), "SPIFFE-ID §2.3");
         assert_eq!(id(IdError::Scheme), "SPIFFE-ID §2");
-        let leaf = LeafError::from(CertError::DuplicateExtension("keyUsage"));
+        let leaf = LeafError::from(CertError::DuplicateExtension("keyUsage".into()));
         assert_eq!(ProveError::from(leaf).clause(), "RFC 5280 §4.2");
     }
 }

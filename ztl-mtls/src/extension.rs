@@ -9,6 +9,9 @@ use crate::element::{
 };
 use crate::verify::Purpose;
 
+/// Most extensions of a certificate. Those of today have fewer than ten.
+pub const MAX_EXTENSIONS: usize = 32;
+
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13]; // 2.5.29.19
 const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f]; // 2.5.29.15
 const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25]; // 2.5.29.37
@@ -82,14 +85,24 @@ impl<'a> Extensions<'a> {
     /// Reads what is within `[3] EXPLICIT SEQUENCE OF Extension`.
     pub(crate) fn read(field: &'a [u8]) -> Result<Self, CertError> {
         let mut found = Self::default();
+        let mut others = Others::default();
         let mut list = Elements::of_sequence(field)?;
+        let mut count: usize = 0;
         while !list.is_finished() {
-            found.take(list.sequence()?)?;
+            if count == MAX_EXTENSIONS {
+                return Err(CertError::TooManyExtensions);
+            }
+            count = count.saturating_add(1);
+            found.take(list.sequence()?, &mut others)?;
         }
         Ok(found)
     }
 
-    fn take(&mut self, mut extension: Elements<'a>) -> Result<(), CertError> {
+    fn take(
+        &mut self,
+        mut extension: Elements<'a>,
+        others: &mut Others<'a>,
+    ) -> Result<(), CertError> {
         let oid = extension.expect(OBJECT_IDENTIFIER)?;
         let critical = extension.flag()?;
         let value = extension.expect(OCTET_STRING)?;
@@ -106,12 +119,12 @@ impl<'a> Extensions<'a> {
                 if critical {
                     self.unknown_critical.get_or_insert(oid);
                 }
-                return Ok(());
+                return others.take(oid);
             }
         };
         match slot.replace(value) {
             None => Ok(()),
-            Some(_) => Err(CertError::DuplicateExtension(name)),
+            Some(_) => Err(CertError::DuplicateExtension(name.into())),
         }
     }
 
@@ -212,13 +225,43 @@ impl<'a> Extensions<'a> {
 
     /// The first critical extension that nobody here knows, in numbers.
     pub(crate) fn unknown_critical(&self) -> Option<Box<str>> {
-        self.unknown_critical.map(|oid| {
-            ObjectIdentifier::from_bytes(oid).map_or_else(
-                |_| "of a malformed OID".into(),
-                |oid| oid.to_string().into(),
-            )
-        })
+        self.unknown_critical.map(in_numbers)
     }
+}
+
+/// Which extensions were met that are not read here, in a row on the stack: this is done for each certificate of each peer.
+struct Others<'a> {
+    oids: [&'a [u8]; MAX_EXTENSIONS],
+    count: usize,
+}
+
+impl Default for Others<'_> {
+    fn default() -> Self {
+        Self {
+            oids: [&[]; MAX_EXTENSIONS],
+            count: 0,
+        }
+    }
+}
+
+impl<'a> Others<'a> {
+    /// RFC 5280 §4.2: refuses one that was met before.
+    fn take(&mut self, oid: &'a [u8]) -> Result<(), CertError> {
+        if self.oids.iter().take(self.count).any(|met| *met == oid) {
+            return Err(CertError::DuplicateExtension(in_numbers(oid)));
+        }
+        let next = self.oids.get_mut(self.count);
+        *next.ok_or(CertError::TooManyExtensions)? = oid;
+        self.count = self.count.saturating_add(1);
+        Ok(())
+    }
+}
+
+fn in_numbers(oid: &[u8]) -> Box<str> {
+    ObjectIdentifier::from_bytes(oid).map_or_else(
+        |_| "of a malformed OID".into(),
+        |oid| oid.to_string().into(),
+    )
 }
 
 /// RFC 5280 §4.2.1.6: GeneralName is a choice of context tags 0 to 8; a URI is `[6] IMPLICIT IA5String`.

@@ -16,6 +16,7 @@ impl CertError {
             Self::TooLong => "issue a smaller certificate: a leaf of today has under 2000 bytes",
             Self::Malformed(_) => MALFORMED,
             Self::DuplicateExtension(_) => "issue it anew with each extension once",
+            Self::TooManyExtensions => "issue it anew with fewer extensions; seven kinds are read",
         }
     }
 }

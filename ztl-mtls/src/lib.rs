@@ -53,6 +53,7 @@ pub use dev_ca::{
     DevCa, DevCaError, DevWebCa, IssuedSvid, IssuedWeb, MAX_DEV_LIFETIME, write_private,
 };
 pub use expiry::{Expiring, Expiry, ExpiryStage, ExpiryWatch};
+pub use extension::MAX_EXTENSIONS;
 pub use file::{FileError, MAX_PEM_BYTES, PemError, certificates as certificates_from_pem};
 pub use file_key::{FileKeyError, FileKeys};
 pub use fingerprint::Fingerprint;

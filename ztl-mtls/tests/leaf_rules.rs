@@ -95,8 +95,45 @@ fn rule_16_two_alternative_name_extensions_are_refused() {
     });
     assert_eq!(
         error,
-        LeafError::Certificate(CertError::DuplicateExtension("subjectAltName"))
+        LeafError::Certificate(CertError::DuplicateExtension("subjectAltName".into()))
     );
+}
+
+/// RFC 5280 §4.2, whether or not anybody here reads the extension.
+#[test]
+fn no_extension_stands_twice() {
+    let private = |last: u64| extension(&[1, 3, 6, 1, 4, 1, 9, last], false, &[5, 0]);
+    let twice = |oid: &[u64], text: &str| {
+        let error = refused(|params| {
+            params.custom_extensions = vec![
+                extension(oid, false, &[5, 0]),
+                private(1),
+                extension(oid, false, &[4, 0]),
+            ];
+        });
+        let duplicate = CertError::DuplicateExtension(text.into());
+        assert_eq!(error, LeafError::Certificate(duplicate));
+        assert_eq!(error.code(), "duplicate_extension");
+    };
+    twice(&[1, 3, 6, 1, 4, 1, 9], "1.3.6.1.4.1.9");
+    twice(&[2, 5, 29, 35], "2.5.29.35");
+    twice(&[2, 5, 29, 32], "2.5.29.32");
+    accepted(|params| params.custom_extensions = vec![private(1), private(2), private(3)]);
+}
+
+#[test]
+fn rule_31_a_certificate_has_at_most_32_extensions() {
+    let with = |count: u64| {
+        move |params: &mut CertificateParams| {
+            // Five stand there already: basicConstraints, keyUsage, extKeyUsage, subjectAltName, subjectKeyIdentifier.
+            params.custom_extensions = (5..count)
+                .map(|last| extension(&[1, 3, 6, 1, 4, 1, 9, last], false, &[5, 0]))
+                .collect();
+        }
+    };
+    accepted(with(32));
+    let error = refused(with(33));
+    assert_eq!(error, LeafError::Certificate(CertError::TooManyExtensions));
 }
 
 #[test]

@@ -15,8 +15,8 @@ use core::time::Duration;
 
 use common::{Ca, ID, NOW, domain, extension, prove, prover, tlv, valid};
 use rcgen::{
-    BasicConstraints, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyUsagePurpose,
-    NameConstraints, SanType,
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
+    KeyUsagePurpose, NameConstraints, SanType,
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::KeyUsage;
@@ -431,6 +431,25 @@ fn rule_31_a_maze_of_issuers_of_one_name_is_not_entered() {
         prover.prove(&chain, NOW, Purpose::Client),
         Err(ProveError::TooIntricate)
     );
+    // Nor is one whose certificates webpki reads and nobody here does: a private extension stands twice in each.
+    let twice = [
+        extension(&[1, 2, 3], false, &[5, 0]),
+        extension(&[1, 2, 3], false, &[5, 0]),
+    ];
+    let odd = (0..5).map(|_| {
+        let changed = |params: &mut CertificateParams| params.custom_extensions = twice.to_vec();
+        root.intermediate("way", changed).der
+    });
+    let way = root.intermediate("way", |_| {});
+    let chain: Vec<_> = [way.leaf(|_| {}).der, way.der]
+        .into_iter()
+        .chain(odd)
+        .collect();
+    assert_eq!(
+        prover.prove(&chain, NOW, Purpose::Client),
+        Err(ProveError::TooIntricate)
+    );
+    assert!(prover.prove(&chain[..2], NOW, Purpose::Client).is_ok());
     // Nested authorities that share a name are no maze.
     let first = root.intermediate("same", |_| {});
     let second = first.intermediate("same", |_| {});

@@ -35,7 +35,8 @@ fn all() -> Vec<ProveError> {
         LeafError::NoClientAuth,
         CertError::TooLong.into(),
         CertError::Malformed("x".into()).into(),
-        CertError::DuplicateExtension("keyUsage").into(),
+        CertError::DuplicateExtension("keyUsage".into()).into(),
+        CertError::TooManyExtensions.into(),
     ];
     let key = [
         KeyError::RsaShort(1024),

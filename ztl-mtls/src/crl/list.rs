@@ -243,7 +243,7 @@ impl Fields<'_> {
         };
         match self.number.replace(criticality) {
             None => Ok(()),
-            Some(_) => Err(CertError::DuplicateExtension("crlNumber")),
+            Some(_) => Err(CertError::DuplicateExtension("crlNumber".into())),
         }
     }
 }

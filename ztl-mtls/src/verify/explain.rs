@@ -120,7 +120,7 @@ impl Search<'_> {
     }
 }
 
-/// What cannot be read is no issuer for webpki either.
+/// What cannot be read is an issuer of no path that is taken.
 fn readable<'a>(certificates: &'a [CertificateDer<'_>]) -> Vec<Cert<'a>> {
     let read = |der: &'a CertificateDer<'_>| Cert::read(der).ok();
     certificates.iter().filter_map(read).collect()

@@ -143,12 +143,15 @@ fn check_forks(intermediates: &[CertificateDer<'_>]) -> Result<(), ProveError> {
     if intermediates.len() <= MAX_SAME_NAME {
         return Ok(());
     }
-    // What cannot be read is no candidate for webpki either.
-    let names: Vec<&[u8]> = intermediates
+    // webpki reads some that are refused here, and a path may not lead over them: each may bear any name.
+    let names: Vec<Option<&[u8]>> = intermediates
         .iter()
-        .filter_map(|der| Some(Cert::read(der).ok()?.subject))
+        .map(|der| Some(Cert::read(der).ok()?.subject))
         .collect();
-    let bearers = |name| names.iter().filter(|other| **other == name).count();
+    let bearers = |name: Option<&[u8]>| {
+        let may_bear = |other: &&Option<&[u8]>| other.is_none() || **other == name;
+        names.iter().filter(may_bear).count()
+    };
     if names.iter().any(|name| bearers(*name) > MAX_SAME_NAME) {
         return Err(ProveError::TooIntricate);
     }
