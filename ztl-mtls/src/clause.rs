@@ -11,6 +11,8 @@ use crate::verify::ProveError;
 
 /// A bound on what is read.
 const BOUNDS: &str = "rule 31";
+/// What is critical is understood, or refuses.
+const UNKNOWN_CRITICAL: &str = "RFC 5280 §4.2";
 
 impl CertError {
     /// The clause that is broken, such as `RFC 5280 §4.2`.
@@ -38,6 +40,7 @@ impl LeafError {
             Self::IsAuthority | Self::CertSign | Self::CrlSign => "X509-SVID §5.2",
             Self::NoKeyUsage | Self::NoDigitalSignature => "X509-SVID §4.3",
             Self::NoServerAuth | Self::NoClientAuth => "X509-SVID §4.4",
+            Self::UnknownCritical(_) => UNKNOWN_CRITICAL,
         }
     }
 }
@@ -68,7 +71,7 @@ impl ProveError {
             Self::NameConstraint => "RFC 5280 §4.2.1.10",
             Self::UriNameConstraint => "X509-SVID §4.2",
             Self::Purpose(_) => "RFC 5280 §4.2.1.12",
-            Self::UnknownCritical => "RFC 5280 §4.2",
+            Self::UnknownCritical => UNKNOWN_CRITICAL,
             Self::Malformed(_) => "RFC 5280 §4.1",
             Self::DevAuthority(_) => "T28",
             Self::Key { .. } => "RFC 5280 §4.1.2.7",

@@ -7,6 +7,7 @@ use crate::verify::{ProveError, Unknown};
 
 const MALFORMED: &str =
     "look at it with `openssl x509 -text`; issue it anew with a tool that writes strict DER";
+const UNKNOWN_CRITICAL: &str = "issue it without that extension, or with it not critical";
 
 impl CertError {
     /// How it is mended.
@@ -49,6 +50,7 @@ impl LeafError {
             Self::NoServerAuth | Self::NoClientAuth => {
                 "issue it with `extendedKeyUsage = serverAuth, clientAuth`, or with none at all"
             }
+            Self::UnknownCritical(_) => UNKNOWN_CRITICAL,
         }
     }
 }
@@ -106,7 +108,7 @@ impl ProveError {
             Self::Purpose(_) => {
                 "issue from a certificate whose extKeyUsage, if any, has both serverAuth and clientAuth"
             }
-            Self::UnknownCritical => "issue it without that extension, or with it not critical",
+            Self::UnknownCritical => UNKNOWN_CRITICAL,
             Self::Malformed(_)
             | Self::Key {
                 error: KeyError::Malformed(_),

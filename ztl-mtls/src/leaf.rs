@@ -8,6 +8,7 @@
 //! 4. keyUsage is there, with digitalSignature, without keyCertSign and cRLSign. That it is marked critical is asked of issuers,
 //!    not of verifiers (§4.3, §5.2; rule 19).
 //! 5. extKeyUsage, where it is there, names both serverAuth and clientAuth (§4.4; rule 19).
+//! 6. No critical extension is there that nobody here understands (RFC 5280 §4.2).
 
 use core::fmt;
 
@@ -69,6 +70,9 @@ pub enum LeafError {
     /// It is not for clients.
     #[error("has an extKeyUsage without clientAuth (X509-SVID §4.4)")]
     NoClientAuth,
+    /// It holds a critical extension that nobody here understands.
+    #[error("holds the critical extension {0}, which is not understood here (RFC 5280 §4.2)")]
+    UnknownCritical(Box<str>),
 }
 
 impl LeafError {
@@ -90,6 +94,7 @@ impl LeafError {
             Self::CrlSign => "leaf_crl_sign",
             Self::NoServerAuth => "leaf_no_server_auth",
             Self::NoClientAuth => "leaf_no_client_auth",
+            Self::UnknownCritical(_) => "unknown_critical",
         }
     }
 }
@@ -129,6 +134,9 @@ pub(crate) fn check(der: &[u8]) -> Result<(Cert<'_>, SpiffeId), LeafError> {
         if !usage.client_auth {
             return Err(LeafError::NoClientAuth);
         }
+    }
+    if let Some(oid) = cert.extensions.unknown_critical() {
+        return Err(LeafError::UnknownCritical(oid));
     }
     Ok((cert, id))
 }

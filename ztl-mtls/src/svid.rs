@@ -65,6 +65,16 @@ pub enum SvidError {
         "certificate {0} of the chain is not that of an authority: it needs `cA` and keyCertSign (X509-SVID §4.1, §4.3)"
     )]
     IssuerNotAuthority(usize),
+    /// A certificate after the first holds a critical extension that nobody here understands, nor would a peer.
+    #[error(
+        "certificate {index} of the chain holds the critical extension {oid}, which is not understood here (RFC 5280 §4.2)"
+    )]
+    IssuerUnknownCritical {
+        /// Its place, the leaf's being 0.
+        index: usize,
+        /// The extension, in numbers.
+        oid: Box<str>,
+    },
     /// The key is of no kind that the crypto provider loads.
     #[error("the private key is damaged or of a kind that the crypto provider does not know")]
     UnusableKey,
@@ -85,7 +95,8 @@ pub enum SvidError {
 
 /// A certificate chain that names one workload, and its private key. Cheap to clone.
 ///
-/// The leaf obeys the same clauses that are asked of a peer's ([`LeafError`]), so what we would refuse we do not present. Whether
+/// The leaf obeys the same clauses that are asked of a peer's ([`LeafError`]), and no certificate of the chain has a critical
+/// extension that a peer would not understand, so what we would refuse we do not present. Whether
 /// anybody trusts its issuer, and whether it has expired, is not judged here.
 #[derive(Clone)]
 pub struct X509Svid {
@@ -218,10 +229,12 @@ fn check_issuer(index: usize, der: &[u8]) -> Result<Timestamp, SvidError> {
     let cert = Cert::read(der).map_err(unreadable)?;
     let ca = cert.extensions.is_ca().map_err(unreadable)?;
     let usage = cert.extensions.key_usage().map_err(unreadable)?;
-    if ca == Some(true) && usage.is_some_and(|usage| usage.cert_sign) {
-        Ok(cert.not_after)
-    } else {
-        Err(SvidError::IssuerNotAuthority(index))
+    if ca != Some(true) || !usage.is_some_and(|usage| usage.cert_sign) {
+        return Err(SvidError::IssuerNotAuthority(index));
+    }
+    match cert.extensions.unknown_critical() {
+        None => Ok(cert.not_after),
+        Some(oid) => Err(SvidError::IssuerUnknownCritical { index, oid }),
     }
 }
 

@@ -11,7 +11,7 @@
 
 mod common;
 
-use common::{Ca, ID, NOW, uri, valid};
+use common::{Ca, ID, NOW, extension, uri, valid};
 use rcgen::IsCa;
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use ztl_mtls::{
@@ -88,6 +88,21 @@ fn what_we_would_refuse_we_do_not_present() {
         load(&leaf, &format!("{}{}", leaf.pem, not_ca.pem)),
         SvidError::IssuerNotAuthority(1)
     ));
+    let odd = || vec![extension(&[1, 2, 3, 4], true, &[5, 0])];
+    let critical = root.leaf(|params| params.custom_extensions = odd());
+    let error = load(&critical, &critical.pem);
+    assert!(matches!(
+        &error,
+        SvidError::Leaf(LeafError::UnknownCritical(oid)) if **oid == *"1.2.3.4"
+    ));
+    assert!(error.to_string().contains("1.2.3.4"), "{error}");
+    let critical = root.intermediate("critical", |params| params.custom_extensions = odd());
+    let error = load(&leaf, &format!("{}{}", leaf.pem, critical.pem));
+    assert!(matches!(
+        &error,
+        SvidError::IssuerUnknownCritical { index: 1, oid } if **oid == *"1.2.3.4"
+    ));
+    assert!(error.to_string().contains("1.2.3.4"), "{error}");
     assert!(matches!(
         load(&leaf, ""),
         SvidError::CertificatePem(PemError::NoCertificate)

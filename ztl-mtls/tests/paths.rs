@@ -21,7 +21,7 @@ use rcgen::{
 use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::KeyUsage;
 use ztl_core::Timestamp;
-use ztl_mtls::{Position, ProveError, Purpose, TrustBundle, provider};
+use ztl_mtls::{LeafError, Position, ProveError, Purpose, TrustBundle, provider};
 
 fn at(offset: i64) -> Timestamp {
     let now = i64::try_from(NOW.as_unix_secs()).expect("time");
@@ -382,8 +382,19 @@ fn a_uri_name_constraint_off_the_path_is_not_blamed_for_another_name() {
 fn unknown_critical_extensions_are_refused() {
     let root = Ca::new("root");
     let odd = extension(&[1, 2, 3], true, &[5, 0]);
+    let middle = root.intermediate("middle", |params| {
+        params.custom_extensions = vec![odd.clone()]
+    });
+    let below = middle.leaf(|_| {}).der;
+    assert_eq!(
+        prove(&root, &[&below, &middle.der]),
+        Err(ProveError::UnknownCritical)
+    );
     let leaf = root.leaf(|params| params.custom_extensions = vec![odd]);
-    assert_eq!(prove(&root, &[&leaf.der]), Err(ProveError::UnknownCritical));
+    let error = prove(&root, &[&leaf.der]).expect_err("refused");
+    let named = LeafError::UnknownCritical("1.2.3".into());
+    assert_eq!(error, ProveError::Leaf(named));
+    assert_eq!(error.code(), ProveError::UnknownCritical.code());
     let quiet = extension(&[1, 2, 3], false, &[5, 0]);
     let leaf = root.leaf(|params| params.custom_extensions = vec![quiet]);
     assert!(prove(&root, &[&leaf.der]).is_ok());

@@ -33,6 +33,7 @@ fn all() -> Vec<ProveError> {
         LeafError::CrlSign,
         LeafError::NoServerAuth,
         LeafError::NoClientAuth,
+        LeafError::UnknownCritical("x".into()),
         CertError::TooLong.into(),
         CertError::Malformed("x".into()).into(),
         CertError::DuplicateExtension("keyUsage".into()).into(),

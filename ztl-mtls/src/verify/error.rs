@@ -145,7 +145,8 @@ pub enum ProveError {
     /// An issuer's extended key usage does not cover this end of TLS.
     #[error("an issuer's extKeyUsage does not cover TLS {0} authentication (RFC 5280 §4.2.1.12)")]
     Purpose(&'static str),
-    /// A certificate holds a critical extension that nobody here understands.
+    /// An issuer's certificate holds a critical extension that nobody here understands; of the leaf's
+    /// [`LeafError::UnknownCritical`] tells.
     #[error(
         "a certificate of the path holds a critical extension that is not understood here (RFC 5280 §4.2)"
     )]
@@ -331,7 +332,9 @@ impl ProveError {
             | Self::CrlSigner { .. } => CertificateError::UnknownRevocationStatus,
             Self::BadSignature | Self::NoPossession => CertificateError::BadSignature,
             Self::Purpose(_) => CertificateError::InvalidPurpose,
-            Self::UnknownCritical => CertificateError::UnhandledCriticalExtension,
+            Self::UnknownCritical | Self::Leaf(LeafError::UnknownCritical(_)) => {
+                CertificateError::UnhandledCriticalExtension
+            }
             Self::Malformed(_) | Self::Leaf(LeafError::Certificate(_)) => {
                 CertificateError::BadEncoding
             }
@@ -429,6 +432,10 @@ mod tests {
             ),
             (ProveError::Purpose("client"), Alert::UnsupportedCertificate),
             (ProveError::UnknownCritical, Alert::BadCertificate),
+            (
+                ProveError::Leaf(LeafError::UnknownCritical("1.2.3".into())),
+                Alert::BadCertificate,
+            ),
             (
                 ProveError::Leaf(LeafError::Id(IdError::NoPath)),
                 Alert::CertificateUnknown,
