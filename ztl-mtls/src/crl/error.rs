@@ -35,6 +35,20 @@ pub enum CrlError {
     /// There are more than [`MAX_CRL_BYTES`](crate::MAX_CRL_BYTES).
     #[error("the revocation lists of `{0}` have more than 16 MiB together")]
     TooLong(TrustDomain),
+    /// A list has a lower number than one of the same issuer, key and scope that was taken before it (T25).
+    #[error(
+        "a revocation list of `{trust_domain}` has the number {found} (hexadecimal), and one of the same issuer with {held} was \
+         taken before: it is older, and does not name what was revoked since; fetch the newest, or restart where the issuer \
+         numbers its lists anew"
+    )]
+    WentBack {
+        /// Whose list.
+        trust_domain: TrustDomain,
+        /// The number of the one that was taken.
+        held: Box<str>,
+        /// Its own number.
+        found: Box<str>,
+    },
     /// A list is not taken.
     #[error("revocation list {index} of `{trust_domain}` {error}")]
     List {

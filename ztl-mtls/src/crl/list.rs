@@ -1,6 +1,7 @@
 //! One revocation list: what it says, and whether an issuer's key signed it.
 
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rustls_pki_types::{SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
@@ -11,11 +12,14 @@ use super::error::CrlListError;
 use super::scope::Scope;
 use crate::cert::CertError;
 use crate::element::{
-    BIT_STRING, Bits, Elements, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, context_around,
+    BIT_STRING, Bits, Elements, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, context,
+    context_around, unsigned,
 };
 use crate::serial::significant;
 
 const CRL_NUMBER: &[u8] = &[0x55, 0x1d, 0x14]; // 2.5.29.20
+const ISSUING_DISTRIBUTION_POINT: &[u8] = &[0x55, 0x1d, 0x1c]; // 2.5.29.28
+const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x23]; // 2.5.29.35
 
 /// The signature algorithms of a crypto provider.
 pub(crate) type Algorithms = &'static [&'static dyn SignatureVerificationAlgorithm];
@@ -40,11 +44,18 @@ pub(crate) struct Crl {
     pub(crate) issuer: Box<[u8]>,
     pub(crate) this_update: Timestamp,
     pub(crate) next_update: Timestamp,
+    /// Its crlNumber, without leading zeros.
+    pub(crate) number: Box<[u8]>,
+    /// By which of its keys the issuer says that it signed it (RFC 5280 §5.2.1).
+    pub(crate) key: Option<Box<[u8]>>,
+    /// Its issuingDistributionPoint, as it stands.
+    pub(crate) point: Option<Box<[u8]>>,
     scope: Option<Scope>,
     /// Sorted, without leading zeros.
     revoked: Box<[Box<[u8]>]>,
     signed: Signed,
     seen: Mutex<Vec<Remembered>>,
+    proved: AtomicBool,
 }
 
 struct Signed {
@@ -78,16 +89,31 @@ impl Crl {
             .map(Scope::read)
             .transpose()?;
         let (fields, signed) = read_signed(der)?;
-        fields.check()?;
+        let number = fields.check()?;
         Ok(Self {
             issuer: fields.issuer.into(),
             this_update: fields.this_update,
             next_update: fields.next_update,
+            number: significant(number).into(),
+            key: fields.key.map(|value| key_id(value).into()),
+            point: fields.point.map(Into::into),
             scope,
             revoked: revoked.into(),
             signed,
             seen: Mutex::default(),
+            proved: AtomicBool::new(false),
         })
+    }
+
+    /// Whether it was held against issuers' keys, and none of them had signed it.
+    pub(crate) fn is_disproved(&self) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        !seen.is_empty() && !self.is_proved()
+    }
+
+    /// Whether an issuer's key was found to have signed it.
+    pub(crate) fn is_proved(&self) -> bool {
+        self.proved.load(Ordering::Relaxed)
     }
 
     /// Whether it lists this serial number.
@@ -114,6 +140,9 @@ impl Crl {
             return seen.signature;
         }
         let signature = self.check_signature(spki, algorithms);
+        if signature == Signature::Good {
+            self.proved.store(true, Ordering::Relaxed);
+        }
         let mut seen = lock();
         if seen.len() >= MAX_REMEMBERED {
             seen.clear();
@@ -165,7 +194,16 @@ struct Fields<'a> {
     issuer: &'a [u8],
     this_update: Timestamp,
     next_update: Timestamp,
-    number: Option<Criticality>,
+    number: Option<Extension<'a>>,
+    key: Option<&'a [u8]>,
+    point: Option<&'a [u8]>,
+}
+
+/// The value of an extension, and whether whoever does not understand it has to refuse the list.
+#[derive(Clone, Copy)]
+struct Extension<'a> {
+    value: &'a [u8],
+    criticality: Criticality,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -174,15 +212,24 @@ enum Criticality {
     Not,
 }
 
-impl Fields<'_> {
+impl<'a> Fields<'a> {
     /// RFC 5280 §5.2.3: each list has a number, and it is not critical.
-    fn check(&self) -> Result<(), CrlListError> {
-        match self.number {
-            None => Err(CrlListError::NoNumber),
-            Some(Criticality::Critical) => Err(CrlListError::CriticalNumber),
-            Some(Criticality::Not) => Ok(()),
+    fn check(&self) -> Result<&'a [u8], CrlListError> {
+        let number = self.number.ok_or(CrlListError::NoNumber)?;
+        if number.criticality == Criticality::Critical {
+            return Err(CrlListError::CriticalNumber);
         }
+        let mut only = Elements::of(number.value);
+        let octets = unsigned(only.expect(INTEGER)?)?;
+        only.finish()?;
+        Ok(octets)
     }
+}
+
+/// RFC 5280 §4.2.1.1: the keyIdentifier `[0]`, or all of an authorityKeyIdentifier that has none.
+fn key_id(value: &[u8]) -> &[u8] {
+    let id = Elements::of_sequence(value).and_then(|mut fields| fields.optional(context(0)));
+    id.ok().flatten().unwrap_or(value)
 }
 
 /// RFC 5280 §5.1: `CertificateList`.
@@ -214,6 +261,8 @@ fn read_tbs(tbs: &[u8]) -> Result<Fields<'_>, CertError> {
         this_update: tbs.time()?,
         next_update: tbs.time()?,
         number: None,
+        key: None,
+        point: None,
     };
     while !tbs.is_finished() {
         let field = tbs.take()?;
@@ -227,23 +276,32 @@ fn read_tbs(tbs: &[u8]) -> Result<Fields<'_>, CertError> {
     Ok(fields)
 }
 
-impl Fields<'_> {
-    fn take(&mut self, mut extension: Elements<'_>) -> Result<(), CertError> {
+impl<'a> Fields<'a> {
+    fn take(&mut self, mut extension: Elements<'a>) -> Result<(), CertError> {
         let oid = extension.expect(OBJECT_IDENTIFIER)?;
         let critical = extension.flag()?;
-        extension.expect(OCTET_STRING)?;
+        let value = extension.expect(OCTET_STRING)?;
         extension.finish()?;
-        if oid != CRL_NUMBER {
-            return Ok(());
-        }
         let criticality = if critical {
             Criticality::Critical
         } else {
             Criticality::Not
         };
-        match self.number.replace(criticality) {
-            None => Ok(()),
-            Some(_) => Err(CertError::DuplicateExtension("crlNumber".into())),
+        let number = Extension { value, criticality };
+        let (before, name) = match oid {
+            CRL_NUMBER => (self.number.replace(number).is_some(), "crlNumber"),
+            AUTHORITY_KEY_IDENTIFIER => {
+                (self.key.replace(value).is_some(), "authorityKeyIdentifier")
+            }
+            ISSUING_DISTRIBUTION_POINT => (
+                self.point.replace(value).is_some(),
+                "issuingDistributionPoint",
+            ),
+            _ => return Ok(()),
+        };
+        if before {
+            return Err(CertError::DuplicateExtension(name.into()));
         }
+        Ok(())
     }
 }

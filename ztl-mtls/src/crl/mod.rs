@@ -2,6 +2,7 @@
 
 mod error;
 mod list;
+mod mark;
 mod scope;
 
 use core::fmt;
@@ -14,6 +15,7 @@ use ztl_core::TrustDomain;
 
 pub use self::error::{CrlError, CrlListError};
 pub(crate) use self::list::{Algorithms, Crl, Signature};
+pub(crate) use self::mark::Taken;
 use crate::file;
 
 /// Most revocation lists of one trust domain.

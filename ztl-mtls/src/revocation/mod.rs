@@ -126,7 +126,8 @@ impl Revocation {
     }
 
     /// Puts the revocation lists of a trust domain in, in place of those that it had. From now on the status of its SVIDs is
-    /// asked for. Others stay.
+    /// asked for. Others stay. Whether a list is older than the one that it replaces is not asked here;
+    /// [`CrlFiles`](crate::source::CrlFiles) asks.
     pub fn replace_crls(&self, crls: CrlSet) {
         let crls = Arc::new(crls);
         self.change_crls(|all| {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ztl_core::TrustDomain;
 
 use super::steady::{Seen, Steady, content_of};
-use crate::crl::{self, CrlError, CrlSet, MAX_CRL_BYTES, RevocationDepth, UnknownStatus};
+use crate::crl::{self, CrlError, CrlSet, MAX_CRL_BYTES, RevocationDepth, Taken, UnknownStatus};
 use crate::file;
 use crate::revocation::{DenyList, DenyListError, MAX_DENY_LIST_BYTES};
 
@@ -13,6 +13,10 @@ use crate::revocation::{DenyList, DenyListError, MAX_DENY_LIST_BYTES};
 ///
 /// While a file cannot be read or holds anything that is not taken, each [`poll`](Self::poll) is an error, and the set taken last
 /// stays in force until its lists are overdue.
+///
+/// **No list goes back in time** (RFC 5280 §5.2.3): one with a lower crlNumber than was taken of the same issuer, key and
+/// distribution point is [`CrlError::WentBack`], though its signature is good and its end ahead. So whoever serves an old list,
+/// out of malice or of a cache, takes nothing back that was revoked since. A restart forgets the numbers.
 #[derive(Debug)]
 pub struct CrlFiles {
     trust_domain: TrustDomain,
@@ -20,6 +24,7 @@ pub struct CrlFiles {
     unknown: UnknownStatus,
     depth: RevocationDepth,
     steady: Steady,
+    taken: Taken,
 }
 
 impl CrlFiles {
@@ -35,6 +40,7 @@ impl CrlFiles {
             unknown: UnknownStatus::default(),
             depth: RevocationDepth::default(),
             steady: Steady::default(),
+            taken: Taken::default(),
         }
     }
 
@@ -100,16 +106,31 @@ impl CrlFiles {
 
     fn take(&mut self, files: &[Vec<u8>]) -> Result<CrlSet, CrlError> {
         let mut lists = Vec::new();
+        let mut by_file = Vec::new();
         for (path, bytes) in self.paths.iter().zip(files) {
             let in_file = |error: CrlError| error.in_file(path);
             let held = crl::in_pem_or_der(bytes).map_err(in_file)?;
             // Each by itself first, so that an error names its file.
-            CrlSet::from_der(self.trust_domain.clone(), held.iter().cloned()).map_err(in_file)?;
+            let set = CrlSet::from_der(self.trust_domain.clone(), held.iter().cloned());
+            by_file.push((path, set.map_err(in_file)?));
             lists.extend(held);
         }
         let set = CrlSet::from_der(self.trust_domain.clone(), lists)?
             .with_unknown_status(self.unknown)
             .with_depth(self.depth);
+        self.taken.take(&set).map_err(|back| {
+            let mut files = by_file.iter();
+            let file = files.find(|(_, set)| back.is_in(set));
+            let error = CrlError::WentBack {
+                trust_domain: self.trust_domain.clone(),
+                held: back.held,
+                found: back.found,
+            };
+            match file {
+                Some((path, _)) => error.in_file(path),
+                None => error,
+            }
+        })?;
         self.steady.take(content(files));
         Ok(set)
     }
