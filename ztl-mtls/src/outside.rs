@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::net::IpAddr;
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -21,6 +22,7 @@ use crate::cert::Cert;
 use crate::config::unresumed;
 use crate::crl::Algorithms;
 use crate::file::{self, FileError, PemError};
+use crate::verify::ProveError;
 
 /// What is spoken within TLS where documents are fetched.
 pub(crate) const HTTP1: &[&[u8]] = &[b"http/1.1"];
@@ -101,6 +103,8 @@ impl fmt::Debug for WebRoots {
 /// Proves one host for one connection, by roots of the Web PKI: its certificate has to be for exactly this name (RFC 6125), and
 /// its holder has to have the key. Nothing of ours is shown, and no session is resumed. The proof ends with the certificate of
 /// its path that ends first; a root has no end here but that it is taken out of the [`WebRoots`] (RFC 5280 §6.1.1).
+///
+/// A second handshake with it is refused, [`ProveError::VerifierUsedTwice`], whatever became of the first (rule 26).
 pub struct HostVerifier {
     name: ServerName<'static>,
     text: Box<str>,
@@ -111,6 +115,10 @@ pub struct HostVerifier {
     /// Of the path that was proved, until the leaf's holder has signed.
     expires_at: OnceLock<Timestamp>,
     proved: OnceLock<WebHost>,
+    /// Whether a host has shown a certificate.
+    begun: AtomicBool,
+    /// Whether another one has, after it.
+    is_spent: AtomicBool,
 }
 
 impl HostVerifier {
@@ -141,6 +149,8 @@ impl HostVerifier {
             algorithms,
             expires_at: OnceLock::new(),
             proved: OnceLock::new(),
+            begun: AtomicBool::new(false),
+            is_spent: AtomicBool::new(false),
         }))
     }
 
@@ -167,10 +177,12 @@ impl HostVerifier {
         self.name.clone()
     }
 
-    /// The host, proved and in possession of its key.
+    /// The host, proved and in possession of its key. `None` as well once a second connection was made with this: of which of the
+    /// two it would speak cannot be told.
     #[must_use]
     pub fn host(&self) -> Option<&WebHost> {
-        self.proved.get()
+        let proved = self.proved.get();
+        proved.filter(|_| !self.is_spent.load(Ordering::Acquire))
     }
 
     /// The last second of the certificate that ends first, of those that a path leads over. What else was sent does not count:
@@ -213,6 +225,10 @@ impl ServerCertVerifier for HostVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        if self.begun.swap(true, Ordering::AcqRel) {
+            self.is_spent.store(true, Ordering::Release);
+            return Err(used_twice());
+        }
         // For the name that was meant, whatever name the connection was made with.
         let verified = self.web.verify_server_cert(
             end_entity,
@@ -223,7 +239,7 @@ impl ServerCertVerifier for HostVerifier {
         )?;
         // rustls does not say over which path; the same search once more does.
         let end = self.path_ends(end_entity, intermediates, now)?;
-        let _ = self.expires_at.set(end);
+        self.expires_at.set(end).map_err(|_| used_twice())?;
         Ok(verified)
     }
 
@@ -251,12 +267,13 @@ impl ServerCertVerifier for HostVerifier {
             .expires_at
             .get()
             .ok_or(CertificateError::NotValidForName)?;
-        let _ = self.proved.set(WebHost::assertion(
+        let host = WebHost::assertion(
             &self.text,
             self.addr,
             *proved,
             "a chain to a root of the Web PKI, for this name",
-        ));
+        );
+        self.proved.set(host).map_err(|_| used_twice())?;
         Ok(valid)
     }
 
@@ -265,11 +282,16 @@ impl ServerCertVerifier for HostVerifier {
     }
 }
 
+/// What was proved of the first connection says nothing of the second.
+fn used_twice() -> Error {
+    ProveError::VerifierUsedTwice.to_certificate_error().into()
+}
+
 impl fmt::Debug for HostVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HostVerifier")
             .field("host", &self.text)
-            .field("proved", &self.proved.get().is_some())
+            .field("proved", &self.host().is_some())
             .finish_non_exhaustive()
     }
 }

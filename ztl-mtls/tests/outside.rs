@@ -10,7 +10,7 @@ use std::sync::Arc;
 use common::wire::{Frozen, connect};
 use common::{Ca, HOUR, Issued, NOW, valid};
 use rcgen::{CertificateParams, SanType};
-use rustls::ServerConfig;
+use rustls::{Error, ServerConfig};
 use rustls_pki_types::CertificateDer;
 use ztl_core::WebHost;
 use ztl_mtls::{HostVerifier, WebRoots, provider};
@@ -25,11 +25,18 @@ fn leaf(issuer: &Ca) -> Issued {
     })
 }
 
-/// A whole handshake with a host that sends these certificates after its leaf.
-fn prove(root: &Ca, leaf: &Issued, more: &[&CertificateDer<'static>]) -> Option<WebHost> {
+fn verifier(root: &Ca) -> Arc<HostVerifier> {
     let roots = WebRoots::from_pem(root.pem.as_bytes()).expect("roots");
     let addr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let verifier = HostVerifier::new(&roots, provider(), HOST, addr).expect("a verifier");
+    HostVerifier::new(&roots, provider(), HOST, addr).expect("a verifier")
+}
+
+/// A whole handshake with a host that sends these certificates after its leaf.
+fn dial(
+    verifier: &Arc<HostVerifier>,
+    leaf: &Issued,
+    more: &[&CertificateDer<'static>],
+) -> Result<(), Error> {
     let mut client = verifier
         .client_config(provider(), &[b"h2"])
         .expect("client");
@@ -44,7 +51,13 @@ fn prove(root: &Ca, leaf: &Issued, more: &[&CertificateDer<'static>]) -> Option<
         .expect("server");
     server.alpn_protocols = vec![b"h2".to_vec()];
     let (client, _) = connect(Arc::new(client), Arc::new(server));
-    assert_eq!(client.is_ok(), verifier.host().is_some());
+    client.map(|_| ())
+}
+
+fn prove(root: &Ca, leaf: &Issued, more: &[&CertificateDer<'static>]) -> Option<WebHost> {
+    let verifier = verifier(root);
+    let dialled = dial(&verifier, leaf, more);
+    assert_eq!(dialled.is_ok(), verifier.host().is_some());
     verifier.host().cloned()
 }
 
@@ -105,4 +118,30 @@ fn a_path_with_a_certificate_that_is_over_proves_nobody() {
     assert!(prove(&root, &leaf(&over), &[&over.der]).is_none());
     let other = Ca::new("other root");
     assert!(prove(&root, &leaf(&other), &[]).is_none());
+}
+
+#[test]
+fn rule_26_a_verifier_judges_one_connection() {
+    let (root, other) = (Ca::new("root"), Ca::new("other root"));
+    let (good, bad) = (leaf(&root), leaf(&other));
+    let short = root.leaf(|params| {
+        params.subject_alt_names = vec![SanType::DnsName(HOST.try_into().expect("a name"))];
+        valid(params, -60, 60);
+    });
+    // Whatever the first was and the second is: the first one's certificate is not the second one's.
+    for (first, second) in [
+        (&good, &short),
+        (&good, &good),
+        (&good, &bad),
+        (&bad, &good),
+    ] {
+        let verifier = verifier(&root);
+        let begun = dial(&verifier, first, &[]);
+        assert_eq!(begun.is_ok(), verifier.host().is_some());
+        let error = dial(&verifier, second, &[])
+            .expect_err("refused")
+            .to_string();
+        assert!(error.contains("VerifierUsedTwice"), "{error}");
+        assert!(verifier.host().is_none());
+    }
 }
