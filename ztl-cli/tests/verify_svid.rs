@@ -292,6 +292,22 @@ fn wrong_use_is_2_and_prints_nothing() {
             "peer",
             &chain,
         ],
+        &[
+            "verify-svid",
+            "--bundle",
+            &good,
+            "--crl-depth",
+            "leaf",
+            &chain,
+        ],
+        &[
+            "verify-svid",
+            "--bundle",
+            &good,
+            "--alias",
+            "b.test",
+            &chain,
+        ],
     ] {
         let run = ztl(args);
         assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{args:?}");

@@ -31,12 +31,15 @@ pub(super) fn bundle(text: &str) -> Result<BundleFile, String> {
     let (domain, path) = text
         .split_once('=')
         .ok_or("it has to be `TRUST-DOMAIN=FILE`, such as `prod.example=bundle.pem`")?;
-    let parsed = TrustDomain::parse(domain)
-        .map_err(|error| format!("the trust domain `{domain}` {error}"))?;
     Ok(BundleFile {
-        domain: parsed,
+        domain: self::domain(domain)?,
         path: path.into(),
     })
+}
+
+/// Reads a trust domain.
+pub(super) fn domain(text: &str) -> Result<TrustDomain, String> {
+    TrustDomain::parse(text).map_err(|error| format!("the trust domain `{text}` {error}"))
 }
 
 impl BundleFile {

@@ -1,6 +1,7 @@
 //! `ztl verify-svid`: would this chain prove a peer, and if not, why not and how to mend it.
 
 mod crl;
+mod deny_list;
 mod input;
 mod refusal;
 mod text;
@@ -10,8 +11,10 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use serde_json::Value;
-use ztl_core::{Peer, Timestamp};
-use ztl_mtls::{BundleSet, Bundles, Leaf, Prover, Purpose, Revocation, UnknownStatus};
+use ztl_core::{Peer, Timestamp, TrustDomain};
+use ztl_mtls::{
+    BundleSet, Bundles, Leaf, Prover, Purpose, Revocation, RevocationDepth, UnknownStatus,
+};
 
 use self::input::{BundleFile, Chain};
 use self::refusal::Refusal;
@@ -21,10 +24,12 @@ use crate::{clock, json, rfc3339};
 
 /// Say whether a certificate chain proves a workload, and if not, why and how to mend it
 ///
-/// Judged as a service that embeds ztl judges it, but for one thing: that the peer holds the leaf's key shows in a handshake
-/// only. One JSON object is printed: {"ok", "spiffe_id", "reason", "clause"}. `spiffe_id` is null unless it is proved; `reason` is
+/// Judged as a service that embeds ztl judges it by these bundles and lists, but for two things: that the peer holds the leaf's key
+/// shows in a handshake only, and who may write the files is not asked. A service that has a deny list, or revocation lists,
+/// refuses by them: give them here too. One JSON object is printed: {"ok", "spiffe_id", "reason", "clause"}. `spiffe_id` is null unless it is proved; `reason` is
 /// a stable code, and `clause` says which clause of which specification is broken. What it means and how to mend it goes to
-/// standard error. Exit codes: 0 proved, 1 refused, 2 wrong use or a file that cannot be read, or is no bundle.
+/// standard error. Exit codes: 0 proved, 1 refused, 2 wrong use, or a file that cannot be read, or a bundle, revocation list or
+/// deny list that is none.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The chain in PEM as the workload presents it, leaf first, without the authority; `-` reads standard input
@@ -40,6 +45,16 @@ pub(crate) struct Args {
     /// Take a certificate that no revocation list covers as not revoked
     #[arg(long, requires = "crls")]
     allow_unknown_status: bool,
+    /// Whose status the revocation lists are asked for, as `depth` of `[[crl_files]]` says it for a service
+    #[arg(long, requires = "crls", value_enum, default_value_t)]
+    crl_depth: Depth,
+    /// A deny list, as a service reads it: one entry a line, that names an id, a key or a certificate
+    #[arg(long, value_name = "FILE")]
+    deny_list: Option<PathBuf>,
+    /// Another name of the leaf's trust domain, as `trust_domain_aliases` of the policy gives them; may be given several times. An id that is denied
+    /// under one of the names is denied under all
+    #[arg(long = "alias", value_name = "TD", requires = "deny_list", value_parser = input::domain)]
+    aliases: Vec<TrustDomain>,
     /// When it is judged, such as 2026-11-22T04:00:00Z; the system clock where it is left out
     #[arg(long, value_name = "RFC3339", value_parser = rfc3339::parse)]
     at: Option<Timestamp>,
@@ -59,6 +74,13 @@ enum End {
     #[default]
     Client,
     Server,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Depth {
+    #[default]
+    Chain,
+    Leaf,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -106,18 +128,34 @@ fn judge(args: &Args, chain: Result<&Chain, &Refusal>, now: Timestamp) -> Result
         .map_err(|error| Refusal::of_chain(&error, chain, &args.bundles))
 }
 
-/// The lists speak of the trust domain that the leaf names; where it names none the chain is refused before they are asked.
+/// Revocation lists and aliases speak of the trust domain that the leaf names; where it names none the chain is refused before
+/// they are asked.
 fn revocation(args: &Args, chain: &Chain) -> Result<Revocation, Refusal> {
     let revocation = Revocation::new();
     let lists = crl::read(&args.crls)?;
+    if let Some(path) = &args.deny_list {
+        revocation.swap_deny_list(deny_list::read(path)?);
+    }
     let leaf = chain.certificates.first().map(|der| Leaf::read(der));
-    if let (false, Some(Ok(leaf))) = (args.crls.is_empty(), leaf) {
+    let Some(Ok(leaf)) = leaf else {
+        return Ok(revocation);
+    };
+    let domain = leaf.id().trust_domain();
+    if !args.aliases.is_empty() {
+        let one = args.aliases.iter().cloned();
+        revocation.swap_aliases(one.chain([domain.clone()]));
+    }
+    if !args.crls.is_empty() {
         let unknown = match args.allow_unknown_status {
             true => UnknownStatus::Allow,
             false => UnknownStatus::Deny,
         };
-        let set = crl::set(leaf.id().trust_domain(), lists)?;
-        revocation.replace_crls(set.with_unknown_status(unknown));
+        let depth = match args.crl_depth {
+            Depth::Chain => RevocationDepth::Chain,
+            Depth::Leaf => RevocationDepth::Leaf,
+        };
+        let set = crl::set(domain, lists)?;
+        revocation.replace_crls(set.with_unknown_status(unknown).with_depth(depth));
     }
     Ok(revocation)
 }

@@ -47,6 +47,20 @@ impl Refusal {
         }
     }
 
+    /// A deny list that cannot be used, so that nothing can be said of whom it denies.
+    pub(super) fn of_deny_list(message: String) -> Self {
+        Self {
+            reason: "deny_list_invalid",
+            clause: "T25",
+            message,
+            help: vec![
+                "one entry a line: `id`, `key` or `serial`; `--format text` prints those of a certificate"
+                    .to_owned(),
+            ],
+            exit: Exit::Usage,
+        }
+    }
+
     /// A chain that was judged and refused.
     pub(super) fn of_chain(error: &ProveError, chain: &Chain, bundles: &[BundleFile]) -> Self {
         let mut help = Vec::new();
