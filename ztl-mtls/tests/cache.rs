@@ -193,6 +193,54 @@ fn t17_a_change_of_revocation_lists_forgets() {
     assert_eq!(mesh.prove(), ANEW);
 }
 
+/// A clock that is set back finds what one that was right would have found then.
+#[test]
+fn t17_a_list_that_has_not_begun_is_no_reason_of_a_remembered_proof() {
+    let _alone = alone();
+    let root = Ca::new("root");
+    let chain = [root.leaf(|params| valid(params, -1000, 1000)).der];
+    let prover = Prover::new(bundles([root.bundle("a.test")]), &counting());
+    let list = root.crl_of(&params(&[], (-60, 500)));
+    prover.revocation().replace_crls(crls("a.test", [list]));
+    let without = prover.clone().with_cache_size(0);
+    let code = |prover: &Prover, offset| {
+        let proved = prover.prove(&chain, at(offset), Purpose::Client);
+        proved.map(|_| ()).map_err(|error| error.code())
+    };
+    let proved = prover.prove_chain(&chain, NOW, Purpose::Client);
+    let proved = proved.expect("proved");
+    for (offset, expected) in [
+        (0, Ok(())),
+        (-120, Ok(())),
+        (-121, Err("crl_not_yet_valid")),
+        (-1000, Err("crl_not_yet_valid")),
+        (-1001, Err("not_yet_valid")),
+        (499, Ok(())),
+        (500, Err("crl_expired")),
+    ] {
+        assert_eq!(code(&without, offset), expected, "{offset}");
+        assert_eq!(code(&prover, offset), expected, "{offset} remembered");
+        let again = prover.prove_again(proved.chain(), at(offset), Purpose::Client);
+        let again = again.map(|_| ()).map_err(|error| error.code());
+        assert_eq!(again, expected, "{offset} again");
+    }
+    // Back at its time it is the very same proof, and takes no signature.
+    let before = CHECKED.load(Ordering::SeqCst);
+    assert_eq!(code(&prover, -120), Ok(()));
+    assert_eq!(CHECKED.load(Ordering::SeqCst), before);
+    // Nothing of a list that is there no more is left in a path that is judged again.
+    let older = root.crl_of(&params(&[], (-900, 500)));
+    prover.revocation().replace_crls(crls("a.test", [older]));
+    let before = CHECKED.load(Ordering::SeqCst);
+    let again = prover.prove_again(proved.chain(), at(-500), Purpose::Client);
+    assert!(again.is_ok(), "{again:?}");
+    assert_eq!(
+        CHECKED.load(Ordering::SeqCst) - before,
+        1,
+        "that of the list"
+    );
+}
+
 #[test]
 fn rule_27_a_chain_that_was_proved_is_proved_again_by_what_is_in_force() {
     let _alone = alone();

@@ -63,6 +63,7 @@ impl Search<'_> {
         let mut found = Found {
             authority: index,
             // What revocation lists said then counts no more.
+            holds_from: held.found.from,
             holds_until: held.found.not_after,
             ..held.found
         };

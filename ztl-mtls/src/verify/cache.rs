@@ -1,7 +1,7 @@
 //! Chains that were proved before, so that a returning peer's path is not built again (T17).
 //!
 //! 1. **What is remembered is that a path holds**: signatures, structure, names, revocation lists. Validity of every certificate
-//!    of it, the time until which the lists speak, and the deny list are judged each time. That the peer holds the leaf's key is
+//!    of it, the time in which the lists speak, and the deny list are judged each time. That the peer holds the leaf's key is
 //!    no part of it: each handshake signs anew, and each signature is checked.
 //! 2. The key is the whole chain, byte for byte and with its lengths, the purpose, and the generations of bundles and revocation
 //!    lists. A cache belongs to one configuration of a prover and to its clones. Nothing is taken for equal that is not: the hash

@@ -29,6 +29,7 @@ impl Search<'_> {
         let mut found = Found {
             from: authority.not_before,
             not_after: authority.not_after,
+            holds_from: authority.not_before,
             holds_until: authority.not_after,
             via: Via::default(),
             authority: index,
@@ -99,7 +100,8 @@ impl Search<'_> {
             now: self.now,
         };
         if status.is_asked(certificate) {
-            let until = status.check(certificate, cert, issuer)?;
+            let (from, until) = status.check(certificate, cert, issuer)?;
+            found.holds_from = found.holds_from.max(from);
             found.holds_until = found.holds_until.min(until);
         }
         Ok(())

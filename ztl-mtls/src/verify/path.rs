@@ -37,7 +37,9 @@ pub(crate) struct Found {
     pub(crate) from: Timestamp,
     /// The last second of the certificate that ends first.
     pub(crate) not_after: Timestamp,
-    /// The last second in which it holds, revocation lists considered.
+    /// The first second in which it holds, revocation lists considered.
+    pub(crate) holds_from: Timestamp,
+    /// The last one.
     pub(crate) holds_until: Timestamp,
     /// Which intermediates it leads over.
     pub(crate) via: Via,
@@ -79,12 +81,13 @@ impl Found {
 
     /// Whether all certificates of the path are valid, and the revocation lists that were asked speak.
     pub(super) const fn holds_at(&self, now: Timestamp) -> bool {
-        now.as_unix_secs() >= self.from.as_unix_secs() && !is_over(self.holds_until, now)
+        now.as_unix_secs() >= self.holds_from.as_unix_secs() && !is_over(self.holds_until, now)
     }
 
     pub(super) fn narrow(&mut self, cert: &Cert<'_>) {
         self.from = self.from.max(cert.not_before);
         self.not_after = self.not_after.min(cert.not_after);
+        self.holds_from = self.holds_from.max(cert.not_before);
         self.holds_until = self.holds_until.min(cert.not_after);
     }
 }

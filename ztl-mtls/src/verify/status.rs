@@ -64,17 +64,17 @@ impl Status<'_> {
     }
 
     /// RFC 5280 §6.3: refuses a certificate that is revoked, or of which that cannot be told where that is refused too. Answers
-    /// the last second in which that holds if no list changes.
+    /// the first and the last second in which that holds if no list changes.
     pub(crate) fn check(
         &self,
         certificate: Position,
         cert: &Cert<'_>,
         issuer: Issuer<'_>,
-    ) -> Result<Timestamp, ProveError> {
+    ) -> Result<(Timestamp, Timestamp), ProveError> {
         let mut unknown = Unknown::NoCrl;
         let mut unsigned = None;
         let mut signed = false;
-        let mut until = None;
+        let mut covered: Option<(Timestamp, Timestamp)> = None;
         for crl in self.crls.of_issuer(cert.issuer) {
             match crl.signature_by(issuer.spki, self.algorithms) {
                 Signature::Good => signed = true,
@@ -113,18 +113,22 @@ impl Status<'_> {
                     now: self.now,
                 };
             } else {
-                until = until.max(Some(crl.next_update.saturating_sub(SECOND)));
+                let until = crl.next_update.saturating_sub(SECOND);
+                // The one list that speaks longest: that another did before it began is not remembered.
+                if covered.is_none_or(|(_, longest)| until > longest) {
+                    covered = Some((crl.this_update.saturating_sub(CLOCK_SKEW), until));
+                }
             }
         }
-        match (until, unsigned) {
-            (Some(until), _) => Ok(until),
+        match (covered, unsigned) {
+            (Some(covered), _) => Ok(covered),
             (None, Some(error)) if !signed => Err(error),
             (None, _) => match self.crls.unknown_status() {
                 UnknownStatus::Deny => Err(ProveError::RevocationUnknown {
                     certificate,
                     why: unknown,
                 }),
-                UnknownStatus::Allow => Ok(Timestamp::MAX),
+                UnknownStatus::Allow => Ok((Timestamp::EPOCH, Timestamp::MAX)),
             },
         }
     }
