@@ -16,6 +16,7 @@ use ztl_core::audit::MemorySink;
 use ztl_tower::TraceContext;
 
 use super::*;
+use crate::support::heard::hear;
 
 fn policy(port: u16) -> String {
     format!(
@@ -156,7 +157,7 @@ async fn law_7_a_span_tells_who_asked_and_what_was_decided_and_no_path() {
     // Whether anybody listens is remembered for all threads at once.
     let _alone = MEASURED.write().await;
     let spans = Spans::default();
-    let _here = tracing::subscriber::set_default(spans.clone());
+    let _hears = hear(spans.clone());
     let watched = watched().await;
     let secret = get1("/open?token=secret-in-the-query").header("authorization", "Bearer secret");
     assert!(

@@ -6,6 +6,7 @@ use super::*;
 use crate::engine::{Mood, Moody};
 use crate::listens::{Recorded, Spans};
 use crate::local::Folder;
+use crate::support::heard::hear;
 use crate::support::until;
 
 const UNKNOWN: &str = "what is in force is not known";
@@ -122,8 +123,7 @@ async fn law_1_a_file_that_could_not_be_withdrawn_is_whatever_bytes_come_next() 
     let recorded = Recorded::default();
     let _here = metrics::set_default_local_recorder(&recorded);
     let events = Spans::default();
-    let _listens = tracing::subscriber::set_default(events.clone());
-    tracing::callsite::rebuild_interest_cache();
+    let _hears = hear(events.clone());
     let (folder, engine) = (Folder::new("unsure"), Moody::new());
     let service = engine.start(&folder).await;
     engine.is(Mood::Breaks);
@@ -163,8 +163,7 @@ async fn a_file_that_is_refused_is_counted_and_told_of_whatever_else_a_look_come
     let recorded = Recorded::default();
     let _here = metrics::set_default_local_recorder(&recorded);
     let events = Spans::default();
-    let _listens = tracing::subscriber::set_default(events.clone());
-    tracing::callsite::rebuild_interest_cache();
+    let _hears = hear(events.clone());
     let (folder, engine) = (Folder::new("both"), Moody::new());
     // So rarely that the first looks after a panic withdraw it again, each of them.
     let rarely = Duration::from_millis(600);

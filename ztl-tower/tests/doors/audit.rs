@@ -7,6 +7,7 @@ use tracing::span;
 use ztl_core::Engine;
 
 use super::*;
+use crate::support::heard::hear;
 
 /// Takes events up to a level, and asks the engine something itself while it does.
 struct Subscriber {
@@ -69,8 +70,7 @@ fn asked(level: tracing::Level) -> (Option<String>, Vec<String>) {
         depth: AtomicUsize::new(0),
         records: std::sync::Mutex::new(Vec::new()),
     });
-    let _in_force = tracing::subscriber::set_default(Shared(Arc::clone(&subscriber)));
-    tracing::callsite::rebuild_interest_cache();
+    let _hears = hear(Shared(Arc::clone(&subscriber)));
     let policy = Policy::from_toml(&policy(1, 2)).expect("policy");
     let engine = Arc::new(Engine::new(policy, TracingSink).expect("engine"));
     assert!(subscriber.engine.set(Arc::clone(&engine)).is_ok());
@@ -128,8 +128,7 @@ async fn t4_a_policy_that_weighs_what_nobody_gives_is_said_so_when_it_is_swapped
         depth: AtomicUsize::new(0),
         records: std::sync::Mutex::new(Vec::new()),
     });
-    let _in_force = tracing::subscriber::set_default(Shared(Arc::clone(&subscriber)));
-    tracing::callsite::rebuild_interest_cache();
+    let _hears = hear(Shared(Arc::clone(&subscriber)));
     let said = || {
         let mut records = subscriber.records.lock().expect("records");
         std::mem::take(&mut *records)

@@ -10,6 +10,7 @@ use ztl_tower::ServeError;
 use ztl_tower::browser::Integrity;
 
 use super::*;
+use crate::support::heard::hear;
 
 /// What is said of a boundary, on this thread.
 #[derive(Clone, Default)]
@@ -120,8 +121,7 @@ async fn doors_that_cannot_refuse_say_once_that_the_boundary_is_nowhere() {
     let place = Place::new("unbounded", "", "").await;
     let said = "[browser]\nscript = 'self'\n";
     let warned = Warned::default();
-    let _in_force = tracing::subscriber::set_default(warned.clone());
-    tracing::callsite::rebuild_interest_cache();
+    let _hears = hear(warned.clone());
     let count = || warned.0.lock().expect("events").len();
 
     let asked = async |app: Router| {

@@ -1,6 +1,8 @@
 //! A small mesh on loopback: an authority, a policy, guards, and clients that are not ztl.
 #![allow(dead_code, reason = "each test file uses another part")]
 
+pub(crate) mod heard;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -4,6 +4,7 @@ use serde_json::json;
 use ztl_authz::jwt::{DevIssuer, Issuer, Jwks, TokenVerifier};
 
 use super::*;
+use crate::support::heard::hear;
 
 const ISS: &str = "https://idp.example";
 
@@ -47,7 +48,7 @@ async fn law_7_the_event_of_a_denial_says_what_was_wrong_and_nothing_of_the_call
     // Whether anybody listens is remembered for all threads at once.
     let _alone = MEASURED.write().await;
     let spans = Spans::default();
-    let _here = tracing::subscriber::set_default(spans.clone());
+    let _hears = hear(spans.clone());
     let (issuer, stranger) = (DevIssuer::new(ISS), DevIssuer::new(ISS));
     let (issuer, stranger) = (issuer.expect("issuer"), stranger.expect("issuer"));
     let watched = asking(&issuer).await;
