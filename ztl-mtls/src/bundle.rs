@@ -36,6 +36,9 @@ pub use spiffe::SpiffeBundle;
 
 /// Most authorities of one bundle.
 pub const MAX_AUTHORITIES: usize = 256;
+/// Most authorities of one name that one search tries. webpki tries each authority of an issuer's name, and gives a search up after
+/// a hundred signatures; an intermediate may bear the same name, and has as many tried above it.
+const MAX_NAMESAKES: usize = 32;
 /// Most bytes of a bundle document.
 #[cfg(feature = "spiffe-bundle")]
 pub const MAX_BUNDLE_BYTES: usize = 1024 * 1024;
@@ -109,6 +112,8 @@ pub struct TrustBundle {
     // The two are of one length: what webpki needs, and what it does not keep.
     anchors: Vec<TrustAnchor<'static>>,
     facts: Vec<Facts>,
+    /// How many of them one search tries.
+    at_once: usize,
 }
 
 impl TrustBundle {
@@ -178,6 +183,11 @@ impl TrustBundle {
             }
             match authority::read(&certificate) {
                 Ok((anchor, facts)) => {
+                    let namesakes = bundle.anchors.iter();
+                    let namesakes = namesakes.filter(|held| held.subject == anchor.subject);
+                    if namesakes.count() >= MAX_NAMESAKES {
+                        bundle.at_once = MAX_NAMESAKES;
+                    }
                     bundle.anchors.push(anchor);
                     bundle.facts.push(facts);
                     bundle.certificates.push(certificate);
@@ -202,6 +212,7 @@ impl TrustBundle {
             certificates: Vec::new(),
             anchors: Vec::new(),
             facts: Vec::new(),
+            at_once: MAX_AUTHORITIES,
         }
     }
 
@@ -240,6 +251,11 @@ impl TrustBundle {
 
     pub(crate) fn anchors(&self) -> &[TrustAnchor<'static>] {
         &self.anchors
+    }
+
+    /// The same, in as many rows as there are to be searches.
+    pub(crate) fn searches(&self) -> impl Iterator<Item = &[TrustAnchor<'static>]> {
+        self.anchors.chunks(self.at_once.max(1))
     }
 
     pub(crate) fn facts(&self) -> &[Facts] {

@@ -1,13 +1,17 @@
-//! Authorities of a bundle: what their own certificates constrain.
+//! Authorities of a bundle: what their own certificates constrain, and how many there may be.
 #![cfg(any(feature = "aws-lc-rs", feature = "ring"))]
-#![allow(clippy::expect_used, reason = "a test may panic")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
 
 mod common;
 
 use common::{Ca, NOW, domain, extension, prove, prover, tlv};
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use rustls_pki_types::CertificateDer;
-use ztl_mtls::{ProveError, Purpose, TrustBundle};
+use ztl_mtls::{MAX_AUTHORITIES, ProveError, Purpose, TrustBundle};
 
 fn length(most: u8) -> impl Fn(&mut CertificateParams) {
     move |params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(most))
@@ -140,4 +144,45 @@ fn rule_31_constraints_that_cannot_be_read_refuse_the_bundle() {
     assert!(bundle(&[2, 5, 29, 19], &basic(&[0x80])).is_err());
     assert!(bundle(&[2, 5, 29, 19], &basic(&[0, 0])).is_err());
     assert!(bundle(&[2, 5, 29, 37], &tlv(0x30, &tlv(2, &[1]))).is_err());
+}
+
+/// webpki gives a search up after a hundred signatures, and every authority of the issuer's name takes one. SPIRE gives all of its
+/// authorities one name.
+#[test]
+fn as_many_authorities_of_one_name_prove_as_a_bundle_may_hold() {
+    let roots: Vec<_> = (0..MAX_AUTHORITIES).map(|_| Ca::new("root")).collect();
+    let ders = roots.iter().map(|root| root.der.clone());
+    let bundle = TrustBundle::from_der(domain("a.test"), ders).expect("bundle");
+    let prover = prover([bundle]);
+    let code = |chain: &[CertificateDer<'static>]| {
+        let proved = prover.prove(chain, NOW, Purpose::Client);
+        proved.map(|_| ()).map_err(|error| error.code())
+    };
+    for place in [0, 31, 32, 119, MAX_AUTHORITIES - 1] {
+        let root = &roots[place];
+        assert_eq!(code(&[root.leaf(|_| {}).der]), Ok(()), "{place}");
+        // Nor does it matter where an intermediate is called the same, or two stand below.
+        let below = root.intermediate("root", |_| {});
+        assert_eq!(
+            code(&[below.leaf(|_| {}).der, below.der]),
+            Ok(()),
+            "{place}"
+        );
+        let outer = root.intermediate("outer", |_| {});
+        let inner = outer.intermediate("inner", |_| {});
+        let chain = [inner.leaf(|_| {}).der, inner.der, outer.der];
+        assert_eq!(code(&chain), Ok(()), "{place}");
+    }
+    let forged = Ca::new("root").leaf(|_| {}).der;
+    assert_eq!(code(&[forged]), Err("bad_signature"));
+    let stranger = Ca::new("stranger").leaf(|_| {}).der;
+    assert_eq!(code(&[stranger]), Err("unknown_issuer"));
+    let short = Ca::with("root", length(0));
+    let middle = short.intermediate("middle", |_| {});
+    let chain = [middle.leaf(|_| {}).der, middle.der];
+    let mut ders: Vec<_> = roots.iter().map(|root| root.der.clone()).collect();
+    ders[200] = short.der;
+    let bundle = TrustBundle::from_der(domain("a.test"), ders).expect("bundle");
+    let proved = common::prover([bundle]).prove(&chain, NOW, Purpose::Client);
+    assert_eq!(proved, Err(ProveError::PathLength));
 }

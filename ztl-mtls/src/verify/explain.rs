@@ -53,10 +53,7 @@ impl Search<'_> {
             PathError::NameConstraintViolation => self.explain_names(leaf, intermediates),
             PathError::RequiredEkuNotFoundContext(_) => self.purpose(),
             PathError::UnsupportedCriticalExtension => ProveError::UnknownCritical,
-            PathError::MaximumPathDepthExceeded
-            | PathError::MaximumPathBuildCallsExceeded
-            | PathError::MaximumSignatureChecksExceeded
-            | PathError::MaximumNameConstraintComparisonsExceeded => ProveError::TooIntricate,
+            error if gave_up(&error) => ProveError::TooIntricate,
             PathError::BadDer
             | PathError::BadDerTime
             | PathError::TrailingData(_)
@@ -118,6 +115,17 @@ impl Search<'_> {
             })
             .unwrap_or(ProveError::BadSignature)
     }
+}
+
+/// Whether webpki ended the search, and not because of what it found.
+pub(super) const fn gave_up(error: &PathError) -> bool {
+    matches!(
+        error,
+        PathError::MaximumPathDepthExceeded
+            | PathError::MaximumPathBuildCallsExceeded
+            | PathError::MaximumSignatureChecksExceeded
+            | PathError::MaximumNameConstraintComparisonsExceeded
+    )
 }
 
 /// What cannot be read is an issuer of no path that is taken.

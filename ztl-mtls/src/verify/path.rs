@@ -8,6 +8,7 @@ use ztl_core::{SpiffeId, Timestamp};
 
 use super::ends::Ends;
 use super::error::{Position, ProveError, unix_time};
+use super::explain::gave_up;
 use super::prover::{DevAuthority, Purpose};
 use crate::bundle::TrustBundle;
 use crate::cert::Cert;
@@ -121,23 +122,41 @@ impl Search<'_> {
                 Err(PathError::UnknownIssuer)
             }
         };
-        let verified = end_entity.verify_for_usage(
-            self.algorithms,
-            self.bundle.anchors(),
-            intermediates,
-            unix_time(self.now),
-            Ends(self.purpose),
-            None,
-            Some(&judge),
-        );
-        // What counts of the path was found by the judge; webpki's own of it, two kilobytes, need not be moved about.
-        let verified = verified.map(|_| ());
-        match (verified, found.get(), refusal.take()) {
-            (Ok(()), Some(found), _) => Ok(found),
-            (_, _, Some(refusal)) => Err(refusal),
-            (Err(error), _, None) => Err(self.explain(error, leaf, intermediates)),
-            // webpki asks before it accepts.
-            (Ok(()), None, None) => Err(ProveError::Path("a path was not judged".into())),
+        // The first that says more than that nobody of these issued it.
+        let mut failed = None;
+        for anchors in self.bundle.searches() {
+            let verified = end_entity.verify_for_usage(
+                self.algorithms,
+                anchors,
+                intermediates,
+                unix_time(self.now),
+                Ends(self.purpose),
+                None,
+                Some(&judge),
+            );
+            // What counts of the path was found by the judge; webpki's own of it, two kilobytes, need not be moved about.
+            let verified = verified.map(|_| ());
+            match (verified, found.get()) {
+                (Ok(()), Some(found)) => return Ok(found),
+                // webpki asks before it accepts.
+                (Ok(()), None) => return Err(ProveError::Path("a path was not judged".into())),
+                (Err(error), _) => {
+                    let gave_up = gave_up(&error);
+                    if failed.is_none() || failed == Some(PathError::UnknownIssuer) {
+                        failed = Some(error);
+                    }
+                    if gave_up {
+                        break;
+                    }
+                }
+            }
+        }
+        match refusal.take() {
+            Some(refusal) => Err(refusal),
+            None => {
+                let error = failed.unwrap_or(PathError::UnknownIssuer);
+                Err(self.explain(error, leaf, intermediates))
+            }
         }
     }
 }
