@@ -207,7 +207,8 @@ impl GuardBuilder {
 
     /// Reads and checks everything, and begins to watch the files.
     ///
-    /// Must be called within a tokio runtime.
+    /// Must be called within a tokio runtime, which has to outlive the guard: where it ends first, nobody looks at files and sources any
+    /// more, and what rests on them is refused.
     ///
     /// # Errors
     /// [`BuildError`]: whatever is missing or does not fit. A guard that is built enforces.

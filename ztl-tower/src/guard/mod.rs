@@ -6,6 +6,7 @@ mod authorizers;
 #[cfg(feature = "browser")]
 mod browser;
 mod builder;
+mod close;
 mod context;
 mod counts;
 mod error;

@@ -36,6 +36,11 @@ pub enum OpaBundleError {
         "nobody pulls the bundle `{0}` any more, by a panic or because the runtime of the guard has ended; build the guard anew"
     )]
     NotKept(String),
+    /// The task that looks at the bundle's file has ended, with its runtime or by a panic: so nothing of it is in force.
+    #[error(
+        "nobody looks at the file of the bundle `{0}` any more, by a panic or because the runtime of the guard has ended; build the guard anew"
+    )]
+    NotLookedAt(String),
     /// Nothing came that counts.
     #[error(transparent)]
     Fetch(#[from] FetchError),

@@ -110,6 +110,8 @@ struct BundleFile {
     again: Again,
     /// Whether the newest revision is not stored, and why that failed last.
     unnoted: Option<String>,
+    /// Nobody looks at it any more.
+    lost: bool,
 }
 
 /// When a bundle is tried again that could not be put in force: after 1, 2, 4 looks and so on.
@@ -162,6 +164,7 @@ impl BundleFiles {
                 refused: None,
                 again: Again::default(),
                 unnoted: None,
+                lost: false,
             };
             let loaded = off_thread(file, BundleFile::load).await;
             let (file, loaded) =
@@ -202,6 +205,18 @@ impl refresh::Looked for Arc<Mutex<BundleFile>> {
             let error = OpaBundleError::Panicked(panicked);
             let _ = aside(guard, self, |file| file.withdrawn(error)).await;
         }
+    }
+
+    fn lost(&self, guard: &Guard) {
+        let (name, looked) = {
+            let mut file = locked(self);
+            // A look that is under way is over by now; one that has not begun finds this.
+            file.lost = true;
+            let error = OpaBundleError::NotLookedAt(file.name.to_string());
+            (file.name.clone(), file.withdrawn(error))
+        };
+        guard.opa_bundle_changed();
+        shows(guard, &name, looked.became, looked.wrong, looked.revision);
     }
 }
 
@@ -250,6 +265,9 @@ impl BundleFile {
     }
 
     fn poll(&mut self) -> Looked {
+        if self.lost {
+            return self.looked(Became::Same, None);
+        }
         if self.again.is_due() {
             self.file.forget();
         }
@@ -390,6 +408,17 @@ fn tell(guard: &Guard, bundle: &str, looked: Looked) {
     if let Some(error) = &not_noted {
         unnoted(guard, bundle, error);
     }
+    shows(guard, bundle, became, wrong, revision);
+}
+
+/// Shows what became of a look.
+fn shows(
+    guard: &Guard,
+    bundle: &str,
+    became: Became,
+    wrong: Option<String>,
+    revision: Option<Box<str>>,
+) {
     let Some(status) = guard.opa_bundles().file(bundle) else {
         return;
     };

@@ -4,7 +4,7 @@
 //!
 //! A file is taken when two reads a moment apart agree, is checked whole before anything of it is used, and where it is
 //! bad the last good one stays in force and an error event says so. What sources give is kept for a grace and then withdrawn;
-//! `ztl_mtls::source` has the rules.
+//! `ztl_mtls::source` has the rules. Where a task ends before the guard does, with its runtime, what it looked at is not kept either.
 
 #[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
 mod artefacts;
@@ -15,6 +15,7 @@ mod file;
 mod kept;
 #[cfg(feature = "jwt")]
 mod keys;
+mod looks;
 mod nudge;
 #[cfg(any(feature = "jwt", feature = "trust"))]
 mod parsed;
@@ -59,6 +60,7 @@ pub(crate) use tables::{TableFile, TableFiles};
 
 use crate::guard::{BuildError, Guard, Inner};
 use kept::{Kept, Panicked, caught, caught_in};
+use looks::Looks;
 use sources::Look;
 
 /// Everything that is looked at again from time to time.
@@ -98,6 +100,11 @@ pub(crate) trait Looked: Send + Sync + 'static {
 
     /// Takes what changed.
     fn look(&self, guard: &Guard) -> impl Future<Output = ()> + Send;
+
+    /// Nobody looks any more.
+    fn lost(&self, guard: &Guard) {
+        guard.close();
+    }
 }
 
 impl Refresh {
@@ -145,7 +152,7 @@ impl Ready {
         spawn(self.tables, guard, every);
         #[cfg(feature = "jwt")]
         spawn(self.keys, guard, every);
-        tokio::spawn(self.renewed.look(Arc::downgrade(guard), every));
+        tokio::spawn(look(Looks::at(self.renewed, guard), every));
     }
 }
 
@@ -154,39 +161,38 @@ pub(crate) fn spawn<T: Looked>(files: Option<T>, guard: &Arc<Inner>, every: Dura
     let Some(files) = files else {
         return;
     };
-    let guard = Arc::downgrade(guard);
+    let looks = Looks::at(files, guard);
     tokio::spawn(async move {
         let mut ticks = ticks(every);
         loop {
             ticks.tick().await;
-            let Some(guard) = alive(&guard) else {
+            let Some(guard) = alive(&looks.guard) else {
                 return;
             };
-            if let Err(panicked) = caught_in(files.look(&guard)).await {
-                unlooked(&guard, T::WHAT, panicked);
+            if let Err(panicked) = caught_in(looks.at.look(&guard)).await {
+                unlooked(&guard, <T as Looked>::WHAT, panicked);
             }
         }
     });
 }
 
-impl Renewed {
-    async fn look(mut self, guard: Weak<Inner>, every: Duration) {
-        let mut ticks = ticks(every);
-        let news = self.sources.news();
-        loop {
-            let look = tokio::select! {
-                _ = ticks.tick() => Look::All,
-                () = news.notified() => Look::Nudged,
-            };
-            let Some(guard) = alive(&guard) else {
-                return;
-            };
-            if let Err(panicked) = caught_in(self.sources.look(&guard, look)).await {
-                self.sources.lost(&guard, panicked);
-            }
-            if let Err(panicked) = caught(|| self.expiry(&guard)) {
-                unlooked(&guard, "when what is in use ends", panicked);
-            }
+async fn look(mut looks: Looks<Renewed>, every: Duration) {
+    let mut ticks = ticks(every);
+    let news = looks.at.sources.news();
+    loop {
+        let look = tokio::select! {
+            _ = ticks.tick() => Look::All,
+            () = news.notified() => Look::Nudged,
+        };
+        let Some(guard) = alive(&looks.guard) else {
+            return;
+        };
+        let renewed = &mut looks.at;
+        if let Err(panicked) = caught_in(renewed.sources.look(&guard, look)).await {
+            renewed.sources.lost(&guard, panicked);
+        }
+        if let Err(panicked) = caught(|| renewed.expiry(&guard)) {
+            unlooked(&guard, "when what is in use ends", panicked);
         }
     }
 }

@@ -198,14 +198,19 @@ impl Sources {
         }
     }
 
-    /// A source panicked, or what was to be done with its answer, which no source says again: nobody vouches for anything that they gave.
-    pub(super) fn lost(&mut self, guard: &Guard, error: Panicked) {
+    /// Withdraws what they gave, for they are not asked any more.
+    pub(super) fn withdraw(&mut self, guard: &Guard) {
         self.supplies = None;
         self.entries.clear();
         if matches!(self.identity.take(), Some(Who::Source(_))) {
             guard.withdraw_identity("its source can no longer be asked");
         }
         self.put_bundles(guard);
+    }
+
+    /// A source panicked, or what was to be done with its answer, which no source says again: nobody vouches for anything that they gave.
+    pub(super) fn lost(&mut self, guard: &Guard, error: Panicked) {
+        self.withdraw(guard);
         // What panicked may be whoever hears of it.
         let _ = caught(|| {
             tracing::error!(target: "ztl", workload = guard.name(), %error, "the sources can no longer be asked: what they gave is withdrawn");

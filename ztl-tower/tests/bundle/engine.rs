@@ -27,6 +27,11 @@ impl Engine {
     pub(crate) fn taken(&self) -> usize {
         self.taken.load(Ordering::SeqCst)
     }
+
+    /// What the bundle in force says.
+    pub(crate) fn says(&self) -> Option<bool> {
+        *self.open.lock().expect("lock")
+    }
 }
 
 impl BundleConsumer for Engine {

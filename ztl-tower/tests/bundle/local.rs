@@ -445,3 +445,22 @@ async fn names_of_files_and_of_what_is_pulled_are_given_once() {
     let said = built.expect_err("twice").to_string();
     assert!(said.contains("two bundles go by this name"), "{said}");
 }
+
+#[tokio::test]
+async fn law_1_a_bundle_in_a_file_that_nobody_looks_at_any_more_lets_nothing_through() {
+    let within = || {
+        let own = tokio::runtime::Runtime::new().expect("a runtime");
+        own.block_on(async {
+            let folder = Folder::new("orphan");
+            folder.put(&pack::signed("5", &pack::open(true), SECRET));
+            let service = start(&folder, signed_only(), |it| it).await.expect("guard");
+            assert_eq!(service.ask().await, StatusCode::OK);
+            service
+        })
+    };
+    let service = tokio::task::spawn_blocking(within).await.expect("built");
+    assert_eq!(service.revision(), None);
+    assert_eq!(service.engine.says(), None, "it holds nothing");
+    let why = "nobody looks at the file of the bundle `authz` any more";
+    service.refuses(why).await;
+}

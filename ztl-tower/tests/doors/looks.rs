@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use std::thread::ThreadId;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
+use tokio::net::TcpListener;
 use ztl_core::authorizer::{Authorizer, AuthorizerError, Facts, Reads};
 
 use super::folder::Folder;
@@ -259,4 +260,51 @@ async fn rule_30_where_taking_what_a_source_gives_panics_what_sources_gave_is_wi
     place.put_svid(mesh.svid("/gateway"));
     until("it is withdrawn", || guard.svid().is_err()).await;
     assert!(!falling.0.load(Ordering::SeqCst), "it panicked");
+}
+
+/// What is built on a runtime of its own, which then ends.
+async fn orphaned<T: Send + 'static>(build: impl AsyncFnOnce() -> T + Send + 'static) -> T {
+    let within = move || {
+        let own = tokio::runtime::Runtime::new().expect("a runtime");
+        own.block_on(build())
+    };
+    tokio::task::spawn_blocking(within).await.expect("built")
+}
+
+#[tokio::test]
+async fn law_1_where_nobody_looks_any_more_nobody_is_let_in() {
+    let door = orphaned(async || {
+        let door = Door::new("orphan", "", |it| it).await;
+        door.answers("it is open", Some(200)).await;
+        door
+    });
+    let door = door.await;
+    let error = door.guard.svid().expect_err("withdrawn").to_string();
+    assert!(error.contains("can no longer be asked"), "{error}");
+    // Who reads no deny list takes nobody for harmless, by whatever door.
+    let policy = door.guard.engine().policy();
+    assert!(policy.workload_by_name("gateway").is_none(), "it is gone");
+    let listener = TcpListener::bind(door.address).await.expect("bound");
+    serve(&door.guard, listener, Marker::default().app());
+    door.deny();
+    assert_eq!(door.ask().await, None);
+}
+
+#[tokio::test]
+async fn law_8_a_deny_list_that_nobody_reads_any_more_shuts_what_a_guard_of_given_parts_opens() {
+    let folder = Folder::new("given");
+    let mesh = Mesh::new(&policy(1, 2));
+    let list = folder.write("denied", "end 0\n");
+    let (svid, bundle) = (mesh.svid("/gateway"), mesh.authority.bundle());
+    let builder = bare(&mesh).identity(svid).bundle(bundle);
+    let inside = Arrival::from_addr("127.0.0.1".parse().expect("address"));
+    let hello = Flow::ingress("gateway", 2, inside, None);
+    let (without, with) = (builder, bare(&mesh).deny_list_file(list));
+    let guard = orphaned(async || without.build().await.expect("guard")).await;
+    // It has nothing that anybody would have to look at.
+    assert!(guard.engine().permit_flow(&hello, now()).is_ok());
+    assert!(guard.svid().is_ok());
+    let with = (with.identity(mesh.svid("/gateway"))).bundle(mesh.authority.bundle());
+    let guard = orphaned(async || with.build().await.expect("guard")).await;
+    assert!(guard.engine().permit_flow(&hello, now()).is_err());
 }
