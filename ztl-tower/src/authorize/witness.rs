@@ -33,26 +33,43 @@ mod of_axum {
     use core::pin::pin;
     use core::task::{Context, Poll, Waker};
 
-    use ::axum::extract::{FromRequestParts as _, MatchedPath, RawPathParams};
+    use ::axum::extract::{FromRequestParts as _, MatchedPath, NestedPath, RawPathParams};
     use http::request::Parts;
 
     /// What the router matched, where one did.
-    pub(in crate::authorize) struct Routed(Option<(MatchedPath, Option<RawPathParams>)>);
+    pub(in crate::authorize) enum Routed {
+        /// A route, filled with these parameters.
+        Route(MatchedPath, Option<RawPathParams>),
+        /// A prefix, which it took off the path, and nothing that says which path there was.
+        Within,
+        /// Nothing.
+        Nowhere,
+    }
 
     impl Routed {
-        /// Whether the route that was matched, filled with its parameters, is this path. None where no router matched one: the
-        /// request is still in front of it, or goes to its fallback.
+        /// Whether the route that was matched, filled with its parameters, is this path; what stands behind a prefix alone is not. None where
+        /// no router matched one: the request is still in front of it, or goes to its fallback.
         pub(in crate::authorize) fn agrees(&self, path: &str) -> Option<bool> {
-            let (template, params) = self.0.as_ref()?;
-            let params = params.as_ref();
-            Some(params.is_some_and(|params| fills(template.as_str(), || params.iter(), path)))
+            match self {
+                Self::Route(template, params) => {
+                    let fills =
+                        |params: &RawPathParams| fills(template.as_str(), || params.iter(), path);
+                    Some(params.as_ref().is_some_and(fills))
+                }
+                Self::Within => Some(false),
+                Self::Nowhere => None,
+            }
         }
     }
 
     /// Asks the router.
     pub(in crate::authorize) fn routed(parts: &mut Parts) -> Routed {
-        let template = parts.extensions.get::<MatchedPath>().cloned();
-        Routed(template.map(|template| (template, params(parts))))
+        match parts.extensions.get::<MatchedPath>().cloned() {
+            Some(template) => Routed::Route(template, params(parts)),
+            // A service of its own, or the fallback of a router within another.
+            None if parts.extensions.get::<NestedPath>().is_some() => Routed::Within,
+            None => Routed::Nowhere,
+        }
     }
 
     /// The decoded parameters. They are there already; nothing is waited for.

@@ -170,6 +170,7 @@ impl Guard {
     ///
     /// The requests it gets must carry a [`FlowPermit`](ztl_core::FlowPermit) in their extensions; one without is denied. Behind the layer it
     /// is within the [`ActionPermit`](crate::ActionPermit::flow), so that neither is there without the other.
+    /// It judges the path as it finds it: without the feature `axum` it has to be outside of any router that takes a prefix off (rule 49).
     /// A [`ServerName`](crate::ServerName) beside it is compared with the request's host.
     #[must_use]
     pub fn authorize(&self) -> AuthorizeLayer {

@@ -83,16 +83,30 @@ async fn rule_49_without_an_outer_judgement_a_nested_layer_sees_half_a_path_and_
     let peer = cart();
     let flow = Flow::ingress("shop", 8443, Arrival::unknown(), Some(&peer));
     let permit = guard.engine().permit_flow(&flow, now()).expect("permit");
-    let mut request = ask("/v1/open");
-    request.extensions_mut().insert(permit);
-    request
-        .headers_mut()
-        .insert("host", "shop".parse().expect("host"));
-    let open = Router::new().route("/open", get(async || "open"));
-    let app = Router::new().nest("/v1", open.layer(guard.authorize()));
-    let answer = app.oneshot(request).await.expect("answer");
-    // `GET /open` would be permitted.
-    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    let judge = || guard.authorize();
+    let open = async || "open";
+    let service = tower::service_fn(async |_: Request<Body>| {
+        Ok::<_, std::convert::Infallible>(http::Response::new(Body::from("open")))
+    });
+    let apps = [
+        Router::new().nest(
+            "/v1",
+            Router::new().route("/open", get(open)).layer(judge()),
+        ),
+        // axum says of none of these which path was matched.
+        Router::new().nest("/v1", Router::new().fallback(open).layer(judge())),
+        Router::new().nest_service("/v1", Router::new().fallback(open).layer(judge())),
+        Router::new().nest_service("/v1", judge().layer(service)),
+    ];
+    for (at, app) in apps.into_iter().enumerate() {
+        let mut request = ask("/v1/open");
+        request.extensions_mut().insert(permit.clone());
+        let host = "shop".parse().expect("host");
+        request.headers_mut().insert("host", host);
+        let answer = app.oneshot(request).await.expect("answer");
+        // `GET /open` would be permitted.
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{at}");
+    }
 }
 
 #[tokio::test]
