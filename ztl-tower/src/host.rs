@@ -3,7 +3,9 @@
 use core::fmt;
 use std::sync::Arc;
 
+use http::HeaderValue;
 use http::request::Parts;
+use http::uri::Authority;
 
 use crate::live::Asking;
 use crate::said::Said;
@@ -54,26 +56,73 @@ pub(crate) fn check(
     if name.is_none() && hosts.is_empty() {
         return Ok(());
     }
-    let host = host_of(parts, said);
+    let host = host_of(parts.uri.authority(), said.host);
     if let (Some(name), Some(host)) = (name, host)
         && !is_same(name, host)
     {
         return Err(Elsewhere::Connection);
     }
-    let listed = |host| is_same(me, host) || hosts.iter().any(|listed| is_same(listed, host));
-    if hosts.is_empty() || host.is_some_and(listed) {
+    if is_listed(host, hosts, me) {
         Ok(())
     } else {
         Err(Elsewhere::Unlisted)
     }
 }
 
+/// The host that a request asked for: while it runs, the policy has to list it (law 8). Nothing of its text is copied.
+#[cfg(feature = "serve")]
+pub(crate) enum Host {
+    /// That of the connection.
+    Connection,
+    Authority(Authority),
+    Field(HeaderValue),
+    Unsaid,
+}
+
+#[cfg(feature = "serve")]
+impl Host {
+    /// Of a request that [`check`] let pass.
+    pub(crate) fn of(parts: &Parts, said: &Said<'_>, asking: &Asking) -> Self {
+        match (parts.uri.authority(), said.host) {
+            (None, None) => Self::Unsaid,
+            _ if asking.server_name().is_some() => Self::Connection,
+            (Some(authority), _) => Self::Authority(authority.clone()),
+            (None, Some(field)) => Self::Field(field.clone()),
+        }
+    }
+
+    /// Whether the workload of this name, whose `hosts` these are, still answers to it. `server_name` is that of its connection.
+    pub(crate) fn is_listed(
+        &self,
+        hosts: &[Arc<str>],
+        me: &str,
+        server_name: Option<&str>,
+    ) -> bool {
+        let host = match self {
+            Self::Connection => server_name,
+            Self::Authority(authority) => host_of(Some(authority), None),
+            Self::Field(field) => host_of(None, Some(field)),
+            Self::Unsaid => None,
+        };
+        is_listed(host, hosts, me)
+    }
+}
+
+/// Whether a workload of this name, whose `hosts` these are, answers to a host.
+fn is_listed(host: Option<&str>, hosts: &[Arc<str>], me: &str) -> bool {
+    let listed = |host| is_same(me, host) || hosts.iter().any(|listed| is_same(listed, host));
+    hosts.is_empty() || host.is_some_and(listed)
+}
+
 /// The host, without its port.
-fn host_of<'a>(parts: &'a Parts, said: &Said<'a>) -> Option<&'a str> {
-    let text = match parts.uri.authority() {
+fn host_of<'a>(
+    authority: Option<&'a Authority>,
+    field: Option<&'a HeaderValue>,
+) -> Option<&'a str> {
+    let text = match authority {
         Some(authority) => authority.as_str(),
         // What is no text is nobody's name.
-        None => said.host?.to_str().unwrap_or(""),
+        None => field?.to_str().unwrap_or(""),
     };
     let digits = text.bytes().rev().take_while(u8::is_ascii_digit).count();
     let before = text.len().saturating_sub(digits);

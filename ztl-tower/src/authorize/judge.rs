@@ -155,7 +155,7 @@ pub(super) fn judge(guard: &Guard, parts: &mut Parts, came: Came) -> Result<(), 
         if engine.epoch() == epoch {
             if let Some(asking) = &asking {
                 let passed = (forwards_in, passed.as_ref());
-                let asked = (&wire, &token, &fields, &gathered, passed);
+                let asked = ((&wire, &*parts, &said), &token, &fields, &gathered, passed);
                 asking.authorized(guard, &permit, evidence_generation, asked);
             }
             break (token, permit, evidence_generation);

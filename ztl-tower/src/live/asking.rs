@@ -3,19 +3,23 @@
 #[cfg(feature = "serve")]
 use std::sync::{Arc, Weak};
 
+use http::request::Parts;
 use ztl_core::{ActionPermit, Denial, FlowPermit, Forwarding, SpiffeId};
 
 #[cfg(feature = "serve")]
 use super::request::{Asked, Request};
 use crate::gather::Gathered;
 use crate::guard::Guard;
+#[cfg(feature = "serve")]
+use crate::host::Host;
 use crate::name::{Fields, WireTarget};
+use crate::said::Said;
 use crate::token::Token;
 
-/// What a request was authorized as: what it asked for, its token, its header fields, what else was known of it, and where
+/// What a request was authorized as: what it asked for and of which host, its token, its header fields, what else was known of it, and where
 /// its caller may pass ids on and whom it did.
 type As<'a> = (
-    &'a WireTarget,
+    (&'a WireTarget, &'a Parts, &'a Said<'a>),
     &'a Token,
     &'a Fields<'a>,
     &'a Gathered,
@@ -67,10 +71,11 @@ impl Asking {
         guard: &Guard,
         permit: &ActionPermit,
         evidence: u64,
-        (wire, token, fields, gathered, (forwards_in, forwarded)): As<'_>,
+        ((wire, parts, said), token, fields, gathered, (forwards_in, forwarded)): As<'_>,
     ) {
         let asked = Asked {
             wire: wire.clone(),
+            host: Host::of(parts, said, self),
             claims: token.claims.clone(),
             #[cfg(feature = "jwt")]
             key: token.key,

@@ -17,6 +17,7 @@ use super::connection::Live;
 use super::grounds::Why;
 use crate::gather::{Gathered, Scored};
 use crate::guard::Guard;
+use crate::host::Host;
 use crate::name::{Fields, WireTarget};
 use crate::serve::Ticket;
 
@@ -164,6 +165,7 @@ const MAX_STREAMS: usize = 256;
 /// What a request was judged as. Holds a credential: it has no `Debug`.
 pub(super) struct Asked {
     pub(super) wire: WireTarget,
+    pub(super) host: Host,
     pub(super) claims: Option<Claims>,
     /// With which key they were verified.
     #[cfg(feature = "jwt")]
@@ -340,6 +342,13 @@ impl Request {
                 return self.cut();
             }
             let now = guard.now();
+            let server_name = self.live.server_name();
+            if !(asked.host).is_listed(flow.hosts(), guard.name(), server_name) {
+                // T21, as at its beginning.
+                let (engine, reason) = (guard.engine(), Reason::Misdirected);
+                engine.refuse_again(&flow, Some(&action), reason, now);
+                return self.cut();
+            }
             let vouched = asked.vouched_until(guard, now);
             let claims = asked.claims.as_ref().filter(|_| vouched.is_some());
             let fields = |headers| Fields::new(headers, asked.forwards_in);

@@ -52,6 +52,39 @@ async fn law_8_a_request_that_is_no_longer_authorized_is_cut_alone() {
     assert_eq!(denied.count(), 3, "{recorded:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t21_what_asked_for_a_host_that_is_listed_no_longer_is_cut() {
+    let db = Db::start().await;
+    let name = "id = \"spiffe://prod.example/db\"";
+    let listing = |hosts: &str| {
+        let listed = (db.mesh.policy).replace(name, &format!("{name}\nhosts = [{hosts}]"));
+        let listed = Policy::from_toml(&listed).expect("policy");
+        db.guard.swap_policy(listed).expect("swap");
+    };
+    // One by the name of its handshake, one by its address, as it says.
+    let mut named = db.two().await;
+    let _named = named.send_request(ask("/feed")).await.expect("feed");
+    let (svid, none) = (db.mesh.svid("/caller"), db.address.ip().into());
+    let plain = support::raw_connect_as(db.address, None, none, Some(&svid), b"http/1.1");
+    let mut plain = plain.await.expect("connect");
+    let feed = b"GET /feed HTTP/1.1\r\nhost: b.example:8443\r\n\r\n";
+    plain.write_all(feed).await.expect("write");
+    plain.flush().await.expect("flush");
+    until("both run", || db.running.count() == 2).await;
+    listing("'a', 'b.example'");
+    assert_eq!(status(&mut named, "/v1/x").await, StatusCode::OK);
+    tokio::time::sleep(AT_ONCE).await;
+    assert_eq!(db.running.count(), 2, "both are listed");
+    listing("'b.example'");
+    until("the one is cut", || db.running.count() == 1).await;
+    let since = Instant::now();
+    listing("'c.example'");
+    db.none_runs(since, "and so is the other").await;
+    let recorded = reasons(&db.audit);
+    let misdirected = recorded.iter().filter(|reason| *reason == "misdirected");
+    assert_eq!(misdirected.count(), 2, "{recorded:?}");
+}
+
 /// Everything runs on one thread, so that what a panic left behind on it would be everybody's.
 #[tokio::test]
 async fn law_8_a_handler_that_panics_leaves_nothing_to_other_requests() {

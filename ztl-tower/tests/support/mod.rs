@@ -235,6 +235,18 @@ pub(crate) async fn raw_connect(
     svid: Option<&X509Svid>,
     alpn: &[u8],
 ) -> std::io::Result<RawStream> {
+    let name = ServerName::try_from(HOST).expect("name");
+    raw_connect_as(to, from, name, svid, alpn).await
+}
+
+/// The same by another server name; none is sent of an address.
+pub(crate) async fn raw_connect_as(
+    to: SocketAddr,
+    from: Option<IpAddr>,
+    name: ServerName<'static>,
+    svid: Option<&X509Svid>,
+    alpn: &[u8],
+) -> std::io::Result<RawStream> {
     let socket = TcpSocket::new_v4()?;
     if let Some(from) = from {
         socket.bind(SocketAddr::new(from, 0))?;
@@ -242,7 +254,6 @@ pub(crate) async fn raw_connect(
     let stream = tokio::time::timeout(PATIENCE, socket.connect(to))
         .await
         .map_err(std::io::Error::other)??;
-    let name = ServerName::try_from(HOST).expect("name");
     let connector = TlsConnector::from(Arc::new(raw_config(svid, alpn)));
     tokio::time::timeout(PATIENCE, connector.connect(name, stream))
         .await
