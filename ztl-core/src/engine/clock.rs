@@ -44,6 +44,12 @@ impl Clock {
         now >= Timestamp::from_unix_millis(latest).saturating_sub(CLOCK_SKEW)
     }
 
+    /// Whether it lies so far behind the latest that it is one of a clock that was set back.
+    pub(super) fn is_behind(&self, now: Timestamp) -> bool {
+        let latest = Timestamp::from_unix_millis(self.latest.load(Ordering::Acquire));
+        now < latest.saturating_sub(CLOCK_SKEW)
+    }
+
     /// What [`trusts`](Self::trusts) would say, without moving anything.
     pub(super) fn would_trust(&self, now: Timestamp) -> bool {
         let millis = |at: &AtomicU64| Timestamp::from_unix_millis(at.load(Ordering::Acquire));

@@ -22,6 +22,7 @@ use crate::decision::IdSource;
 use crate::flow::InForce;
 use crate::obligation::ObligationKinds;
 use crate::policy::Policy;
+use crate::time::Timestamp;
 
 /// Judges flows and actions under the policy in force, and records every decision.
 ///
@@ -139,6 +140,31 @@ impl Engine {
     /// is withdrawn until it is proved and permitted anew (T5).
     pub fn withdraw_flows(&self) {
         self.trust_generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Takes along what time it is, as a decision does, and says whether that is believed (T23). For an enforcement point that may decide nothing
+    /// for long: to be told each second or so, so that a clock that was set back in between revives nothing that has expired.
+    ///
+    /// ```
+    /// # use ztl_core::{Engine, Timestamp, audit::MemorySink, policy::Policy};
+    /// # let policy = Policy::from_toml("schema = 1\ntrust_domain = 'prod.example'\n")?;
+    /// # let engine = Engine::new(policy, MemorySink::new(1))?;
+    /// let at = Timestamp::from_unix_secs;
+    /// assert!(engine.sees(at(1_790_003_600)));
+    /// assert!(engine.is_set_back(at(1_790_000_000)) && !engine.sees(at(1_790_000_000)));
+    /// // As much as clocks differ by.
+    /// assert!(!engine.is_set_back(at(1_790_003_540)) && engine.sees(at(1_790_003_540)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn sees(&self, now: Timestamp) -> bool {
+        self.clock.trusts(now)
+    }
+
+    /// Whether the time lies further behind the latest that was seen than [`CLOCK_SKEW`]: every decision denies then, with
+    /// [`Reason::ClockUntrusted`](crate::Reason::ClockUntrusted), so that what runs has to be judged again (T23). Takes nothing along.
+    #[must_use]
+    pub fn is_set_back(&self, now: Timestamp) -> bool {
+        self.clock.is_behind(now)
     }
 
     /// Counts the calls of [`withdraw_flows`](Self::withdraw_flows).

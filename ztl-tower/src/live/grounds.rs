@@ -231,6 +231,8 @@ impl Live {
         }
     }
 
+    /// Whether it has to be judged again: something that it rests on is another or has ended, or nobody can tell, for the clock was set
+    /// back (T23).
     pub(super) fn is_stale(&self, guard: &Guard, now: Timestamp) -> bool {
         let grounds = self.grounds.load();
         grounds.as_ref().is_some_and(|grounds| {
@@ -241,6 +243,7 @@ impl Live {
                     .is_some_and(|under| under != guard.prover().generations())
                 || now >= grounds.until
                 || now >= self.own_not_after(guard)
+                || guard.engine().is_set_back(now)
         })
     }
 

@@ -46,6 +46,8 @@ pub(super) fn spawn(guard: Guard, number: u64) {
                     }
                 }
             }
+            // A clock of the host's own may panic; what cannot be judged by it ends below.
+            let _ = catch_unwind(AssertUnwindSafe(|| guard.engine().sees(guard.now())));
             let round = Round::begin(guard);
             let mut spread = false;
             while let Some(turn) = round.take() {

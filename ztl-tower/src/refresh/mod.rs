@@ -63,6 +63,9 @@ use kept::{Kept, Panicked, caught, caught_in};
 use looks::Looks;
 use sources::Look;
 
+/// How often an idle guard looks at the clock, however rarely at anything else.
+const CLOCK: Duration = Duration::from_secs(10);
+
 /// Everything that is looked at again from time to time.
 pub(crate) struct Refresh {
     pub(crate) policy: Option<PolicyFile>,
@@ -177,16 +180,20 @@ pub(crate) fn spawn<T: Looked>(files: Option<T>, guard: &Arc<Inner>, every: Dura
 }
 
 async fn look(mut looks: Looks<Renewed>, every: Duration) {
-    let mut ticks = ticks(every);
+    let (mut clock, mut ticks) = (ticks(CLOCK), ticks(every));
     let news = looks.at.sources.news();
     loop {
         let look = tokio::select! {
-            _ = ticks.tick() => Look::All,
-            () = news.notified() => Look::Nudged,
+            _ = clock.tick() => None,
+            _ = ticks.tick() => Some(Look::All),
+            () = news.notified() => Some(Look::Nudged),
         };
         let Some(guard) = alive(&looks.guard) else {
             return;
         };
+        // However long nothing is decided: a clock that is set back after that revives nothing (T23).
+        let _ = caught(|| guard.engine().sees(guard.now()));
+        let Some(look) = look else { continue };
         let renewed = &mut looks.at;
         if let Err(panicked) = caught_in(renewed.sources.look(&guard, look)).await {
             renewed.sources.lost(&guard, panicked);

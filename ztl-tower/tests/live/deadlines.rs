@@ -112,3 +112,39 @@ async fn rule_30_a_rotation_lets_nothing_run_beyond_the_end_of_the_svid_before()
         drop(held);
     }
 }
+
+/// How far the clock is set back.
+const HALF_AN_HOUR: u64 = 30 * MINUTE;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t23_what_runs_ends_where_the_clock_is_set_back() {
+    for speaks in [Speaks::Http, Speaks::Raw] {
+        let db = Db::speaking(speaks, |_, builder| builder).await;
+        db.ahead.store(HALF_AN_HOUR, Ordering::SeqCst);
+        let _held = in_flight(&db, speaks).await;
+        let running = db.running.count();
+        // What clocks differ by ends nothing.
+        db.ahead.store(HALF_AN_HOUR - MINUTE / 2, Ordering::SeqCst);
+        tokio::time::sleep(AT_ONCE).await;
+        assert_eq!(db.running.count(), running, "{speaks:?}");
+        let since = Instant::now();
+        db.ahead.store(0, Ordering::SeqCst);
+        db.none_runs(since, "the clock is set back").await;
+        let denied = reasons(&db.audit);
+        let denied = denied.iter().filter(|it| *it == "clock_untrusted");
+        assert!(denied.count() > 0, "{speaks:?}");
+    }
+}
+
+#[tokio::test]
+async fn t23_a_guard_that_decides_nothing_notices_that_its_clock_is_set_back() {
+    let db = Db::start().await;
+    db.ahead.store(HALF_AN_HOUR, Ordering::SeqCst);
+    until("it is seen", || db.guard.engine().is_set_back(now())).await;
+    db.ahead.store(0, Ordering::SeqCst);
+    let caller = db.mesh.svid("/caller");
+    let asked = support::knock(db.address, None, Some(&caller), b"h2", get2("/v1/x"));
+    assert!(asked.await.is_err());
+    let last = reasons(&db.audit).pop();
+    assert_eq!(last.as_deref(), Some("clock_untrusted"));
+}
