@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::runtime::{Handle, Id};
+
 use super::connection::Live;
 use super::sweep;
 use crate::guard::Guard;
@@ -14,25 +16,32 @@ pub(crate) struct Registry(Mutex<Open>);
 #[derive(Default)]
 struct Open {
     next: u64,
-    lives: HashMap<u64, Arc<Live>>,
-    /// The key of the connection that began the sweeper, for as long as that looks.
-    sweeper: Option<u64>,
+    /// With the runtime that each was registered on.
+    lives: HashMap<u64, (Id, Arc<Live>)>,
+    /// The key of the connection that began the sweeper of a runtime, for as long as that looks.
+    sweepers: HashMap<Id, u64>,
+}
+
+/// Who looks at the connections of one runtime: nobody says of another that it is driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sweeper {
+    pub(super) runtime: Id,
+    number: u64,
 }
 
 impl Registry {
     /// Takes a connection in, before anything of it is judged. It is swept until the answer is dropped.
     pub(crate) fn register(guard: &Guard, live: Live) -> Registered {
-        let live = Arc::new(live);
+        let (live, runtime) = (Arc::new(live), Handle::current().id());
         let mut open = guard.registry().lock();
         let key = open.next;
         open.next = open.next.wrapping_add(1);
-        open.lives.insert(key, Arc::clone(&live));
-        let begins = open.sweeper.is_none();
-        open.sweeper.get_or_insert(key);
+        open.lives.insert(key, (runtime, Arc::clone(&live)));
+        let number = *open.sweepers.entry(runtime).or_insert(key);
         drop(open);
-        if begins {
+        if number == key {
             // Where this runtime is at its end, so is the sweeper at once, and with it what it was to look at.
-            sweep::spawn(guard.clone(), key);
+            sweep::spawn(guard.clone(), Sweeper { runtime, number });
         }
         Registered {
             guard: guard.clone(),
@@ -45,31 +54,44 @@ impl Registry {
 
     /// Those that are open now.
     pub(crate) fn all(&self) -> Vec<Arc<Live>> {
-        self.lock().lives.values().cloned().collect()
+        let open = self.lock();
+        open.lives.values().map(|(_, live)| live.clone()).collect()
     }
 
-    /// Lets the sweeper go where nothing is open; whoever is registered next begins another.
-    pub(super) fn rests(&self) -> bool {
+    /// Those of them that a runtime drives.
+    pub(super) fn on(&self, runtime: Id) -> Vec<Arc<Live>> {
+        self.lock().on(runtime).cloned().collect()
+    }
+
+    /// Lets a sweeper go where nothing is open on its runtime; whoever is registered there next begins another.
+    pub(super) fn rests(&self, sweeper: Sweeper) -> bool {
         let mut open = self.lock();
-        let empty = open.lives.is_empty();
+        let empty = open.on(sweeper.runtime).next().is_none();
         if empty {
-            open.sweeper = None;
+            open.sweepers.remove(&sweeper.runtime);
         }
         empty
     }
 
     /// All that this sweeper looked at, where it ends by something else; whoever is registered from then on begins another.
-    pub(super) fn abandon(&self, sweeper: u64) -> Vec<Arc<Live>> {
+    pub(super) fn abandon(&self, sweeper: Sweeper) -> Vec<Arc<Live>> {
         let mut open = self.lock();
-        if open.sweeper != Some(sweeper) {
+        if open.sweepers.get(&sweeper.runtime) != Some(&sweeper.number) {
             return Vec::new();
         }
-        open.sweeper = None;
-        open.lives.values().cloned().collect()
+        open.sweepers.remove(&sweeper.runtime);
+        open.on(sweeper.runtime).cloned().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    fn on(&self, runtime: Id) -> impl Iterator<Item = &Arc<Live>> {
+        let lives = self.lives.values();
+        lives.filter_map(move |(on, live)| (*on == runtime).then_some(live))
     }
 }
 
@@ -125,10 +147,14 @@ mod tests {
     async fn law_1_whoever_comes_where_a_sweeper_has_gone_begins_another() {
         let guard = crate::test::builder("db", POLICY).build().await;
         let guard = guard.expect("a guard");
-        let (registry, sweeper) = (guard.registry(), || guard.registry().lock().sweeper);
+        let (registry, runtime) = (guard.registry(), Handle::current().id());
+        let sweeper = || {
+            let number = registry.lock().sweepers.get(&runtime).copied();
+            number.map(|number| Sweeper { runtime, number })
+        };
         drop(open(&guard));
         let first = sweeper().expect("a sweeper");
-        assert!(registry.rests());
+        assert!(registry.rests(first));
         let one = open(&guard);
         let second = sweeper().expect("another");
         assert_ne!(second, first);
@@ -154,10 +180,10 @@ mod tests {
             drop(runtime);
             let _within = handle.enter();
             let open = open(&guard);
-            let sweeper = guard.registry().lock().sweeper;
-            let _ = tell.send((open.live().is_revoked(), sweeper));
+            let sweepers = guard.registry().lock().sweepers.len();
+            let _ = tell.send((open.live().is_revoked(), sweepers));
         });
         let ended = told.recv_timeout(Duration::from_secs(10));
-        assert_eq!(ended, Ok((true, None)), "nobody would judge it");
+        assert_eq!(ended, Ok((true, 0)), "nobody would judge it");
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::connection::Live;
+use super::registry::Sweeper;
 use crate::guard::Guard;
 
 mod round;
@@ -20,11 +21,10 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// How long at least no connection is looked at where nothing changes, however much expires one after the other (T34).
 const REST: Duration = Duration::from_millis(50);
 
-/// One task for all connections of a guard, which goes by this number. It keeps the guard for as long as one is open, so that what is open
-/// is judged.
-pub(super) fn spawn(guard: Guard, number: u64) {
+/// One task for all connections of a guard on one runtime. It keeps the guard for as long as one is open, so that what is open is judged.
+pub(super) fn spawn(guard: Guard, sweeper: Sweeper) {
     let mut changes = guard.changes();
-    let watched = Watched { guard, number };
+    let watched = Watched { guard, sweeper };
     tokio::spawn(async move {
         let guard = &watched.guard;
         let mut ticks = tokio::time::interval(SWEEP);
@@ -41,14 +41,14 @@ pub(super) fn spawn(guard: Guard, number: u64) {
                     #[cfg(feature = "client")]
                     guard.pool().sweep(guard.identity().generation(), Instant::now());
                     crate::watch::open(guard);
-                    if guard.registry().rests() {
+                    if guard.registry().rests(sweeper) {
                         return;
                     }
                 }
             }
             // A clock of the host's own may panic; what cannot be judged by it ends below.
             let _ = catch_unwind(AssertUnwindSafe(|| guard.engine().sees(guard.now())));
-            let round = Round::begin(guard);
+            let round = Round::begin(guard, sweeper.runtime);
             let mut spread = false;
             while let Some(turn) = round.take() {
                 // Who is denied goes first, however many are judged, and whenever in this round it is denied.
@@ -98,12 +98,12 @@ async fn at(due: Option<Instant>) {
 /// leaves none, and those that came since have another.
 struct Watched {
     guard: Guard,
-    number: u64,
+    sweeper: Sweeper,
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        for live in self.guard.registry().abandon(self.number) {
+        for live in self.guard.registry().abandon(self.sweeper) {
             live.revoke();
         }
     }

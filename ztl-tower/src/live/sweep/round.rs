@@ -3,6 +3,7 @@
 use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use tokio::runtime::Id;
 use tokio::sync::Notify;
 
 use super::judge;
@@ -38,10 +39,11 @@ pub(super) struct Helpers {
 }
 
 impl Round {
-    pub(super) fn begin(guard: &Guard) -> Self {
+    /// Of those that this runtime drives.
+    pub(super) fn begin(guard: &Guard, runtime: Id) -> Self {
         Self(Arc::new(Shared {
             guard: guard.clone(),
-            open: guard.registry().all(),
+            open: guard.registry().on(runtime),
             next: AtomicUsize::new(0),
             at_work: AtomicUsize::new(0),
             idle: Notify::new(),

@@ -279,6 +279,27 @@ fn law_8_what_changes_counts_though_no_thread_is_to_be_had_for_a_helper() {
     });
 }
 
+#[tokio::test]
+async fn law_8_what_one_runtime_drives_is_judged_though_nobody_drives_another() {
+    let mesh = Mesh::new(2).await;
+    let mut other = tokio::runtime::Builder::new_current_thread();
+    let other = other.enable_all().build().expect("a runtime");
+    // It came first, as that of a program that calls now and then.
+    let first = {
+        let _within = other.enter();
+        mesh.open()
+    };
+    let open = mesh.open();
+    let serial = Denied::serial_of(&mesh.chains[0][0]).expect("serial");
+    mesh.guard.deny(serial);
+    until("it ends", || open[0].live().is_revoked()).await;
+    assert!(!open[1].live().is_revoked() && !first[1].live().is_revoked());
+    // And what nobody ever will drive goes with its runtime.
+    let ended = tokio::task::spawn_blocking(move || drop(other));
+    ended.await.expect("ended");
+    assert!(first[1].live().is_revoked() && !open[1].live().is_revoked());
+}
+
 /// The test has the sweeper's thread, and gives it a turn where it yields.
 #[tokio::test]
 async fn law_8_what_changes_within_a_round_that_began_quiet_is_judged_by_several() {
@@ -418,7 +439,7 @@ async fn t34_a_drift_is_looked_at_where_a_request_that_runs_has_a_score() {
 async fn law_8_many_requests_that_are_to_be_judged_again_are_judged_by_several() {
     let mesh = Mesh::new(MANY).await;
     let open = mesh.open();
-    let much = || Round::begin(&mesh.guard).is_much();
+    let much = || Round::begin(&mesh.guard, tokio::runtime::Handle::current().id()).is_much();
     // The sweeper has this thread only where something is awaited.
     mesh.guard.opa_bundle_changed();
     assert!(!much(), "nothing runs");
