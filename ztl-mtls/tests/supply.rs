@@ -117,6 +117,31 @@ fn what_was_withdrawn_is_given_again_when_its_source_says_that_it_still_holds() 
 }
 
 #[test]
+fn rule_30_what_was_withdrawn_from_a_source_that_said_nothing_is_given_again_once_it_vouches() {
+    let (kept, mut supply) = pair();
+    // Nothing was given, so that nothing is given again.
+    supply.withdraw();
+    assert!(matches!(ask(&mut supply, NOW).svid, Step::Stay));
+    kept.put_svid(Ca::new("root").leaf(|_| {}).svid());
+    assert!(matches!(ask(&mut supply, after(1)).svid, Step::Take(_)));
+    supply.withdraw();
+    kept.fail_svid("gone");
+    let failing = ask(&mut supply, after(2)).svid;
+    let Step::Failing { withdrawn_at, .. } = failing else {
+        panic!("{failing:?}");
+    };
+    assert_eq!(withdrawn_at, None, "it is");
+    assert!(matches!(ask(&mut supply, after(900)).svid, Step::Stay));
+    kept.put_svid(Ca::new("root").leaf(|_| {}).svid());
+    assert!(matches!(ask(&mut supply, after(901)).svid, Step::Take(_)));
+    let steps = ask(&mut supply, after(902));
+    assert!(matches!(
+        (steps.svid, steps.bundles),
+        (Step::Stay, Step::Stay)
+    ));
+}
+
+#[test]
 fn a_failure_that_ends_within_the_grace_changes_nothing() {
     let svid = Ca::new("root").leaf(|_| {}).svid();
     let script = vec![

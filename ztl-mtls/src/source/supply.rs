@@ -124,6 +124,13 @@ impl Supply {
             bundles: self.bundles.step(polled.bundles, at, |_| Ok(())),
         }
     }
+
+    /// What it gave was withdrawn, though it has not answered: nobody vouched for it for too long. Where the source vouches for it again,
+    /// it is given again.
+    pub fn withdraw(&mut self) {
+        self.svid.withdraw();
+        self.bundles.withdraw();
+    }
 }
 
 impl fmt::Debug for Supply {
@@ -204,6 +211,10 @@ impl<T: Clone + Same> Standing<T> {
         *self = Self::new();
         self.given = Some(value.clone());
         Step::Take(value)
+    }
+
+    fn withdraw(&mut self) {
+        self.withdrawn = self.given.is_some();
     }
 
     fn fail(&mut self, error: SourceError, at: Look, loud: Loud) -> Step<T> {

@@ -255,8 +255,14 @@ impl GuardBuilder {
             grace: self.grace,
         };
         let supplies = opening.supplies(self.places)?;
-        let (sources, svid, set) =
-            Sources::begin(supplies, self.identity, self.bundles, &self.clock).await?;
+        let (sources, svid, set) = Sources::begin(
+            supplies,
+            self.identity,
+            self.bundles,
+            self.grace,
+            &self.clock,
+        )
+        .await?;
         let svid = svid.ok_or_else(|| {
             missing(
                 "identity",

@@ -90,6 +90,10 @@ impl GuardBuilder {
     /// How long an SVID and bundles stay in use while their source is gone, denies or gives nothing usable. After that they
     /// are withdrawn: new handshakes are refused (rule 30). [`DEFAULT_GRACE`](ztl_mtls::source::DEFAULT_GRACE), 10 minutes,
     /// where not set. An SVID that ends before is refused then.
+    ///
+    /// A source that does not answer at all, such as a file on a mount that hangs, counts as one that is gone since it was asked, and is
+    /// waited for 10 seconds at least. All sources are asked one after the other, so that what the others gave is withdrawn with it. It is taken
+    /// again once they answer.
     pub const fn source_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self

@@ -49,29 +49,60 @@ impl<T: Send + 'static> Kept<T> {
     pub(super) fn new(name: &str, mut kept: T) -> io::Result<Self> {
         let (works, work) = channel::<Work<T>>();
         let runtime = Handle::current();
-        let thread = thread::Builder::new().name(format!("ztl-{name}"));
-        let begun = thread.spawn(move || {
+        begun(name, move || {
             // A source of the host's own may look for its runtime.
             let _within = runtime.enter();
             for work in work {
                 // Whoever waits for it learns of it.
                 let _panicked = caught(|| work(&mut kept));
             }
-        });
-        let more = "no thread can be begun for it; raise how many this process may have";
-        let refused = |error: io::Error| io::Error::new(error.kind(), format!("{more}: {error}"));
-        begun.map(|_| Self(works)).map_err(refused)
+        })?;
+        Ok(Self(works))
     }
 
     pub(super) async fn work<R: Send + 'static>(
         &self,
         work: impl FnOnce(&mut T) -> R + Send + 'static,
     ) -> Result<R, Panicked> {
-        let (done, answer) = oneshot::channel();
-        let work = Box::new(move |kept: &mut T| {
-            let _ = done.send(work(kept));
-        });
-        self.0.send(work).map_err(|_| Panicked)?;
-        answer.await.map_err(|_| Panicked)
+        self.begin(work).await.map_err(|_| Panicked)
     }
+
+    /// The same, for whoever does not wait for as long as it takes. Where it panics there is no answer.
+    pub(super) fn begin<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut T) -> R + Send + 'static,
+    ) -> oneshot::Receiver<R> {
+        let (done, answer) = oneshot::channel();
+        // Where the thread has ended, so has the answer.
+        let _ = self.0.send(Box::new(move |kept: &mut T| {
+            let _ = done.send(work(kept));
+        }));
+        answer
+    }
+}
+
+/// Does something on a thread of its own that may never end: a runtime that ends waits for its own threads.
+///
+/// # Errors
+/// Where the system gives no thread.
+pub(super) fn alone<R: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> R + Send + 'static,
+) -> io::Result<oneshot::Receiver<R>> {
+    let (done, answer) = oneshot::channel();
+    let within = Handle::current();
+    begun(name, move || {
+        let _within = within.enter();
+        if let Ok(worked) = caught(work) {
+            let _ = done.send(worked);
+        }
+    })?;
+    Ok(answer)
+}
+
+fn begun(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let more = "no thread can be begun for it; raise how many this process may have";
+    let refused = |error: io::Error| io::Error::new(error.kind(), format!("{more}: {error}"));
+    let thread = thread::Builder::new().name(format!("ztl-{name}"));
+    thread.spawn(work).map(drop).map_err(refused)
 }

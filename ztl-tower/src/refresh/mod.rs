@@ -33,6 +33,7 @@ mod sources;
 mod tables;
 mod vouched;
 
+use core::pin::pin;
 use core::time::Duration;
 use std::sync::{Arc, Weak};
 
@@ -61,7 +62,7 @@ pub(crate) use tables::{TableFile, TableFiles};
 use crate::guard::{BuildError, Guard, Inner};
 use kept::{Kept, Panicked, caught, caught_in};
 use looks::Looks;
-use sources::Look;
+use sources::{Look, PROMPT};
 
 /// How often an idle guard looks at the clock, however rarely at anything else.
 const CLOCK: Duration = Duration::from_secs(10);
@@ -172,7 +173,16 @@ pub(crate) fn spawn<T: Looked>(files: Option<T>, guard: &Arc<Inner>, every: Dura
             let Some(guard) = alive(&looks.guard) else {
                 return;
             };
-            if let Err(panicked) = caught_in(looks.at.look(&guard)).await {
+            let mut look = pin!(caught_in(looks.at.look(&guard)));
+            let looked = match tokio::time::timeout(PROMPT, &mut look).await {
+                Ok(looked) => looked,
+                // Not given up: what it read, it may have put in force.
+                Err(_) => {
+                    hangs(&guard, <T as Looked>::WHAT);
+                    look.await
+                }
+            };
+            if let Err(panicked) = looked {
                 unlooked(&guard, <T as Looked>::WHAT, panicked);
             }
         }
@@ -228,6 +238,13 @@ where
         (files, done)
     })
     .await
+}
+
+fn hangs(guard: &Guard, what: &str) {
+    let _ = caught(|| {
+        let seconds = PROMPT.as_secs();
+        tracing::error!(target: "ztl", workload = guard.name(), what, seconds, "a look at it has not come to its end; the last good one stays in force until it does");
+    });
 }
 
 fn unlooked(guard: &Guard, what: &str, error: Panicked) {

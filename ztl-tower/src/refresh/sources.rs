@@ -4,18 +4,20 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::oneshot::error::TryRecvError;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use ztl_core::{Timestamp, TrustDomain};
 use ztl_mtls::source::{SourceError, Step, Steps, Supply};
 use ztl_mtls::{BundleSet, TrustBundle, X509Svid};
 
-use super::kept::{Kept, Panicked, caught};
+use super::kept::{Kept, Panicked, alone, caught};
 use super::nudge::Nudge;
-use super::off_thread;
 use crate::guard::{BuildError, Clock, Guard};
 use crate::watch::reloaded;
 
+/// How long what answers from memory or from a disk may take, before it counts as what hangs.
+pub(super) const PROMPT: Duration = Duration::from_secs(10);
 /// How often a source that has not answered yet is asked again while a guard is built, if it does not say so itself.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -24,6 +26,9 @@ pub(crate) struct Sources {
     entries: Vec<Entry>,
     /// Each at the place of its entry; none where there is no source, or where they can no longer be asked.
     supplies: Option<Kept<Vec<Supply>>>,
+    /// An answer that is still waited for.
+    late: Option<Late>,
+    grace: Duration,
     /// Trust domains whose bundle in force is a source's.
     owned: BTreeSet<TrustDomain>,
     identity: Option<Who>,
@@ -37,6 +42,16 @@ enum Who {
     Given,
     /// The source at this place.
     Source(usize),
+}
+
+/// What each source said that was asked.
+type Answers = Vec<Option<Steps>>;
+
+/// An answer that nobody waits for any longer, but whoever looks next.
+struct Late {
+    answer: oneshot::Receiver<Answers>,
+    since: Instant,
+    withdrawn: bool,
 }
 
 /// What a source is known by, and gave.
@@ -59,12 +74,15 @@ impl Sources {
         supplies: Vec<Supply>,
         identity: Option<X509Svid>,
         fixed: Vec<TrustBundle>,
+        grace: Duration,
         clock: &Clock,
     ) -> Result<(Self, Option<X509Svid>, BundleSet), BuildError> {
         let news = Arc::new(Notify::new());
         let mut sources = Self {
             entries: Vec::new(),
             supplies: None,
+            late: None,
+            grace,
             owned: BTreeSet::new(),
             identity: identity.as_ref().map(|_| Who::Given),
             news: Arc::clone(&news),
@@ -120,13 +138,31 @@ impl Sources {
         let Some(supplies) = &self.supplies else {
             return;
         };
+        let mut all = look == Look::All;
+        if let Some(late) = &mut self.late {
+            match late.answer.try_recv() {
+                Err(TryRecvError::Closed) => return self.lost(guard, Panicked),
+                Err(TryRecvError::Empty) => return self.waits(guard),
+                Ok(answers) if !late.withdrawn => {
+                    self.late = None;
+                    return self.take(guard, answers);
+                }
+                Ok(_) => {
+                    // An answer to what was asked before it was withdrawn: they are asked anew.
+                    self.late = None;
+                    all = true;
+                    drop(supplies.begin(|supplies| supplies.iter_mut().for_each(Supply::withdraw)));
+                    tracing::info!(target: "ztl", workload = guard.name(), "the sources answer again");
+                }
+            }
+        }
         let (judge, now) = (guard.clone(), guard.now());
         let due = |entry: &Entry| {
             let nudged = entry.nudge.take();
-            look == Look::All || nudged
+            all || nudged
         };
         let due: Vec<bool> = self.entries.iter().map(due).collect();
-        let asked = supplies.work(move |supplies| {
+        let mut answer = supplies.begin(move |supplies| {
             let judge = |svid: &X509Svid, now| {
                 let judged = judge.check_identity(svid, now);
                 judged.map_err(SourceError::new)
@@ -134,10 +170,47 @@ impl Sources {
             let ask = |(supply, due): (&mut Supply, bool)| due.then(|| supply.poll(now, judge));
             supplies.iter_mut().zip(due).map(ask).collect::<Vec<_>>()
         });
-        let answers = match asked.await {
-            Ok(answers) => answers,
-            Err(panicked) => return self.lost(guard, panicked),
-        };
+        let since = Instant::now();
+        match tokio::time::timeout(PROMPT, &mut answer).await {
+            Ok(Ok(answers)) => self.take(guard, answers),
+            Ok(Err(_)) => self.lost(guard, Panicked),
+            Err(_) => {
+                self.late = Some(Late {
+                    answer,
+                    since,
+                    withdrawn: false,
+                });
+                self.waits(guard);
+            }
+        }
+    }
+
+    /// Waits for an answer no longer than the grace: a source that hangs, as on a mount that is gone, vouches for nothing. All of them are
+    /// asked by one thread, so that nobody asks the others either.
+    fn waits(&mut self, guard: &Guard) {
+        let Some(late) = &mut self.late else { return };
+        if late.withdrawn || late.since.elapsed() < self.grace {
+            return;
+        }
+        late.withdrawn = true;
+        for entry in &mut self.entries {
+            entry.bundles.clear();
+        }
+        let ours = matches!(self.identity, Some(Who::Source(_)));
+        if ours {
+            guard.withdraw_identity("its source does not answer");
+        }
+        let theirs = !self.owned.is_empty();
+        self.put_bundles(guard);
+        let names: Vec<_> = self.entries.iter().map(|entry| &*entry.name).collect();
+        let withdrawn = [(ours, "svid"), (theirs, "bundles")];
+        (withdrawn.iter().filter(|(any, _)| *any))
+            .for_each(|(_, what)| reloaded(guard, what, "withdrawn"));
+        tracing::error!(target: "ztl", workload = guard.name(), sources = ?names, "one of the sources does not answer, for longer than the grace: what they gave is withdrawn until it does");
+    }
+
+    /// Does what follows from the answers.
+    fn take(&mut self, guard: &Guard, answers: Answers) {
         let mut changed = false;
         for (at, (entry, steps)) in self.entries.iter_mut().zip(answers).enumerate() {
             if let Some(Steps { svid, bundles, .. }) = steps {
@@ -200,7 +273,7 @@ impl Sources {
 
     /// Withdraws what they gave, for they are not asked any more.
     pub(super) fn withdraw(&mut self, guard: &Guard) {
-        self.supplies = None;
+        (self.supplies, self.late) = (None, None);
         self.entries.clear();
         if matches!(self.identity.take(), Some(Who::Source(_))) {
             guard.withdraw_identity("its source can no longer be asked");
@@ -226,15 +299,23 @@ impl Entry {
         clock: &Clock,
         news: &Notify,
     ) -> Result<(Self, Supply, Option<X509Svid>), BuildError> {
-        let deadline = Instant::now() + supply.patience();
+        let begun = Instant::now();
+        let patience = supply.patience();
         let (mut svid, mut missing) = (None, [None, None]);
         loop {
             let now: Timestamp = clock();
             // Whose it is and whether it is valid is judged by whoever builds the guard.
-            let asked = off_thread(supply, move |supply| supply.poll(now, |_, _| Ok(())));
+            let asked = alone("source", move || {
+                let steps = supply.poll(now, |_, _| Ok(()));
+                (supply, steps)
+            });
+            let asked = asked.map_err(BuildError::Refresh)?;
+            let left = patience.saturating_sub(begun.elapsed()).max(PROMPT);
+            let asked = tokio::time::timeout(left, asked).await;
+            let hangs = |_| format!("`{}` does not answer, for {left:?}", self.name);
             let (asked, steps) = asked
-                .await
-                .map_err(|error| BuildError::Identity(error.into()))?;
+                .map_err(|late| BuildError::Identity(hangs(late).into()))?
+                .map_err(|_| BuildError::Identity(Panicked.into()))?;
             supply = asked;
             match steps.svid {
                 Step::Take(taken) => (svid, missing[0]) = (Some(taken), None),
@@ -260,7 +341,7 @@ impl Entry {
             if missing.iter().all(Option::is_none) {
                 return Ok((self, supply, svid));
             }
-            if Instant::now() >= deadline {
+            if begun.elapsed() >= patience {
                 let error = missing.into_iter().flatten().next();
                 return error.map_or(Ok((self, supply, svid)), Err);
             }

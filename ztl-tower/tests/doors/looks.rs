@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use ztl_core::authorizer::{Authorizer, AuthorizerError, Facts, Reads};
 
 use super::folder::Folder;
+use super::listens::Spans;
 use super::sources::{QUICK, bare};
 use super::*;
 
@@ -188,6 +189,31 @@ async fn law_8_a_policy_that_takes_long_to_load_delays_nothing_else() {
     door.answers("the caller is denied", None).await;
     std::fs::remove_file(door.folder.0.join("svid.key")).expect("removed");
     until("the SVID is withdrawn", || door.guard.svid().is_err()).await;
+}
+
+#[tokio::test]
+async fn law_8_a_look_that_hangs_is_told_of() {
+    let moody = Moody::new();
+    let door = Door::new("hangs", ASKS, |it| it.authorizer("moody", moody.clone())).await;
+    let _calm = Calm(Arc::clone(&moody));
+    let spans = Spans::default();
+    // The guard's tasks run on this thread.
+    let _here = tracing::subscriber::set_default(spans.clone());
+    moody.is(WAITS);
+    let changed = format!("{}\n# changed\n", door.mesh.policy);
+    door.folder.write("policy.toml", &changed);
+    let told = || {
+        spans.all(
+            "a look at it has not come to its end; the last good one stays in force until it does",
+        )
+    };
+    until("it is told of", || !told().is_empty()).await;
+    assert!(told()[0].contains("what=policy"), "{:?}", told());
+    // Nothing of it is lost.
+    let before = door.guard.engine().epoch();
+    moody.is(0);
+    until("it is taken", || door.guard.engine().epoch() != before).await;
+    assert_eq!(told().len(), 1);
 }
 
 #[tokio::test]

@@ -32,6 +32,9 @@ mod target;
 
 #[path = "../support/folder.rs"]
 mod folder;
+#[path = "../attacks/watched/listens.rs"]
+#[allow(dead_code, reason = "each test file uses another part")]
+mod listens;
 #[path = "../support/mod.rs"]
 mod support;
 

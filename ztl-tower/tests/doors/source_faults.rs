@@ -1,8 +1,11 @@
 //! Sources that panic, that bear another's name, and that take back what they gave before there is a guard (rules 22 and 30).
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use ztl_core::Timestamp;
 use ztl_mtls::source::{MemorySource, Part, Polled, Source, SourceError};
 
+use super::listens::Spans;
 use super::sources::{QUICK, bare};
 use super::*;
 
@@ -138,4 +141,86 @@ async fn a_source_that_comes_back_within_the_grace_while_a_guard_is_built_builds
         let built = bare(&mesh).source(Says(0, says)).build().await;
         built.unwrap_or_else(|error| panic!("{error}"));
     }
+}
+
+/// A source hangs for as long as this is there.
+struct Hang(Arc<AtomicBool>);
+
+impl Drop for Hang {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Hang {
+    fn begin() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+
+    /// One that answers so often before.
+    fn after(&self, answers: usize) -> impl Source + 'static {
+        let hangs = Arc::clone(&self.0);
+        Says(0, move |asked| {
+            while asked >= answers && hangs.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Polled::default()
+        })
+    }
+}
+
+#[tokio::test]
+async fn rule_30_what_sources_gave_is_withdrawn_where_one_hangs_and_taken_again_when_it_answers() {
+    let mesh = Mesh::new(&policy(1, 2));
+    let place = MemorySource::new();
+    place.put_svid(mesh.svid("/gateway"));
+    place.put_bundles(vec![mesh.authority.bundle()]);
+    let hang = Hang::begin();
+    let spans = Spans::default();
+    let _here = tracing::subscriber::set_default(spans.clone());
+    let built = bare(&mesh).source(place).source(hang.after(1));
+    let guard = built.build().await;
+    let guard = guard.unwrap_or_else(|error| panic!("{error}"));
+    until("it is withdrawn", || guard.svid().is_err()).await;
+    let error = guard.svid().expect_err("withdrawn").to_string();
+    assert!(error.contains("does not answer"), "{error}");
+    drop(hang);
+    until("it is back", || guard.svid().is_ok()).await;
+    let told = spans.text();
+    assert!(
+        told.contains("one of the sources does not answer"),
+        "{told}"
+    );
+    assert!(told.contains("the sources answer again"), "{told}");
+}
+
+#[test]
+fn t35_a_source_that_never_answers_builds_no_guard() {
+    let hang = Hang::begin();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let mesh = Mesh::new(&policy(1, 2));
+        let given = bare(&mesh).identity(mesh.svid("/gateway"));
+        let built = given.source(hang.after(0)).build().await;
+        let error = support::chain(&built.expect_err("no answer"));
+        assert!(error.contains("`memory` does not answer"), "{error}");
+    });
+    // It waits for no thread of the source's.
+    drop(runtime);
+    drop(hang);
+}
+
+#[tokio::test]
+async fn rule_30_the_grace_is_true_however_rarely_files_are_looked_at() {
+    let mesh = Mesh::new(&policy(1, 2));
+    let ours = mesh.svid("/gateway");
+    let fails = Says(0, move |asked| match asked {
+        0 => Polled::svid(Part::Changed(ours.clone())),
+        _ => Polled::svid(Part::Failed(SourceError::new("gone"))),
+    });
+    let rarely = bare(&mesh).reload_every(Duration::from_secs(3600));
+    let built = rarely.bundle(mesh.authority.bundle()).source(fails);
+    let guard = built.build().await;
+    let guard = guard.unwrap_or_else(|error| panic!("{error}"));
+    until("it is withdrawn", || guard.svid().is_err()).await;
 }
