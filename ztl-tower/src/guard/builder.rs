@@ -192,7 +192,8 @@ impl GuardBuilder {
         self
     }
 
-    /// How often files are looked at. Every second where not set.
+    /// How often files are looked at. Every second where not set. Sources of SVID and bundles are looked at four times in a
+    /// [`source_grace`](Self::source_grace) at the least, so that it holds.
     pub const fn reload_every(mut self, interval: Duration) -> Self {
         self.reload_every = interval;
         self

@@ -190,6 +190,7 @@ pub(crate) fn spawn<T: Looked>(files: Option<T>, guard: &Arc<Inner>, every: Dura
 }
 
 async fn look(mut looks: Looks<Renewed>, every: Duration) {
+    let every = every.min(looks.at.sources.often());
     let (mut clock, mut ticks) = (ticks(CLOCK), ticks(every));
     let news = looks.at.sources.news();
     loop {

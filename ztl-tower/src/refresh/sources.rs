@@ -133,6 +133,11 @@ impl Sources {
         Arc::clone(&self.news)
     }
 
+    /// How often they have to be asked: the grace begins with the first look that finds nothing good.
+    pub(super) fn often(&self) -> Duration {
+        (self.grace / 4).max(ASK_AGAIN)
+    }
+
     /// Asks the sources, and does what follows from their answers.
     pub(super) async fn look(&mut self, guard: &Guard, look: Look) {
         let Some(supplies) = &self.supplies else {
