@@ -123,14 +123,15 @@ async fn first_good(
     from: &mut OpaBundle,
 ) -> Result<(), OpaBundleError> {
     let within = from.first_within;
-    let deadline = Instant::now() + within;
+    let begun = Instant::now();
     let mut last = OpaBundleError::TimedOut(within);
     loop {
         let now = guard.now();
         let wait = match from.pull.due(now) {
             PullDue::Fetch(fetch) => {
                 let work = refresh(guard, held, from, fetch);
-                match tokio::time::timeout_at(deadline, work).await {
+                let left = within.saturating_sub(begun.elapsed());
+                match tokio::time::timeout(left, work).await {
                     Ok(Err(error)) if from.pull.fetched_at().is_none() => last = error,
                     Ok(_) => return Ok(()),
                     Err(_) => return Err(last),
@@ -140,7 +141,7 @@ async fn first_good(
             PullDue::At(at) => pause(at, now),
             _ => Duration::ZERO,
         };
-        if Instant::now() + wait >= deadline {
+        if begun.elapsed().saturating_add(wait) >= within {
             return Err(last);
         }
         tokio::time::sleep(wait).await;

@@ -88,8 +88,7 @@ impl Activity {
         if !self.0.asked.load(Ordering::Acquire) {
             return due(self.0.since, first).map_or(Verdict::Silent, Verdict::Keep);
         }
-        // Far off, where an absurd limit cannot be added.
-        let later = |limit| now.checked_add(limit).unwrap_or(now + FAR_OFF);
+        let later = |limit| later(now, limit);
         let unwritten = self.0.unwritten.load(Ordering::Acquire);
         if self.0.running.load(Ordering::Acquire) > 0 {
             let idle = later(idle);
@@ -122,6 +121,11 @@ impl State {
     fn millis(&self) -> u64 {
         u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+/// So long after that; far off, where an absurd limit cannot be added.
+pub(super) fn later(now: Instant, limit: Duration) -> Instant {
+    now.checked_add(limit).unwrap_or(now + FAR_OFF)
 }
 
 const FAR_OFF: Duration = Duration::from_secs(86_400);

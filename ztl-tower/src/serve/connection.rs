@@ -15,7 +15,7 @@ use tokio_rustls::server::TlsStream;
 use tower_service::Service;
 use tracing::Span;
 
-use super::activity::{Activity, Verdict};
+use super::activity::{Activity, Verdict, later};
 use super::body::RequestBody;
 use super::carry::{Answered, Answers, Carry};
 use super::door::Door;
@@ -87,7 +87,7 @@ where
                     let slow = two || activity.is_writing();
                     let left = if slow { guard.limits().drain } else { PREFACE };
                     live.drain(guard.now().saturating_add(left));
-                    quiet.as_mut().reset(Instant::now() + left);
+                    quiet.as_mut().reset(later(Instant::now(), left));
                 }
             },
             () = cut.as_mut(), if live.state() == State::Draining => {

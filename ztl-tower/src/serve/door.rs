@@ -78,8 +78,10 @@ impl Door {
             protocols: Protocols::new(&limits),
             port,
             kind,
-            computing: Semaphore::new(limits.handshakes),
-            slots: Arc::new(Semaphore::new(limits.connections)),
+            computing: Semaphore::new(limits.handshakes.min(Semaphore::MAX_PERMITS)),
+            slots: Arc::new(Semaphore::new(
+                limits.connections.min(Semaphore::MAX_PERMITS),
+            )),
             unproved: Shares::new(limits.unproved_per_prefix()),
             peers: Shares::new(limits.connections_per_peer()),
             of_prefixes: Overflow::default(),

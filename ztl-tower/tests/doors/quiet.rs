@@ -248,3 +248,30 @@ async fn t35_half_of_a_second_header_section_keeps_no_slot() {
         begin.elapsed()
     );
 }
+
+#[tokio::test]
+async fn t35_limits_that_read_as_none_are_none() {
+    let limits = |builder: GuardBuilder| {
+        builder
+            .max_connections(usize::MAX)
+            .max_handshakes(usize::MAX)
+            .drain_timeout(Duration::MAX)
+            .idle_timeout(Duration::from_millis(100))
+    };
+    let (mesh, _guard, address) = door(limits).await;
+    let svid = mesh.svid("/caller");
+    let stream = support::raw_connect(address, None, Some(&svid), b"h2").await;
+    let io = hyper_util::rt::TokioIo::new(stream.expect("connect"));
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut asks, connection) = hyper::client::conn::http2::handshake(executor, io)
+        .await
+        .expect("http");
+    let ends = tokio::spawn(connection);
+    let request = get2("/v1/x").body(Empty::<Bytes>::new()).expect("request");
+    let answer = asks.send_request(request).await.expect("answer");
+    assert_eq!(answer.status(), StatusCode::OK);
+    drop(answer);
+    // What is idle ends in good order, and by no panic.
+    let ended = tokio::time::timeout(support::PATIENCE, ends).await;
+    ended.expect("in time").expect("ended").expect("a GOAWAY");
+}
