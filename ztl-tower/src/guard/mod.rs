@@ -198,13 +198,12 @@ impl Guard {
             .swapping
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        // Before the policy, so that none of its aliases is open to who is denied (T13).
-        let revocation = self.0.prover.revocation();
-        revocation.swap_aliases(revocation::names_of(&policy));
-        if let Err(error) = self.0.engine.swap_policy(policy) {
-            revocation.swap_aliases(revocation::names_of(&self.0.engine.policy()));
-            return Err(error.into());
-        }
+        // While one takes the other's place no alias of either is open to who is denied (T13).
+        let (revocation, engine) = (self.0.prover.revocation(), &self.0.engine);
+        revocation.swap_aliases(revocation::names_of_both(&engine.policy(), &policy));
+        let swapped = engine.swap_policy(policy);
+        revocation.swap_aliases(revocation::names_of(&engine.policy()));
+        swapped?;
         self.warn_of_what_is_missing();
         self.changed();
         Ok(())

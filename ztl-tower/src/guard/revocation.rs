@@ -114,6 +114,17 @@ pub(super) fn names_of(policy: &Policy) -> impl Iterator<Item = TrustDomain> {
         .cloned()
 }
 
+/// The same of two policies; those of the first alone where the other has no other.
+pub(super) fn names_of_both(one: &Policy, other: &Policy) -> Vec<TrustDomain> {
+    let mut names: Vec<_> = names_of(one).collect();
+    for name in names_of(other) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
 impl Guard {
     /// Denies a workload, a key or a certificate, at once and beside the deny list, until [`undeny`](Self::undeny) or the end of the
     /// process. Open connections are judged again.
@@ -146,5 +157,56 @@ impl Guard {
 
     fn revocation(&self) -> &Revocation {
         self.0.prover.revocation()
+    }
+}
+
+#[cfg(all(test, feature = "test-util"))]
+mod tests {
+    use core::sync::atomic::{AtomicBool, Ordering};
+
+    use ztl_core::SpiffeId;
+
+    use super::*;
+
+    const POLICY: &str = "schema = 1\ntrust_domain = 'prod.example'\n[workloads.db]\nid = 'spiffe://prod.example/db'\n";
+
+    /// Whoever asks sees the one policy or the other, and never an alias in force that the denial does not cover.
+    #[tokio::test]
+    async fn t13_an_alias_that_is_taken_away_is_denied_until_the_policy_has_lost_it() {
+        let domain = "trust_domain = 'prod.example'\n";
+        let with = POLICY.replace(
+            domain,
+            &format!("{domain}trust_domain_aliases = ['old.example']\n"),
+        );
+        let guard = crate::test::builder("db", &with).build().await;
+        let guard = guard.expect("a guard");
+        let id = |text: &str| SpiffeId::parse(text).expect("id");
+        guard.deny(Denied::Id(id("spiffe://prod.example/x")));
+        let (asked, stop) = (guard.clone(), std::sync::Arc::new(AtomicBool::new(false)));
+        let stopped = std::sync::Arc::clone(&stop);
+        let alias = id("spiffe://old.example/x");
+        assert!(guard.prover().revocation().denies_id(&alias));
+        let watching = std::thread::spawn(move || {
+            let (mut open, mut looks) = (0, 0);
+            while !stopped.load(Ordering::SeqCst) {
+                let before = asked.engine().epoch();
+                let denied = asked.prover().revocation().denies_id(&alias);
+                // Each second policy has the alias, the first of them among those.
+                let same = asked.engine().epoch() == before;
+                open += usize::from(same && before % 2 == 0 && !denied);
+                looks += 1;
+            }
+            (open, looks)
+        });
+        for _ in 0..2000 {
+            for text in [POLICY, &with] {
+                let policy = Policy::from_toml(text).expect("policy");
+                guard.swap_policy(policy).expect("swapped");
+            }
+        }
+        stop.store(true, Ordering::SeqCst);
+        let (open, looks) = watching.join().expect("watched");
+        assert!(looks > 0);
+        assert_eq!(open, 0, "of {looks} looks");
     }
 }
