@@ -139,6 +139,12 @@ impl<'a> Checker<'a> {
         }
         // The field has to be one that could be there, and what it reads is read.
         let field = self.any(asked)?;
+        // An object reads nothing by itself: asking for it would be true or false of everyone, and a forbid would never fire (T7).
+        if let Ty::Object(object) = field.ty {
+            let message = format!("`{}` is an object and no evidence", object.name());
+            let help = format!("ask for one of its fields: `has({}.x)`", object.name());
+            return Err(self.wrong(asked, message).with_help(help));
+        }
         match (object, field.node.kind) {
             (_, Kind::Field(of, name)) => Ok(self.typed(expr, Kind::Has(of, name), Ty::Bool)),
             (Some(object), kind @ Kind::Fact(_)) if object.holds().is_none() => {

@@ -216,6 +216,24 @@ fn t7_absence_cannot_be_asked_for_in_a_permit() {
     let unlabelled =
         forbid("!has(peer.labels.team) || has(peer.workload) && !has(request.upgrade)");
     assert_eq!(ask(&unlabelled, &json!({})), "forbidden");
+    // An object as a whole reads nothing: a forbid that asks for one would fire for nobody, or for everybody.
+    for when in [
+        "has(token.claims)",
+        "has(token.claims) && zone == 'iot'",
+        "!has(token.claims)",
+        "has(peer.labels)",
+        "!has(peer.labels)",
+    ] {
+        let error = refused_in(Effect::Forbid, when);
+        assert!(
+            error.message.contains("is an object and no evidence"),
+            "{when}: {error}"
+        );
+        assert!(
+            (error.help.as_deref()).is_some_and(|help| help.contains("ask for one of its fields")),
+            "{when}: {error}"
+        );
+    }
     // And nowhere by looking whether a name is among those of an object.
     for when in [
         "'a' in token.claims",
