@@ -21,6 +21,13 @@ mod data;
 pub mod jwt;
 #[cfg(any(feature = "opa", feature = "opa-readers"))]
 pub mod opa;
+#[cfg(any(
+    feature = "cel",
+    feature = "opa",
+    feature = "opa-readers",
+    feature = "rego"
+))]
+mod re2;
 #[cfg(any(feature = "opa", feature = "opa-readers", feature = "rego"))]
 pub mod rego;
 #[cfg(any(feature = "bundle", feature = "oidc", feature = "trust"))]

@@ -2,10 +2,9 @@
 
 use serde_json::Value;
 
-use super::builtins::{self, Builtin, Context, Regexes};
-use super::readers;
-use super::term::Term;
-use super::{ModuleError, RegoError};
+use super::{ModuleError, RegoError, readers};
+use crate::rego::builtins::{self, Builtin, Context, Regexes};
+use crate::rego::term::Term;
 
 /// What of a module's memory is a text.
 #[must_use]
@@ -58,7 +57,7 @@ impl Calls {
         now: Option<i64>,
         most: usize,
     ) -> Option<Result<String, String>> {
-        let builtin = builtins::resolve(name).ok()?;
+        let builtin = builtins::given(name)?;
         if builtin.arity() != arguments.len() {
             return None;
         }

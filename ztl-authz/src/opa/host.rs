@@ -7,11 +7,11 @@ use wasmtime::{
     Caller, Linker, Memory, ResourceLimiter, StoreLimits, StoreLimitsBuilder, TypedFunc,
 };
 
-use super::builtins::{Builtin, Context, Regexes};
 use super::engine;
 use super::readers::{argument, bounded, called, text};
 use super::stop::Halt;
 use super::{Limits, ModuleError, RegoError};
+use crate::rego::builtins::{Builtin, Context, Regexes};
 
 /// The functions that a module may import beside its memory (OPA's "WebAssembly", *Imports*).
 pub(super) const FUNCTIONS: [&str; 7] = [

@@ -7,7 +7,6 @@ use wasmtime::{
     Instance as WasmInstance, Linker, Memory, Module, Store, TypedFunc, WasmParams, WasmResults,
 };
 
-use super::builtins::Builtin;
 use super::clock::Clock;
 use super::engine::NAMESPACE;
 use super::host::{Host, Values};
@@ -15,6 +14,7 @@ use super::pool::Left;
 use super::readers::{answer, names, text, wrong};
 use super::stop::reason;
 use super::{Limits, ModuleError, RegoError};
+use crate::rego::builtins::Builtin;
 
 /// The newest version of the ABI that is known.
 const NEWEST_MINOR: i32 = 3;

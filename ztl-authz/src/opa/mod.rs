@@ -21,7 +21,6 @@
 //! in whether it objects to another. Only ever to object is all that it can do with it (law 4), and nothing else is within its
 //! reach; but take modules from whom you would take the policy from, and signed bundles where they come over a network.
 
-mod builtins;
 #[cfg(feature = "opa")]
 mod clock;
 #[cfg(feature = "opa-readers")]
@@ -47,11 +46,11 @@ mod policy;
 #[cfg(feature = "opa")]
 mod pool;
 mod readers;
+mod refused;
 #[cfg(feature = "opa")]
 mod stop;
-mod term;
 
-use crate::rego::RegoError;
+use crate::rego::{RegoError, builtins};
 
 pub use error::ModuleError;
 #[cfg(feature = "opa")]

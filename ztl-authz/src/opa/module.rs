@@ -7,7 +7,6 @@ use std::sync::Arc;
 use serde_json::Value;
 use wasmtime::{ExternType, Linker, Module};
 
-use super::builtins::{self, Builtin};
 use super::clock::Clock;
 use super::engine::NAMESPACE;
 use super::host::{FUNCTIONS, Host, linker};
@@ -15,6 +14,7 @@ use super::instance::Instance;
 use super::policy::WasmPolicy;
 use super::readers::{bounded, numbers, resolve};
 use super::{Limits, ModuleError};
+use crate::rego::builtins::{self, Builtin};
 
 /// Longest list of entrypoints or builtins, in bytes of JSON.
 const MOST_NAMES: usize = 1 << 20;

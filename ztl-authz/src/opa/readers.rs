@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::builtins::{self, Builtin, Context};
-use super::term::Term;
-use super::{ModuleError, RegoError};
+use super::{ModuleError, RegoError, refused};
+use crate::rego::builtins::{self, Builtin, Context};
+use crate::rego::term::Term;
 
 /// Longest text of a module that an error repeats, in characters.
 const MOST_TEXT: usize = 200;
@@ -59,7 +59,7 @@ pub(super) fn numbers(
 pub(super) fn resolve(wanted: Map<String, Value>) -> Result<Arc<[Builtin]>, ModuleError> {
     let mut table = Vec::new();
     for (name, number) in numbers(wanted)? {
-        let builtin = builtins::resolve(&name)?;
+        let builtin = builtins::given(&name).ok_or_else(|| refused::refused(&name))?;
         let number = usize::try_from(number).map_err(|_| unreadable())?;
         if number > MOST_BUILTINS {
             return Err(unreadable());

@@ -17,6 +17,7 @@
 
 pub mod answer;
 mod authorizer;
+pub(crate) mod builtins;
 #[cfg(all(feature = "bundle", any(feature = "opa", feature = "rego")))]
 mod bundled;
 mod engine;
@@ -26,6 +27,7 @@ pub mod input;
 mod interpreter;
 mod kind;
 mod settings;
+pub(crate) mod term;
 
 pub use crate::artefacts::{Artefacts, Folder, MAX_ARTEFACT_BYTES};
 pub use authorizer::RegoAuthorizer;

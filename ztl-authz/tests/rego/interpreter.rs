@@ -72,6 +72,10 @@ fn rule_7_what_reaches_beyond_the_decision_refuses_the_policy() {
         ("net.lookup_ip_addr(\"localhost\")", "reaches the network"),
         ("net.cidr_expand(\"10.0.0.0/8\")", "can make much of little"),
         ("io.jwt.decode(\"x\")", "is not there"),
+        (
+            "time.parse_ns(\"2006\", \"2020\")",
+            "answers otherwise than OPA's",
+        ),
     ] {
         let name = call.split('(').next().expect("a name");
         for body in [
@@ -128,6 +132,125 @@ fn rule_7_builtins_that_fail_fail_the_policy() {
     );
     let steps = ask("x := numbers.range_step(0, 5, 2)", json!({}));
     assert_eq!(steps, Ok(Some(json!([0, 2, 4]))));
+}
+
+/// What the crate leaves undefined where it cannot answer, a `not` would take for good news.
+#[test]
+fn t7_no_builtin_is_undefined_where_it_fails() {
+    for call in [
+        "units.parse_bytes(input.a)",
+        "units.parse(input.a)",
+        "regex.replace(\"a\", input.bracket, \"b\")",
+        "regex.match(input.bracket, \"a\")",
+        "time.add_date(1582934400000000000, 1000, 0, 0)",
+        "array.slice([1], 0.5, 1)",
+        "bits.and(1.5, 1)",
+        "substring(\"abc\", -1, 1)",
+        "json.patch({}, [{\"op\": \"remove\", \"path\": \"/a\"}])",
+        "net.cidr_contains(\"10.0.0.0/8\", input.a)",
+        "glob.match(input.bracket, [], \"a\")",
+    ] {
+        for body in [
+            format!("x if not {call}"),
+            format!("denied if {call}\nx if not denied"),
+            format!("x if not f(1) with f as g\nf(y) := y\ng(_) := {call}"),
+        ] {
+            let asked = ask(&body, json!({ "a": "5zz", "bracket": "[" }));
+            assert!(
+                matches!(asked, Err(RegoError::Trapped(_))),
+                "{body}: {asked:?}"
+            );
+        }
+    }
+    // There is none of nothing, and that is no failure.
+    assert_eq!(ask("x if not max([])", json!({})), Ok(Some(json!(true))));
+    // 29 February and a year is 1 March, as Go has it.
+    let added = ask(
+        "x := time.add_date(1582934400000000000, 1, 0, 0)",
+        json!({}),
+    );
+    assert_eq!(added, Ok(Some(json!(1_614_556_800_000_000_000_i64))));
+}
+
+/// The zone of the machine would make one revision of a policy two.
+#[test]
+fn law_3_the_zone_of_the_machine_is_none() {
+    for call in [
+        "time.clock([0, \"Local\"])",
+        "time.date([0, \"Local\"])",
+        "time.weekday([0, \"Local\"])",
+        "time.format([0, \"Local\"])",
+        "time.diff([0, \"Local\"], 0)",
+        "time.add_date([0, \"Local\"], 0, 0, 0)",
+    ] {
+        let asked = ask(&format!("x := {call}"), json!({}));
+        assert!(
+            matches!(asked, Err(RegoError::Trapped(_))),
+            "{call}: {asked:?}"
+        );
+    }
+}
+
+/// What a caller names is no pattern, and no pattern reaches beyond its delimiters.
+#[test]
+fn t2_a_pattern_matches_what_opa_says_and_no_more() {
+    for (body, input) in [
+        (
+            "x if glob.match(\"tenant:*\", [\":\"], input.r)",
+            json!({ "r": "tenant:a:secret" }),
+        ),
+        (
+            "x if glob.match(concat(\"\", [\"/t/\", glob.quote_meta(input.t), \"/*\"]), [\"/\"], \"/t/evil/a\")",
+            json!({ "t": "{acme,evil}" }),
+        ),
+        (
+            "x if glob.match(concat(\"\", [\"/t/\", glob.quote_meta(input.t), \"/*\"]), [\"/\"], \"/t/evil/a\")",
+            json!({ "t": "????" }),
+        ),
+        (
+            "x if regex.match(`^\\d+$`, input.n)",
+            json!({ "n": "\u{663}" }),
+        ),
+        (
+            "x if regex.template_match(\"/longer/<.*>\", input.p, \"<\", \">\")",
+            json!({ "p": "/" }),
+        ),
+    ] {
+        let answer = ask(&body.replace("x if ", "default x := false\nx if "), input);
+        assert_eq!(answer, Ok(Some(json!(false))), "{body}");
+    }
+}
+
+/// Forms of calls that the interpreter has, beside the plain one.
+#[test]
+fn a_builtin_is_called_in_every_form() {
+    for (body, answer) in [
+        ("x := y if glob.match(\"a\", [], \"a\", y)", json!(true)),
+        ("x := y if sprintf(\"%d\", [1], y)", json!("1")),
+        ("x := [p | walk({\"a\": 1}, [p, _])]", json!([[], ["a"]])),
+        (
+            "x := crypto.sha256(\"foo\") == \"2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae\"",
+            json!(true),
+        ),
+        ("x := count(y) if { y := {1, 2}; y[_] == 1 }", json!(2)),
+        ("x := max([count(y) | some y in [\"a\", \"bc\"]])", json!(2)),
+    ] {
+        assert_eq!(ask(body, json!({})), Ok(Some(answer)), "{body}");
+    }
+}
+
+/// What is short and shared is long when it is written out.
+#[test]
+fn rule_15_what_a_builtin_is_given_is_bounded() {
+    let doubled: String = (1..30)
+        .map(|n| format!("x{n} := [x{}, x{}]\n", n - 1, n - 1))
+        .collect();
+    let body = format!("x0 := [\"aaaaaaaa\"]\n{doubled}x := sprintf(\"%v\", [x29])");
+    let asked = ask(&body, json!({}));
+    assert!(matches!(asked, Err(RegoError::Trapped(_))), "{asked:?}");
+    let long = "x := regex.replace(input.t, \"(?s).+\", concat(\"\", [\"$0\" | some _ in numbers.range(1, 2000)]))";
+    let asked = ask(long, json!({ "t": "x".repeat(4000) }));
+    assert!(matches!(asked, Err(RegoError::Trapped(_))), "{asked:?}");
 }
 
 #[test]

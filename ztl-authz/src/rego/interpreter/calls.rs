@@ -22,8 +22,9 @@ struct Node {
     names: BTreeSet<String>,
 }
 
-/// Checks all modules of a policy.
-pub(super) fn check(modules: &[Ref<Module>]) -> Result<(), InterpreterError> {
+/// Checks all modules of a policy. What they call, by name.
+pub(super) fn check(modules: &[Ref<Module>]) -> Result<BTreeSet<String>, InterpreterError> {
+    let mut called = BTreeSet::new();
     let mut graph = Graph::new();
     for module in modules {
         let package = format!("data.{}", path(&module.package.refr));
@@ -56,6 +57,7 @@ pub(super) fn check(modules: &[Ref<Module>]) -> Result<(), InterpreterError> {
                 package: &package,
                 imports: &imports,
                 functions: &functions,
+                called: &mut called,
                 calls: BTreeSet::new(),
                 names: BTreeSet::new(),
             };
@@ -67,7 +69,8 @@ pub(super) fn check(modules: &[Ref<Module>]) -> Result<(), InterpreterError> {
             }
         }
     }
-    chains(&graph)
+    chains(&graph)?;
+    Ok(called)
 }
 
 /// Refuses what calls itself, and what is too long a chain.
@@ -164,6 +167,8 @@ struct Walk<'a> {
     package: &'a str,
     imports: &'a BTreeMap<String, String>,
     functions: &'a BTreeSet<String>,
+    /// What is called by the name that stands there, be it a function of the policy or a builtin.
+    called: &'a mut BTreeSet<String>,
     calls: BTreeSet<String>,
     names: BTreeSet<String>,
 }
@@ -219,6 +224,7 @@ impl Walk<'_> {
                 self.expr(&with.r#as)?;
                 // Where a function stands for another it is called.
                 self.calls.extend(self.function(&path(&with.r#as)));
+                self.called.insert(path(&with.r#as));
                 if let Some(refused) = Refused::of(&path(&with.r#as))
                     && refused != Refused::Unknown
                 {
@@ -329,6 +335,7 @@ impl Walk<'_> {
 
     fn call(&mut self, fcn: &Expr) -> Result<(), InterpreterError> {
         let name = path(fcn);
+        self.called.insert(name.clone());
         if let Some(function) = self.function(&name) {
             self.calls.insert(function);
             return Ok(());

@@ -11,6 +11,8 @@ mod answer;
 mod builtins;
 mod calls;
 mod error;
+mod strict;
+mod value;
 
 use core::fmt;
 use core::num::NonZeroU32;
@@ -76,13 +78,13 @@ impl Interpreter {
             limit: timeout,
             check_interval: STEPS,
         });
-        builtins::install(&mut engine)?;
         for (name, source) in modules {
             let (name, source) = (name.as_ref().to_owned(), source.as_ref().to_owned());
             let read = engine.add_policy(name.clone(), source);
             read.map_err(|fault| error::syntax(&name, &fault.to_string()))?;
         }
-        calls::check(engine.get_modules())?;
+        let called = calls::check(engine.get_modules())?;
+        builtins::install(&mut engine, &called)?;
         if !data.is_object() {
             return Err(InterpreterError::Data("it is no object".to_owned()));
         }
@@ -146,3 +148,6 @@ where
         None => "it cannot be evaluated".to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,17 @@
-//! Builtins that OPA does not compile into a module, and that a host has to give it.
+//! Builtins that a host gives to policies: what OPA does not compile into a module, and what the interpreter would answer otherwise
+//! than OPA.
 //!
-//! What is given is a function of its arguments and of the decision's time, and bounded. What is not given refuses the module
+//! What is given is a function of its arguments and of the decision's time, and bounded. What is not given refuses the policy
 //! when it is loaded. The expected answers of the tests are OPA's.
 
 mod digest;
 mod encode;
+#[cfg(feature = "rego")]
+mod glob;
 mod layout;
 mod net;
 mod object;
 mod pattern;
-mod refused;
 mod sprintf;
 mod text;
 mod time;
@@ -18,27 +20,26 @@ mod version;
 
 use std::borrow::Cow;
 
-use super::ModuleError;
 use super::term::Term;
 
-pub(super) use pattern::Regexes;
+pub(crate) use pattern::Regexes;
 
 /// The one builtin that reads the clock: here, the decision's.
-pub(super) const NOW: &str = "time.now_ns";
+pub(crate) const NOW: &str = "time.now_ns";
 
 /// What a builtin may use beside its arguments.
-pub(super) struct Context<'a> {
+pub(crate) struct Context<'a> {
     /// The time of the decision, in nanoseconds since 1970.
-    pub(super) now: Option<i64>,
+    pub(crate) now: Option<i64>,
     /// Expressions compiled before.
-    pub(super) regexes: &'a mut Regexes,
+    pub(crate) regexes: &'a mut Regexes,
     /// Longest answer, in bytes.
-    pub(super) most: usize,
+    pub(crate) most: usize,
 }
 
 /// Why a builtin could not answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Why(pub(super) Cow<'static, str>);
+pub(crate) struct Why(pub(crate) Cow<'static, str>);
 
 impl From<&'static str> for Why {
     fn from(text: &'static str) -> Self {
@@ -52,12 +53,12 @@ impl From<String> for Why {
     }
 }
 
-pub(super) type Answer = Result<Term, Why>;
+pub(crate) type Answer = Result<Term, Why>;
 type Function = fn(&mut Context<'_>, &[Term]) -> Answer;
 
 /// A builtin.
 #[derive(Clone, Copy)]
-pub(super) struct Builtin {
+pub(crate) struct Builtin {
     name: &'static str,
     arity: usize,
     function: Function,
@@ -65,21 +66,22 @@ pub(super) struct Builtin {
 
 impl Builtin {
     /// What stands where a module gave no builtin a number.
-    pub(super) const NONE: Self = Self {
+    #[cfg(any(feature = "opa", feature = "opa-readers"))]
+    pub(crate) const NONE: Self = Self {
         name: "",
         arity: usize::MAX,
         function: |_, _| Err(Why(Cow::Borrowed("there is none"))),
     };
 
-    pub(super) const fn name(&self) -> &'static str {
+    pub(crate) const fn name(&self) -> &'static str {
         self.name
     }
 
-    pub(super) const fn arity(&self) -> usize {
+    pub(crate) const fn arity(&self) -> usize {
         self.arity
     }
 
-    pub(super) fn call(&self, context: &mut Context<'_>, arguments: &[Term]) -> Answer {
+    pub(crate) fn call(&self, context: &mut Context<'_>, arguments: &[Term]) -> Answer {
         (self.function)(context, arguments)
     }
 }
@@ -127,20 +129,52 @@ const GIVEN: &[(&str, usize, Function)] = &[
     ("urlquery.encode_object", 1, encode::query_encode_object),
 ];
 
+/// Those that OPA compiles into a module, and that the interpreter would answer otherwise than OPA.
+#[cfg(feature = "rego")]
+const INTERPRETED: &[(&str, usize, Function)] = &[
+    ("base64.decode", 1, encode::base64_decode),
+    ("base64.is_valid", 1, encode::base64_is_valid),
+    ("base64url.decode", 1, encode::base64url_decode),
+    ("glob.match", 3, glob::matches),
+    ("indexof", 2, text::indexof),
+    ("lower", 1, text::lower),
+    ("net.cidr_contains", 2, net::contains),
+    (
+        "regex.find_all_string_submatch_n",
+        3,
+        pattern::find_all_submatches,
+    ),
+    ("regex.is_valid", 1, pattern::is_valid),
+    ("regex.match", 2, pattern::matches),
+    ("regex.template_match", 4, pattern::template_matches),
+    ("strings.replace_n", 2, text::replace_n),
+    ("upper", 1, text::upper),
+];
+
 /// The names of the builtins that are given.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
+#[cfg(any(feature = "opa", feature = "opa-readers"))]
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     GIVEN.iter().map(|&(name, ..)| name)
 }
 
-/// A builtin by its name, or why it is not given.
-pub(super) fn resolve(name: &str) -> Result<Builtin, ModuleError> {
-    let found = GIVEN.iter().find(|(given, ..)| *given == name);
-    let builtin = found.map(|&(name, arity, function)| Builtin {
+/// A builtin by its name.
+pub(crate) fn given(name: &str) -> Option<Builtin> {
+    named(GIVEN, name)
+}
+
+/// One that the interpreter is given, by its name.
+#[cfg(feature = "rego")]
+pub(crate) fn interpreted(name: &str) -> Option<Builtin> {
+    given(name).or_else(|| named(INTERPRETED, name))
+}
+
+fn named(all: &[(&'static str, usize, Function)], name: &str) -> Option<Builtin> {
+    let found = all.iter().find(|(given, ..)| *given == name);
+    found.map(|&(name, arity, function)| Builtin {
         name,
         arity,
         function,
-    });
-    builtin.ok_or_else(|| refused::refused(name))
+    })
 }
 
 /// The argument at a place, as a string.

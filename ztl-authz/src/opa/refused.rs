@@ -1,7 +1,7 @@
 //! Builtins that a policy is not given, and what to do without them.
 
-use super::super::readers::bounded;
 use super::ModuleError;
+use super::readers::bounded;
 
 /// Why this builtin is not given.
 pub(super) fn refused(name: &str) -> ModuleError {

@@ -5,11 +5,52 @@ use std::fmt::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+#[cfg(feature = "rego")]
+use base64::{
+    alphabet::{Alphabet, STANDARD, URL_SAFE},
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 
 use super::{Answer, Context, Term, Why, string};
 
 pub(super) fn base64url_no_pad(_: &mut Context<'_>, arguments: &[Term]) -> Answer {
     Ok(Term::text(URL_SAFE_NO_PAD.encode(string(arguments, 0)?)))
+}
+
+#[cfg(feature = "rego")]
+pub(super) fn base64_decode(_: &mut Context<'_>, arguments: &[Term]) -> Answer {
+    let decoded = decoded(&STANDARD, string(arguments, 0)?);
+    utf8(decoded.ok_or("this is not base64")?)
+}
+
+#[cfg(feature = "rego")]
+pub(super) fn base64_is_valid(_: &mut Context<'_>, arguments: &[Term]) -> Answer {
+    let text = arguments.first().and_then(Term::as_str);
+    let decoded = text.and_then(|text| decoded(&STANDARD, text));
+    Ok(Term::Bool(decoded.is_some()))
+}
+
+/// With its padding or without.
+#[cfg(feature = "rego")]
+pub(super) fn base64url_decode(_: &mut Context<'_>, arguments: &[Term]) -> Answer {
+    let text = string(arguments, 0)?;
+    let padding = "=".repeat((4 - text.len() % 4) % 4);
+    let padded = if text.ends_with('=') {
+        text.to_owned()
+    } else {
+        format!("{text}{padding}")
+    };
+    utf8(decoded(&URL_SAFE, &padded).ok_or("this is not base64")?)
+}
+
+/// As Go reads it: ends of lines are nothing, and bits that stand for nothing may be set.
+#[cfg(feature = "rego")]
+fn decoded(alphabet: &Alphabet, text: &str) -> Option<Vec<u8>> {
+    let config = GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical);
+    let engine = GeneralPurpose::new(alphabet, config);
+    engine.decode(text.replace(['\r', '\n'], "")).ok()
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

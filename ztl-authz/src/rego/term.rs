@@ -4,11 +4,12 @@ use core::cmp::Ordering;
 use core::fmt;
 
 /// How deep a value may be nested.
+#[cfg(any(test, feature = "opa", feature = "opa-readers"))]
 const MOST_DEPTH: usize = 64;
 
 /// A value of Rego.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Term {
+pub(crate) enum Term {
     /// `null`
     Null,
     /// `true`, `false`
@@ -27,7 +28,8 @@ pub(super) enum Term {
 
 impl Term {
     /// Reads what `opa_value_dump` or `opa_json_dump` wrote.
-    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+    #[cfg(any(test, feature = "opa", feature = "opa-readers"))]
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let mut reader = Reader {
             text: core::str::from_utf8(text).ok()?,
         };
@@ -36,15 +38,15 @@ impl Term {
         reader.text.is_empty().then_some(term)
     }
 
-    pub(super) fn text(text: impl Into<String>) -> Self {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
         Self::String(text.into())
     }
 
-    pub(super) fn number(number: impl Into<i64>) -> Self {
+    pub(crate) fn number(number: impl Into<i64>) -> Self {
         Self::Number(number.into().to_string())
     }
 
-    pub(super) const fn as_str(&self) -> Option<&str> {
+    pub(crate) const fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text.as_str()),
             _ => None,
@@ -52,7 +54,7 @@ impl Term {
     }
 
     /// The number, if it is a whole one that fits.
-    pub(super) fn as_i64(&self) -> Option<i64> {
+    pub(crate) fn as_i64(&self) -> Option<i64> {
         match self {
             Self::Number(digits) => digits.parse().ok(),
             _ => None,
@@ -60,7 +62,7 @@ impl Term {
     }
 
     /// The elements of an array or a set.
-    pub(super) fn elements(&self) -> Option<&[Self]> {
+    pub(crate) fn elements(&self) -> Option<&[Self]> {
         match self {
             Self::Array(all) | Self::Set(all) => Some(all),
             _ => None,
@@ -101,13 +103,13 @@ impl Term {
         }
     }
 
-    fn object(mut members: Vec<(Self, Self)>) -> Self {
+    pub(crate) fn object(mut members: Vec<(Self, Self)>) -> Self {
         members.sort_by(|(one, _), (other, _)| one.order(other));
         Self::Object(members)
     }
 
     /// A set of these, none of which is there twice.
-    pub(super) fn set(mut all: Vec<Self>) -> Self {
+    pub(crate) fn set(mut all: Vec<Self>) -> Self {
         all.sort_by(Self::order);
         Self::Set(all)
     }
@@ -162,11 +164,13 @@ fn list(f: &mut fmt::Formatter<'_>, open: &str, all: &[Term], close: &str) -> fm
     f.write_str(close)
 }
 
+#[cfg(any(test, feature = "opa", feature = "opa-readers"))]
 struct Reader<'a> {
     /// What is still to be read.
     text: &'a str,
 }
 
+#[cfg(any(test, feature = "opa", feature = "opa-readers"))]
 impl<'a> Reader<'a> {
     fn space(&mut self) {
         self.text = self.text.trim_ascii_start();

@@ -1,4 +1,4 @@
-//! `net.cidr_*` beside those that OPA compiles into the module.
+//! `net.cidr_*`.
 
 use std::net::IpAddr;
 
@@ -62,6 +62,14 @@ pub(super) fn merge(_: &mut Context<'_>, arguments: &[Term]) -> Answer {
     Ok(Term::set(
         merged.iter().map(|it| Term::text(it.to_string())).collect(),
     ))
+}
+
+/// Whether a network holds a network or an address.
+#[cfg(feature = "rego")]
+pub(super) fn contains(_: &mut Context<'_>, arguments: &[Term]) -> Answer {
+    let whole = network(string(arguments, 0)?)?;
+    let part = network_or_address(string(arguments, 1)?)?;
+    Ok(Term::Bool(whole.contains(&part)))
 }
 
 /// Which networks hold which networks or addresses: a set of pairs of their keys.

@@ -1,0 +1,65 @@
+//! The syntax of regular expressions that OPA and CEL have, RE2's, for the `regex` crate, which reads nearly the same.
+
+/// RE2's syntax as that of the `regex` crate: its classes of ASCII, and no operators within brackets.
+pub(crate) fn translate(pattern: &str) -> Option<String> {
+    let mut out = String::with_capacity(pattern.len());
+    let mut chars = pattern.chars().peekable();
+    // Whether a bracket is open, and whether something stands in it already.
+    let mut class = None;
+    while let Some(c) = chars.next() {
+        match (c, class) {
+            ('\\', _) => {
+                match (chars.next()?, class) {
+                    ('d', _) => out.push_str("[0-9]"),
+                    ('D', _) => out.push_str("[^0-9]"),
+                    ('w', _) => out.push_str("[0-9A-Za-z_]"),
+                    ('W', _) => out.push_str("[^0-9A-Za-z_]"),
+                    ('s', _) => out.push_str(r"[\t\n\f\r ]"),
+                    ('S', _) => out.push_str(r"[^\t\n\f\r ]"),
+                    ('b', None) => out.push_str(r"(?-u:\b)"),
+                    ('B', None) => out.push_str(r"(?-u:\B)"),
+                    (plain @ ('<' | '>'), _) => out.push(plain),
+                    (other, _) => out.extend(['\\', other]),
+                }
+                class = class.map(|_| true);
+            }
+            ('[', None) => {
+                out.push('[');
+                if chars.next_if_eq(&'^').is_some() {
+                    out.push('^');
+                }
+                class = Some(false);
+            }
+            ('[', Some(_)) if chars.peek() == Some(&':') => {
+                // `[:alpha:]` as it stands.
+                out.push('[');
+                for c in chars.by_ref() {
+                    out.push(c);
+                    if c == ']' {
+                        break;
+                    }
+                }
+                class = Some(true);
+            }
+            // First in brackets it means itself.
+            (']', Some(false)) => {
+                out.push_str(r"\]");
+                class = Some(true);
+            }
+            (']', Some(true)) => {
+                out.push(']');
+                class = None;
+            }
+            (c @ ('[' | '&' | '~'), Some(_)) => {
+                out.extend(['\\', c]);
+                class = Some(true);
+            }
+            ('-', Some(_)) if chars.peek() == Some(&'-') => return None,
+            (c, within) => {
+                out.push(c);
+                class = within.map(|_| true);
+            }
+        }
+    }
+    Some(out)
+}
