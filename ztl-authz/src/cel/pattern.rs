@@ -6,6 +6,7 @@ use ztl_core::authorizer::ConditionError;
 use super::MAX_PATTERN_BYTES;
 use super::plan::{Kind, Node};
 use super::value::text_of;
+use crate::re2::translate;
 
 /// Most bytes of a compiled pattern.
 const PATTERN_SIZE: usize = 64 << 10;
@@ -25,7 +26,8 @@ pub(super) fn compile(node: &Node) -> Result<Regex, ConditionError> {
             "the pattern has more than {MAX_PATTERN_BYTES} bytes"
         )));
     }
-    let built = RegexBuilder::new(pattern)
+    let unreadable = || wrong("the pattern is none: it cannot be read".to_owned());
+    let built = RegexBuilder::new(&translate(pattern).ok_or_else(unreadable)?)
         .size_limit(PATTERN_SIZE)
         .dfa_size_limit(4 * PATTERN_SIZE)
         .nest_limit(PATTERN_NEST)
@@ -33,7 +35,7 @@ pub(super) fn compile(node: &Node) -> Result<Regex, ConditionError> {
     built.map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => {
             wrong("the pattern is too large when it is compiled".to_owned())
-                .with_help("write smaller counts, and `[0-9]` for `\\d`")
+                .with_help("write smaller counts")
         }
         error => {
             let text = error.to_string();

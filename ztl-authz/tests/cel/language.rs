@@ -43,6 +43,7 @@ fn values_are_those_of_cel() {
         "1 == 1.0 && 1u == 1 && 2 > 1.5",
         r#""a" + 'b' == "ab" && "é".size() == 1 && size("abc") == 3 && r"\d" == "\\d""#,
         r#""abc".contains("b") && "abc".endsWith("c") && "v12".matches("^v[0-9]+$")"#,
+        r#"!"\u0663".matches("^\\d$") && "3".matches("^\\d$") && !"\u00e4".matches("\\w") && "\u00e4".matches("^\\pL$")"#,
         "[1, 2] + [3] == [1, 2, 3] && 2 in [1, 2] && [1, 2][1] == 2 && [1, [2]][1] == [2]",
         r#"{"llama": 3, "gpt": 5}[params.model] == 3 && "gpt" in {"gpt": 1} && {"a": {"b": 1}}.a.b == 1"#,
         "[1, 2, 3].all(x, x > 0) && [1, 2].exists(x, x == 2) && [1, 2, 2].exists_one(x, x == 1)",
