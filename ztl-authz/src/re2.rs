@@ -1,5 +1,8 @@
 //! The syntax of regular expressions that OPA and CEL have, RE2's, for the `regex` crate, which reads nearly the same.
 
+/// The highest count that RE2 takes.
+const MOST_COUNT: u32 = 1000;
+
 /// RE2's syntax as that of the `regex` crate: its classes of ASCII, and no operators within brackets.
 pub(crate) fn translate(pattern: &str) -> Option<String> {
     let mut out = String::with_capacity(pattern.len());
@@ -16,6 +19,19 @@ pub(crate) fn translate(pattern: &str) -> Option<String> {
                     ('W', _) => out.push_str("[^0-9A-Za-z_]"),
                     ('s', _) => out.push_str(r"[\t\n\f\r ]"),
                     ('S', _) => out.push_str(r"[^\t\n\f\r ]"),
+                    (one @ ('p' | 'P' | 'x'), _) => {
+                        out.extend(['\\', one]);
+                        // What stands in braces belongs to it: the name of a class, the number of a character.
+                        if chars.next_if_eq(&'{').is_some() {
+                            out.push('{');
+                            for c in chars.by_ref() {
+                                out.push(c);
+                                if c == '}' {
+                                    break;
+                                }
+                            }
+                        }
+                    }
                     ('b', None) => out.push_str(r"(?-u:\b)"),
                     ('B', None) => out.push_str(r"(?-u:\B)"),
                     (plain @ ('<' | '>'), _) => out.push(plain),
@@ -54,6 +70,8 @@ pub(crate) fn translate(pattern: &str) -> Option<String> {
                 out.extend(['\\', c]);
                 class = Some(true);
             }
+            // It means itself where no count follows.
+            ('{', None) if !counts(chars.clone())? => out.push_str(r"\{"),
             ('-', Some(_)) if chars.peek() == Some(&'-') => return None,
             (c, within) => {
                 out.push(c);
@@ -62,4 +80,30 @@ pub(crate) fn translate(pattern: &str) -> Option<String> {
         }
     }
     Some(out)
+}
+
+/// Whether what follows a brace is a count: `2}`, `2,}`, `2,3}`. None where it is one that RE2 refuses.
+fn counts(mut chars: impl Iterator<Item = char> + Clone) -> Option<bool> {
+    let mut count = || {
+        let mut digits = String::new();
+        loop {
+            match chars.next() {
+                Some(digit) if digit.is_ascii_digit() => digits.push(digit),
+                end => return (digits, end),
+            }
+        }
+    };
+    let is_none = |digits: &str| digits.len() > 1 && digits.starts_with('0');
+    let (least, end) = count();
+    let (most, end) = match end {
+        Some(',') => count(),
+        end => (String::new(), end),
+    };
+    if end != Some('}') || least.is_empty() || is_none(&least) || is_none(&most) {
+        return Some(false);
+    }
+    let fits = |digits: &str| {
+        digits.is_empty() || (digits.parse()).is_ok_and(|count: u32| count <= MOST_COUNT)
+    };
+    (fits(&least) && fits(&most)).then_some(true)
 }
