@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::{Answer, Context, Term, Why, string};
 
@@ -22,9 +22,22 @@ fn network(text: &str) -> Result<IpNet, Why> {
         .map_err(|_| "this is no network in CIDR notation".into())
 }
 
+/// A network; one of IPv4 that is written in IPv6 (`::ffff:10.0.0.0/104`, RFC 4291 §2.5.5.2) is one of IPv4.
+fn canonical(text: &str) -> Result<IpNet, Why> {
+    let network = network(text)?;
+    let mapped = |address: std::net::Ipv6Addr, length: u8| {
+        Ipv4Net::new(address.to_ipv4_mapped()?, length.checked_sub(96)?).ok()
+    };
+    Ok(match network {
+        IpNet::V6(six) => mapped(six.addr(), six.prefix_len()).map_or(network, IpNet::V4),
+        IpNet::V4(_) => network,
+    })
+}
+
 /// A network, or an address, which is the network of it alone.
 fn network_or_address(text: &str) -> Result<IpNet, Why> {
-    network(text).or_else(|why| text.parse::<IpAddr>().map(IpNet::from).map_err(|_| why))
+    let address = text.parse().map(|address: IpAddr| address.to_canonical());
+    canonical(text).or_else(|why| address.map(IpNet::from).map_err(|_| why))
 }
 
 /// Every address of a network, as a set.
@@ -45,7 +58,8 @@ pub(super) fn expand(context: &mut Context<'_>, arguments: &[Term]) -> Answer {
     };
     let all = (0..count).filter_map(|at| address(first.checked_add(at)?));
     Ok(Term::set(
-        all.map(|it| Term::text(it.to_string())).collect(),
+        all.map(|it| Term::text(it.to_canonical().to_string()))
+            .collect(),
     ))
 }
 
@@ -67,14 +81,15 @@ pub(super) fn merge(_: &mut Context<'_>, arguments: &[Term]) -> Answer {
 /// Whether a network holds a network or an address.
 #[cfg(feature = "rego")]
 pub(super) fn contains(_: &mut Context<'_>, arguments: &[Term]) -> Answer {
-    let whole = network(string(arguments, 0)?)?;
+    let whole = canonical(string(arguments, 0)?)?;
     let part = network_or_address(string(arguments, 1)?)?;
     Ok(Term::Bool(whole.contains(&part)))
 }
 
 /// Which networks hold which networks or addresses: a set of pairs of their keys.
 pub(super) fn contains_matches(context: &mut Context<'_>, arguments: &[Term]) -> Answer {
-    let (networks, others) = (keyed(arguments, 0)?, keyed(arguments, 1)?);
+    let networks = keyed(arguments, 0, canonical)?;
+    let others = keyed(arguments, 1, network_or_address)?;
     if networks.len().saturating_mul(others.len()) > MOST_PAIRS {
         return Err("the two lists are too long to be compared".into());
     }
@@ -102,15 +117,17 @@ pub(super) fn contains_matches(context: &mut Context<'_>, arguments: &[Term]) ->
 
 /// Networks with their keys: the text itself, a place in an array, an element of a set, a key of an object. An element may
 /// be a list that begins with the network.
-fn keyed(arguments: &[Term], at: usize) -> Result<Vec<(Term, IpNet)>, Why> {
+fn keyed(
+    arguments: &[Term],
+    at: usize,
+    network: fn(&str) -> Result<IpNet, Why>,
+) -> Result<Vec<(Term, IpNet)>, Why> {
     let read = |term: &Term| {
         let first = match term {
             Term::Array(all) => all.first().and_then(Term::as_str),
             other => other.as_str(),
         };
-        network_or_address(
-            first.ok_or("an element is neither a string nor a list that begins with one")?,
-        )
+        network(first.ok_or("an element is neither a string nor a list that begins with one")?)
     };
     match arguments.get(at) {
         Some(text @ Term::String(_)) => Ok(vec![(text.clone(), read(text)?)]),
