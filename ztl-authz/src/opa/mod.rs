@@ -8,8 +8,9 @@
 //! 2. It wants no builtin but those that are given here, or it is refused when it is loaded, with the builtin's name and how to
 //!    do without it: nothing is found missing while a decision is made.
 //! 3. Time, memory, input, answer, module and data are bounded by [`Limits`] (rule 15); so is the wait for an instance.
-//! 4. An error is an error: a builtin that cannot answer, an answer that is no result set, a bound that was met. None of them is
-//!    "undefined", and `undefined` is no permit either (rule 7).
+//! 4. An error is an error: a builtin of the host that cannot answer, an answer that is no result set, a bound that was met. None of
+//!    them is "undefined", and `undefined` is no permit either (rule 7). A builtin that OPA compiled into the module (`regex.match`,
+//!    `net.cidr_contains`, `to_number`) is undefined where it cannot answer, and a `not` around it holds: no host sees that.
 //! 5. A policy that OPA compiled has nothing of one evaluation in the next: each begins with the heap as the first did. An
 //!    instance that was cut short, by a trap or a bound, is thrown away, and another made beside the evaluations.
 //!

@@ -50,8 +50,9 @@ impl WasmPolicy {
     }
 }
 
-/// What a policy computes is bounded by [`Limits`](super::Limits); beyond a bound is an error, and so is a builtin that cannot
-/// answer: unlike in OPA at large, that is never "undefined", which a `not` would take for good news (T7).
+/// What a policy computes is bounded by [`Limits`](super::Limits); beyond a bound is an error, and so is a builtin of the host that
+/// cannot answer: unlike in OPA at large, that is never "undefined", which a `not` would take for good news (T7). What OPA compiled
+/// into the module is undefined where it cannot answer, and no host sees it: write `f(x) == false`, never `not f(x)`.
 impl RegoEngine for WasmPolicy {
     fn evaluate(&self, input: &str) -> Result<Option<Value>, RegoError> {
         let limits = &self.compiled.limits;
