@@ -14,6 +14,8 @@ pub(super) fn subset(_: &mut Context<'_>, arguments: &[Term]) -> Answer {
     let mut steps = Steps(MOST_STEPS);
     let holds = match (whole, part) {
         (Term::Object(whole), Term::Object(part)) => steps.objects(whole, part),
+        // Even nothing does not stand in an empty array, says OPA.
+        (Term::Array(whole), Term::Set(_)) if whole.is_empty() => Some(false),
         (Term::Set(whole) | Term::Array(whole), Term::Set(part)) => steps.contains_all(whole, part),
         (Term::Array(whole), Term::Array(part)) => steps.run(whole, part),
         _ => return Err("both have to be objects, sets or arrays, or an array and a set".into()),

@@ -173,7 +173,8 @@ pub(super) fn find_n(context: &mut Context<'_>, arguments: &[Term]) -> Answer {
 }
 
 pub(super) fn split(context: &mut Context<'_>, arguments: &[Term]) -> Answer {
-    let regex = context.regexes.get(string(arguments, 0)?)?;
+    let pattern = string(arguments, 0)?;
+    let regex = context.regexes.get(pattern)?;
     let text = string(arguments, 1)?;
     let mut parts = Vec::new();
     let (mut begin, mut end) = (0, 0);
@@ -185,7 +186,8 @@ pub(super) fn split(context: &mut Context<'_>, arguments: &[Term]) -> Answer {
         }
         begin = found.end();
     }
-    if end != text.len() || text.is_empty() {
+    // An empty expression has nothing to say of an empty text, says OPA.
+    if end != text.len() || (text.is_empty() && !pattern.is_empty()) {
         parts.push(Term::text(text.get(begin..).unwrap_or_default()));
     }
     Ok(Term::Array(parts))
