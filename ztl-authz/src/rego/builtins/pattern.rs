@@ -64,6 +64,11 @@ fn compile(pattern: &str) -> Result<Regex, Why> {
     build(&translate(pattern).ok_or_else(bad)?)
 }
 
+/// What is cut off in silence would be good news to whoever counts.
+fn too_many() -> Why {
+    "there are too many matches".into()
+}
+
 fn build(expression: &str) -> Result<Regex, Why> {
     try_build(expression).map_err(|_| bad())
 }
@@ -103,13 +108,13 @@ pub(super) fn is_valid(_: &mut Context<'_>, arguments: &[Term]) -> Answer {
 pub(super) fn find_all_submatches(context: &mut Context<'_>, arguments: &[Term]) -> Answer {
     let regex = context.regexes.get(string(arguments, 0)?)?;
     let text = string(arguments, 1)?;
-    let most = usize::try_from(whole(arguments, 2)?).unwrap_or(MOST_MATCHES);
+    let most = usize::try_from(whole(arguments, 2)?).unwrap_or(usize::MAX);
     let mut all = Vec::new();
     let mut groups = 0_usize;
     for found in regex.captures_iter(text).take(most) {
         groups = groups.saturating_add(found.len());
         if groups > MOST_MATCHES {
-            return Err("there are too many matches".into());
+            return Err(too_many());
         }
         let group = |it: Option<regex::Match<'_>>| Term::text(it.map_or("", |it| it.as_str()));
         all.push(Term::Array(found.iter().map(group).collect()));
@@ -165,11 +170,15 @@ pub(super) fn find_n(context: &mut Context<'_>, arguments: &[Term]) -> Answer {
     let regex = context.regexes.get(string(arguments, 0)?)?;
     let text = string(arguments, 1)?;
     // Less than none is all.
-    let most = usize::try_from(whole(arguments, 2)?).unwrap_or(MOST_MATCHES);
-    let found = regex.find_iter(text).take(most.min(MOST_MATCHES));
-    Ok(Term::Array(
-        found.map(|it| Term::text(it.as_str())).collect(),
-    ))
+    let most = usize::try_from(whole(arguments, 2)?).unwrap_or(usize::MAX);
+    let mut all = Vec::new();
+    for found in regex.find_iter(text).take(most) {
+        if all.len() >= MOST_MATCHES {
+            return Err(too_many());
+        }
+        all.push(Term::text(found.as_str()));
+    }
+    Ok(Term::Array(all))
 }
 
 pub(super) fn split(context: &mut Context<'_>, arguments: &[Term]) -> Answer {
@@ -178,7 +187,10 @@ pub(super) fn split(context: &mut Context<'_>, arguments: &[Term]) -> Answer {
     let text = string(arguments, 1)?;
     let mut parts = Vec::new();
     let (mut begin, mut end) = (0, 0);
-    for found in regex.find_iter(text).take(MOST_MATCHES) {
+    for found in regex.find_iter(text) {
+        if parts.len() >= MOST_MATCHES {
+            return Err(too_many());
+        }
         end = found.start();
         // An empty match at the very beginning divides nothing.
         if found.end() != 0 {

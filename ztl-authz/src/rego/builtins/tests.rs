@@ -76,3 +76,36 @@ fn rule_15_what_would_be_too_long_is_not_even_made() {
     let why = builtin.call(&mut context, &arguments).expect_err("800 kB");
     assert_eq!(why.0, "the answer becomes too long");
 }
+
+#[test]
+fn rule_15_what_is_too_much_is_an_error_and_is_not_cut_off() {
+    let called = |name: &str, arguments: String| {
+        let Some(Term::Array(arguments)) = Term::parse(arguments.as_bytes()) else {
+            panic!("{name}");
+        };
+        let mut context = Context {
+            now: None,
+            regexes: &mut Regexes::default(),
+            most: 1 << 20,
+        };
+        let answer = given(name).expect(name).call(&mut context, &arguments);
+        answer.map(|term| term.elements().map(<[Term]>::len))
+    };
+    let text = "a".repeat(70_000);
+    for (name, arguments) in [
+        ("regex.find_n", format!(r#"["a", "{text}", -1]"#)),
+        ("regex.find_n", format!(r#"["a", "{text}", 69999]"#)),
+        ("regex.split", format!(r#"["a", "{text}"]"#)),
+    ] {
+        let why = called(name, arguments).expect_err(name);
+        assert_eq!(why.0, "there are too many matches", "{name}");
+    }
+    // Fewer were asked for.
+    let few = called("regex.find_n", format!(r#"["a", "{text}", 7]"#));
+    assert_eq!(few, Ok(Some(7)));
+    let most = called(
+        "regex.find_n",
+        format!(r#"["a", "{}", -1]"#, "a".repeat(65_536)),
+    );
+    assert_eq!(most, Ok(Some(65_536)));
+}
