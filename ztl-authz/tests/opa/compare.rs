@@ -31,7 +31,11 @@ const FAILS: [(&str, &str, usize, &str); 1] = [(
 /// Where what OPA compiles into a module answers otherwise than OPA, so that a `not` around it holds: policy, input, why.
 const HOLDS: [(&str, usize, &str); 2] = [
     ("failing", 2, "what cannot answer is undefined to it"),
-    ("failing", 3, "it takes no address of IPv4 written in IPv6 for one"),
+    (
+        "failing",
+        3,
+        "it takes no address of IPv4 written in IPv6 for one",
+    ),
 ];
 
 /// For machines that are busy: what is compared is answers.
@@ -105,7 +109,10 @@ fn compare(policy: &Path, answers: &Path, bundles: &Path) -> Result<(usize, usiz
                 .iter()
                 .find(|(policy, at, _)| (*policy, *at) == (&*name, index));
             let agree = match (known, &said) {
-                (None, said) if engine != INTERPRETER && let Some((.., why)) = holds => {
+                (None, said)
+                    if engine != INTERPRETER
+                        && let Some((.., why)) = holds =>
+                {
                     println!("{name}, input {index}: permitted by {engine}, as {why}");
                     *said == Ok(Some(Value::Bool(true))) && opa != Ok(Some(Value::Bool(true)))
                 }
