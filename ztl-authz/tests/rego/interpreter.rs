@@ -113,8 +113,8 @@ fn the_clock_is_that_of_the_decision() {
 #[test]
 fn rule_7_builtins_that_fail_fail_the_policy() {
     for body in [
-        "x if not to_number(input.a)",
-        "x := true if { not json.unmarshal(input.a) }",
+        "x if { y := input.a; not to_number(y) }",
+        "x := true if { y := input.a; not json.unmarshal(y) }",
         "default x := true\nx := false if to_number(input.a) == 1",
         "x := numbers.range(0, 1000000000000)",
         "x := 1 / 0",
@@ -138,24 +138,24 @@ fn rule_7_builtins_that_fail_fail_the_policy() {
 #[test]
 fn t7_no_builtin_is_undefined_where_it_fails() {
     for call in [
-        "units.parse_bytes(input.a)",
-        "units.parse(input.a)",
-        "regex.replace(\"a\", input.bracket, \"b\")",
-        "regex.match(input.bracket, \"a\")",
+        "units.parse_bytes(a)",
+        "units.parse(a)",
+        "regex.replace(\"a\", b, \"c\")",
+        "regex.match(b, \"a\")",
         "time.add_date(1582934400000000000, 1000, 0, 0)",
         "array.slice([1], 0.5, 1)",
         "bits.and(1.5, 1)",
         "substring(\"abc\", -1, 1)",
         "json.patch({}, [{\"op\": \"remove\", \"path\": \"/a\"}])",
-        "net.cidr_contains(\"10.0.0.0/8\", input.a)",
-        "glob.match(input.bracket, [], \"a\")",
+        "net.cidr_contains(\"10.0.0.0/8\", a)",
+        "glob.match(b, [], \"a\")",
     ] {
         for body in [
-            format!("x if not {call}"),
-            format!("denied if {call}\nx if not denied"),
-            format!("x if not f(1) with f as g\nf(y) := y\ng(_) := {call}"),
+            format!("x if {{ a := input.a; b := input.b; not {call} }}"),
+            format!("denied if {{ a := input.a; b := input.b; {call} }}\nx if not denied"),
+            format!("f(a, b) := {call}\nx if {{ a := input.a; b := input.b; not f(a, b) }}"),
         ] {
-            let asked = ask(&body, json!({ "a": "5zz", "bracket": "[" }));
+            let asked = ask(&body, json!({ "a": "5zz", "b": "[" }));
             assert!(
                 matches!(asked, Err(RegoError::Trapped(_))),
                 "{body}: {asked:?}"
@@ -170,6 +170,60 @@ fn t7_no_builtin_is_undefined_where_it_fails() {
         json!({}),
     );
     assert_eq!(added, Ok(Some(json!(1_614_556_800_000_000_000_i64))));
+}
+
+/// OPA looks at what a call or a comparison is given before it looks at the `not`, so that nothing of it may be missing.
+#[test]
+fn t7_a_not_around_what_may_be_missing_refuses_the_policy() {
+    for expr in [
+        "startswith(input.x, \"a\")",
+        "input.x > 1",
+        "input.x != 1",
+        "f(input.x)",
+        "f(input.x) == 1",
+        "f([input.x])",
+        "input.x in [\"a\"]",
+        "\"a\" in input.x",
+        "count(input.x) > 1",
+        "lower(input.x) == \"a\"",
+        "startswith(lower(input.x), \"a\")",
+        "startswith(rule, \"a\")",
+        "startswith(http.path, \"a\")",
+        "startswith(http, \"a\")",
+        "startswith(f(1), \"a\")",
+        "startswith(max([]), \"a\")",
+        "input.x + 1 == 2",
+        "[input.x] == [1]",
+        "{input.x} == {1}",
+        "{\"a\": input.x} == {\"a\": 1}",
+        "data.roles[input.x]",
+        "data.roles[input.x] == 1",
+        "data.roles[input.x].a.b",
+    ] {
+        let error = refused(&format!(
+            "import rego.v1\nimport input.http\nf(y) := y\nrule := input.r\nx if not {expr}"
+        ));
+        assert!(error.contains("this may be missing"), "{expr}: {error}");
+        assert!(error.starts_with("policy.rego:6:"), "{expr}: {error}");
+    }
+    // What OPA takes as it stands.
+    for body in [
+        "x if not input.x",
+        "x if not input.x.y.z",
+        "x if not input.x == 1",
+        "x if not 1 == input.x",
+        "x if not [1 | input.x] == [1]",
+        "x if not rule\nrule if input.x",
+        "x if not startswith(rule, \"a\")\ndefault rule := \"\"\nrule := input.r",
+        "x if { y := \"b\"; not startswith(y, \"a\") }",
+        "x if { some y in [\"b\"]; not y in [\"a\"] }",
+        "f(y) if not startswith(y, \"a\")\nx if f(\"b\")",
+        "x if not g(1)\ng(y) if y == 2",
+    ] {
+        assert_eq!(ask(body, json!({})), Ok(Some(json!(true))), "{body}");
+    }
+    let bound = "x if { y := input.x; not startswith(y, \"a\") }";
+    assert_eq!(ask(bound, json!({})), Ok(None));
 }
 
 /// The zone of the machine would make one revision of a policy two.

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regorus::unstable::{Expr, Literal, Module, Query, Ref, Rule, RuleBody, RuleHead, Span};
+use regorus::unstable::{
+    Expr, Import, Literal, Module, Query, Ref, Rule, RuleBody, RuleHead, Span,
+};
 
-use super::{InterpreterError, Refused};
+use super::negated::Negated;
+use super::{InterpreterError, Refused, strict};
 
 /// Longest chain of rules and functions that call one another.
 pub const MAX_CHAIN: usize = 48;
@@ -16,6 +19,7 @@ type Graph = BTreeMap<String, Node>;
 struct Node {
     place: String,
     is_function: bool,
+    has_default: bool,
     /// What it calls.
     calls: BTreeSet<String>,
     /// What it could mean by a name.
@@ -35,6 +39,7 @@ pub(super) fn check(modules: &[Ref<Module>]) -> Result<BTreeSet<String>, Interpr
                 .or_default();
             node.place = place(rule.span());
             node.is_function |= is_function;
+            node.has_default |= matches!(&**rule, Rule::Default { .. });
         }
     }
     let functions: BTreeSet<String> = graph
@@ -42,21 +47,27 @@ pub(super) fn check(modules: &[Ref<Module>]) -> Result<BTreeSet<String>, Interpr
         .filter(|(_, node)| node.is_function)
         .map(|(name, _)| name.clone())
         .collect();
+    let rules: BTreeSet<String> = graph
+        .iter()
+        .filter(|(_, node)| !node.has_default)
+        .map(|(name, _)| name.clone())
+        .collect();
     for module in modules {
         let package = format!("data.{}", path(&module.package.refr));
         let imports = module.imports.iter().filter_map(|import| {
             let whole = path(&import.refr);
-            let last = whole.rsplit('.').next().unwrap_or_default().to_owned();
-            let alias = import.r#as.as_ref().map(|alias| alias.text().to_owned());
-            (whole.starts_with("data.")).then(|| (alias.unwrap_or(last), whole.clone()))
+            (whole.starts_with("data.")).then(|| (alias(import), whole.clone()))
         });
         let imports: BTreeMap<String, String> = imports.collect();
+        let aliases: BTreeSet<String> = module.imports.iter().map(alias).collect();
         for rule in &module.policy {
             let (refr, _) = head(rule);
             let mut walk = Walk {
                 package: &package,
                 imports: &imports,
                 functions: &functions,
+                rules: &rules,
+                aliases: &aliases,
                 called: &mut called,
                 calls: BTreeSet::new(),
                 names: BTreeSet::new(),
@@ -128,6 +139,14 @@ fn length<'a>(
     Ok(longest)
 }
 
+/// The name that an import gives.
+fn alias(import: &Import) -> String {
+    let whole = path(&import.refr);
+    let last = whole.rsplit('.').next().unwrap_or_default();
+    let alias = import.r#as.as_ref().map(Span::text);
+    alias.unwrap_or(last).to_owned()
+}
+
 const fn head(rule: &Rule) -> (&Ref<Expr>, bool) {
     match rule {
         Rule::Spec { head, .. } => match head {
@@ -167,6 +186,10 @@ struct Walk<'a> {
     package: &'a str,
     imports: &'a BTreeMap<String, String>,
     functions: &'a BTreeSet<String>,
+    /// The rules that may be undefined.
+    rules: &'a BTreeSet<String>,
+    /// The names that imports give.
+    aliases: &'a BTreeSet<String>,
     /// What is called by the name that stands there, be it a function of the policy or a builtin.
     called: &'a mut BTreeSet<String>,
     calls: BTreeSet<String>,
@@ -243,7 +266,11 @@ impl Walk<'_> {
                     collection,
                     ..
                 } => self.membership(key.as_ref(), value, collection)?,
-                Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => self.expr(expr)?,
+                Literal::Expr { expr, .. } => self.expr(expr)?,
+                Literal::NotExpr { expr, .. } => {
+                    self.expr(expr)?;
+                    self.negated(expr)?;
+                }
                 Literal::Every { domain, query, .. } => {
                     self.expr(domain)?;
                     self.query(query)?;
@@ -251,6 +278,27 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a `not` around what may be missing, which would hold.
+    fn negated(&self, expr: &Expr) -> Result<(), InterpreterError> {
+        let named = |name: &str| {
+            let mut readings = self.readings(name).into_iter();
+            readings.any(|reading| self.rules.contains(&reading))
+        };
+        let negated = Negated {
+            may_lack: &|name| self.aliases.contains(name) || named(name),
+            answers: &|fcn| self.function(&path(fcn)).is_none() && !strict::may_lack(&path(fcn)),
+        };
+        let Some(missing) = negated.missing(expr) else {
+            return Ok(());
+        };
+        Err(InterpreterError::Source {
+            place: place(begin(missing)),
+            message: "this may be missing, and the `not` around it would hold; give it a name before, as in `x := input.addr`, and \
+                      name that behind the `not`"
+                .to_owned(),
+        })
     }
 
     fn all<'b>(

@@ -11,6 +11,7 @@ mod answer;
 mod builtins;
 mod calls;
 mod error;
+mod negated;
 mod strict;
 mod value;
 

@@ -8,6 +8,11 @@ use super::builtins::Fault;
 /// What OPA leaves undefined as well, and does not fail: there is none of nothing.
 const UNDEFINED: [&str; 2] = ["max", "min"];
 
+/// Whether a builtin may be undefined though it did not fail. What `walk` says are many values, or none.
+pub(super) fn may_lack(name: &str) -> bool {
+    UNDEFINED.contains(&name) || name == "walk"
+}
+
 /// A builtin of the interpreter.
 #[derive(Clone)]
 pub(super) struct Strict {

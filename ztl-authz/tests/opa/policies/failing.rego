@@ -6,4 +6,7 @@ import rego.v1
 
 default allow := false
 
-allow if not net.cidr_contains("10.0.0.0/8", input.address)
+allow if {
+	address := input.address
+	not net.cidr_contains("10.0.0.0/8", address)
+}

@@ -10,5 +10,6 @@ allow if {
 	[hour, _, _] := time.clock(input.now)
 	hour >= 8
 	hour < 18
-	not time.weekday(input.now) in {"Saturday", "Sunday"}
+	day := time.weekday(input.now)
+	not day in {"Saturday", "Sunday"}
 }
