@@ -9,7 +9,25 @@ pub(crate) fn translate(pattern: &str) -> Option<String> {
     let mut chars = pattern.chars().peekable();
     // Whether a bracket is open, and whether something stands in it already.
     let mut class = None;
+    // Whether an operator was last that repeats, and whether a `?` may follow it still.
+    let mut repeated = None;
     while let Some(c) = chars.next() {
+        let repeats =
+            class.is_none() && (matches!(c, '*' | '+' | '?') || c == '{' && counts(chars.clone())?);
+        if repeats {
+            repeated = match (repeated, c) {
+                (None, _) => Some(true),
+                (Some(true), '?') => Some(false),
+                // What is repeated is not repeated again.
+                _ => return None,
+            };
+            out.push(c);
+            if c == '{' {
+                through(&mut out, &mut chars, '}');
+            }
+            continue;
+        }
+        repeated = None;
         match (c, class) {
             ('\\', _) => {
                 match (chars.next()?, class) {
@@ -24,14 +42,10 @@ pub(crate) fn translate(pattern: &str) -> Option<String> {
                         // What stands in braces belongs to it: the name of a class, the number of a character.
                         if chars.next_if_eq(&'{').is_some() {
                             out.push('{');
-                            for c in chars.by_ref() {
-                                out.push(c);
-                                if c == '}' {
-                                    break;
-                                }
-                            }
+                            through(&mut out, &mut chars, '}');
                         }
                     }
+                    ('u' | 'U', _) => return None,
                     ('b', None) => out.push_str(r"(?-u:\b)"),
                     ('B', None) => out.push_str(r"(?-u:\B)"),
                     (plain @ ('<' | '>'), _) => out.push(plain),
@@ -49,12 +63,7 @@ pub(crate) fn translate(pattern: &str) -> Option<String> {
             ('[', Some(_)) if chars.peek() == Some(&':') => {
                 // `[:alpha:]` as it stands.
                 out.push('[');
-                for c in chars.by_ref() {
-                    out.push(c);
-                    if c == ']' {
-                        break;
-                    }
-                }
+                through(&mut out, &mut chars, ']');
                 class = Some(true);
             }
             // First in brackets it means itself.
@@ -71,7 +80,20 @@ pub(crate) fn translate(pattern: &str) -> Option<String> {
                 class = Some(true);
             }
             // It means itself where no count follows.
-            ('{', None) if !counts(chars.clone())? => out.push_str(r"\{"),
+            ('{', None) => out.push_str(r"\{"),
+            ('(', None) => {
+                out.push('(');
+                if chars.next_if_eq(&'?').is_some() {
+                    out.push('?');
+                    while let Some(flag) = chars.next_if(|c| c.is_ascii_alphabetic() || *c == '-') {
+                        // Those that RE2 has not.
+                        if matches!(flag, 'x' | 'u' | 'R') {
+                            return None;
+                        }
+                        out.push(flag);
+                    }
+                }
+            }
             ('-', Some(_)) if chars.peek() == Some(&'-') => return None,
             (c, within) => {
                 out.push(c);
@@ -80,6 +102,16 @@ pub(crate) fn translate(pattern: &str) -> Option<String> {
         }
     }
     Some(out)
+}
+
+/// Copies up to a character, and that one.
+fn through(out: &mut String, chars: &mut impl Iterator<Item = char>, end: char) {
+    for c in chars {
+        out.push(c);
+        if c == end {
+            break;
+        }
+    }
 }
 
 /// Whether what follows a brace is a count: `2}`, `2,}`, `2,3}`. None where it is one that RE2 refuses.

@@ -26,7 +26,12 @@ pub(super) fn compile(node: &Node) -> Result<Regex, ConditionError> {
             "the pattern has more than {MAX_PATTERN_BYTES} bytes"
         )));
     }
-    let unreadable = || wrong("the pattern is none: it cannot be read".to_owned());
+    let unreadable = || {
+        let error = wrong("the pattern is none: RE2 does not have it".to_owned());
+        error.with_help(
+            "what repeats is not repeated again, a count is at most 1000, and there is neither `\\u` nor the flag `x`",
+        )
+    };
     let built = RegexBuilder::new(&translate(pattern).ok_or_else(unreadable)?)
         .size_limit(PATTERN_SIZE)
         .dfa_size_limit(4 * PATTERN_SIZE)
