@@ -17,6 +17,7 @@ const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f]; // 2.5.29.15
 const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25]; // 2.5.29.37
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11]; // 2.5.29.17
 const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x1e]; // 2.5.29.30
+const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x23];
 const CRL_DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 0x1f]; // 2.5.29.31
 
 pub(crate) const SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01]; // 1.3.6.1.5.5.7.3.1
@@ -67,6 +68,7 @@ pub(crate) struct Extensions<'a> {
     subject_alt_name: Option<&'a [u8]>,
     name_constraints: Option<&'a [u8]>,
     crl_distribution_points: Option<&'a [u8]>,
+    authority_key_id: Option<&'a [u8]>,
     dev_authority: Option<&'a [u8]>,
     unknown_critical: Option<&'a [u8]>,
 }
@@ -114,6 +116,13 @@ impl<'a> Extensions<'a> {
             SUBJECT_ALT_NAME => (&mut self.subject_alt_name, "subjectAltName"),
             NAME_CONSTRAINTS => (&mut self.name_constraints, "nameConstraints"),
             CRL_DISTRIBUTION_POINTS => (&mut self.crl_distribution_points, "cRLDistributionPoints"),
+            AUTHORITY_KEY_IDENTIFIER => {
+                // It is of use where lists are compared, and judges nothing: as webpki has it, nobody knows one that is critical.
+                if critical {
+                    self.unknown_critical.get_or_insert(oid);
+                }
+                (&mut self.authority_key_id, "authorityKeyIdentifier")
+            }
             DEV_AUTHORITY => (&mut self.dev_authority, "devAuthority"),
             _ => {
                 if critical {
@@ -216,6 +225,11 @@ impl<'a> Extensions<'a> {
     /// The value of cRLDistributionPoints (RFC 5280 §4.2.1.13).
     pub(crate) const fn crl_distribution_points(&self) -> Option<&'a [u8]> {
         self.crl_distribution_points
+    }
+
+    /// The value of authorityKeyIdentifier (RFC 5280 §4.2.1.1).
+    pub(crate) const fn authority_key_id(&self) -> Option<&'a [u8]> {
+        self.authority_key_id
     }
 
     /// Whether this is the certificate of a development authority (T28).

@@ -77,7 +77,10 @@ fn t25_numbers_are_those_of_one_issuer_one_key_and_one_scope() {
     let folder = Folder::new("crl-whose");
     // One name, each a key, as SPIRE's authorities have.
     let (one, two) = (Ca::new("root"), Ca::new("root"));
-    let chain = [one.leaf(|_| {}).der];
+    let names_its_key = |params: &mut rcgen::CertificateParams| {
+        params.use_authority_key_identifier_extension = true;
+    };
+    let chain = [one.leaf(names_its_key).der];
     let prover = prover([one.bundle("a.test")]);
     let scoped = |number: u64| {
         let mut params = params(&[], FRESH);
@@ -94,6 +97,13 @@ fn t25_numbers_are_those_of_one_issuer_one_key_and_one_scope() {
     let mut files = CrlFiles::new(domain("a.test"), paths);
     prover.revocation().replace_crls(files.load().expect("set"));
     assert_eq!(code(&prover, &chain), Ok(()));
+    // That the one key did not sign the list of the other says nothing of that.
+    write(&list(&one, &[9], &[]), &list(&two, &[2], &[]));
+    let error = refused(&mut files);
+    assert!(
+        error.contains("2.crl") && error.contains("with 03"),
+        "{error}"
+    );
     // They change places, and one is replaced by a list of another scope.
     write(&list(&two, &[3], &[]), &scoped(1));
     assert!(polled(&mut files).expect("other lists").is_some());

@@ -116,7 +116,7 @@ fn no_extension_stands_twice() {
         assert_eq!(error.code(), "duplicate_extension");
     };
     twice(&[1, 3, 6, 1, 4, 1, 9], "1.3.6.1.4.1.9");
-    twice(&[2, 5, 29, 35], "2.5.29.35");
+    twice(&[2, 5, 29, 35], "authorityKeyIdentifier");
     twice(&[2, 5, 29, 32], "2.5.29.32");
     accepted(|params| params.custom_extensions = vec![private(1), private(2), private(3)]);
 }

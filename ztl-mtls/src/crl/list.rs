@@ -56,6 +56,7 @@ pub(crate) struct Crl {
     signed: Signed,
     seen: Mutex<Vec<Remembered>>,
     proved: AtomicBool,
+    disproved: AtomicBool,
 }
 
 struct Signed {
@@ -102,13 +103,25 @@ impl Crl {
             signed,
             seen: Mutex::default(),
             proved: AtomicBool::new(false),
+            disproved: AtomicBool::new(false),
         })
     }
 
-    /// Whether it was held against issuers' keys, and none of them had signed it.
+    /// Takes along that the issuer of a certificate with this authorityKeyIdentifier did not sign it. Another key of the issuer's name may
+    /// have, where the list says that it is another's.
+    pub(crate) fn disprove(&self, of: Option<&[u8]>) {
+        let is_another = match (self.key.as_deref(), of.map(key_id)) {
+            (Some(key), Some(of)) => key != of,
+            _ => false,
+        };
+        if !is_another {
+            self.disproved.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it was held against the key of an issuer that it says has signed it, and none of them had.
     pub(crate) fn is_disproved(&self) -> bool {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        !seen.is_empty() && !self.is_proved()
+        self.disproved.load(Ordering::Relaxed) && !self.is_proved()
     }
 
     /// Whether an issuer's key was found to have signed it.

@@ -79,10 +79,12 @@ impl Status<'_> {
             match crl.signature_by(issuer.spki, self.algorithms) {
                 Signature::Good => signed = true,
                 Signature::Bad => {
+                    crl.disprove(cert.extensions.authority_key_id());
                     unsigned = Some(ProveError::CrlSignature { certificate });
                     continue;
                 }
                 Signature::Unsupported => {
+                    crl.disprove(cert.extensions.authority_key_id());
                     unsigned.get_or_insert(ProveError::CrlAlgorithm { certificate });
                     continue;
                 }
