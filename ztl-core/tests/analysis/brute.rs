@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 use serde_json::json;
-use ztl_core::{Reason, Verdict};
 use ztl_core::analysis::{self, Caller, Change};
 use ztl_core::policy::{ActionPattern, Effect, Policy, Query, RuleDecl};
+use ztl_core::{Reason, Verdict};
 
 use crate::support::{NOW, Question, ROUTER, document, load};
 use crate::universe::{edited, flows, peer_name, questions};

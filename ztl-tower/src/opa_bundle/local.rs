@@ -1,9 +1,11 @@
 //! Bundles in files, looked at as the policy document is.
 
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use tokio::task::JoinError;
 use ztl_authz::bundle::{BundleConsumer, BundleReader, BundleTaker, RevisionOrder, TakeError};
@@ -97,7 +99,20 @@ impl GuardBuilder {
 
 /// All of a guard.
 #[derive(Default)]
-pub(crate) struct BundleFiles(Vec<Arc<Mutex<BundleFile>>>);
+pub(crate) struct BundleFiles(Vec<Arc<Looking>>);
+
+/// One, which whoever looks at it has locked for as long as it takes to compile what is in it.
+struct Looking {
+    file: Mutex<BundleFile>,
+    /// Nobody looks at it any more.
+    lost: AtomicBool,
+}
+
+/// A look at it: where nobody looks any more by its end, what was withdrawn may be in force again.
+struct Look {
+    at: Arc<Looking>,
+    guard: Guard,
+}
 
 struct BundleFile {
     name: Box<str>,
@@ -110,8 +125,6 @@ struct BundleFile {
     again: Again,
     /// Whether the newest revision is not stored, and why that failed last.
     unnoted: Option<String>,
-    /// Nobody looks at it any more.
-    lost: bool,
 }
 
 /// When a bundle is tried again that could not be put in force: after 1, 2, 4 looks and so on.
@@ -164,13 +177,15 @@ impl BundleFiles {
                 refused: None,
                 again: Again::default(),
                 unnoted: None,
-                lost: false,
             };
             let loaded = off_thread(file, BundleFile::load).await;
             let (file, loaded) =
                 loaded.map_err(|error| refused(OpaBundleError::Panicked(error)))?;
             tell(guard, &name, loaded.map_err(refused)?);
-            opened.push(Arc::new(Mutex::new(file)));
+            opened.push(Arc::new(Looking {
+                file: Mutex::new(file),
+                lost: AtomicBool::new(false),
+            }));
         }
         Ok(Self(opened))
     }
@@ -190,12 +205,12 @@ impl BundleFiles {
     }
 }
 
-impl refresh::Looked for Arc<Mutex<BundleFile>> {
+impl refresh::Looked for Arc<Looking> {
     const WHAT: &'static str = "a bundle of policies in a file";
 
     async fn look(&self, guard: &Guard) {
         let is_due = |unsure: &Unsure| unsure.left().is_zero();
-        let due = locked(self).unsure.as_ref().is_some_and(is_due);
+        let due = self.locked().unsure.as_ref().is_some_and(is_due);
         // Whatever the file holds: bytes that are refused withdraw nothing.
         if due {
             let _ = aside(guard, self, BundleFile::withdraw_again).await;
@@ -208,26 +223,28 @@ impl refresh::Looked for Arc<Mutex<BundleFile>> {
     }
 
     fn lost(&self, guard: &Guard) {
-        let (name, looked) = {
-            let mut file = locked(self);
-            // A look that is under way is over by now; one that has not begun finds this.
-            file.lost = true;
-            let error = OpaBundleError::NotLookedAt(file.name.to_string());
-            (file.name.clone(), file.withdrawn(error))
-        };
-        guard.opa_bundle_changed();
-        shows(guard, &name, looked.became, looked.wrong, looked.revision);
+        // First: a look that is under way is not waited for, since it may hang, and sees this when it is over.
+        self.lost.store(true, Ordering::SeqCst);
+        match self.file.try_lock() {
+            Ok(mut file) => file.give_up(guard),
+            Err(TryLockError::Poisoned(file)) => file.into_inner().give_up(guard),
+            Err(TryLockError::WouldBlock) => {}
+        }
     }
 }
 
 /// Does something with one where no request waits; counts and tells what became of it.
 async fn aside(
     guard: &Guard,
-    file: &Arc<Mutex<BundleFile>>,
+    file: &Arc<Looking>,
     work: impl FnOnce(&mut BundleFile) -> Looked + Send + 'static,
 ) -> Result<(), JoinError> {
-    let done = off_thread(Arc::clone(file), |file| {
-        let mut file = locked(file);
+    let look = Look {
+        at: Arc::clone(file),
+        guard: guard.clone(),
+    };
+    let done = off_thread(look, |look| {
+        let mut file = look.at.locked();
         (file.name.clone(), work(&mut file))
     });
     let (_, (name, looked)) = done.await?;
@@ -247,9 +264,20 @@ async fn aside(
     Ok(())
 }
 
-/// Also where putting it in force panicked: what is kept of the file is as it was before.
-fn locked(file: &Mutex<BundleFile>) -> MutexGuard<'_, BundleFile> {
-    file.lock().unwrap_or_else(PoisonError::into_inner)
+impl Looking {
+    /// Also where putting it in force panicked: what is kept of the file is as it was before.
+    fn locked(&self) -> MutexGuard<'_, BundleFile> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Look {
+    fn drop(&mut self) {
+        if self.at.lost.load(Ordering::SeqCst) {
+            let give_up = || self.at.locked().give_up(&self.guard);
+            let _ = catch_unwind(AssertUnwindSafe(give_up));
+        }
+    }
 }
 
 impl BundleFile {
@@ -265,9 +293,6 @@ impl BundleFile {
     }
 
     fn poll(&mut self) -> Looked {
-        if self.lost {
-            return self.looked(Became::Same, None);
-        }
         if self.again.is_due() {
             self.file.forget();
         }
@@ -312,6 +337,15 @@ impl BundleFile {
         let withdrawn = self.take_back();
         let error = error.then(withdrawn.clone());
         self.looked(Became::Withdrawn(withdrawn), Some(error))
+    }
+
+    /// Withdraws it, since nobody looks at it any more.
+    fn give_up(&mut self, guard: &Guard) {
+        let error = OpaBundleError::NotLookedAt(self.name.to_string());
+        let looked = self.withdrawn(error);
+        guard.opa_bundle_changed();
+        let (became, wrong) = (looked.became, looked.wrong);
+        shows(guard, &self.name, became, wrong, looked.revision);
     }
 
     /// Withdraws once more what could not be.

@@ -162,6 +162,8 @@ pub struct OpaBundleStatus {
 pub(crate) struct Held {
     name: Box<str>,
     from: Mutex<OpaBundle>,
+    /// Who puts it in force.
+    consumer: Arc<dyn BundleConsumer>,
     status: std::sync::Mutex<OpaBundleStatus>,
     /// Whether withdrawing it panicked, and nothing was put in force since. Changed by whoever holds `from`.
     unsure: std::sync::Mutex<Option<Unsure>>,
@@ -194,6 +196,7 @@ impl OpaBundles {
         for (name, from) in bundles {
             let one = Held {
                 name: name.clone(),
+                consumer: Arc::clone(&from.consumer),
                 from: Mutex::new(from),
                 status: std::sync::Mutex::default(),
                 unsure: std::sync::Mutex::default(),

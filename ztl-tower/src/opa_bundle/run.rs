@@ -11,7 +11,7 @@ use ztl_core::Timestamp;
 
 use super::error::OpaBundleError;
 use super::fetch::fetch;
-use super::keeper::Keeper;
+use super::keeper::{Keeper, Putting};
 use super::unsure::Unsure;
 use super::withdraw;
 use super::{Held, OpaBundle, OpaBundleStatus};
@@ -56,9 +56,7 @@ impl Guard {
             // When the next is due is another by now: after a failure, soon.
             held.tried.notify_one();
             drop(from);
-            // Whoever pulls it may have ended meanwhile, and could not withdraw it.
             if held.is_lost() {
-                held.give_up(&guard, &mut *held.from.lock().await);
                 return Err(held.not_kept());
             }
             refreshed
@@ -103,7 +101,7 @@ pub(crate) async fn note(guard: &Guard) {
     }
 }
 
-async fn first(guard: &Guard, held: &Held) -> Result<(), OpaBundleError> {
+async fn first(guard: &Guard, held: &Arc<Held>) -> Result<(), OpaBundleError> {
     let mut from = held.from.lock().await;
     if let Some(path) = from.state.clone()
         && let Some(mark) = stored(path).await?
@@ -119,7 +117,7 @@ async fn first(guard: &Guard, held: &Held) -> Result<(), OpaBundleError> {
 
 async fn first_good(
     guard: &Guard,
-    held: &Held,
+    held: &Arc<Held>,
     from: &mut OpaBundle,
 ) -> Result<(), OpaBundleError> {
     let within = from.first_within;
@@ -165,7 +163,7 @@ async fn keep(keeper: Keeper) {
 }
 
 /// Does what is due, and says how long nothing is.
-async fn step(guard: &Guard, held: &Held) -> Duration {
+async fn step(guard: &Guard, held: &Arc<Held>) -> Duration {
     let mut from = held.from.lock().await;
     if held.left().is_some_and(|left| left.is_zero()) {
         withdraw_again(guard, held, &from).await;
@@ -241,7 +239,7 @@ async fn meanwhile<T>(
 /// Pulls, puts in force, notes, and says so.
 async fn refresh(
     guard: &Guard,
-    held: &Held,
+    held: &Arc<Held>,
     from: &mut OpaBundle,
     wanted: PullFetch,
 ) -> Result<OpaBundleRefreshed, OpaBundleError> {
@@ -299,12 +297,17 @@ fn failed(guard: &Guard, bundle: &str, from: &OpaBundle, error: &OpaBundleError)
 /// Reads, verifies and puts in force where no request waits.
 async fn take(
     guard: &Guard,
-    held: &Held,
+    held: &Arc<Held>,
     from: &mut OpaBundle,
     came: super::fetch::Came,
 ) -> Result<OpaBundleRefreshed, OpaBundleError> {
     let (consumer, now) = (Arc::clone(&from.consumer), guard.now());
+    let putting = Putting {
+        held: Arc::clone(held),
+        guard: guard.clone(),
+    };
     let taken = off_thread(from.pull.clone(), move |pull| {
+        let _putting = putting;
         match pull.receive(came.answer(), now)? {
             Pulled::Bundle(bundle) => match consumer.put_in_force(*bundle) {
                 Ok(()) => {
@@ -392,7 +395,7 @@ pub(super) fn stored_in(path: &Path) -> Result<Option<RevisionMark>, OpaBundleEr
     }
 }
 
-pub(super) fn shows(guard: &Guard, held: &Held, from: &OpaBundle, wrong: Option<String>) {
+fn shows(guard: &Guard, held: &Held, from: &OpaBundle, wrong: Option<String>) {
     let fetched_at = from.pull.fetched_at();
     let last_error = Unsure::beside(&mut held.unsure(), wrong);
     gauges(guard, &held.name, fetched_at);

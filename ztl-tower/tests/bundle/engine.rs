@@ -28,6 +28,11 @@ impl Engine {
         self.taken.load(Ordering::SeqCst)
     }
 
+    /// Whether what is in force lets a request through.
+    pub(crate) fn is_open(&self) -> bool {
+        *self.open.lock().expect("lock") == Some(true)
+    }
+
     /// What the bundle in force says.
     pub(crate) fn says(&self) -> Option<bool> {
         *self.open.lock().expect("lock")

@@ -7,7 +7,7 @@ use crate::engine::{Mood, Moody};
 use crate::listens::{Recorded, Spans};
 use crate::local::Folder;
 use crate::support::heard::hear;
-use crate::support::until;
+use crate::support::{PATIENCE, until};
 
 const UNKNOWN: &str = "what is in force is not known";
 
@@ -232,4 +232,66 @@ async fn law_1_nor_does_one_whose_runtime_has_ended() {
     until("it is withdrawn", || service.revision().is_none()).await;
     assert!(service.wrong().contains("nobody pulls the bundle `authz`"));
     assert!(service.refused().await.contains("nobody pulls the bundle"));
+}
+
+/// Waits until an engine holds a bundle, and what comes after that lets nothing through.
+async fn taken_and_withdrawn(engine: &Moody) {
+    engine.is(Mood::Takes);
+    let engine = &engine.engine;
+    let withdrawn = || engine.taken() == 2 && !engine.is_open();
+    until("what is put in force last is withdrawn", withdrawn).await;
+}
+
+#[tokio::test]
+async fn law_1_nor_does_one_that_is_put_in_force_as_its_runtime_ends() {
+    let (server, engine) = (Server::start().await, Moody::new());
+    let asked = Arc::clone(&engine);
+    let within = move || {
+        let own = tokio::runtime::Runtime::new().expect("a runtime");
+        let service = own.block_on(async {
+            let service = pulled(&server, &asked).await;
+            asked.is(Mood::Waits);
+            server.publish(pack::signed("6", &pack::open(true), SECRET), "\"six\"");
+            until("it is put in force", || asked.waits()).await;
+            service
+        });
+        own.shutdown_background();
+        service
+    };
+    let service = tokio::task::spawn_blocking(within).await.expect("asked");
+    until("it is withdrawn", || service.revision().is_none()).await;
+    taken_and_withdrawn(&engine).await;
+    assert!(service.wrong().contains("nobody pulls the bundle `authz`"));
+}
+
+#[tokio::test]
+async fn law_1_nor_does_one_in_a_file_whose_look_is_not_over_when_its_runtime_ends() {
+    let (folder, engine) = (Arc::new(Folder::new("unended")), Moody::new());
+    let (of, asked) = (Arc::clone(&folder), Arc::clone(&engine));
+    let within = move || {
+        let own = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let own = own.expect("a runtime");
+        let service = own.block_on(async {
+            let service = asked.start(&of).await;
+            asked.is(Mood::Waits);
+            of.put(&pack::signed("6", &pack::open(true), SECRET));
+            until("it is put in force", || asked.waits()).await;
+            service
+        });
+        // Nobody waits for the look.
+        own.shutdown_background();
+        service
+    };
+    let ended = tokio::task::spawn_blocking(within);
+    let service = tokio::time::timeout(PATIENCE, ended).await;
+    let service = service.expect("in time").expect("asked");
+    taken_and_withdrawn(&engine).await;
+    until("it says so", || service.revision().is_none()).await;
+    assert!(
+        service.wrong().contains("nobody looks"),
+        "{}",
+        service.wrong()
+    );
 }
