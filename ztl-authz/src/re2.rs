@@ -95,6 +95,8 @@ pub(crate) fn translate(pattern: &str) -> Option<String> {
                 }
             }
             ('-', Some(_)) if chars.peek() == Some(&'-') => return None,
+            // No range ends in a class.
+            ('-', Some(true)) if is_class(chars.clone()) => return None,
             (c, within) => {
                 out.push(c);
                 class = within.map(|_| true);
@@ -112,6 +114,12 @@ fn through(out: &mut String, chars: &mut impl Iterator<Item = char>, end: char) 
             break;
         }
     }
+}
+
+/// Whether a class follows: `\d`, say.
+fn is_class(mut chars: impl Iterator<Item = char>) -> bool {
+    let classes = ['d', 'D', 'w', 'W', 's', 'S', 'p', 'P'];
+    chars.next() == Some('\\') && chars.next().is_some_and(|c| classes.contains(&c))
 }
 
 /// Whether what follows a brace is a count: `2}`, `2,}`, `2,3}`. None where it is one that RE2 refuses.

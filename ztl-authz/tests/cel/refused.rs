@@ -240,6 +240,12 @@ fn names_and_types_are_checked_when_the_policy_is_loaded() {
             "what repeats is not repeated again",
         ),
         (
+            "zone.matches(r'[a-z.-\\d]')",
+            13..25,
+            "the pattern is none: RE2 does not have it",
+            "what repeats is not repeated again",
+        ),
+        (
             "zone.matches('(?:a{1000}){100}')",
             13..31,
             "the pattern is too large",

@@ -6,6 +6,8 @@ use super::{Answer, Context, Term, Why, string};
 
 /// Longest pattern, in bytes.
 const MOST_PATTERN: usize = 4096;
+/// Longest expression that it may become, in bytes.
+const MOST_BYTES: usize = 64 << 10;
 
 /// `glob.match(pattern, delimiters, text)`: `*` and `?` stop at a delimiter, `**` does not.
 pub(super) fn matches(context: &mut Context<'_>, arguments: &[Term]) -> Answer {
@@ -96,7 +98,8 @@ fn translate(pattern: &str, delimiters: &[char]) -> Option<String> {
         let closed = Part::Of(either(open.pop()?));
         open.last_mut()?.last_mut()?.push(closed);
     }
-    Some(format!("(?s)^{}$", either(open.pop()?)))
+    let expression = either(open.pop()?);
+    (expression.len() <= MOST_BYTES).then(|| format!("(?s)^{expression}$"))
 }
 
 fn either(alternatives: Vec<Vec<Part>>) -> String {
