@@ -6,6 +6,7 @@ mod authorizer;
 mod input;
 mod interpreter;
 mod kind;
+mod missing;
 mod vm;
 
 use std::sync::{Arc, Mutex};

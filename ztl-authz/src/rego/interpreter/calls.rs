@@ -3,14 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::unstable::{
-    Expr, Import, Literal, Module, Query, Ref, Rule, RuleBody, RuleHead, Span,
+    Expr, Import, Literal, Module, Query, Ref, Rule, RuleBody, RuleHead, Span, WithModifier,
 };
 
-use super::negated::Negated;
+use super::missing::{Missing, is_there};
 use super::{InterpreterError, Refused, strict};
 
 /// Longest chain of rules and functions that call one another.
 pub const MAX_CHAIN: usize = 48;
+
+/// What comes of something missing, and not in OPA.
+const NOT: &str = "and the `not` around it would hold";
+const IN: &str = "and an `in` would be false, or true with a key, where it is undefined";
+const WITH: &str = "and this `with` would be left out";
 
 /// A rule or a function, by its path.
 type Graph = BTreeMap<String, Node>;
@@ -19,7 +24,8 @@ type Graph = BTreeMap<String, Node>;
 struct Node {
     place: String,
     is_function: bool,
-    has_default: bool,
+    /// It says something whatever it is asked about: it has a default, is a set, or a value that stands there.
+    is_there: bool,
     /// What it calls.
     calls: BTreeSet<String>,
     /// What it could mean by a name.
@@ -39,7 +45,7 @@ pub(super) fn check(modules: &[Ref<Module>]) -> Result<BTreeSet<String>, Interpr
                 .or_default();
             node.place = place(rule.span());
             node.is_function |= is_function;
-            node.has_default |= matches!(&**rule, Rule::Default { .. });
+            node.is_there |= is_there(rule);
         }
     }
     let functions: BTreeSet<String> = graph
@@ -49,7 +55,7 @@ pub(super) fn check(modules: &[Ref<Module>]) -> Result<BTreeSet<String>, Interpr
         .collect();
     let rules: BTreeSet<String> = graph
         .iter()
-        .filter(|(_, node)| !node.has_default)
+        .filter(|(_, node)| !node.is_there)
         .map(|(name, _)| name.clone())
         .collect();
     for module in modules {
@@ -258,6 +264,7 @@ impl Walk<'_> {
                     });
                 }
             }
+            self.overridden(&statement.with_mods)?;
             match &statement.literal {
                 Literal::SomeVars { .. } => {}
                 Literal::SomeIn {
@@ -266,10 +273,24 @@ impl Walk<'_> {
                     collection,
                     ..
                 } => self.membership(key.as_ref(), value, collection)?,
-                Literal::Expr { expr, .. } => self.expr(expr)?,
+                // By itself it fails alike, false or undefined.
+                Literal::Expr { expr, .. } => match &**expr {
+                    Expr::Membership {
+                        key,
+                        value,
+                        collection,
+                        ..
+                    } => {
+                        self.membership(key.as_ref(), value, collection)?;
+                        if key.is_some() {
+                            self.there(|missing| missing.part(value), IN)?;
+                        }
+                    }
+                    expr => self.expr(expr)?,
+                },
                 Literal::NotExpr { expr, .. } => {
+                    self.there(|missing| missing.behind_not(expr), NOT)?;
                     self.expr(expr)?;
-                    self.negated(expr)?;
                 }
                 Literal::Every { domain, query, .. } => {
                     self.expr(domain)?;
@@ -280,24 +301,41 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Refuses a `not` around what may be missing, which would hold.
-    fn negated(&self, expr: &Expr) -> Result<(), InterpreterError> {
+    /// Refuses what stands in a `with` before another and may be missing.
+    fn overridden(&self, all: &[WithModifier]) -> Result<(), InterpreterError> {
+        let (_, before) = all.split_last().unzip();
+        for with in before.unwrap_or_default() {
+            let name = path(&with.r#as);
+            // A function stands for another.
+            if self.function(&name).is_none() && Refused::of(&name) == Some(Refused::Unknown) {
+                self.there(|missing| missing.part(&with.r#as), WITH)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses what may be missing, where that would be taken otherwise than OPA takes it.
+    fn there<'e>(
+        &self,
+        find: impl FnOnce(&Missing<'_>) -> Option<&'e Expr>,
+        where_it_is: &str,
+    ) -> Result<(), InterpreterError> {
         let named = |name: &str| {
             let mut readings = self.readings(name).into_iter();
             readings.any(|reading| self.rules.contains(&reading))
         };
-        let negated = Negated {
+        let missing = find(&Missing {
             may_lack: &|name| self.aliases.contains(name) || named(name),
             answers: &|fcn| self.function(&path(fcn)).is_none() && !strict::may_lack(&path(fcn)),
-        };
-        let Some(missing) = negated.missing(expr) else {
+        });
+        let Some(missing) = missing else {
             return Ok(());
         };
         Err(InterpreterError::Source {
             place: place(begin(missing)),
-            message: "this may be missing, and the `not` around it would hold; give it a name before, as in `x := input.addr`, and \
-                      name that behind the `not`"
-                .to_owned(),
+            message: format!(
+                "this may be missing, {where_it_is}; give it a name before, as in `x := input.addr`, and write that name here"
+            ),
         })
     }
 
@@ -359,7 +397,10 @@ impl Walk<'_> {
                 value,
                 collection,
                 ..
-            } => self.membership(key.as_ref(), value, collection),
+            } => {
+                self.membership(key.as_ref(), value, collection)?;
+                self.there(|missing| missing.part(expr), IN)
+            }
             Expr::String { .. }
             | Expr::RawString { .. }
             | Expr::Number { .. }

@@ -11,7 +11,7 @@ mod answer;
 mod builtins;
 mod calls;
 mod error;
-mod negated;
+mod missing;
 mod strict;
 mod value;
 
