@@ -8,7 +8,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Version};
-use ztl_core::{Action, Forwarding, Headers, PathError, is_host};
+use ztl_core::{Action, Forwarding, Headers, PathError, is_host, is_same_field};
 
 use crate::forwarded;
 use crate::said::{Field, Said};
@@ -156,8 +156,12 @@ impl Headers for Fields<'_> {
         if forwarded::hides(name, self.forwards_in) {
             return;
         }
-        for value in self.fields.get_all(name) {
-            each(value.as_bytes());
+        for (sent, value) in self.fields {
+            if sent == name {
+                each(value.as_bytes());
+            } else if is_same_field(sent.as_str().as_bytes(), name) {
+                each(&[]);
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //! a look for each.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use ztl_core::{METHOD_OVERRIDES, TARGET_OVERRIDES, is_same_field};
 
 /// What such a field says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +23,8 @@ impl Field {
     /// Names are in lower case already. The overrides are `ztl_core`'s; a test compares them.
     #[inline]
     fn of(name: &HeaderName) -> Option<Self> {
-        Some(match name.as_str() {
+        let name = name.as_str();
+        Some(match name {
             "host" => Self::Host,
             "upgrade" => Self::Upgrade,
             "connection" => Self::Connection,
@@ -31,8 +33,24 @@ impl Field {
             "x-original-url" | "x-rewrite-url" => Self::OtherTarget,
             "x-forwarded-client-cert" => Self::Xfcc,
             "forwarded" => Self::Forwarded,
+            // As long as an override.
+            _ if matches!(name.len(), 13..=22) && name.contains('_') => {
+                return Self::of_cgi(name);
+            }
             _ => return None,
         })
+    }
+
+    /// An override by a name that whoever reads fields as CGI names them takes for it.
+    #[cold]
+    fn of_cgi(name: &str) -> Option<Self> {
+        let is = |known: &&str| is_same_field(name.as_bytes(), known);
+        let method = METHOD_OVERRIDES.iter().any(|known| is(known));
+        let target = || TARGET_OVERRIDES.iter().any(|known| is(known));
+        match method {
+            true => Some(Self::OtherMethod),
+            false => target().then_some(Self::OtherTarget),
+        }
     }
 
     const fn bit(self) -> u8 {
@@ -113,7 +131,6 @@ fn lists_upgrade(line: &HeaderValue) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ztl_core::{METHOD_OVERRIDES, TARGET_OVERRIDES};
 
     #[test]
     fn a_walk_finds_what_a_look_for_each_would() {
@@ -154,6 +171,28 @@ mod tests {
                 let others = names.iter().filter(|(other, _)| *other != field);
                 assert!(others.clone().all(|(other, _)| !said.has(*other)), "{name}");
             }
+        }
+    }
+
+    #[test]
+    fn t19_an_override_is_one_by_the_name_that_cgi_gives_it() {
+        for (overrides, field) in [
+            (METHOD_OVERRIDES.as_slice(), Field::OtherMethod),
+            (&TARGET_OVERRIDES, Field::OtherTarget),
+        ] {
+            for name in overrides {
+                for sent in [name.replace('-', "_"), name.replacen('-', "_", 1)] {
+                    let sent = HeaderName::try_from(sent).expect("name");
+                    assert_eq!(Field::of(&sent), Some(field), "{sent}");
+                }
+            }
+        }
+        for other in [
+            "x_request_id_for_me",
+            "x_http_methods",
+            "x_forwarded_client_cert",
+        ] {
+            assert_eq!(Field::of(&HeaderName::from_static(other)), None, "{other}");
         }
     }
 

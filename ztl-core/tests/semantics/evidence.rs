@@ -27,6 +27,14 @@ fn rule_43_every_value_of_a_repeated_header_is_judged() {
     );
     assert_eq!(with(vec![("x-tenant", b"a, b")]), "requirement_unmet");
     assert_eq!(with(vec![("x-other", b"a")]), "evidence_missing");
+    // CGI takes `_` for `-`: nobody knows what the service would read, even where it would be the same.
+    for other in ["x_tenant", "X_Tenant"] {
+        assert_eq!(with(vec![(other, b"a")]), "requirement_unmet");
+        let both = vec![("x-tenant", b"a".as_slice()), (other, b"evil")];
+        assert_eq!(with(both), "requirement_unmet");
+        let both = vec![(other, b"a".as_slice()), ("x-tenant", b"a")];
+        assert_eq!(with(both), "requirement_unmet");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use ztl_core::{
     FlowPermit, Forwarding, ForwardingError, Headers, METHOD_OVERRIDES, SpiffeId, TARGET_OVERRIDES,
+    is_same_field,
 };
 
 use crate::action::ztl_action_request;
@@ -135,7 +136,7 @@ impl<'a> Said<'a> {
             self.connection.come(value);
         } else {
             let mut overrides = METHOD_OVERRIDES.into_iter().chain(TARGET_OVERRIDES);
-            self.asks_for_another |= overrides.any(is);
+            self.asks_for_another |= overrides.any(|known| is_same_field(name, known));
         }
     }
 
@@ -274,8 +275,16 @@ impl Headers for Seen<'_> {
         let hidden = (Forwarding::ALL.iter()).any(|known| {
             self.forwards_in != Some(*known) && known.field().eq_ignore_ascii_case(name)
         });
-        if !hidden {
-            self.fields.values(name).for_each(each);
+        if hidden {
+            return;
+        }
+        for field in self.fields.all {
+            let sent = Fields::bytes(&field.name);
+            if sent.eq_ignore_ascii_case(name.as_bytes()) {
+                each(Fields::bytes(&field.value));
+            } else if is_same_field(sent, name) {
+                each(&[]);
+            }
         }
     }
 }

@@ -156,6 +156,7 @@ fn lines() -> Vec<Case> {
         line("method-override", "X-HTTP-Method-Override: POST", &[400], &[]),
         line("method-override-short", "X-HTTP-Method: POST", &[400], &[]),
         line("method-override-old", "X-Method-Override: POST", &[400], &[]),
+        line("method-override-cgi", "X_HTTP_Method-Override: POST", &[400], &[]),
         line("target-override", "X-Original-URL: /admin", &[400], &[]),
         line("target-override-iis", "X-Rewrite-URL: /admin", &[400], &[]),
         case("host-missing", "GET /open HTTP/1.1¶Connection: close¶¶", &[400], &[]),

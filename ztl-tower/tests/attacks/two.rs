@@ -157,6 +157,7 @@ fn fields() -> Vec<Case> {
         with("te-gzip", "te", "gzip", MALFORMED, &[]),
         with("te-trailers", "te", "trailers", SERVED, OPEN),
         with("method-override", "x-http-method-override", "POST", AMBIGUOUS, &[]),
+        with("method-override-cgi", "x_http_method_override", "POST", AMBIGUOUS, &[]),
         with("target-override", "x-original-url", "/admin", AMBIGUOUS, &[]),
         with("length-of-nothing", "content-length", "3", MALFORMED, &[]),
         with("expect", "expect", "100-continue", SERVED, OPEN),

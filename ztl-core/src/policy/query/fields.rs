@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::QueryError;
-use crate::evidence::Headers;
+use crate::evidence::{Headers, is_same_field};
 use crate::policy::diagnostic::quoted;
 
 /// Header fields: a lower-case name to its values.
@@ -46,8 +46,12 @@ impl Fields {
 
 impl Headers for Fields {
     fn for_each(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
-        for value in self.0.get(name).into_iter().flatten() {
-            each(value.as_bytes());
+        for (key, values) in &self.0 {
+            if **key == *name {
+                values.iter().for_each(|value| each(value.as_bytes()));
+            } else if !values.is_empty() && is_same_field(key.as_bytes(), name) {
+                each(&[]);
+            }
         }
     }
 }

@@ -157,6 +157,11 @@ fn t12_what_anybody_may_write_meets_no_requirement() {
     let field = [HOST, (XFCC, CART)];
     let (_, front) = caller(&engine, &authority, "front");
     asked(&engine, &front, "/v1/field", &field).is_permitted();
+    // CGI takes `_` for `-`, so that nobody knows what a service would read.
+    for other in ["x_forwarded_client_cert", "X-Forwarded_Client-Cert"] {
+        let both = [HOST, (XFCC, CART), (other, CART)];
+        asked(&engine, &front, "/v1/field", &both).says_no(ZTL_DENIED);
+    }
     let (_, cart) = caller(&engine, &authority, "cart");
     // Read of nobody but the proxy: a bad one of anybody else denies nothing, and a good one permits nothing.
     asked(&engine, &cart, "/v1/items", &[HOST, (XFCC, b"\"")]).is_permitted();
@@ -348,6 +353,9 @@ fn t19_no_field_asks_for_another_method_or_target() {
         "x-method-override",
         "X-Original-URL",
         "x-rewrite-url",
+        // As CGI takes them.
+        "X_HTTP_Method_Override",
+        "x-original_url",
     ] {
         asked(&engine, &cart, "/v1/items", &[HOST, (field, b"")])
             .is_denied(ZTL_REASON_PATH_AMBIGUOUS);
