@@ -11,8 +11,14 @@ use crate::watch::reloaded;
 /// The files of what is no longer trusted.
 #[derive(Default)]
 pub(crate) struct RevocationFiles {
-    crls: Vec<CrlFiles>,
-    deny_list: Option<DenyListFile>,
+    crls: Vec<Told<CrlFiles>>,
+    deny_list: Option<Told<DenyListFile>>,
+}
+
+/// Files, and why they were refused at the last look.
+struct Told<F> {
+    files: F,
+    refused: Option<String>,
 }
 
 /// What the files held when they were read first.
@@ -25,8 +31,11 @@ type Polled = (
 );
 
 impl RevocationFiles {
-    pub(crate) const fn new(crls: Vec<CrlFiles>, deny_list: Option<DenyListFile>) -> Self {
-        Self { crls, deny_list }
+    pub(crate) fn new(crls: Vec<CrlFiles>, deny_list: Option<DenyListFile>) -> Self {
+        Self {
+            crls: crls.into_iter().map(Told::new).collect(),
+            deny_list: deny_list.map(Told::new),
+        }
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -41,23 +50,41 @@ impl RevocationFiles {
     }
 
     pub(crate) fn load(&mut self) -> Result<Loaded, Error> {
-        let crls = self.crls.iter_mut().map(CrlFiles::load);
+        let crls = self.crls.iter_mut().map(|crls| crls.files.load());
         let crls = crls.collect::<Result<_, _>>()?;
-        let deny_list = self.deny_list.as_mut().map(DenyListFile::load);
+        let deny_list = self.deny_list.as_mut().map(|list| list.files.load());
         Ok((crls, deny_list.transpose()?))
     }
 
     /// Each by itself: one that panics takes no other's change with it, which is not read twice.
     fn poll(&mut self) -> Polled {
-        let crls = self.crls.iter_mut().map(|crls| polled(|| crls.poll()));
+        let crls = self.crls.iter_mut();
+        let crls = crls.map(|crls| crls.poll(CrlFiles::poll)).collect();
         let deny_list = self.deny_list.as_mut();
-        let deny_list = deny_list.map(|deny_list| polled(|| deny_list.poll()));
-        (crls.collect(), deny_list.unwrap_or(Ok(None)))
+        let deny_list = deny_list.map(|deny_list| deny_list.poll(DenyListFile::poll));
+        (crls, deny_list.unwrap_or(Ok(None)))
     }
 }
 
-fn polled<T, E: Into<Error>>(poll: impl FnOnce() -> Result<T, E>) -> Result<T, Error> {
-    caught(poll)?.map_err(Into::into)
+impl<F> Told<F> {
+    const fn new(files: F) -> Self {
+        let refused = None;
+        Self { files, refused }
+    }
+
+    /// What changed, or why it is refused: once, and not at each look for as long as it is. A look at other bytes finds no error first,
+    /// for they are not steady yet, so that each content is told of.
+    fn poll<T, E: Into<Error>>(
+        &mut self,
+        poll: impl FnOnce(&mut F) -> Result<Option<T>, E>,
+    ) -> Result<Option<T>, Error> {
+        let polled = caught(|| poll(&mut self.files)).map_err(Error::from);
+        let polled = polled.and_then(|polled| polled.map_err(Into::into));
+        let refused = polled.as_ref().err().map(ToString::to_string);
+        let again = refused.is_some() && refused == self.refused;
+        self.refused = refused;
+        if again { Ok(None) } else { polled }
+    }
 }
 
 impl Looked for Kept<RevocationFiles> {
@@ -110,5 +137,71 @@ impl Looked for Kept<RevocationFiles> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rcgen::{CertificateParams, CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair};
+    use ztl_core::TrustDomain;
+
+    use super::*;
+
+    /// How often each of so many looks says that something is refused.
+    fn refused(files: &mut RevocationFiles, looks: usize) -> [usize; 2] {
+        let mut told = [0; 2];
+        for _ in 0..looks {
+            let (crls, deny_list) = files.poll();
+            told[0] += crls.iter().filter(|polled| polled.is_err()).count();
+            told[1] += usize::from(deny_list.is_err());
+        }
+        told
+    }
+
+    #[test]
+    fn t25_what_is_refused_is_told_once_for_each_content() {
+        let folder = std::env::temp_dir().join(format!("ztl-refused-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("folder");
+        let (crl, deny) = (folder.join("a.crl"), folder.join("denied"));
+        let key = KeyPair::generate().expect("key");
+        let issuer = Issuer::new(CertificateParams::default(), key);
+        let list = |number: u64| {
+            let params = CertificateRevocationListParams {
+                this_update: rcgen::date_time_ymd(2026, 1, 1),
+                next_update: rcgen::date_time_ymd(2036, 1, 1),
+                crl_number: number.into(),
+                issuing_distribution_point: None,
+                revoked_certs: Vec::new(),
+                key_identifier_method: KeyIdMethod::Sha256,
+            };
+            params.signed_by(&issuer).expect("list").der().to_vec()
+        };
+        let write = |path: &Path, bytes: &[u8]| std::fs::write(path, bytes).expect("written");
+        write(&crl, &list(8));
+        write(&deny, b"end 0\n");
+        let domain = TrustDomain::parse("prod.example").expect("domain");
+        let crls = vec![CrlFiles::new(domain, [&crl])];
+        let mut files = RevocationFiles::new(crls, Some(DenyListFile::new(&deny)));
+        assert!(files.load().is_ok());
+        // Each is signed, and older than what is in force.
+        for number in [7, 7, 6] {
+            write(&crl, &list(number));
+            write(&deny, b"end 7\n");
+            assert_eq!(refused(&mut files, 5), [1, 1], "{number}");
+            write(&deny, b"end 0\n");
+            assert_eq!(refused(&mut files, 2), [0, 0], "{number}");
+            write(&crl, &list(8));
+            assert_eq!(refused(&mut files, 2), [0, 0], "{number}");
+        }
+        write(&crl, &list(7));
+        assert_eq!(refused(&mut files, 3), [1, 0]);
+        // One after the other, without a good one in between.
+        write(&crl, &list(6));
+        assert_eq!(refused(&mut files, 3), [1, 0]);
+        std::fs::remove_file(&crl).expect("removed");
+        assert_eq!(refused(&mut files, 3), [1, 0]);
+        std::fs::remove_dir_all(folder).expect("removed");
     }
 }
