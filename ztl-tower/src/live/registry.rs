@@ -16,10 +16,16 @@ pub(crate) struct Registry(Mutex<Open>);
 #[derive(Default)]
 struct Open {
     next: u64,
-    /// With the runtime that each was registered on.
-    lives: HashMap<u64, (Id, Arc<Live>)>,
-    /// The key of the connection that began the sweeper of a runtime, for as long as that looks.
-    sweepers: HashMap<Id, u64>,
+    /// By the runtime that each was registered on.
+    driven: HashMap<Id, Driven>,
+}
+
+/// What one runtime drives.
+#[derive(Default)]
+struct Driven {
+    lives: HashMap<u64, Arc<Live>>,
+    /// The key of the connection that began the sweeper, for as long as that looks.
+    sweeper: Option<u64>,
 }
 
 /// Who looks at the connections of one runtime: nobody says of another that it is driven.
@@ -36,8 +42,9 @@ impl Registry {
         let mut open = guard.registry().lock();
         let key = open.next;
         open.next = open.next.wrapping_add(1);
-        open.lives.insert(key, (runtime, Arc::clone(&live)));
-        let number = *open.sweepers.entry(runtime).or_insert(key);
+        let driven = open.driven.entry(runtime).or_default();
+        driven.lives.insert(key, Arc::clone(&live));
+        let number = *driven.sweeper.get_or_insert(key);
         drop(open);
         if number == key {
             // Where this runtime is at its end, so is the sweeper at once, and with it what it was to look at.
@@ -45,6 +52,7 @@ impl Registry {
         }
         Registered {
             guard: guard.clone(),
+            runtime,
             key,
             live,
             #[cfg(feature = "serve")]
@@ -55,20 +63,23 @@ impl Registry {
     /// Those that are open now.
     pub(crate) fn all(&self) -> Vec<Arc<Live>> {
         let open = self.lock();
-        open.lives.values().map(|(_, live)| live.clone()).collect()
+        open.driven.values().flat_map(Driven::lives).collect()
     }
 
     /// Those of them that a runtime drives.
     pub(super) fn on(&self, runtime: Id) -> Vec<Arc<Live>> {
-        self.lock().on(runtime).cloned().collect()
+        let open = self.lock();
+        let driven = open.driven.get(&runtime);
+        driven.into_iter().flat_map(Driven::lives).collect()
     }
 
     /// Lets a sweeper go where nothing is open on its runtime; whoever is registered there next begins another.
     pub(super) fn rests(&self, sweeper: Sweeper) -> bool {
         let mut open = self.lock();
-        let empty = open.on(sweeper.runtime).next().is_none();
+        let driven = open.driven.get(&sweeper.runtime);
+        let empty = driven.is_none_or(|driven| driven.lives.is_empty());
         if empty {
-            open.sweepers.remove(&sweeper.runtime);
+            open.driven.remove(&sweeper.runtime);
         }
         empty
     }
@@ -76,11 +87,17 @@ impl Registry {
     /// All that this sweeper looked at, where it ends by something else; whoever is registered from then on begins another.
     pub(super) fn abandon(&self, sweeper: Sweeper) -> Vec<Arc<Live>> {
         let mut open = self.lock();
-        if open.sweepers.get(&sweeper.runtime) != Some(&sweeper.number) {
+        let of = Some(sweeper.number);
+        let driven = open.driven.get_mut(&sweeper.runtime);
+        let Some(driven) = driven.filter(|driven| driven.sweeper == of) else {
             return Vec::new();
+        };
+        driven.sweeper = None;
+        let left: Vec<_> = driven.lives().collect();
+        if left.is_empty() {
+            open.driven.remove(&sweeper.runtime);
         }
-        open.sweepers.remove(&sweeper.runtime);
-        open.on(sweeper.runtime).cloned().collect()
+        left
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -89,15 +106,28 @@ impl Registry {
 }
 
 impl Open {
-    fn on(&self, runtime: Id) -> impl Iterator<Item = &Arc<Live>> {
-        let lives = self.lives.values();
-        lives.filter_map(move |(on, live)| (*on == runtime).then_some(live))
+    fn remove(&mut self, runtime: Id, key: u64) {
+        let Some(driven) = self.driven.get_mut(&runtime) else {
+            return;
+        };
+        driven.lives.remove(&key);
+        // Else its sweeper takes it out, which rests only a while later: the next connection finds its place.
+        if driven.sweeper.is_none() && driven.lives.is_empty() {
+            self.driven.remove(&runtime);
+        }
+    }
+}
+
+impl Driven {
+    fn lives(&self) -> impl Iterator<Item = Arc<Live>> {
+        self.lives.values().cloned()
     }
 }
 
 /// A connection's place in the registry: dropped with its stream.
 pub(crate) struct Registered {
     guard: Guard,
+    runtime: Id,
     key: u64,
     live: Arc<Live>,
     /// What it takes up of a listener, upgraded ones too.
@@ -120,7 +150,9 @@ impl Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        self.guard.registry().lock().lives.remove(&self.key);
+        let mut open = self.guard.registry().lock();
+        open.remove(self.runtime, self.key);
+        drop(open);
         self.live.tell_end(&self.guard);
         self.live.closed();
     }
@@ -149,7 +181,8 @@ mod tests {
         let guard = guard.expect("a guard");
         let (registry, runtime) = (guard.registry(), Handle::current().id());
         let sweeper = || {
-            let number = registry.lock().sweepers.get(&runtime).copied();
+            let open = registry.lock();
+            let number = open.driven.get(&runtime).and_then(|it| it.sweeper);
             number.map(|number| Sweeper { runtime, number })
         };
         drop(open(&guard));
@@ -180,10 +213,41 @@ mod tests {
             drop(runtime);
             let _within = handle.enter();
             let open = open(&guard);
-            let sweepers = guard.registry().lock().sweepers.len();
-            let _ = tell.send((open.live().is_revoked(), sweepers));
+            let sweeper = guard.registry().lock().driven[&handle.id()].sweeper;
+            let revoked = open.live().is_revoked();
+            drop(open);
+            let left = guard.registry().lock().driven.len();
+            let _ = tell.send((revoked, sweeper, left));
         });
         let ended = told.recv_timeout(Duration::from_secs(10));
-        assert_eq!(ended, Ok((true, 0)), "nobody would judge it");
+        assert_eq!(ended, Ok((true, None, 0)), "nobody would judge it");
+    }
+
+    #[tokio::test]
+    async fn law_8_each_runtime_is_asked_for_its_own_connections_alone() {
+        let guard = crate::test::builder("db", POLICY).build().await;
+        let guard = guard.expect("a guard");
+        let here = open(&guard);
+        let there = tokio::runtime::Runtime::new().expect("a runtime");
+        let more: Vec<_> = {
+            let _within = there.enter();
+            (0..3).map(|_| open(&guard)).collect()
+        };
+        let registry = guard.registry();
+        let ours = registry.on(Handle::current().id());
+        assert!(ours.len() == 1 && Arc::ptr_eq(&ours[0], here.live()));
+        let theirs = registry.on(there.handle().id());
+        let is_there = |live| more.iter().any(|it| Arc::ptr_eq(it.live(), live));
+        assert!(theirs.len() == 3 && theirs.iter().all(is_there));
+        assert_eq!(registry.all().len(), 4);
+        // A runtime that has ended leaves nothing behind once its connections are gone.
+        there.shutdown_background();
+        drop(more);
+        let patience = tokio::time::Instant::now() + Duration::from_secs(10);
+        while registry.lock().driven.len() > 1 {
+            assert!(tokio::time::Instant::now() < patience);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(registry.all().len(), 1);
     }
 }
