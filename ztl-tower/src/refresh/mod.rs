@@ -31,6 +31,7 @@ mod revocation;
 mod sources;
 #[cfg(feature = "trust")]
 mod tables;
+mod truly;
 mod vouched;
 
 use core::pin::pin;
@@ -63,6 +64,7 @@ use crate::guard::{BuildError, Guard, Inner};
 use kept::{Kept, Panicked, caught, caught_in};
 use looks::Looks;
 use sources::{Look, PROMPT};
+use truly::within;
 
 /// How often an idle guard looks at the clock, however rarely at anything else.
 const CLOCK: Duration = Duration::from_secs(10);
@@ -174,10 +176,10 @@ pub(crate) fn spawn<T: Looked>(files: Option<T>, guard: &Arc<Inner>, every: Dura
                 return;
             };
             let mut look = pin!(caught_in(looks.at.look(&guard)));
-            let looked = match tokio::time::timeout(PROMPT, &mut look).await {
-                Ok(looked) => looked,
+            let looked = match within(PROMPT, &mut look).await {
+                Some(looked) => looked,
                 // Not given up: what it read, it may have put in force.
-                Err(_) => {
+                None => {
                     hangs(&guard, <T as Looked>::WHAT);
                     look.await
                 }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Notify, oneshot};
-use tokio::time::Instant;
 use ztl_core::{Timestamp, TrustDomain};
 use ztl_mtls::source::{SourceError, Step, Steps, Supply};
 use ztl_mtls::{BundleSet, TrustBundle, X509Svid};
 
 use super::kept::{Kept, Panicked, alone, caught};
 use super::nudge::Nudge;
+use super::truly::{Since, within};
 use crate::guard::{BuildError, Clock, Guard};
 use crate::watch::reloaded;
 
@@ -50,7 +50,7 @@ type Answers = Vec<Option<Steps>>;
 /// An answer that nobody waits for any longer, but whoever looks next.
 struct Late {
     answer: oneshot::Receiver<Answers>,
-    since: Instant,
+    since: Since,
     withdrawn: bool,
 }
 
@@ -175,11 +175,11 @@ impl Sources {
             let ask = |(supply, due): (&mut Supply, bool)| due.then(|| supply.poll(now, judge));
             supplies.iter_mut().zip(due).map(ask).collect::<Vec<_>>()
         });
-        let since = Instant::now();
-        match tokio::time::timeout(PROMPT, &mut answer).await {
-            Ok(Ok(answers)) => self.take(guard, answers),
-            Ok(Err(_)) => self.lost(guard, Panicked),
-            Err(_) => {
+        let since = Since::now();
+        match within(PROMPT, &mut answer).await {
+            Some(Ok(answers)) => self.take(guard, answers),
+            Some(Err(_)) => self.lost(guard, Panicked),
+            None => {
                 self.late = Some(Late {
                     answer,
                     since,
@@ -194,7 +194,7 @@ impl Sources {
     /// asked by one thread, so that nobody asks the others either.
     fn waits(&mut self, guard: &Guard) {
         let Some(late) = &mut self.late else { return };
-        if late.withdrawn || late.since.elapsed() < self.grace {
+        if late.withdrawn || late.since.passed() < self.grace {
             return;
         }
         late.withdrawn = true;
@@ -304,7 +304,7 @@ impl Entry {
         clock: &Clock,
         news: &Notify,
     ) -> Result<(Self, Supply, Option<X509Svid>), BuildError> {
-        let begun = Instant::now();
+        let begun = Since::now();
         let patience = supply.patience();
         let (mut svid, mut missing) = (None, [None, None]);
         loop {
@@ -315,11 +315,11 @@ impl Entry {
                 (supply, steps)
             });
             let asked = asked.map_err(BuildError::Refresh)?;
-            let left = patience.saturating_sub(begun.elapsed()).max(PROMPT);
-            let asked = tokio::time::timeout(left, asked).await;
-            let hangs = |_| format!("`{}` does not answer, for {left:?}", self.name);
+            let left = patience.saturating_sub(begun.passed()).max(PROMPT);
+            let asked = within(left, asked).await;
+            let hangs = || format!("`{}` does not answer, for {left:?}", self.name);
             let (asked, steps) = asked
-                .map_err(|late| BuildError::Identity(hangs(late).into()))?
+                .ok_or_else(|| BuildError::Identity(hangs().into()))?
                 .map_err(|_| BuildError::Identity(Panicked.into()))?;
             supply = asked;
             match steps.svid {
@@ -346,11 +346,11 @@ impl Entry {
             if missing.iter().all(Option::is_none) {
                 return Ok((self, supply, svid));
             }
-            if begun.elapsed() >= patience {
+            if begun.passed() >= patience {
                 let error = missing.into_iter().flatten().next();
                 return error.map_or(Ok((self, supply, svid)), Err);
             }
-            let _ = tokio::time::timeout(ASK_AGAIN, news.notified()).await;
+            let _ = within(ASK_AGAIN, news.notified()).await;
         }
     }
 

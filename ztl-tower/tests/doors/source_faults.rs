@@ -1,10 +1,11 @@
 //! Sources that panic, that bear another's name, and that take back what they gave before there is a guard (rules 22 and 30).
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ztl_core::Timestamp;
 use ztl_mtls::source::{MemorySource, Part, Polled, Source, SourceError};
 
+use super::folder::Folder;
 use super::listens::Spans;
 use super::sources::{QUICK, bare};
 use super::*;
@@ -223,4 +224,32 @@ async fn rule_30_the_grace_is_true_however_rarely_files_are_looked_at() {
     let guard = built.build().await;
     let guard = guard.unwrap_or_else(|error| panic!("{error}"));
     until("it is withdrawn", || guard.svid().is_err()).await;
+}
+
+/// Such as users' tests have it: their clock leaps to the next timer while a source's thread reads.
+#[tokio::test(start_paused = true)]
+async fn rule_30_how_long_a_source_takes_is_no_matter_of_a_clock_that_leaps() {
+    let mesh = Mesh::new(&policy(1, 2));
+    let place = MemorySource::new();
+    place.put_svid(mesh.svid("/gateway"));
+    place.put_bundles(vec![mesh.authority.bundle()]);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let asks = Arc::clone(&asked);
+    let slow = Says(0, move |_| {
+        std::thread::sleep(QUICK);
+        asks.fetch_add(1, Ordering::SeqCst);
+        Polled::default()
+    });
+    let folder = Folder::new("leaps");
+    let denied = folder.write("denied", "end 0\n");
+    let spans = Spans::default();
+    let _here = tracing::subscriber::set_default(spans.clone());
+    let built = bare(&mesh).source(place).source(slow);
+    let guard = built.deny_list_file(denied).build().await;
+    let guard = guard.unwrap_or_else(|error| panic!("{error}"));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(asked.load(Ordering::SeqCst) > 2);
+    let in_use = guard.svid();
+    in_use.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(spans.text(), "[]", "nothing hangs");
 }
