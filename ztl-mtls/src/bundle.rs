@@ -22,6 +22,7 @@ use ztl_core::{Timestamp, TrustDomain};
 
 use crate::authority::{self, AuthorityError, Facts};
 use crate::file::{self, FileError, PemError};
+use crate::fingerprint::Fingerprint;
 
 #[cfg(feature = "spiffe-bundle")]
 pub use error::SpiffeBundleError;
@@ -238,6 +239,23 @@ impl TrustBundle {
     #[must_use]
     pub fn has_dev_authority(&self) -> bool {
         self.facts.iter().any(|facts| facts.dev_authority)
+    }
+
+    /// The keys of authorities that prove nobody, whatever they issue: the extKeyUsage of each certificate of theirs names neither
+    /// clientAuth nor serverAuth (RFC 5280 §4.2.1.12), and `anyExtendedKeyUsage` names none. Such an authority is to be reissued without
+    /// that extension, or with both.
+    pub fn proving_nobody(&self) -> impl Iterator<Item = Fingerprint> {
+        let vouches = |facts: &Facts| {
+            let purposes = facts.purposes;
+            purposes.is_none_or(|purposes| purposes.server_auth || purposes.client_auth)
+        };
+        let proves = move |key| {
+            let mut certificates = self.facts.iter();
+            certificates.any(|facts| facts.named.key == key && vouches(facts))
+        };
+        let unfit = self.facts.iter().filter(move |facts| !vouches(facts));
+        let keys = unfit.map(|facts| facts.named.key);
+        keys.filter(move |key| !proves(*key))
     }
 
     /// The life of the authority that ends last: from then on nobody is proved by this bundle. `None` where it is empty.

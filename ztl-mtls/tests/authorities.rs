@@ -99,6 +99,8 @@ fn an_authority_vouches_for_the_ends_that_it_names() {
             params.extended_key_usages.clone_from(&purposes)
         });
         let middle = root.intermediate("middle", |_| {});
+        let told = root.bundle("a.test").proving_nobody().count();
+        assert_eq!(told, usize::from(!client && !server), "{purposes:?}");
         let prover = prover([root.bundle("a.test")]);
         for chain in [
             vec![root.leaf(|_| {}).der],
@@ -118,6 +120,14 @@ fn an_authority_vouches_for_the_ends_that_it_names() {
             }
         }
     }
+    // Of two certificates of one key, one that names an end is enough.
+    let any = Ca::with("root", |params| params.extended_key_usages = vec![Any]);
+    let both = common::ca_params("root")
+        .self_signed(any.issuer.key())
+        .expect("root");
+    let bundle = [any.der, both.der().clone()];
+    let bundle = TrustBundle::from_der(domain("a.test"), bundle).expect("bundle");
+    assert_eq!(bundle.proving_nobody().count(), 0);
     let server_only = tlv(0x30, &tlv(6, b"\x2b\x06\x01\x05\x05\x07\x03\x01"));
     let root = Ca::with("root", |params| {
         params.custom_extensions = vec![extension(&[2, 5, 29, 37], true, &server_only)];

@@ -14,7 +14,7 @@ use ztl_core::policy::Policy;
 #[cfg(feature = "federation")]
 use ztl_mtls::BundleSet;
 use ztl_mtls::source::DEFAULT_GRACE;
-use ztl_mtls::{Bundles, ExpiryWatch, IdentitySource, Prover, TrustBundle, X509Svid};
+use ztl_mtls::{Bundles, IdentitySource, Prover, TrustBundle, X509Svid};
 
 use super::audit::AuditFrom;
 use super::authorizers::AuthorizersFrom;
@@ -23,7 +23,7 @@ use super::sources::{Opening, Place};
 use super::supplied::Supplied;
 use super::{BuildError, Clock, Guard, Inner, Limits, wall_clock};
 use crate::live::Registry;
-use crate::refresh::{Gauged, OnExpiry, PolicyFile, Refresh, Renewed, Sources, Vouching};
+use crate::refresh::{OnExpiry, PolicyFile, Refresh, Renewed, Sources, Vouching};
 
 /// Most chains that a guard remembers as proved.
 const MAX_REMEMBERED: usize = 16_384;
@@ -392,12 +392,7 @@ impl GuardBuilder {
         crate::opa_bundle::begin(&guard).await?;
         let refresh = Refresh {
             policy: policy_file,
-            renewed: Renewed {
-                sources,
-                expiry: ExpiryWatch::new(),
-                on_expiry: self.on_expiry,
-                gauged: Gauged::default(),
-            },
+            renewed: Renewed::of(sources, self.on_expiry),
             revocation: revocation_files,
             #[cfg(feature = "trust")]
             tables: known.files,

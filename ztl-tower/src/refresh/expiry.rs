@@ -17,6 +17,7 @@ impl Renewed {
     pub(super) fn expiry(&mut self, guard: &Guard) {
         let (svid, bundles) = (guard.identity().load(), guard.prover().bundles().load());
         self.gauged.set(guard, &svid, &bundles);
+        self.unfit.look(guard, &bundles);
         for expiry in self.expiry.look(&svid, &bundles, guard.now()) {
             tell(guard, &expiry);
             if let Some(OnExpiry(on_expiry)) = &self.on_expiry

@@ -32,6 +32,7 @@ mod sources;
 #[cfg(feature = "trust")]
 mod tables;
 mod truly;
+mod unfit;
 mod vouched;
 
 use core::pin::pin;
@@ -43,7 +44,8 @@ use tokio::time::{Interval, MissedTickBehavior};
 use ztl_mtls::ExpiryWatch;
 
 pub use error::FileError;
-pub(crate) use expiry::{Gauged, OnExpiry};
+use expiry::Gauged;
+pub(crate) use expiry::OnExpiry;
 pub(crate) use file::SteadyFile;
 #[cfg(feature = "jwt")]
 pub(crate) use keys::{KeyFile, KeyFiles};
@@ -65,6 +67,7 @@ use kept::{Kept, Panicked, caught, caught_in};
 use looks::Looks;
 use sources::{Look, PROMPT};
 use truly::within;
+use unfit::Unfit;
 
 /// How often an idle guard looks at the clock, however rarely at anything else.
 const CLOCK: Duration = Duration::from_secs(10);
@@ -82,10 +85,11 @@ pub(crate) struct Refresh {
 
 /// What proves us and others, and when it ends.
 pub(crate) struct Renewed {
-    pub(crate) sources: Sources,
-    pub(crate) expiry: ExpiryWatch,
-    pub(crate) on_expiry: Option<OnExpiry>,
-    pub(crate) gauged: Gauged,
+    sources: Sources,
+    expiry: ExpiryWatch,
+    on_expiry: Option<OnExpiry>,
+    gauged: Gauged,
+    unfit: Unfit,
 }
 
 /// The same, with the threads that it takes.
@@ -133,6 +137,18 @@ impl Refresh {
             #[cfg(feature = "jwt")]
             keys: kept("keys", keys)?,
         })
+    }
+}
+
+impl Renewed {
+    pub(crate) fn of(sources: Sources, on_expiry: Option<OnExpiry>) -> Self {
+        Self {
+            sources,
+            expiry: ExpiryWatch::new(),
+            on_expiry,
+            gauged: Gauged::default(),
+            unfit: Unfit::default(),
+        }
     }
 }
 

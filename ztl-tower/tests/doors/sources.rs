@@ -364,3 +364,44 @@ async fn gauges_say_when_what_is_in_use_ends() {
         until("it is back", || bundle() == ends(&mesh.authority.bundle())).await;
     }
 }
+
+#[tokio::test]
+async fn an_authority_that_proves_nobody_is_told_of_once() {
+    let mesh = Mesh::new(&policy(1, 2));
+    let other = TrustDomain::parse("other.example").expect("domain");
+    let of = |purposes: &[rcgen::ExtendedKeyUsagePurpose]| {
+        let key = rcgen::KeyPair::generate().expect("key");
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.extended_key_usages = purposes.to_vec();
+        let root = params.self_signed(&key).expect("root");
+        TrustBundle::from_der(other.clone(), [root.der().clone()]).expect("bundle")
+    };
+    let spans = super::listens::Spans::default();
+    // The guard's task runs on this thread.
+    let _here = tracing::subscriber::set_default(spans.clone());
+    let built = bare(&mesh).identity(mesh.svid("/gateway"));
+    let built = built.bundle(mesh.authority.bundle());
+    let unfit = of(&[rcgen::ExtendedKeyUsagePurpose::Any]);
+    let guard = built.bundle(unfit.clone()).build().await;
+    let guard = guard.unwrap_or_else(|error| panic!("{error}"));
+    let told = || {
+        spans.all("an authority of the trust bundle proves nobody: its extKeyUsage names neither clientAuth nor serverAuth, and anyExtendedKeyUsage names none; reissue it without extKeyUsage, or with both")
+    };
+    let looks = async || tokio::time::sleep(QUICK * 10).await;
+    until("it is told", || !told().is_empty()).await;
+    looks().await;
+    let [once] = &told()[..] else {
+        panic!("{:?}", told());
+    };
+    let key = ztl_mtls::Denied::key_of(&unfit.certificates()[0]).expect("a key");
+    for part in ["trust_domain=other.example", &format!("authority={key}")] {
+        assert!(once.contains(part), "{part} in {once}");
+    }
+    // One that replaces it is looked at, and so is another that does not.
+    guard.replace_bundle(of(&[rcgen::ExtendedKeyUsagePurpose::ClientAuth]));
+    looks().await;
+    assert_eq!(told().len(), 1);
+    guard.replace_bundle(of(&[rcgen::ExtendedKeyUsagePurpose::CodeSigning]));
+    until("it is told", || told().len() == 2).await;
+}
