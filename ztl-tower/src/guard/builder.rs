@@ -239,6 +239,7 @@ impl GuardBuilder {
         };
         let sink = self.audit.open((self.clock)())?;
         let sink = crate::watch::counted(&self.name, sink);
+        let (loss, sink) = super::loss::Loss::heard_by(&self.name, sink);
         #[cfg(feature = "test-util")]
         let engine = crate::test::engine(self.for_test, policy, sink)?;
         #[cfg(not(feature = "test-util"))]
@@ -365,6 +366,7 @@ impl GuardBuilder {
             limits: self.limits,
             clock: self.clock,
             changes: watch::Sender::new(0),
+            loss,
             registry: Registry::default(),
             shutdown: watch::Sender::new(false),
             swapping: Mutex::default(),

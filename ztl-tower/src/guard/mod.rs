@@ -14,6 +14,7 @@ mod file;
 #[cfg(feature = "jwt")]
 mod issuers;
 mod limits;
+mod loss;
 #[cfg(feature = "client")]
 mod outside;
 #[cfg(feature = "trust")]
@@ -105,6 +106,7 @@ pub(crate) struct Inner {
     limits: Limits,
     clock: Clock,
     changes: watch::Sender<u64>,
+    loss: Arc<loss::Loss>,
     registry: Registry,
     shutdown: watch::Sender<bool>,
     swapping: Mutex<()>,
@@ -225,7 +227,7 @@ impl Guard {
     /// # Errors
     /// [`Unpresentable`] where it was withdrawn or has ended: new handshakes are refused.
     pub fn svid(&self) -> Result<X509Svid, Unpresentable> {
-        self.0.identity.presentable()
+        (self.0.identity.presentable()).inspect_err(|_| self.refuses())
     }
 
     /// Whether an SVID could be taken at `now`.

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Weak};
 
+use tokio::runtime::{Handle, Id};
+
 use super::kept::caught;
 use super::{Looked, Renewed, alive};
 use crate::guard::{Guard, Inner};
@@ -10,12 +12,18 @@ use crate::guard::{Guard, Inner};
 pub(super) struct Looks<T: Lost> {
     pub(super) guard: Weak<Inner>,
     pub(super) at: T,
+    on: Id,
 }
 
 /// What can be lost because nobody looks at it.
 pub(super) trait Lost {
     /// In words for people.
     const WHAT: &'static str;
+
+    /// Whether anything rests on it.
+    fn bears(&self) -> bool {
+        true
+    }
 
     /// Takes back what it gave.
     fn lost(&mut self, guard: &Guard);
@@ -27,6 +35,7 @@ impl<T: Lost> Looks<T> {
         Self {
             guard: Arc::downgrade(guard),
             at,
+            on: Handle::current().id(),
         }
     }
 }
@@ -36,16 +45,12 @@ impl<T: Lost> Drop for Looks<T> {
         let Some(guard) = alive(&self.guard) else {
             return;
         };
-        // A service that comes to its end loses nothing that somebody has to hear of; neither does one that heard of the first.
-        let ends = guard.is_shutting_down();
-        let _ = caught(|| self.at.lost(&guard));
-        if ends {
-            return;
+        // Who was shut down, or closed by what was lost first, has nothing more to lose. Before anybody can be refused for it.
+        if self.at.bears() && !guard.is_shutting_down() {
+            let ended = (!std::thread::panicking()).then_some(self.on);
+            guard.loses(T::WHAT, ended);
         }
-        // What panicked may be whoever hears of it.
-        let _ = caught(|| {
-            tracing::error!(target: "ztl", workload = guard.name(), what = T::WHAT, "nobody looks at it any more, by a panic or because the runtime has ended on which the guard was built: what rests on it is refused; build the guard anew");
-        });
+        let _ = caught(|| self.at.lost(&guard));
     }
 }
 
@@ -59,6 +64,10 @@ impl<T: Looked> Lost for T {
 
 impl Lost for Renewed {
     const WHAT: &'static str = "the sources of SVID and bundles, and when these end";
+
+    fn bears(&self) -> bool {
+        self.sources.are_asked()
+    }
 
     fn lost(&mut self, guard: &Guard) {
         self.sources.withdraw(guard);

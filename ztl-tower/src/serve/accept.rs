@@ -90,6 +90,8 @@ where
             }
         }
     }
+    // Whoever comes from here on.
+    guard.refuses();
     drop(listener);
     let drained = async { while tasks.join_next().await.is_some() {} };
     // Connections drain by themselves, with the same deadline; this one is the last resort.

@@ -81,6 +81,7 @@ impl Acceptor {
     ) -> Result<Accepted<T>, NotAccepted> {
         let door = &self.0;
         if door.guard.is_shutting_down() {
+            door.guard.refuses();
             return Err(NotAccepted::ShuttingDown);
         }
         let slot = Arc::clone(&door.slots).try_acquire_owned();

@@ -136,6 +136,7 @@ impl Guard {
         if listed {
             return Ok(());
         }
+        self.refuses();
         Err(ServeError::UnlistedPort {
             workload: self.name().to_owned(),
             address: address.to_owned(),

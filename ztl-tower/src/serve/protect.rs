@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::task::{Context, Poll};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response, Version};
@@ -49,10 +50,13 @@ impl Guard {
 
     /// Resolves once [`shutdown`](Guard::shutdown) was called: for the graceful end of a server of one's own.
     pub fn shutting_down(&self) -> impl Future<Output = ()> + Send + 'static {
-        let mut shutdown = self.shutdown_signal();
+        let (mut shutdown, guard) = (self.shutdown_signal(), Arc::downgrade(self.inner()));
         async move {
             // A guard that is gone serves nobody.
             let _ = shutdown.wait_for(|stop| *stop).await;
+            if let Some(guard) = guard.upgrade() {
+                Self::from_inner(guard).refuses();
+            }
         }
     }
 }

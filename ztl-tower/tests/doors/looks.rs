@@ -1,7 +1,7 @@
 //! Looking again at what changes: nothing delays what is denied or withdrawn, and no panic ends it (laws 1 and 8, T34).
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::thread::ThreadId;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
@@ -333,4 +333,119 @@ async fn law_8_a_deny_list_that_nobody_reads_any_more_shuts_what_a_guard_of_give
     let with = (with.identity(mesh.svid("/gateway"))).bundle(mesh.authority.bundle());
     let guard = orphaned(async || with.build().await.expect("guard")).await;
     assert!(guard.engine().permit_flow(&hello, now()).is_err());
+}
+
+/// On this thread alone, so that what is told is told here.
+fn on_one_thread() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().expect("a runtime")
+}
+
+/// Asks the guard for its SVID where its runtime ends, and counts that it gets none.
+struct Asks(Arc<OnceLock<Guard>>, Arc<AtomicUsize>);
+
+impl Asks {
+    fn begin(of: &Arc<OnceLock<Guard>>, refused: &Arc<AtomicUsize>) {
+        let asks = Self(Arc::clone(of), Arc::clone(refused));
+        tokio::spawn(async move {
+            let _asks = asks;
+            std::future::pending::<()>().await;
+        });
+    }
+}
+
+impl Drop for Asks {
+    fn drop(&mut self) {
+        let got = self.0.get().expect("a guard").svid();
+        self.1
+            .fetch_add(usize::from(got.is_err()), Ordering::SeqCst);
+    }
+}
+
+const NOBODY: &str = "nobody looks at it any more, by a panic or because the runtime has ended on which the guard was built: what rests on it is refused; build the guard anew";
+
+#[test]
+fn law_1_that_nobody_looks_any_more_is_told_once_to_whoever_is_refused_and_not_at_an_ordinary_end()
+{
+    let spans = Spans::default();
+    let _here = tracing::subscriber::set_default(spans.clone());
+    let (elsewhere, mut told) = (on_one_thread(), 0);
+    type Asking<'a> = &'a dyn Fn(&Door, &ztl_tower::Acceptor);
+    let asking: [Asking<'_>; 5] = [
+        &|door, _| assert!(door.guard.svid().is_err()),
+        &|door, _| assert!(door.guard.acceptor(door.address.port()).is_err()),
+        &|door, _| {
+            let flow = Flow::ingress("gateway", 1, Arrival::unknown(), None);
+            assert!(door.guard.engine().permit_flow(&flow, now()).is_err());
+        },
+        &|_, acceptor| {
+            let (near, _far) = tokio::io::duplex(16);
+            let accepted = elsewhere.block_on(acceptor.accept(near, None));
+            assert!(accepted.is_err());
+        },
+        &|door, _| elsewhere.block_on(door.guard.shutting_down()),
+    ];
+    for (at, asks) in asking.iter().enumerate() {
+        let (runtime, late) = (on_one_thread(), Arc::new(OnceLock::new()));
+        let refused = Arc::new(AtomicUsize::new(0));
+        let door = runtime.block_on(async {
+            Asks::begin(&late, &refused);
+            let door = Door::new(&format!("ends-{at}"), "", |it| it).await;
+            door.answers("it is open", Some(200)).await;
+            Asks::begin(&late, &refused);
+            late.get_or_init(|| door.guard.clone());
+            door
+        });
+        let acceptor = door.guard.acceptor(door.address.port());
+        let acceptor = acceptor.expect("an acceptor");
+        let guard = door.guard.clone();
+        let (listener, _) = elsewhere.block_on(listener());
+        drop(runtime);
+        assert!(refused.load(Ordering::SeqCst) > 0, "somebody asks late");
+        assert_eq!(spans.all(NOBODY).len(), told, "its program ends");
+        asks(&door, &acceptor);
+        told += 1;
+        assert_eq!(spans.all(NOBODY).len(), told, "case {at}");
+        assert!(spans.all(NOBODY)[at].contains("workload=gateway"));
+        assert!(guard.svid().is_err());
+        assert!(guard.incoming_on(listener).is_err());
+        assert_eq!(spans.all(NOBODY).len(), told, "once");
+    }
+}
+
+#[test]
+fn law_1_a_listener_elsewhere_tells_why_it_ends() {
+    let spans = Spans::default();
+    let _here = tracing::subscriber::set_default(spans.clone());
+    let (runtime, elsewhere) = (on_one_thread(), on_one_thread());
+    let door = runtime.block_on(Door::new("elsewhere", "", |it| it));
+    // Of the same port, at another address.
+    let address = SocketAddr::new([127, 0, 0, 2].into(), door.address.port());
+    let listener = elsewhere.block_on(TcpListener::bind(address));
+    let (listener, guard) = (listener.expect("bound"), door.guard.clone());
+    let serving = elsewhere.spawn(async move {
+        guard
+            .serve_listener(listener, Marker::default().app())
+            .await
+    });
+    elsewhere.block_on(tokio::task::yield_now());
+    drop(runtime);
+    assert!(spans.all(NOBODY).is_empty());
+    let served = elsewhere.block_on(serving).expect("it ends");
+    assert!(served.is_ok(), "{served:?}");
+    assert_eq!(spans.all(NOBODY).len(), 1);
+}
+
+#[test]
+fn law_1_where_nothing_was_looked_at_nothing_is_missed() {
+    let spans = Spans::default();
+    let _here = tracing::subscriber::set_default(spans.clone());
+    let mesh = Mesh::new(&policy(1, 2));
+    let builder = bare(&mesh).identity(mesh.svid("/gateway"));
+    let guard = on_one_thread().block_on(builder.bundle(mesh.authority.bundle()).build());
+    let guard = guard.unwrap_or_else(|error| panic!("{error}"));
+    let flow = Flow::ingress("gateway", 7, Arrival::unknown(), None);
+    assert!(guard.engine().permit_flow(&flow, now()).is_err());
+    assert!(guard.svid().is_ok());
+    assert!(spans.all(NOBODY).is_empty());
 }
