@@ -8,10 +8,10 @@ use ztl_tower::RequestBody;
 use super::hosts::{guarded, open_policy};
 use super::*;
 
-/// A body that nothing comes of.
-struct Silent;
+/// A body of these bytes again and again, as fast as it is read. Where there are none, nothing comes of it.
+struct Endless(&'static [u8]);
 
-impl http_body::Body for Silent {
+impl http_body::Body for Endless {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
@@ -19,7 +19,11 @@ impl http_body::Body for Silent {
         self: std::pin::Pin<&mut Self>,
         _: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
-        std::task::Poll::Pending
+        if self.0.is_empty() {
+            return std::task::Poll::Pending;
+        }
+        let bytes = Bytes::from_static(self.0);
+        std::task::Poll::Ready(Some(Ok(http_body::Frame::data(bytes))))
     }
 }
 
@@ -72,22 +76,6 @@ async fn law_6_a_peer_that_holds_its_share_is_told_so_and_recorded() {
     assert!(third.is_ok(), "its share is free again");
 }
 
-/// A body as fast as it is read.
-struct Endless;
-
-impl http_body::Body for Endless {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
-        let bytes = Bytes::from_static(&[b'x'; 4096]);
-        std::task::Poll::Ready(Some(Ok(http_body::Frame::data(bytes))))
-    }
-}
-
 #[tokio::test]
 async fn t35_an_answer_that_nobody_takes_ends_whoever_serves_it() {
     let mesh = Mesh::new(&open_policy(8443, 1, "'caller'"));
@@ -96,7 +84,7 @@ async fn t35_an_answer_that_nobody_takes_ends_whoever_serves_it() {
     let guard = guard.expect("guard");
     let (mut client, accepted) = accepted(&mesh, &guard).await;
     let app = tower::service_fn(async |_: Request<RequestBody>| {
-        Ok::<_, std::convert::Infallible>(http::Response::new(Endless))
+        Ok::<_, std::convert::Infallible>(http::Response::new(Endless(&[b'x'; 4096])))
     });
     let protected = TowerToHyperService::new(guard.protect(app).on(&accepted));
     let http = hyper::server::conn::http1::Builder::new();
@@ -142,7 +130,7 @@ async fn law_8_a_body_ends_with_its_request_whoever_serves_it() {
     let (begun, begins) = tokio::sync::oneshot::channel();
     let app = listens(begun);
     let protected = guard.protect(app).on(&accepted);
-    let request = get1("/v1/x").body(Silent).expect("request");
+    let request = get1("/v1/x").body(Endless(&[])).expect("request");
     let asked = tokio::spawn(protected.oneshot(request));
     begins.await.expect("it runs");
     guard.deny(ztl_mtls::Denied::Id(support::id("/caller")));
@@ -160,7 +148,7 @@ async fn law_8_a_permit_of_nobodys_request_is_no_judgement_of_this_one() {
     let (begun, begins) = tokio::sync::oneshot::channel();
     let protected = guard.protect(listens(begun)).on(&accepted);
     let mut request = get1("/v1/x")
-        .body(axum::body::Body::new(Silent))
+        .body(axum::body::Body::new(Endless(&[])))
         .expect("request");
     request.extensions_mut().insert(accepted.flow().clone());
     let asked = tokio::spawn(guard.authorize().layer(protected).oneshot(request));

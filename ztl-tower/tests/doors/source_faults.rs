@@ -86,32 +86,39 @@ async fn rule_30_where_a_source_panics_what_sources_gave_is_withdrawn() {
     assert!(guard.svid().is_ok());
 }
 
+fn gone<T>() -> Part<T> {
+    Part::Failed(SourceError::new("gone"))
+}
+
+/// Says one after the other, and the last for good.
+fn in_turn(said: [Polled; 4]) -> impl Source + 'static {
+    Says(0, move |asked: usize| said[asked.min(3)].clone())
+}
+
 #[tokio::test]
 async fn rule_30_what_a_source_takes_back_while_a_guard_is_built_builds_none() {
     let mesh = Mesh::new(&policy(1, 2));
-    let (svid, bundles) = (mesh.svid("/gateway"), vec![mesh.authority.bundle()]);
-    let gone = || SourceError::new("gone");
+    let svid = Part::Changed(mesh.svid("/gateway"));
+    let bundles = Part::Changed(vec![mesh.authority.bundle()]);
+    let neither = Polled::new(gone(), gone());
     // The one is there before the other is, and is gone when that comes.
-    let svid_first = {
-        let (svid, bundles) = (svid.clone(), bundles.clone());
-        move |asked| match asked {
-            0 => Polled::new(Part::Changed(svid.clone()), Part::Failed(gone())),
-            1 => Polled::new(Part::Failed(gone()), Part::Failed(gone())),
-            2 => Polled::new(Part::Failed(gone()), Part::Changed(bundles.clone())),
-            _ => Polled::svid(Part::Failed(gone())),
-        }
-    };
-    let bundles_first = move |asked| match asked {
-        0 => Polled::new(Part::Failed(gone()), Part::Changed(bundles.clone())),
-        1 => Polled::new(Part::Failed(gone()), Part::Failed(gone())),
-        2 => Polled::new(Part::Changed(svid.clone()), Part::Failed(gone())),
-        _ => Polled::bundles(Part::Failed(gone())),
-    };
+    let svid_first = in_turn([
+        Polled::new(svid.clone(), gone()),
+        neither.clone(),
+        Polled::new(gone(), bundles.clone()),
+        Polled::svid(gone()),
+    ]);
+    let bundles_first = in_turn([
+        Polled::new(gone(), bundles),
+        neither,
+        Polled::new(svid, gone()),
+        Polled::bundles(gone()),
+    ]);
     let at_once = || bare(&mesh).source_grace(Duration::ZERO);
-    let built = at_once().source(Says(0, svid_first)).build().await;
+    let built = at_once().source(svid_first).build().await;
     let error = built.expect_err("no SVID");
     assert!(matches!(error, BuildError::Identity(_)), "{error}");
-    let built = at_once().source(Says(0, bundles_first)).build().await;
+    let built = at_once().source(bundles_first).build().await;
     let error = built.expect_err("no bundle");
     assert!(matches!(error, BuildError::Bundle(_)), "{error}");
 }
@@ -119,27 +126,25 @@ async fn rule_30_what_a_source_takes_back_while_a_guard_is_built_builds_none() {
 #[tokio::test]
 async fn a_source_that_comes_back_within_the_grace_while_a_guard_is_built_builds_it() {
     let mesh = Mesh::new(&policy(1, 2));
-    let (svid, bundles) = (mesh.svid("/gateway"), vec![mesh.authority.bundle()]);
-    let gone = || SourceError::new("gone");
-    let svid_first = {
-        let (svid, bundles) = (svid.clone(), bundles.clone());
-        move |asked| match asked {
-            0 => Polled::new(Part::Changed(svid.clone()), Part::Failed(gone())),
-            1 => Polled::new(Part::Failed(gone()), Part::Failed(gone())),
-            2 => Polled::bundles(Part::Changed(bundles.clone())),
-            _ => Polled::default(),
-        }
-    };
-    let bundles_first = move |asked| match asked {
-        0 => Polled::new(Part::Failed(gone()), Part::Changed(bundles.clone())),
-        1 => Polled::new(Part::Failed(gone()), Part::Failed(gone())),
-        2 => Polled::svid(Part::Changed(svid.clone())),
-        _ => Polled::default(),
-    };
-    let says: [Box<dyn FnMut(usize) -> Polled + Send>; 2] =
-        [Box::new(svid_first), Box::new(bundles_first)];
-    for says in says {
-        let built = bare(&mesh).source(Says(0, says)).build().await;
+    let svid = Part::Changed(mesh.svid("/gateway"));
+    let bundles = Part::Changed(vec![mesh.authority.bundle()]);
+    let neither = Polled::new(gone(), gone());
+    let svid_first = in_turn([
+        Polled::new(svid.clone(), gone()),
+        neither.clone(),
+        Polled::bundles(bundles.clone()),
+        Polled::default(),
+    ]);
+    let bundles_first = in_turn([
+        Polled::new(gone(), bundles),
+        neither,
+        Polled::svid(svid),
+        Polled::default(),
+    ]);
+    for built in [
+        bare(&mesh).source(svid_first).build().await,
+        bare(&mesh).source(bundles_first).build().await,
+    ] {
         built.unwrap_or_else(|error| panic!("{error}"));
     }
 }

@@ -108,8 +108,8 @@ async fn rule63_the_last_good_keys_outlive_the_provider_for_a_stated_time() {
     assert_eq!(service.ask(&token(&issuer)).await, StatusCode::OK);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_issuer_at_a_loopback_address_may_be_plain_where_that_was_asked_for() {
+/// A provider without TLS, and the issuer whose keys it serves.
+async fn plain() -> (Provider, DevIssuer) {
     let provider = Provider::plain().await;
     let iss = format!("http://{}", provider.address);
     let issuer = DevIssuer::new(&iss).expect("issuer");
@@ -119,30 +119,30 @@ async fn an_issuer_at_a_loopback_address_may_be_plain_where_that_was_asked_for()
         Reply::Json(metadata.to_string()),
     );
     provider.at("/keys", Reply::Json(key_set(&[&issuer])));
-    assert!(JwksEndpoint::discovery(&iss).is_err());
-    let endpoint = JwksEndpoint::discovery_allow_plain_loopback(&iss).expect("endpoint");
-    let service = Service::start(&iss, FetchedKeys::without_roots(endpoint)).await;
+    (provider, issuer)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_issuer_at_a_loopback_address_may_be_plain_where_that_was_asked_for() {
+    let (_provider, issuer) = plain().await;
+    let iss = issuer.iss();
+    assert!(JwksEndpoint::discovery(iss).is_err());
+    let endpoint = JwksEndpoint::discovery_allow_plain_loopback(iss).expect("endpoint");
+    let service = Service::start(iss, FetchedKeys::without_roots(endpoint)).await;
     service.guard.refresh_keys("corp").await.expect("keys");
     assert_eq!(service.ask(&token(&issuer)).await, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t24_plain_from_loopback_is_not_plain_from_where_an_address_leads() {
-    let provider = Provider::plain().await;
-    let iss = format!("http://{}", provider.address);
-    let issuer = DevIssuer::new(&iss).expect("issuer");
-    let metadata = json!({ "issuer": iss, "jwks_uri": format!("{iss}/keys") });
-    provider.at(
-        "/.well-known/openid-configuration",
-        Reply::Json(metadata.to_string()),
-    );
-    provider.at("/keys", Reply::Json(key_set(&[&issuer])));
+    let (provider, issuer) = plain().await;
+    let iss = issuer.iss();
     let endpoint =
-        || JwksEndpoint::discovery_allow_plain_loopback(&iss).expect("plain from loopback");
+        || JwksEndpoint::discovery_allow_plain_loopback(iss).expect("plain from loopback");
     // It leads to the provider, and is no loopback address.
     let anywhere = SocketAddr::from(([0, 0, 0, 0], provider.address.port()));
     let keys = FetchedKeys::without_roots(endpoint()).address(anywhere);
-    let service = Service::start(&iss, keys).await;
+    let service = Service::start(iss, keys).await;
     let refused = service.refused().await;
     assert!(refused.contains("is not proved"), "{refused}");
     assert!(refused.contains("0.0.0.0"), "{refused}");
@@ -150,7 +150,7 @@ async fn t24_plain_from_loopback_is_not_plain_from_where_an_address_leads() {
     assert_eq!(provider.asked(), [""; 0], "nothing is asked there");
 
     let keys = FetchedKeys::without_roots(endpoint()).address(provider.address);
-    let service = Service::start(&iss, keys).await;
+    let service = Service::start(iss, keys).await;
     service.guard.refresh_keys("corp").await.expect("keys");
     assert_eq!(service.guard.token_keys("corp"), Some(1));
 }
