@@ -20,7 +20,6 @@ mod places;
 mod policy_file;
 mod preset;
 mod reach;
-mod rfc3339;
 mod signed;
 mod spiffe_id;
 mod stream;

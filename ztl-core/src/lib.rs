@@ -53,6 +53,6 @@ pub use peer::{Peer, Proof};
 pub use policy::settings;
 pub use prefix::Prefix;
 pub use reason::{Reason, Stage, Verdict};
-pub use time::Timestamp;
+pub use time::{Timestamp, TimestampError, UnixTime};
 pub use web_host::WebHost;
 pub use zone::{Arrival, Zone, ZoneMap};

@@ -6,7 +6,7 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use axum_core::body::Body;
 use bytes::Bytes;
@@ -171,8 +171,7 @@ fn flow(guard: &Guard, caller: &str, last: u8) -> FlowPermit {
 
 /// The time of day.
 pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    Timestamp::from_unix_millis(since.expect("a clock").as_millis() as u64)
+    SystemTime::now().into()
 }
 
 /// The service behind the guard: whatever reaches it was permitted.

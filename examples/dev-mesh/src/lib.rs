@@ -4,7 +4,7 @@
 //! `audit_file`.
 
 use std::error::Error;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use ztl_tower::core::audit::MemorySink;
 use ztl_tower::core::policy::Policy;
@@ -58,6 +58,5 @@ impl Authority {
 )]
 #[must_use]
 pub fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    Timestamp::from_unix_secs(since.unwrap_or_default().as_secs())
+    SystemTime::now().into()
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use ztl_tower::core::{SpiffeId, Timestamp, TrustDomain};
 use ztl_tower::mtls::{self, DevCa, TrustBundle, X509Svid};
@@ -59,6 +59,5 @@ fn write(name: &str, text: &str) -> std::io::Result<()> {
     reason = "whoever issues certificates reads the clock"
 )]
 fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    Timestamp::from_unix_secs(since.unwrap_or_default().as_secs())
+    SystemTime::now().into()
 }

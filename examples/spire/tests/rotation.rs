@@ -8,7 +8,7 @@
 #[allow(dead_code, reason = "this test uses a part of it")]
 mod agent;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use agent::Agent as StandIn;
 use bytes::Bytes;
@@ -27,8 +27,7 @@ use ztl_tower::core::{SpiffeId, Timestamp, TrustDomain};
     reason = "whoever issues certificates reads the clock"
 )]
 fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("clock");
-    Timestamp::from_unix_secs(since.as_secs())
+    SystemTime::now().into()
 }
 
 fn domain() -> TrustDomain {

@@ -20,7 +20,7 @@ use self::input::{BundleFile, Chain};
 use self::refusal::Refusal;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
-use crate::{clock, json, rfc3339};
+use crate::{clock, json};
 
 /// Say whether a certificate chain proves a workload, and if not, why and how to mend it
 ///
@@ -56,7 +56,7 @@ pub(crate) struct Args {
     #[arg(long = "alias", value_name = "TD", requires = "deny_list", value_parser = input::domain)]
     aliases: Vec<TrustDomain>,
     /// When it is judged, such as 2026-11-22T04:00:00Z; the system clock where it is left out
-    #[arg(long, value_name = "RFC3339", value_parser = rfc3339::parse)]
+    #[arg(long, value_name = "RFC3339")]
     at: Option<Timestamp>,
     /// Which end of TLS the workload is: does it call, or is it called
     #[arg(long, value_enum, default_value_t)]

@@ -10,7 +10,6 @@ use super::refusal::Refusal;
 use crate::exit::Failure;
 use crate::json::escaped;
 use crate::output::{Colour, Output};
-use crate::rfc3339;
 
 pub(super) fn write(
     judged: &Result<Peer, Refusal>,
@@ -21,7 +20,7 @@ pub(super) fn write(
     match judged {
         Ok(peer) => {
             let word = out.mark("proved", Colour::Green);
-            let (id, until) = (peer.id(), rfc3339::show(peer.expires_at()));
+            let (id, until) = (peer.id(), peer.expires_at());
             writeln!(out, "{word}: `{id}`, until {until}")?;
         }
         Err(refusal) => {
@@ -40,7 +39,8 @@ pub(super) fn write(
     let Some(chain) = chain else { return Ok(()) };
     writeln!(out)?;
     let count = chain.certificates.len();
-    writeln!(out, "judged at      {}", rfc3339::show(now))?;
+    let to_the_second = Timestamp::from_unix_secs(now.as_unix_secs());
+    writeln!(out, "judged at      {to_the_second}")?;
     writeln!(out, "certificates   {count}")?;
     let Some(der) = chain.certificates.first() else {
         return Ok(());
@@ -51,12 +51,7 @@ pub(super) fn write(
     let says = if judged.is_ok() { "" } else { " (not proved)" };
     writeln!(out, "names          {}{says}", leaf.id())?;
     let (begins, ends) = (leaf.not_before(), leaf.not_after());
-    writeln!(
-        out,
-        "valid          {} to {}",
-        rfc3339::show(begins),
-        rfc3339::show(ends)
-    )?;
+    writeln!(out, "valid          {begins} to {ends}")?;
     writeln!(out, "certificate    sha256:{}", hex(leaf.sha256()))?;
     writeln!(
         out,

@@ -457,7 +457,7 @@ mod tests {
         };
         assert_eq!(
             expired.to_string(),
-            "an intermediate certificate ended at 10, and it is 11"
+            "an intermediate certificate ended at 1970-01-01T00:00:10Z, and it is 1970-01-01T00:00:11Z"
         );
         let leaf = ProveError::Leaf(LeafError::Id(IdError::NoPath)).to_string();
         assert!(

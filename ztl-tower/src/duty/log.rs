@@ -81,7 +81,7 @@ pub(super) fn write(
     let mut line = format!(
         "{{\"decision\":\"{}\",\"time\":{},\"rule\":",
         permit.id(),
-        asked.now()
+        asked.now().as_unix()
     );
     quoted(&mut line, permit.rule());
     line.push_str(",\"action\":");

@@ -198,6 +198,7 @@ impl ChainBuilder {
     /// The body of the first line of this process.
     fn header(&self, segment: &str, now: Timestamp) -> String {
         let mut body = String::new();
+        let now = now.as_unix();
         let version = env!("CARGO_PKG_VERSION");
         // Writing to a String cannot fail.
         let _ = write!(

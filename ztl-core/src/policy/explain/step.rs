@@ -77,7 +77,7 @@ impl Asked<'_> {
         facts.extend(workload.map(|workload| ("workload", workload.name().to_owned())));
         facts.push(("proof", proof(peer)));
         if peer.expires_at() != Timestamp::MAX {
-            facts.push(("expires_at", peer.expires_at().to_string()));
+            facts.push(("expires_at", peer.expires_at().as_unix().to_string()));
         }
         facts
     }
@@ -207,13 +207,13 @@ impl Asked<'_> {
             ),
             Reason::IdentityExpired => (
                 Clause::Proof,
-                format!("a proof that is good at {}", self.now),
-                format!("one until {}", flow.expires_at()),
+                format!("a proof that is good at {}", self.now.as_unix()),
+                format!("one until {}", flow.expires_at().as_unix()),
             ),
             Reason::ClockUntrusted => (
                 Clause::Proof,
                 "a time that goes on from the last".to_owned(),
-                self.now.to_string(),
+                self.now.as_unix().to_string(),
             ),
             Reason::ZoneUnknown | Reason::ZoneMismatch => {
                 let (caller, target) = self.ends();
