@@ -1,6 +1,7 @@
 //! A flow between two workloads, and the proof that the policy permits it.
 
 use core::fmt;
+use core::str::FromStr;
 use std::sync::Arc;
 
 use crate::decision::DecisionId;
@@ -11,6 +12,7 @@ use crate::peer::Peer;
 use crate::policy::{Edge, Policy, RuleIdx, Workload};
 use crate::time::Timestamp;
 use crate::web_host::{Outside, WebHost};
+use crate::word::{WordError, read};
 use crate::zone::Arrival;
 
 /// Which end of a flow judges it.
@@ -31,6 +33,27 @@ impl Direction {
             Self::Ingress => "ingress",
             Self::Egress => "egress",
         }
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Direction {
+    type Err = WordError;
+
+    /// Reads `ingress` or `egress`.
+    fn from_str(text: &str) -> Result<Self, WordError> {
+        let all = [Self::Ingress, Self::Egress];
+        read(
+            text,
+            all,
+            Self::as_str,
+            "a direction: `ingress` or `egress`",
+        )
     }
 }
 
@@ -421,5 +444,18 @@ impl ActionPermit {
     #[must_use]
     pub const fn is_of_one_policy_with(&self, other: &Self) -> bool {
         self.engine == other.engine && self.epoch == other.epoch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_direction_is_read_as_it_is_written() {
+        for direction in [Direction::Ingress, Direction::Egress] {
+            assert_eq!(direction.to_string().parse(), Ok(direction));
+        }
+        assert!("Ingress".parse::<Direction>().is_err());
     }
 }

@@ -57,6 +57,12 @@ pub(crate) fn parse(digits: &[u8]) -> Option<Vec<u8>> {
         .collect()
 }
 
+/// The same of exactly as many bytes.
+pub(crate) fn parse_array<const N: usize>(digits: &str) -> Option<[u8; N]> {
+    let fits = digits.len() == 2 * N;
+    fits.then(|| parse(digits.as_bytes()))??.try_into().ok()
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

@@ -33,6 +33,7 @@ pub mod trust;
 #[cfg(feature = "url")]
 pub mod url;
 mod web_host;
+mod word;
 mod zone;
 
 pub use action::{Action, Method, Methods, Resource, Upgrade};
@@ -55,4 +56,5 @@ pub use prefix::Prefix;
 pub use reason::{Reason, Stage, Verdict};
 pub use time::{Timestamp, TimestampError, UnixTime};
 pub use web_host::WebHost;
+pub use word::WordError;
 pub use zone::{Arrival, Zone, ZoneMap};

@@ -1,6 +1,9 @@
 //! Verdicts, stages and reasons: the closed words of a decision.
 
 use core::fmt;
+use core::str::FromStr;
+
+use crate::word::{WordError, read};
 
 /// The outcome of a decision. There is no third.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +26,16 @@ impl Verdict {
             Self::Permit => "permit",
             Self::Deny => "deny",
         }
+    }
+}
+
+impl FromStr for Verdict {
+    type Err = WordError;
+
+    /// Reads `permit` or `deny`.
+    fn from_str(text: &str) -> Result<Self, WordError> {
+        let all = [Self::Permit, Self::Deny];
+        read(text, all, Self::as_str, "a verdict: `permit` or `deny`")
     }
 }
 
@@ -53,6 +66,21 @@ impl Stage {
             Self::Flow => "flow",
             Self::Action => "action",
         }
+    }
+}
+
+impl FromStr for Stage {
+    type Err = WordError;
+
+    /// Reads `identity`, `flow` or `action`.
+    fn from_str(text: &str) -> Result<Self, WordError> {
+        let all = [Self::Identity, Self::Flow, Self::Action];
+        read(
+            text,
+            all,
+            Self::as_str,
+            "a stage: `identity`, `flow` or `action`",
+        )
     }
 }
 
@@ -135,6 +163,20 @@ reasons! {
     NotJudged = "not_judged",
 }
 
+impl FromStr for Reason {
+    type Err = WordError;
+
+    /// Reads a [`code`](Self::code), as a record has it. One of a later ztl is refused.
+    fn from_str(text: &str) -> Result<Self, WordError> {
+        read(
+            text,
+            Self::ALL.iter().copied(),
+            Self::code,
+            "a reason that is known",
+        )
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())
@@ -157,5 +199,25 @@ mod tests {
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), count);
+    }
+
+    #[test]
+    fn each_word_of_a_record_is_read_as_it_is_written() {
+        for reason in Reason::ALL {
+            assert_eq!(reason.to_string().parse(), Ok(*reason));
+        }
+        for verdict in [Verdict::Permit, Verdict::Deny] {
+            assert_eq!(verdict.to_string().parse(), Ok(verdict));
+        }
+        for stage in [Stage::Identity, Stage::Flow, Stage::Action] {
+            assert_eq!(stage.to_string().parse(), Ok(stage));
+        }
+        for text in ["", "Permit", "permitted ", "permit\n", "no_such_reason"] {
+            assert!(text.parse::<Reason>().is_err(), "{text:?}");
+            assert!(text.parse::<Verdict>().is_err(), "{text:?}");
+            assert!(text.parse::<Stage>().is_err(), "{text:?}");
+        }
+        let error = "allow".parse::<Verdict>().expect_err("no verdict");
+        assert_eq!(error.to_string(), "is not a verdict: `permit` or `deny`");
     }
 }

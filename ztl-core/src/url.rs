@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::net::IpAddr;
+use core::str::FromStr;
 
 use http::Uri;
 use thiserror::Error;
@@ -178,6 +179,15 @@ impl HttpUrl {
 /// Names are not looked up, so `localhost` is none: it is what a resolver says.
 fn is_loopback(host: &str) -> bool {
     host.parse().is_ok_and(|host: IpAddr| host.is_loopback())
+}
+
+impl FromStr for HttpUrl {
+    type Err = UrlError;
+
+    /// Reads an `https` URL: as [`HttpUrl::parse`] does with [`Plain::Refuse`].
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        Self::parse(text, Plain::Refuse)
+    }
 }
 
 impl fmt::Display for HttpUrl {

@@ -1,6 +1,7 @@
 //! The policy: its document, what it means, and the decision.
 
 use core::fmt;
+use core::str::FromStr;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -76,6 +77,7 @@ use crate::obligation::ObligationKinds;
 use crate::schema::BodySchema;
 use crate::texts::{self, Texts};
 use crate::trust::Scorer;
+use crate::word::WordError;
 use crate::zone::ZoneMap;
 
 /// Which document decided: SHA-256 over its canonical form, the same for TOML and JSON with the same content. That of a
@@ -95,6 +97,18 @@ impl fmt::Display for Revision {
     /// 64 hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         crate::hex::write(&self.0, f)
+    }
+}
+
+impl FromStr for Revision {
+    type Err = WordError;
+
+    /// Reads 64 hexadecimal digits in lower case, as a record has them.
+    fn from_str(text: &str) -> Result<Self, WordError> {
+        let bytes = crate::hex::parse_array(text).map(Self);
+        bytes.ok_or(WordError::new(
+            "a revision: 64 hexadecimal digits in lower case",
+        ))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which actions a rule speaks of: a method and a path template, a gRPC method, an upgrade, raw bytes.
 
 use core::fmt;
+use core::str::FromStr;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -197,6 +198,14 @@ impl ActionPattern {
             Self::Grpc { service, method } => Some(Template::of_grpc(service, method.as_deref())),
             _ => self.template().cloned(),
         }
+    }
+}
+
+impl FromStr for ActionPattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        Self::parse(text)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Path templates: which paths a rule speaks of.
 
 use core::fmt;
+use core::str::FromStr;
 use std::sync::Arc;
 
 use crate::path::{CanonicalPath, Escaped, PathError};
@@ -326,6 +327,14 @@ fn texts_of(run: &str) -> impl Iterator<Item = Part<'_>> {
 /// Not the nothing behind a slash at the end.
 fn is_whole(part: &Part<'_>) -> bool {
     !matches!(part, Part::Text(text) if text.is_empty())
+}
+
+impl FromStr for Template {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        Self::parse(text)
+    }
 }
 
 impl fmt::Display for Template {

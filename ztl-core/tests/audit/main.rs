@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod back;
 mod crash;
 mod doors;
 mod flood;
