@@ -7,7 +7,10 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
+
+use thiserror::Error;
 
 use crate::id::SpiffeId;
 use crate::time::Timestamp;
@@ -20,6 +23,8 @@ struct Verified {
     claims: Map<String, Value>,
     expires_at: Timestamp,
     reason: &'static str,
+    #[cfg(feature = "test-util")]
+    test_only: bool,
 }
 
 impl Claims {
@@ -37,7 +42,66 @@ impl Claims {
             claims,
             expires_at,
             reason,
+            #[cfg(feature = "test-util")]
+            test_only: false,
         }))
+    }
+
+    /// Claims that nobody verified, for tests: a JSON object, such as `serde_json::json!({ "sub": "alice" })`. Anything else has
+    /// no claims. An engine that was not built for tests denies what comes with them (T18).
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn for_test(claims: impl Into<Value>, expires_at: Timestamp) -> Self {
+        let claims = match claims.into() {
+            Value::Object(claims) => claims,
+            _ => Map::new(),
+        };
+        Self(Arc::new(Verified {
+            claims,
+            expires_at,
+            reason: "test",
+            test_only: true,
+        }))
+    }
+
+    /// Whether they are good at an engine for tests alone. Without that feature there are none.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn is_test_only(&self) -> bool {
+        self.0.test_only
+    }
+
+    #[cfg(not(feature = "test-util"))]
+    #[expect(
+        clippy::unused_self,
+        reason = "nothing to look at where there are none"
+    )]
+    pub(crate) const fn is_test_only(&self) -> bool {
+        false
+    }
+
+    /// The claims as a type of the caller's own, which serde reads.
+    ///
+    /// ```
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize)]
+    /// struct User<'a> {
+    ///     sub: &'a str,
+    ///     #[serde(default)]
+    ///     groups: Vec<String>,
+    /// }
+    /// # let claims = serde_json::json!({ "sub": "alice", "groups": ["staff"] });
+    /// # let claims = ztl_core::Claims::for_test(claims, ztl_core::Timestamp::MAX);
+    ///
+    /// let user: User<'_> = claims.deserialize()?;
+    /// assert_eq!((user.sub, user.groups.len()), ("alice", 1));
+    /// # Ok::<(), ztl_core::ClaimsError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ClaimsError`] where a claim is missing or of another type.
+    pub fn deserialize<'de, T: Deserialize<'de>>(&'de self) -> Result<T, ClaimsError> {
+        T::deserialize(self.as_map()).map_err(|error| ClaimsError(error.to_string().into()))
     }
 
     /// One claim.
@@ -106,6 +170,26 @@ impl fmt::Debug for Claims {
         f.debug_struct("Claims")
             .field("expires_at", &self.0.expires_at)
             .finish_non_exhaustive()
+    }
+}
+
+/// The claims are not of the type that was asked for. Neither `Display` nor `Debug` shows which claim, nor its value: claims are
+/// personal data.
+#[derive(Clone, PartialEq, Eq, Error)]
+#[error("the claims of the token are not of the type that was asked for")]
+pub struct ClaimsError(Box<str>);
+
+impl ClaimsError {
+    /// What serde says is wrong. It may hold the value of a claim, so it is not for a log.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ClaimsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClaimsError").finish_non_exhaustive()
     }
 }
 
@@ -394,6 +478,24 @@ mod tests {
     #[test]
     fn debug_shows_no_claim() {
         assert!(!format!("{:?}", claims(r#"{"sub":"alice"}"#)).contains("alice"));
+    }
+
+    #[test]
+    fn claims_are_read_as_a_type_and_an_error_shows_none_of_them() {
+        #[derive(Debug, Deserialize)]
+        struct User {
+            sub: String,
+            tenant: u64,
+        }
+        let user: User = claims(r#"{"sub":"alice","tenant":7,"aud":"x"}"#)
+            .deserialize()
+            .expect("a user");
+        assert_eq!((user.sub.as_str(), user.tenant), ("alice", 7));
+        let wrong = claims(r#"{"sub":"alice","tenant":"secret"}"#);
+        let error = wrong.deserialize::<User>().expect_err("no number");
+        assert!(!format!("{error} {error:?}").contains("secret"));
+        assert!(error.detail().contains("secret"), "{}", error.detail());
+        assert!(claims("{}").deserialize::<User>().is_err());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::Engine;
 use crate::action::Action;
 use crate::audit::{About, Occasion};
 use crate::decision::Denial;
-use crate::evidence::Evidence;
+use crate::evidence::{Claims, Evidence};
 use crate::flow::{ActionPermit, AnyFlow, Direction, FlowPermit, Permitted};
 use crate::obligation::Obligations;
 use crate::policy::{Edge, Judgement, Policy};
@@ -108,6 +108,10 @@ impl Engine {
         now: Timestamp,
         occasion: Occasion,
     ) -> Result<ActionPermit, Denial> {
+        // T18: what a test helper made is good only at an engine that was made for tests.
+        if evidence.claims.is_some_and(Claims::is_test_only) && !self.for_tests {
+            return Err(self.refuse_made_up(permit, action, now, occasion));
+        }
         // What was permitted under the policy in force is judged by what the permit brings along.
         let Permitted { in_force, edge, .. } = &*permit.0;
         if in_force.epoch == self.epoch() {
@@ -314,6 +318,22 @@ impl Engine {
         };
         let flow = AnyFlow::Kept(&permit.0);
         self.refuse_any(flow, action, (stage, reason), now, occasion)
+    }
+
+    /// Of claims that nobody verified. None of them is recorded.
+    #[cold]
+    fn refuse_made_up(
+        &self,
+        permit: &FlowPermit,
+        action: &Action<'_>,
+        now: Timestamp,
+        occasion: Occasion,
+    ) -> Denial {
+        let (flow, end) = (
+            AnyFlow::Kept(&permit.0),
+            (Stage::Action, Reason::EvidenceMissing),
+        );
+        self.refuse_any(flow, Some(action), end, now, occasion)
     }
 
     /// Whether all of that is discharged by the enforcement point.

@@ -80,7 +80,7 @@ impl Engine {
         })
     }
 
-    /// The same, for tests: also takes peers that nobody proved.
+    /// The same, for tests: also takes peers that nobody proved, and claims that nobody verified.
     ///
     /// # Errors
     /// [`EngineError::Random`].

@@ -25,8 +25,8 @@ use support::{
 use ztl_core::audit::{AuditError, JsonLinesSink, MemorySink, Record, Sink};
 use ztl_core::policy::{Format, Input, decide};
 use ztl_core::{
-    Action, Arrival, Attributes, Engine, EngineError, Evidence, Flow, FlowPermit, Peer, Proof,
-    Reason, SpiffeId, Timestamp, TrustScore,
+    Action, Arrival, Attributes, Claims, Engine, EngineError, Evidence, Flow, FlowPermit, Peer,
+    Proof, Reason, SpiffeId, Stage, Timestamp, TrustScore,
 };
 
 fn refusal(document: &Value) -> String {

@@ -105,6 +105,44 @@ fn t18_what_a_test_helper_made_is_worth_nothing_in_production() {
     assert!(for_test.permit_flow(&flow, NOW).is_ok());
 }
 
+/// Even where no rule reads a token: what comes with made-up claims is denied as a whole, and none of them is recorded.
+#[test]
+fn t18_claims_that_a_test_helper_made_are_worth_nothing_in_production() {
+    let asks = json!({ "name": "alice", "from": "router", "to": "gateway", "actions": ["POST /v1/{id}"], "require": { "token": { "claims": { "tenant": "blue" } } } });
+    let document = document(&[reads(), asks], &[]);
+    let claims = Claims::for_test(json!({ "sub": "alice", "tenant": "blue" }), Timestamp::MAX);
+    let evidence = Evidence::none().with_claims(&claims);
+    let post = Action::request("POST", "/v1/a").expect("action");
+    let (engine, audit) = engine(&document);
+    let permit = permitted(&engine, &peer(ROUTER));
+    for action in [get("/v1/a"), post] {
+        let denial = engine.authorize(&permit, &action, &evidence, NOW);
+        let denial = denial.expect_err("denied");
+        assert_eq!(
+            (denial.stage(), denial.reason()),
+            (Stage::Action, Reason::EvidenceMissing)
+        );
+        let again = engine.authorize_again(&permit, || Ok(permit.clone()), &action, &evidence, NOW);
+        assert_eq!(again.expect_err("denied").reason(), Reason::EvidenceMissing);
+    }
+    assert!(
+        engine
+            .authorize(&permit, &get("/v1/a"), &Evidence::none(), NOW)
+            .is_ok()
+    );
+    assert!(audit.lines().iter().all(|line| !line.contains("alice")));
+
+    let for_test = Engine::for_test(load(&document), MemorySink::new(1)).expect("engine");
+    let permit = permitted(&for_test, &peer(ROUTER));
+    let with = |claims| {
+        let claims = Claims::for_test(claims, Timestamp::MAX);
+        let evidence = Evidence::none().with_claims(&claims);
+        for_test.authorize(&permit, &post, &evidence, NOW).is_ok()
+    };
+    assert!(with(json!({ "tenant": "blue" })));
+    assert!(!with(json!({ "tenant": "red" })) && !with(json!("tenant")));
+}
+
 #[test]
 fn t18_who_is_only_asserted_is_denied_unless_the_target_names_the_party() {
     let document = document(
