@@ -68,7 +68,9 @@ mod tests {
             [at(7), at(8), at(9), at(99)],
             [(2, 1), (3, 1), (3, 2), (3, 2)]
         );
-        let (start, end) = places.ends(Span { start: 0, end: 8 });
+        let mut span = Span::default();
+        span.end = 8;
+        let (start, end) = places.ends(span);
         assert_eq!(
             (start.line, start.column, end.line, end.column),
             (1, 1, 1, 6)

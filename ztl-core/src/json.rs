@@ -27,6 +27,7 @@ const MOST_DEPTH: usize = 100;
 /// Why a text was refused, and where: never with a piece of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{kind}, at line {line} column {column}")]
+#[non_exhaustive]
 pub struct Fault {
     /// What is wrong.
     pub kind: FaultKind,

@@ -15,6 +15,7 @@ use super::source::{SignalSource, Whom};
 #[error(
     "the policy weighs the signal `{name}`, and no source gives it: add one with that name, or remove `[trust.signals.{name}]`"
 )]
+#[non_exhaustive]
 pub struct UnknownSignal {
     /// Its name.
     pub name: String,

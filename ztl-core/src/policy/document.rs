@@ -1,9 +1,8 @@
 //! The policy document as it was read: every name checked by itself, nothing resolved yet.
 
+use core::fmt;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use core::fmt;
 
 use ipnet::IpNet;
 
@@ -16,6 +15,7 @@ use crate::trust::Scorer;
 
 /// Where in the document's text something stands: bytes from `start` up to `end`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct Span {
     /// First byte.
     pub start: usize,
@@ -25,6 +25,7 @@ pub struct Span {
 
 /// A value and where it stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct Spanned<T> {
     /// The value.
     pub value: T,
@@ -430,6 +431,7 @@ pub enum Target {
 
 /// A port, or an inclusive range of them. Never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct PortRange {
     /// First port.
     pub first: u16,
