@@ -1,5 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+/// Networks in a [`policy::Document`] are of this crate.
+pub use ipnet;
+/// Claims, attributes and settings are JSON as this crate has it.
+pub use serde_json;
+
 mod action;
 pub mod analysis;
 pub mod audit;
