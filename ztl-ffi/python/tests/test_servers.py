@@ -16,7 +16,7 @@ from typing import Any
 
 import ztl
 
-from world import FOR_STRANGER, NO_RULES, PROXY, Serving, World, free_port, program, spiffe, until
+from world import FOR_STRANGER, NO_RULES, PROXY, Serving, World, gunicorn, spiffe, until
 
 #: Targets that are permitted to the router as they are written, and some that only look so.
 HOSTILE = ("/v1/%77ho/..", "/v1/./who", "//v1/who", "/v1%2fwho", "/v1/who/", "/v1/who%00", "/v1/who;x", "/v1/x/../who", "http://e/v1/who")
@@ -398,21 +398,9 @@ class Gunicorn(Behaviour, WithWorld):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.port = free_port()
-        (cls.world.path / "gunicorn.conf.py").write_text("from served import ssl_context\n")
-        arguments = (
-            "-m", "gunicorn", "-c", str(cls.world.path / "gunicorn.conf.py"), "--preload", "-w", "2", "-k", cls.worker, "-b",
-            f"127.0.0.1:{cls.port}", "--certfile", str(cls.world.path / "model-server.pem"), "--keyfile",
-            str(cls.world.path / "model-server.key"), "--log-level", "critical", "--no-control-socket", cls.application,
-        )
         running = contextlib.ExitStack()
-        running.enter_context(program(*arguments, folder=cls.world.path))
+        cls.port = running.enter_context(gunicorn(cls.world, cls.application, "--preload", "-w", "2", "-k", cls.worker))
         cls.addClassCleanup(running.close)
-        until = time.monotonic() + 20
-        while cls.world.ask(cls.port, "router", "GET", "/v1/who")[0] != 200:
-            if time.monotonic() > until:
-                raise AssertionError("gunicorn does not serve")
-            threading.Event().wait(0.1)
 
     def test_t19_no_header_moves_the_path_that_was_judged(self) -> None:
         for field in ("SCRIPT_NAME", "Script-Name", "script_name", "PATH_INFO"):

@@ -230,6 +230,22 @@ def program(*arguments: str, folder: pathlib.Path, **environment: str) -> Iterat
         running.stdout.close()
 
 
+@contextlib.contextmanager
+def gunicorn(world: World, application: str, *arguments: str, **environment: str) -> Iterator[int]:
+    """gunicorn behind the guard of `served`, once it serves the router; its port."""
+    port = free_port()
+    world.write("gunicorn.conf.py", b"from served import ssl_context\n")
+    settings = (
+        "-m", "gunicorn", "-c", str(world.path / "gunicorn.conf.py"), "-b", f"127.0.0.1:{port}", "--certfile",
+        str(world.path / "model-server.pem"), "--keyfile", str(world.path / "model-server.key"), "--log-level", "critical",
+        "--no-control-socket",
+    )
+    with program(*settings, *arguments, application, folder=world.path, **environment):
+        if not until(lambda: world.ask(port, "router", "GET", "/v1/who")[0] == 200):
+            raise AssertionError("gunicorn does not serve")
+        yield port
+
+
 class Serving(threading.Thread):
     """An event loop in a thread; `start_server` is awaited in it, and its result is `port`."""
 

@@ -16,7 +16,7 @@ from ztl import tls
 from ztl.bearer import Fields
 from ztl.errors import Denied, RawTargetUnavailable
 from ztl.forwarded import is_trusted
-from ztl.judge import Asked, Permit, answer, wrong_target
+from ztl.judge import Asked, Permit, answer, is_beneath, wrong_target
 
 PERMIT = "ztl.permit"
 #: What `ztl.uvicorn` puts into `scope["extensions"]`.
@@ -235,19 +235,15 @@ def _two_names(scope: Scope, own: object) -> Optional[Denied]:
     """What is wrong with a request whose path is one of two by which the application serves the same. It takes a root path off where
     that is there: the server's, or, as FastAPI does, its own (T9, T19)."""
     path, said = scope.get("path") or "", scope.get("root_path") or ""
-    if said and not _is_beneath(path, said):
+    if said and not is_beneath(path, said):
         return RawTargetUnavailable("the path of the request is not beneath the root_path that the server says")
     # Something else may have that name.
-    if isinstance(own, str) and own and own != said and _is_beneath(path, own):
+    if isinstance(own, str) and own and own != said and is_beneath(path, own):
         return RawTargetUnavailable(
             "the path of the request is beneath a root_path that the application takes off and the server does not know: say it to the "
             "server, as `ztl.uvicorn.run(.., root_path=..)`"
         )
     return None
-
-
-def _is_beneath(path: str, root: str) -> bool:
-    return path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/")
 
 
 def _connection(scope: Scope) -> Dict[str, Any]:

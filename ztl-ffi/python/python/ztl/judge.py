@@ -225,6 +225,11 @@ def wrong_target(target: Optional[bytes], path: Optional[str], encoding: str = "
     return None
 
 
+def is_beneath(path: str, root: str) -> bool:
+    """Whether a path is a folder's, or one in it: `/api/x` is beneath `/api`, and `/apix` is not (T9, T19)."""
+    return path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/")
+
+
 def answer(error: BaseException, head: bool = False) -> Tuple[int, List[Tuple[str, str]], bytes]:
     """What a caller is told: that it is denied, and the id to ask the operator about (RFC 9457)."""
     status, more = _status(error)

@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, Opt
 from ztl.bearer import came
 from ztl.errors import Denied, RawTargetUnavailable
 from ztl.forwarded import VARIABLES
-from ztl.judge import Asked, Permit, answer, wrong_target
+from ztl.judge import Asked, Permit, answer, is_beneath, wrong_target
 
 PERMIT = "ztl.permit"
 _SOCKETS = ("gunicorn.socket", "werkzeug.socket")
@@ -118,7 +118,14 @@ def read(environ: Dict[str, Any]) -> Asked:
         )
     target = next((environ[name].encode("latin-1") for name in _TARGETS if environ.get(name)), None)
     # PEP 3333: bytes as latin-1, decoded.
-    wrong = wrong_target(target, environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), "latin-1")
+    folder = environ.get("SCRIPT_NAME", "")
+    path = folder + environ.get("PATH_INFO", "")
+    wrong = wrong_target(target, path, "latin-1")
+    if wrong is None and folder and not is_beneath(path, folder):
+        # Servers cut a folder off by its letters alone, and frameworks serve what is left as if a slash began it (T9, T19).
+        wrong = RawTargetUnavailable(
+            "the path of the request is not beneath SCRIPT_NAME, the folder of the application: that names it without a slash at its end"
+        )
     if any(name in environ for name in _MOVES):
         wrong = RawTargetUnavailable("a header field of the request says where its path begins")
     try:

@@ -1,0 +1,36 @@
+"""What is of gunicorn alone: folders."""
+
+import unittest
+from unittest import mock
+
+import ztl.wsgi
+from world import POLICY, World, gunicorn
+from test_servers import there
+
+
+class WithWorld(unittest.TestCase):
+    def setUp(self) -> None:
+        self.world = World()
+        self.addCleanup(self.world.close)
+
+
+class Folder(WithWorld):
+    def test_t9_and_t19_what_is_not_beneath_its_folder_has_no_second_name(self) -> None:
+        for folder, path, is_wrong in (
+            ("", "/x", False), ("/api", "", False), ("/api", "/", False), ("/api", "/x", False), ("/api", "x", True), ("/api", "x/y", True),
+            ("/api/", "x", True), ("/", "x", True),
+        ):
+            connection = mock.Mock(**{"getpeername.return_value": ("127.0.0.1", 1), "getsockname.return_value": ("127.0.0.1", 8443)})
+            environ = {"SCRIPT_NAME": folder, "PATH_INFO": path, "RAW_URI": folder + path or "/", "gunicorn.socket": connection}
+            asked = ztl.wsgi.read({"REQUEST_METHOD": "GET", **environ})
+            self.assertEqual(asked.wrong is not None, is_wrong, (folder, path))
+
+    @there("gunicorn")
+    def test_t9_gunicorn_serves_nothing_of_a_folder_by_another_name(self) -> None:
+        self.world.write("policy.toml", POLICY.replace('"GET /v1/who"', '"GET /v1/who", "GET /{page}"').encode())
+        with gunicorn(self.world, "served:application", SCRIPT_NAME="/v1") as port:
+            self.assertEqual([self.world.ask(port, "router", "GET", path)[0] for path in ("/v1/who", "/v1", "/v1who")], [200, 200, 403])
+
+
+if __name__ == "__main__":
+    unittest.main()
