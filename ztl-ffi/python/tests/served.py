@@ -8,8 +8,8 @@ import ztl
 folder = pathlib.Path(os.environ["WORLD"])
 guard = ztl.Guard(
     "model-server", policy_file=folder / "policy.toml", certificate_file=folder / "model-server.pem",
-    key_file=folder / "model-server.key", bundle_files={"prod.example": folder / "bundle.pem"}, port=8443, check_every=0.05,
-    on_denial=lambda error: None,
+    key_file=folder / "model-server.key", bundle_files={"prod.example": folder / "bundle.pem"}, port=8443,
+    check_every=float(os.environ.get("CHECK_EVERY", "0.05")), on_denial=lambda error: None,
 )
 
 

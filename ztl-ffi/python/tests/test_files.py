@@ -1,5 +1,6 @@
 """The files of a guard: who may write them, and when a change of them is taken."""
 
+import contextlib
 import os
 import pathlib
 import ssl
@@ -197,6 +198,45 @@ class Files(unittest.TestCase):
             takes.join()
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
         self.assertTrue(is_denied())
+
+    def test_t6_and_t25_a_process_that_is_forked_later_begins_with_what_is_there_then(self) -> None:
+        # Its parent serves nobody, and so never looks; nor would the child within this test.
+        guard, own = self.world.guard(check_every=3600), self.world.path / "model-server.pem"
+        self.world.write("policy.toml", NO_RULES.encode())
+        self.world.svid("model-server", self.world.authority.issue(spiffe("model-server")))
+        for first in (lambda: guard.judge(self.world.asked()), guard.ssl_context):
+            if (child := os.fork()) == 0:
+                code = 9
+                try:
+                    with contextlib.suppress(ztl.Denied):
+                        first()
+                    try:
+                        guard.judge(self.world.asked())
+                        code = 1
+                    except ztl.Denied:
+                        code = 0 if guard._own[0] == own.read_bytes() else 2
+                finally:
+                    os._exit(code)
+            self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        # Its parent has what it had.
+        self.assertEqual(guard.judge(self.world.asked()).peer_id, spiffe("router"))
+
+    def test_t22_whom_nobody_shakes_hands_with_takes_its_next_svid_all_the_same(self) -> None:
+        guard, own = self.world.guard(check_every=0.02), self.world.path / "model-server.pem"
+        held, client = guard.ssl_context(), self.world.client("router")
+        # As where the own SVID has ended: whoever calls ends the handshake, and nothing comes after it.
+        client.verify_mode = ssl.CERT_REQUIRED
+        self.world.svid("model-server", self.world.authority.issue(spiffe("model-server")))
+
+        def is_taken() -> bool:
+            to, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+            ends = client.wrap_bio(back, to), held.wrap_bio(to, back, server_side=True)
+            for end in (*ends, *ends):
+                with contextlib.suppress(ssl.SSLError):
+                    end.do_handshake()
+            return guard._own[0] == own.read_bytes()
+
+        self.assertTrue(until(is_taken, 5))
 
     def test_a_right_that_was_mended_is_a_change(self) -> None:
         path = self.world.path / "policy.toml"

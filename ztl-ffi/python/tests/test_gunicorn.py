@@ -1,10 +1,12 @@
-"""What is of gunicorn alone: folders."""
+"""What is of gunicorn alone: folders, and workers that are forked later."""
 
+import contextlib
+import socket
 import unittest
 from unittest import mock
 
 import ztl.wsgi
-from world import POLICY, World, gunicorn
+from world import NO_RULES, POLICY, World, gunicorn, spiffe, until
 from test_servers import there
 
 
@@ -30,6 +32,26 @@ class Folder(WithWorld):
         self.world.write("policy.toml", POLICY.replace('"GET /v1/who"', '"GET /v1/who", "GET /{page}"').encode())
         with gunicorn(self.world, "served:application", SCRIPT_NAME="/v1") as port:
             self.assertEqual([self.world.ask(port, "router", "GET", path)[0] for path in ("/v1/who", "/v1", "/v1who")], [200, 200, 403])
+
+
+@there("gunicorn")
+class Forked(WithWorld):
+    def test_law_8_a_worker_that_comes_later_begins_with_what_is_in_force_then(self) -> None:
+        # One request a worker, and none that would look at the files by itself.
+        with gunicorn(self.world, "served:application", "--preload", "--max-requests", "1", CHECK_EVERY="3600") as port:
+            self.world.svid("model-server", self.world.authority.issue(spiffe("model-server")))
+            (own,) = self.world.chain("model-server")
+
+            def shown() -> bytes:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 10) as plain:
+                    with self.world.client("router").wrap_socket(plain) as tls:
+                        return tls.getpeercert(True) or b""
+                return b""
+
+            self.assertTrue(until(lambda: shown() == own and self.world.ask(port, "router", "GET", "/v1/who")[0] == 200))
+            self.world.write("policy.toml", NO_RULES.encode())
+            found = [self.world.ask(port, "router", "GET", "/v1/who")[0] for _ in range(8)]
+            self.assertLessEqual(set(found), {0, 403})
 
 
 if __name__ == "__main__":

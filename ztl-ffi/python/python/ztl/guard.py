@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 from ztl import files, tls
 from ztl._ztl import Engine
 from ztl.bearer import came
-from ztl.errors import Denied, SvidError, ZtlError
+from ztl.errors import AuditError, Denied, SvidError, ZtlError
 from ztl.judge import Asked, Judge, Permit
 
 _log = logging.getLogger("ztl")
@@ -72,7 +72,7 @@ class Guard:
         self._format = "json" if os.fspath(policy_file).endswith(".json") else "toml"
         # Taken twice by one thread: a signal handler may ask for what it does already.
         self._lock, self._looking = threading.RLock(), threading.Lock()
-        self._reading = self._once_more = False
+        self._reading = self._once_more = self._is_forked = False
         self._contexts: "weakref.WeakSet[ssl.SSLContext]" = weakref.WeakSet()
         self._running: Dict[object, Callable[[], None]] = {}
         self._contents: Dict[object, bytes] = {}
@@ -222,7 +222,11 @@ class Guard:
         return _STEP if self._check_every is None else min(_STEP, max(self._check_every, 0.05))
 
     def look(self) -> None:
-        """Takes changed files, once two looks agree on them. The middlewares call it at every request and while one runs."""
+        """Takes changed files, once two looks agree on them. The middlewares call it at every request and while one runs.
+
+        In a process that was forked the first one takes them at once, as the making of a guard does, and whoever looks meanwhile waits."""
+        if self._is_forked and self._check_every is not None:
+            self._begin()
         looking = self._looking
         # Whoever finds another looking has that one look.
         if self._check_every is None or not looking.acquire(blocking=False):
@@ -237,16 +241,28 @@ class Guard:
             if seen == self._taken or seen != before:
                 return
             self._taken = seen
-            refused = ""
-            try:
-                self.reload()
-            except Exception as error:
-                refused = f"{type(error).__name__}: {error}"
-                if refused != self._refused:
-                    _log.error("what changed was refused, and what was in force stays: %s", error)
-            self._refused = refused
+            self._reload_or_log()
         finally:
             looking.release()
+
+    def _begin(self) -> None:
+        """Takes the files before a forked process judges anything: its parent may have read them long ago, and may never look (T6, T25)."""
+        with self._lock:
+            if self._is_forked:
+                self._looked, self._taken = time.monotonic(), self._signature()
+                # Without an engine of its own it judges nothing yet.
+                self._is_forked = isinstance(self._reload_or_log(), AuditError)
+
+    def _reload_or_log(self) -> Optional[Exception]:
+        failed, refused = None, ""
+        try:
+            self.reload()
+        except Exception as error:
+            failed, refused = error, f"{type(error).__name__}: {error}"
+            if refused != self._refused:
+                _log.error("what changed was refused, and what was in force stays: %s", error)
+        self._refused = refused
+        return failed
 
     def ssl_context(self, server_side: bool = True, *, to: Optional[str] = None, port: Optional[int] = None) -> ssl.SSLContext:
         """A context for this workload's own servers, or, with `server_side=False`, for calls to the workload `to` on `port`.
@@ -255,6 +271,8 @@ class Guard:
         request is then judged by; on a client as the workload that was called, by a flow that the policy permits."""
         if server_side == (to is not None) or server_side == (port is not None):
             raise ValueError("`to` and `port` are said for calls, and only there")
+        # Nobody shakes hands where the own SVID has ended, so that nothing would look afterwards.
+        self.look()
 
         def prove(connection: Any) -> None:
             self.look()
@@ -271,6 +289,9 @@ class Guard:
                 self.engine.prove(chain, me=self.me, port=self._judge.port or 0)
 
         context = tls.context(server_side, prove)
+        if server_side:
+            # As above, where one context serves all connections: before each handshake, whether or not its client names a server.
+            context.sni_callback = lambda *_: self.look()
         loaded: object = None
         with self._lock:
             # From here on it is told of changes; one that a signal handler takes meanwhile is loaded once more, and whole.
@@ -322,6 +343,6 @@ def _afresh(held: "weakref.ref[Guard]") -> Callable[[], None]:
             guard._lock, guard._looking = threading.RLock(), threading.Lock()
             guard._running, guard._reading = {}, False
             # Nor does that thread end here what it began: what it was about to take is taken by the child itself.
-            guard._taken, guard._once_more = (), False
+            guard._taken, guard._once_more, guard._is_forked = (), False, True
 
     return child
