@@ -1,7 +1,8 @@
-"""What is of gunicorn alone: folders, and workers that are forked later."""
+"""What is of gunicorn alone: folders, workers that are forked later, handshakes that do not go on."""
 
 import contextlib
 import socket
+import ssl
 import unittest
 from unittest import mock
 
@@ -52,6 +53,32 @@ class Forked(WithWorld):
             self.world.write("policy.toml", NO_RULES.encode())
             found = [self.world.ask(port, "router", "GET", "/v1/who")[0] for _ in range(8)]
             self.assertLessEqual(set(found), {0, 403})
+
+
+@there("gunicorn")
+class Silent(WithWorld):
+    def test_t35_whoever_is_silent_in_the_handshake_keeps_no_thread(self) -> None:
+        with gunicorn(self.world, "served:application", "-k", "gthread", "--threads", "2") as port, contextlib.ExitStack() as silent:
+            for _ in range(2):
+                # The head of a record, and no more.
+                silent.enter_context(socket.create_connection(("127.0.0.1", port), 10)).sendall(b"\x16\x03\x01\x02\x00")
+            self.assertTrue(until(lambda: self.world.ask(port, "router", "GET", "/v1/who")[0] == 200, 30))
+
+
+class Handshake(WithWorld):
+    def test_t35_a_handshake_has_a_deadline_where_its_socket_has_none(self) -> None:
+        context = self.world.guard().ssl_context()
+        for before, block, ends in ((None, False, True), (0.0, True, True), (0.0, False, False), (0.2, False, True)):
+            ours, theirs = socket.socketpair()
+            with theirs, mock.patch.object(ztl.tls, "_HANDSHAKE", 0.2):
+                ours.settimeout(before)
+                tls = context.wrap_socket(ours, server_side=True, do_handshake_on_connect=False)
+                with tls, self.assertRaises(TimeoutError if ends else ssl.SSLWantReadError):
+                    # A byte now and then is no handshake, either.
+                    theirs.sendall(b"\x16")
+                    tls.do_handshake(block)
+                self.assertEqual(ours.fileno(), -1)
+                self.assertEqual(tls.timeout, before)
 
 
 if __name__ == "__main__":

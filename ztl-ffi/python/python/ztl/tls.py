@@ -84,6 +84,9 @@ def as_files(*contents: bytes) -> Iterator[List[str]]:
 
 Prove = Callable[[Any], None]
 
+#: Longest that a handshake takes on a server's socket that waits for ever, in seconds: whoever is silent in it holds its thread (T35).
+_HANDSHAKE = 10.0
+
 
 def context(server_side: bool, prove: Prove) -> ssl.SSLContext:
     """TLS 1.3 and nothing below, a certificate of the other end, no resumption; and `prove` has the last word in each handshake.
@@ -115,7 +118,16 @@ def context(server_side: bool, prove: Prove) -> ssl.SSLContext:
         _is_proved = False
 
         def do_handshake(self, block: bool = False) -> None:
-            super().do_handshake(block)
+            before = self.gettimeout()
+            if server_side and not self._is_proved and (before is None or block and before == 0):
+                # Of the whole handshake, however often a byte of it comes (`ssl`, since 3.5).
+                self.settimeout(_HANDSHAKE)
+                try:
+                    super().do_handshake()
+                finally:
+                    self.settimeout(before)
+            else:
+                super().do_handshake(block)
             if not self._is_proved:
                 try:
                     proved(self)
