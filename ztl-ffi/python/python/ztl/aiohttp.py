@@ -3,7 +3,7 @@
     app = web.Application(middlewares=[ztl.aiohttp.middleware(guard)])
     web.run_app(app, port=8443, ssl_context=guard.ssl_context())
 
-`peer_id(request)` is who called.
+`peer_id(request)` is who called. A running request that is no longer permitted is cancelled, and its connection ends.
 
 A field `Expect` is answered before any middleware, with 100 or 417, or by the `expect_handler` of a route: that is code of the application
 which nobody judged, so give no route one.
@@ -11,11 +11,14 @@ which nobody judged, so give no route one.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Any, FrozenSet, Optional
 
 from aiohttp import web
 from multidict import CIMultiDict
 
+from ztl import running
 from ztl.bearer import Fields
 from ztl.errors import Denied
 from ztl.forwarded import is_trusted, said_in
@@ -36,8 +39,10 @@ def middleware(guard: Any) -> Any:
 
     @web.middleware
     async def guarded(request: web.Request, handler: Any) -> web.StreamResponse:
+        generation = guard.generation
         try:
-            permit = guard.judge(read(request))
+            asked = read(request)
+            permit = guard.judge(asked)
             if not all(is_trusted(name, permit.passes) for name, _ in request.raw_headers):
                 request = _stripped(request, permit.passes)
         except Exception as error:
@@ -46,10 +51,27 @@ def middleware(guard: Any) -> Any:
             fields = {name: value for name, value in headers if name != "content-length"}
             return web.Response(status=status, headers=fields, body=body)
         request[PERMIT] = permit
+        _watch(guard, asked, permit, generation, request)
         response: web.StreamResponse = await handler(request)
         return response
 
     return guarded
+
+
+def _watch(guard: Any, asked: Asked, permit: Permit, generation: int, request: web.Request) -> None:
+    """Has a request judged again until its response is written: aiohttp writes it after all middlewares, in the task that runs them."""
+    transport, serving = request.transport, asyncio.current_task()
+    if transport is None or serving is None:
+        raise ConnectionResetError("the connection of the request is gone")
+    # Nothing more is taken of a response while some of it waits here, so that what is cut has not gone out (T14).
+    transport.set_write_buffer_limits(high=1, low=0)
+
+    def cut() -> None:
+        # One that the caller has ended already may say so, and the denial has to be told all the same.
+        with contextlib.suppress(Exception):
+            transport.abort()
+
+    asyncio.ensure_future(running.serve(guard, asked, permit, generation, serving, cut)).add_done_callback(running.forgotten)
 
 
 def _stripped(request: web.Request, passes: FrozenSet[str]) -> web.Request:

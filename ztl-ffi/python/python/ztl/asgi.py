@@ -12,7 +12,7 @@ import contextlib
 import dataclasses
 from typing import Any, Awaitable, Callable, Dict, FrozenSet, Iterator, Optional, Tuple
 
-from ztl import tls
+from ztl import running, tls
 from ztl.bearer import Fields
 from ztl.errors import Denied, RawTargetUnavailable
 from ztl.forwarded import is_trusted
@@ -63,45 +63,14 @@ class Guarded:
 
     async def _serve(self, asked: Asked, permit: Permit, generation: int, call: Tuple[Scope, Receive, Send]) -> None:
         """Serves a request until it ends, or its permit does."""
-        guard, (scope, receive, send) = self._guard, call
-        line, bell = _Line(receive, send, (scope.get("extensions") or {}).get(ABORT)), _Bell()
-        stop = guard.watch(bell.ring)
+        scope, receive, send = call
+        line = _Line(receive, send, (scope.get("extensions") or {}).get(ABORT))
         serving = asyncio.ensure_future(self._app(scope, line.receive, line.send))
-        if generation != guard.generation:
-            bell.ring()
         try:
-            while not serving.done():
-                # By the clock on the wall, step by step: a timer sleeps with the machine, and nobody else may look at the files.
-                await asyncio.wait({serving, bell.rung}, timeout=guard.step, return_when=asyncio.FIRST_COMPLETED)
-                if serving.done():
-                    break
-                bell.still()
-                guard.look()
-                if generation == guard.generation and not permit.is_over:
-                    continue
-                generation = guard.generation
-                try:
-                    permit = guard.judge(asked, permit)
-                except Exception as error:
-                    # Whether or not the application lets itself be cancelled, nothing more of it goes out.
-                    line.cut()
-                    line.abort()
-                    guard.denied(error)
-                    serving.cancel()
-                    await asyncio.wait({serving}, timeout=_ENDS_WITHIN)
-                    # The server ends the connection where a response was begun, and answers 500 where none was.
-                    raise ConnectionAbortedError("what was permitted is no longer") from error
+            await running.serve(self._guard, asked, permit, generation, serving, line.cut_and_abort)
         finally:
-            stop()
-            serving.add_done_callback(_forgotten)
             if not serving.done():
                 line.cut()
-                serving.cancel()
-        await serving
-
-
-#: How long an application that was cut may take to end, in seconds.
-_ENDS_WITHIN = 1.0
 
 
 #: Most bytes of a response that a server is handed at once: what it has, nobody cuts.
@@ -120,8 +89,10 @@ class _Line:
     def cut(self) -> None:
         self._is_cut = True
 
-    def abort(self) -> None:
-        """Ends the connection and what the server holds of the response, where one was begun and the server lets us."""
+    def cut_and_abort(self) -> None:
+        """Ends the connection and what the server holds of the response as well, where one was begun and the server lets us. Where none was
+        the server answers 500."""
+        self.cut()
         if self._is_begun and self._abort is not None:
             # One that the caller has ended already may say so, and the denial has to be told all the same.
             with contextlib.suppress(Exception):
@@ -160,33 +131,6 @@ def _parts(message: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
     for at in range(0, last, _PART):
         yield {**message, "body": body[at : at + _PART], "more_body": True}
     yield {**message, "body": body[last:]}
-
-
-class _Bell:
-    """Rung by any thread, and heard in the loop that it was made in."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.rung: "asyncio.Future[None]" = self._loop.create_future()
-
-    def ring(self) -> None:
-        # A loop that was closed serves nobody.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._ring)
-
-    def _ring(self) -> None:
-        if not self.rung.done():
-            self.rung.set_result(None)
-
-    def still(self) -> None:
-        if self.rung.done():
-            self.rung = self._loop.create_future()
-
-
-def _forgotten(serving: "asyncio.Future[Any]") -> None:
-    # Who was cut ends as it likes, and nobody waits for what it says.
-    if not serving.cancelled():
-        serving.exception()
 
 
 async def refuse(error: BaseException, scope: Scope, receive: Receive, send: Send) -> None:

@@ -41,9 +41,8 @@ class Guard:
     """Judges the connections and requests of one workload. Any number of threads may use it at once, and forked workers too.
 
     `trust_score(request, peer_id)` gives a caller's score, 0 to 100, or None, and is asked where a rule could read it, of a request without
-    the fields in which its caller is not trusted to say whom it speaks for. In ASGI and aiohttp it is called on the event loop, and in ASGI
-    for each running request as well when something changes: one that waits stops the server for as long, so let it look up what is known
-    by then.
+    the fields in which its caller is not trusted to say whom it speaks for. In ASGI and aiohttp it is called on the event loop, for each
+    running request as well when something changes: one that waits stops the server for as long, so let it look up what is known by then.
     `on_denial(error)` is told of each denial that the guard answers itself, by default the log `ztl`. `crl_files` are revocation lists by
     trust domain: where a domain has them, a certificate of which no list in time says anything proves nothing. Files are looked at again
     every `check_every` seconds, when a request comes and while one runs; None: by `reload` alone. `port` is this workload's in the policy;
