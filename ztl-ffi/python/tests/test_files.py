@@ -238,6 +238,38 @@ class Files(unittest.TestCase):
 
         self.assertTrue(until(is_taken, 5))
 
+    def test_t34_a_server_has_one_context_until_what_it_shows_or_trusts_changes(self) -> None:
+        guard, other = self.world.guard(), Authority()
+        first = guard.ssl_context()
+        call = guard.ssl_context(server_side=False, to="router", port=8443)
+        self.assertNotIn(call, (first, guard.ssl_context(server_side=False, to="router", port=8443)))
+        self.assertIs(guard.ssl_context(), first)
+        self.world.write("policy.toml", NO_RULES.encode())
+        guard.reload()
+        self.assertIs(guard.ssl_context(), first)
+        held = [first]
+        for change in (
+            lambda: self.world.svid("model-server", self.world.authority.issue(spiffe("model-server"))),
+            lambda: self.world.write("bundle.pem", other.pem + self.world.authority.pem),
+            lambda: self.world.write("bundle.pem", self.world.authority.pem),
+        ):
+            change()
+            guard.reload()
+            held.append(guard.ssl_context())
+            self.assertIs(guard.ssl_context(), held[-1])
+            # Those that were handed out before show it as well.
+            self.assertEqual({self._shown(context) for context in held}, {self.world.chain("model-server")[0]})
+        self.assertEqual(len(set(map(id, held))), 4)
+        self.assertEqual([len(context.get_ca_certs()) for context in held], [2, 2, 2, 1])
+
+    def _shown(self, context: ssl.SSLContext) -> Any:
+        to, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client, server = self.world.client("router").wrap_bio(back, to), context.wrap_bio(to, back, server_side=True)
+        for end in (client, server, client):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+        return client.getpeercert(True)
+
     def test_a_right_that_was_mended_is_a_change(self) -> None:
         path = self.world.path / "policy.toml"
         before = files.signature(path)

@@ -73,6 +73,8 @@ class Guard:
         self._lock, self._looking = threading.RLock(), threading.Lock()
         self._reading = self._once_more = self._is_forked = False
         self._contexts: "weakref.WeakSet[ssl.SSLContext]" = weakref.WeakSet()
+        #: The one of its own servers: some ask for it at each connection, before anybody is proved (T34).
+        self._serves: Optional[ssl.SSLContext] = None
         self._running: Dict[object, Callable[[], None]] = {}
         self._contents: Dict[object, bytes] = {}
         self._own: Tuple[bytes, bytes] = (b"", b"")
@@ -176,6 +178,8 @@ class Guard:
         self.engine.trust(domain, bundle)
         self._contents["bundle", domain] = bundle
         self._judge.forget()
+        # One keeps the authorities that it had, so the next to ask gets another; what they prove is for the engine to say.
+        self._serves = None
         for context in list(self._contexts):
             tls.trusts(context, authorities)
 
@@ -206,6 +210,7 @@ class Guard:
                 ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(one, other, password="")
             except (ssl.SSLError, OSError) as error:
                 raise SvidError(f"the own SVID and its key do not fit, or cannot be read: {error}") from error
+            self._serves = None
             for context in list(self._contexts):
                 context.load_cert_chain(one, other, password="")
         # Not among the contents: nothing that was permitted rests on the own certificate, and running requests go on.
@@ -267,12 +272,21 @@ class Guard:
         """A context for this workload's own servers, or, with `server_side=False`, for calls to the workload `to` on `port`.
 
         TLS 1.3, no resumption, and no handshake ends well unless the other end proved itself: on a server as somebody, whom each
-        request is then judged by; on a client as the workload that was called, by a flow that the policy permits."""
+        request is then judged by; on a client as the workload that was called, by a flow that the policy permits. All servers get the same
+        one until the SVID or a bundle changes, which is loaded into those that were handed out, too."""
         if server_side == (to is not None) or server_side == (port is not None):
             raise ValueError("`to` and `port` are said for calls, and only there")
         # Nobody shakes hands where the own SVID has ended, so that nothing would look afterwards.
         self.look()
+        with self._lock:
+            found = self._serves if to is None else None
+            if found is None:
+                found = self._context(to, port)
+                if to is None:
+                    self._serves = found
+            return found
 
+    def _context(self, to: Optional[str], port: Optional[int]) -> ssl.SSLContext:
         def prove(connection: Any) -> None:
             self.look()
             chain = tls.chain_of(connection)
@@ -287,20 +301,19 @@ class Guard:
                 # Without a socket nobody knows the address: whether the flow is permitted is for the first request to say.
                 self.engine.prove(chain, me=self.me, port=self._judge.port or 0)
 
-        context = tls.context(server_side, prove)
-        if server_side:
+        context = tls.context(to is None, prove)
+        if to is None:
             # As above, where one context serves all connections: before each handshake, whether or not its client names a server.
             context.sni_callback = lambda *_: self.look()
         loaded: object = None
-        with self._lock:
-            # From here on it is told of changes; one that a signal handler takes meanwhile is loaded once more, and whole.
-            self._contexts.add(context)
-            while loaded != (self._own, self.generation):
-                loaded = (self._own, self.generation)
-                with tls.as_files(*self._own) as (one, other):
-                    context.load_cert_chain(one, other, password="")
-                for domain in self._bundles:
-                    tls.trusts(context, tls.authorities(self._contents["bundle", domain]))
+        # From here on it is told of changes; one that a signal handler takes meanwhile is loaded once more, and whole.
+        self._contexts.add(context)
+        while loaded != (self._own, self.generation):
+            loaded = (self._own, self.generation)
+            with tls.as_files(*self._own) as (one, other):
+                context.load_cert_chain(one, other, password="")
+            for domain in self._bundles:
+                tls.trusts(context, tls.authorities(self._contents["bundle", domain]))
         return context
 
     def asgi(self, app: Any) -> Any:
@@ -340,7 +353,7 @@ def _afresh(held: "weakref.ref[Guard]") -> Callable[[], None]:
         if guard is not None:
             # Another thread of the parent may have held it, and no request of the parent runs here.
             guard._lock, guard._looking = threading.RLock(), threading.Lock()
-            guard._running, guard._reading = {}, False
+            guard._running, guard._reading, guard._serves = {}, False, None
             # Nor does that thread end here what it began: what it was about to take is taken by the child itself.
             guard._taken, guard._once_more, guard._is_forked = (), False, True
 
