@@ -1,5 +1,8 @@
 //! `glob.match`: what a pattern says of a text whose parts are divided by delimiters.
 
+mod read;
+mod sound;
+
 use core::fmt::Write;
 
 use super::{Answer, Context, Term, Why, string};
@@ -13,14 +16,12 @@ const MOST_BYTES: usize = 64 << 10;
 pub(super) fn matches(context: &mut Context<'_>, arguments: &[Term]) -> Answer {
     let (pattern, text) = (string(arguments, 0)?, string(arguments, 2)?);
     let delimiters = delimiters(arguments.get(1))?;
-    let wrong = || Why::from("the pattern is too long or cannot be read");
-    let within = (pattern.len() <= MOST_PATTERN).then_some(pattern);
-    let expression = within.and_then(|pattern| translate(pattern, &delimiters));
     // OPA cuts single characters out of a text by its bytes, and so does not find those that have several.
     if pattern.contains(['?', '[']) && !(pattern.is_ascii() && text.is_ascii()) {
         return Err("`?` and brackets are for ASCII alone".into());
     }
-    let regex = context.regexes.built(expression.ok_or_else(wrong)?)?;
+    let expression = translate(pattern, &delimiters)?;
+    let regex = context.regexes.built(expression)?;
     Ok(Term::Bool(regex.is_match(text)))
 }
 
@@ -39,132 +40,129 @@ fn delimiters(given: Option<&Term>) -> Result<Vec<char>, Why> {
     }
 }
 
+/// The pattern as a regular expression of the whole text.
+fn translate(pattern: &str, delimiters: &[char]) -> Result<String, Why> {
+    let wrong = || Why::from("the pattern is too long or cannot be read");
+    let within = (pattern.len() <= MOST_PATTERN).then_some(pattern);
+    let parts = within.and_then(read::parts).ok_or_else(wrong)?;
+    if !sound::is_sound(&parts, delimiters) {
+        return Err("OPA's matcher errs about this pattern: write several in its place".into());
+    }
+    let mut expression = Expression {
+        text: String::from("(?s)^"),
+        delimiters,
+    };
+    expression.either(&[parts]).ok_or_else(wrong)?;
+    expression.text.push('$');
+    Ok(expression.text)
+}
+
 /// A part of a pattern.
+#[derive(PartialEq)]
 enum Part {
     Text(String),
-    /// Anything, delimiters too.
+    /// `*`.
+    Any,
+    /// `**`.
     All,
-    /// A regular expression.
-    Of(String),
+    /// `?`.
+    One,
+    /// `[abc]` and `[!abc]`.
+    Listed {
+        not: bool,
+        chars: Vec<char>,
+    },
+    /// `[a-c]` and `[!a-c]`.
+    Range {
+        not: bool,
+        first: char,
+        last: char,
+    },
+    /// Braces; of one alternative, a sequence that is matched by itself.
+    Either(Vec<Vec<Self>>),
 }
 
-/// The pattern as a regular expression of the whole text.
-fn translate(pattern: &str, delimiters: &[char]) -> Option<String> {
-    // OPA ends a pattern at the one, and refuses the other.
-    if pattern.contains(['\0', char::REPLACEMENT_CHARACTER]) {
-        return None;
+impl Part {
+    /// Whether nothing stops it.
+    fn is_boundless(&self, delimiters: &[char]) -> bool {
+        *self == Self::All || *self == Self::Any && delimiters.is_empty()
     }
-    let one = (!delimiters.is_empty()).then(|| class(true, delimiters));
-    // The alternatives of each brace that is open, the last of which is being read.
-    let mut open: Vec<Vec<Vec<Part>>> = vec![vec![Vec::new()]];
-    let mut chars = pattern.chars().peekable();
-    while let Some(c) = chars.next() {
-        let within = open.len() > 1;
-        let part = match c {
-            // At the very end it means nothing.
-            '\\' => chars.next().map(|c| Part::Text(c.to_string())),
-            '*' if chars.next_if_eq(&'*').is_some() => {
-                // Of three, OPA makes what matches anything but nothing.
-                if chars.peek() == Some(&'*') {
-                    return None;
+}
+
+/// An expression that is being written, and is no longer written once it is too long.
+struct Expression<'a> {
+    text: String,
+    delimiters: &'a [char],
+}
+
+impl Expression<'_> {
+    fn either(&mut self, alternatives: &[Vec<Part>]) -> Option<()> {
+        let mut before = "(?:";
+        for parts in alternatives {
+            self.text.push_str(before);
+            self.sequence(parts)?;
+            before = "|";
+        }
+        self.text.push(')');
+        Some(())
+    }
+
+    fn sequence(&mut self, parts: &[Part]) -> Option<()> {
+        for part in parts {
+            match part {
+                Part::Text(text) => self.literal(text.chars())?,
+                part if part.is_boundless(self.delimiters) => self.text.push_str(".*"),
+                Part::One if self.delimiters.is_empty() => self.text.push('.'),
+                Part::One => self.class(true, self.delimiters)?,
+                Part::Any | Part::All => {
+                    self.class(true, self.delimiters)?;
+                    self.text.push('*');
                 }
-                Some(Part::All)
-            }
-            '*' => Some(match &one {
-                Some(one) => Part::Of(format!("{one}*")),
-                None => Part::All,
-            }),
-            '?' => Some(Part::Of(one.clone().unwrap_or_else(|| ".".to_owned()))),
-            '[' => Some(Part::Of(bracket(&mut chars)?)),
-            '{' => {
-                open.push(vec![Vec::new()]);
-                None
-            }
-            ',' if within => {
-                open.last_mut()?.push(Vec::new());
-                None
-            }
-            '}' if within => Some(Part::Of(either(open.pop()?))),
-            c => Some(Part::Text(c.to_string())),
-        };
-        let parts = open.last_mut()?.last_mut()?;
-        match (parts.last_mut(), part) {
-            (Some(Part::Text(text)), Some(Part::Text(more))) => text.push_str(&more),
-            (_, part) => parts.extend(part),
-        }
-    }
-    // One that nobody closed ends with the pattern.
-    while open.len() > 1 {
-        let closed = Part::Of(either(open.pop()?));
-        open.last_mut()?.last_mut()?.push(closed);
-    }
-    let expression = either(open.pop()?);
-    (expression.len() <= MOST_BYTES).then(|| format!("(?s)^{expression}$"))
-}
-
-fn either(alternatives: Vec<Vec<Part>>) -> String {
-    let all: Vec<String> = alternatives.iter().map(|parts| sequence(parts)).collect();
-    format!("(?:{})", all.join("|"))
-}
-
-fn sequence(parts: &[Part]) -> String {
-    let mut out = String::new();
-    for part in parts {
-        match part {
-            Part::Text(text) => text.chars().for_each(|c| literal(&mut out, c)),
-            Part::All => out.push_str(".*"),
-            Part::Of(expression) => out.push_str(expression),
-        }
-    }
-    // OPA asks how such a text begins and how it ends, and the two may share characters: `/**/x` matches `/x`.
-    if let [Part::Text(begin), Part::All, Part::Text(end)] = parts {
-        for (at, _) in begin.char_indices() {
-            let shared = begin.get(at..).and_then(|shared| end.strip_prefix(shared));
-            if let Some(rest) = shared {
-                out.push('|');
-                let whole = begin.chars().chain(rest.chars());
-                whole.for_each(|c| literal(&mut out, c));
+                Part::Listed { not, chars } => self.class(*not, chars)?,
+                Part::Range { not, first, last } => {
+                    self.text.push_str(if *not { "[^" } else { "[" });
+                    self.literal([*first].into_iter())?;
+                    self.text.push('-');
+                    self.literal([*last].into_iter())?;
+                    self.text.push(']');
+                }
+                Part::Either(alternatives) => self.either(alternatives)?,
             }
         }
-    }
-    out
-}
-
-/// What stands in brackets: one range, or the characters that are listed, or with `!` all but these.
-fn bracket(chars: &mut core::iter::Peekable<core::str::Chars<'_>>) -> Option<String> {
-    let not = chars.next_if_eq(&'!').is_some();
-    let first = chars.next()?;
-    if chars.next_if_eq(&'-').is_some() {
-        let last = chars.next()?;
-        let closed = chars.next()? == ']' && first <= last;
-        return closed.then(|| {
-            let (first, last) = (u32::from(first), u32::from(last));
-            let not = if not { "^" } else { "" };
-            format!(r"[{not}\x{{{first:x}}}-\x{{{last:x}}}]")
-        });
-    }
-    let mut listed = Vec::new();
-    let mut next = first;
-    loop {
-        match next {
-            ']' => break,
-            '\\' => listed.push(chars.next()?),
-            c => listed.push(c),
+        // OPA asks how such a text begins and how it ends, and the two may share characters: `/**/x` matches `/x`.
+        if let [Part::Text(begin), all, Part::Text(end)] = parts
+            && all.is_boundless(self.delimiters)
+        {
+            for (at, _) in begin.char_indices() {
+                let shared = begin.get(at..).and_then(|shared| end.strip_prefix(shared));
+                if let Some(rest) = shared {
+                    self.text.push('|');
+                    self.literal(begin.chars().chain(rest.chars()))?;
+                }
+            }
         }
-        next = chars.next()?;
+        Some(())
     }
-    (!listed.is_empty()).then(|| class(not, &listed))
+
+    fn class(&mut self, not: bool, chars: &[char]) -> Option<()> {
+        self.text.push_str(if not { "[^" } else { "[" });
+        self.literal(chars.iter().copied())?;
+        self.text.push(']');
+        Some(())
+    }
+
+    /// Characters that mean themselves, in a class and outside of one.
+    fn literal(&mut self, chars: impl Iterator<Item = char>) -> Option<()> {
+        for c in chars {
+            // Writing to a string does not fail.
+            let _written = write!(self.text, r"\x{{{:x}}}", u32::from(c));
+            if self.text.len() > MOST_BYTES {
+                return None;
+            }
+        }
+        Some(())
+    }
 }
 
-fn class(not: bool, chars: &[char]) -> String {
-    let mut out = String::from(if not { "[^" } else { "[" });
-    chars.iter().for_each(|&c| literal(&mut out, c));
-    out.push(']');
-    out
-}
-
-/// A character that means itself, in a class and outside of one.
-fn literal(out: &mut String, c: char) {
-    // Writing to a string does not fail.
-    let _written = write!(out, r"\x{{{:x}}}", u32::from(c));
-}
+#[cfg(test)]
+mod tests;
