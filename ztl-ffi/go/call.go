@@ -13,7 +13,11 @@ import (
 // Call is a connection to another workload, which proved itself, for protocols that [Transport] does not speak.
 type Call struct {
 	// Conn carries what is permitted.
-	Conn  *tls.Conn
+	Conn *tls.Conn
+	// PassOnAuthorization leaves the Authorization of a request that came in, as that of a [Transport] does. Set it before the first
+	// request.
+	PassOnAuthorization bool
+
 	guard *Guard
 	flow  *flow
 }
@@ -34,15 +38,19 @@ func (g *Guard) Call(ctx context.Context, plain net.Conn, workload string, port 
 }
 
 // Authorize judges a request before anything of it is sent on the connection. Fields in which this workload is not trusted to pass an id
-// on (X-Forwarded-Client-Cert, Forwarded) are taken out of header: do not send them (T12). Where the connection is no longer permitted
-// itself, it is closed: make another.
-func (c *Call) Authorize(method, target string, header http.Header) error {
+// on (X-Forwarded-Client-Cert, Forwarded) are taken out of header, and so is the Authorization of the request under whose context ctx
+// this one goes out, unless PassOnAuthorization is set: do not send them (T12, T27). Where the connection is no longer permitted itself,
+// it is closed: make another.
+func (c *Call) Authorize(ctx context.Context, method, target string, header http.Header) error {
 	passes, err := c.guard.sends(c.flow, method, target, header, false)
 	if errors.Is(err, FlowWithdrawn) || errors.Is(err, IdentityExpired) || errors.Is(err, ErrClosed) {
 		_ = c.Conn.Close()
 	}
 	if err == nil {
 		strip(header, passes)
+		if !c.PassOnAuthorization {
+			withholdShown(ctx, header)
+		}
 	}
 	return err
 }

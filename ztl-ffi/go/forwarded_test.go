@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -282,7 +283,7 @@ func TestT12CallsPassOnWhatThePolicyTrustsUsWith(t *testing.T) {
 		plain := must[net.Conn](t)(net.Dial("tcp", address))
 		call := must[*Call](t)(guard.Call(t.Context(), plain, "model-server", 8443))
 		defer call.Conn.Close()
-		if err := call.Authorize("GET", "/v1/who", header); err != nil {
+		if err := call.Authorize(t.Context(), "GET", "/v1/who", header); err != nil {
 			t.Error(name, err)
 		}
 		if len(passedOver(header)) != 0 || (header.Get("Forwarded") != "") != (one.policy == trusted) {
@@ -380,7 +381,8 @@ func TestT27AnInboundAuthorizationIsNotHandedOn(t *testing.T) {
 	t.Cleanup(server.Close)
 	config := a.config("router")
 	config.Resolve = func(context.Context, string, uint16) (string, error) { return server.Listener.Addr().String(), nil }
-	transport := a.guard(config).Transport()
+	router := a.guard(config)
+	transport := router.Transport()
 	handed := a.guard(config).Transport()
 	handed.PassOnAuthorization = true
 	w := newWorldOfHandler(a, a.config("model-server"), func(out http.ResponseWriter, r *http.Request) {
@@ -407,6 +409,17 @@ func TestT27AnInboundAuthorizationIsNotHandedOn(t *testing.T) {
 			value = "Bearer of-the-service"
 		}
 		sent.Header[field] = []string{value}
+		if how := r.URL.Query().Get("how"); strings.HasPrefix(how, "call") {
+			plain := must[net.Conn](t)(net.Dial("tcp", server.Listener.Addr().String()))
+			call := must[*Call](t)(router.Call(r.Context(), plain, "model-server", 8443))
+			defer call.Conn.Close()
+			call.PassOnAuthorization = how == "call opted"
+			if err := call.Authorize(r.Context(), "GET", "/v1/who", sent.Header); err != nil {
+				t.Error(err)
+			}
+			fmt.Fprint(out, sent.Header[field])
+			return
+		}
 		response := must[*http.Response](t)(through.RoundTrip(sent))
 		defer response.Body.Close()
 		_, _ = io.Copy(out, response.Body)
@@ -414,9 +427,9 @@ func TestT27AnInboundAuthorizationIsNotHandedOn(t *testing.T) {
 	client := w.client(a.issue(id("router")))
 	for how, want := range map[string]string{
 		"": "[]", "own": "[Bearer of-the-service]", "opted": "[bearer  of-the-user]", "rebuilt": "[]", "bare": "[]", "spaced": "[]",
-		"small": "[]", "both": "[Bearer of-the-service]",
+		"small": "[]", "both": "[Bearer of-the-service]", "call": "[]", "call opted": "[bearer  of-the-user]",
 	} {
-		request := must[*http.Request](t)(http.NewRequest("GET", "https://"+w.addr()+"/v1/who?how="+how, nil))
+		request := must[*http.Request](t)(http.NewRequest("GET", "https://"+w.addr()+"/v1/who?how="+url.QueryEscape(how), nil))
 		request.Header.Set("Authorization", "bearer  of-the-user")
 		response := must[*http.Response](t)(client.Do(request))
 		seen := string(must[[]byte](t)(io.ReadAll(response.Body)))

@@ -3,6 +3,7 @@
 package ztl
 
 import (
+	"context"
 	"crypto/subtle"
 	"errors"
 	"net/http"
@@ -112,6 +113,13 @@ func credential(value string) string {
 		return strings.TrimLeft(value[end:], " \t")
 	}
 	return value
+}
+
+// withholdShown takes away the Authorization of the request whose context this is (T27).
+func withholdShown(ctx context.Context, header http.Header) {
+	if shown, _ := ctx.Value(shownKey{}).([]string); len(shown) > 0 {
+		withhold(header, shown)
+	}
 }
 
 // withhold takes away the Authorization fields that show one of these credentials.

@@ -123,8 +123,8 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	// T12: for whom we speak is said by a proxy alone.
 	strip(sent.Header, out.passes)
 	// T27: whose token came in is not told to others.
-	if shown, _ := r.Context().Value(shownKey{}).([]string); len(shown) > 0 && !t.PassOnAuthorization {
-		withhold(sent.Header, shown)
+	if !t.PassOnAuthorization {
+		withholdShown(r.Context(), sent.Header)
 	}
 	// Looked up after it was judged: where something changed, the old connections are out of reach.
 	response, err := t.inner.Load().RoundTrip(sent)

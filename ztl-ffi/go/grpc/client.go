@@ -17,21 +17,34 @@ import (
 // DialOptions make a client of one workload: whoever answers has to prove that it is that one, and each call is judged on the
 // connection that it goes over, before anything of it is sent. A call that is not permitted fails with PermissionDenied; why is in
 // the error, and in the audit. So does one with metadata in which this workload is not trusted to pass an id on (forwarded,
-// x-forwarded-client-cert): nobody could take it out of the call any more, and the audit has a permit of a call that was not sent.
+// x-forwarded-client-cert), and one with the authorization of the call under whose context it goes out, unless [PassOnAuthorization]
+// is among the options (T27): nobody could take it out of the call any more, and the audit has a permit of a call that was not sent.
 // Metadata that other credentials of a call add is not looked at.
-func DialOptions(guard *ztl.Guard, workload string, port uint16) []grpc.DialOption {
+func DialOptions(guard *ztl.Guard, workload string, port uint16, options ...Option) []grpc.DialOption {
+	calls := &client{guard: guard, workload: workload, port: port}
+	for _, option := range options {
+		option(calls)
+	}
 	return []grpc.DialOption{
-		grpc.WithTransportCredentials(&client{guard, workload, port}),
+		grpc.WithTransportCredentials(calls),
 		grpc.WithPerRPCCredentials(judge{}),
 		grpc.WithAuthority(workload),
 		grpc.WithNoProxy(),
 	}
 }
 
+// Option of a client.
+type Option func(*client)
+
+// PassOnAuthorization sends the authorization of a call that came in as well, where one goes out under its context with the same
+// credential: to the workload that is called, which then holds a token that was meant for us (T27).
+func PassOnAuthorization() Option { return func(calls *client) { calls.passOn = true } }
+
 type client struct {
 	guard    *ztl.Guard
 	workload string
 	port     uint16
+	passOn   bool
 }
 
 // called is the connection that a call goes over.
@@ -51,6 +64,7 @@ func (c *client) ClientHandshake(ctx context.Context, _ string, plain net.Conn) 
 		_ = call.Conn.Close()
 		return nil, nil, errors.New("the server does not speak HTTP/2")
 	}
+	call.PassOnAuthorization = c.passOn
 	level := credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}
 	return call.Conn, called{level, call}, nil
 }
@@ -85,8 +99,12 @@ func (judge) GetRequestMetadata(ctx context.Context, _ ...string) (map[string]st
 	}
 	sent, _ := metadata.FromOutgoingContext(ctx)
 	header := canonical(sent)
-	err := over.call.Authorize(http.MethodPost, request.Method, header)
+	err := over.call.Authorize(ctx, http.MethodPost, request.Method, header)
 	switch {
+	case err == nil && len(header.Values("Authorization")) != len(sent.Get("authorization")):
+		// T27: whose token came in is not told to others.
+		const why = "the metadata of the call shows the credential of the call that is served: take it away, or say PassOnAuthorization"
+		return nil, status.Error(codes.PermissionDenied, why)
 	case err == nil && len(header) != len(sent):
 		// T12: for whom we speak is said by a proxy alone.
 		const why = "the metadata of the call says for whom it is, with which the policy does not trust this workload: take it away"

@@ -368,6 +368,52 @@ func TestT12ACallOfOursSaysForNobodyThatItIs(t *testing.T) {
 	}
 }
 
+// T27: a handler that copies the metadata of its caller into a call of its own shows nobody the caller's token.
+func TestT27ATokenThatCameInIsNotShownToOthers(t *testing.T) {
+	const shown = "Bearer of-the-caller"
+	next := newWorld(t)
+	next.health.checking = func(ctx context.Context) {
+		if fields, _ := metadata.FromIncomingContext(ctx); len(fields.Get("authorization")) != 1 {
+			t.Error(fields)
+		}
+	}
+	// On the way there it is as well the server of the first call: who calls whom does not matter to it.
+	ask := func(add string, options ...Option) error {
+		var answer error
+		w := newWorld(t)
+		onward := next.client(DialOptions(next.newGuard("router"), "model-server", 8443, options...)...)
+		w.health.checking = func(ctx context.Context) {
+			fields, _ := metadata.FromIncomingContext(ctx)
+			if add != "" {
+				fields.Set("authorization", add)
+			}
+			_, answer = onward.Check(metadata.NewOutgoingContext(ctx, fields), &grpc_health_v1.HealthCheckRequest{})
+		}
+		ctx := metadata.AppendToOutgoingContext(within(t), "authorization", shown, "x-trace", "1")
+		if _, err := w.attacker("router").Check(ctx, &grpc_health_v1.HealthCheckRequest{}); err != nil {
+			t.Error(err)
+		}
+		return answer
+	}
+	for _, same := range []string{"", "bearer  of-the-caller"} {
+		if err := ask(same); status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), "PassOnAuthorization") {
+			t.Error(same, err)
+		}
+	}
+	if next.served() != 0 {
+		t.Error("the token was shown")
+	}
+	if err := ask("Bearer of-our-own"); err != nil {
+		t.Error(err)
+	}
+	if err := ask("", PassOnAuthorization()); err != nil {
+		t.Error(err)
+	}
+	if next.served() != 2 {
+		t.Error(next.served())
+	}
+}
+
 // Laws 6 and 7: whoever is proved and permitted nothing does not learn which methods there are.
 func TestLaw7AMethodThatNobodyServesIsJudged(t *testing.T) {
 	audit := filepath.Join(t.TempDir(), "audit.jsonl")
