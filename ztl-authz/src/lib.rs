@@ -1,3 +1,5 @@
+// Says beside each item which feature it is of.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(feature = "dev-issuer", doc = include_str!("../README.md"))]
 #![cfg_attr(
     not(feature = "dev-issuer"),

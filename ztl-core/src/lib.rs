@@ -1,3 +1,5 @@
+// Says beside each item which feature it is of.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc = include_str!("../README.md")]
 
 /// Networks in a [`policy::Document`] are of this crate.

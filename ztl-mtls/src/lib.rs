@@ -1,3 +1,5 @@
+// Says beside each item which feature it is of.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc = include_str!("../README.md")]
 
 mod authority;
