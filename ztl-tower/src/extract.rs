@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use ztl_core::{DecisionId, FlowPermit};
 
+use crate::guard::Answers;
 use crate::live::Link;
 use crate::name::WireTarget;
 
 /// The claims of the caller's token, verified: an extractor for handlers, and an extension of every request whose token a rule of its
 /// flow could read and was good.
 ///
-/// A request without has none: the extractor answers it with 401.
+/// A request without has none: the extractor answers it with 401 and the challenge of every other refusal (`WWW-Authenticate: Bearer`).
 ///
 /// ```
 /// # #[cfg(feature = "axum-core")] {
@@ -39,7 +40,7 @@ impl core::fmt::Debug for Claims {
 
 /// The proof that the action was authorized: an extractor for handlers, and an extension of every request that was judged.
 ///
-/// A request without was never judged: the extractor answers it with 403.
+/// A request without was never judged, for the handler is behind no listener and no layer of a guard: the extractor answers it with 500.
 #[derive(Clone)]
 pub struct ActionPermit {
     pub(crate) permit: ztl_core::ActionPermit,
@@ -56,6 +57,12 @@ pub(crate) struct GivenFor {
     pub(crate) link: Option<Link>,
     /// Of what is known of callers and issuers.
     pub(crate) evidence_generation: u64,
+    /// What its caller is told where a handler takes what it has not.
+    #[cfg_attr(
+        not(feature = "axum-core"),
+        allow(dead_code, reason = "no handler takes anything")
+    )]
+    pub(crate) answers: Arc<Answers>,
 }
 
 impl GivenFor {
@@ -134,60 +141,7 @@ impl Decision {
 }
 
 #[cfg(feature = "axum-core")]
-mod handlers {
-    use core::convert::Infallible;
+mod handlers;
 
-    use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
-    use http::StatusCode;
-    use http::request::Parts;
-
-    use super::{ActionPermit, Claims, Decision};
-    use crate::Peer;
-
-    /// Takes an extension out of a request, or answers with this status.
-    macro_rules! from_extensions {
-        ($name:ty, $missing:ident) => {
-            impl<S: Sync> FromRequestParts<S> for $name {
-                type Rejection = StatusCode;
-
-                async fn from_request_parts(
-                    parts: &mut Parts,
-                    _state: &S,
-                ) -> Result<Self, StatusCode> {
-                    let found = parts.extensions.get::<Self>().cloned();
-                    found.ok_or(StatusCode::$missing)
-                }
-            }
-        };
-    }
-
-    from_extensions!(Claims, UNAUTHORIZED);
-    from_extensions!(ActionPermit, FORBIDDEN);
-
-    impl<S: Sync> FromRequestParts<S> for Decision {
-        type Rejection = StatusCode;
-
-        async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, StatusCode> {
-            Self::of(&parts.extensions).ok_or(StatusCode::FORBIDDEN)
-        }
-    }
-
-    /// For routes that callers with and without may use: `Option<Claims>`, `Option<Peer>`.
-    macro_rules! maybe_from_extensions {
-        ($name:ty) => {
-            impl<S: Sync> OptionalFromRequestParts<S> for $name {
-                type Rejection = Infallible;
-
-                async fn from_request_parts(
-                    parts: &mut Parts,
-                    _state: &S,
-                ) -> Result<Option<Self>, Infallible> {
-                    Ok(parts.extensions.get::<Self>().cloned())
-                }
-            }
-        };
-    }
-
-    maybe_from_extensions!(Claims);
-    maybe_from_extensions!(Peer);
-}
+#[cfg(feature = "axum-core")]
+pub use handlers::Rejection;

@@ -67,6 +67,8 @@ pub use duty::AnyBody;
 pub use duty::{Away, RedisLimits};
 #[cfg(feature = "client")]
 pub use egress::{Client, EgressError};
+#[cfg(feature = "axum-core")]
+pub use extract::Rejection;
 pub use extract::{ActionPermit, Claims, Decision};
 #[cfg(all(feature = "federation", feature = "jwt"))]
 pub use federation::jwt_svid_keys;

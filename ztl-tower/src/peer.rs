@@ -24,24 +24,3 @@ impl Deref for Peer {
         &self.0
     }
 }
-
-#[cfg(feature = "axum-core")]
-mod extract {
-    use axum_core::extract::FromRequestParts;
-    use http::StatusCode;
-    use http::request::Parts;
-
-    use super::Peer;
-
-    impl<S: Sync> FromRequestParts<S> for Peer {
-        type Rejection = StatusCode;
-
-        async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, StatusCode> {
-            parts
-                .extensions
-                .get::<Self>()
-                .cloned()
-                .ok_or(StatusCode::FORBIDDEN)
-        }
-    }
-}

@@ -45,10 +45,7 @@ async fn main() -> Result<(), Failed> {
 
     // These two lines were `let listener = ..` and `axum::serve(listener, todos::router())` before.
     let listener = TcpListener::bind(ADDRESS).await?;
-    let serving = tokio::spawn({
-        let guard = guard.clone();
-        async move { guard.serve_listener(listener, todos::router()).await }
-    });
+    let serving = tokio::spawn(guard.serve_listener(listener, todos::router()));
 
     let failed = walk(&authority).await?;
     guard.shutdown();

@@ -167,15 +167,13 @@ impl Mesh {
             )?),
         };
         let app = service.routes(name, tools);
-        let serving = guard.clone();
         if name == GATEWAY {
             let web = &self.pki.web;
             let tls = PublicTls::from_pem(web.cert_pem.as_bytes(), web.key_pem.as_bytes());
-            let serve = async move { serving.serve_public_listener(listener, tls, app).await };
+            let serve = guard.serve_public_listener(listener, tls, app);
             self.tasks.spawn(serve);
         } else {
-            let serve = async move { serving.serve_listener(listener, app).await };
-            self.tasks.spawn(serve);
+            self.tasks.spawn(guard.serve_listener(listener, app));
         }
         self.running.insert(
             name,

@@ -54,10 +54,9 @@ async fn main() -> Result<ExitCode, Failed> {
         .await?;
     // A service that would rather not start without the keys waits for them.
     guard.refresh_keys("corp").await?;
-    let service = guard.clone();
+    let serving = guard.serve(ADDRESS, Router::new().route("/v1/models", get(models)));
     tokio::spawn(async move {
-        let app = Router::new().route("/v1/models", get(models));
-        if let Err(error) = service.serve(ADDRESS, app).await {
+        if let Err(error) = serving.await {
             eprintln!("the service ended: {error}");
         }
     });

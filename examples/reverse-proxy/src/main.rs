@@ -43,10 +43,7 @@ async fn main() -> Result<(), Failed> {
     // The stock: any tower service of requests will do.
     let stock = authority.guard("stock", POLICY)?.build().await?;
     let listener = TcpListener::bind(STOCK).await?;
-    let stocking = tokio::spawn({
-        let guard = stock.clone();
-        async move { guard.serve_listener(listener, service_fn(answer)).await }
-    });
+    let stocking = tokio::spawn(stock.serve_listener(listener, service_fn(answer)));
 
     // The edge: what it takes in and what it passes on are judged by the same guard.
     let edge = authority
@@ -55,17 +52,12 @@ async fn main() -> Result<(), Failed> {
         .build()
         .await?;
     let listener = TcpListener::bind(EDGE).await?;
-    let passing = tokio::spawn({
-        let guard = edge.clone();
-        async move {
-            let client = guard.client();
-            let service = service_fn(move |request| {
-                let client = client.clone();
-                async move { proxy::pass(client, "stock", request).await }
-            });
-            guard.serve_listener(listener, service).await
-        }
+    let client = edge.client();
+    let service = service_fn(move |request| {
+        let client = client.clone();
+        async move { proxy::pass(client, "stock", request).await }
     });
+    let passing = tokio::spawn(edge.serve_listener(listener, service));
 
     let failed = walk(&authority).await?;
     edge.shutdown();

@@ -56,11 +56,8 @@ async fn main() -> Result<(), Failed> {
 
     // These lines were `Server::builder().add_service(service).serve(address)` before.
     let listener = TcpListener::bind(ADDRESS).await?;
-    let serving = tokio::spawn({
-        let guard = guard.clone();
-        let routes = Routes::new(service).into_axum_router();
-        async move { guard.serve_listener(listener, routes).await }
-    });
+    let routes = Routes::new(service).into_axum_router();
+    let serving = tokio::spawn(guard.serve_listener(listener, routes));
 
     let mut failed = 0;
     for (name, may_record) in [("surveyor", true), ("walker", false)] {

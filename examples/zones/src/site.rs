@@ -109,8 +109,7 @@ impl Site {
             let (guard, served) = (workload.guard.clone(), Arc::clone(&workload.served));
             if port == HTTP {
                 let app = Router::new().fallback(answer).with_state(served);
-                let serve = async move { guard.serve_listener(listener, app).await };
-                site.services.spawn(serve);
+                site.services.spawn(guard.serve_listener(listener, app));
             } else {
                 let broker = Broker {
                     guard,

@@ -22,6 +22,12 @@ pub(super) fn mark<B>(mut response: Response<B>) -> Response<B> {
     response
 }
 
+/// Takes the mark off: the layer outside makes such an answer of it, and marks that.
+#[cfg(feature = "axum-core")]
+pub(super) fn unmark<B>(response: &mut Response<B>) {
+    response.extensions_mut().remove::<Alike>();
+}
+
 /// Whether it is marked so: by this layer, or by one further in, which has held it then.
 pub(super) fn is_marked<B>(response: &Response<B>) -> bool {
     response.extensions().get::<Alike>().is_some()

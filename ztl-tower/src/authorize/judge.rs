@@ -180,6 +180,7 @@ pub(super) fn judge(guard: &Guard, parts: &mut Parts, came: Came) -> Result<(), 
         flow,
         link: asking.as_ref().map(Asking::link),
         evidence_generation,
+        answers: guard.shared_answers(),
     };
     parts.extensions.insert(ActionPermit { permit, given_for });
     Ok(())

@@ -33,6 +33,8 @@ pub(crate) use alike::Moment;
 pub(crate) use came::judged_on;
 pub(crate) use judge::plain;
 pub(crate) use pool::Pool as JudgingPool;
+#[cfg(feature = "axum-core")]
+pub(crate) use response::lacking;
 pub(crate) use response::{Answer, Credential, Dress, refusal};
 #[cfg(any(feature = "schema", feature = "serve"))]
 pub(crate) use service::caller;

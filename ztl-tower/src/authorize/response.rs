@@ -356,11 +356,43 @@ fn challenge_of(guard: &Guard, denial: &Denial, challenge: Challenge) -> String 
             params.push("acr_values=\"phrh phr\"".to_owned());
         }
     }
-    if let Some(url) = &guard.answers().resource_metadata {
+    bearer(guard.answers(), params)
+}
+
+/// The challenge with these parameters, and where clients learn whose tokens are taken.
+fn bearer(answers: &Answers, mut params: Vec<String>) -> String {
+    if let Some(url) = &answers.resource_metadata {
         params.push(format!("resource_metadata=\"{url}\""));
     }
     let blank = if params.is_empty() { "" } else { " " };
     format!("Bearer{blank}{}", params.join(", "))
+}
+
+/// The answer to a permitted request whose handler takes what it has not: a token (401), or a proved peer (403).
+#[cfg(feature = "axum-core")]
+pub(crate) fn lacking<B>(
+    answers: &Answers,
+    id: DecisionId,
+    dress: Dress,
+    wants_token: bool,
+) -> Response<ResponseBody<B>> {
+    if wants_token {
+        let unauthenticated = (StatusCode::UNAUTHORIZED, "16");
+        let mut response = bare(answers, unauthenticated, id, dress, "");
+        // RFC 9110 §11.6.1
+        if let Ok(challenge) = HeaderValue::try_from(bearer(answers, Vec::new())) {
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        return response;
+    }
+    if !answers.uniform {
+        return bare(answers, (StatusCode::FORBIDDEN, "7"), id, dress, "");
+    }
+    // As a router says that there is no such route: the layer outside makes the one answer of it, at the end of its step.
+    let mut response = missing(answers, id, dress);
+    alike::unmark(&mut response);
+    response.headers_mut().remove(CONTENT_TYPE);
+    response
 }
 
 /// Status, gRPC status and challenge of a denial.

@@ -358,7 +358,7 @@ impl GuardBuilder {
             #[cfg(feature = "trust")]
             posture,
             context: self.context,
-            answers: self.answers,
+            answers: Arc::new(self.answers),
             #[cfg(feature = "serve")]
             listeners: self.listeners,
             #[cfg(feature = "browser")]

@@ -98,7 +98,7 @@ pub(crate) struct Inner {
     #[cfg(feature = "trust")]
     posture: Option<Arc<dyn ztl_authz::trust::PostureSource>>,
     context: Option<context::ContextFrom>,
-    answers: Answers,
+    answers: Arc<Answers>,
     #[cfg(feature = "serve")]
     listeners: Vec<crate::serve::Listen>,
     #[cfg(feature = "browser")]
@@ -372,6 +372,11 @@ impl Guard {
 
     pub(crate) fn answers(&self) -> &Answers {
         &self.0.answers
+    }
+
+    /// The same, for a permit to keep.
+    pub(crate) fn shared_answers(&self) -> Arc<Answers> {
+        Arc::clone(&self.0.answers)
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -1,5 +1,6 @@
 //! What carries the requests of one connection to the service, each judged before it sees it.
 
+use core::net::SocketAddr;
 use core::task::{Context, Poll};
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ struct Shared {
     live: Arc<Live>,
     activity: Activity,
     span: Span,
+    #[cfg(feature = "axum")]
+    remote: Option<SocketAddr>,
 }
 
 /// What answers a request that was carried.
@@ -43,6 +46,11 @@ impl<S> Carry<S> {
         live: &Arc<Live>,
         activity: &Activity,
         span: Span,
+        #[cfg_attr(
+            not(feature = "axum"),
+            expect(unused_variables, reason = "handlers of axum ask for it")
+        )]
+        remote: Option<SocketAddr>,
         service: S,
     ) -> Self {
         let shared = Arc::new(Shared {
@@ -50,6 +58,8 @@ impl<S> Carry<S> {
             live: Arc::clone(live),
             activity: activity.clone(),
             span,
+            #[cfg(feature = "axum")]
+            remote,
         });
         Self { shared, service }
     }
@@ -78,6 +88,12 @@ where
             of.live.notify();
         }
         let (mut parts, came) = request.into_parts();
+        // Where axum's handlers look for it; what is named by a header is not there.
+        #[cfg(feature = "axum")]
+        if let Some(remote) = of.remote {
+            let remote = axum::extract::ConnectInfo(remote);
+            parts.extensions.insert(remote);
+        }
         let opens_stream = parts.extensions.get::<hyper::ext::Protocol>().is_some();
         let body = body(came, Arc::clone(&running));
         let mut watched = Watched::begin(&of.span, &mut parts);

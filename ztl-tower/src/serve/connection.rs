@@ -45,7 +45,7 @@ where
     };
     let live = Arc::clone(registered.live());
     let activity = Activity::new(live.busy());
-    let (connection, spoken) = begin(door, stream, registered, &activity, span, app);
+    let (connection, spoken) = begin(door, stream, registered, &activity, (span, remote), app);
     let two = spoken == Spoken::Two;
     let mut connection = pin!(connection);
     let mut draining = false;
@@ -123,7 +123,7 @@ fn begin<T, S, B>(
     stream: TlsStream<T>,
     registered: Registered,
     activity: &Activity,
-    span: Span,
+    (span, remote): (Span, Remote),
     app: S,
 ) -> (Connection<T, S>, Spoken)
 where
@@ -138,7 +138,7 @@ where
     let live = registered.live();
     let service = Ours {
         carried: spoken.carries(),
-        carry: Carry::new(&door.guard, live, activity, span, app),
+        carry: Carry::new(&door.guard, live, activity, span, remote.address(), app),
     };
     let stream = TokioIo::new(Revocable::new(stream, registered).telling(activity));
     let service = TowerToHyperService::new(service);

@@ -20,35 +20,38 @@ impl Guard {
     /// Serves `app` on `address` to callers that prove themselves by mutual TLS, until [`shutdown`](Guard::shutdown).
     ///
     /// `app` is any tower service of requests: an axum router, tonic's routes as a router, or one of your own. Every request
-    /// is judged before it gets there.
+    /// is judged before it gets there. What it returns borrows nothing of the guard: `tokio::spawn(guard.serve(address, app))`. Nothing
+    /// is done before it is polled.
     ///
     /// # Errors
     /// [`ServeError`]: the address cannot be bound, the policy does not list its port under `ports` of this workload, or the file's
     /// `[browser]` is nowhere in force.
-    pub async fn serve<S, B>(
+    pub fn serve<A, S, B>(
         &self,
-        address: impl ToSocketAddrs + core::fmt::Debug,
+        address: A,
         app: S,
-    ) -> Result<(), ServeError>
+    ) -> impl Future<Output = Result<(), ServeError>> + Send + use<A, S, B>
     where
+        A: ToSocketAddrs + core::fmt::Debug + Send,
         S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send + 'static,
         S::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
     {
-        self.serve_listener(bind(address).await?, app).await
+        let guard = self.clone();
+        async move { guard.serve_listener(bind(address).await?, app).await }
     }
 
     /// The same on a listener that is already bound.
     ///
     /// # Errors
     /// As [`serve`](Guard::serve).
-    pub async fn serve_listener<S, B>(
+    pub fn serve_listener<S, B>(
         &self,
         listener: TcpListener,
         app: S,
-    ) -> Result<(), ServeError>
+    ) -> impl Future<Output = Result<(), ServeError>> + Send + 'static + use<S, B>
     where
         S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send + 'static,
@@ -56,9 +59,12 @@ impl Guard {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
     {
-        let address = self.checked(&listener, "ports")?;
-        let door = Door::mutual(self, address.port());
-        serve(listener, address.to_string(), door, app).await
+        let guard = self.clone();
+        async move {
+            let address = guard.checked(&listener, "ports")?;
+            let door = Door::mutual(&guard, address.port());
+            serve(listener, address.to_string(), door, app).await
+        }
     }
 
     /// Serves `app` on `address` to callers without an SVID, by server-side TLS: the door to the outside. Rules for `public`
@@ -66,33 +72,37 @@ impl Guard {
     ///
     /// # Errors
     /// [`ServeError`]; the policy must list the port under `public_ports` of this workload, and the file's `[browser]` be in force.
-    pub async fn serve_public<S, B>(
+    pub fn serve_public<A, S, B>(
         &self,
-        address: impl ToSocketAddrs + core::fmt::Debug,
+        address: A,
         tls: PublicTls,
         app: S,
-    ) -> Result<(), ServeError>
+    ) -> impl Future<Output = Result<(), ServeError>> + Send + use<A, S, B>
     where
+        A: ToSocketAddrs + core::fmt::Debug + Send,
         S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send + 'static,
         S::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
     {
-        self.serve_public_listener(bind(address).await?, tls, app)
-            .await
+        let guard = self.clone();
+        async move {
+            let listener = bind(address).await?;
+            guard.serve_public_listener(listener, tls, app).await
+        }
     }
 
     /// The same on a listener that is already bound.
     ///
     /// # Errors
     /// As [`serve_public`](Guard::serve_public).
-    pub async fn serve_public_listener<S, B>(
+    pub fn serve_public_listener<S, B>(
         &self,
         listener: TcpListener,
         tls: PublicTls,
         app: S,
-    ) -> Result<(), ServeError>
+    ) -> impl Future<Output = Result<(), ServeError>> + Send + 'static + use<S, B>
     where
         S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send + 'static,
@@ -100,9 +110,12 @@ impl Guard {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
     {
-        let address = self.checked(&listener, "public_ports")?;
-        let door = Door::public(self, address.port(), &tls)?;
-        serve(listener, address.to_string(), door, app).await
+        let guard = self.clone();
+        async move {
+            let address = guard.checked(&listener, "public_ports")?;
+            let door = Door::public(&guard, address.port(), &tls)?;
+            serve(listener, address.to_string(), door, app).await
+        }
     }
 
     /// The address of a listener whose port the policy lists.

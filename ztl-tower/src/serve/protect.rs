@@ -81,7 +81,16 @@ impl<S: Clone> Protect<S> {
             live.revoke();
         }
         let (span, service) = (accepted.span().clone(), self.service.clone());
-        Protected(Carry::new(&self.guard, live, live.hosted(), span, service))
+        let remote = accepted.remote();
+        let activity = live.hosted();
+        Protected(Carry::new(
+            &self.guard,
+            live,
+            activity,
+            span,
+            remote,
+            service,
+        ))
     }
 }
 

@@ -60,6 +60,7 @@ type Serves = Pin<Box<dyn Future<Output = Result<(), ServeError>> + Send>>;
 impl Guard {
     /// Serves `app` on every listener that the builder or its file was told of, until [`shutdown`](Guard::shutdown).
     ///
+    /// What it returns borrows nothing of the guard, as with [`serve`](Guard::serve).
     /// All are bound before any of them takes a connection. Where one breaks later the others are shut down.
     ///
     /// # Errors
@@ -67,7 +68,10 @@ impl Guard {
     ///
     /// # Panics
     /// Where a listener did, once all have ended: cloning `app` panicked.
-    pub async fn run<S, B>(&self, app: S) -> Result<(), ServeError>
+    pub fn run<S, B>(
+        &self,
+        app: S,
+    ) -> impl Future<Output = Result<(), ServeError>> + Send + 'static + use<S, B>
     where
         S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send + 'static,
@@ -75,32 +79,35 @@ impl Guard {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
     {
-        #[cfg(feature = "browser")]
-        if self.lacks_its_boundary() {
-            return Err(ServeError::NoBoundary);
-        }
-        let mut bound = Vec::new();
-        for listen in self.listeners() {
-            bound.push(self.bound(listen, app.clone()).await?);
-        }
-        if bound.is_empty() {
-            return Err(ServeError::NoListener);
-        }
-        let mut serving: JoinSet<_> = bound.into_iter().collect();
-        let (mut first, mut panicked) = (Ok(()), None);
-        while let Some(ended) = serving.join_next().await {
-            match ended {
-                Ok(Ok(())) => continue,
-                Ok(Err(error)) if first.is_ok() => first = Err(error),
-                Ok(Err(_)) => {}
-                // It is no reason to go on without it.
-                Err(ended) => panicked = panicked.or(ended.try_into_panic().ok()),
+        let guard = self.clone();
+        async move {
+            #[cfg(feature = "browser")]
+            if guard.lacks_its_boundary() {
+                return Err(ServeError::NoBoundary);
             }
-            self.shutdown();
-        }
-        match panicked {
-            Some(panic) => std::panic::resume_unwind(panic),
-            None => first,
+            let mut bound = Vec::new();
+            for listen in guard.listeners() {
+                bound.push(guard.bound(listen, app.clone()).await?);
+            }
+            if bound.is_empty() {
+                return Err(ServeError::NoListener);
+            }
+            let mut serving: JoinSet<_> = bound.into_iter().collect();
+            let (mut first, mut panicked) = (Ok(()), None);
+            while let Some(ended) = serving.join_next().await {
+                match ended {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(error)) if first.is_ok() => first = Err(error),
+                    Ok(Err(_)) => {}
+                    // It is no reason to go on without it.
+                    Err(ended) => panicked = panicked.or(ended.try_into_panic().ok()),
+                }
+                guard.shutdown();
+            }
+            match panicked {
+                Some(panic) => std::panic::resume_unwind(panic),
+                None => first,
+            }
         }
     }
 

@@ -33,41 +33,39 @@ impl Guard {
     ///
     /// # Errors
     /// [`ServeError`]: the socket cannot be bound, the policy does not list the port, or the file's `[browser]` is nowhere in force.
-    pub async fn serve_unix<S, B>(
+    pub fn serve_unix<P, S, B>(
         &self,
-        path: impl AsRef<Path>,
+        path: P,
         port: u16,
         app: S,
-    ) -> Result<(), ServeError>
+    ) -> impl Future<Output = Result<(), ServeError>> + Send + 'static + use<P, S, B>
     where
+        P: AsRef<Path>,
         S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send + 'static,
         S::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
     {
-        let path = path.as_ref();
-        self.check_port(&path.display().to_string(), port, "ports")?;
-        let bound = bind(path).await?;
-        serve(
-            bound,
-            path.display().to_string(),
-            Door::mutual(self, port),
-            app,
-        )
-        .await
+        let (guard, path) = (self.clone(), path.as_ref().to_owned());
+        async move {
+            let shown = path.display().to_string();
+            guard.check_port(&shown, port, "ports")?;
+            let bound = bind(&path).await?;
+            serve(bound, shown, Door::mutual(&guard, port), app).await
+        }
     }
 
     /// The same on a listener that is already bound, whose file is the caller's.
     ///
     /// # Errors
     /// As [`serve_unix`](Guard::serve_unix).
-    pub async fn serve_unix_listener<S, B>(
+    pub fn serve_unix_listener<S, B>(
         &self,
         listener: UnixListener,
         port: u16,
         app: S,
-    ) -> Result<(), ServeError>
+    ) -> impl Future<Output = Result<(), ServeError>> + Send + 'static + use<S, B>
     where
         S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send + 'static,
@@ -75,9 +73,12 @@ impl Guard {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
     {
-        let shown = "a Unix socket";
-        self.check_port(shown, port, "ports")?;
-        serve(listener, shown.to_owned(), Door::mutual(self, port), app).await
+        let guard = self.clone();
+        async move {
+            let shown = "a Unix socket";
+            guard.check_port(shown, port, "ports")?;
+            serve(listener, shown.to_owned(), Door::mutual(&guard, port), app).await
+        }
     }
 }
 

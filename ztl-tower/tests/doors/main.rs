@@ -10,6 +10,7 @@ mod conditions;
 mod expectations;
 mod files;
 mod guard_file;
+mod handlers;
 mod heavy;
 #[cfg(unix)]
 mod hosted;
