@@ -208,11 +208,14 @@ impl GuardBuilder {
 
     /// Reads and checks everything, and begins to watch the files.
     ///
-    /// Must be called within a tokio runtime, which has to outlive the guard: where it ends first, nobody looks at files and sources any
-    /// more, and what rests on them is refused.
+    /// The tokio runtime that it is awaited in has to outlive the guard: where it ends first, nobody looks at files and sources any more,
+    /// and what rests on them is refused.
     ///
     /// # Errors
     /// [`BuildError`]: whatever is missing or does not fit. A guard that is built enforces.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub async fn build(self) -> Result<Guard, BuildError> {
         let missing = |part, call| BuildError::Missing { part, call };
         let provider = self

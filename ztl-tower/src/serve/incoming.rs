@@ -50,10 +50,13 @@ impl Guard {
         self.listen_on(bind(address).await?)
     }
 
-    /// The same on a listener that is already bound. Must be called within a tokio runtime.
+    /// The same on a listener that is already bound.
     ///
     /// # Errors
     /// As [`listen`](Guard::listen).
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub fn listen_on(&self, listener: TcpListener) -> Result<Listener, ServeError> {
         let address = self.checked(&listener, "ports")?;
         let door = Door::raw(self, address.port());
@@ -73,10 +76,13 @@ impl Guard {
         self.incoming_on(bind(address).await?)
     }
 
-    /// The same on a listener that is already bound. Must be called within a tokio runtime.
+    /// The same on a listener that is already bound.
     ///
     /// # Errors
     /// As [`listen`](Guard::listen).
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub fn incoming_on(&self, listener: TcpListener) -> Result<Incoming, ServeError> {
         let address = self.checked(&listener, "ports")?;
         let door = Door::mutual(self, address.port());
@@ -100,6 +106,9 @@ impl Listener {
     ///
     /// # Errors
     /// [`ServeError::Accept`]: the listener broke.
+    ///
+    /// # Panics
+    /// Where the task that takes connections did.
     pub async fn accept(&mut self) -> Result<Option<RawStream>, ServeError> {
         core::future::poll_fn(|cx| self.0.poll(cx)).await
     }
@@ -121,6 +130,9 @@ impl Incoming {
     ///
     /// # Errors
     /// [`ServeError::Accept`]: the listener broke.
+    ///
+    /// # Panics
+    /// Where the task that takes connections did; so does the [`Stream`].
     pub async fn accept(&mut self) -> Result<Option<Accepted>, ServeError> {
         core::future::poll_fn(|cx| self.0.poll(cx)).await
     }

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use crate::guard::Guard;
 
 impl Guard {
-    /// Shuts this guard down when `signal` resolves. Must be called within a tokio runtime; the guard is not kept alive by it.
+    /// Shuts this guard down when `signal` resolves. The guard is not kept alive by it.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     ///
     /// ```no_run
     /// # fn example(guard: ztl_tower::Guard, told: tokio::sync::oneshot::Receiver<()>) {
@@ -29,6 +32,9 @@ impl Guard {
     ///
     /// # Errors
     /// The handlers cannot be set.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     #[cfg(all(feature = "signal", unix))]
     pub fn shutdown_on_signals(&self) -> std::io::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
@@ -48,6 +54,9 @@ impl Guard {
     ///
     /// # Errors
     /// The handler cannot be set.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     #[cfg(all(feature = "signal", windows))]
     pub fn shutdown_on_signals(&self) -> std::io::Result<()> {
         let mut interrupt = tokio::signal::windows::ctrl_c()?;

@@ -8,6 +8,7 @@ mod audit;
 mod called;
 mod conditions;
 mod expectations;
+mod features;
 mod files;
 mod guard_file;
 mod handlers;
