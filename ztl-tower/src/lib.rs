@@ -1,3 +1,5 @@
+// Says beside each item which feature it is of.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // Its example asks for features, and is tested with them, below.
 #![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 
@@ -35,6 +37,7 @@ mod keys;
     allow(dead_code, reason = "each end of a connection uses another part")
 )]
 mod live;
+mod loader;
 #[cfg(feature = "client")]
 mod look_up;
 mod name;
@@ -88,6 +91,9 @@ pub use host::ServerName;
 #[cfg(feature = "oidc")]
 pub use keys::{FetchedKeys, KeysError, KeysRefreshed};
 pub use live::{Connection, ConnectionState};
+pub use loader::loader;
+#[cfg(any(feature = "opa", feature = "rego", feature = "schema"))]
+pub use loader::loader_with;
 pub use name::Ambiguity;
 #[cfg(feature = "bundle")]
 pub use opa_bundle::{
@@ -114,7 +120,6 @@ pub use transport::Transport;
 
 pub use trace::{SpanId, TraceContext, TraceId};
 
-#[cfg(any(feature = "jwt", feature = "schema", feature = "trust"))]
 pub use ztl_authz as authz;
 pub use ztl_core as core;
 pub use ztl_mtls as mtls;
@@ -141,5 +146,6 @@ pub use ztl_mtls as mtls;
 #[doc = include_str!("../../docs/getting-started.md")]
 #[doc = include_str!("../../docs/hyper.md")]
 #[doc = include_str!("../../docs/observability.md")]
+#[doc = include_str!("../../docs/rotation.md")]
 #[doc = include_str!("../../docs/tokens.md")]
 struct Guides;

@@ -14,7 +14,7 @@ pub(super) struct AuthorizersFrom(Vec<(Box<str>, Arc<dyn Authorizer>)>);
 impl AuthorizersFrom {
     /// A policy in memory was loaded without them, so that they would never object.
     pub(super) fn unasked(&self) -> Result<(), BuildError> {
-        let why = "is not asked by a policy in memory, which is loaded already: register it with that policy's `Loader`";
+        let why = "is not asked by a policy in memory, which is loaded already: register it with that policy's `Loader`, or give the builder `policy_text`";
         match self.0.first() {
             Some((name, _)) => Err(refused(name, why)),
             None => Ok(()),
@@ -43,7 +43,8 @@ fn refused(name: &str, why: &'static str) -> BuildError {
 }
 
 impl GuardBuilder {
-    /// An authorizer of the program's own for the document of [`policy_file`](Self::policy_file), under the name that its rules
+    /// An authorizer of the program's own for the document of [`policy_file`](Self::policy_file) or
+    /// [`policy_text`](Self::policy_text), under the name that its rules
     /// call it by (`require.authorizer = "NAME"`). It stays the same while the document changes. Call it once a name.
     ///
     /// ```no_run

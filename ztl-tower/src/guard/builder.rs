@@ -4,7 +4,6 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use rustls::crypto::CryptoProvider;
@@ -18,12 +17,13 @@ use ztl_mtls::{Bundles, IdentitySource, Prover, TrustBundle, X509Svid};
 
 use super::audit::AuditFrom;
 use super::authorizers::AuthorizersFrom;
+use super::policy::PolicyFrom;
 use super::revocation::RevocationFrom;
 use super::sources::{Opening, Place};
 use super::supplied::Supplied;
 use super::{BuildError, Clock, Guard, Inner, Limits, wall_clock};
 use crate::live::Registry;
-use crate::refresh::{OnExpiry, PolicyFile, Refresh, Renewed, Sources, Vouching};
+use crate::refresh::{OnExpiry, Refresh, Renewed, Sources, Vouching};
 
 /// Most chains that a guard remembers as proved.
 const MAX_REMEMBERED: usize = 16_384;
@@ -32,7 +32,7 @@ const MAX_REMEMBERED: usize = 16_384;
 #[must_use = "a builder guards nothing; call `build`"]
 pub struct GuardBuilder {
     name: Box<str>,
-    policy: Option<PolicyFrom>,
+    pub(super) policy: Option<PolicyFrom>,
     pub(super) vouching: Vouching,
     pub(super) authorizers: AuthorizersFrom,
     pub(super) identity: Option<X509Svid>,
@@ -79,11 +79,6 @@ pub struct GuardBuilder {
     explains_denials: bool,
     reload_every: Duration,
     clock: Clock,
-}
-
-enum PolicyFrom {
-    File(PathBuf),
-    Memory(Box<Policy>),
 }
 
 impl GuardBuilder {
@@ -137,18 +132,6 @@ impl GuardBuilder {
             reload_every: Duration::from_secs(1),
             clock: Arc::new(wall_clock),
         }
-    }
-
-    /// What we permit, from a file that is read again when it changes. A file that group or others may write is refused.
-    pub fn policy_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.policy = Some(PolicyFrom::File(path.into()));
-        self
-    }
-
-    /// What we permit, from memory; [`Guard::swap_policy`] changes it.
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = Some(PolicyFrom::Memory(Box::new(policy)));
-        self
     }
 
     /// The crypto provider, by value. Without this it is the one that is compiled in, `aws-lc-rs` before `ring`; a process-wide
@@ -222,24 +205,12 @@ impl GuardBuilder {
             .provider
             .or_else(default_provider)
             .ok_or(BuildError::NoProvider)?;
-        let (policy, policy_file) = match self
+        let policy = self
             .policy
-            .ok_or_else(|| missing("policy", "`policy_file` or `policy`"))?
-        {
-            PolicyFrom::Memory(policy) => {
-                self.authorizers.unasked()?;
-                if self.vouching.is_asked() {
-                    return Err(BuildError::NotFromFile);
-                }
-                (*policy, None)
-            }
-            PolicyFrom::File(path) => {
-                let given = self.authorizers.by_name()?;
-                let (vouching, provider) = (self.vouching, Arc::clone(&provider));
-                let (policy, file) = PolicyFile::open(path, given, vouching, provider).await?;
-                (policy, Some(file))
-            }
-        };
+            .ok_or_else(|| missing("policy", "`policy_file`, `policy` or `policy_text`"))?;
+        let (policy, policy_file, authorizers) = policy
+            .open(self.authorizers, self.vouching, &provider)
+            .await?;
         let sink = self.audit.open((self.clock)())?;
         let sink = crate::watch::counted(&self.name, sink);
         let (loss, sink) = super::loss::Loss::heard_by(&self.name, sink);
@@ -362,6 +333,7 @@ impl GuardBuilder {
             posture,
             context: self.context,
             answers: Arc::new(self.answers),
+            authorizers,
             #[cfg(feature = "serve")]
             listeners: self.listeners,
             #[cfg(feature = "browser")]

@@ -17,6 +17,7 @@ mod limits;
 mod loss;
 #[cfg(feature = "client")]
 mod outside;
+mod policy;
 #[cfg(feature = "trust")]
 mod posture;
 mod revocation;
@@ -99,6 +100,7 @@ pub(crate) struct Inner {
     posture: Option<Arc<dyn ztl_authz::trust::PostureSource>>,
     context: Option<context::ContextFrom>,
     answers: Arc<Answers>,
+    authorizers: crate::refresh::Authorizers,
     #[cfg(feature = "serve")]
     listeners: Vec<crate::serve::Listen>,
     #[cfg(feature = "browser")]
@@ -179,8 +181,8 @@ impl Guard {
         AuthorizeLayer::new(self.clone())
     }
 
-    /// Puts another policy in force, at once. Live connections are judged again. Evidence that it asks for and that the guard was
-    /// not given a source of is missing, and an error event says so.
+    /// Puts another policy in force, at once; [`load_policy`](Self::load_policy) loads one. Live connections are judged again. Evidence
+    /// that it asks for and that the guard was not given a source of is missing, and an error event says so.
     ///
     /// # Errors
     /// [`PolicySwapError`]; the policy in force stays.

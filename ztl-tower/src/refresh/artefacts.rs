@@ -5,8 +5,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ztl_authz::artefacts::{Artefacts, Folder, MAX_ARTEFACT_BYTES};
-#[cfg(any(feature = "opa", feature = "rego"))]
-use ztl_authz::rego::RegoKind;
 use ztl_core::policy::{Loader, Policy};
 use ztl_mtls::FileKeys;
 
@@ -41,14 +39,8 @@ impl Named {
             keys: keys.cloned(),
             files: Mutex::default(),
         });
-        #[cfg(feature = "rego")]
-        let loader =
-            loader.authorizer_kind("rego", Arc::new(RegoKind::interpreter(beside.clone())));
-        #[cfg(feature = "opa")]
-        let loader = loader.authorizer_kind("opa", Arc::new(RegoKind::wasm(beside.clone())));
-        #[cfg(feature = "schema")]
-        let loader = loader.with_schemas(Arc::new(ztl_authz::schema::Schemas::new(beside.clone())));
-        let loaded = load(loader);
+        let files: Arc<dyn Artefacts> = beside.clone();
+        let loaded = load(crate::loader::with_files(loader, &files));
         let read = &mut *beside.files.lock().unwrap_or_else(PoisonError::into_inner);
         if loaded.is_ok() {
             self.0 = core::mem::take(read);

@@ -56,7 +56,7 @@ pub(crate) use keys::{KeyFile, KeyFiles};
     all(feature = "client", feature = "trust")
 ))]
 pub(crate) use pause::{LONGEST_SLEEP, pause};
-pub(crate) use policy::{Authorizers, PolicyFile, Vouching};
+pub(crate) use policy::{Authorizers, PolicyFile, Vouching, known};
 pub(crate) use revocation::RevocationFiles;
 pub(crate) use sources::Sources;
 #[cfg(feature = "trust")]

@@ -116,11 +116,10 @@ impl PolicyFile {
         let policy = {
             let keys = self.signed.as_ref().map(Signed::keys);
             let parse = |loader| parse(loader, &path, &bytes);
-            self.named
-                .read_by(&path, keys, loader(&self.given), parse)?
+            self.named.read_by(&path, keys, known(&self.given), parse)?
         };
         #[cfg(not(any(feature = "opa", feature = "rego", feature = "schema")))]
-        let policy = parse(loader(&self.given), &path, &bytes)?;
+        let policy = parse(known(&self.given), &path, &bytes)?;
         if let Some(high_water) = &self.high_water {
             high_water.admits(&path, &policy)?;
         }
@@ -173,14 +172,12 @@ fn parse_here(loader: Loader, path: &Path, bytes: &[u8]) -> Result<Policy, Build
         .load(text, Format::of_path(path))?)
 }
 
-/// Loads with what the program gives, and with all that the features of this crate bring for what a policy may ask.
-fn loader(given: &Authorizers) -> Loader {
+/// Loads with what the program gives, and with the conditions that the features of this crate bring.
+pub(crate) fn known(given: &Authorizers) -> Loader {
     let loader = given.iter().fold(Loader::new(), |loader, (name, given)| {
         loader.with_authorizer(name, Arc::clone(given))
     });
-    #[cfg(feature = "cel")]
-    let loader = loader.with_conditions(Arc::new(ztl_authz::cel::Cel::new()));
-    loader
+    crate::loader::conditions(loader)
 }
 
 impl Kept<PolicyFile> {

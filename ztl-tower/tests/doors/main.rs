@@ -22,6 +22,7 @@ mod listeners;
 mod looks;
 mod own_tls;
 mod proxied;
+mod pushed;
 mod quiet;
 mod raw;
 mod revocation;
