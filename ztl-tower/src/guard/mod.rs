@@ -17,6 +17,7 @@ mod limits;
 mod loss;
 #[cfg(feature = "client")]
 mod outside;
+mod parts;
 mod policy;
 #[cfg(feature = "trust")]
 mod posture;
@@ -383,14 +384,6 @@ impl Guard {
 
     pub(crate) fn limits(&self) -> Limits {
         self.0.limits
-    }
-
-    pub(crate) fn prover(&self) -> &Prover {
-        &self.0.prover
-    }
-
-    pub(crate) fn identity(&self) -> Arc<IdentitySource> {
-        Arc::clone(&self.0.identity)
     }
 
     pub(crate) fn provider(&self) -> Arc<CryptoProvider> {

@@ -10,9 +10,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio_rustls::TlsAcceptor;
 use ztl_core::Peer;
-use ztl_mtls::{
-    BundleSet, Bundles, ClientVerifier, IdentitySource, Prover, Refused, ServerConfigs,
-};
+use ztl_mtls::{BundleSet, ClientVerifier, Refused, ServerConfigs};
 
 use super::hosts::open_policy;
 use super::*;
@@ -20,11 +18,10 @@ use super::*;
 const PAGE: &str = include_str!("../../../docs/hyper.md");
 
 // The page's.
-/// One connection. `configs` and `prover` are the listener's, made once.
+/// One connection. `configs` are the listener's.
 async fn connection(
     guard: Guard,
     configs: Arc<ServerConfigs>,
-    prover: Prover,
     app: Router,
     stream: TcpStream,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -39,7 +36,10 @@ async fn connection(
         let permit = permit.map_err(|_| Refused)?;
         permits.set(permit).map_err(|_| Refused)
     };
-    let lent = configs.lend(ClientVerifier::new(prover, Arc::new(may_connect)))?;
+    let lent = configs.lend(ClientVerifier::new(
+        guard.prover().clone(),
+        Arc::new(may_connect),
+    ))?;
     let handshake = TlsAcceptor::from(lent.config()).accept(stream);
     let stream = tokio::time::timeout(Duration::from_secs(10), handshake).await??;
     drop(lent); // until here it proves this caller
@@ -70,17 +70,14 @@ async fn t1_a_host_with_tls_of_its_own_serves_who_is_proved_and_permitted() {
     let (guard, audit) = mesh.guard("gateway", "/gateway").await;
     let marker = Marker::default();
     let provider = ztl_mtls::provider();
-    let bundles = Bundles::new(BundleSet::new([mesh.authority.bundle()]).expect("bundles"));
-    let prover = Prover::new(bundles, &provider).allow_dev_authority();
-    let identity = Arc::new(IdentitySource::new(guard.svid().expect("svid")));
-    let configs = Arc::new(ServerConfigs::new(provider, identity, &[b"http/1.1"]));
+    let configs = ServerConfigs::new(provider, guard.identity(), &[b"http/1.1"]);
+    let configs = Arc::new(configs);
     let (serving, app) = (guard.clone(), marker.app());
     let accepting = tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             tokio::spawn(connection(
                 serving.clone(),
                 Arc::clone(&configs),
-                prover.clone(),
                 app.clone(),
                 stream,
             ));
@@ -101,7 +98,17 @@ async fn t1_a_host_with_tls_of_its_own_serves_who_is_proved_and_permitted() {
     assert_eq!(reasons(&audit)[..4], recorded);
     assert_eq!(reasons(&audit)[4..], ["no_flow_permitted"]);
 
-    // A connection goes on; what it was proved by does not.
+    // What the guard takes holds here too: its SVID,
+    let svid = mesh.svid("/gateway");
+    let leaf = svid.chain()[0].clone();
+    guard.swap_identity(svid).expect("taken");
+    let svid = mesh.svid("/caller");
+    let stream = support::raw_connect(address, None, Some(&svid), b"http/1.1");
+    let stream = stream.await.expect("connect");
+    let shown = stream.get_ref().1.peer_certificates().expect("a chain");
+    assert_eq!(shown[0], leaf);
+    // and its bundles. A connection goes on; what it was proved by does not.
+    let other = Mesh::new(&mesh.policy).authority;
     let svid = mesh.svid("/caller");
     let stream = support::raw_connect(address, None, Some(&svid), b"http/1.1");
     let io = TokioIo::new(stream.await.expect("connect"));
@@ -111,12 +118,13 @@ async fn t1_a_host_with_tls_of_its_own_serves_who_is_proved_and_permitted() {
         let request = get1("/v1/x").body(Empty::<Bytes>::new()).expect("request");
         let response = sender.send_request(request).await.expect("response");
         assert_eq!(response.status().as_u16(), status);
-        guard.engine().withdraw_flows();
+        guard.swap_bundles(BundleSet::new([other.bundle()]).expect("bundles"));
     }
     assert_eq!(
         reasons(&audit).last().map(String::as_str),
         Some("flow_withdrawn")
     );
     assert_eq!(marker.calls(), 2);
+    assert!(ask("/v1/x", Some("/caller")).await.is_err());
     accepting.abort();
 }
