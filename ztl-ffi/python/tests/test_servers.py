@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import datetime
 import http.client
+import importlib
 import importlib.util
 import json
 import socket
@@ -180,6 +181,20 @@ class Uvicorn(Behaviour, WithWorld):
 
         self.assertGreater(read(False), len(LARGE))
         self.assertLess(read(True), len(LARGE) // 2)
+
+    def test_no_setting_is_dropped_in_silence(self) -> None:
+        import ztl.uvicorn
+
+        for setting in ({"workers": 2}, {"reload": True}, {"ssl_certfile": "x"}, {"proxy_headers": True}, {"http": "h11"}):
+            with self.assertRaisesRegex(ValueError, next(iter(setting))):
+                ztl.uvicorn.config(self.guard, who, **setting)
+        ztl.uvicorn.config(self.guard, who, workers=1, reload=False)
+
+    def test_an_older_uvicorn_is_refused_by_its_number(self) -> None:
+        import ztl.uvicorn
+
+        with unittest.mock.patch("uvicorn.Config", lambda app: None), self.assertRaisesRegex(ImportError, "needs uvicorn 0.47"):
+            importlib.reload(ztl.uvicorn)
 
     @there("websockets")
     def test_t20_websockets_are_judged_as_such(self) -> None:

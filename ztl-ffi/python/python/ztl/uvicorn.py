@@ -8,12 +8,16 @@ or, where uvicorn is started otherwise, `http=ztl.uvicorn.Http`, `ws=ztl.uvicorn
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Dict
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ztl.asgi import ABORT, CONNECTION
+
+if "ssl_context_factory" not in inspect.signature(uvicorn.Config).parameters:
+    raise ImportError(f"ztl.uvicorn needs uvicorn 0.47 or newer, and this is {uvicorn.__version__}: `pip install 'uvicorn>=0.47'`")
 
 
 class _Shown:
@@ -58,7 +62,7 @@ else:
 
 
 def config(guard: Any, app: Any, **settings: Any) -> uvicorn.Config:
-    """The configuration of a server behind a guard."""
+    """The configuration of a server behind a guard. A `ValueError` where a setting could have no effect."""
     fixed = {
         "http": Http,
         "ws": WebSocket,
@@ -66,9 +70,11 @@ def config(guard: Any, app: Any, **settings: Any) -> uvicorn.Config:
         "proxy_headers": False,
         "ssl_context_factory": lambda *_: guard.ssl_context(),
     }
-    wrong = sorted(fixed.keys() & settings.keys())
+    wrong = sorted(name for name in settings if name in fixed or name.startswith("ssl_"))
     if wrong:
         raise ValueError(f"{', '.join(wrong)}: the guard says that itself")
+    if settings.get("reload") or (settings.get("workers") or 1) > 1:
+        raise ValueError("reload and workers: this serves in one process, so start as many of them as are wanted")
     return uvicorn.Config(guard.asgi(app), **settings, **fixed)
 
 
