@@ -267,6 +267,29 @@ class Forked(unittest.TestCase):
         recorded = [json.loads(line)["id"] for line in audit.read_text().splitlines() if line]
         self.assertLessEqual(set(ids), set(recorded))
 
+    def test_who_cannot_write_the_audit_is_told_which_file_and_as_whom(self) -> None:
+        with self.assertRaisesRegex(ztl.AuditError, f"nothing/audit.jsonl.* the user {os.geteuid()},"):
+            ztl.Engine(POLICY, audit_file=self.world.path / "nothing" / "audit.jsonl")
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root may become somebody else")
+    def test_law_6_a_worker_that_may_not_write_the_audit_permits_nothing(self) -> None:
+        # gunicorn with `user =`: its master made the file, which nobody else may write.
+        guard, asked = self.world.guard(audit_file=self.world.path / "audit.jsonl", check_every=5.0), self.world.asked()
+        read, write = os.pipe()
+        if (child := os.fork()) == 0:
+            try:
+                os.setuid(65534)
+                guard.judge(asked)
+                os.write(write, b"permitted")
+            except Exception as error:
+                os.write(write, repr(error).encode())
+            finally:
+                os._exit(0)
+        os.close(write)
+        with os.fdopen(read) as said:
+            self.assertRegex(said.read(), "^AuditError.*audit.jsonl.* the user 65534,")
+        os.waitpid(child, 0)
+
     def test_what_the_parent_permitted_is_not_the_childs(self) -> None:
         engine = ztl.Engine(POLICY)
         flow, peer = flow_of(engine), engine.assert_peer_dangerous(spiffe("router"), "test", FAR)

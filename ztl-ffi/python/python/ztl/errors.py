@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 __all__ = [
     "ArgumentError", "AuditError", "BudgetError", "BundleError", "CrlError", "Denied", "InternalError", "KeysError", "PolicyError",
     "RawTargetUnavailable", "SvidError", "SystemFailure", "TokenError", "Unsupported", "ZtlError",
@@ -124,6 +126,10 @@ _BY_STATUS: dict[int, type[ZtlError]] = {-3: ArgumentError, **{kind.status: kind
 
 def raised(status: int, message: str, **told: str) -> ZtlError:
     """The exception of a status; the native half calls it."""
-    error = _BY_STATUS.get(status, InternalError)(message or f"ztl status {status}", **told)
+    kind = _BY_STATUS.get(status, InternalError)
+    if kind is AuditError and hasattr(os, "geteuid"):
+        # A forked worker that gave up its rights opens the file once more, and as somebody else.
+        message += f"; this process is the user {os.geteuid()}, who has to be able to write it"
+    error = kind(message or f"ztl status {status}", **told)
     error.status = status
     return error
