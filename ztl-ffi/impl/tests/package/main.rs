@@ -7,6 +7,8 @@
 )]
 #![cfg(target_os = "linux")]
 
+mod page;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
@@ -133,7 +135,7 @@ fn read_abi() -> String {
             .map(str::to_owned),
     );
     lines.extend(
-        include_str!("exports.txt")
+        include_str!("../exports.txt")
             .lines()
             .map(|name| format!("symbol {name}")),
     );
@@ -473,7 +475,10 @@ fn a_newcomer_installs_it_and_builds_against_it() {
         .collect();
     assert_eq!(
         shown,
-        include_str!("exports.txt").lines().collect::<BTreeSet<_>>()
+        include_str!("../exports.txt")
+            .lines()
+            .collect::<BTreeSet<_>>()
     );
+    page::says(&folder, &from);
     let _ = fs::remove_dir_all(&folder);
 }
