@@ -199,7 +199,8 @@ func (g *Guard) Swap(policy []byte) error {
 	return nil
 }
 
-// Reload puts the policy in force that stands in [Config.PolicyFile] by now, as [Guard.Swap] does.
+// Reload puts the policy in force that stands in [Config.PolicyFile] by now, as [Guard.Swap] does. The file is read twice, half a second
+// apart, and refused where it changed meanwhile: rename another one into its place.
 func (g *Guard) Reload() error {
 	if err := g.engine.swapFile(g.config.PolicyFile, g.config.Format); err != nil {
 		return err

@@ -213,7 +213,10 @@ func failed(status C.ztl_status, cerr *C.ztl_error, decision *C.ztl_decision) er
 	}
 	var message string
 	reason, lack := Reason(C.ztl_error_reason(cerr)), Lack(C.ztl_error_lack(cerr))
+	var id [16]C.uint8_t
 	if cerr != nil {
+		// Also where there was no decision to fill: who is not proved is denied under an id as well.
+		_ = C.ztl_error_decision(cerr, &id)
 		var ptr *C.uint8_t
 		var length C.size_t
 		if C.ztl_error_message(cerr, &ptr, &length) == C.ZTL_OK {
@@ -227,10 +230,9 @@ func failed(status C.ztl_status, cerr *C.ztl_error, decision *C.ztl_decision) er
 		}
 		return &Error{Status: Status(status), Message: message}
 	}
-	// Where nothing was decided it was the peer that was not proved.
-	denial := &Denial{Reason: reason, Lack: lack, Stage: stages[1], Message: message}
+	// Where the decision was not filled it was the peer that was not proved.
+	denial := &Denial{Reason: reason, Lack: lack, ID: *(*[16]byte)(unsafe.Pointer(&id)), Stage: stages[1], Message: message}
 	if decision != nil && decision.reason != C.ZTL_REASON_NOT_JUDGED {
-		denial.ID = *(*[16]byte)(unsafe.Pointer(&decision.id))
 		denial.Rule = C.GoString(&decision.rule[0])
 		if int(decision.stage) < len(stages) {
 			denial.Stage = stages[decision.stage]

@@ -3,6 +3,9 @@ package ztl
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -186,5 +189,31 @@ func TestLaw8AJudgementThatBeganLaterCounts(t *testing.T) {
 	}
 	if three := request.wants(); three.done() || asked.Load() != 1 {
 		t.Error("asked", asked.Load(), "times")
+	}
+}
+
+// Who is proved anew and is nobody any more is denied at the stage of identity, with an id like any other.
+func TestLaw6ADenialOfAnIdentityIsFoundByItsID(t *testing.T) {
+	a := newAuthority(t)
+	config := a.config("model-server")
+	config.AuditFile = filepath.Join(t.TempDir(), "audit.jsonl")
+	guard := a.guard(config)
+	request := a.request(a.issue(id("router")), "GET", "/v1/who")
+	_, end, err := guard.Begin(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end()
+	if err := guard.SetCRLs("prod.example", a.revocations()); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = guard.Begin(request)
+	var denial *Denial
+	if !errors.As(err, &denial) || denial.Reason != IdentityRevoked || denial.Stage != "identity" {
+		t.Fatal(err)
+	}
+	recorded := must[[]byte](t)(os.ReadFile(config.AuditFile))
+	if !strings.Contains(string(recorded), `"id":"`+denial.Decision()+`"`) {
+		t.Error(denial.Decision(), "is not in", string(recorded))
 	}
 }

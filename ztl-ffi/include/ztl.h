@@ -13,8 +13,10 @@
  * - Who receives a handle owns it and ends it with the `_free` function of its kind, once. NULL may be freed. Texts and
  *   structures that go in are borrowed until the function returns; nothing is kept of them.
  * - Handles are immutable or lock inside: any number of threads may use one at once, but none while or after it is freed.
- * - Time is an argument. The library starts no threads, keeps no state outside of handles, sets no signal handlers and reads no
- *   environment. A panic inside it is caught; Rust's own message about it goes to stderr.
+ * - Time is an argument. The library leaves no thread running and sets no signal handlers. Each condition of a policy is read by a
+ *   thread that ends before the call that loads the policy does; where no thread can be made, that call fails. Outside of handles
+ *   it keeps the key and the count of the process's decision ids, and reads no environment but, where it was built with `jwt`,
+ *   `OPENSSL_ia32cap`, by its cryptography. A panic inside it is caught; Rust's own message about it goes to stderr.
  * - A C program walks: `ztl_engine_new` and `ztl_engine_trust` once, `ztl_peer_prove` and `ztl_flow_permit` each connection,
  *   `ztl_action_authorize` each request. `ZTL_OK` of any other call says that something was made or told, and
  *   permits nothing.
@@ -39,7 +41,7 @@
 
 /**
  * The version of the ABI that this header describes. Only an incompatible change counts it up, and the name of the shared
- * library with it.
+ * library with it. A field more in a structure is such a change: each structure is taken in the one size that this version has.
  */
 #define ZTL_ABI_VERSION 1
 
@@ -395,7 +397,7 @@ typedef struct ztl_str {
  *
  * It is called before the decision is returned, by whichever thread decides, so by several at once. It returns 0 once the record
  * is kept; anything else says that it is not, and a permit becomes a denial, `ZTL_REASON_AUDIT_UNAVAILABLE`. It must return, be
- * quick, throw nothing, and not call this engine.
+ * quick, throw nothing, and not free this engine. A call with this engine that it makes itself is `ZTL_ERR_ARG`.
  *
  * @param context what the engine was made with
  * @param line the first byte of the record
@@ -471,8 +473,7 @@ typedef struct ztl_decision {
      */
     uint32_t reason;
     /**
-     * The decision's id in the audit: its 32 hexadecimal digits are these bytes in order. Zero where nothing was decided, and
-     * on a permitted flow, whose record is found by time and peer.
+     * The decision's id in the audit: its 32 hexadecimal digits are these bytes in order. Zero where nothing was decided.
      */
     uint8_t id[16];
     /**
@@ -481,7 +482,8 @@ typedef struct ztl_decision {
      */
     uint64_t expires_unix;
     /**
-     * The name of the rule that decided, ended by NUL; empty where none came near.
+     * The name of the rule that decided, ended by NUL; empty where none came near. Of a permitted flow the first in the document that
+     * permits it.
      */
     char rule[ZTL_RULE_SIZE];
 } ztl_decision;
@@ -711,6 +713,19 @@ ZTL_MUST_USE
 uint32_t ztl_error_lack(const struct ztl_error *error);
 
 /**
+ * The denial's id in the audit, as `ztl_decision.id` has it, also of a call that takes no `ztl_decision`, such as `ztl_peer_prove`. On any
+ * other outcome, and where nothing was decided, it is zero.
+ *
+ * @param error the error
+ * @param id receives the id
+ *
+ * # Safety
+ * `error` is NULL or live; `id` is NULL or may be written.
+ */
+ztl_status ztl_error_decision(const struct ztl_error *error,
+                              uint8_t (*id)[16]);
+
+/**
  * The text of an error: UTF-8, not NUL-terminated, borrowed from the error and good until that is freed. On any other
  * outcome `*ptr` is NULL and `*len` is 0.
  *
@@ -838,8 +853,12 @@ ztl_status ztl_engine_trust_der(const struct ztl_engine *engine,
 void ztl_engine_free(struct ztl_engine *engine);
 
 /**
- * Makes an engine from a file, which is read once: `ztl_engine_new` of what stands in it. A file that its group or others may
- * write is refused with `ZTL_ERR_POLICY`: whoever writes the policy is the policy.
+ * Makes an engine from a file: `ztl_engine_new` of what stands in it. A file that its group or others may write is refused with
+ * `ZTL_ERR_POLICY`: whoever writes the policy is the policy.
+ *
+ * The file is read twice, half a second apart, for which this call waits. Where the two differ, or the file was touched in between, that is
+ * `ZTL_ERR_POLICY` as well: half of a document may be a wider policy than the whole. Somebody who writes more slowly than that is not
+ * noticed, so write another file beside it, and rename that into its place.
  *
  * @param path the policy document: a path in UTF-8
  * @param format `ZTL_FORMAT_TOML` or `ZTL_FORMAT_JSON`
@@ -858,8 +877,8 @@ ztl_status ztl_engine_new_from_file(struct ztl_str path,
                                     struct ztl_error **error);
 
 /**
- * Puts the policy of a file in force: `ztl_engine_swap` to what stands in it now. A file that its group or others may write is
- * refused, as by `ztl_engine_new_from_file`.
+ * Puts the policy of a file in force: `ztl_engine_swap` to what stands in it now. It is read as by `ztl_engine_new_from_file`, in half a
+ * second: one that its group or others may write is refused, and one that changes meanwhile; then the policy in force stays.
  *
  * @param engine the engine
  * @param path the policy document: a path in UTF-8

@@ -3,6 +3,8 @@
 #![expect(unsafe_code, reason = "exports, and calls what C gave")]
 
 use core::ffi::c_void;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ztl_core::audit::{AuditError, Record, Sink};
 
@@ -16,7 +18,7 @@ use crate::status::ztl_status;
 ///
 /// It is called before the decision is returned, by whichever thread decides, so by several at once. It returns 0 once the record
 /// is kept; anything else says that it is not, and a permit becomes a denial, `ZTL_REASON_AUDIT_UNAVAILABLE`. It must return, be
-/// quick, throw nothing, and not call this engine.
+/// quick, throw nothing, and not free this engine. A call with this engine that it makes itself is `ZTL_ERR_ARG`.
 ///
 /// @param context what the engine was made with
 /// @param line the first byte of the record
@@ -51,7 +53,11 @@ pub unsafe extern "C" fn ztl_engine_new_with_audit(
         let call = audit.ok_or_else(|| Fault::arg("`audit` is NULL; it has to take the records"))?;
         // SAFETY: as promised to this function.
         let policy = unsafe { engine::read_policy(policy, format) }?;
-        Ok(handle::give(engine::Body::new(policy, Host { call, context })?))
+        let inside = Arc::new(Inside::default());
+        let host = Host { call, context, inside: Arc::clone(&inside) };
+        let mut body = engine::Body::new(policy, host)?;
+        body.inside = inside;
+        Ok(handle::give(body))
     })
 }
 
@@ -59,6 +65,54 @@ pub unsafe extern "C" fn ztl_engine_new_with_audit(
 struct Host {
     call: unsafe extern "C" fn(*mut c_void, *const u8, usize) -> i32,
     context: *mut c_void,
+    inside: Arc<Inside>,
+}
+
+/// The threads that are in the function just now. A decision waits for each of them, with what it holds locked: one that asked its engine
+/// would wait for itself, or be asked to record that in turn, without an end.
+#[derive(Debug, Default)]
+pub(crate) struct Inside {
+    /// How many, so that nobody waits to learn that there is none.
+    count: AtomicUsize,
+    threads: Mutex<Vec<usize>>,
+}
+
+impl Inside {
+    /// Whether this thread is one of them.
+    #[inline]
+    pub(crate) fn is_here(&self) -> bool {
+        // What this thread itself has counted it sees.
+        self.count.load(Ordering::Relaxed) != 0 && self.threads().contains(&this_thread())
+    }
+
+    fn enter(&self) -> Entered<'_> {
+        self.threads().push(this_thread());
+        self.count.fetch_add(1, Ordering::Relaxed);
+        Entered(self)
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Vec<usize>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A thread that is in the function, until this is dropped.
+struct Entered<'a>(&'a Inside);
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::Relaxed);
+        let mut threads = self.0.threads();
+        if let Some(at) = threads.iter().position(|thread| *thread == this_thread()) {
+            threads.swap_remove(at);
+        }
+    }
+}
+
+/// A number that no other thread has while this one lives: where its own byte is, which is never written.
+fn this_thread() -> usize {
+    thread_local!(static BYTE: u8 = const { 0 });
+    BYTE.with(|byte| core::ptr::from_ref(byte).addr())
 }
 
 // SAFETY: who made the engine vouches that any thread may call the function with the context.
@@ -70,6 +124,7 @@ impl Sink for Host {
     fn record(&self, record: &Record<'_>) -> Result<(), AuditError> {
         let mut line = String::new();
         record.write_json(&mut line);
+        let _inside = self.inside.enter();
         // SAFETY: who made the engine vouches for it.
         match unsafe { (self.call)(self.context, line.as_ptr(), line.len()) } {
             0 => Ok(()),

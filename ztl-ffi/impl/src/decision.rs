@@ -30,13 +30,13 @@ pub struct ztl_decision {
     pub stage: u32,
     /// `ZTL_REASON_*`
     pub reason: u32,
-    /// The decision's id in the audit: its 32 hexadecimal digits are these bytes in order. Zero where nothing was decided, and
-    /// on a permitted flow, whose record is found by time and peer.
+    /// The decision's id in the audit: its 32 hexadecimal digits are these bytes in order. Zero where nothing was decided.
     pub id: [u8; 16],
     /// Seconds since 1970 from when on the permit no longer holds: end the connection, or the stream of this action, then.
     /// `UINT64_MAX` if it does not expire, 0 on a denial.
     pub expires_unix: u64,
-    /// The name of the rule that decided, ended by NUL; empty where none came near.
+    /// The name of the rule that decided, ended by NUL; empty where none came near. Of a permitted flow the first in the document that
+    /// permits it.
     pub rule: [c_char; ZTL_RULE_SIZE],
 }
 
@@ -64,7 +64,9 @@ impl ztl_decision {
             permit: 1,
             stage: ZTL_STAGE_FLOW,
             reason: ZTL_REASON_PERMITTED,
+            id: permit.id().as_u128().to_be_bytes(),
             expires_unix: unix(permit.expires_at().min(ends)),
+            rule: rule_name(permit.rule()),
             ..Self::closed()
         }
     }

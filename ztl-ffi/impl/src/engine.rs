@@ -14,6 +14,7 @@ use ztl_mtls::{
     BundleSet, Bundles, MAX_AUTHORITIES, MAX_PEM_BYTES, Prover, SpiffeBundle, TrustBundle,
 };
 
+use crate::audit::Inside;
 use crate::boundary::{Fault, array, export, ztl_str};
 use crate::error::ztl_error;
 use crate::handle::{self, Handle};
@@ -56,6 +57,8 @@ pub(crate) struct Body {
     pub(crate) tokens: Tokens,
     /// Ties what was made at this engine to it; compared by address.
     pub(crate) bond: Arc<Bond>,
+    /// Who is in the host's function that takes the records; nobody where there is none.
+    pub(crate) inside: Arc<Inside>,
     home: Home,
 }
 
@@ -71,6 +74,7 @@ impl Body {
             prover: Prover::new(Bundles::new(BundleSet::default()), &ztl_mtls::provider()),
             tokens: Tokens::default(),
             bond: Arc::new(Bond),
+            inside: Arc::default(),
             home: Home::here(),
         })
     }
@@ -239,7 +243,7 @@ pub unsafe extern "C" fn ztl_engine_free(engine: *mut ztl_engine) {
     })
 }
 
-/// Lends an engine that has to be there, and to have been made in this process.
+/// Lends an engine that has to be there, to have been made in this process, and not to wait for this very thread.
 ///
 /// # Safety
 /// `engine` is NULL, or a live handle of this library, and stays live for `'a`.
@@ -249,6 +253,9 @@ pub(crate) unsafe fn lent<'a>(engine: *const ztl_engine) -> Result<&'a Body, Fau
     if body.home.is_elsewhere() {
         return Err(forked());
     }
+    if body.inside.is_here() {
+        return Err(reentered());
+    }
     Ok(body)
 }
 
@@ -256,6 +263,13 @@ pub(crate) unsafe fn lent<'a>(engine: *const ztl_engine) -> Result<&'a Body, Fau
 fn forked() -> Fault {
     Fault::arg(
         "the `ztl_engine` was made before this process was forked: make one in each process, after the fork",
+    )
+}
+
+#[cold]
+fn reentered() -> Fault {
+    Fault::arg(
+        "the function that takes the records calls the `ztl_engine` whose record it takes: ask after it has returned",
     )
 }
 

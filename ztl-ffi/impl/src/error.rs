@@ -61,6 +61,25 @@ pub unsafe extern "C" fn ztl_error_lack(error: *const ztl_error) -> u32 {
     })
 }
 
+/// The denial's id in the audit, as `ztl_decision.id` has it, also of a call that takes no `ztl_decision`, such as `ztl_peer_prove`. On any
+/// other outcome, and where nothing was decided, it is zero.
+///
+/// @param error the error
+/// @param id receives the id
+///
+/// # Safety
+/// `error` is NULL or live; `id` is NULL or may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ztl_error_decision(
+    error: *const ztl_error,
+    id: *mut [u8; 16],
+) -> ztl_status {
+    export!(outputs: (id), || {
+        // SAFETY: as promised to this function.
+        Ok(unsafe { handle::borrow(error) }?.id)
+    })
+}
+
 /// The text of an error: UTF-8, not NUL-terminated, borrowed from the error and good until that is freed. On any other
 /// outcome `*ptr` is NULL and `*len` is 0.
 ///

@@ -15,7 +15,7 @@ use ztl_core::{
 
 use crate::boundary::{Fault, Plain, Refusal, export, sized, ztl_str};
 use crate::decision::ztl_decision;
-use crate::engine::{self, ztl_engine};
+use crate::engine::{self, Bond, ztl_engine};
 use crate::error::ztl_error;
 use crate::handle::{self, Handle};
 use crate::peer::ztl_peer;
@@ -58,6 +58,24 @@ pub(crate) struct Body {
     ends: Timestamp,
     /// The name of the workload that was called, on egress.
     to: Option<Box<str>>,
+    bond: Arc<Bond>,
+}
+
+/// Lends a flow that has to be there, and to have been permitted at this engine.
+///
+/// # Safety
+/// `flow` is NULL, or a live handle of this library, and stays live for `'a`.
+pub(crate) unsafe fn lent<'a>(
+    flow: *const ztl_flow,
+    engine: &engine::Body,
+) -> Result<&'a Body, Fault> {
+    // SAFETY: as promised to this function.
+    let body = unsafe { handle::borrow(flow) }?;
+    if Arc::ptr_eq(&body.bond, &engine.bond) {
+        Ok(body)
+    } else {
+        Err(Fault::arg("the `ztl_flow` was permitted at another engine"))
+    }
 }
 
 /// A permit, as it was last renewed.
@@ -359,6 +377,7 @@ unsafe fn permit(engine: &engine::Body, request: &ztl_flow_request) -> Result<Bo
         renewing: Mutex::new(()),
         ends,
         to: connection.to.map(Into::into),
+        bond: Arc::clone(&engine.bond),
     };
     match (request.peer.is_null(), request.flags) {
         (false, _) => {

@@ -42,7 +42,8 @@ pub use engine::{
     ztl_engine_trust, ztl_engine_trust_der,
 };
 pub use error::{
-    ztl_error, ztl_error_code, ztl_error_free, ztl_error_lack, ztl_error_message, ztl_error_reason,
+    ztl_error, ztl_error_code, ztl_error_decision, ztl_error_free, ztl_error_lack,
+    ztl_error_message, ztl_error_reason,
 };
 pub use explain::ztl_explain;
 pub use file::{ztl_engine_new_from_file, ztl_engine_swap_from_file};

@@ -9,8 +9,7 @@ use crate::boundary::{Fault, Refusal, export, sized};
 use crate::decision::ztl_decision;
 use crate::engine::{self, ztl_engine};
 use crate::error::ztl_error;
-use crate::flow::ztl_flow;
-use crate::handle;
+use crate::flow::{self, ztl_flow};
 use crate::status::{reason_number, ztl_status};
 
 /// What a host may refuse a request for. All else is the engine's to say: who is proved, and what a rule permits.
@@ -66,7 +65,7 @@ pub unsafe extern "C" fn ztl_action_refuse(
         // SAFETY: as promised to this function.
         let engine = unsafe { engine::lent(engine) }?;
         // SAFETY: as promised to this function.
-        let flow = unsafe { handle::borrow(flow) }?;
+        let flow = unsafe { flow::lent(flow, engine) }?;
         // SAFETY: as promised to this function.
         let request: ztl_action_request = unsafe { sized(request, "request") }?;
         let reason = reason_of(reason)?;

@@ -8,7 +8,7 @@ use crate::boundary::{Fault, Plain, export, sized, ztl_str};
 use crate::claims::{self, ztl_claims};
 use crate::engine::{self, ztl_engine};
 use crate::error::ztl_error;
-use crate::flow::ztl_flow;
+use crate::flow::{self, ztl_flow};
 use crate::handle;
 use crate::status::{ZTL_ERR_ARG, ztl_status};
 
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn ztl_token_verify(
         // SAFETY: as promised to this function.
         let engine = unsafe { engine::lent(engine) }?;
         // SAFETY: as promised to this function.
-        let flow = unsafe { handle::borrow(flow) }?;
+        let flow = unsafe { flow::lent(flow, engine) }?;
         // SAFETY: as promised to this function.
         let token = unsafe { token.required("token", MAX_TOKEN_BYTES) }?;
         let now = Timestamp::from_unix_secs(now_unix);

@@ -7,7 +7,7 @@ use core::ffi::{CStr, c_char};
 use crate::boundary::export;
 
 /// The version of the ABI that this header describes. Only an incompatible change counts it up, and the name of the shared
-/// library with it.
+/// library with it. A field more in a structure is such a change: each structure is taken in the one size that this version has.
 pub const ZTL_ABI_VERSION: u32 = 1;
 
 /// The version of the ABI that the loaded library has. Refuse to start where it is not `ZTL_ABI_VERSION`.

@@ -263,6 +263,7 @@ int main(void)
     ztl_flow_request request;
     ztl_decision decision;
     ztl_status status;
+    uint8_t id[16];
 
     CHECK(ztl_abi_version() == ZTL_ABI_VERSION);
     printf("ztl %s\n", ztl_version());
@@ -287,6 +288,7 @@ int main(void)
     decision.size = (uint32_t)sizeof decision;
     status = ztl_flow_permit(engine, &request, &flow, &decision, &error);
     CHECK(status == ZTL_OK && flow != NULL && decision.permit == 1 && error == NULL);
+    CHECK(strcmp(decision.rule, "router-infers") == 0);
 
     /* An action is authorized, another denied. */
     status = ask(engine, flow, "/v1/models/llama/infer", &decision, &error);
@@ -295,6 +297,7 @@ int main(void)
     CHECK(decision.expires_unix == NOW + 60);
     status = ask(engine, flow, "/v1/models/llama/delete", &decision, &error);
     CHECK(status == ZTL_DENIED && decision.permit == 0 && decision.reason == ZTL_REASON_NO_ACTION_PERMITTED);
+    CHECK(ztl_error_decision(error, &id) == ZTL_OK && memcmp(id, decision.id, sizeof id) == 0);
     CHECK(is_error(error, ZTL_DENIED));
 
     look(engine, &request, flow, policy);

@@ -53,6 +53,8 @@ pub(crate) struct Fault {
     pub(crate) reason: u32,
     /// Which requirement did not hold, where one did not.
     pub(crate) lack: u32,
+    /// The denial's id in the audit, where something was decided.
+    pub(crate) id: [u8; 16],
     pub(crate) message: String,
 }
 
@@ -62,6 +64,7 @@ impl Fault {
             status,
             reason: ZTL_REASON_NOT_JUDGED,
             lack: ZTL_LACK_NONE,
+            id: [0; 16],
             message: message.into(),
         }
     }
@@ -100,6 +103,7 @@ impl Refusal {
                 };
                 Fault {
                     reason: decision.reason,
+                    id: decision.id,
                     lack: denial.lack().map_or(ZTL_LACK_NONE, lack_number),
                     ..Fault::new(ZTL_DENIED, message)
                 }

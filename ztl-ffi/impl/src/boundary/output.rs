@@ -59,6 +59,12 @@ impl<H> Output for *const H {
     }
 }
 
+impl Output for [u8; 16] {
+    fn closed() -> Self {
+        [0; 16]
+    }
+}
+
 impl Output for usize {
     fn closed() -> Self {
         0

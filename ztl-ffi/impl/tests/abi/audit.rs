@@ -28,8 +28,12 @@ pub(crate) fn records(path: &PathBuf) -> Vec<Value> {
 fn each_decision_is_one_record_under_its_id() {
     let path = file("audit");
     let engine = Engine::with_audit(POLICY, text(path.to_str().expect("a path in UTF-8")));
-    let flow = engine.flow();
+    let router = engine.router();
+    let (permitted, flow) = engine.permit(&from_router(&router));
+    assert_eq!(permitted.is_permitted().rule(), "router-infers");
+    let flow = flow.expect("a flow");
     let answers = [
+        permitted,
         engine.authorize(&flow, &infer()),
         engine.authorize(&flow, &request("GET", "/v1/%2e%2e/admin")),
         engine.authorize(
@@ -41,14 +45,10 @@ fn each_decision_is_one_record_under_its_id() {
         ),
     ];
     let records = records(&path);
-    assert_eq!(
-        records.len(),
-        1 + answers.len(),
-        "the flow, and each action"
-    );
+    assert_eq!(records.len(), answers.len(), "the flow, and each action");
     assert_eq!(records[0]["peer"], "spiffe://prod.example/router");
     assert_eq!(records[0]["asserted_by"], "host");
-    for (answer, record) in answers.iter().zip(&records[1..]) {
+    for (answer, record) in answers.iter().zip(&records) {
         let id: String = answer
             .decision
             .id
@@ -57,11 +57,58 @@ fn each_decision_is_one_record_under_its_id() {
             .collect();
         assert_eq!(record["id"], id.as_str());
         assert_eq!(record["verdict"] == "permit", answer.status == ZTL_OK);
+        assert_eq!(record["rule"].as_str().unwrap_or_default(), answer.rule());
     }
     assert_eq!(records[2]["reason"], "path_ambiguous");
     // A second engine goes on where the first stopped.
     let _again = Engine::with_audit(POLICY, text(path.to_str().expect("a path in UTF-8"))).flow();
     assert_eq!(self::records(&path).len(), 5);
+    fs::remove_file(&path).expect("cleaned up");
+}
+
+/// Also where the call has no decision to fill.
+#[test]
+fn a_denial_is_found_in_the_audit_by_its_error() {
+    let path = file("error");
+    let engine = Engine::with_audit(POLICY, text(path.to_str().expect("a path in UTF-8")));
+    let router = engine.router();
+    let request = from_router(&router);
+    let proved = |request: &ztl_flow_request| {
+        let (mut peer, mut error) = (dangling(), dangling());
+        // SAFETY: all pointers are good.
+        let status = unsafe {
+            let chain = text("no certificate");
+            let (chain, peer, error) = (&raw const chain, &raw mut peer, &raw mut error);
+            ztl_peer_prove(engine.0, request, chain, 1, peer, error)
+        };
+        let mut id = [0xab; 16];
+        // SAFETY: an error that the call has just given, and a good output.
+        assert_eq!(unsafe { ztl_error_decision(error, &raw mut id) }, ZTL_OK);
+        // SAFETY: as above.
+        assert_eq!(
+            unsafe { ztl_error_decision(error, core::ptr::null_mut()) },
+            ZTL_ERR_ARG
+        );
+        assert_eq!(read_error(error).map(|(code, _)| code), Some(status));
+        (status, id)
+    };
+    // With a peer already: nothing was decided.
+    assert_eq!(proved(&request), (ZTL_ERR_ARG, [0; 16]));
+    let (status, id) = proved(&ztl_flow_request {
+        peer: core::ptr::null(),
+        ..request
+    });
+    assert_eq!(status, ZTL_DENIED);
+    let written = records(&path);
+    assert_eq!(written.len(), 1);
+    assert_eq!(
+        written[0]["id"],
+        id.map(|byte| format!("{byte:02x}")).concat()
+    );
+    let mut id = [0xab; 16];
+    // SAFETY: NULL, and a good output.
+    let status = unsafe { ztl_error_decision(core::ptr::null(), &raw mut id) };
+    assert_eq!((status, id), (ZTL_ERR_ARG, [0; 16]));
     fs::remove_file(&path).expect("cleaned up");
 }
 

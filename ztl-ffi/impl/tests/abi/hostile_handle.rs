@@ -6,6 +6,7 @@ use core::ptr;
 
 use ztl_ffi_impl::*;
 
+use crate::audit::{file, records};
 use crate::harness::*;
 
 #[test]
@@ -59,6 +60,41 @@ fn a_peer_of_another_engine_is_refused() {
     drop(other);
     let next = Engine::new(POLICY);
     next.permit(&from_router(&router)).0.says_no(ZTL_ERR_ARG);
+}
+
+#[test]
+fn on_a_flow_of_another_engine_nothing_is_recorded_or_verified() {
+    let path = file("another");
+    let (engine, other) = (
+        Engine::with_audit(POLICY, text(path.to_str().expect("a path in UTF-8"))),
+        Engine::new(POLICY),
+    );
+    let flow = other.flow();
+    let asked = infer();
+    // SAFETY: all pointers are good.
+    call(|decision, error| unsafe {
+        let reason = ZTL_REASON_OBJECTED;
+        ztl_action_refuse(engine.0, flow.0, &raw const asked, reason, decision, error)
+    })
+    .says_no(ZTL_ERR_ARG);
+    let (mut claims, mut error) = (dangling(), dangling());
+    // SAFETY: all pointers are good.
+    let status = unsafe {
+        ztl_token_verify(
+            engine.0,
+            flow.0,
+            text("a.b.c"),
+            NOW,
+            &raw mut claims,
+            &raw mut error,
+        )
+    };
+    assert_eq!((status, claims.is_null()), (ZTL_ERR_ARG, true));
+    let (_, said) = read_error(error).expect("an error");
+    assert!(said.contains("another engine"), "{said}");
+    // The audit has nothing of a caller whom this engine has not seen.
+    assert_eq!(records(&path), Vec::<serde_json::Value>::new());
+    other.authorize(&flow, &asked).is_permitted();
 }
 
 #[test]

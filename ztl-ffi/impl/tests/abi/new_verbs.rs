@@ -4,6 +4,7 @@
 
 use core::ffi::c_void;
 use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
 use std::fs;
 use std::path::PathBuf;
 use std::slice;
@@ -255,6 +256,66 @@ fn each_decision_is_one_record_for_the_host() {
         (&last["verdict"], &last["rule"]),
         (&"permit".into(), &"router-infers".into())
     );
+}
+
+/// What a function asks of its engine while it takes a record.
+#[derive(Default)]
+struct Asking {
+    engine: AtomicPtr<ztl_engine>,
+    flow: AtomicPtr<ztl_flow>,
+    statuses: Mutex<Vec<ztl_status>>,
+}
+
+unsafe extern "C" fn asks(context: *mut c_void, _: *const u8, _: usize) -> i32 {
+    // SAFETY: the context is `Asking`, for as long as the engine lives.
+    let asking = unsafe { &*context.cast::<Asking>() };
+    let (engine, flow) = (
+        asking.engine.load(Ordering::Acquire),
+        asking.flow.load(Ordering::Acquire),
+    );
+    if !engine.is_null() {
+        let mut reads = 0;
+        let request = infer();
+        // SAFETY: both live, and all pointers are good.
+        let status = unsafe { ztl_flow_reads(engine, flow, NOW, &raw mut reads, ptr::null_mut()) };
+        // SAFETY: as above.
+        let answer = call(|decision, error| unsafe {
+            ztl_action_authorize(engine, flow, &raw const request, decision, error)
+        });
+        answer.says_no(ZTL_ERR_ARG);
+        let mut statuses = asking.statuses.lock().expect("statuses");
+        statuses.extend([status, answer.status]);
+    }
+    0
+}
+
+#[test]
+fn the_function_that_takes_a_record_is_told_to_ask_later() {
+    let asking = Asking::default();
+    let (mut engine, mut error) = (dangling(), dangling());
+    // SAFETY: all pointers are good, and the context outlives the engine.
+    let status = unsafe {
+        ztl_engine_new_with_audit(
+            text(POLICY),
+            ZTL_FORMAT_TOML,
+            Some(asks),
+            ptr::from_ref(&asking).cast_mut().cast(),
+            &raw mut engine,
+            &raw mut error,
+        )
+    };
+    assert_eq!((status, read_error(error)), (ZTL_OK, None));
+    let engine = Engine(engine);
+    let flow = engine.flow();
+    asking.flow.store(flow.0, Ordering::Release);
+    asking.engine.store(engine.0, Ordering::Release);
+    // After a change the flow is judged once more, under a lock, and then the action: a record each.
+    assert_eq!(engine.swap(&format!("{POLICY}\n")), (ZTL_OK, None));
+    engine.authorize(&flow, &infer()).is_permitted();
+    assert_eq!(*asking.statuses.lock().expect("statuses"), [ZTL_ERR_ARG; 4]);
+    // Outside of it whoever asks is answered.
+    asking.engine.store(ptr::null_mut(), Ordering::Release);
+    engine.authorize(&flow, &infer()).is_permitted();
 }
 
 #[test]

@@ -7,6 +7,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::fs;
 use std::sync::Barrier;
+use std::thread;
 
 use ztl_ffi_impl::*;
 
@@ -45,7 +46,7 @@ fn t31_a_change_is_one_more_record_of_a_flow_however_many_ask_at_once() {
     fs::remove_file(&path).expect("cleaned up");
 }
 
-/// A host whose audit puts another policy in force with every record: what no header allows, and what the worst moment looks like.
+/// A host that puts another policy in force with every record, and has its audit wait for it: what the worst moment looks like.
 #[derive(Default)]
 struct Restless {
     engine: AtomicPtr<ztl_engine>,
@@ -63,8 +64,14 @@ unsafe extern "C" fn changes(context: *mut c_void, _: *const u8, _: usize) -> i3
     if engine.is_null() || told > MANY {
         return 0;
     }
-    // SAFETY: the engine lives while it is called.
-    unsafe { ztl_engine_swap(engine, text(POLICY), ZTL_FORMAT_TOML, ptr::null_mut()) }
+    let engine = engine.expose_provenance();
+    // Another thread: this one may not ask the engine.
+    let swapped = thread::spawn(move || {
+        let engine = ptr::with_exposed_provenance(engine);
+        // SAFETY: the engine lives while it is called.
+        unsafe { ztl_engine_swap(engine, text(POLICY), ZTL_FORMAT_TOML, ptr::null_mut()) }
+    });
+    swapped.join().unwrap_or(ZTL_ERR_PANIC)
 }
 
 #[test]

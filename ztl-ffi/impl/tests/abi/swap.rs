@@ -1,5 +1,9 @@
 //! Another policy in force.
 
+use core::time::Duration;
+use std::path::PathBuf;
+use std::{fs, thread};
+
 use ztl_ffi_impl::*;
 
 use crate::harness::*;
@@ -84,4 +88,47 @@ fn json_is_the_same_document() {
         engine.authorize(&flow, &infer()).is_permitted().rule(),
         "json"
     );
+}
+
+/// Whoever writes a file in its place has written half of it for a while, and the half of a document may be one.
+#[test]
+#[expect(unsafe_code, reason = "calls the C ABI")]
+fn t6_half_of_a_file_that_is_written_is_not_put_in_force() {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("halves-{}.toml", std::process::id()));
+    let name = path.to_str().expect("UTF-8");
+    let whole =
+        format!("{POLICY}[[forbid]]\nfrom = \"any\"\nto = \"model-server\"\nports = 8443\n");
+    let swap = |engine: &Engine| {
+        let mut error = dangling();
+        // SAFETY: all pointers are good.
+        let status = unsafe {
+            ztl_engine_swap_from_file(engine.0, text(name), ZTL_FORMAT_TOML, &raw mut error)
+        };
+        (status, read_error(error).map(|(_, said)| said))
+    };
+    let engine = Engine::new(&whole);
+    let router = engine.router();
+    let is_forbidden = || {
+        let (answer, _) = engine.permit(&from_router(&router));
+        answer.is_denied(ZTL_REASON_FORBIDDEN);
+    };
+    is_forbidden();
+    fs::write(&path, &whole).expect("written");
+    assert_eq!(swap(&engine), (ZTL_OK, None));
+    // The second half comes while it is read, and as long as it was touched it is not read in peace.
+    for second in [whole.as_bytes(), POLICY.as_bytes()] {
+        fs::write(&path, POLICY).expect("written");
+        thread::scope(|scope| {
+            let swapped = scope.spawn(|| swap(&engine));
+            thread::sleep(Duration::from_millis(200));
+            fs::write(&path, second).expect("written");
+            let (status, said) = swapped.join().expect("a status");
+            assert_eq!(status, ZTL_ERR_POLICY);
+            let said = said.expect("an error");
+            assert!(said.contains("changed while it was read"), "{said}");
+        });
+        is_forbidden();
+    }
+    fs::remove_file(&path).expect("removed");
 }
