@@ -35,9 +35,6 @@ impl Rejection {
                 lacking(answers, permit.id(), dress(parts), wants_token);
             response.map(Body::new)
         });
-        if response.is_none() {
-            tracing::error!(target: "ztl", wants, "a handler takes what only a judged request has, and no guard is in front of it: serve it with `Guard::serve`, or put `Guard::authorize` before it");
-        }
         Self { wants, response }
     }
 }
@@ -59,7 +56,11 @@ impl core::error::Error for Rejection {}
 
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        (self.response).unwrap_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+        let wants = self.wants;
+        self.response.unwrap_or_else(|| {
+            tracing::error!(target: "ztl", wants, "a handler takes what only a judged request has, and no guard is in front of it: serve it with `Guard::serve`, or put `Guard::authorize` before it");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        })
     }
 }
 

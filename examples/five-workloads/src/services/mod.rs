@@ -20,7 +20,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use serde_json::Value;
 use tokio::time::timeout;
 use ztl_core::SpiffeId;
-use ztl_tower::{Client, Peer};
+use ztl_tower::{Client, Peer, Rejection};
 
 use crate::wire::{self, Answer, Call, DEADLINE, Protocol};
 use tools::Tools;
@@ -35,7 +35,7 @@ pub(crate) const NAMES: [&str; 5] = [
 ];
 
 /// Who is calling: proved, or nobody. On the flat network it is always nobody.
-pub(crate) type Caller = Result<Peer, StatusCode>;
+pub(crate) type Caller = Result<Peer, Rejection>;
 
 /// Where the workloads listen.
 pub(crate) type Addresses = HashMap<&'static str, SocketAddr>;
