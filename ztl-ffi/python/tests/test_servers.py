@@ -188,7 +188,7 @@ class Uvicorn(Behaviour, WithWorld):
         for setting in ({"workers": 2}, {"reload": True}, {"ssl_certfile": "x"}, {"proxy_headers": True}, {"http": "h11"}):
             with self.assertRaisesRegex(ValueError, next(iter(setting))):
                 ztl.uvicorn.config(self.guard, who, **setting)
-        ztl.uvicorn.config(self.guard, who, workers=1, reload=False)
+        ztl.uvicorn.config(self.guard, who, workers=1, reload=False, log_config=None)
 
     def test_an_older_uvicorn_is_refused_by_its_number(self) -> None:
         import ztl.uvicorn
