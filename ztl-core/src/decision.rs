@@ -2,7 +2,6 @@
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
-use core::str::FromStr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
@@ -13,7 +12,6 @@ use arc_swap::ArcSwapOption;
 use crate::clause::Near;
 use crate::obligation::Obligations;
 use crate::reason::{Reason, Stage, Verdict};
-use crate::word::WordError;
 
 /// What a decision came to, with what decided it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,51 +75,23 @@ pub enum Lack {
 
 /// The id of one decision: 128 bits that tell nothing (T30) and are found again in the audit log. What they are is computed
 /// for whoever reads them: a sink that writes them, and whoever tells them to the caller.
-///
-/// One that stands in a log, or that a caller tells, is read back by `parse`, and equals that of the decision:
-///
-/// ```
-/// let told: ztl_core::DecisionId = "00112233445566778899aabbccddeeff".parse()?;
-/// assert_eq!(told.as_u128(), 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff);
-/// # Ok::<(), ztl_core::WordError>(())
-/// ```
 #[derive(Clone, Copy)]
-pub struct DecisionId(Id);
-
-#[derive(Clone, Copy)]
-enum Id {
-    /// Given by this process.
-    Given {
-        source: &'static IdSource,
-        count: u64,
-    },
-    /// Read from a text.
-    Read([u8; 16]),
+pub struct DecisionId {
+    source: &'static IdSource,
+    count: u64,
 }
 
 impl DecisionId {
     /// The bits.
     #[must_use]
     pub fn as_u128(self) -> u128 {
-        match self.0 {
-            Id::Given { source, count } => source.bits(count),
-            Id::Read(bytes) => u128::from_be_bytes(bytes),
-        }
+        self.source.bits(self.count)
     }
 }
 
 impl PartialEq for DecisionId {
     fn eq(&self, other: &Self) -> bool {
-        match (self.0, other.0) {
-            (
-                Id::Given { source, count },
-                Id::Given {
-                    source: its,
-                    count: other,
-                },
-            ) if core::ptr::eq(source, its) => count == other,
-            _ => self.as_u128() == other.as_u128(),
-        }
+        self.count == other.count && core::ptr::eq(self.source, other.source)
     }
 }
 
@@ -129,19 +99,7 @@ impl Eq for DecisionId {}
 
 impl Hash for DecisionId {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_u128().hash(state);
-    }
-}
-
-impl FromStr for DecisionId {
-    type Err = WordError;
-
-    /// Reads 32 hexadecimal digits in lower case, as a record and an answer have them.
-    fn from_str(text: &str) -> Result<Self, WordError> {
-        let bytes = crate::hex::parse_array(text).map(|bytes| Self(Id::Read(bytes)));
-        bytes.ok_or(WordError::new(
-            "a decision id: 32 hexadecimal digits in lower case",
-        ))
+        self.count.hash(state);
     }
 }
 
@@ -197,10 +155,10 @@ impl IdSource {
 
     #[inline]
     pub(crate) fn next(&'static self) -> DecisionId {
-        DecisionId(Id::Given {
+        DecisionId {
             source: self,
             count: self.next.fetch_add(1, Ordering::Relaxed),
-        })
+        }
     }
 
     fn bits(&self, count: u64) -> u128 {
@@ -291,36 +249,12 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_is_read_back_is_the_one_that_was_given() {
-        let (one, two) = (ids().next(), ids().next());
-        let read: DecisionId = one.to_string().parse().expect("an id");
-        assert_eq!((read, read.as_u128()), (one, one.as_u128()));
-        assert_eq!((one, read.to_string()), (read, one.to_string()));
-        assert!(read != two && two != read && one != two);
-        let known = HashSet::from([one]);
-        assert!(known.contains(&read) && !known.contains(&two));
-        let digits = one.to_string();
-        for text in [
-            "",
-            "0",
-            &digits[1..],
-            &format!("{digits}0"),
-            &"A".repeat(32),
-        ] {
-            assert!(text.parse::<DecisionId>().is_err(), "{text}");
-        }
-    }
-
-    fn ids() -> &'static IdSource {
-        IdSource::of_process().expect("random")
-    }
-
-    #[test]
     fn t30_engines_share_one_source_and_no_id() {
-        let some = || (0..1000).map(|_| ids().next()).collect::<Vec<_>>();
+        let source = || IdSource::of_process().expect("random");
+        let ids = || (0..1000).map(|_| source().next()).collect::<Vec<_>>();
         let (one, two) = std::thread::scope(|scope| {
-            let other = scope.spawn(some);
-            (some(), other.join().expect("a thread"))
+            let other = scope.spawn(ids);
+            (ids(), other.join().expect("a thread"))
         });
         let all = || one.iter().chain(&two);
         assert_eq!(all().collect::<HashSet<_>>().len(), 2000);

@@ -45,8 +45,8 @@ impl Field {
     #[cold]
     fn of_cgi(name: &str) -> Option<Self> {
         let is = |known: &&str| is_same_field(name.as_bytes(), known);
-        let method = METHOD_OVERRIDES.iter().any(|known| is(known));
-        let target = || TARGET_OVERRIDES.iter().any(|known| is(known));
+        let method = METHOD_OVERRIDES.iter().any(is);
+        let target = || TARGET_OVERRIDES.iter().any(is);
         match method {
             true => Some(Self::OtherMethod),
             false => target().then_some(Self::OtherTarget),
