@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
         }
         Err(BuildError::GuardSettings(error)) => {
             assert!(!error.diagnostics().is_empty());
-            assert!(error.to_string().starts_with("error: guard.toml:"));
+            assert!(error.to_string().starts_with("guard.toml:"));
         }
         Err(error) => panic!("{error}"),
     }

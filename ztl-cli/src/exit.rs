@@ -84,7 +84,7 @@ impl Failure {
 impl core::fmt::Display for Refusal {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::Load(error) => write!(f, "{error}"),
+            Self::Load(error) => write!(f, "error: {error}"),
             Self::Unreadable {
                 line,
                 column,

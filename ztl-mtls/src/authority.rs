@@ -15,7 +15,7 @@ use crate::revocation::Named;
 #[non_exhaustive]
 pub enum AuthorityError {
     /// It cannot be read.
-    #[error("{0}")]
+    #[error(transparent)]
     Certificate(#[from] CertError),
     /// It is not an authority's. A leaf in a bundle would let its holder issue SVIDs.
     #[error("has not `cA` true, so it may not issue (X509-SVID §4.1)")]

@@ -58,7 +58,7 @@ pub const MAX_MAP_DOMAINS: usize = 1024;
 #[non_exhaustive]
 pub enum BundleError {
     /// The file could not be read.
-    #[error("{0}")]
+    #[error(transparent)]
     File(#[from] FileError),
     /// The file was read, but is no bundle.
     #[error("`{}`: {error}", path.display())]

@@ -57,12 +57,6 @@ impl CertError {
     }
 }
 
-impl From<der::Error> for CertError {
-    fn from(error: der::Error) -> Self {
-        Self::Malformed(error.to_string().into())
-    }
-}
-
 /// X.509 versions that occur.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Version {

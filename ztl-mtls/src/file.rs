@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
 
@@ -68,12 +68,6 @@ pub enum PemError {
     ManyKeys,
 }
 
-impl From<pem::Error> for PemError {
-    fn from(_: pem::Error) -> Self {
-        Self::Damaged
-    }
-}
-
 /// Reads a file, at most [`MAX_PEM_BYTES`] of it.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     read_at_most(path, MAX_PEM_BYTES)
@@ -127,7 +121,8 @@ pub fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemErro
     if text.len() > MAX_PEM_BYTES {
         return Err(PemError::TooLong);
     }
-    let certificates = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>()?;
+    let certificates = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>();
+    let certificates = certificates.map_err(|_| PemError::Damaged)?;
     if certificates.is_empty() {
         return Err(PemError::NoCertificate);
     }
@@ -140,11 +135,12 @@ pub(crate) fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, PemErro
         return Err(PemError::TooLong);
     }
     let mut keys = PrivateKeyDer::pem_slice_iter(text);
-    let key = keys.next().ok_or(PemError::NoKey)??;
+    let key = keys.next().ok_or(PemError::NoKey)?;
+    let key = key.map_err(|_| PemError::Damaged)?;
     match keys.next() {
         None => Ok(key),
         Some(Ok(_)) => Err(PemError::ManyKeys),
-        Some(Err(error)) => Err(error.into()),
+        Some(Err(_)) => Err(PemError::Damaged),
     }
 }
 

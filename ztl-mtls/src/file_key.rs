@@ -48,7 +48,7 @@ pub enum FileKeyError {
     #[error("cannot be read as PEM: {0}")]
     Pem(Box<str>),
     /// A key proves nothing.
-    #[error("{0}")]
+    #[error(transparent)]
     Key(#[from] KeyError),
     /// The signature is longer than any of these keys makes.
     #[error("is longer than a signature: it has to be the bare bytes that `openssl` writes")]

@@ -27,7 +27,7 @@ pub const MAX_NAMES: usize = 256;
 #[non_exhaustive]
 pub enum LeafError {
     /// It cannot be read.
-    #[error("{0}")]
+    #[error(transparent)]
     Certificate(#[from] CertError),
     /// It is older than version 3, so it has no extensions.
     #[error("is not of version 3, so it cannot hold a SPIFFE ID")]

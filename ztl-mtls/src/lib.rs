@@ -2,6 +2,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc = include_str!("../README.md")]
 
+/// TLS configurations, crypto providers and certificates are of these crates: what a host gives has to be of the same versions.
+pub use {rustls, rustls_pki_types};
+
 mod authority;
 mod bundle;
 mod bundles;

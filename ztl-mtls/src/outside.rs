@@ -32,11 +32,11 @@ pub(crate) const HTTP1: &[&[u8]] = &[b"http/1.1"];
 #[non_exhaustive]
 pub enum WebRootsError {
     /// The file could not be read.
-    #[error("{0}")]
+    #[error(transparent)]
     File(#[from] FileError),
     /// The text is not PEM.
     #[error("the web roots: the text {0}")]
-    Pem(#[from] PemError),
+    Pem(PemError),
     /// A certificate cannot be read. None is taken.
     #[error("certificate {index} of the web roots cannot be used: {error}")]
     Certificate {
@@ -45,6 +45,12 @@ pub enum WebRootsError {
         /// What is wrong with it.
         error: rustls::Error,
     },
+}
+
+impl From<PemError> for WebRootsError {
+    fn from(error: PemError) -> Self {
+        Self::Pem(error)
+    }
 }
 
 /// Roots of the Web PKI, by value: none is built in, and those of the system are not looked for. Cheap to clone.

@@ -22,7 +22,7 @@ use crate::pair;
 #[non_exhaustive]
 pub enum SvidError {
     /// A file could not be read.
-    #[error("{0}")]
+    #[error(transparent)]
     File(#[from] FileError),
     /// The files were read, but are not an SVID.
     #[error("`{}` and `{}`: {error}", certificates.display(), key.display())]

@@ -121,7 +121,7 @@ pub enum BundleError {
     },
     /// A member of the manifest is malformed, or one that is not known.
     #[error("`.manifest` of the bundle: {0}")]
-    Manifest(#[from] ManifestError),
+    Manifest(ManifestError),
     /// Data outside the roots.
     #[error("the bundle has data at `{at}`, outside the roots of its manifest")]
     DataOutside {
@@ -161,6 +161,12 @@ pub enum BundleError {
     /// There is nothing in it.
     #[error("the bundle has neither a policy nor data")]
     Empty,
+}
+
+impl From<ManifestError> for BundleError {
+    fn from(error: ManifestError) -> Self {
+        Self::Manifest(error)
+    }
 }
 
 /// What is wrong with a path.

@@ -214,7 +214,7 @@ pub enum VerificationKeyError {
     Jwk,
     /// The key is weak, or as a JWK malformed, private or symmetric.
     #[error("the key is refused: {0}")]
-    Refused(#[from] KeyError),
+    Refused(KeyError),
     /// A key in PEM as a secret: everybody has the public half.
     #[error("the secret is a key in PEM; give it as a public key")]
     PemAsSecret,
@@ -224,4 +224,10 @@ pub enum VerificationKeyError {
         /// The least length.
         least: usize,
     },
+}
+
+impl From<KeyError> for VerificationKeyError {
+    fn from(error: KeyError) -> Self {
+        Self::Refused(error)
+    }
 }

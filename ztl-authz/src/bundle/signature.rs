@@ -221,7 +221,7 @@ pub enum SignatureError {
     NotOne,
     /// The token is not a JWS as the RFCs write one.
     #[error("the bundle's signature is refused: {0}")]
-    Token(#[from] TokenError),
+    Token(TokenError),
     /// `alg` is that of no configured key.
     #[error("the `alg` of the bundle's signature is that of no configured key")]
     Algorithm,
@@ -251,4 +251,10 @@ pub enum SignatureError {
     /// A file that was signed is missing.
     #[error("`{0}` is in the bundle's signature and not in the bundle")]
     Absent(Box<str>),
+}
+
+impl From<TokenError> for SignatureError {
+    fn from(error: TokenError) -> Self {
+        Self::Token(error)
+    }
 }

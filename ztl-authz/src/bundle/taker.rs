@@ -32,7 +32,7 @@ pub enum TakeError {
     Bundle(#[from] PullError),
     /// It is good, and could not be put in force: it does not compile, for one.
     #[error("the bundle could not be put in force: {0}")]
-    NotInForce(#[source] BundleFault),
+    NotInForce(BundleFault),
 }
 
 impl BundleTaker {

@@ -4,7 +4,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use serde_json::{Value, json};
@@ -44,7 +43,8 @@ impl DevIssuer {
     ///
     /// Where the system has no randomness.
     pub fn new(iss: &str) -> Result<Self, DevIssuerError> {
-        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
+        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
+            .map_err(|_| DevIssuerError::Crypto)?;
         let point = key.public_key().as_ref();
         // An uncompressed point (SEC 1 §2.3.3): 4, then x and y of 32 octets each.
         let (Some(x), Some(y)) = (point.get(1..33), point.get(33..65)) else {
@@ -96,7 +96,8 @@ impl DevIssuer {
             URL_SAFE_NO_PAD.encode(header.to_string()),
             URL_SAFE_NO_PAD.encode(Value::Object(claims).to_string())
         );
-        let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes())?;
+        let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes());
+        let signature = signature.map_err(|_| DevIssuerError::Crypto)?;
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 }
@@ -111,10 +112,4 @@ pub enum DevIssuerError {
     /// Claims are a JSON object (RFC 7519 §4).
     #[error("the claims are not a JSON object")]
     NotAnObject,
-}
-
-impl From<Unspecified> for DevIssuerError {
-    fn from(_: Unspecified) -> Self {
-        Self::Crypto
-    }
 }

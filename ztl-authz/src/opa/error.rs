@@ -71,8 +71,14 @@ pub enum ModuleError {
     },
     /// The module stopped while it was made ready.
     #[error("the module could not be made ready: {0}")]
-    Start(#[from] RegoError),
+    Start(RegoError),
     /// No thread could be had for the clock that ends evaluations.
     #[error("no thread could be started for the clock that ends evaluations: {0}")]
     Clock(String),
+}
+
+impl From<RegoError> for ModuleError {
+    fn from(error: RegoError) -> Self {
+        Self::Start(error)
+    }
 }

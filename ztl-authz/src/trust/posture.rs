@@ -59,7 +59,7 @@ pub enum PostureError {
     TooLong,
     /// Not one JSON object, or a key stands twice.
     #[error("the table of postures {0}")]
-    Json(#[from] Fault),
+    Json(Fault),
     /// A key of the table itself is unknown, missing or of another kind.
     #[error("the table of postures {0}")]
     Table(&'static str),
@@ -79,6 +79,12 @@ pub enum PostureError {
         "the table of postures goes back in time: one was observed before the one that is held of the same device; give it a later `observed_at`, if that is what is so now"
     )]
     GoesBack,
+}
+
+impl From<Fault> for PostureError {
+    fn from(error: Fault) -> Self {
+        Self::Json(error)
+    }
 }
 
 /// Postures by whom they speak of, as somebody said them at one time.

@@ -42,7 +42,7 @@ pub enum TableError {
     TooLong,
     /// Not one JSON object, or a key stands twice.
     #[error("the table of signals {0}")]
-    Json(#[from] Fault),
+    Json(Fault),
     /// A key of the table itself is unknown, missing or of another kind.
     #[error("the table of signals {0}")]
     Table(&'static str),
@@ -57,6 +57,12 @@ pub enum TableError {
         /// What is wrong with it.
         why: EntryFault,
     },
+}
+
+impl From<Fault> for TableError {
+    fn from(error: Fault) -> Self {
+        Self::Json(error)
+    }
 }
 
 /// Signals by name and by whom they speak of, as somebody said them at one time.

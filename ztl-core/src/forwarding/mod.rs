@@ -180,13 +180,19 @@ pub enum ForwardingError {
     Nobody,
     /// What should be a SPIFFE ID with a path is none.
     #[error("what names the client or the proxy is no SPIFFE ID of a workload: it {0}")]
-    Id(#[from] IdError),
+    Id(IdError),
     /// `By` is not the peer: the proxy handed on what somebody else wrote.
     #[error("the last element was not written by the peer: its `By` is somebody else, or missing")]
     By,
     /// The client is a proxy itself, which would speak for another.
     #[error("the client is itself a proxy that passes ids on, and only one of them can be")]
     Chain,
+}
+
+impl From<IdError> for ForwardingError {
+    fn from(error: IdError) -> Self {
+        Self::Id(error)
+    }
 }
 
 #[derive(Default)]

@@ -28,7 +28,7 @@ pub enum PatternError {
     ConnectMethod,
     /// A path that no request could have.
     #[error("has a path that no request can have: {0}")]
-    Path(#[from] PathError),
+    Path(PathError),
     /// A segment that mixes text and parameter, or has an empty or repeated parameter name.
     #[error(
         "has the segment `{0}`: a segment is all text or one parameter `{{name}}`, `{{name:uuid}}`, `{{name:int}}` or, at the end, `{{*name}}`"
@@ -43,6 +43,12 @@ pub enum PatternError {
     /// An upgrade token that RFC 9110 does not allow.
     #[error("has no upgrade token that RFC 9110 §7.8 allows")]
     Token,
+}
+
+impl From<PathError> for PatternError {
+    fn from(error: PathError) -> Self {
+        Self::Path(error)
+    }
 }
 
 fn named_methods() -> String {

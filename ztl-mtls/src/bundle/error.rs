@@ -14,7 +14,7 @@ use crate::file::FileError;
 #[non_exhaustive]
 pub enum SpiffeBundleError {
     /// The file could not be read.
-    #[error("{0}")]
+    #[error(transparent)]
     File(#[from] FileError),
     /// The file was read, but is no bundle.
     #[error("`{}`: {error}", path.display())]
@@ -34,7 +34,7 @@ pub enum SpiffeBundleError {
     },
     /// It is not one JSON object in which each name stands once (rule 22).
     #[error("the document {0}")]
-    Json(#[from] json::Fault),
+    Json(json::Fault),
     /// There is no list `keys`. An empty one is allowed, and proves nobody.
     #[error("the bundle has no list `keys` (Bundle §4.1.3)")]
     NoKeys,
@@ -83,6 +83,12 @@ pub enum SpiffeBundleError {
         /// What is wrong with it.
         error: Box<SpiffeBundleError>,
     },
+}
+
+impl From<json::Fault> for SpiffeBundleError {
+    fn from(error: json::Fault) -> Self {
+        Self::Json(error)
+    }
 }
 
 impl SpiffeBundleError {

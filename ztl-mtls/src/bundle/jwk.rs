@@ -3,11 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, UintRef};
-use der::{Decode, Reader, SliceReader};
+use der::{Decode, ErrorKind, Reader, SliceReader};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::cert::CertError;
 use crate::serial::significant;
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -121,19 +120,19 @@ impl PublicKey {
         Self::read_spki(spki).ok().flatten()
     }
 
-    fn read_spki(spki: &[u8]) -> Result<Option<Self>, CertError> {
+    fn read_spki(spki: &[u8]) -> Result<Option<Self>, der::Error> {
         let mut input = SliceReader::new(spki)?;
         let (algorithm, curve, bits) = input.sequence(|info| {
             let (algorithm, curve) = info.sequence(|identifier| {
                 let algorithm = ObjectIdentifier::decode(identifier)?;
                 let parameters = Option::<AnyRef<'_>>::decode(identifier)?;
                 let curve = parameters.and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
-                Ok::<_, CertError>((algorithm, curve))
+                Ok::<_, der::Error>((algorithm, curve))
             })?;
             let bits = BitStringRef::decode(info)?
                 .as_bytes()
-                .ok_or_else(|| CertError::malformed("the public key is no whole octets"))?;
-            Ok::<_, CertError>((algorithm, curve, bits))
+                .ok_or(ErrorKind::Failed)?;
+            Ok::<_, der::Error>((algorithm, curve, bits))
         })?;
         input.finish()?;
         match algorithm {
@@ -167,12 +166,12 @@ impl PublicKey {
 }
 
 /// RSAPublicKey (RFC 8017 §A.1.1).
-fn rsa(bits: &[u8]) -> Result<PublicKey, CertError> {
+fn rsa(bits: &[u8]) -> Result<PublicKey, der::Error> {
     let mut input = SliceReader::new(bits)?;
     let (n, e) = input.sequence(|key| {
         let n = UintRef::decode(key)?.as_bytes().to_vec();
         let e = UintRef::decode(key)?.as_bytes().to_vec();
-        Ok::<_, CertError>((n, e))
+        Ok::<_, der::Error>((n, e))
     })?;
     input.finish()?;
     Ok(PublicKey::Rsa { n, e })

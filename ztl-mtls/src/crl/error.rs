@@ -13,7 +13,7 @@ use crate::file::FileError;
 #[non_exhaustive]
 pub enum CrlError {
     /// A file could not be read.
-    #[error("{0}")]
+    #[error(transparent)]
     File(#[from] FileError),
     /// A file was read, but what it holds is not taken.
     #[error("`{}`: {error}", path.display())]
@@ -108,8 +108,8 @@ pub enum CrlListError {
     UnknownCritical,
 }
 
-impl From<webpki::Error> for CrlListError {
-    fn from(error: webpki::Error) -> Self {
+impl CrlListError {
+    pub(super) fn of(error: webpki::Error) -> Self {
         use webpki::Error as E;
         match error {
             E::UnsupportedCrlVersion => Self::Version,

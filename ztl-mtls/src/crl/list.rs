@@ -74,10 +74,11 @@ struct Remembered {
 
 impl Crl {
     pub(crate) fn read(der: &[u8]) -> Result<Self, CrlListError> {
-        let parsed = BorrowedCertRevocationList::from_der(der)?;
+        let parsed = BorrowedCertRevocationList::from_der(der).map_err(CrlListError::of)?;
         let mut revoked: Vec<Box<[u8]>> = Vec::new();
         for entry in &parsed {
-            revoked.push(significant(entry?.serial_number).into());
+            let entry = entry.map_err(CrlListError::of)?;
+            revoked.push(significant(entry.serial_number).into());
         }
         revoked.sort_unstable();
         let twice = |pair: &[Box<[u8]>]| matches!(pair, [one, two] if one == two);

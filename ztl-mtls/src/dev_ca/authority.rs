@@ -46,8 +46,8 @@ impl DevCa {
         // X509-SVID §3.2: a signing certificate may name its trust domain, without a path.
         let id = format!("spiffe://{trust_domain}");
         params.subject_alt_names = vec![SanType::URI(params::ascii(&id)?)];
-        let key = KeyPair::generate()?;
-        let root = params.self_signed(&key)?;
+        let key = KeyPair::generate().map_err(DevCaError::of)?;
+        let root = params.self_signed(&key).map_err(DevCaError::of)?;
         let bundle = TrustBundle::from_der(trust_domain.clone(), [root.der().clone()])?;
         Ok(Self {
             trust_domain,

@@ -32,7 +32,7 @@ pub enum DevCaError {
     HostName(Box<str>),
     /// The text of a stored authority is not PEM.
     #[error("the stored authority {0}")]
-    Pem(#[from] PemError),
+    Pem(PemError),
     /// What was stored is no development authority, or its key is another's.
     #[error("what is stored is not a development authority and its key: make a new one")]
     NotDevAuthority,
@@ -40,15 +40,22 @@ pub enum DevCaError {
     #[error("cannot make the certificate: {0}")]
     Issue(Box<str>),
     /// What was made could not be read back.
-    #[error("{0}")]
+    #[error(transparent)]
     Svid(#[from] SvidError),
     /// The root could not be read back.
-    #[error("{0}")]
+    #[error(transparent)]
     Bundle(#[from] BundleError),
 }
 
-impl From<rcgen::Error> for DevCaError {
-    fn from(error: rcgen::Error) -> Self {
+impl From<PemError> for DevCaError {
+    fn from(error: PemError) -> Self {
+        Self::Pem(error)
+    }
+}
+
+impl DevCaError {
+    #[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
+    pub(super) fn of(error: rcgen::Error) -> Self {
         Self::Issue(error.to_string().into())
     }
 }

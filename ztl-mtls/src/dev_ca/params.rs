@@ -79,8 +79,8 @@ pub(crate) fn sign(
     params: &CertificateParams,
     issuer: &Issuer<'_, KeyPair>,
 ) -> Result<(String, String), DevCaError> {
-    let key = KeyPair::generate()?;
-    let certificate = params.signed_by(&key, issuer)?;
+    let key = KeyPair::generate().map_err(DevCaError::of)?;
+    let certificate = params.signed_by(&key, issuer).map_err(DevCaError::of)?;
     Ok((certificate.pem(), key.serialize_pem()))
 }
 

@@ -34,8 +34,8 @@ impl DevWebCa {
     /// [`DevCaError::Time`], or what the making of certificates says.
     pub fn new(now: Timestamp) -> Result<Self, DevCaError> {
         let params = params::root("ztl development web authority", Mark::Quiet, now)?;
-        let key = KeyPair::generate()?;
-        let root_pem = params.self_signed(&key)?.pem();
+        let key = KeyPair::generate().map_err(DevCaError::of)?;
+        let root_pem = params.self_signed(&key).map_err(DevCaError::of)?.pem();
         Ok(Self {
             issuer: Issuer::new(params, key),
             root_pem,

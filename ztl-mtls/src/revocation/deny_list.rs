@@ -50,7 +50,7 @@ struct Entries {
 #[non_exhaustive]
 pub enum DenyListError {
     /// The file could not be read.
-    #[error("{0}")]
+    #[error(transparent)]
     File(#[from] FileError),
     /// The file was read, but is no deny list.
     #[error("`{}`: {error}", path.display())]

@@ -89,7 +89,7 @@ pub enum ProveError {
     },
     /// The leaf breaks a clause of X509-SVID.
     #[error("the leaf {0}")]
-    Leaf(#[from] LeafError),
+    Leaf(LeafError),
     /// Nobody told us of that trust domain (rule 20).
     #[error("no bundle is held for the trust domain `{0}` that the leaf names")]
     UnknownTrustDomain(TrustDomain),
@@ -228,6 +228,12 @@ pub enum ProveError {
     /// Path building failed in a way that has no name here.
     #[error("no valid path: {0}")]
     Path(Box<str>),
+}
+
+impl From<LeafError> for ProveError {
+    fn from(error: LeafError) -> Self {
+        Self::Leaf(error)
+    }
 }
 
 impl ProveError {

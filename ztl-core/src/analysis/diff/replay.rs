@@ -31,7 +31,7 @@ const UNRECORDED: [&str; 4] = ["denials", "dropped", "recovered", "unsynced"];
 pub enum ReplayError {
     /// It is neither a decide request nor an audit record.
     #[error("is neither a decide request nor an audit record: {0}")]
-    Query(#[from] QueryError),
+    Query(QueryError),
     /// A field of an audit record is missing, cut off or not what a record has.
     #[error("has no `{0}` that can be read")]
     Field(&'static str),
@@ -44,6 +44,12 @@ pub enum ReplayError {
     /// A line of an audit chain that tells of decisions of which there may be no record.
     #[error("is of the kind `{0}`: it tells of decisions that may have no line")]
     Unrecorded(&'static str),
+}
+
+impl From<QueryError> for ReplayError {
+    fn from(error: QueryError) -> Self {
+        Self::Query(error)
+    }
 }
 
 /// What both documents say of one line.

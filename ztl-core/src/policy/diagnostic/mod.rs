@@ -14,10 +14,11 @@ use super::document::Span;
 
 /// A policy document was refused. Holds at least one [`Diagnostic`], and at most 20.
 ///
-/// `Display` shows each of them with the line it speaks of:
+/// `Display` shows each of them with the line it speaks of, the second and those after it behind `error: `, so that whoever prints
+/// that word before the first has it before each:
 ///
 /// ```text
-/// error: policy.toml:12:1: unknown key `form` in [[permit]]
+/// policy.toml:12:1: unknown key `form` in [[permit]]
 ///    |
 /// 12 | form = "retriever"
 ///    | ^^^^
@@ -56,9 +57,8 @@ impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, diagnostic) in self.diagnostics.iter().enumerate() {
             if at > 0 {
-                f.write_str("\n\n")?;
+                f.write_str("\n\nerror: ")?;
             }
-            f.write_str("error: ")?;
             if let Some(source) = &self.source {
                 write!(f, "{source}:")?;
             }

@@ -33,7 +33,7 @@ fn an_error_shows_its_line_with_a_caret() {
     assert!(!error.has_more());
     assert_eq!(
         error.to_string(),
-        "error: policy.toml:12:1: unknown key `form` in [[permit]]\n   |\n12 | form = \"retriever\"\n   | ^^^^\n   = help: did you mean `from`?"
+        "policy.toml:12:1: unknown key `form` in [[permit]]\n   |\n12 | form = \"retriever\"\n   | ^^^^\n   = help: did you mean `from`?"
     );
 }
 
@@ -48,7 +48,7 @@ fn errors_come_in_the_order_of_the_text() {
     let error = report.into_error(None, text);
     assert_eq!(
         error.to_string(),
-        "error: 2:1: second\n  |\n2 | b\n  | ^\n\nerror: 3:1: third\n  |\n3 | c\n  | ^"
+        "2:1: second\n  |\n2 | b\n  | ^\n\nerror: 3:1: third\n  |\n3 | c\n  | ^"
     );
 }
 
@@ -72,7 +72,7 @@ fn only_so_many_errors_are_kept() {
 #[test]
 fn a_report_without_a_reason_is_an_error_all_the_same() {
     let error = Report::default().into_error(Some("p"), "text");
-    assert_eq!(error.to_string(), "error: p:1:1: the document was refused");
+    assert_eq!(error.to_string(), "p:1:1: the document was refused");
     assert_eq!(error.diagnostics()[0].span, None);
 }
 

@@ -40,7 +40,7 @@ pub enum EndpointError {
     },
     /// The endpoint sends us elsewhere, and we may not go there.
     #[error("the endpoint redirects to a URL that {0}")]
-    Redirect(#[source] UrlError),
+    Redirect(UrlError),
     /// The endpoint redirects, and that was refused.
     #[error(
         "the endpoint redirects, and redirects are refused; configure the URL that it leads to"
@@ -102,5 +102,11 @@ pub enum EndpointError {
     },
     /// No TLS configuration can be made.
     #[error("cannot be spoken to: {0}")]
-    Tls(#[from] rustls::Error),
+    Tls(rustls::Error),
+}
+
+impl From<rustls::Error> for EndpointError {
+    fn from(error: rustls::Error) -> Self {
+        Self::Tls(error)
+    }
 }

@@ -22,7 +22,7 @@ pub enum VerifyError {
     #[error(transparent)]
     Broken(Box<Broken>),
     /// A file cannot be read.
-    #[error("`{file}`: {error}")]
+    #[error("`{file}` cannot be read")]
     Read {
         /// The file.
         file: String,
