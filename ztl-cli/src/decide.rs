@@ -23,11 +23,15 @@ use crate::stream::{Answer, answer_lines};
 /// For each request one line is printed: {"verdict", "stage", "reason", "rule", "shadow"}. A line that cannot be read gets
 /// {"line", "error"} and the run goes on. The exit code is 1 where anything is denied or in error.
 #[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("document").required(true).args(["policy", "flagged"])))]
 #[command(group(ArgGroup::new("question").required(true).args(["requests", "to"])))]
 pub(crate) struct Args {
     /// The policy file; `-` reads standard input
-    #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
+    #[arg(value_name = "POLICY")]
+    policy: Option<PathBuf>,
+    /// The same, by its name
+    #[arg(id = "flagged", long = "policy", value_name = "FILE")]
+    flagged: Option<PathBuf>,
     /// Requests, one JSON object a line; `-` reads standard input
     #[arg(long, value_name = "FILE", conflicts_with = "one")]
     requests: Option<PathBuf>,
@@ -39,16 +43,19 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let ((Some(path), None) | (None, Some(path))) = (&args.policy, &args.flagged) else {
+        return Err(Failure::Usage("give one policy".to_owned()));
+    };
     let requests = args
         .requests
         .as_deref()
-        .map(|path| Requests::open(path, &args.policy))
+        .map(|requests| Requests::open(requests, path))
         .transpose()?;
     let query = match requests {
         Some(_) => None,
         None => Some(args.one.query()?),
     };
-    let policy = PolicyFile::load(&args.policy)?.policy;
+    let policy = PolicyFile::load(path)?.policy;
     let now = args.now.map_or_else(clock::now, Ok)?;
     match (requests, query) {
         (Some(Requests::Stdin), _) => decide_lines(io::stdin().lock(), &policy, now, out),

@@ -35,6 +35,29 @@ fn every_line_has_its_answer_in_order() {
 }
 
 #[test]
+fn the_policy_is_named_as_every_verb_has_it_or_by_its_option() {
+    let ask = ["--requests", "requests.jsonl"];
+    let bare = ztl(&["decide", "mesh.toml", ask[0], ask[1]]);
+    let named = ztl(&["decide", "--policy", "mesh.toml", ask[0], ask[1]]);
+    let (bare, named) = (
+        (bare.stdout, bare.stderr, bare.code),
+        (named.stdout, named.stderr, named.code),
+    );
+    assert_eq!(bare, named);
+    let twice = ztl(&[
+        "decide",
+        "mesh.toml",
+        "--policy",
+        "mesh.toml",
+        ask[0],
+        ask[1],
+    ]);
+    assert_eq!(twice.code, Some(2), "{}", twice.stderr);
+    let none = ztl(&["decide", ask[0], ask[1]]);
+    assert_eq!(none.code, Some(2), "{}", none.stderr);
+}
+
+#[test]
 fn the_answers_show_every_reason_that_a_question_can_have() {
     let answers = std::fs::read_to_string(data("answers.jsonl")).expect("answers");
     let answers: Vec<Value> = answers
