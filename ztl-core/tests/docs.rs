@@ -5,6 +5,8 @@
 
 #[path = "docs/anchors.rs"]
 mod anchors;
+#[path = "docs/features.rs"]
+mod features;
 #[path = "docs/standards.rs"]
 mod standards;
 
