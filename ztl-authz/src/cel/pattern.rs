@@ -6,7 +6,7 @@ use ztl_core::authorizer::ConditionError;
 use super::MAX_PATTERN_BYTES;
 use super::plan::{Kind, Node};
 use super::value::text_of;
-use crate::re2::translate;
+use crate::re2::{self, translate};
 
 /// Most bytes of a compiled pattern.
 const PATTERN_SIZE: usize = 64 << 10;
@@ -26,13 +26,12 @@ pub(super) fn compile(node: &Node) -> Result<Regex, ConditionError> {
             "the pattern has more than {MAX_PATTERN_BYTES} bytes"
         )));
     }
-    let unreadable = || {
-        let error = wrong("the pattern is none: RE2 does not have it".to_owned());
-        error.with_help(
-            "what repeats is not repeated again, a count is at most 1000, and there is neither `\\u` nor the flag `x`",
-        )
+    let unreadable = |fault| match fault {
+        re2::Fault::Wrong(why) => wrong(format!("the pattern is none: {why}"))
+            .with_help("its syntax is RE2's, where no count is above 1000"),
+        re2::Fault::Unread(why) => wrong(format!("the pattern cannot be read: {why}")),
     };
-    let built = RegexBuilder::new(&translate(pattern).ok_or_else(unreadable)?)
+    let built = RegexBuilder::new(&translate(pattern).map_err(unreadable)?)
         .size_limit(PATTERN_SIZE)
         .dfa_size_limit(4 * PATTERN_SIZE)
         .nest_limit(PATTERN_NEST)

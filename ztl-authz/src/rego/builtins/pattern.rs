@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use regex::{Regex, RegexBuilder};
 
 use super::{Answer, Context, Term, Why, string, whole};
-use crate::re2::translate;
+use crate::re2::{self, translate};
 
 /// How many compiled expressions an instance keeps.
 const KEPT: usize = 64;
@@ -61,7 +61,7 @@ fn compile(pattern: &str) -> Result<Regex, Why> {
     if pattern.len() > MOST_PATTERN {
         return Err(bad());
     }
-    build(&translate(pattern).ok_or_else(bad)?)
+    build(&translate(pattern).map_err(|_| bad())?)
 }
 
 /// What is cut off in silence would be good news to whoever counts.
@@ -70,15 +70,12 @@ fn too_many() -> Why {
 }
 
 fn build(expression: &str) -> Result<Regex, Why> {
-    try_build(expression).map_err(|_| bad())
-}
-
-fn try_build(expression: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(expression)
+    let built = RegexBuilder::new(expression)
         .size_limit(MOST_COMPILED)
         .dfa_size_limit(MOST_COMPILED)
         .nest_limit(64)
-        .build()
+        .build();
+    built.map_err(|_| bad())
 }
 
 #[cfg(feature = "rego")]
@@ -87,7 +84,7 @@ pub(super) fn matches(context: &mut Context<'_>, arguments: &[Term]) -> Answer {
     Ok(Term::Bool(regex.is_match(string(arguments, 1)?)))
 }
 
-/// Whether it can be read. What can, and is too large, is neither.
+/// Whether RE2 reads it. What it reads and is not read here, or is too large, is neither.
 #[cfg(feature = "rego")]
 pub(super) fn is_valid(_: &mut Context<'_>, arguments: &[Term]) -> Answer {
     let Some(pattern) = arguments.first().and_then(Term::as_str) else {
@@ -96,10 +93,10 @@ pub(super) fn is_valid(_: &mut Context<'_>, arguments: &[Term]) -> Answer {
     if pattern.len() > MOST_PATTERN {
         return Err(bad());
     }
-    let read = translate(pattern).map(|expression| try_build(&expression));
-    match read {
-        Some(Err(regex::Error::CompiledTooBig(_))) => Err(bad()),
-        read => Ok(Term::Bool(matches!(read, Some(Ok(_))))),
+    match translate(pattern) {
+        Ok(expression) => build(&expression).map(|_| Term::Bool(true)),
+        Err(re2::Fault::Wrong(_)) => Ok(Term::Bool(false)),
+        Err(re2::Fault::Unread(_)) => Err(bad()),
     }
 }
 
@@ -151,7 +148,7 @@ pub(super) fn template_matches(context: &mut Context<'_>, arguments: &[Term]) ->
             if depth == 0 {
                 // By itself as well: it may not close the group that is put around it.
                 compile(part())?;
-                let part = translate(part()).ok_or_else(bad)?;
+                let part = translate(part()).map_err(|_| bad())?;
                 expression.extend(["(?:", &part, ")"]);
                 begin = at + 1;
             }

@@ -109,3 +109,35 @@ fn rule_15_what_is_too_much_is_an_error_and_is_not_cut_off() {
     );
     assert_eq!(most, Ok(Some(65_536)));
 }
+
+/// Of what RE2 reads and is not read here, a `not` would take a no for what it is not.
+#[cfg(feature = "rego")]
+#[test]
+fn t7_what_is_not_read_here_is_neither_valid_nor_not() {
+    let is_valid = |pattern: &str| {
+        let mut context = Context {
+            now: None,
+            regexes: &mut Regexes::default(),
+            most: 4096,
+        };
+        let builtin = interpreted("regex.is_valid").expect("a builtin");
+        builtin.call(&mut context, &[Term::text(pattern)])
+    };
+    for pattern in [
+        "(?P<1>a)",
+        "(?ii)a",
+        "(?)a",
+        "a(?i)*",
+        r"a\Q\E*",
+        r"\p{Cs}",
+        r"\x{D800}",
+        r"\pL{1000}",
+        &"a".repeat(5000),
+        &format!("{}a{}", "(".repeat(100), ")".repeat(100)),
+    ] {
+        assert!(is_valid(pattern).is_err(), "{pattern}");
+    }
+    for (pattern, valid) in [("(?P<n>a)", true), ("(?P<n a>a)", false), ("(?-)a", false)] {
+        assert_eq!(is_valid(pattern), Ok(Term::Bool(valid)), "{pattern}");
+    }
+}
