@@ -71,6 +71,10 @@ fn rule_7_what_reaches_beyond_the_decision_refuses_the_policy() {
         ("uuid.rfc4122(\"a\")", "is random"),
         ("net.lookup_ip_addr(\"localhost\")", "reaches the network"),
         ("net.cidr_expand(\"10.0.0.0/8\")", "can make much of little"),
+        (
+            "graph.reachable_paths({\"a\": []}, [\"a\"])",
+            "can make much of little",
+        ),
         ("io.jwt.decode(\"x\")", "is not there"),
         (
             "time.parse_ns(\"2006\", \"2020\")",
@@ -251,6 +255,62 @@ fn rule_15_what_a_builtin_is_given_is_bounded() {
     let long = "x := regex.replace(input.t, \"(?s).+\", concat(\"\", [\"$0\" | some _ in numbers.range(1, 2000)]))";
     let asked = ask(long, json!({ "t": "x".repeat(4000) }));
     assert!(matches!(asked, Err(RegoError::Trapped(_))), "{asked:?}");
+    // The interpreter's own: each would make more of what is short than what any answer has.
+    let shared = format!(
+        "x0 := {{\"a\": 1, \"b\": 2}}\n{}",
+        doubled
+            .replace("[x", "{\"a\": x")
+            .replace(", x", ", \"b\": x")
+            .replace(']', "}")
+    );
+    let copies = "[{\"op\": \"copy\", \"from\": \"/a\", \"path\": \"/a/b\"} | some _ in numbers.range(1, 40)]";
+    for call in [
+        "bits.lsh(1, 4097)".to_owned(),
+        "bits.lsh(1, 4294967295)".to_owned(),
+        "concat(\"\", [input.t | some _ in numbers.range(1, 100)])".to_owned(),
+        "concat(input.t, [\"\" | some _ in numbers.range(1, 100)])".to_owned(),
+        "replace(input.t, \"x\", input.t)".to_owned(),
+        "replace(input.t, \"\", input.t)".to_owned(),
+        "trim(input.t, concat(\"\", [input.t, input.t]))".to_owned(),
+        "json.marshal(x29)".to_owned(),
+        "json.marshal_with_options(x29, {\"pretty\": true})".to_owned(),
+        "json.marshal_with_options([[1, 2], 3], {\"indent\": concat(\"\", [input.t | some _ in numbers.range(1, 60)]), \"pretty\": true, \"prefix\": concat(\"\", [input.t | some _ in numbers.range(1, 60)])})".to_owned(),
+        "object.union(x29, x29)".to_owned(),
+        "object.union_n([x29, x29])".to_owned(),
+        format!("json.patch({{\"a\": {{\"c\": 1}}}}, {copies})"),
+        "[p | walk(x29, [p, _])]".to_owned(),
+    ] {
+        let asked = ask(&format!("{shared}x := {call}"), json!({ "t": "x".repeat(4000) }));
+        assert!(matches!(asked, Err(RegoError::Trapped(_))), "{call}: {asked:?}");
+    }
+    for (call, answer) in [
+        (
+            "bits.lsh(1, 4096) == bits.lsh(bits.lsh(1, 4000), 96)",
+            json!(true),
+        ),
+        ("concat(\",\", [\"a\", \"b\"])", json!("a,b")),
+        (
+            "count(concat(\"\", [input.t | some _ in numbers.range(1, 60)]))",
+            json!(240_000),
+        ),
+        ("count(replace(input.t, \"x\", \"yy\"))", json!(8000)),
+        ("trim(\"xax\", input.t)", json!("a")),
+        (
+            "json.marshal_with_options([1], {\"indent\": \" \"})",
+            json!("[\n 1\n]"),
+        ),
+        (
+            "json.patch({\"a\": 1}, [{\"op\": \"copy\", \"from\": \"/a\", \"path\": \"/b\"}])",
+            json!({ "a": 1, "b": 1 }),
+        ),
+        ("count([p | walk(x3, [p, _])])", json!(31)),
+    ] {
+        let asked = ask(
+            &format!("{shared}x := {call}"),
+            json!({ "t": "x".repeat(4000) }),
+        );
+        assert_eq!(asked, Ok(Some(answer)), "{call}");
+    }
 }
 
 #[test]

@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use regorus::{Engine, Value};
 
 use super::strict::Strict;
-use super::{InterpreterError, value};
+use super::{InterpreterError, bounds, value};
 use crate::rego::builtins::{self, Builtin, Context, Regexes};
 
 /// Most numbers that `numbers.range` and `numbers.range_step` make.
 pub const MAX_RANGE: i64 = 10_000;
 /// Longest answer of a builtin that is given, in bytes.
-const MOST_ANSWER: usize = 256 * 1024;
+pub(super) const MOST_ANSWER: usize = 256 * 1024;
 
 /// Why a policy may not call a builtin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Refused {
             "http.send" | "net.lookup_ip_addr" => Some(Self::Network),
             "opa.runtime" => Some(Self::Environment),
             "rand.intn" | "uuid.rfc4122" => Some(Self::Random),
-            "net.cidr_expand" | "test.sleep" => Some(Self::Unbounded),
+            "graph.reachable_paths" | "net.cidr_expand" | "test.sleep" => Some(Self::Unbounded),
             "time.parse_ns" => Some(Self::Otherwise),
             "print" => None,
             name if builtins::interpreted(name).is_some() => None,
@@ -105,8 +105,11 @@ pub(super) fn install(
             } else {
                 as_it_is
             };
-            let arguments = builtin.arguments();
+            let (arguments, fits) = (builtin.arguments(), bounds::of(name));
             add(engine, name, arguments, move |given| {
+                if !fits(given) {
+                    return Err(Fault);
+                }
                 builtin.call(given).map(shown)
             })?;
         }
@@ -115,7 +118,7 @@ pub(super) fn install(
 }
 
 /// What the crate has, and no policy may call.
-const REFUSED: [&str; 2] = ["rand.intn", "net.cidr_expand"];
+const REFUSED: [&str; 3] = ["graph.reachable_paths", "net.cidr_expand", "rand.intn"];
 
 type Call = fn(&[Value]) -> Result<Value, Fault>;
 

@@ -8,6 +8,7 @@
 //! trusted belongs into WebAssembly, where memory is bounded too.
 
 mod answer;
+mod bounds;
 mod builtins;
 mod calls;
 mod error;

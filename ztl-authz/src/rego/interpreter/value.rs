@@ -8,8 +8,8 @@ use crate::rego::term::Term;
 
 /// Most bytes that the arguments of one call may have, each part with as many beside its text. Parts of a value may be shared, so
 /// that a short policy can make one that is endless when it is written out.
-const MOST_BYTES: usize = 4 << 20;
-const PART_BYTES: usize = 16;
+pub(super) const MOST_BYTES: usize = 4 << 20;
+pub(super) const PART_BYTES: usize = 16;
 const MOST_DEPTH: usize = 64;
 
 /// The arguments of a call; none where they are too much.
