@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use regex::{Regex, RegexBuilder};
 
 use super::{Answer, Context, Term, Why, string, whole};
-use crate::re2::{self, translate};
+use crate::re2::translate;
 
 /// How many compiled expressions an instance keeps.
 const KEPT: usize = 64;
@@ -95,8 +95,8 @@ pub(super) fn is_valid(_: &mut Context<'_>, arguments: &[Term]) -> Answer {
     }
     match translate(pattern) {
         Ok(expression) => build(&expression).map(|_| Term::Bool(true)),
-        Err(re2::Fault::Wrong(_)) => Ok(Term::Bool(false)),
-        Err(re2::Fault::Unread(_)) => Err(bad()),
+        Err(crate::re2::Fault::Wrong(_)) => Ok(Term::Bool(false)),
+        Err(crate::re2::Fault::Unread(_)) => Err(bad()),
     }
 }
 
