@@ -317,7 +317,7 @@ fn an_error_stands_in_the_policy_where_it_is_written() {
     };
     assert_eq!(
         load(r#"'trust_score < 50 || zone + 1 == 2'"#),
-        "error: policy.toml:10:29: `+` cannot be applied to string and int
+        "policy.toml:10:29: `+` cannot be applied to string and int
    |
 10 | when = 'trust_score < 50 || zone + 1 == 2'
    |                             ^^^^^^^^
