@@ -18,6 +18,7 @@ mod engine;
 mod evidence;
 mod flow;
 mod forwarding;
+mod headers;
 mod hex;
 mod id;
 #[cfg(feature = "json")]
@@ -48,11 +49,10 @@ pub use authority::{HTTPS_PORT, is_host};
 pub use clause::{Clause, Near};
 pub use decision::{Decision, DecisionId, Denial, Lack, ShadowOutcome};
 pub use engine::{CLOCK_LEAP, CLOCK_SKEW, Engine, EngineError};
-pub use evidence::{
-    Attributes, Claims, ClaimsError, Evidence, HeaderPairs, Headers, TrustScore, is_same_field,
-};
+pub use evidence::{Attributes, Claims, ClaimsError, Evidence, TrustScore};
 pub use flow::{ActionPermit, Direction, Flow, FlowPermit};
 pub use forwarding::{Forwarding, ForwardingError, MAX_FORWARDING_BYTES, PassedOn};
+pub use headers::{HeaderPairs, Headers, is_same_field};
 pub use id::{IdError, IdPattern, MAX_ID_BYTES, MAX_TRUST_DOMAIN_BYTES, SpiffeId, TrustDomain};
 pub use leaf_digest::LeafDigest;
 pub use limit::{Limit, LimitBy, Rate};

@@ -8,7 +8,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::action::Method;
-use crate::evidence::Headers;
+use crate::headers::Headers;
 use crate::path::CanonicalPath;
 
 /// Makes schemas of the names that a document has for them.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::authorizer::Reads;
-use crate::evidence::{Claims, Evidence, Headers, TrustScore};
+use crate::evidence::{Claims, Evidence, TrustScore};
+use crate::headers::Headers;
 use crate::obligation::Obligations;
 use crate::policy::{Along, Given, Mfa, Policy, Require, TokenRequire};
 use crate::time::Timestamp;

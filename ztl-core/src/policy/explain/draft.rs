@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::action::{Action, Method, Upgrade};
-use crate::evidence::{Attributes, Claims, Evidence, Headers, TrustScore};
+use crate::evidence::{Attributes, Claims, Evidence, TrustScore};
 use crate::flow::{Direction, Flow};
+use crate::headers::Headers;
 use crate::id::SpiffeId;
 use crate::path::PathError;
 use crate::peer::Peer;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::QueryError;
-use crate::evidence::{Headers, is_same_field};
+use crate::headers::{Headers, is_same_field};
 use crate::policy::diagnostic::quoted;
 
 /// Header fields: a lower-case name to its values.
