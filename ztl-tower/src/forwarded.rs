@@ -3,7 +3,7 @@
 use crate::said::{Field, Names};
 use http::header::FORWARDED;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use ztl_core::{FlowPermit, Forwarding, ForwardingError, SpiffeId};
+use ztl_core::{FlowPermit, Forwarding, ForwardingError, SpiffeId, is_same_field};
 
 static XFCC: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 
@@ -28,13 +28,22 @@ pub(crate) fn read(
     }
 }
 
-/// Takes away what claims to be passed on by somebody who does not do so in that field.
+/// Takes away what claims to be passed on by somebody who does not do so in that field, or in a field that CGI takes for it.
 pub(crate) fn strip(headers: &mut HeaderMap, said: Names, trusted: Option<Forwarding>) {
     for field in Forwarding::ALL {
         if trusted != Some(*field)
             && let Some((name, known)) = name(*field)
             && said.has(known)
         {
+            headers.remove(name);
+        }
+    }
+    if said.has(Field::OtherXfcc) {
+        let is_other = |name: &&HeaderName| {
+            *name != XFCC && is_same_field(name.as_str().as_bytes(), XFCC.as_str())
+        };
+        let others: Vec<HeaderName> = headers.keys().filter(is_other).cloned().collect();
+        for name in others {
             headers.remove(name);
         }
     }

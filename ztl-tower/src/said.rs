@@ -16,6 +16,8 @@ pub(crate) enum Field {
     /// A client asks a framework to serve another target than the request's own.
     OtherTarget,
     Xfcc,
+    /// The same by another spelling: nobody passes anything on by it.
+    OtherXfcc,
     Forwarded,
 }
 
@@ -33,27 +35,28 @@ impl Field {
             "x-original-url" | "x-rewrite-url" => Self::OtherTarget,
             "x-forwarded-client-cert" => Self::Xfcc,
             "forwarded" => Self::Forwarded,
-            // As long as an override.
-            _ if matches!(name.len(), 13..=22) && name.contains('_') => {
+            // As long as an override, or that field.
+            _ if matches!(name.len(), 13..=23) && name.contains('_') => {
                 return Self::of_cgi(name);
             }
             _ => return None,
         })
     }
 
-    /// An override by a name that whoever reads fields as CGI names them takes for it.
+    /// What whoever reads fields as CGI names them takes for one of these.
     #[cold]
     fn of_cgi(name: &str) -> Option<Self> {
         let is = |known: &&str| is_same_field(name.as_bytes(), known);
-        let method = METHOD_OVERRIDES.iter().any(is);
-        let target = || TARGET_OVERRIDES.iter().any(is);
-        match method {
-            true => Some(Self::OtherMethod),
-            false => target().then_some(Self::OtherTarget),
+        if METHOD_OVERRIDES.iter().any(is) {
+            Some(Self::OtherMethod)
+        } else if TARGET_OVERRIDES.iter().any(is) {
+            Some(Self::OtherTarget)
+        } else {
+            is(&"x-forwarded-client-cert").then_some(Self::OtherXfcc)
         }
     }
 
-    const fn bit(self) -> u8 {
+    const fn bit(self) -> u16 {
         match self {
             Self::Host => 1,
             Self::Upgrade => 1 << 1,
@@ -63,6 +66,7 @@ impl Field {
             Self::Xfcc => 1 << 5,
             Self::Forwarded => 1 << 6,
             Self::Connection => 1 << 7,
+            Self::OtherXfcc => 1 << 8,
         }
     }
 }
@@ -70,8 +74,8 @@ impl Field {
 /// Which of them a request has, and which on more than one line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Names {
-    once: u8,
-    again: u8,
+    once: u16,
+    again: u16,
 }
 
 impl Names {

@@ -55,10 +55,16 @@ pub(super) fn read(text: &str) -> Option<Timestamp> {
     let (hours, minutes) = (number(hours, 2, 23)?, number(minutes, 2, 59)?);
     let offset = Duration::from_secs((hours * 60 + minutes) * 60);
     match sign {
-        "+" => Some(at.saturating_sub(offset)),
-        "-" => Some(at.saturating_add(offset)),
+        // Neither before 1970 nor after 9999, also by the offset.
+        "+" => (at.since(Timestamp::EPOCH) >= offset).then(|| at.saturating_sub(offset)),
+        "-" => Some(at.saturating_add(offset)).filter(is_written),
         _ => None,
     }
+}
+
+/// Whether a time has a date of four digits.
+fn is_written(at: &Timestamp) -> bool {
+    date(at.as_unix_millis() / 1000 / DAY).0 <= 9999
 }
 
 /// Year, month and day of a day since the epoch.
@@ -173,6 +179,9 @@ mod tests {
             assert_eq!(at.to_string().parse(), Ok(at), "{at}");
         }
         let end = Timestamp::from_unix_secs(253_402_300_799);
+        for beyond in ["9999-12-31T23:59:59-00:01", "1970-01-01T00:00:00+00:01"] {
+            assert_eq!(read(beyond), None, "{beyond}");
+        }
         assert_eq!(end.to_string(), "9999-12-31T23:59:59Z");
         let after = Timestamp::from_unix_secs(253_402_300_800);
         assert_eq!(after.to_string(), "253402300800");

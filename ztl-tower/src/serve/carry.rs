@@ -88,11 +88,11 @@ where
             of.live.notify();
         }
         let (mut parts, came) = request.into_parts();
-        // Where axum's handlers look for it; what is named by a header is not there.
+        // Where axum's handlers look for it. What a host of its own has put there stays.
         #[cfg(feature = "axum")]
         if let Some(remote) = of.remote {
             let remote = axum::extract::ConnectInfo(remote);
-            parts.extensions.insert(remote);
+            parts.extensions.get_or_insert(remote);
         }
         let opens_stream = parts.extensions.get::<hyper::ext::Protocol>().is_some();
         let body = body(came, Arc::clone(&running));

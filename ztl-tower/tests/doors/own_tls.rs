@@ -10,7 +10,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio_rustls::TlsAcceptor;
 use ztl_core::Peer;
-use ztl_mtls::{BundleSet, ClientVerifier, Refused, ServerConfigs};
+use ztl_mtls::{BundleSet, Refused, ServerConfigs};
 
 use super::hosts::open_policy;
 use super::*;
@@ -36,10 +36,7 @@ async fn connection(
         let permit = permit.map_err(|_| Refused)?;
         permits.set(permit).map_err(|_| Refused)
     };
-    let lent = configs.lend(ClientVerifier::new(
-        guard.prover().clone(),
-        Arc::new(may_connect),
-    ))?;
+    let lent = configs.lend(guard.client_verifier(Arc::new(may_connect)))?;
     let handshake = TlsAcceptor::from(lent.config()).accept(stream);
     let stream = tokio::time::timeout(Duration::from_secs(10), handshake).await??;
     drop(lent); // until here it proves this caller
@@ -69,9 +66,7 @@ async fn t1_a_host_with_tls_of_its_own_serves_who_is_proved_and_permitted() {
     let mesh = Mesh::new(&open_policy(address.port(), 1, "'caller'"));
     let (guard, audit) = mesh.guard("gateway", "/gateway").await;
     let marker = Marker::default();
-    let provider = ztl_mtls::provider();
-    let configs = ServerConfigs::new(provider, guard.identity(), &[b"http/1.1"]);
-    let configs = Arc::new(configs);
+    let configs = Arc::new(guard.server_configs(&[b"http/1.1"]));
     let (serving, app) = (guard.clone(), marker.app());
     let accepting = tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {

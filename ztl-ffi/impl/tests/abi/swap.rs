@@ -121,8 +121,11 @@ fn t6_half_of_a_file_that_is_written_is_not_put_in_force() {
         fs::write(&path, POLICY).expect("written");
         thread::scope(|scope| {
             let swapped = scope.spawn(|| swap(&engine));
-            thread::sleep(Duration::from_millis(200));
-            fs::write(&path, second).expect("written");
+            // However long the reading waits, it does not find the file at rest.
+            while !swapped.is_finished() {
+                thread::sleep(Duration::from_millis(20));
+                fs::write(&path, second).expect("written");
+            }
             let (status, said) = swapped.join().expect("a status");
             assert_eq!(status, ZTL_ERR_POLICY);
             let said = said.expect("an error");

@@ -21,7 +21,7 @@ use http::HeaderMap;
 use http::request::Parts;
 use ztl_core::audit::quoted;
 use ztl_core::schema::{BodySchema, HeadMisfit, RequestHead, WantedBody};
-use ztl_core::{Headers, Reason, json};
+use ztl_core::{Headers, Reason, is_same_field, json};
 
 use self::misfit::Misfit;
 use self::read::{End, Read};
@@ -207,10 +207,13 @@ struct Sent<'a>(&'a HeaderMap);
 
 impl Headers for Sent<'_> {
     fn for_each(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
-        self.0
-            .get_all(name)
-            .iter()
-            .for_each(|value| each(value.as_bytes()));
+        for (sent, value) in self.0 {
+            if sent == name {
+                each(value.as_bytes());
+            } else if is_same_field(sent.as_str().as_bytes(), name) {
+                each(&[]);
+            }
+        }
     }
 }
 
