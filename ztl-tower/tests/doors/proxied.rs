@@ -58,7 +58,8 @@ fn app() -> Router {
     Router::new().fallback(async |headers: http::HeaderMap| {
         format!(
             "{} {}",
-            headers.contains_key("x-forwarded-client-cert"),
+            // By whatever name CGI would take for it.
+            (headers.keys()).any(|name| ztl_core::is_same_field(name.as_str().as_bytes(), XFCC)),
             headers.contains_key("forwarded")
         )
     })
@@ -159,6 +160,17 @@ async fn t12_nobody_else_s_field_is_read_or_handed_on() {
     let asked = asked().await;
     let forged = element("front", "cart");
     let forwarded = "spiffe=\"spiffe://prod.example/cart\"";
+    let cgi = [
+        ("x_forwarded_client_cert", &*forged),
+        ("x-forwarded_client-cert", &*forged),
+    ];
+    for peer in ["cart", "quiet", "front", "hop"] {
+        let answer = asked.by(peer, "/open", &cgi).await;
+        let body = axum::body::to_bytes(answer.into_body(), 64)
+            .await
+            .expect("body");
+        assert_eq!(body, "false false", "{peer}");
+    }
     let fields = [(XFCC, &*forged), ("forwarded", forwarded)];
     for (peer, seen) in [
         ("cart", "false false"),

@@ -101,6 +101,10 @@ async fn a_body_fits_its_schema_or_the_caller_learns_where_it_does_not() {
         &[("content-type", "text/plain")],
         &[JSON, JSON],
         &[JSON, ("content-encoding", "gzip")],
+        // As CGI takes them.
+        &[JSON, ("content_encoding", "gzip")],
+        &[JSON, ("content_type", "application/xml")],
+        &[("content_type", "application/json")],
     ] {
         let refused = run.ask(CALLER, request("POST", fields, fits)).await;
         assert_eq!(

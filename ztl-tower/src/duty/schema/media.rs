@@ -1,8 +1,8 @@
 //! Whether a body says that it is JSON or a form, in a way that has one reading.
 
-use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use ztl_core::json;
+use http::{HeaderMap, HeaderName};
+use ztl_core::{is_same_field, json};
 
 /// RFC 9110 §8.3, RFC 6839 §3.1, RFC 8259 §11.
 pub(in crate::duty) fn check(headers: &HeaderMap) -> Result<(), &'static str> {
@@ -19,8 +19,16 @@ fn one(
     is: impl FnOnce(&str) -> bool,
     otherwise: &'static str,
 ) -> Result<(), &'static str> {
-    if headers.contains_key(CONTENT_ENCODING) {
+    // By whatever name a server in the manner of CGI would take for it.
+    let named = |field: HeaderName| {
+        let is = |name: &&HeaderName| is_same_field(name.as_str().as_bytes(), field.as_str());
+        headers.keys().filter(is).count()
+    };
+    if named(CONTENT_ENCODING) > 0 {
         return Err("has a content coding, and cannot be looked at");
+    }
+    if named(CONTENT_TYPE) > 1 {
+        return Err("has two content types");
     }
     let mut kinds = headers.get_all(CONTENT_TYPE).iter();
     match (kinds.next(), kinds.next()) {
