@@ -191,10 +191,12 @@ mod tests {
                 }
             }
         }
+        let xfcc = HeaderName::from_static("x_forwarded-client_cert");
+        assert_eq!(Field::of(&xfcc), Some(Field::OtherXfcc));
         for other in [
             "x_request_id_for_me",
             "x_http_methods",
-            "x_forwarded_client_cert",
+            "x_forwarded_client_certs",
         ] {
             assert_eq!(Field::of(&HeaderName::from_static(other)), None, "{other}");
         }
