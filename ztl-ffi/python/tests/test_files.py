@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import socket
 import ssl
 import threading
 import unittest
@@ -71,17 +72,10 @@ class Files(unittest.TestCase):
 
     def test_law_8_what_half_fails_is_judged_again_all_the_same(self) -> None:
         guard, told = self.world.guard(), []
-        held = guard.ssl_context()
         guard.watch(lambda: told.append(guard.generation))
-        before, trusts = guard.generation, tls.trusts
-
-        def fails(context: Any, authorities: Any) -> None:
-            trusts(context, authorities)
-            if context is held:
-                raise ssl.SSLError("not taken")
-
+        before = guard.generation
         self.world.write("bundle.pem", Authority().pem + self.world.authority.pem)
-        with mock.patch("ztl.tls.trusts", fails), self.assertRaisesRegex(ssl.SSLError, "not taken"):
+        with mock.patch.object(guard._judge, "forget", side_effect=MemoryError), self.assertRaises(MemoryError):
             guard.reload()
         # The authorities of before are in force no more.
         self.assertEqual((told, guard.generation), ([before + 1], before + 1))
@@ -94,8 +88,7 @@ class Files(unittest.TestCase):
         guard, told = self.world.guard(), []
         guard.watch(lambda: told.append(guard.generation))
         self.assertEqual(guard.judge(self.world.asked()).peer_id, spiffe("router"))
-        held = guard.ssl_context()
-        self.assertEqual(held.get_ca_certs(binary_form=True), tls.ders(self.world.authority.pem))
+        self.assertEqual(guard.ssl_context().get_ca_certs(binary_form=True), tls.ders(self.world.authority.pem))
         # From PEM to a document, and to one that proves nobody.
         for content, proves in (
             (self.world.authority.pem, True), (self.world.authority.document(), True), (other.document(), False),
@@ -105,13 +98,14 @@ class Files(unittest.TestCase):
             before = len(told)
             guard.reload()
             self.assertEqual(len(told), before + 1)
+            shown = other if content == other.document() else None if content == b'{"keys": []}' else self.world.authority
+            self.assertEqual(guard.ssl_context().get_ca_certs(binary_form=True), [] if shown is None else tls.ders(shown.pem))
             if proves:
                 self.assertEqual(guard.judge(self.world.asked()).peer_id, spiffe("router"))
             else:
                 with self.assertRaises(ztl.Denied):
                     guard.judge(self.world.asked())
         no_key = b'{"keys": [{"use": "x509-svid", "kty": "EC", "crv": "P-256", "x": "", "y": "", "x5c": ["?"]}]}'
-        self.assertIn(tls.ders(other.pem)[0], held.get_ca_certs(binary_form=True))
         for bad in (b"", b"{", b"[]", b'{"keys": [1]}', b'{"keys": {"x": 1}}', no_key, b"{" * 100_000):
             self.world.write("bundle.pem", bad)
             with self.assertRaises(ztl.BundleError, msg=bad[:40]):
@@ -258,17 +252,77 @@ class Files(unittest.TestCase):
             held.append(guard.ssl_context())
             self.assertIs(guard.ssl_context(), held[-1])
             # Those that were handed out before show it as well.
-            self.assertEqual({self._shown(context) for context in held}, {self.world.chain("model-server")[0]})
+            self.assertEqual({self._shown(context)[0] for context in held}, {self.world.chain("model-server")[0]})
         self.assertEqual(len(set(map(id, held))), 4)
-        self.assertEqual([len(context.get_ca_certs()) for context in held], [2, 2, 2, 1])
+        # And nothing was written into them, of which another thread may make a connection just then.
+        self.assertEqual([len(context.get_ca_certs()) for context in held], [1, 1, 2, 1])
 
-    def _shown(self, context: ssl.SSLContext) -> Any:
+    def test_law_8_a_context_that_is_kept_trusts_whom_the_bundle_of_now_does(self) -> None:
+        guard, other = self.world.guard(), Authority()
+        server, call = guard.ssl_context(), guard.ssl_context(server_side=False, to="router", port=8443)
+        self.world.svid("renewed", other.issue(spiffe("router")))
+        for of, accepted in ((self.world.authority, "router"), (other, "renewed"), (self.world.authority, "router")):
+            self.world.write("bundle.pem", of.pem)
+            # Its own SVID is checked by the bundle as well.
+            self.world.svid("model-server", of.issue(spiffe("model-server")))
+            guard.reload()
+            for name in ("router", "renewed"):
+                shown, accepts = self._shown(server, name)
+                self.assertEqual((shown, accepts), (self.world.chain("model-server")[0], name == accepted))
+                # A call gets as far as the policy, which permits none, with whom the bundle proves alone.
+                with self.assertRaisesRegex(ssl.SSLError, "no_flow_permitted" if name == accepted else "CERTIFICATE_VERIFY_FAILED"):
+                    self._called(call, name)
+
+    def test_a_context_that_is_kept_keeps_its_alpn(self) -> None:
+        guard = self.world.guard()
+        held, client = guard.ssl_context(), self.world.client("router")
+        client.set_alpn_protocols(["http/1.1", "h2"])
+        for offered in (["h2"], ["http/1.1"]):
+            held.set_alpn_protocols(offered)
+            for _ in range(2):
+                to, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+                server = held.wrap_bio(to, back, server_side=True)
+                self._shake(client.wrap_bio(back, to), server)
+                self.assertEqual([server.selected_alpn_protocol()], offered)
+                self.world.svid("model-server", self.world.authority.issue(spiffe("model-server")))
+                guard.reload()
+
+    def test_a_listening_socket_that_was_wrapped_shows_what_is_there_when_somebody_calls(self) -> None:
+        guard = self.world.guard(port=None)
+        with guard.ssl_context().wrap_socket(socket.create_server(("127.0.0.1", 0)), server_side=True) as listening:
+            for _ in range(3):
+                def accept() -> None:
+                    with contextlib.suppress(OSError):
+                        listening.accept()[0].close()
+
+                thread = threading.Thread(target=accept, daemon=True)
+                thread.start()
+                with socket.create_connection(listening.getsockname(), 10) as plain, self.world.client("router").wrap_socket(plain) as tls:
+                    self.assertEqual(tls.getpeercert(True), self.world.chain("model-server")[0])
+                thread.join(10)
+                self.world.svid("model-server", self.world.authority.issue(spiffe("model-server")))
+                guard.reload()
+
+    def _shown(self, context: ssl.SSLContext, name: str = "router") -> Any:
+        """What a server shows, and whether it accepts its client."""
         to, back = ssl.MemoryBIO(), ssl.MemoryBIO()
-        client, server = self.world.client("router").wrap_bio(back, to), context.wrap_bio(to, back, server_side=True)
-        for end in (client, server, client):
+        client, server = self.world.client(name).wrap_bio(back, to), context.wrap_bio(to, back, server_side=True)
+        try:
+            self._shake(client, server)
+            return client.getpeercert(True), True
+        except ssl.SSLError:
+            return client.getpeercert(True), False
+
+    def _called(self, context: ssl.SSLContext, name: str) -> None:
+        to, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+        own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        own.load_cert_chain(self.world.path / f"{name}.pem", self.world.path / f"{name}.key")
+        self._shake(context.wrap_bio(back, to), own.wrap_bio(to, back, server_side=True))
+
+    def _shake(self, client: ssl.SSLObject, server: ssl.SSLObject) -> None:
+        for end in (client, server, client, server):
             with contextlib.suppress(ssl.SSLWantReadError):
                 end.do_handshake()
-        return client.getpeercert(True)
 
     def test_a_right_that_was_mended_is_a_change(self) -> None:
         path = self.world.path / "policy.toml"

@@ -72,9 +72,10 @@ class Guard:
         # Taken twice by one thread: a signal handler may ask for what it does already.
         self._lock, self._looking = threading.RLock(), threading.Lock()
         self._reading = self._once_more = self._is_forked = False
-        self._contexts: "weakref.WeakSet[ssl.SSLContext]" = weakref.WeakSet()
         #: The one of its own servers: some ask for it at each connection, before anybody is proved (T34).
-        self._serves: Optional[ssl.SSLContext] = None
+        self._serves: Optional[tls.Context] = None
+        #: How often what a handshake shows or trusts has changed.
+        self._state = 0
         self._running: Dict[object, Callable[[], None]] = {}
         self._contents: Dict[object, bytes] = {}
         self._own: Tuple[bytes, bytes] = (b"", b"")
@@ -177,11 +178,8 @@ class Guard:
         tls.trusts(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), authorities)
         self.engine.trust(domain, bundle)
         self._contents["bundle", domain] = bundle
+        self._state += 1
         self._judge.forget()
-        # One keeps the authorities that it had, so the next to ask gets another; what they prove is for the engine to say.
-        self._serves = None
-        for context in list(self._contexts):
-            tls.trusts(context, authorities)
 
     def _take_crls(self, domain: str) -> None:
         lists = files.read(self._crls[domain], files.MOST_CRLS)
@@ -210,11 +208,9 @@ class Guard:
                 ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(one, other, password="")
             except (ssl.SSLError, OSError) as error:
                 raise SvidError(f"the own SVID and its key do not fit, or cannot be read: {error}") from error
-            self._serves = None
-            for context in list(self._contexts):
-                context.load_cert_chain(one, other, password="")
         # Not among the contents: nothing that was permitted rests on the own certificate, and running requests go on.
         self._own = (certificate, key)
+        self._state += 1
 
     def _signature(self) -> Tuple[Any, ...]:
         paths = [self._policy, *self._svid, *self._bundles.values(), *self._crls.values(), *(issuer.jwks_file for issuer in self._issuers)]
@@ -272,21 +268,37 @@ class Guard:
         """A context for this workload's own servers, or, with `server_side=False`, for calls to the workload `to` on `port`.
 
         TLS 1.3, no resumption, and no handshake ends well unless the other end proved itself: on a server as somebody, whom each
-        request is then judged by; on a client as the workload that was called, by a flow that the policy permits. All servers get the same
-        one until the SVID or a bundle changes, which is loaded into those that were handed out, too."""
+        request is then judged by; on a client as the workload that was called, by a flow that the policy permits.
+
+        Keep it as long as you like: each connection that is made of it shows the SVID and trusts the bundles of then. All servers get the
+        same one until these change, so change nothing of it. Of what is set on a context all the same only the ALPN outlives a change."""
         if server_side == (to is not None) or server_side == (port is not None):
             raise ValueError("`to` and `port` are said for calls, and only there")
         # Nobody shakes hands where the own SVID has ended, so that nothing would look afterwards.
         self.look()
         with self._lock:
             found = self._serves if to is None else None
-            if found is None:
+            if found is None or found.state != self._state:
                 found = self._context(to, port)
                 if to is None:
                     self._serves = found
             return found
 
-    def _context(self, to: Optional[str], port: Optional[int]) -> ssl.SSLContext:
+    def _context(self, to: Optional[str], port: Optional[int]) -> tls.Context:
+        def current(held: tls.Context) -> tls.Context:
+            # As above, where one context serves all connections: before each handshake.
+            self.look()
+            now = held.successor or held
+            if now.state != self._state:
+                with self._lock:
+                    now = held.successor or held
+                    if now.state != self._state:
+                        now = self._context(to, port)
+                        if held.protocols is not None:
+                            now.set_alpn_protocols(held.protocols)
+                        held.successor = now
+            return now
+
         def prove(connection: Any) -> None:
             self.look()
             chain = tls.chain_of(connection)
@@ -301,20 +313,17 @@ class Guard:
                 # Without a socket nobody knows the address: whether the flow is permitted is for the first request to say.
                 self.engine.prove(chain, me=self.me, port=self._judge.port or 0)
 
-        context = tls.context(to is None, prove)
-        if to is None:
-            # As above, where one context serves all connections: before each handshake, whether or not its client names a server.
-            context.sni_callback = lambda *_: self.look()
-        loaded: object = None
-        # From here on it is told of changes; one that a signal handler takes meanwhile is loaded once more, and whole.
-        self._contexts.add(context)
-        while loaded != (self._own, self.generation):
-            loaded = (self._own, self.generation)
+        while True:
+            # A change that a signal handler takes meanwhile makes another, and whole.
+            state = self._state
+            context = tls.context(to is None, prove)
+            context.current, context.state = current, state
             with tls.as_files(*self._own) as (one, other):
                 context.load_cert_chain(one, other, password="")
             for domain in self._bundles:
                 tls.trusts(context, tls.authorities(self._contents["bundle", domain]))
-        return context
+            if state == self._state:
+                return context
 
     def asgi(self, app: Any) -> Any:
         """An ASGI application that lets a request through to `app` only with a permit; see `ztl.asgi`."""

@@ -9,7 +9,7 @@ import os
 import ssl
 import tempfile
 from ipaddress import ip_address
-from typing import Any, Callable, Iterable, Iterator, List, Optional
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence
 
 from ztl.errors import Denied, ZtlError
 
@@ -82,19 +82,41 @@ def as_files(*contents: bytes) -> Iterator[List[str]]:
         yield paths
 
 
+class Context(ssl.SSLContext):
+    """A context that follows its guard. What was loaded into it stays as it is: other threads may make connections of it just then, and
+    OpenSSL has no lock for that. Where that is no longer what counts, connections are made of another one instead, with the ALPN of this."""
+
+    #: Gives the context of which a connection is made now.
+    current: Callable[["Context"], "Context"] = staticmethod(lambda held: held)
+    #: Of which state of the guard it was made, and its next one, if there was need of it.
+    state = 0
+    successor: Optional["Context"] = None
+    protocols: Optional[Sequence[str]] = None
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        self.protocols, self.successor = list(alpn_protocols), None
+        super().set_alpn_protocols(self.protocols)
+
+    def wrap_socket(self, *args: Any, **named: Any) -> ssl.SSLSocket:
+        return ssl.SSLContext.wrap_socket(self.current(self), *args, **named)
+
+    def wrap_bio(self, *args: Any, **named: Any) -> ssl.SSLObject:
+        return ssl.SSLContext.wrap_bio(self.current(self), *args, **named)
+
+
 Prove = Callable[[Any], None]
 
 #: Longest that a handshake takes on a server's socket that waits for ever, in seconds: whoever is silent in it holds its thread (T35).
 _HANDSHAKE = 10.0
 
 
-def context(server_side: bool, prove: Prove) -> ssl.SSLContext:
+def context(server_side: bool, prove: Prove) -> Context:
     """TLS 1.3 and nothing below, a certificate of the other end, no resumption; and `prove` has the last word in each handshake.
 
     Python's `ssl` takes no verifier of one's own, so OpenSSL checks the chain and the key, and then `prove` is asked; where it
     raises, the handshake failed and nothing was read or written.
     """
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT)
+    made = Context(ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = ssl.TLSVersion.TLSv1_3
     # A SPIFFE ID is no host name: `prove` looks at it instead.
     made.check_hostname = False
