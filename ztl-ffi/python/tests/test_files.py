@@ -215,6 +215,55 @@ class Files(unittest.TestCase):
         # Its parent has what it had.
         self.assertEqual(guard.judge(self.world.asked()).peer_id, spiffe("router"))
 
+    def test_t6_a_policy_that_is_being_written_is_not_taken(self) -> None:
+        forbids = POLICY + '[[forbid]]\nname = "no-router"\nfrom = "router"\nto = "model-server"\nactions = "any"\n'
+        whole, first = forbids.encode(), POLICY.encode()
+        guard, path = self.world.guard(check_every=3600), self.world.path / "policy.toml"
+
+        def half() -> threading.Thread:
+            """Has half of it written, and the rest soon after."""
+            self.world.write(path.name, first + b"\n")
+
+            def rest() -> None:
+                path.write_bytes(whole)
+
+            timer = threading.Timer(0.1, rest)
+            timer.start()
+            return timer
+
+        def in_child() -> None:
+            if (child := os.fork()) == 0:
+                code = 9
+                try:
+                    with self.assertLogs("ztl"):
+                        guard.look()
+                    # What it had, as long as it is not known what there is; then all of it, once it is looked at again.
+                    code = 0 if guard._contents["policy"] == first else 1
+                    guard.reload()
+                    code = code or (0 if guard._contents["policy"] == whole else 2)
+                finally:
+                    os._exit(code)
+            self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+
+        def refused(use: Any) -> None:
+            with self.assertRaisesRegex(ztl.PolicyError, "is being written.*rename it into place"):
+                use()
+
+        with mock.patch.object(files, "MOMENT", 0.5):
+            for use in (in_child, lambda: refused(guard.reload), lambda: refused(self.world.guard)):
+                writes = half()
+                use()
+                writes.join()
+            self.assertEqual(guard.judge(self.world.asked()).peer_id, spiffe("router"))
+            guard.reload()
+            with self.assertRaises(ztl.Denied):
+                guard.judge(self.world.asked())
+            # What is in force is waited for by nobody, nor is a file that is older.
+            for use in (guard.reload, self.world.guard):
+                with mock.patch.object(files, "_YOUNG", 0.0 if use == self.world.guard else 1.0), mock.patch("time.sleep") as sleeps:
+                    use()
+                sleeps.assert_not_called()
+
     def test_t22_whom_nobody_shakes_hands_with_takes_its_next_svid_all_the_same(self) -> None:
         guard, own = self.world.guard(check_every=0.02), self.world.path / "model-server.pem"
         held, client = guard.ssl_context(), self.world.client("router")

@@ -24,6 +24,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 import ztl
+from ztl import files
+
+# What a world writes is whole before anybody reads it.
+files.MOMENT = 0.0
 
 POLICY = """
 schema = 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any, Type, Union
+import time
+from typing import Any, Optional, Type, Union
 
 from ztl.errors import PolicyError
 
@@ -21,6 +22,29 @@ MOST_POLICY = 64 * 1024 * 1024 + 1
 def policy(path: Path) -> bytes:
     """A policy document. One that its group or others may write is refused: whoever may write it could permit themselves."""
     return _read(path, MOST_POLICY, stat.S_IWGRP | stat.S_IWOTH, PolicyError)
+
+
+#: Somebody may be writing a file that changed less than so many seconds ago; it is read again after a moment.
+_YOUNG, MOMENT = 1.0, 0.5
+
+
+def settled_policy(path: Path, known: Optional[bytes] = None) -> bytes:
+    """The same, which nobody is writing just then unless it is `known`: what a first half does not say is not forbidden (T6)."""
+    found = policy(path)
+    # Looked at afterwards: what was written before it was read whole makes it young.
+    if found != known and _is_young(path):
+        time.sleep(MOMENT)
+        if policy(path) != found:
+            raise PolicyError(f"{os.fspath(path)!r} is being written; write another file and rename it into place")
+    return found
+
+
+def _is_young(path: Path) -> bool:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return True
+    return max(found.st_mtime, found.st_ctime) > time.time() - _YOUNG
 
 
 def read(path: Path, most: int = MOST) -> bytes:

@@ -80,7 +80,7 @@ class Guard:
         self._contents: Dict[object, bytes] = {}
         self._own: Tuple[bytes, bytes] = (b"", b"")
         self._looked, self._seen, self._taken, self._refused = time.monotonic(), (), (), ""
-        policy = files.policy(policy_file)
+        policy = files.settled_policy(policy_file)
         self.engine = Engine(policy, format=self._format, audit_file=audit_file)  # type: ignore[arg-type]
         self._contents["policy"] = policy
         self._judge = Judge(self.engine, me, port, trust_score)
@@ -116,8 +116,13 @@ class Guard:
 
         What is refused leaves what was in force, and is raised once everything else was taken.
 
+        A policy that changed within the last second is read again half a second later, and refused where somebody is writing it.
+
         A signal handler may call it. Where its own thread reads the files just then, that one reads them once more, and raises what is
         refused; the handler goes on."""
+        self._reload(is_settled=False)
+
+    def _reload(self, is_settled: bool) -> None:
         failed: List[Exception] = []
         before = self.generation
         try:
@@ -129,11 +134,12 @@ class Guard:
                 while True:
                     self._reading, self._once_more = True, False
                     try:
-                        failed = self._take()
+                        failed = self._take(is_settled)
                     finally:
                         self._reading = False
                     if not self._once_more:
                         break
+                    is_settled = False
         finally:
             # Whatever else went wrong: what is in force is what counts.
             if self.generation != before:
@@ -144,27 +150,28 @@ class Guard:
             self._taken = ()
             raise failed[0]
 
-    def _take(self) -> List[Exception]:
+    def _take(self, is_settled: bool) -> List[Exception]:
         """Takes what changed, and says what of it is refused."""
         failed: List[Exception] = []
-        for what, take in self._parts():
+        for what, take in self._parts(is_settled):
             try:
                 take(what)
             except Exception as error:
                 failed.append(error)
         return failed
 
-    def _parts(self) -> List[Tuple[Any, Callable[[Any], None]]]:
+    def _parts(self, is_settled: bool) -> List[Tuple[Any, Callable[[Any], None]]]:
         # The bundles first: the own SVID is checked by them.
-        parts: List[Tuple[Any, Callable[[Any], None]]] = [("policy", self._take_policy)]
+        parts: List[Tuple[Any, Callable[[Any], None]]] = [("policy", lambda what: self._take_policy(what, is_settled))]
         parts += [(domain, self._take_bundle) for domain in self._bundles]
         parts += [(domain, self._take_crls) for domain in self._crls]
         parts += [(issuer, self._take_issuer) for issuer in self._issuers]
         return [*parts, ("svid", self._take_svid)]
 
-    def _take_policy(self, what: str) -> None:
-        policy = files.policy(self._policy)
-        if self._contents.get(what) == policy:
+    def _take_policy(self, what: str, is_settled: bool) -> None:
+        known = self._contents.get(what)
+        policy = files.policy(self._policy) if is_settled else files.settled_policy(self._policy, known)
+        if known == policy:
             return
         self.engine.swap(policy, format=self._format)  # type: ignore[arg-type]
         self._contents[what] = policy
@@ -224,7 +231,7 @@ class Guard:
     def look(self) -> None:
         """Takes changed files, once two looks agree on them. The middlewares call it at every request and while one runs.
 
-        In a process that was forked the first one takes them at once, as the making of a guard does, and whoever looks meanwhile waits."""
+        In a process that was forked the first one takes them, as the making of a guard does, and whoever looks meanwhile waits."""
         if self._is_forked and self._check_every is not None:
             self._begin()
         looking = self._looking
@@ -241,7 +248,8 @@ class Guard:
             if seen == self._taken or seen != before:
                 return
             self._taken = seen
-            self._reload_or_log()
+            # Two looks agreed, and none that this thread serves waits.
+            self._reload_or_log(is_settled=True)
         finally:
             looking.release()
 
@@ -253,10 +261,10 @@ class Guard:
                 # Without an engine of its own it judges nothing yet.
                 self._is_forked = isinstance(self._reload_or_log(), AuditError)
 
-    def _reload_or_log(self) -> Optional[Exception]:
+    def _reload_or_log(self, is_settled: bool = False) -> Optional[Exception]:
         failed, refused = None, ""
         try:
-            self.reload()
+            self._reload(is_settled)
         except Exception as error:
             failed, refused = error, f"{type(error).__name__}: {error}"
             if refused != self._refused:
