@@ -185,10 +185,17 @@ class Uvicorn(Behaviour, WithWorld):
     def test_no_setting_is_dropped_in_silence(self) -> None:
         import ztl.uvicorn
 
-        for setting in ({"workers": 2}, {"reload": True}, {"ssl_certfile": "x"}, {"proxy_headers": True}, {"http": "h11"}):
+        for setting in (
+            {"workers": 2}, {"reload": True}, {"ssl_certfile": "x"}, {"proxy_headers": True}, {"http": "h11"}, {"factory": True},
+            {"interface": "wsgi"}, {"interface": "asgi2"},
+        ):
             with self.assertRaisesRegex(ValueError, next(iter(setting))):
                 ztl.uvicorn.config(self.guard, who, **setting)
-        ztl.uvicorn.config(self.guard, who, workers=1, reload=False, log_config=None)
+        given = {"reload": False, "factory": False, "interface": "asgi3", "log_config": None}
+        with unittest.mock.patch.dict("os.environ", WEB_CONCURRENCY="2"):
+            with self.assertRaisesRegex(ValueError, "WEB_CONCURRENCY"):
+                ztl.uvicorn.config(self.guard, who, **given)
+            ztl.uvicorn.config(self.guard, who, workers=1, **given)
 
     def test_an_older_uvicorn_is_refused_by_its_number(self) -> None:
         import ztl.uvicorn

@@ -73,9 +73,16 @@ def config(guard: Any, app: Any, **settings: Any) -> uvicorn.Config:
     wrong = sorted(name for name in settings if name in fixed or name.startswith("ssl_"))
     if wrong:
         raise ValueError(f"{', '.join(wrong)}: the guard says that itself")
+    if settings.get("factory") or settings.get("interface", "auto") not in ("auto", "asgi3"):
+        raise ValueError("factory and interface: what is served is the guard, which is ASGI 3; give it an application of that")
+    one = ValueError("reload and workers (or WEB_CONCURRENCY): this serves in one process, so start as many of them as are wanted")
     if settings.get("reload") or (settings.get("workers") or 1) > 1:
-        raise ValueError("reload and workers: this serves in one process, so start as many of them as are wanted")
-    return uvicorn.Config(guard.asgi(app), **settings, **fixed)
+        raise one
+    made = uvicorn.Config(guard.asgi(app), **settings, **fixed)
+    # By the environment.
+    if made.workers > 1:
+        raise one
+    return made
 
 
 def run(guard: Any, app: Any, **settings: Any) -> None:
