@@ -84,7 +84,7 @@ class Running(unittest.TestCase):
             return runner.addresses[0][1], runner.cleanup
 
         serving = Serving(start)
-        self.port = serving.port
+        self.port, self.loop = serving.port, serving.loop
         self.addCleanup(serving.close)
 
     def change(self, policy: str) -> None:
@@ -117,6 +117,38 @@ class Running(unittest.TestCase):
                 self.change(POLICY)
         self.assertTrue(until(lambda: not self.guard._running, 5))
         self.assertEqual(self.late, 0)
+
+    def test_law_8_a_response_that_nobody_watches_any_more_ends(self) -> None:
+        def cancelled(*_: Any) -> None:
+            # As a host does that cancels all tasks; this is the one of the watcher.
+            asyncio.current_task().cancel()
+
+        def fails(*_: Any) -> None:
+            raise MemoryError("no more")
+
+        for name, raises, says in (("look", fails, 1), ("look", cancelled, 0), ("denied", fails, 0)):
+            with self.subTest(name=name, raises=raises.__name__), contextlib.ExitStack() as stack:
+                before, response = len(self.told), self.begun("/v1/live?stubborn")
+                # It goes on no longer than that, even so.
+                ends = threading.Timer(5, self.stubborn.set)
+                ends.start()
+                stack.callback(ends.cancel)
+                stack.enter_context(mock.patch.object(self.guard, name, raises))
+                if name == "denied":
+                    logs = stack.enter_context(self.assertLogs("ztl"))
+                    self.change(NO_RULES)
+                with self.assertRaises((http.client.HTTPException, OSError)):
+                    response.read()
+                self.assertTrue(self.ended.wait(5))
+                self.assertTrue(until(lambda: not self.guard._running, 5))
+                self.assertEqual([str(error) for error in self.told[before:]], ["no more"] * says)
+                if name == "denied":
+                    self.assertTrue(until(lambda: bool(logs.output), 5))
+                    self.assertIn("could not be watched", logs.output[0])
+                self.ended.clear()
+        self.assertEqual(self.late, 0)
+        self.stubborn.set()
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.1), self.loop).result(5)
 
     def test_t15_a_websocket_ends_when_it_is_no_longer_permitted(self) -> None:
         with socket.create_connection(("127.0.0.1", self.port), 10) as plain, self.world.client("router").wrap_socket(plain) as tls:

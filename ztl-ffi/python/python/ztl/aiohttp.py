@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import Any, FrozenSet, Optional
 
 from aiohttp import web
@@ -23,6 +24,8 @@ from ztl.bearer import Fields
 from ztl.errors import Denied
 from ztl.forwarded import is_trusted, said_in
 from ztl.judge import Asked, Permit, answer, wrong_target
+
+_log = logging.getLogger("ztl")
 
 # Of aiohttp 3.14 and newer.
 PERMIT: Any = web.RequestKey("ztl.permit", Permit) if hasattr(web, "RequestKey") else "ztl.permit"
@@ -71,7 +74,14 @@ def _watch(guard: Any, asked: Asked, permit: Permit, generation: int, request: w
         with contextlib.suppress(Exception):
             transport.abort()
 
-    asyncio.ensure_future(running.serve(guard, asked, permit, generation, serving, cut)).add_done_callback(running.forgotten)
+    def ended(watching: "asyncio.Future[Any]") -> None:
+        error = None if watching.cancelled() else watching.exception()
+        own = None if not serving.done() or serving.cancelled() else serving.exception()
+        # What was denied was told, and what the handler raises is for aiohttp to say.
+        if error is not None and error is not own and not isinstance(error, ConnectionAbortedError):
+            _log.error("a running request was ended, as it could not be watched", exc_info=error)
+
+    asyncio.ensure_future(running.serve(guard, asked, permit, generation, serving, cut)).add_done_callback(ended)
 
 
 def _stripped(request: web.Request, passes: FrozenSet[str]) -> web.Request:

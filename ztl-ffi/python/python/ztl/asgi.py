@@ -66,11 +66,7 @@ class Guarded:
         scope, receive, send = call
         line = _Line(receive, send, (scope.get("extensions") or {}).get(ABORT))
         serving = asyncio.ensure_future(self._app(scope, line.receive, line.send))
-        try:
-            await running.serve(self._guard, asked, permit, generation, serving, line.cut_and_abort)
-        finally:
-            if not serving.done():
-                line.cut()
+        await running.serve(self._guard, asked, permit, generation, serving, line.cut_and_abort)
 
 
 #: Most bytes of a response that a server is handed at once: what it has, nobody cuts.

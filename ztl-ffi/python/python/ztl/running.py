@@ -16,7 +16,8 @@ async def serve(
     guard: Any, asked: Asked, permit: Permit, generation: int, serving: "asyncio.Future[Any]", cut: Callable[[], None]
 ) -> Any:
     """What `serving` comes to, while the request is permitted: it is judged again after each change since `generation`, and when its permit
-    ends. Where it is denied then, `cut` is called, has nothing more go out, and `ConnectionAbortedError` is raised (T14, T15)."""
+    ends. Where it is denied then, `cut` is called, has nothing more go out, and `ConnectionAbortedError` is raised (T14, T15). It is cut as
+    well where nobody watches it any more; `cut` may be called twice."""
     bell = _Bell()
     stop = guard.watch(bell.ring)
     if generation != guard.generation:
@@ -28,11 +29,11 @@ async def serve(
             if serving.done():
                 break
             bell.still()
-            guard.look()
-            if generation == guard.generation and not permit.is_over:
-                continue
-            generation = guard.generation
             try:
+                guard.look()
+                if generation == guard.generation and not permit.is_over:
+                    continue
+                generation = guard.generation
                 permit = guard.judge(asked, permit)
             except Exception as error:
                 # Whether or not the application lets itself be cancelled, nothing more of it goes out.
@@ -45,7 +46,9 @@ async def serve(
     finally:
         stop()
         serving.add_done_callback(forgotten)
+        # Whoever cannot be watched any more is not served on.
         if not serving.done():
+            cut()
             serving.cancel()
     return await serving
 
