@@ -84,7 +84,7 @@ def as_files(*contents: bytes) -> Iterator[List[str]]:
 
 class Context(ssl.SSLContext):
     """A context that follows its guard. What was loaded into it stays as it is: other threads may make connections of it just then, and
-    OpenSSL has no lock for that. Where that is no longer what counts, connections are made of another one instead, with the ALPN of this."""
+    OpenSSL has no lock for that. Where that is no longer what counts, connections are made of another, with the ALPN of this one."""
 
     #: Gives the context of which a connection is made now.
     current: Callable[["Context"], "Context"] = staticmethod(lambda held: held)
