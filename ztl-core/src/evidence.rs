@@ -7,7 +7,7 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde_core::Deserialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -427,7 +427,7 @@ mod tests {
 
     #[test]
     fn claims_are_read_as_a_type_and_an_error_shows_none_of_them() {
-        #[derive(Debug, Deserialize)]
+        #[derive(Debug, serde::Deserialize)]
         struct User {
             sub: String,
             tenant: u64,
