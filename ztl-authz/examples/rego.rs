@@ -43,7 +43,9 @@ default answer := {"allow": false, "reason_code": "no_such_team"}
 
 answer := {"allow": allow, "obligations": {"max_body": team.max_body}, "reason_code": "model_of_others"} if {
     team := data.teams[input.claims.team]
-    allow := input.params.model in team.models
+    models := team.models
+    model := input.params.model
+    allow := model in models
 }
 "#;
 

@@ -94,8 +94,9 @@ import rego.v1
 
 default answer := {"allow": false, "reason_code": "no_such_team"}
 
-answer := {"allow": input.params.model in team.models, "reason_code": "model_of_others"} if {
-	team := data.teams[input.claims.team]
+answer := {"allow": model in models, "reason_code": "model_of_others"} if {
+	model := input.params.model
+	models := data.teams[input.claims.team].models
 }
 "#;
 
