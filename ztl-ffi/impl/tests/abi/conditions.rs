@@ -45,8 +45,8 @@ fn rule_15_a_condition_that_is_none_refuses_the_policy_with_its_place() {
     );
     for (when, said) in [
         ("when = 'parms.model == \"llama\"'", "unknown name `parms`"),
-        ("when = 'params.model +'", "error:"),
-        (nested.as_str(), "error:"),
+        ("when = 'params.model +'", "the condition ends too early"),
+        (nested.as_str(), "30:"),
     ] {
         let conditional = conditional();
         let there = conditional
